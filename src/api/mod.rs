@@ -1,0 +1,155 @@
+//! What a surface is: a translation of one client dialect to Google's types and back.
+//!
+//! A surface is one folder. It knows Google's types and its own, no socket, no HTTP client, no credentials and no other
+//! surface. The handler drives it: [`Surface::parse`] makes an [`Exchange`] of the request; each attempt at answering
+//! takes a fresh [`Translator`] from it, feeds it the upstream's events and sends what it writes.
+
+pub mod gemini;
+pub mod models;
+pub mod openai_chat;
+
+use crate::error::ApiError;
+use crate::gemini::models::ModelTable;
+use crate::gemini::signatures::SignatureCache;
+use crate::gemini::{Request, Response, UsageMetadata};
+use crate::http;
+
+/// What a surface may use while it parses a request.
+pub struct Context<'a> {
+    /// The models this server knows.
+    pub models: &'a ModelTable,
+    /// Thought signatures of earlier answers.
+    pub signatures: &'a SignatureCache,
+    /// Gets media the client named by address.
+    pub fetch: &'a dyn Fetch,
+    /// The client's key, as a name that is safe to log; isolates the signature cache.
+    pub key_name: &'a str,
+    /// Settings that change translations.
+    pub settings: &'a Settings,
+}
+
+/// Settings that change translations, from the config.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where system messages after the first turn go (openai_chat.md 1.2).
+    pub mid_system: MidSystem,
+    /// Whether `image_url.detail` becomes a per-part `mediaResolution` on Gemini 3.
+    pub media_resolution: bool,
+    /// What is appended when a conversation ends with a model turn.
+    pub continue_text: String,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { mid_system: MidSystem::Hoist, media_resolution: false, continue_text: "Continue.".into() }
+    }
+}
+
+/// Where system messages after the first turn go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MidSystem {
+    /// Into the system instruction.
+    Hoist,
+    /// Where they stand, as user text in `<system>` marks.
+    InPlace,
+}
+
+/// Gets media by address for a surface. The implementation guards against requests into private networks.
+pub trait Fetch: Send + Sync {
+    /// Returns media type (without parameters) and bytes, or a sentence saying why not.
+    fn fetch(&self, url: &str) -> Result<(String, Vec<u8>), String>;
+}
+
+/// What is asked of Google.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// `generateContent`: one answer.
+    Generate,
+    /// `streamGenerateContent`: events.
+    Stream,
+    /// `countTokens`.
+    CountTokens,
+    /// `embedContent` (public API only).
+    Embed,
+    /// `batchEmbedContents` (public API only).
+    BatchEmbed,
+}
+
+/// One request as dispatch sends it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Google's bare model name, without `models/` and suffixes.
+    pub model: String,
+    /// What is asked.
+    pub operation: Operation,
+    /// The request in Google's terms. For `CountTokens`, `Embed` and `BatchEmbed` it is the body of that method.
+    pub request: Request,
+    /// The name of the conversation, if the client gave one: prefer the same credential for it.
+    pub affinity: Option<String>,
+}
+
+/// A parsed request: what to ask, and how to answer.
+pub trait Exchange: Send {
+    /// What dispatch sends. Dispatch may take signatures out or simplify schemas before another attempt.
+    fn call(&mut self) -> &mut Call;
+
+    /// How the answer is framed on the wire.
+    fn framing(&self) -> Framing;
+
+    /// A translator for one attempt; the handler asks for a second one only when the first has produced no content.
+    fn translator(&self) -> Box<dyn Translator>;
+}
+
+/// How an answer is framed on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// One JSON document, sent when it is complete.
+    Whole,
+    /// `text/event-stream`.
+    Events,
+    /// A JSON array that grows, as Google streams without `alt=sse`.
+    Array,
+}
+
+/// Turns upstream events into the client's dialect; a machine without I/O.
+pub trait Translator: Send {
+    /// Takes one upstream event: its JSON text without Code Assist's envelope, and the same parsed. Appends complete
+    /// frames to `out` (in `Whole` framing: nothing). An error that comes before any content was produced may be retried
+    /// by the handler when [`Translator::retryable`] says so.
+    fn event(&mut self, json: &str, event: &Response<'_>, out: &mut Vec<u8>) -> Result<(), ApiError>;
+
+    /// The upstream ended. Appends what is left (in `Whole` framing: the document), or says what is missing, such as a
+    /// finish reason.
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), ApiError>;
+
+    /// Appends an error frame in the dialect, for an answer that has begun. Not called in `Whole` framing.
+    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>);
+
+    /// Whether `error`, which this translator returned, is worth one more attempt (empty or malformed answer).
+    fn retryable(&self, error: &ApiError) -> bool;
+
+    /// Whether a stop condition of ours is met and the upstream need not be read further.
+    fn done(&self) -> bool {
+        false
+    }
+
+    /// The upstream's id of the answer (Code Assist's `traceId`), when it is not in the event itself.
+    fn trace_id(&mut self, _id: &str) {}
+
+    /// Token counts so far.
+    fn usage(&self) -> UsageMetadata;
+}
+
+/// A dialect.
+pub trait Surface: Sync {
+    /// Translates a request. Errors are the client's.
+    fn parse(
+        &self,
+        request: &http::Request,
+        body: Vec<u8>,
+        context: &Context<'_>,
+    ) -> Result<Box<dyn Exchange>, ApiError>;
+
+    /// An error as a whole answer in this dialect.
+    fn error(&self, error: &ApiError) -> http::Response;
+}

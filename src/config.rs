@@ -1,0 +1,141 @@
+//! config.json, environment and defaults made into one checked [`Config`]. After that nobody reads them again.
+
+use crate::api::Settings;
+use crate::gemini::models::ModelEntry;
+use crate::secret::Secret;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything the program was told, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Bind address.
+    pub host: String,
+    /// Bind port; 0 takes a free one (tests).
+    pub port: u16,
+    /// Listener sizes.
+    pub limits: crate::http::Limits,
+    /// Keys clients may use.
+    pub auth_keys: Vec<ClientKey>,
+    /// The keys are the built-in default: they answer loopback callers only.
+    pub default_keys: bool,
+    /// Where credentials live, relative to the working directory.
+    pub credentials_file: PathBuf,
+    /// Where usage and cool-downs live.
+    pub state_file: PathBuf,
+    /// Encrypts the credentials file.
+    pub encryption_key: Option<Secret>,
+    /// E-mail (lower case) -> project, wins over discovery.
+    pub project_id_map: HashMap<String, String>,
+    /// Log level.
+    pub log_level: log::LevelFilter,
+    /// Towards Google.
+    pub timeouts: Timeouts,
+    /// Period of the usage report; `None`: off.
+    pub usage_interval: Option<Duration>,
+    /// Address of this server as people reach it, without trailing slash.
+    pub public_url: Option<String>,
+    /// Fewer usable credentials than this: a warning at start. 0: no check.
+    pub min_credentials: u64,
+    /// Admin login, when both halves are set.
+    pub admin: Option<AdminLogin>,
+    /// Pool members on the public API.
+    pub gemini_api_keys: Vec<ApiKey>,
+    /// Google's addresses.
+    pub endpoints: Endpoints,
+    /// The OAuth client of login and refresh.
+    pub oauth_client: OauthClient,
+    /// Extra models and aliases.
+    pub models: Vec<ModelEntry>,
+    /// Settings of the translations.
+    pub settings: Settings,
+    /// Attempts over different credentials before the first byte.
+    pub max_attempts: u32,
+    /// Send the head with a comment when the first event takes longer; `None`: never.
+    pub early_head_after: Option<Duration>,
+    /// Silence after which a stream gets a comment; `None`: never.
+    pub keep_alive: Option<Duration>,
+    /// How long running answers may go on after SIGTERM.
+    pub drain: Duration,
+}
+
+/// One key that clients may use.
+#[derive(Clone, Debug)]
+pub struct ClientKey {
+    /// Safe to log.
+    pub name: String,
+    /// The key.
+    pub key: Secret,
+    /// Allowed models; empty: all. Enforced later.
+    pub models: Vec<String>,
+    /// Enforced later.
+    pub requests_per_minute: Option<u64>,
+    /// Enforced later.
+    pub requests_per_day: Option<u64>,
+    /// Enforced later.
+    pub tokens_per_day: Option<u64>,
+}
+
+/// Timeouts towards Google; `None`: no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// TCP and TLS.
+    pub connect: Option<Duration>,
+    /// Each read: the wait for the head and every silence in the body.
+    pub read: Option<Duration>,
+}
+
+/// HTTP Basic login of the admin pages.
+#[derive(Clone, Debug)]
+pub struct AdminLogin {
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: Secret,
+}
+
+/// An API key of the config.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// The key.
+    pub key: Secret,
+    /// The user's word for it.
+    pub label: Option<String>,
+}
+
+/// Google's addresses: bases without trailing slash, or whole addresses for `oauth_token` and `userinfo`.
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    /// Base; `/v1internal:...` is appended.
+    pub code_assist: String,
+    /// Whole address of the consent page.
+    pub oauth_authorize: String,
+    /// Whole address.
+    pub oauth_token: String,
+    /// Whole address.
+    pub userinfo: String,
+    /// Base; `/v1beta/...` is appended.
+    pub generative_language: String,
+}
+
+impl Default for Endpoints {
+    fn default() -> Endpoints {
+        Endpoints {
+            code_assist: "https://cloudcode-pa.googleapis.com".into(),
+            oauth_authorize: "https://accounts.google.com/o/oauth2/v2/auth".into(),
+            oauth_token: "https://oauth2.googleapis.com/token".into(),
+            userinfo: "https://openidconnect.googleapis.com/v1/userinfo".into(),
+            generative_language: "https://generativelanguage.googleapis.com".into(),
+        }
+    }
+}
+
+/// An OAuth client.
+#[derive(Clone, Debug)]
+pub struct OauthClient {
+    /// Client id.
+    pub id: String,
+    /// Client secret.
+    pub secret: Secret,
+}

@@ -1,0 +1,130 @@
+//! What a client is told when something fails, before any surface gives it a JSON shape.
+//!
+//! Start-up errors are another type (`config::ConfigError` and friends): they speak to the operator.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// OpenAI's error types, the vocabulary every surface maps from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request itself is wrong: `invalid_request_error`.
+    InvalidRequest,
+    /// `authentication_error`.
+    Authentication,
+    /// `permission_error`.
+    Permission,
+    /// Come back later: `rate_limit_error`.
+    RateLimit,
+    /// A quota is used up for hours: `insufficient_quota`.
+    InsufficientQuota,
+    /// Our or Google's trouble: `server_error`.
+    Server,
+}
+
+impl ErrorKind {
+    /// The word in OpenAI's `error.type`.
+    pub fn openai_type(self) -> &'static str {
+        match self {
+            ErrorKind::InvalidRequest => "invalid_request_error",
+            ErrorKind::Authentication => "authentication_error",
+            ErrorKind::Permission => "permission_error",
+            ErrorKind::RateLimit => "rate_limit_error",
+            ErrorKind::InsufficientQuota => "insufficient_quota",
+            ErrorKind::Server => "server_error",
+        }
+    }
+}
+
+/// A failure as the client will see it. Build it with a constructor, refine it with the `with_` methods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    /// The HTTP status, 400 to 599.
+    pub status: u16,
+    /// OpenAI's type.
+    pub kind: ErrorKind,
+    /// OpenAI's machine-readable code, `None` for JSON null.
+    pub code: Option<Cow<'static, str>>,
+    /// The request field that is wrong, as a path such as `messages[0].role`.
+    pub param: Option<String>,
+    /// One sentence for a person. Holds no secret and no prompt.
+    pub message: String,
+    /// How long to wait, for `Retry-After` and `retry-after-ms`.
+    pub retry_after: Option<Duration>,
+    /// `x-should-retry`, where the SDKs' own rule would be wrong.
+    pub should_retry: Option<bool>,
+}
+
+impl ApiError {
+    /// Any error; prefer the named constructors.
+    pub fn new(status: u16, kind: ErrorKind, message: impl Into<String>) -> ApiError {
+        ApiError {
+            status,
+            kind,
+            code: None,
+            param: None,
+            message: message.into(),
+            retry_after: None,
+            should_retry: None,
+        }
+    }
+
+    /// 400 `invalid_request_error` without param and code.
+    pub fn bad_request(message: impl Into<String>) -> ApiError {
+        ApiError::new(400, ErrorKind::InvalidRequest, message)
+    }
+
+    /// 400 for one field: `param` is its path, `code` such as `invalid_value`, `invalid_type`, `unsupported_value`.
+    pub fn invalid(param: impl Into<String>, code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError::bad_request(message).with_param(param).with_code(code)
+    }
+
+    /// 5xx `server_error` with a code.
+    pub fn server(status: u16, code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError::new(status, ErrorKind::Server, message).with_code(code)
+    }
+
+    /// Sets `error.code`.
+    pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> ApiError {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// Sets `error.param`.
+    pub fn with_param(mut self, param: impl Into<String>) -> ApiError {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// Sets the wait the client is told.
+    pub fn with_retry_after(mut self, wait: Duration) -> ApiError {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Sets `x-should-retry`.
+    pub fn with_should_retry(mut self, retry: bool) -> ApiError {
+        self.should_retry = Some(retry);
+        self
+    }
+
+    /// The code as text, if any.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// The headers that go with this error on every surface: `Retry-After` (whole seconds, rounded up),
+    /// `retry-after-ms` and `x-should-retry`, all read by the official SDKs (openai_chat.md 3.1).
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = Vec::new();
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_millis().div_ceil(1000).max(1);
+            headers.push(("Retry-After", seconds.to_string()));
+            headers.push(("retry-after-ms", wait.as_millis().to_string()));
+        }
+        if let Some(retry) = self.should_retry {
+            headers.push(("x-should-retry", retry.to_string()));
+        }
+        headers
+    }
+}

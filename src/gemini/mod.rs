@@ -1,0 +1,16 @@
+//! Google's own types, the hub between all surfaces and all upstreams, and the knowledge about Gemini that is not tied
+//! to a surface: the model table, thinking, tool schemas, thought signatures. Knows no HTTP, no credentials, no OpenAI.
+
+pub mod models;
+pub mod request;
+pub mod response;
+pub mod schema;
+pub mod signatures;
+pub mod surrogates;
+pub mod thinking;
+
+pub use request::{
+    Blob, Content, FileData, FunctionCall, FunctionCallingConfig, FunctionDeclaration, FunctionResponse,
+    GenerationConfig, Part, Request, SafetySetting, ThinkingConfig, Tool, ToolConfig,
+};
+pub use response::{Candidate, Response, ResponsePart, Text, UsageMetadata};

@@ -1,0 +1,279 @@
+//! A GenerateContentRequest (google_code_assist.md 3.3), without the model and without Code Assist's envelope.
+//!
+//! The fields this program reads or writes are typed; everything else a native client sends is kept in `other` and goes
+//! upstream as it came. Surfaces other than the native one leave `other` empty: Google refuses unknown fields.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+/// A whole request.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Request {
+    /// The turns, oldest first; roles `user` and `model`.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub contents: Vec<Content>,
+    /// Text only; its role is ignored by Google.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "system_instruction")]
+    pub system_instruction: Option<Content>,
+    /// Function declarations and built-in tools.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub tools: Vec<Tool>,
+    /// How functions may be called.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "tool_config")]
+    pub tool_config: Option<ToolConfig>,
+    /// Sampling, limits, output format, thinking.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "generation_config")]
+    pub generation_config: Option<GenerationConfig>,
+    /// `None`: the client said nothing and the upstream's default set applies.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "safety_settings")]
+    pub safety_settings: Option<Vec<SafetySetting>>,
+    /// Name of a cached content.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "cached_content")]
+    pub cached_content: Option<String>,
+    /// Everything else, from native clients only.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// One turn.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Content {
+    /// `user` or `model`; absent in a system instruction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The parts in order.
+    #[serde(deserialize_with = "null_is_default")]
+    pub parts: Vec<Part>,
+    /// Everything else, from native clients only.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// One part: exactly one of the data fields is set, with modifiers beside it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Part {
+    /// Plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Whether `text` is a thought summary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thought: Option<bool>,
+    /// Opaque; belongs to exactly this part (thinking_and_signatures.md 4).
+    #[serde(skip_serializing_if = "Option::is_none", alias = "thought_signature")]
+    pub thought_signature: Option<String>,
+    /// Media in base64.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "inline_data")]
+    pub inline_data: Option<Blob>,
+    /// Media by address.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "file_data")]
+    pub file_data: Option<FileData>,
+    /// A call the model made.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "function_call")]
+    pub function_call: Option<FunctionCall>,
+    /// The answer to a call.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "function_response")]
+    pub function_response: Option<FunctionResponse>,
+    /// Everything else (`videoMetadata`, `mediaResolution`, ...).
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl Part {
+    /// A text part.
+    pub fn text(text: impl Into<String>) -> Part {
+        Part { text: Some(text.into()), ..Part::default() }
+    }
+
+    /// A media part; `data` is base64 in the standard alphabet.
+    pub fn inline(mime_type: impl Into<String>, data: impl Into<String>) -> Part {
+        Part {
+            inline_data: Some(Blob { mime_type: mime_type.into(), data: data.into(), ..Blob::default() }),
+            ..Part::default()
+        }
+    }
+}
+
+/// `inlineData`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Blob {
+    /// Media type.
+    #[serde(alias = "mime_type")]
+    pub mime_type: String,
+    /// Base64.
+    pub data: String,
+    /// Everything else, from native clients only.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// `fileData`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FileData {
+    /// Media type, if known.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "mime_type")]
+    pub mime_type: Option<String>,
+    /// `gs://`, a Files API address or a YouTube address.
+    #[serde(alias = "file_uri")]
+    pub file_uri: String,
+    /// Everything else, from native clients only.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// `functionCall`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FunctionCall {
+    /// The declared name.
+    pub name: String,
+    /// An object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub args: Option<Value>,
+    /// Sent on both sides or on none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Everything else, from native clients only.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// `functionResponse`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FunctionResponse {
+    /// The name of the function that was called.
+    pub name: String,
+    /// An object; `{"output": ...}` or `{"error": ...}` by convention.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<Value>,
+    /// Sent on both sides or on none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Media that belongs to the result; Gemini 3 and later.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+    /// Everything else, from native clients only.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// One entry of `tools`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Tool {
+    /// The client's own functions.
+    #[serde(skip_serializing_if = "Vec::is_empty", alias = "function_declarations")]
+    pub function_declarations: Vec<FunctionDeclaration>,
+    /// `{}` turns Google Search on.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "google_search")]
+    pub google_search: Option<Value>,
+    /// `{}` lets the model open addresses.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "url_context")]
+    pub url_context: Option<Value>,
+    /// `{}` lets the model run Python at Google.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "code_execution")]
+    pub code_execution: Option<Value>,
+    /// Everything else, from native clients only.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// One function the model may call (google_code_assist.md 8.1).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FunctionDeclaration {
+    /// `^[A-Za-z_][A-Za-z0-9_.:-]{0,63}$`.
+    pub name: String,
+    /// What it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Parameters in the OpenAPI subset; never together with `parameters_json_schema`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Value>,
+    /// Parameters as JSON Schema.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "parameters_json_schema")]
+    pub parameters_json_schema: Option<Value>,
+    /// Everything else, from native clients only.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// `toolConfig`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ToolConfig {
+    /// Mode and allowed names.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "function_calling_config")]
+    pub function_calling_config: Option<FunctionCallingConfig>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// `functionCallingConfig`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FunctionCallingConfig {
+    /// AUTO, ANY, NONE or VALIDATED.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Only with ANY or VALIDATED.
+    #[serde(skip_serializing_if = "Vec::is_empty", alias = "allowed_function_names")]
+    pub allowed_function_names: Vec<String>,
+    /// Everything else, from native clients only.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// `generationConfig`. Numbers a native client sent stay as they came because unknown fields live in `other`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GenerationConfig {
+    /// How thoughts are made and shown.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "thinking_config")]
+    pub thinking_config: Option<ThinkingConfig>,
+    /// Every other field, in Google's camelCase spelling (`temperature`, `topP`, `maxOutputTokens`, ...).
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// `thinkingConfig` (google_code_assist.md 7.1). Budget and level together are refused by Google.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ThinkingConfig {
+    /// Whether thought summaries are sent.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "include_thoughts")]
+    pub include_thoughts: Option<bool>,
+    /// Tokens; 0 is off, -1 is dynamic. Gemini 2.5.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "thinking_budget")]
+    pub thinking_budget: Option<i64>,
+    /// MINIMAL, LOW, MEDIUM, HIGH. Gemini 3.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "thinking_level")]
+    pub thinking_level: Option<String>,
+    /// Everything else, from native clients only.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// One entry of `safetySettings`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SafetySetting {
+    /// `HARM_CATEGORY_...`.
+    pub category: String,
+    /// `BLOCK_NONE`, `OFF`, ...
+    pub threshold: String,
+}
+
+/// JSON null where a list stands means the default, as protobuf JSON reads it.
+fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

@@ -1,0 +1,229 @@
+//! A GenerateContentResponse, whole or one event of a stream (google_code_assist.md 3.4 to 3.6), borrowed from the JSON
+//! text it came in: the hot path of the program parses one of these per event and copies nothing it need not.
+//!
+//! Unknown fields are skipped here; the native surface forwards the text itself, so nothing is lost.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// A string that borrows when it holds no escape. A bare `Option<Cow<str>>` field would always be owned: serde borrows
+/// only through a newtype (crate_notes.md 8).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+impl std::ops::Deref for Text<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One answer or one event.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Response<'a> {
+    /// Usually one; none in a blocked or usage-only answer.
+    #[serde(borrow, deserialize_with = "null_is_default")]
+    pub candidates: Vec<Candidate<'a>>,
+    /// Set when the prompt was blocked.
+    #[serde(borrow)]
+    pub prompt_feedback: Option<PromptFeedback<'a>>,
+    /// Cumulative: the last one counts.
+    pub usage_metadata: Option<UsageMetadata>,
+    /// Google's id of the answer.
+    #[serde(borrow)]
+    pub response_id: Option<Text<'a>>,
+    /// The model that answered.
+    #[serde(borrow)]
+    pub model_version: Option<Text<'a>>,
+}
+
+/// One candidate.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Candidate<'a> {
+    /// 0 when absent.
+    pub index: Option<u32>,
+    /// Absent or empty in events that carry only a finish reason.
+    #[serde(borrow)]
+    pub content: Option<ResponseContent<'a>>,
+    /// An open enum: unknown words occur.
+    #[serde(borrow)]
+    pub finish_reason: Option<Text<'a>>,
+    /// Search sources, kept as text until the surface wants them.
+    #[serde(borrow)]
+    pub grounding_metadata: Option<&'a RawValue>,
+    /// Token probabilities, kept as text.
+    #[serde(borrow)]
+    pub logprobs_result: Option<&'a RawValue>,
+}
+
+/// The parts of a candidate.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ResponseContent<'a> {
+    /// In order; text parts are deltas in a stream.
+    #[serde(borrow, deserialize_with = "null_is_default")]
+    pub parts: Vec<ResponsePart<'a>>,
+}
+
+/// One part of an answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResponsePart<'a> {
+    /// Text, maybe empty.
+    #[serde(borrow)]
+    pub text: Option<Text<'a>>,
+    /// Whether the text is a thought summary.
+    #[serde(deserialize_with = "null_is_default")]
+    pub thought: bool,
+    /// May sit on any kind of part.
+    #[serde(borrow)]
+    pub thought_signature: Option<Text<'a>>,
+    /// A whole call; arguments are never partial.
+    #[serde(borrow)]
+    pub function_call: Option<ResponseCall<'a>>,
+    /// An image or audio, whole.
+    #[serde(borrow)]
+    pub inline_data: Option<ResponseBlob<'a>>,
+    /// Code Google ran for the model.
+    #[serde(borrow)]
+    pub executable_code: Option<ExecutableCode<'a>>,
+    /// What it printed.
+    #[serde(borrow)]
+    pub code_execution_result: Option<CodeExecutionResult<'a>>,
+}
+
+/// `functionCall` of an answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ResponseCall<'a> {
+    /// The declared name, sometimes with a made-up prefix.
+    #[serde(borrow)]
+    pub name: Option<Text<'a>>,
+    /// Normally an object.
+    #[serde(borrow)]
+    pub args: Option<&'a RawValue>,
+    /// Often absent.
+    #[serde(borrow)]
+    pub id: Option<Text<'a>>,
+}
+
+/// `inlineData` of an answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResponseBlob<'a> {
+    /// Media type.
+    #[serde(borrow)]
+    pub mime_type: Option<Text<'a>>,
+    /// Base64.
+    #[serde(borrow)]
+    pub data: Option<Text<'a>>,
+}
+
+/// `executableCode`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ExecutableCode<'a> {
+    /// `PYTHON`.
+    #[serde(borrow)]
+    pub language: Option<Text<'a>>,
+    /// The source.
+    #[serde(borrow)]
+    pub code: Option<Text<'a>>,
+}
+
+/// `codeExecutionResult`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CodeExecutionResult<'a> {
+    /// Standard output.
+    #[serde(borrow)]
+    pub output: Option<Text<'a>>,
+}
+
+/// `promptFeedback`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PromptFeedback<'a> {
+    /// Why the prompt was blocked, an open enum.
+    #[serde(borrow)]
+    pub block_reason: Option<Text<'a>>,
+}
+
+/// `usageMetadata`; every count may be absent, which means 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UsageMetadata {
+    /// Includes the cached part.
+    pub prompt_token_count: Option<u64>,
+    /// Part of the prompt that was cached.
+    pub cached_content_token_count: Option<u64>,
+    /// Without thoughts, as a rule.
+    pub candidates_token_count: Option<u64>,
+    /// Thinking.
+    pub thoughts_token_count: Option<u64>,
+    /// Tokens of tool results Google made itself.
+    pub tool_use_prompt_token_count: Option<u64>,
+    /// Sum of all.
+    pub total_token_count: Option<u64>,
+    /// By modality.
+    #[serde(deserialize_with = "null_is_default")]
+    pub prompt_tokens_details: Vec<ModalityCount>,
+    /// By modality.
+    #[serde(deserialize_with = "null_is_default")]
+    pub candidates_tokens_details: Vec<ModalityCount>,
+}
+
+/// One entry of a per-modality list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ModalityCount {
+    /// TEXT, IMAGE, AUDIO, VIDEO, DOCUMENT.
+    pub modality: String,
+    /// Tokens.
+    pub token_count: Option<u64>,
+}
+
+impl UsageMetadata {
+    /// Takes over every count that `later` has; a late event may omit one that an earlier event had.
+    pub fn merge(&mut self, later: &UsageMetadata) {
+        let take = |mine: &mut Option<u64>, theirs: Option<u64>| *mine = theirs.or(*mine);
+        take(&mut self.prompt_token_count, later.prompt_token_count);
+        take(&mut self.cached_content_token_count, later.cached_content_token_count);
+        take(&mut self.candidates_token_count, later.candidates_token_count);
+        take(&mut self.thoughts_token_count, later.thoughts_token_count);
+        take(&mut self.tool_use_prompt_token_count, later.tool_use_prompt_token_count);
+        take(&mut self.total_token_count, later.total_token_count);
+        if !later.prompt_tokens_details.is_empty() {
+            self.prompt_tokens_details.clone_from(&later.prompt_tokens_details);
+        }
+        if !later.candidates_tokens_details.is_empty() {
+            self.candidates_tokens_details.clone_from(&later.candidates_tokens_details);
+        }
+    }
+}
+
+/// JSON null means the default, as protobuf JSON reads it.
+fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Response;
+    use std::borrow::Cow;
+
+    #[test]
+    fn text_without_escapes_is_borrowed() {
+        let event = r#"{"candidates":[{"content":{"parts":[{"text":"Hi"}]}}],"usageMetadata":null}"#;
+        let response: Response = serde_json::from_str(event).unwrap();
+        let part = &response.candidates[0].content.as_ref().unwrap().parts[0];
+        assert!(matches!(part.text.as_ref().unwrap().0, Cow::Borrowed("Hi")));
+    }
+}

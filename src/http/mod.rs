@@ -1,0 +1,17 @@
+//! The only folder that knows sockets of clients. It accepts, frames, limits, queues and writes; it knows no route.
+//!
+//! One front thread (`front`) owns every connection that is not being answered and hands complete requests to worker
+//! threads (`workers`); a worker answers through a [`Responder`], after which a kept-alive connection goes back to the
+//! front. crate_notes.md 1 and design.md "The front" list what this must survive.
+
+mod event_writer;
+mod request;
+mod responder;
+mod response;
+mod server;
+
+pub use event_writer::{EventWriter, Pings};
+pub use request::{Gone, Headers, Request};
+pub use responder::Responder;
+pub use response::Response;
+pub use server::{Lane, Limits, Running, Server, Snapshot};

@@ -1,0 +1,38 @@
+//! gemini-openai-proxy: OpenAI-compatible access to Google Gemini from a pool of the user's own credentials.
+//!
+//! A request goes one way: [`http`] (front, then a worker) -> [`router`] -> [`handler`] -> `api/<surface>` (request) ->
+//! [`dispatch`] -> [`credentials`] (the pool) -> [`upstream`] -> Google; and back: upstream events -> `api/<surface>`
+//! (stream translator) -> the event writer in [`http`]. Google's own types ([`gemini`]) are the hub: N surfaces cost N
+//! translators, and the native surface loses nothing.
+//!
+//! Who may know whom, mostly about what is absent:
+//! - only [`http`] knows client sockets; it knows no route and no JSON but its own refusals;
+//! - only [`upstream`] and `credentials/oauth` know the HTTP client (ureq);
+//! - [`api`] knows neither of them, nor credentials; a surface never knows another surface;
+//! - only [`dispatch`] knows the pool and the upstreams together;
+//! - the credentials file and its records are private to [`credentials`]; [`admin`] sees views, never a [`secret::Secret`];
+//! - no lock is held across I/O, logging or a refresh.
+//!
+//! Reading order: [`app`] (the wiring), [`router`], [`handler`], [`api`], [`dispatch`], then the folders.
+
+pub mod access;
+pub mod admin;
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod credentials;
+pub mod dispatch;
+pub mod error;
+pub mod gemini;
+pub mod handler;
+pub mod http;
+pub mod logging;
+pub mod mask;
+pub mod platform;
+pub mod router;
+pub mod secret;
+pub mod shutdown;
+pub mod sse;
+pub mod upstream;
+pub mod usage;

@@ -1,0 +1,1 @@
+//! Reading and writing Server-Sent Events. Knows nothing else.
