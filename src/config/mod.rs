@@ -1,5 +1,9 @@
 //! config.json, environment and defaults made into one checked [`Config`]. After that nobody reads them again.
 
+mod read;
+
+pub use read::{ConfigError, Loaded, load, parse};
+
 use crate::api::Settings;
 use crate::gemini::models::ModelEntry;
 use crate::secret::Secret;
@@ -138,4 +142,30 @@ pub struct OauthClient {
     pub id: String,
     /// Client secret.
     pub secret: Secret,
+}
+
+impl Default for OauthClient {
+    /// The Gemini CLI's public "installed app" client. Its secret is published in the CLI's own source
+    /// (packages/core/src/code_assist/oauth2.ts), where Google says that the secret of such a client is not treated as a
+    /// secret. A refresh token works only with the client it was issued to.
+    fn default() -> OauthClient {
+        OauthClient {
+            id: "681255809395-oo8ft2oprdrnp9e3aqf6av3hmdib135j.apps.googleusercontent.com".into(),
+            secret: Secret::new("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"),
+        }
+    }
+}
+
+impl Config {
+    /// The address to write into hints for people: `public_url`, else host and port with `0.0.0.0` shown as localhost.
+    pub fn base_url(&self, port: u16) -> String {
+        if let Some(url) = &self.public_url {
+            return url.clone();
+        }
+        match self.host.as_str() {
+            "0.0.0.0" | "::" | "[::]" | "" => format!("http://localhost:{port}"),
+            host if host.contains(':') && !host.starts_with('[') => format!("http://[{host}]:{port}"),
+            host => format!("http://{host}:{port}"),
+        }
+    }
 }

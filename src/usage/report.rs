@@ -1,0 +1,179 @@
+//! The periodic report in the log, in the old program's lines (drop_in_contract.md 6.10), with keys masked.
+
+use super::{Counts, Line, Usage, sum_by_model};
+use crate::credentials::{Pool, View};
+use crate::mask;
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use std::fmt::Write;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+use time::OffsetDateTime;
+
+/// The report thread; ends when stopped.
+pub struct Reporter {
+    stop: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Reporter {
+    /// Starts a thread that writes the report every `interval`, when something has changed.
+    pub fn start(usage: Arc<Usage>, pool: Arc<Pool>, interval: Duration) -> io::Result<Reporter> {
+        let (stop, stopped) = bounded(0);
+        let thread = std::thread::Builder::new().name("usage-report".into()).spawn(move || {
+            log::info!("Usage logging task started. Interval: {}s", interval.as_secs_f64());
+            let mut last = (0, String::new());
+            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                let statuses = statuses(&pool.views());
+                if statuses != last.1 && !statuses.is_empty() {
+                    log::info!("Credential Status: {statuses}");
+                }
+                let (rows, version) = usage.rows();
+                if version != last.0 && !rows.is_empty() {
+                    log::info!("{}", report(&rows, &pool.views()));
+                }
+                last = (version, statuses);
+            }
+        })?;
+        Ok(Reporter { stop, thread })
+    }
+
+    /// Ends the thread and waits for it.
+    pub fn stop(self) {
+        drop(self.stop);
+        let _ = self.thread.join();
+    }
+}
+
+fn statuses(views: &[View]) -> String {
+    let words: Vec<String> = views.iter().map(|view| format!("{}({})", who(view), view.status)).collect();
+    words.join("; ")
+}
+
+fn who(view: &View) -> String {
+    match (&view.email, &view.label) {
+        (Some(email), _) => mask::email(Some(email)),
+        (None, Some(label)) => label.clone(),
+        (None, None) => mask::email(None),
+    }
+}
+
+fn report(rows: &[(Line, Counts)], views: &[View]) -> String {
+    let bar = "=".repeat(60);
+    let mut text = format!("Credential Usage Stats Report:\n{bar}\n");
+    let mut keys: Vec<&str> = Vec::new();
+    for (line, _) in rows {
+        if !keys.contains(&line.key.as_str()) {
+            keys.push(&line.key);
+        }
+    }
+    for key in keys {
+        let _ = writeln!(text, "Auth Key: {key}");
+        let mut credentials: Vec<&str> = Vec::new();
+        for (line, _) in rows.iter().filter(|(line, _)| line.key == key) {
+            if !credentials.contains(&line.credential.as_str()) {
+                credentials.push(&line.credential);
+            }
+        }
+        for credential in credentials {
+            let _ = writeln!(text, "  Credential: {}", described(credential, views));
+            for (line, counts) in rows.iter().filter(|(line, _)| line.key == key && line.credential == credential) {
+                let _ = writeln!(text, "    - Model: {}", line.model);
+                write_counts(&mut text, "      - ", counts);
+            }
+        }
+    }
+    let _ = writeln!(text, "{bar}\nUsage Summary by Model:");
+    for (model, counts) in sum_by_model(rows) {
+        let _ = writeln!(text, "  - Model: {model}");
+        write_counts(&mut text, "    - ", &counts);
+    }
+    text.push_str(&bar);
+    text
+}
+
+fn described(name: &str, views: &[View]) -> String {
+    let Some(view) = views.iter().find(|view| view.name == name) else { return name.to_owned() };
+    let email = who(view);
+    let project = mask::project(view.project.as_deref());
+    format!("{name} (email: {email}, project: {project}, status: {}, expiry: {})", view.status, date(view.expiry))
+}
+
+fn write_counts(text: &mut String, lead: &str, counts: &Counts) {
+    for (name, number) in [
+        ("Successful Requests", counts.successful),
+        ("Total Tokens", counts.total_tokens),
+        ("Prompt Tokens", counts.prompt_tokens),
+        ("Candidates Tokens", counts.candidates_tokens),
+        ("Thoughts Tokens", counts.thoughts_tokens),
+        ("Cached Content Tokens", counts.cached_tokens),
+    ] {
+        let _ = writeln!(text, "{lead}{name}: {}", human(number));
+    }
+    if !counts.failed.is_empty() {
+        let _ = writeln!(text, "{lead}Failed Requests:");
+        for (reason, count) in &counts.failed {
+            let _ = writeln!(text, "  {lead}{reason}: {}", human(*count));
+        }
+    }
+}
+
+/// Below 1000 plain, then two decimals: `1.23k`, `1.00M`; 999999 is `1000.00k`, as the old program printed it.
+fn human(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        1_000..1_000_000 => format!("{:.2}k", number as f64 / 1e3),
+        _ => format!("{:.2}M", number as f64 / 1e6),
+    }
+}
+
+/// `YYYY-MM-DD HH:MM:SS UTC`, or `N/A`.
+pub(crate) fn date(time: Option<SystemTime>) -> String {
+    const FORMAT: &[time::format_description::BorrowedFormatItem<'_>] =
+        time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    let date = time.and_then(|time| OffsetDateTime::from(time).format(FORMAT).ok());
+    date.unwrap_or_else(|| "N/A".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::UNIX_EPOCH;
+
+    #[test]
+    fn numbers_are_shortened_as_the_old_program_did() {
+        for (number, expected) in
+            [(0, "0"), (999, "999"), (1000, "1.00k"), (1234, "1.23k"), (999_999, "1000.00k"), (1_000_000, "1.00M")]
+        {
+            assert_eq!(human(number), expected);
+        }
+    }
+
+    #[test]
+    fn dates_are_utc() {
+        let at = |seconds| date(Some(UNIX_EPOCH + Duration::from_secs(seconds)));
+        assert_eq!(at(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(at(1_709_164_800), "2024-02-29 00:00:00 UTC");
+        assert_eq!(date(None), "N/A");
+    }
+
+    #[test]
+    fn the_report_has_the_lines_people_grep() {
+        let line = Line { key: "sk-***1234".into(), credential: "cred-0".into(), model: "gemini-2.5-pro".into() };
+        let counts = Counts { successful: 2, total_tokens: 1234, failed: vec![("429".into(), 1)], ..Counts::default() };
+        let text = report(&[(line, counts)], &[]);
+        for expected in [
+            "Credential Usage Stats Report:\n============================================================\n",
+            "Auth Key: sk-***1234\n",
+            "  Credential: cred-0\n",
+            "    - Model: gemini-2.5-pro\n",
+            "      - Successful Requests: 2\n",
+            "      - Total Tokens: 1.23k\n",
+            "      - Failed Requests:\n        - 429: 1\n",
+            "Usage Summary by Model:\n  - Model: gemini-2.5-pro\n",
+        ] {
+            assert!(text.contains(expected), "{expected:?} is not in\n{text}");
+        }
+    }
+}
