@@ -1,1 +1,200 @@
-//! stub
+//! Every route of the program on one screen, and which lane each takes. Pure: method and path in, a [`Route`] out.
+//!
+//! Users paste base addresses in every form (clients.md 4.0), so a path is read generously: repeated slashes and a
+//! trailing one do not count, `/v1` may be missing or doubled, and a whole endpoint pasted as a base is understood.
+
+use crate::http::Lane;
+use percent_encoding::percent_decode_str;
+
+/// What a request is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The admin page.
+    Home,
+    /// Is it up?
+    Health,
+    /// The pool as JSON.
+    AdminCredentials,
+    /// Usage as JSON, by model.
+    AdminUsage,
+    /// OpenAI's chat.
+    Chat,
+    /// OpenAI's models.
+    Models,
+    /// One of them.
+    Model(String),
+    /// Google's models.
+    GeminiModels,
+    /// One of them.
+    GeminiModel(String),
+    /// `{model}:{method}` of Google's API.
+    GeminiCall {
+        /// As written, maybe with prefix and suffixes.
+        model: String,
+        /// After the colon.
+        method: String,
+    },
+}
+
+/// Why a request has no route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 404.
+    UnknownPath,
+    /// 405 with these words for `Allow`.
+    WrongMethod(&'static str),
+}
+
+/// Whose errors and headers a path gets, known even when the route is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// OpenAI-style API: client keys, CORS, OpenAI's error shape.
+    OpenAi,
+    /// Google's native API: client keys, CORS, Google's error shape.
+    Gemini,
+    /// Pages and admin: no CORS, `{"detail"}`.
+    Admin,
+}
+
+/// Finds the route. HEAD counts as GET.
+pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
+    let segments = segments(path);
+    let words: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let (route, allowed) = match words.as_slice() {
+        [] => (Route::Home, "GET, HEAD"),
+        ["health"] => (Route::Health, "GET, HEAD"),
+        ["admin", "credentials"] => (Route::AdminCredentials, "GET, HEAD"),
+        ["admin", "usage"] => (Route::AdminUsage, "GET, HEAD"),
+        [.., "chat", "completions"] => (Route::Chat, "POST"),
+        ["v1", "models"] => (Route::Models, "GET, HEAD"),
+        ["v1beta", "models"] => (Route::GeminiModels, "GET, HEAD"),
+        ["v1" | "v1beta", rest @ ..] if model_call(rest).is_some() => {
+            // The guard has just found it.
+            let (model, method) = model_call(rest).unwrap_or_default();
+            (Route::GeminiCall { model, method }, "POST")
+        }
+        ["v1", "models", id @ ..] => (Route::Model(id.join("/")), "GET, HEAD"),
+        ["v1beta", "models", id @ ..] => (Route::GeminiModel(id.join("/")), "GET, HEAD"),
+        _ => return Err(Refusal::UnknownPath),
+    };
+    let method = if method == "HEAD" { "GET" } else { method };
+    if allowed.split(", ").any(|word| word == method) { Ok(route) } else { Err(Refusal::WrongMethod(allowed)) }
+}
+
+/// Which side of the program a path belongs to.
+pub fn side(path: &str) -> Side {
+    let segments = segments(path);
+    let words: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["v1beta", ..] => Side::Gemini,
+        ["v1", rest @ ..] if model_call(rest).is_some() => Side::Gemini,
+        ["v1", ..] | [.., "chat", "completions"] => Side::OpenAi,
+        _ => Side::Admin,
+    }
+}
+
+/// Generation may take minutes; everything else answers at once and must not wait behind it.
+pub fn lane(method: &str, path: &str) -> Lane {
+    match route(method, path) {
+        Ok(Route::Chat | Route::GeminiCall { .. }) => Lane::Long,
+        _ => Lane::Short,
+    }
+}
+
+/// `models/x:method`, `tunedModels/x:method`, `publishers/google/models/x:method`: the model and the method.
+fn model_call(words: &[&str]) -> Option<(String, String)> {
+    let (last, before) = words.split_last()?;
+    let (name, method) = last.rsplit_once(':')?;
+    match before {
+        ["tunedModels"] => Some((format!("tunedModels/{name}"), method.to_owned())),
+        ["models", between @ ..] | ["publishers", "google", "models", between @ ..] => {
+            let mut path: Vec<&str> = between.to_vec();
+            path.push(name);
+            Some((path.join("/"), method.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// The path in decoded segments, with the spellings users paste folded into one.
+fn segments(path: &str) -> Vec<String> {
+    let mut segments: Vec<String> = path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+        .collect();
+    let word = |segments: &[String], at: usize| segments.get(at).cloned().unwrap_or_default();
+    // `/openai/v1/x` and `/v1beta/openai/x` are `/v1/x`.
+    if word(&segments, 0) == "openai" {
+        segments.remove(0);
+    } else if word(&segments, 0) == "v1beta" && word(&segments, 1) == "openai" {
+        segments.splice(0..2, ["v1".to_owned()]);
+    }
+    while word(&segments, 0) == "v1" && matches!(word(&segments, 1).as_str(), "v1" | "v1beta") {
+        segments.remove(0);
+    }
+    let bare = ["chat", "models", "responses", "messages", "embeddings", "completions"];
+    if bare.contains(&word(&segments, 0).as_str()) {
+        segments.insert(0, "v1".to_owned());
+    }
+    segments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chat_endpoint_is_found_in_every_spelling() {
+        for path in [
+            "/v1/chat/completions",
+            "/v1/chat/completions/",
+            "//v1//chat/completions",
+            "/v1/v1/chat/completions",
+            "/chat/completions",
+            "/openai/v1/chat/completions",
+            "/v1beta/openai/chat/completions",
+            "/v1/chat/completions/v1/chat/completions",
+            "/v1/chat/completions/chat/completions",
+        ] {
+            assert_eq!(route("POST", path), Ok(Route::Chat), "{path}");
+            assert_eq!(side(path), Side::OpenAi, "{path}");
+            assert_eq!(lane("POST", path), Lane::Long, "{path}");
+        }
+        assert_eq!(route("GET", "/v1/chat/completions"), Err(Refusal::WrongMethod("POST")));
+    }
+
+    #[test]
+    fn native_paths_name_model_and_method() {
+        let call = |model: &str, method: &str| Ok(Route::GeminiCall { model: model.into(), method: method.into() });
+        for (path, expected) in [
+            ("/v1beta/models/x:generateContent", call("x", "generateContent")),
+            ("/v1beta/models/x%3AgenerateContent", call("x", "generateContent")),
+            ("/v1beta/models/models/x:generateContent", call("models/x", "generateContent")),
+            ("/v1/models/x:streamGenerateContent", call("x", "streamGenerateContent")),
+            ("/v1beta/tunedModels/x:countTokens", call("tunedModels/x", "countTokens")),
+            ("/v1beta/publishers/google/models/x:countTokens", call("x", "countTokens")),
+        ] {
+            assert_eq!(route("POST", path), expected, "{path}");
+            assert_eq!(side(path), Side::Gemini, "{path}");
+        }
+        assert_eq!(route("GET", "/v1beta/models/"), Ok(Route::GeminiModels));
+        assert_eq!(route("GET", "/v1beta/models/a/b"), Ok(Route::GeminiModel("a/b".into())));
+    }
+
+    #[test]
+    fn short_requests_take_the_short_lane() {
+        for path in ["/", "/health", "/v1/models", "/v1/models/x", "/admin/usage", "/nothing", "/v1beta/models"] {
+            assert_eq!(lane("GET", path), Lane::Short, "{path}");
+        }
+        assert_eq!(lane("OPTIONS", "/v1/chat/completions"), Lane::Short);
+    }
+
+    #[test]
+    fn the_rest_is_refused() {
+        assert_eq!(route("GET", "/nothing"), Err(Refusal::UnknownPath));
+        assert_eq!(route("GET", "/v1"), Err(Refusal::UnknownPath));
+        assert_eq!(route("POST", "/health"), Err(Refusal::WrongMethod("GET, HEAD")));
+        assert_eq!(route("HEAD", "/health"), Ok(Route::Health));
+    }
+}
