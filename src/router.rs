@@ -11,6 +11,8 @@ use percent_encoding::percent_decode_str;
 pub enum Route {
     /// The admin page.
     Home,
+    /// A file of the admin page.
+    Static(String),
     /// Is it up?
     Health,
     /// The pool as JSON.
@@ -62,6 +64,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
     let words: Vec<&str> = segments.iter().map(String::as_str).collect();
     let (route, allowed) = match words.as_slice() {
         [] => (Route::Home, "GET, HEAD"),
+        ["static", name] => (Route::Static((*name).to_owned()), "GET, HEAD"),
         ["health"] => (Route::Health, "GET, HEAD"),
         ["admin", "credentials"] => (Route::AdminCredentials, "GET, HEAD"),
         ["admin", "usage"] => (Route::AdminUsage, "GET, HEAD"),

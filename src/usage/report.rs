@@ -1,6 +1,7 @@
 //! The periodic report in the log, in the old program's lines (drop_in_contract.md 6.10), with keys masked.
 
 use super::{Counts, Line, Usage, sum_by_model};
+use crate::admin::date;
 use crate::credentials::{Pool, View};
 use crate::mask;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
@@ -8,8 +9,7 @@ use std::fmt::Write;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
-use time::OffsetDateTime;
+use std::time::Duration;
 
 /// The report thread; ends when stopped.
 pub struct Reporter {
@@ -128,18 +128,9 @@ fn human(number: u64) -> String {
     }
 }
 
-/// `YYYY-MM-DD HH:MM:SS UTC`, or `N/A`.
-pub(crate) fn date(time: Option<SystemTime>) -> String {
-    const FORMAT: &[time::format_description::BorrowedFormatItem<'_>] =
-        time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
-    let date = time.and_then(|time| OffsetDateTime::from(time).format(FORMAT).ok());
-    date.unwrap_or_else(|| "N/A".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::UNIX_EPOCH;
 
     #[test]
     fn numbers_are_shortened_as_the_old_program_did() {
@@ -148,14 +139,6 @@ mod tests {
         {
             assert_eq!(human(number), expected);
         }
-    }
-
-    #[test]
-    fn dates_are_utc() {
-        let at = |seconds| date(Some(UNIX_EPOCH + Duration::from_secs(seconds)));
-        assert_eq!(at(0), "1970-01-01 00:00:00 UTC");
-        assert_eq!(at(1_709_164_800), "2024-02-29 00:00:00 UTC");
-        assert_eq!(date(None), "N/A");
     }
 
     #[test]

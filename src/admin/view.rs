@@ -1,0 +1,99 @@
+//! The pool as the admin sees it (drop_in_contract.md 6.8): the old fields in the old order and words, ours after them.
+
+use crate::credentials::{Kind, View};
+use crate::mask;
+use serde_json::{Value, json};
+use std::time::SystemTime;
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+/// `GET /admin/credentials`.
+pub fn credentials(views: &[View]) -> Value {
+    Value::Array(views.iter().map(credential).collect())
+}
+
+fn credential(view: &View) -> Value {
+    let models: Vec<Value> = view
+        .cooling
+        .iter()
+        .map(|(model, until, reason)| json!({"model": model, "cooling_until": iso(Some(*until)), "reason": reason}))
+        .collect();
+    json!({
+        "id": view.name,
+        "email": mask::email(view.email.as_deref()),
+        "project_id": mask::project(view.project.as_deref()),
+        "status": view.status,
+        "is_available": view.available,
+        "expiry": date(view.expiry),
+        "usage_count": view.usage_count,
+        "created_at": iso(Some(view.created_at)),
+        "last_used_at": iso(Some(view.last_used_at)),
+        "last_refreshed_at": iso(view.last_refreshed_at),
+        "exhausted_until": iso(view.exhausted_until),
+        "failed_at": iso(view.failed_at),
+        "failure_reason": view.failure_reason,
+        "rate_limited_until": iso(view.exhausted_until),
+        "kind": match view.kind {
+            Kind::Oauth => "oauth",
+            Kind::ApiKey => "api_key",
+        },
+        "label": view.label,
+        "tier": view.tier,
+        "reason_code": view.reason_code,
+        "link": view.link,
+        "models": models,
+    })
+}
+
+/// ISO 8601 with microseconds and `+00:00`, or null.
+fn iso(time: Option<SystemTime>) -> Value {
+    const FORMAT: &[BorrowedFormatItem<'_>] =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]+00:00");
+    json!(time.and_then(|time| OffsetDateTime::from(time).format(FORMAT).ok()))
+}
+
+/// `YYYY-MM-DD HH:MM:SS UTC`, or `N/A`.
+pub(crate) fn date(time: Option<SystemTime>) -> String {
+    const FORMAT: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    let text = time.and_then(|time| OffsetDateTime::from(time).format(FORMAT).ok());
+    text.unwrap_or_else(|| "N/A".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn the_old_fields_come_first_in_the_old_order_and_are_masked() {
+        let view = View {
+            name: "cred-0".into(),
+            kind: Kind::Oauth,
+            email: Some("alice@gmail.com".into()),
+            project: Some("my-project-12345".into()),
+            label: None,
+            status: "active",
+            available: true,
+            expiry: Some(UNIX_EPOCH + Duration::from_secs(1_709_164_800)),
+            usage_count: 3,
+            created_at: UNIX_EPOCH,
+            last_used_at: UNIX_EPOCH + Duration::from_micros(1_500_000),
+            last_refreshed_at: None,
+            exhausted_until: None,
+            failed_at: None,
+            failure_reason: None,
+            reason_code: None,
+            link: None,
+            tier: None,
+            cooling: Vec::new(),
+        };
+        let text = credentials(&[view]).to_string();
+        assert!(
+            text.starts_with(
+                r#"[{"id":"cred-0","email":"a*i*e*******@gmail.com","project_id":"***-2345","status":"active","is_available":true,"expiry":"2024-02-29 00:00:00 UTC","usage_count":3,"created_at":"1970-01-01T00:00:00.000000+00:00","last_used_at":"1970-01-01T00:00:01.500000+00:00","last_refreshed_at":null,"exhausted_until":null,"failed_at":null,"failure_reason":null,"#
+            ),
+            "{text}"
+        );
+    }
+}
