@@ -1,1 +1,279 @@
-//! stub
+//! The one generation handler, for every surface: parse, dispatch, translate back, write, count. It alone decides when an
+//! answer may still move to another credential: until the first piece of content has gone out.
+
+use crate::api::{Context, Exchange, Framing, Surface, Translator};
+use crate::app::App;
+use crate::config::ClientKey;
+use crate::dispatch::Dispatched;
+use crate::error::ApiError;
+use crate::gemini::{Response as Event, UsageMetadata};
+use crate::http::{EventWriter, Gone, Pings, Request, Responder, Response};
+use crate::sse;
+use crate::usage::Line;
+use std::time::{Duration, Instant};
+
+/// How often an empty or malformed answer is asked for again before the first byte.
+const SECOND_CHANCES: u32 = 1;
+
+/// Answers one generation request of `surface`, whose caller presented `key`.
+pub fn generate(app: &App, surface: &dyn Surface, key: &ClientKey, mut request: Request, responder: Responder) {
+    let started = Instant::now();
+    let body = std::mem::take(&mut request.body);
+    let context = Context {
+        models: &app.models,
+        signatures: &app.signatures,
+        fetch: &*app.fetch,
+        key_name: &key.name,
+        settings: &app.config.settings,
+    };
+    let mut exchange = match surface.parse(&request, body, &context) {
+        Ok(exchange) => exchange,
+        Err(error) => {
+            log::info!("key={} path={} status={} error={:?}", key.name, request.path, error.status, error.code());
+            return responder.respond(surface.error(&error));
+        }
+    };
+    let model = exchange.call().model.clone();
+    let mut run = Run { app, surface, key, model, gone: request.gone.clone(), started, first_content: None, attempts: 0 };
+    let output = Output::new(responder, exchange.framing(), app);
+    let outcome = run.answer(&mut *exchange, output);
+    run.log(&request.path, &outcome);
+}
+
+/// How a request ended, for the log line.
+struct Outcome {
+    status: u16,
+    credential: String,
+    usage: UsageMetadata,
+    /// An error code or the word `gone`.
+    word: String,
+}
+
+/// One request while it is being answered.
+struct Run<'a> {
+    app: &'a App,
+    surface: &'a dyn Surface,
+    key: &'a ClientKey,
+    model: String,
+    gone: Gone,
+    started: Instant,
+    first_content: Option<Duration>,
+    attempts: u32,
+}
+
+/// Why relaying an answer stopped before its end.
+enum Broken {
+    /// The client left.
+    Gone,
+    /// The answer is of no use; `again` says whether another attempt could do better.
+    Answer { error: ApiError, again: bool },
+}
+
+impl Run<'_> {
+    fn answer(&mut self, exchange: &mut dyn Exchange, mut output: Output) -> Outcome {
+        let mut chances = SECOND_CHANCES;
+        loop {
+            let mut translator = exchange.translator();
+            let mut answer = match self.app.dispatcher.send(exchange.call(), &self.gone) {
+                Ok(answer) => answer,
+                Err(refused) => {
+                    self.attempts += refused.attempts;
+                    self.count_failures(&refused.failures);
+                    let credential = refused.failures.last().map_or_else(String::new, |(name, _)| name.clone());
+                    return self.fail(output, &mut *translator, refused.error, credential);
+                }
+            };
+            self.attempts += answer.attempts;
+            self.count_failures(&answer.failures);
+            let credential = answer.lease.name.clone();
+            match self.relay(&mut answer, &mut *translator, &mut output) {
+                Ok(document) => {
+                    let usage = translator.usage();
+                    self.app.usage.success(self.line(&credential), &usage);
+                    self.app.dispatcher.succeeded(&answer.lease, &self.model);
+                    output.finish(document);
+                    return Outcome { status: 200, credential, usage, word: String::new() };
+                }
+                Err(Broken::Gone) => {
+                    // Google was asked and counted it; nobody is at fault.
+                    let usage = translator.usage();
+                    self.app.usage.success(self.line(&credential), &usage);
+                    return Outcome { status: 499, credential, usage, word: "gone".into() };
+                }
+                Err(Broken::Answer { again: true, .. }) if chances > 0 && !output.has_content() => {
+                    chances -= 1;
+                    self.app.usage.failure(self.line(&credential), "Exception");
+                }
+                Err(Broken::Answer { error, .. }) => {
+                    self.app.usage.failure(self.line(&credential), "Exception");
+                    return self.fail(output, &mut *translator, error, credential);
+                }
+            }
+        }
+    }
+
+    /// Passes events on until the upstream ends; returns what is left to send.
+    fn relay(
+        &mut self,
+        answer: &mut Dispatched,
+        translator: &mut dyn Translator,
+        output: &mut Output,
+    ) -> Result<Vec<u8>, Broken> {
+        let mut out = Vec::new();
+        let mut next = answer.first.take();
+        loop {
+            let event = match next {
+                Some(event) => event,
+                None => match answer.rest.next() {
+                    Ok(Some(event)) => event,
+                    Ok(None) => break,
+                    Err(_) if self.gone.is_set() => return Err(Broken::Gone),
+                    Err(fault) => {
+                        let error = self.app.dispatcher.failed(&answer.lease, &self.model, &fault);
+                        return Err(Broken::Answer { error, again: true });
+                    }
+                },
+            };
+            next = None;
+            if let Some(id) = &event.trace_id {
+                translator.trace_id(id);
+            }
+            let parsed: Event = serde_json::from_str(&event.json).map_err(|_| Broken::Answer {
+                error: ApiError::server(502, "upstream_invalid", "upstream: an event is not valid JSON"),
+                again: true,
+            })?;
+            self.translated(translator.event(&event.json, &parsed, &mut out), translator)?;
+            self.write(output, &mut out)?;
+            if translator.done() {
+                break;
+            }
+        }
+        self.translated(translator.end(&mut out), translator)?;
+        if self.gone.is_set() {
+            return Err(Broken::Gone);
+        }
+        Ok(out)
+    }
+
+    fn translated(&self, result: Result<(), ApiError>, translator: &dyn Translator) -> Result<(), Broken> {
+        result.map_err(|error| Broken::Answer { again: translator.retryable(&error), error })
+    }
+
+    fn write(&mut self, output: &mut Output, out: &mut Vec<u8>) -> Result<(), Broken> {
+        if self.gone.is_set() {
+            return Err(Broken::Gone);
+        }
+        if out.is_empty() {
+            return Ok(());
+        }
+        self.first_content.get_or_insert_with(|| self.started.elapsed());
+        output.write(out).map_err(|_| Broken::Gone)?;
+        out.clear();
+        Ok(())
+    }
+
+    fn fail(&self, output: Output, translator: &mut dyn Translator, error: ApiError, credential: String) -> Outcome {
+        let outcome = Outcome {
+            status: error.status,
+            credential,
+            usage: translator.usage(),
+            word: error.code().unwrap_or("error").to_owned(),
+        };
+        output.fail(self.surface, translator, &error);
+        outcome
+    }
+
+    fn count_failures(&self, failures: &[(String, String)]) {
+        for (credential, reason) in failures {
+            self.app.usage.failure(self.line(credential), reason);
+        }
+    }
+
+    fn line(&self, credential: &str) -> Line {
+        Line { key: self.key.name.clone(), credential: credential.to_owned(), model: self.model.clone() }
+    }
+
+    /// One line per request; no body, no token, no prompt.
+    fn log(&self, path: &str, outcome: &Outcome) {
+        let tokens = |count: Option<u64>| count.unwrap_or(0);
+        log::info!(
+            "key={} path={path} model={} credential={} status={}{}{} attempts={} ms={} ttft={} tokens={}+{}+{}",
+            self.key.name,
+            self.model,
+            outcome.credential,
+            outcome.status,
+            if outcome.word.is_empty() { "" } else { " " },
+            outcome.word,
+            self.attempts,
+            self.started.elapsed().as_millis(),
+            self.first_content.map_or_else(|| "-".to_owned(), |time| time.as_millis().to_string()),
+            tokens(outcome.usage.prompt_token_count),
+            tokens(outcome.usage.candidates_token_count),
+            tokens(outcome.usage.thoughts_token_count),
+        );
+    }
+}
+
+/// Where an answer goes.
+enum Output {
+    Whole(Responder),
+    Pieces { writer: EventWriter, has_content: bool },
+}
+
+impl Output {
+    fn new(responder: Responder, framing: Framing, app: &App) -> Output {
+        let (media_type, piece): (_, &'static [u8]) = match framing {
+            Framing::Whole => return Output::Whole(responder),
+            Framing::Events => ("text/event-stream; charset=utf-8", sse::KEEP_ALIVE),
+            // White space before an element means nothing to a JSON parser.
+            Framing::Array => ("application/json", b"\n"),
+        };
+        let headers = [("Content-Type", media_type), ("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let pings = Pings { piece, first_after: app.config.early_head_after, every: app.config.keep_alive };
+        Output::Pieces { writer: responder.events(200, headers.to_vec(), pings), has_content: false }
+    }
+
+    /// Whether the client has seen a piece of this answer; a ping is none.
+    fn has_content(&self) -> bool {
+        matches!(self, Output::Pieces { has_content: true, .. })
+    }
+
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<()> {
+        match self {
+            // A whole answer is sent when it is complete.
+            Output::Whole(_) => Ok(()),
+            Output::Pieces { writer, has_content } => {
+                *has_content = true;
+                writer.write(piece)
+            }
+        }
+    }
+
+    fn finish(self, rest: Vec<u8>) {
+        match self {
+            Output::Whole(responder) => responder.respond(Response::new(200, "application/json", rest)),
+            Output::Pieces { mut writer, .. } => {
+                // A client that left now has left: nothing more to do for it.
+                if rest.is_empty() || writer.write(&rest).is_ok() {
+                    let _ = writer.finish();
+                }
+            }
+        }
+    }
+
+    fn fail(self, surface: &dyn Surface, translator: &mut dyn Translator, error: &ApiError) {
+        match self {
+            Output::Whole(responder) => responder.respond(surface.error(error)),
+            Output::Pieces { writer, .. } => {
+                if let Err(mut writer) = writer.replace_with(surface.error(error)) {
+                    let mut frame = Vec::new();
+                    translator.fail(error, &mut frame);
+                    if writer.write(&frame).is_ok() {
+                        let _ = writer.finish();
+                    }
+                }
+            }
+        }
+    }
+}

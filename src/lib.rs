@@ -1,6 +1,7 @@
 //! gemini-openai-proxy: OpenAI-compatible access to Google Gemini from a pool of the user's own credentials.
 //!
-//! A request goes one way: [`http`] (front, then a worker) -> [`router`] -> [`handler`] -> `api/<surface>` (request) ->
+//! A request goes one way: [`http`] (front, then a worker) -> [`router`] and
+//! [`endpoints`] -> [`handler`] -> `api/<surface>` (request) ->
 //! [`dispatch`] -> [`credentials`] (the pool) -> [`upstream`] -> Google; and back: upstream events -> `api/<surface>`
 //! (stream translator) -> the event writer in [`http`]. Google's own types ([`gemini`]) are the hub: N surfaces cost N
 //! translators, and the native surface loses nothing.
@@ -13,7 +14,7 @@
 //! - the credentials file and its records are private to [`credentials`]; [`admin`] sees views, never a [`secret::Secret`];
 //! - no lock is held across I/O, logging or a refresh.
 //!
-//! Reading order: [`app`] (the wiring), [`router`], [`handler`], [`api`], [`dispatch`], then the folders.
+//! Reading order: [`app`] (the wiring), [`router`], [`endpoints`], [`handler`], [`api`], [`dispatch`], then the folders.
 
 pub mod access;
 pub mod admin;
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod config;
 pub mod credentials;
 pub mod dispatch;
+pub mod endpoints;
 pub mod error;
 pub mod gemini;
 pub mod handler;

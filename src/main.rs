@@ -1,1 +1,62 @@
-fn main() {}
+//! Arguments, configuration, logger, run; print the error and exit.
+
+use gemini_openai_proxy::app::Service;
+use gemini_openai_proxy::cli::{self, Command, RunOptions};
+use gemini_openai_proxy::{config, logging, platform, shutdown};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    platform::prepare();
+    let result = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Run(options)) => run(&options),
+        Ok(Command::GenerateKey) => generate_key(),
+        Ok(Command::Help) => {
+            print!("{}", cli::HELP);
+            Ok(())
+        }
+        Ok(Command::Version) => {
+            println!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        Err(message) => Err((2, format!("{}\n{}: error: {message}", cli::USAGE, env!("CARGO_PKG_NAME")))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((code, message)) => {
+            eprintln!("{message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// An exit code and what to say.
+type Failure = (u8, String);
+
+fn run(options: &RunOptions) -> Result<(), Failure> {
+    let wrong = |message: String| (1, message);
+    let key = options.key(std::env::var(cli::KEY_VARIABLE).ok()).map_err(wrong)?;
+    let loaded = config::load(options.config.as_deref()).map_err(|error| wrong(error.to_string()))?;
+    let mut stop = shutdown::Stop::install().map_err(|error| wrong(format!("cannot handle signals: {error}")))?;
+    logging::start(loaded.config.log_level);
+    for note in &loaded.notes {
+        log::info!("{note}");
+    }
+    for warning in &loaded.warnings {
+        log::warn!("{warning}");
+    }
+    if options.encryption_key.is_some() {
+        log::warn!("the encryption key was given as an argument, where `ps` shows it to every user of this machine");
+    }
+    let config = config::Config { encryption_key: key, ..loaded.config };
+    let service = Service::start(config).map_err(|error| (error.exit_code(), error.to_string()))?;
+    stop.wait();
+    log::info!("Application shutdown...");
+    service.stop();
+    Ok(())
+}
+
+fn generate_key() -> Result<(), Failure> {
+    let key = cli::new_key().map_err(|message| (1, message))?;
+    println!("Generated new encryption key. Please store it securely:\n{key}");
+    Ok(())
+}
