@@ -1,0 +1,39 @@
+# `make` alone lists the targets. What CI runs is exactly `make check` and `make test`.
+CONFIG ?= config.json
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo build check test static clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+run: $(CONFIG) build ## build and serve: make run CONFIG=config.json
+	./target/release/gemini-openai-proxy run -c $(CONFIG)
+
+$(CONFIG):
+	@echo "$(CONFIG): no such file. Make one from the example: cp config.example.json $(CONFIG), then edit it." >&2; exit 1
+
+demo: ## stream an answer without any account, from a fake Google on this machine
+	cargo build --release --bin gemini-openai-proxy --example fake_google
+	./examples/demo.sh
+
+build: ## build the release binary
+	cargo build --release --locked --bin gemini-openai-proxy
+
+check: ## formatting, lints, documentation
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+test: ## every test, with the official SDKs as clients; installs what it needs
+	./tests/setup.sh
+	cargo test --locked
+
+static: ## a binary without shared libraries, in target/HOST/release
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --bin gemini-openai-proxy --target $(HOST)
+	@ldd target/$(HOST)/release/gemini-openai-proxy 2>&1 | sed 's/^[ \t]*//'
+
+clean: ## remove what was built and installed for tests
+	cargo clean
+	rm -rf tests/.venv tests/node_modules tests/.cache

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Installs what the tests need beside a Rust toolchain, Python 3, make and a C compiler: Python's venv module, Node.js for
+# the JavaScript SDK. As root on Debian it installs the packages; elsewhere it says in one sentence what is missing.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+missing=()
+command -v python3 >/dev/null || missing+=(python3)
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
+
+if [ "${#missing[@]}" -gt 0 ]; then
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "The tests need these Debian packages or their like: ${missing[*]}. Please install them, then run make test again." >&2
+        exit 1
+    fi
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
+fi
+
+# The JavaScript SDK, at the versions of package-lock.json.
+if [ -f package-lock.json ] && ! cmp -s package-lock.json node_modules/.installed-lock; then
+    npm ci --no-audit --no-fund --silent
+    cp package-lock.json node_modules/.installed-lock
+fi
