@@ -3,6 +3,12 @@
 //! The file and its records are private to this folder. Others see a [`Lease`] (who was chosen), an [`Access`] (what a
 //! request needs) and [`View`]s (what an admin may see).
 
+mod cipher;
+mod disk;
 mod pool;
+mod record;
+mod store;
+mod timestamp;
 
 pub use pool::*;
+pub use store::{Place, StoreError};
