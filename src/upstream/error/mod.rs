@@ -66,8 +66,10 @@ impl Refusal {
     }
 
     fn row(&self) -> &'static Row {
+        // Gateways have codes of their own up there.
+        let status = if self.status >= 505 { 502 } else { self.status };
         // The last row fits everything.
-        ROWS.iter().find(|row| row.fits(self.status, &self.details)).unwrap_or(&ROWS[ROWS.len() - 1])
+        ROWS.iter().find(|row| row.fits(status, &self.details)).unwrap_or(&ROWS[ROWS.len() - 1])
     }
 }
 
@@ -217,5 +219,112 @@ fn tell(client: Client, status: u16, message: &str) -> ApiError {
 
 /// At most [`MAX_MESSAGE`] bytes, whole characters.
 fn cut(message: &str) -> &str {
-    &message[..message.floor_char_boundary(MAX_MESSAGE)]
+    let mut end = message.len().min(MAX_MESSAGE);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    /// Each line: what Google answered, and the parts of the verdict that it must give.
+    const CASES: &str = include_str!("../../../tests/fixtures/errors/google.jsonl");
+
+    #[test]
+    fn every_error_of_google_gets_its_verdict() {
+        for line in CASES.lines() {
+            let case: Value = serde_json::from_str(line).unwrap();
+            let name = case["name"].as_str().unwrap();
+            let body = match &case["body"] {
+                Value::String(text) => text.clone(),
+                json => json.to_string(),
+            };
+            let status = case["status"].as_u64().unwrap() as u16;
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+            let verdict = Fault::Refused(Refusal::read_at(status, body.as_bytes(), None, now)).verdict();
+            let headers = verdict.error.headers();
+            for (key, expected) in case["expect"].as_object().unwrap() {
+                let found: Value = match key.as_str() {
+                    "reason" => verdict.reason.as_ref().into(),
+                    "blame" => format!("{:?}", verdict.blame).into(),
+                    "then" => format!("{:?}", verdict.then).into(),
+                    "rest" => format!("{:?}", verdict.rest).split('(').next().unwrap().into(),
+                    "seconds" => verdict.duration.map(|duration| duration.as_secs()).into(),
+                    "http" => verdict.error.status.into(),
+                    "type" => verdict.error.kind.openai_type().into(),
+                    "code" => verdict.error.code().into(),
+                    "param" => verdict.error.param.clone().into(),
+                    "message" => verdict.error.message.clone().into(),
+                    "link" => verdict.link.clone().into(),
+                    "contains" => match verdict.error.message.contains(expected.as_str().unwrap()) {
+                        true => expected.clone(),
+                        false => verdict.error.message.clone().into(),
+                    },
+                    "absent" => {
+                        assert!(!verdict.error.message.contains(expected.as_str().unwrap()), "{name}: {verdict:?}");
+                        continue;
+                    }
+                    "headers" => {
+                        for (header, value) in expected.as_object().unwrap() {
+                            let found =
+                                headers.iter().find(|(name, _)| name == header).map(|(_, value)| value.as_str());
+                            assert_eq!(found, value.as_str(), "{name}: {header}");
+                        }
+                        continue;
+                    }
+                    other => panic!("{name}: unknown expectation {other}"),
+                };
+                assert_eq!(&found, expected, "{name}: {key}");
+            }
+            assert_eq!(verdict.word, status.to_string(), "{name}");
+            assert!(verdict.error.message.starts_with("API request failed: "), "{name}: {}", verdict.error.message);
+            assert!(!verdict.error.message.contains('<'), "{name}: HTML is passed on");
+            assert_ne!(verdict.error.status, 401, "{name}: the client would doubt its own key");
+        }
+    }
+
+    #[test]
+    fn faults_without_an_answer_are_nobodys() {
+        for (fault, status, code) in [
+            (Fault::Connect("refused".into()), 502, "bad_gateway"),
+            (Fault::Broken("reset".into()), 502, "bad_gateway"),
+            (Fault::Timeout, 504, "timeout"),
+            (Fault::Incomplete("cut".into()), 502, "upstream_incomplete"),
+            (Fault::Invalid("HTML".into()), 502, "upstream_invalid"),
+        ] {
+            let verdict = fault.verdict();
+            assert_eq!(
+                (verdict.blame, verdict.then, verdict.rest),
+                (Blame::Nobody, Then::Again, Rest::No),
+                "{fault:?}"
+            );
+            assert_eq!((verdict.error.status, verdict.error.code()), (status, Some(code)), "{fault:?}");
+            assert_eq!(verdict.word, "Exception");
+        }
+        assert_eq!(Fault::Gone.verdict().then, Then::Stop);
+    }
+
+    #[test]
+    fn an_error_inside_a_200_takes_its_status_from_the_body() {
+        for (body, status) in [
+            (r#"{"error":{"code":429}}"#, 429),
+            (r#"{"error":{"status":"UNAVAILABLE"}}"#, 503),
+            (r#"{"error":{"code":8,"status":"RESOURCE_EXHAUSTED"}}"#, 429),
+            (r#"{"error":"plain"}"#, 502),
+            (r#"{"error":{"code":200}}"#, 502),
+        ] {
+            assert_eq!(Refusal::within(body.as_bytes()).status, status, "{body}");
+        }
+    }
+
+    #[test]
+    fn long_messages_are_cut_between_characters() {
+        let body = serde_json::json!({"error": {"message": "é".repeat(MAX_MESSAGE)}}).to_string();
+        let verdict = Fault::Refused(Refusal::read(400, body.as_bytes(), None)).verdict();
+        assert!(verdict.error.message.len() <= MAX_MESSAGE + 32);
+    }
 }
