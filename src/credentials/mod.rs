@@ -5,10 +5,16 @@
 
 mod cipher;
 mod disk;
+mod keeper;
+mod member;
+mod oauth;
 mod pool;
 mod record;
+mod setup;
 mod store;
 mod timestamp;
 
+pub use keeper::Keeper;
+pub use oauth::{TokenFault, Tokens};
 pub use pool::*;
 pub use store::{Place, StoreError};

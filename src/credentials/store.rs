@@ -1,14 +1,12 @@
 //! The credentials file: read once, written when its content changes, never lost (drop_in_contract.md 6.4).
 //!
 //! Every change is an [`Edit`] of one item, applied to what the file says now: so another process on the same file, or a
-//! person with an editor, is merged and not overwritten. Knows neither the pool nor the network. The lock in here is
-//! held over file I/O on purpose, it is what puts writes in order; the pool's lock never is.
+//! person with an editor, is merged and not overwritten. Knows neither the pool nor the network.
 
 use super::cipher::Cipher;
 use super::disk::{self, Stamp};
 use super::record::{Identity, Record};
 use crate::secret::Secret;
-use parking_lot::Mutex;
 use serde_json::Value;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -131,10 +129,6 @@ fn same(one: &Record, other: &Record) -> bool {
 pub(super) struct Store {
     path: PathBuf,
     cipher: Option<Cipher>,
-    seen: Mutex<Seen>,
-}
-
-struct Seen {
     document: Document,
     stamp: Option<Stamp>,
     /// Edits that are not in the file yet.
@@ -160,56 +154,53 @@ impl Store {
         let document = read(path, cipher.as_ref())?.unwrap_or_default();
         let items = document.items.clone();
         let exposed = document.exposed;
-        let seen = Seen { document, stamp, waiting: Vec::new(), complaint: None };
-        let store = Store { path: path.to_owned(), cipher, seen: Mutex::new(seen) };
+        let mut store = Store { path: path.to_owned(), cipher, document, stamp, waiting: Vec::new(), complaint: None };
         if exposed {
             log::info!("[CredManager] Encryption key provided. Encrypting credentials file.");
-            store.sync(&mut store.seen.lock());
+            store.sync();
         }
         Ok((store, items))
     }
 
     /// Makes `edit` part of the file. Returns the file's items if somebody else had changed them. A file that cannot be
     /// written is logged once; the edit stays for the next attempt.
-    pub(super) fn apply(&self, edit: Edit) -> Option<Vec<Record>> {
-        let mut seen = self.seen.lock();
-        seen.waiting.retain(|waiting| !waiting.is_outdated_by(&edit));
-        seen.waiting.push(edit);
-        self.sync(&mut seen)
+    pub(super) fn apply(&mut self, edit: Edit) -> Option<Vec<Record>> {
+        self.waiting.retain(|waiting| !waiting.is_outdated_by(&edit));
+        self.waiting.push(edit);
+        self.sync()
     }
 
     /// Looks whether somebody else changed the file; if so, returns its items. Also retries a failed write.
-    pub(super) fn poll(&self) -> Option<Vec<Record>> {
-        let mut seen = self.seen.lock();
-        let changed = disk::stamp(&self.path) != seen.stamp;
-        (changed || !seen.waiting.is_empty()).then(|| self.sync(&mut seen)).flatten()
+    pub(super) fn poll(&mut self) -> Option<Vec<Record>> {
+        let changed = disk::stamp(&self.path) != self.stamp;
+        (changed || !self.waiting.is_empty()).then(|| self.sync()).flatten()
     }
 
-    fn sync(&self, seen: &mut Seen) -> Option<Vec<Record>> {
+    fn sync(&mut self) -> Option<Vec<Record>> {
         let _folder = disk::lock_folder(&self.path);
-        let reloaded = match self.reload(seen) {
+        let reloaded = match self.reload() {
             Ok(reloaded) => reloaded,
             Err(error) => {
-                seen.complain(format!("[CredManager] {error} The file changed while running and is left alone."));
+                self.complain(format!("[CredManager] {error} The file changed while running and is left alone."));
                 return None;
             }
         };
-        let mut items = seen.document.items.clone();
-        seen.waiting.iter().for_each(|edit| edit.apply(&mut items));
-        if items == seen.document.items && !seen.document.exposed {
-            seen.waiting.clear();
+        let mut items = self.document.items.clone();
+        self.waiting.iter().for_each(|edit| edit.apply(&mut items));
+        if items == self.document.items && !self.document.exposed {
+            self.waiting.clear();
             return reloaded.then_some(items);
         }
-        let text = render(&items, seen.document.single);
+        let text = render(&items, self.document.single);
         let text = self.cipher.as_ref().map_or_else(|| text.clone(), |cipher| cipher.encrypt(&text));
         match disk::replace(&self.path, text.as_bytes()) {
             Ok(()) => {
-                seen.stamp = disk::stamp(&self.path);
-                seen.document = Document { single: seen.document.single, items: items.clone(), exposed: false };
-                seen.waiting.clear();
-                seen.complaint = None;
+                self.stamp = disk::stamp(&self.path);
+                self.document = Document { single: self.document.single, items: items.clone(), exposed: false };
+                self.waiting.clear();
+                self.complaint = None;
             }
-            Err(error) => seen.complain(format!(
+            Err(error) => self.complain(format!(
                 "[CredManager] Credentials file {} cannot be written: {error}. Serving goes on; new tokens are lost at the next start.",
                 self.path.display()
             )),
@@ -219,20 +210,20 @@ impl Store {
 
     /// Takes over what somebody else wrote. A file that vanished or was emptied while running is not a wish to forget
     /// all credentials: the next write brings it back.
-    fn reload(&self, seen: &mut Seen) -> Result<bool, StoreError> {
+    fn reload(&mut self) -> Result<bool, StoreError> {
         let stamp = disk::stamp(&self.path);
-        if stamp == seen.stamp {
+        if stamp == self.stamp {
             return Ok(false);
         }
         let Some(document) = read(&self.path, self.cipher.as_ref())? else { return Ok(false) };
-        seen.stamp = stamp;
-        let changed = document.items != seen.document.items;
-        seen.document = document;
+        self.stamp = stamp;
+        let changed = document.items != self.document.items;
+        self.document = document;
         Ok(changed)
     }
 }
 
-impl Seen {
+impl Store {
     fn complain(&mut self, complaint: String) {
         if self.complaint.as_ref() != Some(&complaint) {
             log::error!("{complaint}");

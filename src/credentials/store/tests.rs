@@ -37,7 +37,7 @@ fn one_plain_credential_is_written_as_the_old_program_wrote_it() {
     let scratch = Scratch::new("store-single");
     let path = scratch.0.join("credentials.json");
     fs::write(&path, "\u{feff}[{\"refresh_token\": \"r\\u00fc\"}]\r\n").unwrap();
-    let (store, items) = Store::open(&path, None).unwrap();
+    let (mut store, items) = Store::open(&path, None).unwrap();
     store.apply(tokens(&items[0], "a"));
     let expected = "{\n  \"access_token\": \"a\",\n  \"refresh_token\": \"rü\",\n  \"token_type\": \"Bearer\",\n  \"expiry_date\": 1795387466000\n}";
     assert_eq!(text(&path), expected);
@@ -52,7 +52,7 @@ fn unknown_fields_and_unusable_items_keep_their_place() {
     let items =
         json!([null, {"note": "no token"}, {"x": {"y": [1.5]}, "refresh_token": "r"}, "text", {"api_key": "k"}]);
     fs::write(&path, items.to_string()).unwrap();
-    let (store, items) = Store::open(&path, None).unwrap();
+    let (mut store, items) = Store::open(&path, None).unwrap();
     store.apply(tokens(&items[2], "a"));
     let expected = json!([
         null, {"note": "no token"},
@@ -67,7 +67,7 @@ fn an_edit_that_changes_nothing_writes_nothing() {
     let scratch = Scratch::new("store-same");
     let path = scratch.0.join("credentials.json");
     fs::write(&path, "[ {\"refresh_token\":\"r\",\"label\":\"x\"} ]").unwrap();
-    let (store, items) = Store::open(&path, None).unwrap();
+    let (mut store, items) = Store::open(&path, None).unwrap();
     store.apply(Edit::Field { of: items[0].identity().unwrap(), name: "label", value: Some("x".into()) });
     assert_eq!(text(&path), "[ {\"refresh_token\":\"r\",\"label\":\"x\"} ]");
 }
@@ -125,8 +125,8 @@ fn changes_of_others_are_merged_and_told() {
     let scratch = Scratch::new("store-merge");
     let path = scratch.0.join("credentials.json");
     fs::write(&path, "[{\"refresh_token\":\"a\"},{\"refresh_token\":\"b\"}]").unwrap();
-    let (mine, items) = Store::open(&path, None).unwrap();
-    let (theirs, _) = Store::open(&path, None).unwrap();
+    let (mut mine, items) = Store::open(&path, None).unwrap();
+    let (mut theirs, _) = Store::open(&path, None).unwrap();
     assert_eq!(theirs.apply(Edit::Remove(items[1].clone())), None);
     theirs.apply(Edit::Field { of: items[0].identity().unwrap(), name: "label", value: Some("mine".into()) });
     theirs.apply(Edit::Add(Record::new(json!({"api_key": "k"}))));
@@ -147,7 +147,7 @@ fn two_stores_on_one_file_lose_nothing() {
         for name in ["a", "b"] {
             let path = &path;
             scope.spawn(move || {
-                let (store, _) = Store::open(path, None).unwrap();
+                let (mut store, _) = Store::open(path, None).unwrap();
                 for at in 0..100 {
                     store.apply(Edit::Add(Record::new(json!({"refresh_token": format!("{name}{at}")}))));
                 }
@@ -162,7 +162,7 @@ fn a_file_broken_while_running_is_left_alone_until_it_can_be_read_again() {
     let scratch = Scratch::new("store-hand");
     let path = scratch.0.join("credentials.json");
     fs::write(&path, "[{\"refresh_token\":\"a\"}]").unwrap();
-    let (store, items) = Store::open(&path, None).unwrap();
+    let (mut store, items) = Store::open(&path, None).unwrap();
     fs::write(&path, "[{\"refresh_token\":\"a\"},").unwrap();
     assert_eq!(store.apply(tokens(&items[0], "new")), None);
     assert_eq!(text(&path), "[{\"refresh_token\":\"a\"},");
@@ -176,7 +176,7 @@ fn a_file_that_vanished_while_running_comes_back_with_the_next_write() {
     let scratch = Scratch::new("store-gone");
     let path = scratch.0.join("credentials.json");
     fs::write(&path, "[{\"refresh_token\":\"a\"},{\"refresh_token\":\"b\"}]").unwrap();
-    let (store, items) = Store::open(&path, None).unwrap();
+    let (mut store, items) = Store::open(&path, None).unwrap();
     fs::remove_file(&path).unwrap();
     assert_eq!(store.poll(), None);
     store.apply(tokens(&items[0], "new"));
@@ -190,11 +190,11 @@ fn a_write_that_fails_is_made_up_for_later() {
     fs::create_dir(&folder).unwrap();
     let path = folder.join("credentials.json");
     fs::write(&path, "[{\"refresh_token\":\"a\"}]").unwrap();
-    let (store, items) = Store::open(&path, None).unwrap();
+    let (mut store, items) = Store::open(&path, None).unwrap();
     fs::remove_dir_all(&folder).unwrap();
     store.apply(tokens(&items[0], "one"));
     store.apply(tokens(&items[0], "two"));
-    assert_eq!(store.seen.lock().waiting.len(), 1);
+    assert_eq!(store.waiting.len(), 1);
     fs::create_dir(&folder).unwrap();
     store.poll();
     assert!(text(&path).contains("\"two\""));
