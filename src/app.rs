@@ -3,7 +3,7 @@
 use crate::access::Guard;
 use crate::api::Fetch;
 use crate::config::Config;
-use crate::credentials::{Pool, Refresher, StoreError};
+use crate::credentials::{Keeper, Pool, PoolOptions, StoreError};
 use crate::dispatch::Dispatcher;
 use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
@@ -73,7 +73,7 @@ pub struct Service {
     app: Arc<App>,
     running: Running,
     address: SocketAddr,
-    refresher: Refresher,
+    keeper: Keeper,
     reporter: Option<Reporter>,
 }
 
@@ -82,7 +82,7 @@ impl Service {
     /// answers.
     pub fn start(config: Config) -> Result<Service, StartError> {
         let agent = upstream::agent::build(&upstream::agent::AgentOptions::from(&config));
-        let pool = Arc::new(Pool::open(&config, agent.clone()).map_err(StartError::Credentials)?);
+        let pool = Arc::new(Pool::open(PoolOptions::new(&config, agent.clone())).map_err(StartError::Credentials)?);
         let limits = crate::http::Limits {
             // Two descriptors a stream, and some for files and idle connections to Google.
             max_connections: config.limits.max_connections.min((platform::raise_open_files() as usize / 2).max(64)),
@@ -109,7 +109,7 @@ impl Service {
             .map_err(StartError::Thread)?;
         log::info!("listening on http://{address}");
 
-        let refresher = Refresher::start(pool.clone()).map_err(StartError::Thread)?;
+        let keeper = Keeper::start(pool.clone()).map_err(StartError::Thread)?;
         let reporter = match app.config.usage_interval {
             Some(interval) => {
                 Some(Reporter::start(app.usage.clone(), pool, interval).map_err(StartError::Thread)?)
@@ -117,7 +117,7 @@ impl Service {
             None => None,
         };
         app.warn_about_few_credentials(address.port());
-        Ok(Service { app, running, address, refresher, reporter })
+        Ok(Service { app, running, address, keeper, reporter })
     }
 
     /// Where it listens.
@@ -139,7 +139,7 @@ impl Service {
         if let Some(reporter) = self.reporter {
             reporter.stop();
         }
-        self.refresher.stop();
+        self.keeper.stop();
         log::info!("Application shutdown complete.");
     }
 }

@@ -124,7 +124,7 @@ impl Run<'_> {
         loop {
             let event = match next {
                 Some(event) => event,
-                None => match answer.rest.next() {
+                None => match answer.rest.next_event() {
                     Ok(Some(event)) => event,
                     Ok(None) => break,
                     Err(_) if self.gone.is_set() => return Err(Broken::Gone),
@@ -138,11 +138,11 @@ impl Run<'_> {
             if let Some(id) = &event.trace_id {
                 translator.trace_id(id);
             }
-            let parsed: Event = serde_json::from_str(&event.json).map_err(|_| Broken::Answer {
+            let parsed: Event = serde_json::from_str(event.json()).map_err(|_| Broken::Answer {
                 error: ApiError::server(502, "upstream_invalid", "upstream: an event is not valid JSON"),
                 again: true,
             })?;
-            self.translated(translator.event(&event.json, &parsed, &mut out), translator)?;
+            self.translated(translator.event(event.json(), &parsed, &mut out), translator)?;
             self.write(output, &mut out)?;
             if translator.done() {
                 break;
@@ -224,7 +224,7 @@ impl Output {
     fn new(responder: Responder, framing: Framing, app: &App) -> Output {
         let (media_type, piece): (_, &'static [u8]) = match framing {
             Framing::Whole => return Output::Whole(responder),
-            Framing::Events => ("text/event-stream; charset=utf-8", sse::KEEP_ALIVE),
+            Framing::Events => ("text/event-stream; charset=utf-8", sse::KEEP_ALIVE.as_bytes()),
             // White space before an element means nothing to a JSON parser.
             Framing::Array => ("application/json", b"\n"),
         };
