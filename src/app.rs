@@ -111,9 +111,7 @@ impl Service {
 
         let keeper = Keeper::start(pool.clone()).map_err(StartError::Thread)?;
         let reporter = match app.config.usage_interval {
-            Some(interval) => {
-                Some(Reporter::start(app.usage.clone(), pool, interval).map_err(StartError::Thread)?)
-            }
+            Some(interval) => Some(Reporter::start(app.usage.clone(), pool, interval).map_err(StartError::Thread)?),
             None => None,
         };
         app.warn_about_few_credentials(address.port());

@@ -34,7 +34,8 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &ClientKey, mut request: 
         }
     };
     let model = exchange.call().model.clone();
-    let mut run = Run { app, surface, key, model, gone: request.gone.clone(), started, first_content: None, attempts: 0 };
+    let mut run =
+        Run { app, surface, key, model, gone: request.gone.clone(), started, first_content: None, attempts: 0 };
     let output = Output::new(responder, exchange.framing(), app);
     let outcome = run.answer(&mut *exchange, output);
     run.log(&request.path, &outcome);

@@ -61,7 +61,8 @@ fn a_port_in_use_is_exit_1() {
     let folder = Folder::new("port");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    folder.write("config.json", json!({"server": {"host": "127.0.0.1", "port": port}, "log_level": "error"}).to_string());
+    folder
+        .write("config.json", json!({"server": {"host": "127.0.0.1", "port": port}, "log_level": "error"}).to_string());
     assert!(refuses(&folder, &["-c", "config.json"], 1).contains("in use"));
 }
 
@@ -70,7 +71,8 @@ fn credentials_that_cannot_be_read_are_exit_3_and_untouched() {
     let folder = Folder::new("credentials");
     folder.write(
         "config.json",
-        json!({"server": {"host": "127.0.0.1", "port": 0}, "credentials_file": "c.json", "log_level": "error"}).to_string(),
+        json!({"server": {"host": "127.0.0.1", "port": 0}, "credentials_file": "c.json", "log_level": "error"})
+            .to_string(),
     );
     let plain = r#"{"access_token":"a","refresh_token":"r","token_type":"Bearer","expiry_date":1}"#;
     let encrypted = encrypt(&folder, plain, "right");
