@@ -45,7 +45,7 @@ pub struct Want<'a> {
 }
 
 /// A member that was chosen for one attempt.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Who.
     pub id: MemberId,

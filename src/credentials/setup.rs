@@ -73,7 +73,11 @@ pub(super) fn find_project(
         return Err(SetupFault::Blocked(block));
     }
     let tier = default_tier(&loaded);
-    let project = onboard(google, access, tier, hint, patience, pause)?;
+    let project = onboard(google, access, tier, hint, patience, pause).map_err(|fault| match fault {
+        // Why no tier fits says more than why the attempt was refused.
+        SetupFault::Blocked(_) if ineligible(&loaded).next().is_some() => no_project(&loaded),
+        fault => fault,
+    })?;
     match project.or_else(|| hint.map(str::to_owned)) {
         Some(project) => Ok(Found { project, tier: Some(tier.to_owned()) }),
         None => Err(no_project(&loaded)),

@@ -1,4 +1,6 @@
 //! What the integration tests share.
 
 pub mod google;
+pub mod pool;
 pub mod program;
+pub mod python;

@@ -159,7 +159,7 @@ impl Recorded {
 /// Knobs that change how strict or how fast the fake is.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Refuse what Google refuses.
+    /// Refuse what Google refuses; off, only unknown names and wrong types are.
     pub strict: bool,
     /// Refuse keywords outside the documented list in `parametersJsonSchema`/`responseJsonSchema`.
     pub strict_json_schema: bool,
