@@ -95,10 +95,9 @@ fn operate(call: &Call, key: &str, id: &str, op: &str) -> Result<Reply, Refusal>
         }
         _ => return Err(Refusal::new(404, "Method not found.")),
     };
-    if !op.ends_with("enerateContent") {
-        if let Some(reply) = call.forced(key) {
-            return Ok(reply);
-        }
+    let generates = op.ends_with("enerateContent");
+    if let Some(reply) = (!generates).then(|| call.forced(key)).flatten() {
+        return Ok(reply);
     }
     match op {
         "countTokens" => count(&raw),
