@@ -29,6 +29,13 @@ fn a_stream_brings_deltas_and_cumulative_usage() {
 }
 
 #[test]
+fn a_default_stream_has_as_many_events_as_asked() {
+    let client = Client::new();
+    client.fake.settings(|settings| settings.events = 50);
+    assert_eq!(client.stream("gemini-2.5-pro", &hello()).len(), 50);
+}
+
+#[test]
 fn without_alt_sse_a_stream_is_an_array() {
     let client = Client::new();
     let body = json!({"model": "gemini-2.5-pro", "project": "project-a", "request": hello()});

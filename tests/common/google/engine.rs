@@ -260,9 +260,9 @@ fn cut_into(text: &str, count: usize) -> Vec<String> {
     while count > 3 && chars.len() < count * 4 {
         chars.extend(" ok".chars());
     }
-    let size = chars.len().div_ceil(count.max(1)).max(1);
-    let pieces: Vec<String> = chars.chunks(size).map(|piece| piece.iter().collect()).collect();
-    if pieces.is_empty() { vec![String::new()] } else { pieces }
+    let count = count.clamp(1, chars.len().max(1));
+    let at = |piece: usize| piece * chars.len() / count;
+    (0..count).map(|piece| chars[at(piece)..at(piece + 1)].iter().collect()).collect()
 }
 
 fn thinks(model: &Model, config: &Value) -> bool {
