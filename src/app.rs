@@ -8,8 +8,10 @@ use crate::dispatch::Dispatcher;
 use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Running, Server};
+use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
+use crate::upstream::{CodeAssist, GenerativeLanguage};
 use crate::usage::{Reporter, Usage};
-use crate::{endpoints, platform, router, upstream};
+use crate::{endpoints, platform, router};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -81,7 +83,11 @@ impl Service {
     /// Opens the credentials, binds, and starts every thread. Google is not asked for anything before the listener
     /// answers.
     pub fn start(config: Config) -> Result<Service, StartError> {
-        let agent = upstream::agent::build(&upstream::agent::AgentOptions::from(&config));
+        let agent = agent::build(&AgentOptions {
+            timeouts: config.timeouts,
+            workers: config.limits.workers,
+            proxy: ProxyChoice::Environment,
+        });
         let pool = Arc::new(Pool::open(PoolOptions::new(&config, agent.clone())).map_err(StartError::Credentials)?);
         let limits = crate::http::Limits {
             // Two descriptors a stream, and some for files and idle connections to Google.
@@ -98,7 +104,12 @@ impl Service {
             models: ModelTable::new(&config.models),
             signatures: Arc::new(SignatureCache::new(8 * 1024 * 1024, Duration::from_secs(6 * 3600))),
             fetch: upstream::fetcher(&agent),
-            dispatcher: Dispatcher::new(pool.clone(), upstream::both(&config, agent), config.max_attempts),
+            dispatcher: Dispatcher::new(
+                pool.clone(),
+                Box::new(CodeAssist::new(agent.clone(), &config.endpoints.code_assist)),
+                Box::new(GenerativeLanguage::new(agent.clone(), &config.endpoints.generative_language)),
+                config.max_attempts,
+            ),
             usage: Arc::new(Usage::default()),
             pool: pool.clone(),
             config,

@@ -11,6 +11,7 @@ use crate::credentials::{Access, AccessFault, Kind, Lease, MemberId, Pool, Repor
 use crate::error::{ApiError, ErrorKind};
 use crate::http::Gone;
 use crate::secret::Secret;
+pub use crate::upstream::cancel::scope as watch;
 use crate::upstream::error::{Blame, Rest, Then};
 use crate::upstream::{Answer, Event, Fault, Upstream, Verdict, cancel};
 use history::History;
