@@ -17,7 +17,8 @@ const MOST_ENUM_BYTES: usize = 64 * 1024;
 struct Attempt {
     /// How often a recursive type is repeated inside itself.
     unroll: usize,
-    /// Nodes deeper than this keep their type only.
+    /// Nodes deeper than this keep their type only. 32 levels take 128 to 192 KiB of stack in a debug build, 64 to 96 in
+    /// an optimized one.
     depth: usize,
 }
 
