@@ -3,6 +3,18 @@
 //! The file and its records are private to this folder. Others see a [`Lease`] (who was chosen), an [`Access`] (what a
 //! request needs) and [`View`]s (what an admin may see).
 
+mod cipher;
+mod disk;
+mod keeper;
+mod member;
+mod oauth;
 mod pool;
+mod record;
+mod setup;
+mod store;
+mod timestamp;
 
+pub use keeper::Keeper;
+pub use oauth::{TokenFault, Tokens};
 pub use pool::*;
+pub use store::{Place, StoreError};

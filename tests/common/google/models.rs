@@ -1,0 +1,68 @@
+//! The models the fake serves and what each of them can do.
+
+/// How a model lets its thinking be steered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// `thinkingConfig` is refused.
+    None,
+    /// Tokens from `min` to `max`, -1 for dynamic; 0 only when `off`.
+    Budget { min: i64, max: i64, off: bool },
+    /// Levels; a budget is tolerated.
+    Levels(&'static [&'static str]),
+}
+
+/// One served model.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub id: String,
+    pub code_assist: bool,
+    pub public: bool,
+    pub thinking: Thinking,
+    pub image: bool,
+    pub embedding: bool,
+}
+
+impl Model {
+    /// Gemini 3 and later: levels, signature rule, functions beside JSON output.
+    pub fn is_three(&self) -> bool {
+        self.id.starts_with("gemini-3")
+    }
+
+    /// Signatures live inside one family: generation and size.
+    pub fn family(&self) -> String {
+        let generation = if self.is_three() { "3" } else { "2.5" };
+        let size =
+            ["image", "flash-lite", "flash", "pro"].iter().find(|size| self.id.contains(*size)).unwrap_or(&"other");
+        format!("{generation}/{size}")
+    }
+}
+
+/// The built-in table.
+pub fn builtin() -> Vec<Model> {
+    const ALL: Thinking = Thinking::Levels(&["MINIMAL", "LOW", "MEDIUM", "HIGH"]);
+    let text = |id: &str, code_assist, public, thinking| Model {
+        id: id.into(),
+        code_assist,
+        public,
+        thinking,
+        image: false,
+        embedding: false,
+    };
+    let image = |id: &str| Model { image: true, ..text(id, false, true, Thinking::None) };
+    vec![
+        text("gemini-2.5-pro", true, true, Thinking::Budget { min: 128, max: 32768, off: false }),
+        text("gemini-2.5-flash", true, true, Thinking::Budget { min: 1, max: 24576, off: true }),
+        text("gemini-2.5-flash-lite", true, true, Thinking::Budget { min: 512, max: 24576, off: true }),
+        text("gemini-3-pro-preview", true, true, Thinking::Levels(&["LOW", "HIGH"])),
+        text("gemini-3.1-pro-preview", true, true, Thinking::Levels(&["LOW", "MEDIUM", "HIGH"])),
+        text("gemini-3-flash-preview", true, true, ALL),
+        text("gemini-3.1-flash-lite", true, true, ALL),
+        // Code Assist serves 3.5 flash under this name only.
+        text("gemini-3-flash", true, false, ALL),
+        text("gemini-3.5-flash", false, true, ALL),
+        text("gemma-4-31b-it", false, true, Thinking::None),
+        image("gemini-2.5-flash-image"),
+        image("gemini-3-pro-image-preview"),
+        Model { embedding: true, ..text("gemini-embedding-001", false, true, Thinking::None) },
+    ]
+}

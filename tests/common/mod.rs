@@ -1,0 +1,5 @@
+//! What the integration tests share.
+
+pub mod google;
+pub mod pool;
+pub mod python;
