@@ -2,4 +2,6 @@
 
 pub mod google;
 pub mod pool;
+pub mod proxy;
 pub mod python;
+pub mod script;
