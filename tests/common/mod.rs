@@ -3,4 +3,6 @@
 pub mod google;
 pub mod pool;
 pub mod program;
+pub mod proxy;
 pub mod python;
+pub mod script;
