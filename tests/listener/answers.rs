@@ -1,6 +1,6 @@
 //! What goes back to the client.
 
-use crate::harness::{Client, ask, limits, start};
+use crate::harness::{Client, ask, limits, start, wait_until};
 use std::io::ErrorKind;
 
 #[test]
@@ -89,7 +89,7 @@ fn an_unanswered_request_is_answered_with_500() {
     }
     client.get("/x");
     assert_eq!(client.answer().status, 200);
-    assert_eq!(rig.running.snapshot().queued, 0);
+    wait_until(|| rig.running.snapshot().busy + rig.running.snapshot().queued == 0);
 }
 
 #[test]
