@@ -417,3 +417,23 @@ fn network(peer: IpAddr) -> IpAddr {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_host_counts_with_its_whole_network() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+
+    #[test]
+    fn only_errors_of_a_single_connection_are_skipped() {
+        let of = |code| is_lost(&io::Error::from_raw_os_error(code));
+        assert!(of(libc::ECONNABORTED) && of(libc::EINTR));
+        assert!(!of(libc::EMFILE) && !of(libc::ENFILE) && !of(libc::ENOMEM) && !of(libc::EINVAL));
+    }
+}

@@ -1,6 +1,6 @@
 //! What goes back to the client.
 
-use crate::harness::{Client, ask, limits, start, wait_until};
+use crate::harness::{Client, ask, limits, start, start_on, wait_until};
 use std::io::ErrorKind;
 
 #[test]
@@ -128,4 +128,19 @@ fn silence_is_broken_by_head_and_pings() {
     assert!(rest.ends_with("c\r\ndata: real\n\n\r\n0\r\n\r\n"), "{rest}");
     client.get("/x");
     assert_eq!(client.answer().status, 200);
+}
+
+#[test]
+fn a_dual_stack_listener_sees_plain_ipv4_peers() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("this machine has no IPv6; the test has nothing to look at");
+        return;
+    }
+    for host in ["::", "[::]"] {
+        let rig = start_on(host, limits());
+        for peer in ["127.0.0.1", "::1"] {
+            let address = (peer.parse::<std::net::IpAddr>().unwrap(), rig.address.port()).into();
+            assert_eq!(ask(address, "GET /peer HTTP/1.1\r\nHost: h\r\n\r\n").body, peer);
+        }
+    }
 }

@@ -27,10 +27,14 @@ pub fn limits() -> Limits {
 }
 
 pub fn start(limits: Limits) -> Rig {
+    start_on("127.0.0.1", limits)
+}
+
+pub fn start_on(host: &str, limits: Limits) -> Rig {
     let (enter, entered) = unbounded();
     let (release, released) = unbounded();
     let (end, ended) = unbounded();
-    let server = Server::bind("127.0.0.1", 0, limits).unwrap();
+    let server = Server::bind(host, 0, limits).unwrap();
     let address = server.local_addr();
     let handler = move |request: Request, responder: Responder| handle(request, responder, &enter, &released, &end);
     let running = server.start(lane, Arc::new(handler)).unwrap();
@@ -98,7 +102,8 @@ fn handle(
                     break error.kind();
                 }
             };
-            end.send((Instant::now(), Some(error))).unwrap();
+            // The test may be over already.
+            let _ = end.send((Instant::now(), Some(error)));
         }
         "/panic" => panic!("scripted"),
         "/panic-late" => {
@@ -114,6 +119,7 @@ fn handle(
             let response = Response::new(200, "text/plain", "ok").with_header("X-Evil: 1\r\nX", "y");
             responder.respond(response.with_header("X-Fine", "yes"));
         }
+        "/peer" => responder.respond(Response::new(200, "text/plain", request.peer.to_string())),
         "/none" => responder.respond(Response::new(204, "text/plain", "never sent")),
         _ => {
             let echo = format!(
