@@ -6,15 +6,18 @@
 mod cipher;
 mod disk;
 mod keeper;
+mod manage;
 mod member;
 mod oauth;
 mod pool;
 mod record;
 mod setup;
+mod snapshot;
 mod store;
 mod timestamp;
 
 pub use keeper::Keeper;
+pub use manage::{AddFault, Added, ManageFault};
 pub use oauth::{TokenFault, Tokens};
 pub use pool::*;
 pub use store::{Place, StoreError};

@@ -64,6 +64,9 @@ pub enum Unavailable {
     None,
     /// All that could serve are cooling down; the earliest returns after this.
     Cooling(Duration),
+    /// Nobody can serve for another reason that will pass: token endpoint in trouble, account blocked for a while. The
+    /// earliest is tried again after this.
+    Resting(Duration),
     /// Every usable member was tried by this request already.
     AllTried,
 }
@@ -263,7 +266,7 @@ impl State {
         self.members.iter_mut().find(|member| member.id == id)
     }
 
-    fn join(&mut self, origin: Origin, record: Record, timing: &Timing) -> &mut Member {
+    pub(super) fn join(&mut self, origin: Origin, record: Record, timing: &Timing) -> &mut Member {
         let id = MemberId(self.next);
         self.next += 1;
         self.members.push(Member::new(id, origin, record, timing.ahead()));
@@ -314,7 +317,7 @@ impl Pool {
     pub fn checkout(&self, want: &Want<'_>) -> Result<Lease, Unavailable> {
         let now = Instant::now();
         let mut state = self.state.lock();
-        let (mut usable, mut tried, mut earliest) = (false, false, None::<Duration>);
+        let (mut usable, mut tried, mut cooling, mut earliest) = (false, false, false, None::<Duration>);
         let mut candidates = Vec::new();
         let after = state.last.map_or(0, |last| state.members.partition_point(|member| member.id <= last));
         let count = state.members.len();
@@ -326,6 +329,7 @@ impl Pool {
             }
             usable = true;
             if let Some(wait) = member.wait(want.model, now) {
+                cooling |= member.cooling.contains_key(want.model);
                 earliest = Some(earliest.map_or(wait, |earliest| earliest.min(wait)));
             } else if want.tried.contains(&member.id) {
                 tried = true;
@@ -345,10 +349,11 @@ impl Pool {
             })
         });
         let Some(index) = preferred.or(candidates.first()).copied() else {
-            return Err(match (usable, tried, earliest) {
-                (false, ..) => Unavailable::None,
-                (true, false, Some(wait)) => Unavailable::Cooling(wait),
-                (true, ..) => Unavailable::AllTried,
+            return Err(match earliest {
+                _ if !usable => Unavailable::None,
+                Some(wait) if !tried && cooling => Unavailable::Cooling(wait),
+                Some(wait) if !tried => Unavailable::Resting(wait),
+                _ => Unavailable::AllTried,
             });
         };
         let member = &mut state.members[index];
@@ -392,7 +397,12 @@ impl Pool {
                     *cooling = Cooling { until, reason };
                 }
             }
-            Report::Block { rest, reason, sentence, link } => member.block(Block { reason, sentence, link }, rest),
+            Report::Block { rest, reason, sentence, link } => {
+                member.block(Block { reason, sentence, link }, rest);
+                // The project that Google named may have been taken away; the next use asks again.
+                member.project = None;
+                self.settle_project(member);
+            }
         }
     }
 
@@ -469,16 +479,16 @@ impl Pool {
         lines.iter().for_each(|line| log::info!("{line}"));
     }
 
-    /// Takes the project that can be told without asking Google: the config's map wins over the file.
     pub(super) fn settle_project(&self, member: &mut Member) {
-        let mapped = member.email.as_ref().and_then(|email| self.project_id_map.get(&email.to_lowercase()));
-        if let Some(project) = mapped {
-            member.project = Some(project.clone());
-        } else if let Some(project) = member.record.project() {
-            // As long as the e-mail is not known, the map may have something to say.
-            if member.email.is_some() || member.email_settled || self.project_id_map.is_empty() {
-                member.project = Some(project.to_owned());
-            }
-        }
+        let told = self.told_project(member.email.as_deref(), member.email_settled, &member.record);
+        member.project = told.or(member.project.take());
+    }
+
+    /// The project that is known without asking Google: the config's map wins over the file. As long as the e-mail is
+    /// not known and may yet be, the map may have something to say.
+    pub(super) fn told_project(&self, email: Option<&str>, settled: bool, record: &Record) -> Option<String> {
+        let mapped = email.and_then(|email| self.project_id_map.get(&email.to_lowercase()));
+        let clear = email.is_some() || settled || self.project_id_map.is_empty();
+        mapped.cloned().or_else(|| record.project().filter(|_| clear).map(str::to_owned))
     }
 }
