@@ -509,3 +509,40 @@ fn rests_and_what_is_known_of_accounts_outlive_a_restart_without_a_secret() {
     assert_eq!(google.requests().len(), asked, "nothing had to be asked again");
     assert_eq!(pool.views()[0].cooling[0].2, "QUOTA_EXHAUSTED");
 }
+
+#[test]
+fn a_login_ends_with_an_account_in_the_pool_or_a_word_that_says_why_not() {
+    const REDIRECT: &str = "http://127.0.0.1:8085/oauth2/callback";
+    let verifier = "v".repeat(64);
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(&verifier);
+    let challenge = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, digest);
+    let google = FakeGoogle::start();
+    let scratch = Scratch::new();
+    google.add_user(User::licensed("u@example.com", "their-project"));
+    let options = options(&google.base(), scratch.put(&json!([])));
+    let agent = options.agent.clone();
+    let pool = Pool::open(options).unwrap();
+    let consent = |scopes: &str| {
+        let base = google.base();
+        let url = format!(
+            "{base}/o/oauth2/v2/auth?client_id=client&response_type=code&redirect_uri={REDIRECT}&scope={scopes}\
+             &state=s&access_type=offline&code_challenge_method=S256&code_challenge={challenge}"
+        );
+        let answer = agent.get(&url).call().unwrap();
+        let location = answer.headers()["location"].to_str().unwrap().to_owned();
+        let code = location.split(['?', '&']).find_map(|pair| pair.strip_prefix("code=")).unwrap();
+        percent_encoding::percent_decode_str(code).decode_utf8().unwrap().into_owned()
+    };
+    let email = common::google::state::EMAIL_SCOPE;
+    let code = consent(&format!("{email}%20{}", common::google::state::CLOUD_PLATFORM));
+    assert_eq!(pool.login(&code, REDIRECT, "wrong verifier").unwrap_err().reason, "invalid_grant");
+    let code = consent(&format!("{email}%20{}", common::google::state::CLOUD_PLATFORM));
+    let added = pool.login(&code, REDIRECT, &verifier).unwrap();
+    assert_eq!(added.email.as_deref(), Some("u@example.com"));
+    assert_eq!(pool.access(added.id).unwrap().project.as_deref(), Some("their-project"));
+    let stored = scratch.items();
+    let fields: Vec<&String> = stored.as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["access_token", "refresh_token", "token_type", "expiry_date"]);
+    assert_eq!(pool.login(&code, REDIRECT, &verifier).unwrap_err().reason, "invalid_grant");
+    assert_eq!(pool.login(&consent(email), REDIRECT, &verifier).unwrap_err().reason, "missing_scope");
+}
