@@ -126,7 +126,8 @@ impl Pool {
         let answer = match &result {
             Ok(access) => Ok(access.clone()),
             Err(trouble) => {
-                log::warn!("[CredManager] Refresh failed for {}: {}", job.log_name, trouble.sentence());
+                let what = if job.token.is_none() { "Refresh" } else { "Set-up" };
+                log::warn!("[CredManager] {what} failed for {}: {}", job.log_name, trouble.sentence());
                 Err(match trouble {
                     Trouble::Blocked(block, _) => AccessFault::Dead(block.sentence.clone()),
                     Trouble::Config(sentence) | Trouble::Transient(sentence) => {
