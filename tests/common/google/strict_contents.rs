@@ -91,7 +91,7 @@ fn all<'a>(content: &'a Value, kind: &'a str) -> Vec<&'a Value> {
 
 /// The order of turns: calls are answered at once, completely, in order, under the same names.
 fn pairing(contents: &[Value]) -> Result<(), Refusal> {
-    let is_model = |content: &Value| content["role"] == Value::from("model");
+    let is_model = |content: &Value| content["role"] == "model";
     for (at, content) in contents.iter().enumerate() {
         let before = at.checked_sub(1).map(|at| &contents[at]);
         let calls = all(content, "functionCall");
@@ -141,7 +141,7 @@ fn signatures(state: &State, model: &Model, contents: &[Value]) -> Result<(), Re
     let start = turn_start(contents);
     let mut seen = Vec::new();
     for (at, content) in contents.iter().enumerate() {
-        let of_user = content["role"] != Value::from("model");
+        let of_user = content["role"] != "model";
         for part in list(&content["parts"]) {
             let Some(signature) = part.get("thoughtSignature").and_then(Value::as_str) else { continue };
             if of_user || (model.is_three() && !is_right(state, model, part, signature)) {

@@ -173,8 +173,7 @@ fn is_json_schema(schema: &Value, root: &Value, depth: usize) -> bool {
             None => simple(value),
         },
         "enum" => {
-            list(value).first().is_some()
-                && list(value).iter().all(|value| value.is_number() || !text(value).is_empty())
+            !list(value).is_empty() && list(value).iter().all(|value| value.is_number() || !text(value).is_empty())
         }
         "properties" | "$defs" => table(value),
         "items" => below(value),
