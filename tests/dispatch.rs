@@ -97,6 +97,10 @@ const KEY: &str = "AIzaTestKey";
 
 /// `oauth` users `user-0@...` and, if asked for, one API key after them.
 fn bench(oauth: usize, key: bool) -> Bench {
+    bench_with(oauth, key, |_| {})
+}
+
+fn bench_with(oauth: usize, key: bool, change: impl FnOnce(&mut Vec<Member>)) -> Bench {
     let google = FakeGoogle::start();
     let mut members = Vec::new();
     for at in 0..oauth {
@@ -112,6 +116,7 @@ fn bench(oauth: usize, key: bool) -> Bench {
         let access = Ok(Access { secret: Secret::new(KEY), project: None });
         members.push(Member { kind: Kind::ApiKey, email: KEY.into(), access, fresh: None });
     }
+    change(&mut members);
     let members = Arc::new(Members { members, state: Mutex::default() });
     let second = Duration::from_secs(1);
     let agent = agent::build(&AgentOptions {
@@ -378,33 +383,18 @@ fn embeddings_go_to_keys_only() {
 }
 
 #[test]
-fn a_dead_and_a_troubled_token_are_told_apart() {
-    let mut bench = bench(2, false);
-    let members = Arc::get_mut(&mut bench.members);
-    assert!(members.is_none(), "the dispatcher shares it");
-    let with = |first: AccessFault| {
-        let bench = self::bench(1, false);
-        let access = bench.members.members[0].access.clone().unwrap();
-        let members = Members {
-            members: vec![
-                Member { kind: Kind::Oauth, email: "x".into(), access: Err(first), fresh: None },
-                Member { kind: Kind::Oauth, email: "y".into(), access: Ok(access), fresh: None },
-            ],
-            state: Mutex::default(),
-        };
-        (bench, Arc::new(members))
-    };
-    for fault in [AccessFault::Dead("revoked".into()), AccessFault::Transient("down".into())] {
-        let (bench, members) = with(fault);
-        let agent = agent::build(&AgentOptions {
-            timeouts: Timeouts { connect: None, read: Some(Duration::from_secs(20)) },
-            workers: 1,
-            proxy: ProxyChoice::Direct,
-        });
-        let service = || Box::new(CodeAssist::new(agent.clone(), bench.google.base()));
-        let dispatcher = Dispatcher::new(members, service(), service(), 3);
-        let done = dispatcher.send(&mut call(), &Gone::default(), &mut |_, _| {}).unwrap();
+fn a_member_without_a_token_is_passed_over() {
+    for (fault, alone) in [
+        (AccessFault::Dead("revoked".into()), "no_available_account"),
+        (AccessFault::Transient("down".into()), "upstream_auth_error"),
+    ] {
+        let mut pair = bench_with(2, false, |members| members[0].access = Err(fault.clone()));
+        let done = pair.send().unwrap();
         assert_eq!(done.lease.name, "cred-1");
+        let mut single = bench_with(1, false, |members| members[0].access = Err(fault));
+        let error = single.send().unwrap_err();
+        assert_eq!((error.status, error.code()), (503, Some(alone)));
+        assert_eq!(single.reports(), [], "the pool knows about tokens itself");
     }
 }
 
@@ -415,7 +405,7 @@ fn a_fault_in_the_stream_is_judged_and_reported() {
     let error = bench.dispatcher.judge(&done.lease, "gemini-2.5-flash", &Fault::Timeout);
     assert_eq!((error.status, error.code()), (504, Some("timeout")));
     let body = br#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"m"}}"#;
-    let fault = Fault::Refused(gemini_openai_proxy::upstream::error::Refusal::within(body));
+    let fault = gemini_openai_proxy::upstream::error::Refusal::within(body).fault();
     for seconds in [30, 60] {
         assert_eq!(bench.dispatcher.judge(&done.lease, "gemini-2.5-flash", &fault).status, 429);
         let last = bench.reports().pop().unwrap().1;

@@ -124,22 +124,24 @@ fn a_held_back_stream_gives_what_has_come() {
     bench.google.script("*", Step::stream(vec![text_event("a"), text_event("b")]).hold_after(1));
     let mut answer = bench.public.send(&bench.key, &call(Operation::Stream)).unwrap();
     assert!(answer.next_event().unwrap().unwrap().json().contains("\"a\""));
+    assert!(bench.google.wait_for(|state| state.holding == 1, Duration::from_secs(5)));
     bench.google.release();
     assert!(answer.next_event().unwrap().unwrap().json().contains("\"b\""));
 }
 
-/// Sets the flag a while after `began` and says how long after the flag the call ended.
-fn cancelled_after(began: impl FnOnce() -> Result<(), Fault>, gone: &Gone) -> Duration {
-    let flag = gone.clone();
-    let setter = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(300));
-        flag.set();
-        Instant::now()
-    });
-    let result = began();
-    let ended = Instant::now();
-    assert!(matches!(result, Err(Fault::Gone)), "{result:?}");
-    ended.saturating_duration_since(setter.join().unwrap())
+/// Sets the flag once Google holds an answer back, and says how long after it the call ended.
+fn cancelled_after(google: &FakeGoogle, gone: &Gone, call: impl FnOnce() -> Result<(), Fault>) -> Duration {
+    thread::scope(|scope| {
+        let setter = scope.spawn(|| {
+            assert!(google.wait_for(|state| state.holding == 1, Duration::from_secs(5)));
+            gone.set();
+            Instant::now()
+        });
+        let result = call();
+        let ended = Instant::now();
+        assert!(matches!(result, Err(Fault::Gone)), "{result:?}");
+        ended.saturating_duration_since(setter.join().unwrap())
+    })
 }
 
 #[test]
@@ -149,16 +151,17 @@ fn a_client_that_left_cancels_the_wait_for_the_head_and_for_an_event() {
     let gone = Gone::default();
     let scope = cancel::scope(&gone);
     let head = || bench.code_assist.send(&bench.access, &call(Operation::Stream)).map(drop);
-    let took = cancelled_after(head, &gone);
+    let took = cancelled_after(&bench.google, &gone, head);
     assert!(took < Duration::from_secs(1), "head: {took:?}");
     drop(scope);
+    assert!(bench.google.wait_for(|state| state.holding == 0, Duration::from_secs(5)));
 
     bench.google.script("*", Step::stream(vec![text_event("a"), text_event("b")]).hold_after(1));
     let gone = Gone::default();
     let _scope = cancel::scope(&gone);
     let mut answer = bench.code_assist.send(&bench.access, &call(Operation::Stream)).unwrap();
     answer.next_event().unwrap();
-    let took = cancelled_after(|| answer.next_event().map(drop), &gone);
+    let took = cancelled_after(&bench.google, &gone, || answer.next_event().map(drop));
     assert!(took < Duration::from_secs(1), "stream: {took:?}");
     drop(answer);
     let closed = |state: &common::google::State| {
