@@ -9,12 +9,13 @@ use gemini_openai_proxy::config::Timeouts;
 use gemini_openai_proxy::credentials::{Access, AccessFault, Kind, Lease, MemberId, Report, Unavailable, Want};
 use gemini_openai_proxy::dispatch::{Dispatched, Dispatcher, Lending};
 use gemini_openai_proxy::error::ApiError;
-use gemini_openai_proxy::http::Gone;
+use gemini_openai_proxy::http::{Gone, Headers};
 use gemini_openai_proxy::secret::Secret;
 use gemini_openai_proxy::upstream::agent::{self, AgentOptions, ProxyChoice};
-use gemini_openai_proxy::upstream::{CodeAssist, Fault, GenerativeLanguage};
+use gemini_openai_proxy::upstream::{CodeAssist, Fault, Forward, GenerativeLanguage, RawReply};
 use serde_json::json;
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -380,6 +381,38 @@ fn embeddings_go_to_keys_only() {
     let error = bench(2, false).send_call(&mut embed).unwrap_err();
     assert_eq!(error.status, 503);
     assert!(error.message.contains("API key"), "{}", error.message);
+}
+
+#[test]
+fn a_raw_request_goes_on_to_the_next_key_and_keeps_googles_own_reply() {
+    let wrong = || Member {
+        kind: Kind::ApiKey,
+        email: "wrong".into(),
+        access: Ok(Access { secret: Secret::new("AIzaWrong"), project: None }),
+        fresh: None,
+    };
+    let headers = Headers::default();
+    let get = |path| Forward { method: "GET", path, query: "", headers: &headers, body: b"" };
+    let read = |mut reply: RawReply| {
+        let mut body = String::new();
+        reply.reader.read_to_string(&mut body).unwrap();
+        (reply.status, body)
+    };
+    let pair = bench_with(0, true, |members| members.insert(0, wrong()));
+    let gone = Gone::default();
+    let (lease, reply) = pair.dispatcher.forward(&get("/v1beta/models/gemini-2.5-flash"), "models", &gone).unwrap();
+    assert_eq!((lease.name.as_str(), reply.status), ("cred-1", 200));
+    assert!(matches!(&pair.reports()[..], [(0, Report::Block { .. }), (1, Report::Success)]), "{:?}", pair.reports());
+
+    let (_, reply) = pair.dispatcher.forward(&get("/v1beta/models/no-such-model"), "models", &gone).unwrap();
+    let (status, body) = read(reply);
+    assert_eq!(status, 404);
+    assert!(body.contains("\"NOT_FOUND\""), "{body}");
+    assert_eq!(pair.reports().len(), 2, "a thing that is not there is nobody's fault");
+
+    let alone = bench_with(0, false, |members| members.push(wrong()));
+    let error = alone.dispatcher.forward(&get("/v1beta/models"), "models", &gone).unwrap_err();
+    assert!(error.status == 503 || error.status == 429, "{error:?}");
 }
 
 #[test]
