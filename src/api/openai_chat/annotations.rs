@@ -70,13 +70,17 @@ pub(super) fn annotations(grounding: &str, content: &str, part_starts: &[usize])
         let (start, end) = range(&support.segment.unwrap_or_default(), content, part_starts);
         let (start_index, end_index) = (counter.characters(start), counter.characters(end));
         for index in support.grounding_chunk_indices.unwrap_or_default() {
-            let Some(source) = chunks.get(index).and_then(|c| c.web.as_ref().or(c.retrieved_context.as_ref()).or(c.maps.as_ref()))
+            let Some(source) =
+                chunks.get(index).and_then(|c| c.web.as_ref().or(c.retrieved_context.as_ref()).or(c.maps.as_ref()))
             else {
                 continue;
             };
             let Some(url) = source.uri.clone() else { continue };
             let title = source.title.clone().or_else(|| source.domain.clone()).unwrap_or_default();
-            found.push(Annotation { kind: "url_citation", url_citation: Citation { start_index, end_index, title, url } });
+            found.push(Annotation {
+                kind: "url_citation",
+                url_citation: Citation { start_index, end_index, title, url },
+            });
         }
     }
     found
@@ -84,10 +88,12 @@ pub(super) fn annotations(grounding: &str, content: &str, part_starts: &[usize])
 
 /// Where the segment is in `content`, in bytes, both ends on character boundaries.
 fn range(segment: &Segment, content: &str, part_starts: &[usize]) -> (usize, usize) {
-    let offset = segment.part_index.filter(|index| *index > 0).and_then(|index| part_starts.get(index)).copied().unwrap_or(0);
+    let offset =
+        segment.part_index.filter(|index| *index > 0).and_then(|index| part_starts.get(index)).copied().unwrap_or(0);
     let start = segment.start_index.unwrap_or(0);
     let end = segment.end_index.unwrap_or(0).max(start);
-    let placed = |offset: usize| (floor(content, offset.saturating_add(start)), floor(content, offset.saturating_add(end)));
+    let placed =
+        |offset: usize| (floor(content, offset.saturating_add(start)), floor(content, offset.saturating_add(end)));
     let Some(text) = segment.text.as_deref().filter(|text| !text.is_empty()) else {
         return placed(offset);
     };

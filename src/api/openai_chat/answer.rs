@@ -50,7 +50,6 @@ pub(super) struct Image<'a> {
 
 /// What goes out at the end, after all pieces.
 pub(super) struct Ending {
-    pub finish: &'static str,
     /// A signature that belongs to the text.
     pub signature: Option<String>,
     pub annotations: Vec<Annotation>,
@@ -82,11 +81,22 @@ impl Finish {
         match word {
             "STOP" => Finish::Stop,
             "MAX_TOKENS" | "CONTINUATION" => Finish::Length,
-            "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "LANGUAGE" | "IMAGE_SAFETY"
-            | "IMAGE_PROHIBITED_CONTENT" | "IMAGE_RECITATION" | "MODEL_ARMOR" | "ESCALATION" | "PUP_LIMITED_DISABLED" => {
-                Finish::Filter
-            }
-            "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS" | "MALFORMED_RESPONSE"
+            "SAFETY"
+            | "RECITATION"
+            | "BLOCKLIST"
+            | "PROHIBITED_CONTENT"
+            | "SPII"
+            | "LANGUAGE"
+            | "IMAGE_SAFETY"
+            | "IMAGE_PROHIBITED_CONTENT"
+            | "IMAGE_RECITATION"
+            | "MODEL_ARMOR"
+            | "ESCALATION"
+            | "PUP_LIMITED_DISABLED" => Finish::Filter,
+            "MALFORMED_FUNCTION_CALL"
+            | "UNEXPECTED_TOOL_CALL"
+            | "TOO_MANY_TOOL_CALLS"
+            | "MALFORMED_RESPONSE"
             | "MISSING_THOUGHT_SIGNATURE" => Finish::Malformed,
             _ => Finish::Odd,
         }
@@ -409,7 +419,8 @@ impl Answer {
         if self.cut {
             return Ok("stop");
         }
-        let malformed = || ApiError::server(502, "malformed_function_call", "The model made a malformed function call.");
+        let malformed =
+            || ApiError::server(502, "malformed_function_call", "The model made a malformed function call.");
         let empty = || ApiError::server(502, "empty_response", "The model gave an empty answer.");
         match self.finish {
             None if self.blocked => Ok("content_filter"),
@@ -431,7 +442,7 @@ impl Answer {
     }
 
     /// What comes after the last piece.
-    pub(super) fn ending(&mut self, finish: &'static str) -> Ending {
+    pub(super) fn ending(&mut self) -> Ending {
         let annotations = match self.grounding.is_empty() {
             true => Vec::new(),
             false => {
@@ -444,7 +455,7 @@ impl Answer {
             Some(AudioFormat::Pcm16) => media::encode(&speech),
             _ => media::encode(&speech::wav(speech)),
         });
-        Ending { finish, signature: self.text_signature.take(), annotations, audio }
+        Ending { signature: self.text_signature.take(), annotations, audio }
     }
 }
 
@@ -488,7 +499,12 @@ fn logprobs(text: &str) -> Vec<Logprob> {
     let result: LogprobsResult = serde_json::from_str(text).unwrap_or_default();
     let one = |chosen: Chosen, top_logprobs| {
         let token = chosen.token.unwrap_or_default();
-        Logprob { bytes: token.clone().into_bytes(), token, logprob: chosen.log_probability.unwrap_or(0.0), top_logprobs }
+        Logprob {
+            bytes: token.clone().into_bytes(),
+            token,
+            logprob: chosen.log_probability.unwrap_or(0.0),
+            top_logprobs,
+        }
     };
     let mut tops = result.top_candidates.unwrap_or_default().into_iter();
     let chosen = result.chosen_candidates.unwrap_or_default().into_iter();

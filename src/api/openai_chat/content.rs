@@ -206,7 +206,10 @@ impl<'a> Reader<'a> {
 }
 
 fn guess_kind(part: &Object) -> &'static str {
-    ["text", "image_url", "input_audio", "file", "video_url"].into_iter().find(|kind| part.contains_key(*kind)).unwrap_or("")
+    ["text", "image_url", "input_audio", "file", "video_url"]
+        .into_iter()
+        .find(|kind| part.contains_key(*kind))
+        .unwrap_or("")
 }
 
 fn text_part(text: String) -> Option<Part> {
@@ -257,7 +260,8 @@ fn by_reference(url: &str) -> Option<Part> {
         _ if url.starts_with("gs://") || url.starts_with(FILES) => media::by_extension(url),
         _ => return None,
     };
-    let file_data = FileData { mime_type: mime_type.map(str::to_owned), file_uri: url.to_owned(), ..FileData::default() };
+    let file_data =
+        FileData { mime_type: mime_type.map(str::to_owned), file_uri: url.to_owned(), ..FileData::default() };
     Some(Part { file_data: Some(file_data), ..Part::default() })
 }
 

@@ -115,7 +115,9 @@ fn read_message(
     Ok(match role.as_str() {
         "system" | "developer" => (Role::System, Item::System(reader.parts(content, path)?)),
         "user" => (Role::User, Item::User(reader.parts(content, path)?)),
-        "assistant" => (Role::Assistant, Item::Model(read_model(message, content, path, names, marker, reader, signing)?)),
+        "assistant" => {
+            (Role::Assistant, Item::Model(read_model(message, content, path, names, marker, reader, signing)?))
+        }
         "tool" | "function" => (Role::Result, Item::Result(history::outcome(message, content, path, reader)?)),
         _ => {
             return Err(ApiError::invalid(
@@ -199,7 +201,8 @@ fn read_model(
 fn place_systems(items: &mut [Item], roles: &[Role], mid_system: MidSystem) {
     let Some(first) = roles.iter().position(|role| *role != Role::System) else {
         // Only system messages: the last one that says something is what is asked.
-        if let Some(last) = items.iter_mut().rev().find(|item| matches!(item, Item::System(parts) if !parts.is_empty())) {
+        if let Some(last) = items.iter_mut().rev().find(|item| matches!(item, Item::System(parts) if !parts.is_empty()))
+        {
             if let Item::System(parts) = std::mem::replace(last, Item::Gone) {
                 *last = Item::User(parts);
             }
@@ -395,8 +398,7 @@ fn assemble(items: Vec<Item>, gemini3: bool) -> Conversation {
 /// A call and its result as parts. Before Gemini 3 media of a result cannot stand in it and goes to `media`.
 fn pair(call: Call, gemini3: bool, media: &mut Vec<Part>) -> (Part, Part) {
     let id = call.id.filter(|_| gemini3);
-    let mut response =
-        FunctionResponse { name: call.google.clone(), id: id.clone(), ..FunctionResponse::default() };
+    let mut response = FunctionResponse { name: call.google.clone(), id: id.clone(), ..FunctionResponse::default() };
     match call.outcome {
         Some(outcome) => {
             response.response = Some(json!({ "output": outcome.text }));
@@ -443,8 +445,9 @@ fn finish(conversation: &mut Conversation, continue_text: &str) {
 /// In the current turn, that is after the newest turn in which the user said something, Gemini 3 refuses a step whose
 /// first call has no signature.
 fn put_placeholders(turns: &mut [Content]) {
-    let says_something =
-        |turn: &Content| turn.role.as_deref() == Some("user") && turn.parts.iter().any(|p| p.function_response.is_none());
+    let says_something = |turn: &Content| {
+        turn.role.as_deref() == Some("user") && turn.parts.iter().any(|p| p.function_response.is_none())
+    };
     let start = turns.iter().rposition(says_something).unwrap_or(0);
     for turn in turns[start..].iter_mut().filter(|turn| turn.role.as_deref() == Some("model")) {
         if let Some(first) = turn.parts.iter_mut().find(|part| part.function_call.is_some()) {

@@ -126,9 +126,14 @@ mod tests {
 
     #[test]
     fn names_google_refuses_are_changed_and_others_are_not() {
-        for (name, expected) in
-            [("get_weather", "get_weather"), ("a.b:c-d", "a.b:c-d"), ("1st", "_1st"), ("a b", "a_b"), ("é", "_"), ("", "_")]
-        {
+        for (name, expected) in [
+            ("get_weather", "get_weather"),
+            ("a.b:c-d", "a.b:c-d"),
+            ("1st", "_1st"),
+            ("a b", "a_b"),
+            ("é", "_"),
+            ("", "_"),
+        ] {
             assert_eq!(clean(name), expected, "{name:?}");
         }
         let long = clean(&"x".repeat(65)).into_owned();

@@ -293,7 +293,10 @@ mod tests {
             (json!({"reasoning": {"enabled": false}}), Some(Ask::Off)),
             (json!({"enable_thinking": true, "thinking_budget": 99}), Some(Ask::Budget(99))),
             (json!({"enable_thinking": false}), Some(Ask::Off)),
-            (json!({"enable_thinking": false, "thinking": {"type": "enabled", "budget_tokens": 5}}), Some(Ask::Budget(5))),
+            (
+                json!({"enable_thinking": false, "thinking": {"type": "enabled", "budget_tokens": 5}}),
+                Some(Ask::Budget(5)),
+            ),
             (json!({"google": {"thinkingConfig": {"thinkingLevel": "LOW"}}}), Some(Ask::Level(Level::Low))),
             (json!({"extra_body": {"thinking_config": {"thinking_budget": 7}}}), Some(Ask::Budget(7))),
         ] {
@@ -311,7 +314,10 @@ mod tests {
     #[test]
     fn thoughts_can_be_hidden() {
         assert_eq!(asked(json!({"reasoning": {"exclude": true}}), false).include, Some(false));
-        assert_eq!(asked(json!({"google": {"thinking_config": {"include_thoughts": true}}}), false).include, Some(true));
+        assert_eq!(
+            asked(json!({"google": {"thinking_config": {"include_thoughts": true}}}), false).include,
+            Some(true)
+        );
         assert_eq!(asked(json!({}), false).include, None);
     }
 

@@ -24,9 +24,8 @@ const MAX_CHOICES: i64 = 128;
 /// Code Assist refuses more for Gemini 2.5.
 const MAX_TOP_K: i64 = 64;
 /// OpenAI's voices. Google has others and would refuse these.
-const OPENAI_VOICES: [&str; 13] = [
-    "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse",
-];
+const OPENAI_VOICES: [&str; 13] =
+    ["alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse"];
 
 /// Parses a body as clients send it: byte order mark, halves of surrogate pairs and doubled keys are forgiven.
 pub(super) fn body(mut bytes: Vec<u8>) -> Result<Object, ApiError> {
@@ -146,9 +145,7 @@ fn model(body: &mut Object, context: &Context<'_>) -> Result<(String, Resolved),
         None => {
             let message =
                 format!("The model `{}` does not exist or you do not have access to it.", shorten(&requested));
-            Err(ApiError::new(404, ErrorKind::InvalidRequest, message)
-                .with_param("model")
-                .with_code("model_not_found"))
+            Err(ApiError::new(404, ErrorKind::InvalidRequest, message).with_param("model").with_code("model_not_found"))
         }
     }
 }
@@ -252,7 +249,8 @@ fn output_kinds(
     config: &mut Map<String, Value>,
 ) -> Result<Option<AudioFormat>, ApiError> {
     let modalities = take_list(body, "modalities").unwrap_or_default();
-    let has = |word: &str| modalities.iter().any(|kind| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(word)));
+    let has =
+        |word: &str| modalities.iter().any(|kind| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(word)));
     let mut audio = take_object(body, "audio").unwrap_or_default();
     if !model.speech_output {
         if has("audio") {

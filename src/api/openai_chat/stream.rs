@@ -35,7 +35,14 @@ struct Writer {
 
 impl Stream {
     pub(super) fn new(reply: Arc<Reply>, attempt: u32) -> Stream {
-        let writer = Writer { reply: Arc::clone(&reply), head: Vec::new(), begun: false, calls: 0, images: 0, logprobs: Vec::new() };
+        let writer = Writer {
+            reply: Arc::clone(&reply),
+            head: Vec::new(),
+            begun: false,
+            calls: 0,
+            images: 0,
+            logprobs: Vec::new(),
+        };
         Stream { answer: Answer::new(reply, attempt), writer }
     }
 }
@@ -97,7 +104,9 @@ impl Writer {
                     frame::json(text, out);
                 });
             }
-            Piece::Call(call) if self.reply.legacy => self.field(out, b"\"function_call\":", &FunctionShape::new(&call)),
+            Piece::Call(call) if self.reply.legacy => {
+                self.field(out, b"\"function_call\":", &FunctionShape::new(&call))
+            }
             Piece::Call(call) => {
                 self.field(out, b"\"tool_calls\":", &[CallShape::new(&call, Some(self.calls))]);
                 self.calls += 1;
@@ -141,7 +150,7 @@ impl Translator for Stream {
         }
         answer.flush(&mut |piece| writer.piece(piece, out));
         let finish = verdict?;
-        let ending = answer.ending(finish);
+        let ending = answer.ending();
         writer.begin(b"\"\"", out);
         if let Some(data) = ending.audio.as_deref() {
             let id = format!("audio_{}", random_id(24));

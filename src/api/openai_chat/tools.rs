@@ -47,7 +47,8 @@ struct Builder {
 
 /// Takes the tools out of the request. `search`: the model's suffix asks for Google Search.
 pub(super) fn read(body: &mut Object, dialect: Dialect, search: bool) -> Result<Tools, ApiError> {
-    let mut builder = Builder { dialect, declarations: Vec::new(), names: Names::default(), builtins: Builtins::default() };
+    let mut builder =
+        Builder { dialect, declarations: Vec::new(), names: Names::default(), builtins: Builtins::default() };
     let functions = take_list(body, "functions");
     let tools = take_list(body, "tools").filter(|list| !list.is_empty());
     let legacy = tools.is_none() && functions.as_ref().is_some_and(|list| !list.is_empty());
@@ -99,7 +100,11 @@ impl Builtins {
     /// Turns on the built-in tool of this name, if there is one.
     fn turn_on(&mut self, name: &str) -> bool {
         match name {
-            "googleSearch" | "google_search" | "web_search" | "web_search_preview" | "googleSearchRetrieval"
+            "googleSearch"
+            | "google_search"
+            | "web_search"
+            | "web_search_preview"
+            | "googleSearchRetrieval"
             | "google_search_retrieval" => self.google_search = true,
             "urlContext" | "url_context" => self.url_context = true,
             "codeExecution" | "code_execution" | "code_interpreter" => self.code_execution = true,
@@ -155,7 +160,8 @@ impl Builder {
         let Some(name) = take_text(&mut function, "name").filter(|name| !name.is_empty()) else {
             return;
         };
-        let given = take_any(&mut function, &["parameters", "parametersJsonSchema", "parameters_json_schema", "input_schema"]);
+        let given =
+            take_any(&mut function, &["parameters", "parametersJsonSchema", "parameters_json_schema", "input_schema"]);
         let cleaned = given.map(schema::parameters).unwrap_or_default();
         let search_trick = matches!(name.as_str(), "googleSearch" | "google_search");
         if search_trick && cleaned.schema.is_none() {
