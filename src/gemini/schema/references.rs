@@ -82,6 +82,8 @@ impl<'a> References<'a> {
             return;
         }
         layers.maps.push(map);
+        // zod's way to say `false`, for what may be absent but never present.
+        layers.never |= map.get("not").is_some_and(is_anything);
         let reference = ["$ref", "$dynamicRef", "$recursiveRef"].iter().find_map(|keyword| map.get(*keyword)?.as_str());
         if let Some(reference) = reference
             && let Some(target) = self.resolve(reference)
@@ -129,5 +131,10 @@ pub(super) fn list(value: Option<&Value>) -> &[Value] {
 
 /// The members of `anyOf` or `oneOf` that anything can match.
 pub(super) fn alternatives(value: Option<&Value>) -> Vec<&Value> {
-    list(value).iter().filter(|member| **member != Value::Bool(false)).collect()
+    let never = |member: &Value| *member == Value::Bool(false) || member.get("not").is_some_and(is_anything);
+    list(value).iter().filter(|member| !never(member)).collect()
+}
+
+fn is_anything(schema: &Value) -> bool {
+    *schema == Value::Bool(true) || schema.as_object().is_some_and(Map::is_empty)
 }

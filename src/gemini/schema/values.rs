@@ -48,8 +48,8 @@ pub(super) struct Types {
 
 impl Types {
     pub(super) fn read(layers: &Layers) -> Types {
-        let mut types = Types::default();
-        types.nullable = layers.all("nullable").any(|value| *value == Value::Bool(true));
+        let nullable = layers.all("nullable").any(|value| *value == Value::Bool(true));
+        let mut types = Types { nullable, ..Types::default() };
         for value in layers.all("type") {
             let words = match value {
                 Value::Array(words) => words.as_slice(),
