@@ -34,7 +34,8 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &ClientKey, mut request: 
         }
     };
     let model = exchange.call().model.clone();
-    let mut run = Run { app, surface, key, model, gone: request.gone.clone(), started, first_content: None, attempts: 0 };
+    let mut run =
+        Run { app, surface, key, model, gone: request.gone.clone(), started, first_content: None, attempts: 0 };
     let output = Output::new(responder, exchange.framing(), app);
     let outcome = run.answer(&mut *exchange, output);
     run.log(&request.path, &outcome);
@@ -72,8 +73,9 @@ enum Broken {
 impl Run<'_> {
     fn answer(&mut self, exchange: &mut dyn Exchange, mut output: Output) -> Outcome {
         let mut chances = SECOND_CHANCES;
+        let mut translator = exchange.translator();
+        let mut first_call = true;
         loop {
-            let mut translator = exchange.translator();
             let mut answer = match self.app.dispatcher.send(exchange.call(), &self.gone) {
                 Ok(answer) => answer,
                 Err(refused) => {
@@ -86,8 +88,12 @@ impl Run<'_> {
             self.attempts += answer.attempts;
             self.count_failures(&answer.failures);
             let credential = answer.lease.name.clone();
-            match self.relay(&mut answer, &mut *translator, &mut output) {
-                Ok(document) => {
+            match self.relay(&mut answer, exchange, &mut *translator, &mut output) {
+                Ok(None) => {
+                    first_call = false;
+                    self.app.dispatcher.succeeded(&answer.lease, &self.model);
+                }
+                Ok(Some(document)) => {
                     let usage = translator.usage();
                     self.app.usage.success(self.line(&credential), &usage);
                     self.app.dispatcher.succeeded(&answer.lease, &self.model);
@@ -100,9 +106,11 @@ impl Run<'_> {
                     self.app.usage.success(self.line(&credential), &usage);
                     return Outcome { status: 499, credential, usage, word: "gone".into() };
                 }
-                Err(Broken::Answer { again: true, .. }) if chances > 0 && !output.has_content() => {
+                // After the first of several calls a fresh translator would lack what that one brought.
+                Err(Broken::Answer { again: true, .. }) if chances > 0 && first_call && !output.has_content() => {
                     chances -= 1;
                     self.app.usage.failure(self.line(&credential), "Exception");
+                    translator = exchange.translator();
                 }
                 Err(Broken::Answer { error, .. }) => {
                     self.app.usage.failure(self.line(&credential), "Exception");
@@ -112,13 +120,15 @@ impl Run<'_> {
         }
     }
 
-    /// Passes events on until the upstream ends; returns what is left to send.
+    /// Passes events on until the upstream ends; returns what is left to send, or nothing when the answer takes another
+    /// call.
     fn relay(
         &mut self,
         answer: &mut Dispatched,
+        exchange: &mut dyn Exchange,
         translator: &mut dyn Translator,
         output: &mut Output,
-    ) -> Result<Vec<u8>, Broken> {
+    ) -> Result<Option<Vec<u8>>, Broken> {
         let mut out = Vec::new();
         let mut next = answer.first.take();
         loop {
@@ -148,11 +158,14 @@ impl Run<'_> {
                 break;
             }
         }
+        if exchange.advance() {
+            return Ok(None);
+        }
         self.translated(translator.end(&mut out), translator)?;
         if self.gone.is_set() {
             return Err(Broken::Gone);
         }
-        Ok(out)
+        Ok(Some(out))
     }
 
     fn translated(&self, result: Result<(), ApiError>, translator: &dyn Translator) -> Result<(), Broken> {
