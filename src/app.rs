@@ -3,13 +3,15 @@
 use crate::access::Guard;
 use crate::api::Fetch;
 use crate::config::Config;
-use crate::credentials::{Pool, Refresher, StoreError};
+use crate::credentials::{Keeper, Pool, PoolOptions, StoreError};
 use crate::dispatch::Dispatcher;
 use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Running, Server};
+use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
+use crate::upstream::{CodeAssist, GenerativeLanguage};
 use crate::usage::{Reporter, Usage};
-use crate::{endpoints, platform, router, upstream};
+use crate::{endpoints, platform, router};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -73,7 +75,7 @@ pub struct Service {
     app: Arc<App>,
     running: Running,
     address: SocketAddr,
-    refresher: Refresher,
+    keeper: Keeper,
     reporter: Option<Reporter>,
 }
 
@@ -81,8 +83,12 @@ impl Service {
     /// Opens the credentials, binds, and starts every thread. Google is not asked for anything before the listener
     /// answers.
     pub fn start(config: Config) -> Result<Service, StartError> {
-        let agent = upstream::agent::build(&upstream::agent::AgentOptions::from(&config));
-        let pool = Arc::new(Pool::open(&config, agent.clone()).map_err(StartError::Credentials)?);
+        let agent = agent::build(&AgentOptions {
+            timeouts: config.timeouts,
+            workers: config.limits.workers,
+            proxy: ProxyChoice::Environment,
+        });
+        let pool = Arc::new(Pool::open(PoolOptions::new(&config, agent.clone())).map_err(StartError::Credentials)?);
         let limits = crate::http::Limits {
             // Two descriptors a stream, and some for files and idle connections to Google.
             max_connections: config.limits.max_connections.min((platform::raise_open_files() as usize / 2).max(64)),
@@ -97,8 +103,13 @@ impl Service {
             guard: Guard::new(&config),
             models: ModelTable::new(&config.models),
             signatures: Arc::new(SignatureCache::new(8 * 1024 * 1024, Duration::from_secs(6 * 3600))),
-            fetch: upstream::fetcher(&agent),
-            dispatcher: Dispatcher::new(pool.clone(), upstream::both(&config, agent), config.max_attempts),
+            fetch: Box::new(NoFetch),
+            dispatcher: Dispatcher::new(
+                pool.clone(),
+                Box::new(CodeAssist::new(agent.clone(), &config.endpoints.code_assist)),
+                Box::new(GenerativeLanguage::new(agent.clone(), &config.endpoints.generative_language)),
+                config.max_attempts,
+            ),
             usage: Arc::new(Usage::default()),
             pool: pool.clone(),
             config,
@@ -109,15 +120,13 @@ impl Service {
             .map_err(StartError::Thread)?;
         log::info!("listening on http://{address}");
 
-        let refresher = Refresher::start(pool.clone()).map_err(StartError::Thread)?;
+        let keeper = Keeper::start(pool.clone()).map_err(StartError::Thread)?;
         let reporter = match app.config.usage_interval {
-            Some(interval) => {
-                Some(Reporter::start(app.usage.clone(), pool, interval).map_err(StartError::Thread)?)
-            }
+            Some(interval) => Some(Reporter::start(app.usage.clone(), pool, interval).map_err(StartError::Thread)?),
             None => None,
         };
         app.warn_about_few_credentials(address.port());
-        Ok(Service { app, running, address, refresher, reporter })
+        Ok(Service { app, running, address, keeper, reporter })
     }
 
     /// Where it listens.
@@ -139,7 +148,7 @@ impl Service {
         if let Some(reporter) = self.reporter {
             reporter.stop();
         }
-        self.refresher.stop();
+        self.keeper.stop();
         log::info!("Application shutdown complete.");
     }
 }
@@ -155,5 +164,12 @@ impl App {
                 self.config.base_url(port)
             );
         }
+    }
+}
+
+struct NoFetch;
+impl Fetch for NoFetch {
+    fn fetch(&self, _url: &str) -> Result<(String, Vec<u8>), String> {
+        Err("images by address are not fetched yet".into())
     }
 }

@@ -1,5 +1,493 @@
-//! Reading and writing Server-Sent Events. Knows nothing else.
+//! Reading and writing Server-Sent Events. Knows nothing else: no Gemini, no OpenAI, no sockets.
+//!
+//! The reader follows the specification's line rules (openai_chat.md 2.9) and also takes a JSON body where events were
+//! asked for, because a gateway that loses `alt=sse` makes Google send one growing array.
+
+use std::fmt;
+use std::io::{self, BufRead};
+use std::mem;
+
+/// Keeps an idle stream alive; every client skips comments.
+pub const KEEP_ALIVE: &str = ": keepalive\n\n";
+
+/// Ends a stream in OpenAI's dialect.
+pub const DONE: &str = "data: [DONE]\n\n";
+
+/// The largest event, in bytes, that is read: an inline image of 20 MB fits three times.
+pub const MAX_EVENT: usize = 64 << 20;
+
+/// Room a fresh event buffer starts with; a usual event is about 600 bytes.
+const USUAL_EVENT: usize = 1024;
+
+/// Appends `data: <json>` and the blank line. U+2028, U+2029 and U+0085 become JSON escapes, because clients that split
+/// on Unicode line ends exist (openai_chat.md 2.8); line breaks between tokens of pretty-printed JSON become spaces.
 pub fn frame(json: &str, out: &mut Vec<u8>) {
-    let _ = (json, out);
-    todo!()
+    out.reserve(json.len() + 8);
+    out.extend_from_slice(b"data: ");
+    let bytes = json.as_bytes();
+    let mut copied = 0;
+    let mut at = 0;
+    while at < bytes.len() {
+        let (escape, width): (&[u8], usize) = match bytes[at] {
+            b'\n' | b'\r' => (b" ", 1),
+            0xC2 if bytes[at + 1] == 0x85 => (b"\\u0085", 2),
+            0xE2 if bytes[at + 1] == 0x80 && bytes[at + 2] == 0xA8 => (b"\\u2028", 3),
+            0xE2 if bytes[at + 1] == 0x80 && bytes[at + 2] == 0xA9 => (b"\\u2029", 3),
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        out.extend_from_slice(&bytes[copied..at]);
+        out.extend_from_slice(escape);
+        at += width;
+        copied = at;
+    }
+    out.extend_from_slice(&bytes[copied..]);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Why no further event can be read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The source failed.
+    Io(io::Error),
+    /// One event is larger than the limit, in bytes.
+    TooLong(usize),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Io(error) => error.fmt(f),
+            ReadError::TooLong(limit) => write!(f, "event is larger than {limit} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// Cuts a byte stream into events. An event is returned as soon as its last byte is there; its buffer is given away, so
+/// a large one is never copied.
+#[derive(Debug)]
+pub struct EventReader<R> {
+    source: R,
+    limit: usize,
+    mode: Mode,
+    data: Vec<u8>,
+    cut: bool,
+}
+
+/// Where in the body the reader stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mode {
+    /// Before the first byte that is no white space and no byte order mark.
+    Start,
+    /// Within event lines.
+    Lines { line: Line, any: bool, after_cr: bool },
+    /// Within JSON documents: the elements of an array, or one object.
+    Json { depth: u32, string: bool, escaped: bool, scalar: bool },
+    /// Nothing more to read.
+    End,
+}
+
+/// Where in a line the reader stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Line {
+    /// This many bytes matched [`FIELD`].
+    Field(usize),
+    /// After the colon: one space may follow.
+    Space,
+    /// In the value.
+    Value,
+    /// In a comment or another field.
+    Skip,
+}
+
+const FIELD: &[u8] = b"data:";
+
+/// What one step over buffered bytes came to.
+enum Step {
+    /// All bytes are used up.
+    More,
+    /// An event ended after this many bytes.
+    Event(usize),
+    /// The event grew over the limit.
+    TooLong,
+}
+
+impl<R: BufRead> EventReader<R> {
+    /// Reads from `source` with the usual limit.
+    pub fn new(source: R) -> EventReader<R> {
+        EventReader::with_limit(source, MAX_EVENT)
+    }
+
+    /// Reads from `source`; an event may have `limit` bytes.
+    pub fn with_limit(source: R, limit: usize) -> EventReader<R> {
+        EventReader { source, limit, mode: Mode::Start, data: Vec::new(), cut: false }
+    }
+
+    /// The next event's data, or `None` at the end. Bytes that are not UTF-8 become U+FFFD. `[DONE]` is skipped. What
+    /// stands before the end without a blank line is an event too; see [`EventReader::was_cut`].
+    pub fn next_event(&mut self) -> Result<Option<String>, ReadError> {
+        while self.mode != Mode::End {
+            let bytes = match self.source.fill_buf() {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    self.mode = Mode::End;
+                    return Err(ReadError::Io(error));
+                }
+            };
+            if bytes.is_empty() {
+                let pending = match self.mode {
+                    Mode::Lines { any, .. } => any,
+                    _ => !self.data.is_empty(),
+                };
+                self.mode = Mode::End;
+                self.cut = pending;
+                return Ok(if pending { self.take() } else { None });
+            }
+            let length = bytes.len();
+            match step(bytes, &mut self.mode, &mut self.data, self.limit) {
+                Step::More => self.source.consume(length),
+                Step::Event(used) => {
+                    self.source.consume(used);
+                    if let Some(event) = self.take() {
+                        return Ok(Some(event));
+                    }
+                }
+                Step::TooLong => {
+                    self.mode = Mode::End;
+                    self.data = Vec::new();
+                    return Err(ReadError::TooLong(self.limit));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the last event was ended by the end of the body rather than by its own end, so it may be incomplete.
+    pub fn was_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// The source, for what is known only there.
+    pub fn source(&self) -> &R {
+        &self.source
+    }
+
+    /// Gives the collected event away unless it is the `[DONE]` some gateways add.
+    fn take(&mut self) -> Option<String> {
+        if self.data.trim_ascii() == b"[DONE]" {
+            self.data.clear();
+            return None;
+        }
+        let data = mem::replace(&mut self.data, Vec::with_capacity(USUAL_EVENT));
+        Some(match String::from_utf8(data) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        })
+    }
+}
+
+/// Moves `mode` over `bytes`, collecting data, until an event ends or the bytes do.
+fn step(bytes: &[u8], mode: &mut Mode, data: &mut Vec<u8>, limit: usize) -> Step {
+    let mut at = 0;
+    if *mode == Mode::Start {
+        // The byte order mark may come in pieces; its three bytes begin nothing else that is valid here.
+        while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\r' | b'\n' | 0xEF | 0xBB | 0xBF)) {
+            at += 1;
+        }
+        match bytes.get(at) {
+            None => return Step::More,
+            Some(b'[') => {
+                at += 1;
+                *mode = Mode::Json { depth: 0, string: false, escaped: false, scalar: false };
+            }
+            Some(b'{') => *mode = Mode::Json { depth: 0, string: false, escaped: false, scalar: false },
+            Some(_) => *mode = Mode::Lines { line: Line::Field(0), any: false, after_cr: false },
+        }
+    }
+    match mode {
+        Mode::Lines { line, any, after_cr } => step_lines(bytes, at, line, any, after_cr, data, limit),
+        Mode::Json { depth, string, escaped, scalar } => {
+            step_json(bytes, at, depth, string, escaped, scalar, data, limit)
+        }
+        Mode::Start | Mode::End => Step::More,
+    }
+}
+
+/// Event lines: `\n`, `\r\n` and `\r` end one; the `\n` of a pair may come in a later read.
+fn step_lines(
+    bytes: &[u8],
+    mut at: usize,
+    line: &mut Line,
+    any: &mut bool,
+    after_cr: &mut bool,
+    data: &mut Vec<u8>,
+    limit: usize,
+) -> Step {
+    while let Some(&byte) = bytes.get(at) {
+        if mem::take(after_cr) && byte == b'\n' {
+            at += 1;
+            continue;
+        }
+        if byte == b'\n' || byte == b'\r' {
+            *after_cr = byte == b'\r';
+            at += 1;
+            match mem::replace(line, Line::Field(0)) {
+                Line::Field(0) if mem::take(any) => return Step::Event(at),
+                // `data` without a colon is data with an empty value.
+                Line::Field(4) => begin_value(any, data),
+                _ => {}
+            }
+            // Empty data lines add a line feed each.
+            if data.len() > limit {
+                return Step::TooLong;
+            }
+            continue;
+        }
+        match line {
+            Line::Field(matched) if byte == FIELD[*matched] => {
+                at += 1;
+                *matched += 1;
+                if *matched == FIELD.len() {
+                    begin_value(any, data);
+                    *line = Line::Space;
+                }
+            }
+            Line::Field(_) => *line = Line::Skip,
+            Line::Space => {
+                at += usize::from(byte == b' ');
+                *line = Line::Value;
+            }
+            Line::Value | Line::Skip => {
+                let rest = &bytes[at..];
+                let length = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
+                if *line == Line::Value {
+                    if data.len() + length > limit {
+                        return Step::TooLong;
+                    }
+                    data.extend_from_slice(&rest[..length]);
+                }
+                at += length;
+            }
+        }
+    }
+    Step::More
+}
+
+/// Several data lines of one event are joined with a line feed.
+fn begin_value(any: &mut bool, data: &mut Vec<u8>) {
+    if mem::replace(any, true) {
+        data.push(b'\n');
+    }
+}
+
+/// JSON documents one after another, as the elements of an array stand; `depth` 0 is between them.
+#[allow(clippy::too_many_arguments)] // the fields of one state, split by the borrow of the mode
+fn step_json(
+    bytes: &[u8],
+    mut at: usize,
+    depth: &mut u32,
+    string: &mut bool,
+    escaped: &mut bool,
+    scalar: &mut bool,
+    data: &mut Vec<u8>,
+    limit: usize,
+) -> Step {
+    let mut begin = at;
+    let mut ended = false;
+    while let Some(&byte) = bytes.get(at) {
+        if *escaped {
+            *escaped = false;
+        } else if *string {
+            let rest = &bytes[at..];
+            match rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+                None => {
+                    at = bytes.len();
+                    break;
+                }
+                Some(offset) => {
+                    at += offset;
+                    *escaped = rest[offset] == b'\\';
+                    *string = *escaped;
+                    ended = !*string && *depth == 0;
+                }
+            }
+        } else {
+            match byte {
+                b'"' => *string = true,
+                b'{' | b'[' => *depth += 1,
+                b'}' | b']' if *depth > 0 => {
+                    *depth -= 1;
+                    ended = *depth == 0;
+                }
+                b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n' if *depth == 0 => {
+                    // Between documents, or at the end of a number, `true` or `null`.
+                    if mem::take(scalar) {
+                        data.extend_from_slice(&bytes[begin..at]);
+                        return Step::Event(at);
+                    }
+                    begin = at + 1;
+                }
+                _ if *depth == 0 => *scalar = true,
+                _ => {}
+            }
+        }
+        at += 1;
+        if ended {
+            break;
+        }
+    }
+    if data.len() + (at - begin.min(at)) > limit {
+        return Step::TooLong;
+    }
+    data.extend_from_slice(&bytes[begin.min(at)..at]);
+    if ended { Step::Event(at) } else { Step::More }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufReader, Cursor, Read};
+    use std::time::{Duration, Instant};
+
+    /// Gives out the parts one read at a time, as a socket would.
+    struct Parts(Vec<Vec<u8>>);
+
+    impl Read for Parts {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            while self.0.first().is_some_and(|part| part.is_empty()) {
+                self.0.remove(0);
+            }
+            let Some(part) = self.0.first_mut() else { return Ok(0) };
+            let length = part.len().min(buffer.len());
+            buffer[..length].copy_from_slice(&part[..length]);
+            part.drain(..length);
+            Ok(length)
+        }
+    }
+
+    fn events(parts: Vec<Vec<u8>>) -> Vec<String> {
+        let mut reader = EventReader::new(BufReader::new(Parts(parts)));
+        std::iter::from_fn(|| reader.next_event().unwrap()).collect()
+    }
+
+    /// Bodies and their events; `A` stands for an object as upstreams send it.
+    const CASES: &[(&str, &[u8], &[&str])] = &[
+        ("line feeds", b"data: {\"a\":1}\n\ndata: {\"b\":2}\n\n", &["{\"a\":1}", "{\"b\":2}"]),
+        ("carriage returns", b"data: {\"a\":1}\r\rdata: {\"b\":2}\r\r", &["{\"a\":1}", "{\"b\":2}"]),
+        ("pairs", b"data: {\"a\":1}\r\n\r\ndata: {\"b\":2}\r\n\r\n", &["{\"a\":1}", "{\"b\":2}"]),
+        ("mixed line ends", b"data: 1\r\n\ndata: 2\r\r\ndata: 3\n\r\n", &["1", "2", "3"]),
+        ("comments", b": ping\n\n:\ndata: {}\n\n", &["{}"]),
+        ("other fields", b"event: x\nid: 1\nretry: 5\ndata: {}\n\n", &["{}"]),
+        ("fields that begin alike", b"dat: 1\ndatas: 2\ndata2\ndata: 3\n\n", &["3"]),
+        ("no space after the colon", b"data:{}\n\ndata:  x\n\n", &["{}", " x"]),
+        ("several data lines", b"data: {\"a\":\ndata: 1}\n\n", &["{\"a\":\n1}"]),
+        ("a field without colon", b"data\ndata: x\n\n", &["\nx"]),
+        ("no blank line at the end", b"data: {\"a\":1}\n\ndata: {\"b\":2}", &["{\"a\":1}", "{\"b\":2}"]),
+        ("one line end at the end", b"data: {\"a\":1}\n", &["{\"a\":1}"]),
+        ("done", b"data: {}\n\ndata: [DONE]\n\n", &["{}"]),
+        ("done at the end of the body", b"data: {}\n\ndata: [DONE]", &["{}"]),
+        ("blank lines only", b"\n\n\r\n\r\r", &[]),
+        ("nothing", b"", &[]),
+        ("byte order mark", b"\xEF\xBB\xBFdata: {}\n\n", &["{}"]),
+        ("invalid UTF-8", b"data: \xFF\n\n", &["\u{FFFD}"]),
+        ("multi-byte characters", "data: \"ü😀\u{2028}\u{85}x\"\n\n".as_bytes(), &["\"ü😀\u{2028}\u{85}x\""]),
+        ("an array", b"[{\"a\":1},{\"b\":2}]", &["{\"a\":1}", "{\"b\":2}"]),
+        ("a pretty array", b" [{\n \"a\": [1, {}]\n}\n,\r\n{\"b\":2}\n]\n", &["{\n \"a\": [1, {}]\n}", "{\"b\":2}"]),
+        ("strings in an array", b"[{\"a\":\"}]\\\"{\\\\\"},{}]", &["{\"a\":\"}]\\\"{\\\\\"}", "{}"]),
+        ("scalars in an array", b"[1, \"x,]\" ,null]", &["1", "\"x,]\"", "null"]),
+        ("an array that is cut", b"[{\"a\":1},{\"b\":", &["{\"a\":1}", "{\"b\":"]),
+        ("an empty array", b"[]", &[]),
+        ("one object", b"{\n  \"a\": {\"b\": []}\n}\n", &["{\n  \"a\": {\"b\": []}\n}"]),
+        ("a page", b"<html>\n<body>data: x</body>\n\n</html>", &[]),
+    ];
+
+    #[test]
+    fn every_case_gives_its_events() {
+        for (name, body, expected) in CASES {
+            assert_eq!(events(vec![body.to_vec()]), *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn any_split_into_two_reads_and_single_bytes_give_the_same_events() {
+        for (name, body, expected) in CASES {
+            assert_eq!(events(body.iter().map(|byte| vec![*byte]).collect()), *expected, "{name}, byte by byte");
+            for cut in 0..body.len() {
+                let parts = vec![body[..cut].to_vec(), body[cut..].to_vec()];
+                assert_eq!(events(parts), *expected, "{name}, cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_is_there_before_the_next_read() {
+        struct Once(Option<Vec<u8>>);
+        impl Read for Once {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let bytes = self.0.take().expect("a second read would wait for the network");
+                buffer[..bytes.len()].copy_from_slice(&bytes);
+                Ok(bytes.len())
+            }
+        }
+        for body in [&b"data: 1\n\ndata: 2\r\r"[..], b"data: 1\r\n\r\ndata: 2\r\n\r", b"[1,2,"] {
+            let mut reader = EventReader::new(BufReader::new(Once(Some(body.to_vec()))));
+            assert_eq!(reader.next_event().unwrap().as_deref(), Some("1"));
+            assert_eq!(reader.next_event().unwrap().as_deref(), Some("2"));
+        }
+    }
+
+    #[test]
+    fn only_an_event_without_its_end_counts_as_cut() {
+        for (body, cut) in [(&b"data: {}\n\n"[..], false), (b"data: {}\n", true), (b"[{}]", false), (b"[{", true)] {
+            let mut reader = EventReader::new(Cursor::new(body));
+            while reader.next_event().unwrap().is_some() {}
+            assert_eq!(reader.was_cut(), cut, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    fn endless(head: &'static [u8]) -> Box<dyn Read> {
+        Box::new(Cursor::new(head).chain(io::repeat(b'x')))
+    }
+
+    #[test]
+    fn an_endless_event_stops_at_the_limit() {
+        let endless_lines = "data:\n".repeat(100_002).into_bytes();
+        for body in [endless(b"data: "), endless(b"[\""), Box::new(Cursor::new(endless_lines))] {
+            let mut reader = EventReader::with_limit(BufReader::new(body), 100_000);
+            assert!(matches!(reader.next_event(), Err(ReadError::TooLong(100_000))));
+            assert!(reader.next_event().unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn twenty_megabytes_take_linear_time() {
+        let time = |size: usize| {
+            let body = format!("data: {{\"a\":\"{}\"}}\n\n", "x".repeat(size));
+            let mut reader = EventReader::new(BufReader::with_capacity(16 << 10, Cursor::new(body)));
+            let begin = Instant::now();
+            assert_eq!(reader.next_event().unwrap().unwrap().len(), size + 8);
+            begin.elapsed()
+        };
+        // Quadratic work would take minutes here; the bound leaves room for a loaded machine.
+        assert!(time(20 << 20) < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_frame_is_one_line_for_every_client() {
+        for (json, expected) in [
+            ("{\"t\":\"a\u{2028}b\u{2029}c\u{85}d\"}", "data: {\"t\":\"a\\u2028b\\u2029c\\u0085d\"}\n\n"),
+            ("{\"t\":\"a\\nb\\r\"}", "data: {\"t\":\"a\\nb\\r\"}\n\n"),
+            ("{\r\n  \"t\": \"é\u{2027}\u{86}â\"\n}", "data: {    \"t\": \"é\u{2027}\u{86}â\" }\n\n"),
+            ("", "data: \n\n"),
+        ] {
+            let mut out = Vec::new();
+            frame(json, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
 }

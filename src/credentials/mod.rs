@@ -4,7 +4,6 @@
 //! request needs) and [`View`]s (what an admin may see).
 
 mod cipher;
-mod disk;
 mod keeper;
 mod member;
 mod oauth;

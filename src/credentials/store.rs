@@ -4,8 +4,8 @@
 //! person with an editor, is merged and not overwritten. Knows neither the pool nor the network.
 
 use super::cipher::Cipher;
-use super::disk::{self, Stamp};
 use super::record::{Identity, Record};
+use crate::disk::{self, Stamp};
 use crate::secret::Secret;
 use serde_json::Value;
 use std::fmt;

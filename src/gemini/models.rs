@@ -1,7 +1,16 @@
 //! The models this server knows: a data table (google_code_assist.md 6, thinking_and_signatures.md 1) that the config
 //! extends, and the reading of model names: prefixes, aliases, suffixes.
+//!
+//! Knows nothing of where a model is served: the upstreams rename and refuse as they must.
 
-use super::thinking::{Ask, Control};
+mod builtin;
+
+use super::signatures::family;
+use super::thinking::{Ask, Control, Effort};
+use std::collections::BTreeMap;
+
+/// Bytes. Names are read recursively, suffix by suffix.
+const LONGEST_NAME: usize = 256;
 
 /// One model.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,12 +27,16 @@ pub struct Model {
     pub output_token_limit: u64,
     /// How thinking is controlled.
     pub thinking: Control,
+    /// Whether it thinks when nothing is asked; false also for models that cannot think.
+    pub thinks_unasked: bool,
     /// `gemini-3` and later: levels, call ids, enforced signatures.
     pub gemini3: bool,
     /// Makes images.
     pub image_output: bool,
     /// Makes speech.
     pub speech_output: bool,
+    /// Makes embeddings and nothing else.
+    pub embedding: bool,
     /// Unix seconds, constant per model, for `created`.
     pub created: u64,
     /// Whether it is in the built-in table or the config (else: passed through by its name).
@@ -35,7 +48,7 @@ pub struct Model {
 pub struct Resolved {
     /// What to ask Google for.
     pub model: Model,
-    /// The requested name without prefix and suffixes: usage is counted under it.
+    /// The requested name without prefix and suffixes: usage is counted under it. An alias keeps its own name.
     pub base: String,
     /// `-search` was there.
     pub search: bool,
@@ -48,7 +61,7 @@ pub struct Resolved {
 pub struct ModelEntry {
     /// The name clients may use.
     pub name: String,
-    /// Another name of this known model.
+    /// Another name of this known model; may carry suffixes.
     pub alias_of: Option<String>,
     /// `none`, `budget` or `level` control for a model the table does not know.
     pub thinking: Option<Control>,
@@ -57,29 +70,363 @@ pub struct ModelEntry {
 /// The table.
 #[derive(Clone, Debug)]
 pub struct ModelTable {
-    _todo: (),
+    models: BTreeMap<String, Model>,
+    aliases: BTreeMap<String, Alias>,
+}
+
+#[derive(Clone, Debug)]
+struct Alias {
+    target: String,
+    thinking: Option<Control>,
+}
+
+/// What a suffix asks for.
+#[derive(Clone, Copy, Debug)]
+enum Suffix {
+    Search,
+    Thinking(Ask),
 }
 
 impl ModelTable {
     /// The built-in table and the config's entries on top of it.
-    pub fn new(_entries: &[ModelEntry]) -> ModelTable {
-        todo!()
+    pub fn new(entries: &[ModelEntry]) -> ModelTable {
+        let mut models: BTreeMap<_, _> = builtin::models().map(|model| (model.name.clone(), model)).collect();
+        let mut aliases = BTreeMap::new();
+        for entry in entries {
+            match entry.alias_of.as_ref().filter(|target| **target != entry.name) {
+                Some(target) => {
+                    let alias = Alias { target: target.clone(), thinking: entry.thinking.clone() };
+                    aliases.insert(entry.name.clone(), alias);
+                }
+                None => {
+                    let model = models.entry(entry.name.clone()).or_insert_with(|| builtin::guess(&entry.name));
+                    model.known = true;
+                    model.control(entry.thinking.as_ref());
+                }
+            }
+        }
+        ModelTable { models, aliases }
     }
 
     /// Reads a requested name: `models/`, `google/`, `gemini/` prefixes, exact names, aliases, then suffixes from the end
     /// in any order. Unknown `gemini-*` and `gemma-*` names pass through with safe guesses; others are `None`.
-    pub fn resolve(&self, _requested: &str) -> Option<Resolved> {
-        todo!()
+    pub fn resolve(&self, requested: &str) -> Option<Resolved> {
+        self.resolve_within(requested, &mut Vec::new())
     }
 
-    /// Every model for the lists, sorted by name, without variants and aliases... plus config aliases under their name.
+    /// Every model for the lists, sorted by name, without variants; config aliases under their own name. Embedding models
+    /// are not here but in [`ModelTable::embeddings`].
     pub fn list(&self) -> Vec<Model> {
-        todo!()
+        let mut listed: BTreeMap<&str, Model> = BTreeMap::new();
+        for (name, model) in &self.models {
+            listed.insert(name, model.clone());
+        }
+        for name in self.aliases.keys() {
+            match self.resolve(name) {
+                Some(found) => {
+                    let model = Model { name: name.clone(), display_name: name.clone(), ..found.model };
+                    listed.insert(name, model);
+                }
+                None => _ = listed.remove(name.as_str()),
+            }
+        }
+        listed.into_values().filter(|model| !model.embedding).collect()
+    }
+
+    /// The embedding models, sorted by name.
+    pub fn embeddings(&self) -> Vec<Model> {
+        self.models.values().filter(|model| model.embedding).cloned().collect()
     }
 
     /// Names of the variants (`-search`, `-nothinking`, `-maxthinking`) that the lists show for `model`: those of the old
     /// program for 2.5-pro and 2.5-flash (drop_in_contract.md 6.6 row 7), none for others.
-    pub fn variants(&self, _model: &Model) -> Vec<String> {
-        todo!()
+    pub fn variants(&self, model: &Model) -> Vec<String> {
+        if !builtin::LISTED_WITH_VARIANTS.contains(&model.name.as_str()) {
+            return Vec::new();
+        }
+        ["-maxthinking", "-nothinking", "-search"].map(|suffix| format!("{}{suffix}", model.name)).into()
+    }
+
+    /// `within`: the aliases being followed. Such a name means the model itself, so that an alias may put a suffix on the
+    /// model whose name it takes, and cycles end.
+    fn resolve_within(&self, requested: &str, within: &mut Vec<String>) -> Option<Resolved> {
+        let name = requested.trim();
+        if name.len() > LONGEST_NAME {
+            return None;
+        }
+        // With the prefix first: a config alias may look like `google/...` or `openai/...`.
+        self.read_known(name, within).or_else(|| {
+            let bare = without_prefixes(name);
+            self.read_known(bare, within).or_else(|| self.read_unknown(bare))
+        })
+    }
+
+    fn read_known(&self, name: &str, within: &mut Vec<String>) -> Option<Resolved> {
+        if let Some(found) = self.read_exact(name, within) {
+            return Some(found);
+        }
+        let (rest, suffix) = split_any_suffix(name)?;
+        self.read_known(rest, within).map(|found| found.with(suffix))
+    }
+
+    fn read_exact(&self, name: &str, within: &mut Vec<String>) -> Option<Resolved> {
+        if let Some(alias) = self.aliases.get(name)
+            && !within.iter().any(|followed| followed == name)
+        {
+            within.push(name.to_owned());
+            let found = self.resolve_within(&alias.target, within);
+            within.pop();
+            let mut found = found?;
+            found.base = name.to_owned();
+            found.model.known = true;
+            found.model.control(alias.thinking.as_ref());
+            return Some(found);
+        }
+        self.models.get(name).map(|model| Resolved::plain(model.clone()))
+    }
+
+    /// A name that may be newer than this table. Effort words are taken for suffixes only behind a dated or preview name
+    /// of a known family: a future model may be called `gemini-4-max`.
+    fn read_unknown(&self, name: &str) -> Option<Resolved> {
+        let suffix = split_own_suffix(name).or_else(|| {
+            split_effort_suffix(name).filter(|(rest, _)| self.models.keys().any(|k| family(k) == family(rest)))
+        });
+        if let Some((rest, suffix)) = suffix {
+            return self.read_unknown(rest).map(|found| found.with(suffix));
+        }
+        let google = ["gemini-", "gemma-"].iter().any(|prefix| name.len() > prefix.len() && name.starts_with(prefix));
+        // The name becomes a part of a path upstream.
+        let harmless = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+        (google && harmless).then(|| Resolved::plain(builtin::guess(name)))
+    }
+}
+
+impl Model {
+    fn control(&mut self, thinking: Option<&Control>) {
+        let Some(thinking) = thinking else { return };
+        self.thinking = thinking.clone();
+        self.thinks_unasked = !matches!(thinking, Control::None | Control::Unknown);
+        self.gemini3 |= matches!(thinking, Control::Levels(_));
+    }
+}
+
+impl Resolved {
+    fn plain(model: Model) -> Resolved {
+        Resolved { base: model.name.clone(), model, search: false, thinking: None }
+    }
+
+    /// Suffixes are applied from the inside: the last one in the name has the last word.
+    fn with(mut self, suffix: Suffix) -> Resolved {
+        match suffix {
+            Suffix::Search => self.search = true,
+            Suffix::Thinking(ask) => self.thinking = Some(ask),
+        }
+        self
+    }
+}
+
+fn without_prefixes(mut name: &str) -> &str {
+    const PREFIXES: [&str; 4] = ["publishers/google/models/", "models/", "google/", "gemini/"];
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) {
+        name = rest;
+    }
+    name
+}
+
+fn split_any_suffix(name: &str) -> Option<(&str, Suffix)> {
+    split_own_suffix(name).or_else(|| split_effort_suffix(name))
+}
+
+/// Suffixes that no model of Google's ends in.
+fn split_own_suffix(name: &str) -> Option<(&str, Suffix)> {
+    if let Some((rest, value)) = name.strip_suffix(')').and_then(|open| open.rsplit_once('(')) {
+        return Some((rest, Suffix::Thinking(value_ask(value.trim())?)));
+    }
+    const SUFFIXES: [(&str, Suffix); 4] = [
+        ("-nothinking", Suffix::Thinking(Ask::Off)),
+        ("-maxthinking", Suffix::Thinking(Ask::Max)),
+        ("-search", Suffix::Search),
+        // Thinking as the model sees fit, also where it is off by default.
+        ("-think", Suffix::Thinking(Ask::Effort(Effort::Auto))),
+    ];
+    SUFFIXES.iter().find_map(|(word, suffix)| Some((name.strip_suffix(word)?, *suffix)))
+}
+
+fn split_effort_suffix(name: &str) -> Option<(&str, Suffix)> {
+    let (rest, word) = name.rsplit_once('-')?;
+    match Effort::parse(word)? {
+        Effort::Auto => None,
+        effort => Some((rest, Suffix::Thinking(Ask::Effort(effort)))),
+    }
+}
+
+/// `8192`, `-1`, `high`, `none`, `auto` of `model(...)`.
+fn value_ask(value: &str) -> Option<Ask> {
+    match value.parse::<i64>() {
+        Ok(budget) => (budget >= -1).then_some(Ask::Budget(budget)),
+        Err(_) => Effort::parse(value).map(Ask::Effort),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gemini::thinking::Level;
+
+    fn entry(name: &str, alias_of: Option<&str>, thinking: Option<Control>) -> ModelEntry {
+        ModelEntry { name: name.into(), alias_of: alias_of.map(str::to_owned), thinking }
+    }
+
+    fn table() -> ModelTable {
+        ModelTable::new(&[
+            entry("gpt-4o", Some("gemini-2.5-flash"), None),
+            entry("openai/o3", Some("models/gemini-2.5-pro-maxthinking"), None),
+            entry("fast", Some("gpt-4o-nothinking"), None),
+            entry("gemini-3-pro-preview", Some("gemini-3-pro-preview-high"), None),
+            entry("loop-a", Some("loop-b"), None),
+            entry("loop-b", Some("loop-a"), None),
+            entry("lost", Some("claude-9"), None),
+            entry("next", Some("gemini-9-ultra"), Some(Control::None)),
+            entry("house-model", None, Some(Control::Levels(vec![Level::Low]))),
+        ])
+    }
+
+    #[test]
+    fn names_are_read_without_prefixes_and_suffixes() {
+        use Ask::{Budget, Max, Off};
+        let effort = |effort| Some(Ask::Effort(effort));
+        for (requested, model, base, search, thinking) in [
+            ("gemini-2.5-flash", "gemini-2.5-flash", "gemini-2.5-flash", false, None),
+            (" models/gemini-2.5-flash ", "gemini-2.5-flash", "gemini-2.5-flash", false, None),
+            ("models/models/gemini-2.5-flash", "gemini-2.5-flash", "gemini-2.5-flash", false, None),
+            ("google/gemini-2.5-pro-search", "gemini-2.5-pro", "gemini-2.5-pro", true, None),
+            ("gemini/gemini-2.5-pro", "gemini-2.5-pro", "gemini-2.5-pro", false, None),
+            ("publishers/google/models/gemini-2.5-pro", "gemini-2.5-pro", "gemini-2.5-pro", false, None),
+            ("gemini-2.5-pro-search-maxthinking", "gemini-2.5-pro", "gemini-2.5-pro", true, Some(Max)),
+            ("gemini-2.5-pro-maxthinking-search", "gemini-2.5-pro", "gemini-2.5-pro", true, Some(Max)),
+            ("gemini-2.5-flash-nothinking", "gemini-2.5-flash", "gemini-2.5-flash", false, Some(Off)),
+            ("gemini-2.5-flash-high-nothinking", "gemini-2.5-flash", "gemini-2.5-flash", false, Some(Off)),
+            ("gemini-2.5-flash-lite", "gemini-2.5-flash-lite", "gemini-2.5-flash-lite", false, None),
+            ("gemini-2.5-flash-lite-low", "gemini-2.5-flash-lite", "gemini-2.5-flash-lite", false, effort(Effort::Low)),
+            ("gemini-2.5-flash-search-xhigh", "gemini-2.5-flash", "gemini-2.5-flash", true, effort(Effort::XHigh)),
+            ("gemini-2.5-flash-max", "gemini-2.5-flash", "gemini-2.5-flash", false, effort(Effort::Max)),
+            ("gemini-2.5-flash-none", "gemini-2.5-flash", "gemini-2.5-flash", false, effort(Effort::None)),
+            ("gemini-2.5-flash-think", "gemini-2.5-flash", "gemini-2.5-flash", false, effort(Effort::Auto)),
+            ("gemini-2.5-pro(8192)", "gemini-2.5-pro", "gemini-2.5-pro", false, Some(Budget(8192))),
+            ("gemini-2.5-pro-search(-1)", "gemini-2.5-pro", "gemini-2.5-pro", true, Some(Budget(-1))),
+            ("gemini-3.5-flash(high)", "gemini-3.5-flash", "gemini-3.5-flash", false, effort(Effort::High)),
+            ("gemini-3.5-flash(none)", "gemini-3.5-flash", "gemini-3.5-flash", false, effort(Effort::None)),
+            ("gemini-3.5-flash(auto)", "gemini-3.5-flash", "gemini-3.5-flash", false, effort(Effort::Auto)),
+            (
+                "gemini-2.5-pro-preview-05-06-search",
+                "gemini-2.5-pro-preview-05-06",
+                "gemini-2.5-pro-preview-05-06",
+                true,
+                None,
+            ),
+            (
+                "gemini-2.5-pro-preview-06-05-high",
+                "gemini-2.5-pro-preview-06-05",
+                "gemini-2.5-pro-preview-06-05",
+                false,
+                effort(Effort::High),
+            ),
+            ("gemini-4-max", "gemini-4-max", "gemini-4-max", false, None),
+            ("gemini-4-pro-nothinking", "gemini-4-pro", "gemini-4-pro", false, Some(Off)),
+            ("gemma-9-1b-it", "gemma-9-1b-it", "gemma-9-1b-it", false, None),
+            ("gpt-4o", "gemini-2.5-flash", "gpt-4o", false, None),
+            ("gpt-4o-search-high", "gemini-2.5-flash", "gpt-4o", true, effort(Effort::High)),
+            ("openai/o3", "gemini-2.5-pro", "openai/o3", false, Some(Max)),
+            ("openai/o3-low", "gemini-2.5-pro", "openai/o3", false, effort(Effort::Low)),
+            ("fast", "gemini-2.5-flash", "fast", false, Some(Off)),
+            ("gemini-3-pro-preview", "gemini-3-pro-preview", "gemini-3-pro-preview", false, effort(Effort::High)),
+            ("house-model-search", "house-model", "house-model", true, None),
+            ("next", "gemini-9-ultra", "next", false, None),
+        ] {
+            let found = table().resolve(requested).unwrap_or_else(|| panic!("{requested}"));
+            let read = (found.model.name.as_str(), found.base.as_str(), found.search, found.thinking);
+            assert_eq!(read, (model, base, search, thinking), "{requested}");
+        }
+    }
+
+    #[test]
+    fn names_of_others_and_names_that_are_no_path_segment_are_not_read() {
+        for name in [
+            "",
+            "gpt-5",
+            "claude-opus-4",
+            "gemini-",
+            "gemini",
+            "gemini-2.5-pro/../x",
+            "gemini-2.5-pro?key=1",
+            "gemini 2",
+            "gemini-2.5-pro(-5)",
+            "gemini-2.5-pro(lots)",
+            "gemini-é",
+            "loop-a",
+            "lost",
+            "-search",
+            "models/",
+            "(8192)",
+            "\u{5047}\u{6d41}\u{5f0f}/gemini-2.5-pro",
+        ] {
+            assert_eq!(table().resolve(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_the_table_and_the_config_make_a_model_known() {
+        for (name, known) in
+            [("gemini-2.5-pro-low", true), ("house-model", true), ("next", true), ("gemini-9-pro", false)]
+        {
+            assert_eq!(table().resolve(name).unwrap().model.known, known, "{name}");
+        }
+        assert_eq!(table().resolve("next").unwrap().model.thinking, Control::None);
+        assert!(table().resolve("house-model").unwrap().model.gemini3);
+    }
+
+    #[test]
+    fn the_ids_the_old_program_listed_are_still_listed() {
+        let table = ModelTable::new(&[]);
+        let mut ids = Vec::new();
+        for model in table.list() {
+            let variants = table.variants(&model);
+            if !variants.is_empty() {
+                ids.push(model.name);
+                ids.extend(variants);
+            }
+        }
+        ids.sort();
+        let mut expected = Vec::new();
+        for base in ["gemini-2.5-flash", "gemini-2.5-pro", "gemini-2.5-pro-preview-05-06"] {
+            expected.extend(["", "-maxthinking", "-nothinking", "-search"].map(|suffix| format!("{base}{suffix}")));
+        }
+        expected.sort();
+        assert_eq!(ids, expected);
+        for id in ids {
+            assert!(table.resolve(&id).unwrap().model.known, "{id}");
+        }
+    }
+
+    #[test]
+    fn lists_are_sorted_hold_aliases_that_lead_somewhere_and_no_embeddings() {
+        let listed: Vec<String> = table().list().into_iter().map(|model| model.name).collect();
+        assert!(listed.is_sorted());
+        for name in ["fast", "gpt-4o", "house-model", "next", "openai/o3", "gemini-3-pro-preview", "gemini-3.7-flash"] {
+            assert_eq!(listed.iter().filter(|listed| *listed == name).count(), 1, "{name}");
+        }
+        for name in ["lost", "loop-a", "gemini-embedding-001"] {
+            assert!(!listed.iter().any(|listed| listed == name), "{name}");
+        }
+        let embeddings: Vec<String> = table().embeddings().into_iter().map(|model| model.name).collect();
+        assert_eq!(embeddings, ["gemini-embedding-001"]);
+        assert!(table().resolve("models/gemini-embedding-001").unwrap().model.embedding);
+    }
+
+    #[test]
+    fn a_name_of_nothing_but_suffixes_does_not_exhaust_the_stack() {
+        let name = format!("gemini-4-pro{}", "-search".repeat(10_000));
+        assert_eq!(table().resolve(&name[..96]).map(|found| found.search), Some(true));
+        assert_eq!(table().resolve(&name), None);
     }
 }

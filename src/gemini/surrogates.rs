@@ -1,34 +1,261 @@
 //! JSON strings with lone surrogate escapes (`\ud83d` without its partner). Google sends them where a chunk ends inside a
 //! pair, JavaScript clients where they cut an emoji in half; serde_json refuses both.
+//!
+//! Works on JSON text that is not parsed yet, so it must also do no harm to text that is no JSON at all.
 
 use std::borrow::Cow;
 
+/// First stand-in: plane 16 is private use, and its last 2048 characters have room for every surrogate.
+const STAND_IN: u32 = 0x10_F800;
+/// `\uXXXX`
+const ESCAPE: usize = 6;
+
 /// Replaces lone surrogate escapes by `\ufffd` in place (same length), leaving everything else alone.
-pub fn repair(_json: &mut [u8]) {
-    todo!()
+pub fn repair(json: &mut [u8]) {
+    let mut from = 0;
+    while let Some((at, _)) = next_lone(json, from) {
+        json[at..at + ESCAPE].copy_from_slice(b"\\ufffd");
+        from = at + ESCAPE;
+    }
 }
 
 /// Replaces lone surrogate escapes in an upstream event by stand-ins (U+10F800 + low 11 bits) that a [`Joiner`] can put
 /// together again. Borrows when there is nothing to do, which is nearly always.
-pub fn mark(_json: &str) -> Cow<'_, str> {
-    todo!()
+pub fn mark(json: &str) -> Cow<'_, str> {
+    let Some((mut at, mut unit)) = next_lone(json.as_bytes(), 0) else { return Cow::Borrowed(json) };
+    let mut marked = String::with_capacity(json.len());
+    let mut copied = 0;
+    loop {
+        marked.push_str(&json[copied..at]);
+        marked.push(stand_in(unit));
+        copied = at + ESCAPE;
+        match next_lone(json.as_bytes(), copied) {
+            Some(next) => (at, unit) = next,
+            None => break,
+        }
+    }
+    marked.push_str(&json[copied..]);
+    Cow::Owned(marked)
 }
 
 /// Joins text deltas: a stand-in for a high half at the end of one delta is held back and paired with a low half at the
 /// start of the next; a half that stays alone becomes U+FFFD.
 #[derive(Debug, Default)]
 pub struct Joiner {
-    _todo: (),
+    held: Option<u16>,
 }
 
 impl Joiner {
     /// The text to send now.
-    pub fn push<'a>(&mut self, _delta: &'a str) -> Cow<'a, str> {
-        todo!()
+    pub fn push<'a>(&mut self, delta: &'a str) -> Cow<'a, str> {
+        if delta.is_empty() || (self.held.is_none() && !may_have_stand_ins(delta)) {
+            return Cow::Borrowed(delta);
+        }
+        let mut joined = String::with_capacity(delta.len() + char::REPLACEMENT_CHARACTER.len_utf8());
+        for character in delta.chars() {
+            let half = half(character);
+            match (self.held.take(), half) {
+                (Some(high), Some(low)) if is_low(low) => joined.push(pair(high, low)),
+                (held, half) => {
+                    if held.is_some() {
+                        joined.push(char::REPLACEMENT_CHARACTER);
+                    }
+                    match half {
+                        Some(unit) if is_high(unit) => self.held = Some(unit),
+                        Some(_) => joined.push(char::REPLACEMENT_CHARACTER),
+                        None => joined.push(character),
+                    }
+                }
+            }
+        }
+        Cow::Owned(joined)
     }
 
     /// What was held back, at the end.
     pub fn finish(&mut self) -> &'static str {
-        todo!()
+        match self.held.take() {
+            Some(_) => "\u{fffd}",
+            None => "",
+        }
+    }
+}
+
+/// Where the first lone surrogate escape at or after `from` is, and its code unit. `from` must not be inside an escape.
+fn next_lone(json: &[u8], from: usize) -> Option<(usize, u16)> {
+    let mut at = from;
+    loop {
+        at += backslash(&json[at..])?;
+        match unit(json, at) {
+            Some(high) if is_high(high) => match unit(json, at + ESCAPE) {
+                Some(low) if is_low(low) => at += 2 * ESCAPE,
+                _ => return Some((at, high)),
+            },
+            Some(low) if is_low(low) => return Some((at, low)),
+            Some(_) => at += ESCAPE,
+            // The escaped character may itself be a backslash: `\\ud83d` is a backslash and five letters.
+            None => at += 2,
+        }
+        if at >= json.len() {
+            return None;
+        }
+    }
+}
+
+/// The first backslash. Bodies are megabytes of base64 without one: whole blocks are tested at once, which the compiler
+/// turns into vector instructions.
+fn backslash(bytes: &[u8]) -> Option<usize> {
+    const BLOCK: usize = 64;
+    let clear = bytes
+        .chunks_exact(BLOCK)
+        .take_while(|block| !block.iter().fold(false, |found, &byte| found | (byte == b'\\')))
+        .count();
+    let start = clear * BLOCK;
+    bytes[start..].iter().position(|&byte| byte == b'\\').map(|offset| start + offset)
+}
+
+/// The code unit of the `\uXXXX` escape at `at`, if one is complete there.
+fn unit(json: &[u8], at: usize) -> Option<u16> {
+    let digits = json.get(at..at + ESCAPE)?.strip_prefix(b"\\u")?;
+    digits.iter().try_fold(0u16, |unit, &digit| Some(unit << 4 | (digit as char).to_digit(16)? as u16))
+}
+
+fn is_high(unit: u16) -> bool {
+    (0xD800..0xDC00).contains(&unit)
+}
+
+fn is_low(unit: u16) -> bool {
+    (0xDC00..0xE000).contains(&unit)
+}
+
+fn stand_in(unit: u16) -> char {
+    char::from_u32(STAND_IN + u32::from(unit & 0x7FF)).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// The surrogate a character stands in for.
+fn half(character: char) -> Option<u16> {
+    let offset = u32::from(character).checked_sub(STAND_IN)?;
+    Some(0xD800 + offset as u16)
+}
+
+fn pair(high: u16, low: u16) -> char {
+    let code = 0x10000 + (u32::from(high - 0xD800) << 10 | u32::from(low - 0xDC00));
+    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// Stand-ins are the only usual characters whose UTF-8 starts with 0xF4.
+fn may_have_stand_ins(text: &str) -> bool {
+    text.as_bytes().contains(&0xF4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repaired(json: &str) -> String {
+        let mut bytes = json.as_bytes().to_vec();
+        repair(&mut bytes);
+        assert_eq!(bytes.len(), json.len());
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn lone_halves_are_replaced_and_all_else_is_left_alone() {
+        for (json, expected) in [
+            (r#""a\ud83d b""#, r#""a\ufffd b""#),
+            (r#""\uDE00""#, r#""\ufffd""#),
+            (r#""\uD83D""#, r#""\ufffd""#),
+            (r#""\ud83d\ude00""#, r#""\ud83d\ude00""#),
+            (r#""\uD83D\uDE00""#, r#""\uD83D\uDE00""#),
+            (r#""\ud83d\ud83d\ude00""#, r#""\ufffd\ud83d\ude00""#),
+            (r#""\ude00\ud83d""#, r#""\ufffd\ufffd""#),
+            (r#""\ud83d\ude00\ude00""#, r#""\ud83d\ude00\ufffd""#),
+            (r#""\ud83d\\ude00""#, r#""\ufffd\\ude00""#),
+            (r#""\ud83dx\ude00""#, r#""\ufffdx\ufffd""#),
+            (r#""\\ud83d""#, r#""\\ud83d""#),
+            (r#""\\\ud83d""#, r#""\\\ufffd""#),
+            (r#""\\\\ud83d""#, r#""\\\\ud83d""#),
+            (r#""\"\ud83d""#, r#""\"\ufffd""#),
+            (r#""\ud83d\n""#, r#""\ufffd\n""#),
+            (r#""\u00e9\ud7ff\ue000""#, r#""\u00e9\ud7ff\ue000""#),
+            (r#""\ud83"#, r#""\ud83"#),
+            (r#""\ud83d\ude"#, r#""\ufffd\ude"#),
+            (r#""\ud8zz""#, r#""\ud8zz""#),
+            (r#""\u+d83""#, r#""\u+d83""#),
+            ("\"\\", "\"\\"),
+            ("", ""),
+        ] {
+            assert_eq!(repaired(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn serde_accepts_any_sequence_of_units_after_repair_and_reads_what_javascript_would() {
+        let units = [0x41u16, 0xD83D, 0xDE00, 0xD800, 0xDFFF, 0x5C];
+        for number in 0..units.len().pow(4) {
+            let mut rest = number;
+            let text: Vec<u16> = (0..4)
+                .map(|_| {
+                    let unit = units[rest % units.len()];
+                    rest /= units.len();
+                    unit
+                })
+                .collect();
+            let escaped: String = text.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+            let json = repaired(&format!("\"{escaped}\""));
+            let read: String = serde_json::from_str(&json).unwrap();
+            assert_eq!(read, String::from_utf16_lossy(&text), "{escaped}");
+
+            // The same units cut into two deltas at every place, marked and joined.
+            for cut in 0..=text.len() {
+                let mut joiner = Joiner::default();
+                let mut joined = String::new();
+                for half in [&text[..cut], &text[cut..]] {
+                    let escaped: String = half.iter().map(|unit| format!("\\u{unit:04X}")).collect();
+                    let delta: String = serde_json::from_str(&mark(&format!("\"{escaped}\""))).unwrap();
+                    joined.push_str(&joiner.push(&delta));
+                }
+                joined.push_str(joiner.finish());
+                assert_eq!(joined, String::from_utf16_lossy(&text), "{escaped} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn backslashes_are_found_in_every_place_of_a_block() {
+        for length in 0..200 {
+            let mut bytes = vec![b'a'; length];
+            assert_eq!(backslash(&bytes), None);
+            for at in 0..length {
+                bytes[at] = b'\\';
+                assert_eq!(backslash(&bytes), Some(at));
+                bytes[at] = b'a';
+            }
+        }
+    }
+
+    #[test]
+    fn text_without_lone_halves_is_borrowed() {
+        assert!(matches!(mark(r#"{"text":"\ud83d\ude00 \\ud83d é"}"#), Cow::Borrowed(_)));
+        let mut joiner = Joiner::default();
+        assert!(matches!(joiner.push("plain 😀"), Cow::Borrowed("plain 😀")));
+    }
+
+    #[test]
+    fn an_empty_delta_does_not_part_a_pair() {
+        let mut joiner = Joiner::default();
+        assert_eq!(joiner.push(&stand_in(0xD83D).to_string()), "");
+        assert_eq!(joiner.push(""), "");
+        assert_eq!(joiner.push(&format!("{} b", stand_in(0xDE00))), "😀 b");
+        assert_eq!(joiner.finish(), "");
+    }
+
+    #[test]
+    fn a_half_that_stays_alone_becomes_the_replacement_character() {
+        let mut joiner = Joiner::default();
+        assert_eq!(joiner.push(&format!("a{}", stand_in(0xD83D))), "a");
+        assert_eq!(joiner.push("b"), "\u{fffd}b");
+        assert_eq!(joiner.push(&stand_in(0xD83D).to_string()), "");
+        assert_eq!(joiner.finish(), "\u{fffd}");
+        assert_eq!(joiner.finish(), "");
     }
 }

@@ -1,2 +1,36 @@
 //! Google's two services behind one trait: Code Assist for OAuth credentials, the public Generative Language API for API
 //! keys. The only folder, with `credentials/oauth`, that knows the HTTP client.
+//!
+//! A call becomes an [`Answer`], which gives the upstream's events one by one in the public API's shape, whatever the
+//! service wraps them in. What fails is a [`Fault`], judged by the table in `error/`.
+
+pub mod agent;
+mod answer;
+mod body;
+pub mod cancel;
+mod code_assist;
+pub mod error;
+mod exchange;
+mod forward;
+mod generative_language;
+
+use crate::api::Call;
+use crate::credentials::Access;
+pub use answer::{Answer, Event};
+pub use code_assist::CodeAssist;
+pub use error::{Fault, Verdict};
+pub use forward::{Forward, RawReply};
+pub use generative_language::GenerativeLanguage;
+
+/// One of Google's services.
+pub trait Upstream: Send + Sync {
+    /// Sends the call and waits for the head of a good answer. Ends early with [`Fault::Gone`] under a
+    /// [`cancel::scope`] whose client left.
+    fn send(&self, access: &Access, call: &Call) -> Result<Answer, Fault>;
+
+    /// Sends a request of a native client as it is, but for its credentials, and gives back the head of whatever comes:
+    /// for everything of the public API that is not a [`Call`], such as files, caches, uploads and model lists.
+    fn forward(&self, _access: &Access, _request: &Forward<'_>) -> Result<RawReply, Fault> {
+        Err(Fault::Unsupported("this needs a Gemini API key in the pool"))
+    }
+}

@@ -3,5 +3,6 @@
 pub mod google;
 pub mod pool;
 pub mod proxy;
+pub mod program;
 pub mod python;
 pub mod script;

@@ -1,6 +1,6 @@
 use super::{Edit, Record, Store, StoreError};
 use crate::credentials::cipher::Cipher;
-use crate::credentials::disk::Scratch;
+use crate::disk::Scratch;
 use crate::secret::Secret;
 use serde_json::json;
 use std::fs;

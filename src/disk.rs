@@ -7,24 +7,24 @@ use std::path::{Path, PathBuf};
 
 /// What changes when somebody writes a file: device, inode, length, modification time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stamp(u64, u64, u64, i64, i64);
+pub(crate) struct Stamp(u64, u64, u64, i64, i64);
 
 /// `None`: there is no file.
-pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
     let meta = fs::metadata(path).ok()?;
     Some(Stamp(meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
 }
 
 /// Keeps other processes of this program out until it is dropped. The folder is locked and not the file, because a
 /// rename would leave others waiting for a file that is gone. Best effort: some file systems have no locks.
-pub(super) fn lock_folder(path: &Path) -> Option<File> {
+pub(crate) fn lock_folder(path: &Path) -> Option<File> {
     let folder = File::open(folder(&target(path))).ok()?;
     folder.lock().ok()?;
     Some(folder)
 }
 
 /// Puts `content` in the place of the file, mode 0600, on disk when this returns. Symbolic links are followed.
-pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let target = target(path);
     let temporary = temporary(&target);
     match write_beside(&target, &temporary, content) {
@@ -101,11 +101,11 @@ fn temporary(target: &Path) -> PathBuf {
 
 /// A fresh folder for a test, removed with its content when dropped.
 #[cfg(test)]
-pub(super) struct Scratch(pub(super) PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 #[cfg(test)]
 impl Scratch {
-    pub(super) fn new(name: &str) -> Scratch {
+    pub(crate) fn new(name: &str) -> Scratch {
         let path = std::env::temp_dir().join(format!("gemini-proxy-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir(&path).unwrap();

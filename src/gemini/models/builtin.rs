@@ -1,0 +1,274 @@
+//! The built-in models and model families, as data (google_code_assist.md 6, thinking_and_signatures.md 1). There is no
+//! list method on Code Assist, so this table is what the server can tell about models; the config adds to it.
+
+use super::Model;
+use crate::gemini::thinking::{Control, Level};
+
+/// A named model: what cannot be told from its name.
+struct Row {
+    name: &'static str,
+    display_name: &'static str,
+    description: &'static str,
+    /// Year, month, day. Where Google's release date is not known to us the month is right at best.
+    released: (i64, i64, i64),
+    limits: Limits,
+}
+
+/// Tokens in and out.
+#[derive(Clone, Copy)]
+struct Limits(u64, u64);
+
+/// The text models. The old program told 65535 for the output; Google documents 65536.
+const TEXT: Limits = Limits(1_048_576, 65_536);
+const IMAGE: Limits = Limits(32_768, 32_768);
+const IMAGE_3: Limits = Limits(65_536, 32_768);
+const SPEECH: Limits = Limits(8_192, 16_384);
+const GEMMA_3: Limits = Limits(131_072, 8_192);
+const GEMMA_4: Limits = Limits(262_144, 32_768);
+
+#[rustfmt::skip]
+const MODELS: &[Row] = &[
+    row("gemini-2.0-flash", "Gemini 2.0 Flash", "Fast multimodal model of the second generation", (2025, 2, 5), Limits(1_048_576, 8_192)),
+    row("gemini-2.0-flash-lite", "Gemini 2.0 Flash-Lite", "Small multimodal model of the second generation", (2025, 2, 25), Limits(1_048_576, 8_192)),
+    row("gemini-2.5-pro", "Gemini 2.5 Pro", "Reasoning model for complex tasks", (2025, 6, 17), TEXT),
+    row("gemini-2.5-pro-preview-05-06", "Gemini 2.5 Pro Preview 05-06", "Preview of Gemini 2.5 Pro", (2025, 5, 6), TEXT),
+    row("gemini-2.5-flash", "Gemini 2.5 Flash", "Fast reasoning model", (2025, 6, 17), TEXT),
+    row("gemini-2.5-flash-lite", "Gemini 2.5 Flash-Lite", "Small and fast model, thinks when asked", (2025, 7, 22), TEXT),
+    row("gemini-2.5-flash-image", "Gemini 2.5 Flash Image", "Makes and edits images", (2025, 10, 2), IMAGE),
+    row("gemini-2.5-flash-preview-tts", "Gemini 2.5 Flash Preview TTS", "Makes speech", (2025, 5, 20), SPEECH),
+    row("gemini-2.5-pro-preview-tts", "Gemini 2.5 Pro Preview TTS", "Makes speech", (2025, 5, 20), SPEECH),
+    row("gemini-3-pro-preview", "Gemini 3 Pro Preview", "Reasoning model for complex tasks", (2025, 11, 18), TEXT),
+    row("gemini-3-pro-image-preview", "Gemini 3 Pro Image Preview", "Makes and edits images", (2025, 11, 20), IMAGE_3),
+    row("gemini-3-flash-preview", "Gemini 3 Flash Preview", "Fast reasoning model", (2025, 12, 17), TEXT),
+    row("gemini-3.1-pro-preview", "Gemini 3.1 Pro Preview", "Reasoning model for complex tasks", (2026, 2, 19), TEXT),
+    row("gemini-3.1-flash-image-preview", "Gemini 3.1 Flash Image Preview", "Makes and edits images", (2026, 2, 26), IMAGE_3),
+    row("gemini-3.1-flash-lite-preview", "Gemini 3.1 Flash-Lite Preview", "Small and fast model", (2026, 3, 3), TEXT),
+    row("gemini-3.1-flash-lite", "Gemini 3.1 Flash-Lite", "Small and fast model", (2026, 5, 1), TEXT),
+    row("gemini-3.5-flash", "Gemini 3.5 Flash", "Fast reasoning model", (2026, 5, 1), TEXT),
+    row("gemini-3.5-flash-lite", "Gemini 3.5 Flash-Lite", "Small and fast model", (2026, 6, 1), TEXT),
+    row("gemini-3.6-flash", "Gemini 3.6 Flash", "Fast reasoning model", (2026, 7, 1), TEXT),
+    row("gemini-3.7-flash", "Gemini 3.7 Flash", "Fast reasoning model", (2026, 9, 1), TEXT),
+    row("gemini-3.8-flash", "Gemini 3.8 Flash", "Fast reasoning model", (2026, 11, 1), TEXT),
+    row("gemini-embedding-001", "Gemini Embedding 001", "Makes embeddings of text", (2025, 7, 14), Limits(2_048, 1)),
+    row("gemini-flash-latest", "Gemini Flash Latest", "The newest Flash model", (2025, 9, 25), TEXT),
+    row("gemini-flash-lite-latest", "Gemini Flash-Lite Latest", "The newest Flash-Lite model", (2025, 9, 25), TEXT),
+    row("gemini-pro-latest", "Gemini Pro Latest", "The newest Pro model", (2026, 2, 19), TEXT),
+    row("gemma-3-27b-it", "Gemma 3 27B", "Open model", (2025, 3, 12), GEMMA_3),
+    row("gemma-4-26b-a4b-it", "Gemma 4 26B A4B", "Open model", (2026, 4, 2), GEMMA_4),
+    row("gemma-4-31b-it", "Gemma 4 31B", "Open model", (2026, 4, 2), GEMMA_4),
+];
+
+/// The names whose variants the old program listed.
+pub(super) const LISTED_WITH_VARIANTS: &[&str] =
+    &["gemini-2.5-flash", "gemini-2.5-pro", "gemini-2.5-pro-preview-05-06"];
+
+/// What a family of names has in common; the longest prefix that ends at a word wins.
+struct Family {
+    prefix: &'static str,
+    thinking: Thinking,
+}
+
+#[derive(Clone, Copy)]
+enum Thinking {
+    None,
+    /// Smallest, largest.
+    Budget(i64, i64),
+    /// As `Budget`, and 0 turns it off.
+    Optional(i64, i64),
+    /// As `Optional`, and off unless asked for.
+    OnRequest(i64, i64),
+    Levels(&'static [Level]),
+    Unknown,
+}
+
+const MINIMAL_TO_HIGH: &[Level] = &[Level::Minimal, Level::Low, Level::Medium, Level::High];
+const LOW_TO_HIGH: &[Level] = &[Level::Low, Level::Medium, Level::High];
+/// Every Gemini 3 text model takes these.
+const LOW_AND_HIGH: &[Level] = &[Level::Low, Level::High];
+const MINIMAL_AND_HIGH: &[Level] = &[Level::Minimal, Level::High];
+
+#[rustfmt::skip]
+const FAMILIES: &[Family] = &[
+    family("gemma", Thinking::None),
+    family("gemini-embedding", Thinking::None),
+    family("gemini-1.0", Thinking::None),
+    family("gemini-1.5", Thinking::None),
+    family("gemini-2.0", Thinking::None),
+    family("gemini-2.5-pro", Thinking::Budget(128, 32_768)),
+    family("gemini-2.5-flash", Thinking::Optional(1, 24_576)),
+    family("gemini-2.5-flash-lite", Thinking::OnRequest(512, 24_576)),
+    family("gemini-3-pro", Thinking::Levels(LOW_AND_HIGH)),
+    family("gemini-3.1-pro", Thinking::Levels(LOW_TO_HIGH)),
+    family("gemini-3-flash", Thinking::Levels(MINIMAL_TO_HIGH)),
+    family("gemini-3.1-flash-lite", Thinking::Levels(MINIMAL_TO_HIGH)),
+    family("gemini-3.5-flash", Thinking::Levels(MINIMAL_TO_HIGH)),
+    family("gemini-3.5-flash-lite", Thinking::Levels(MINIMAL_TO_HIGH)),
+    family("gemini-3.6-flash", Thinking::Levels(MINIMAL_TO_HIGH)),
+    family("gemini-3.7-flash", Thinking::Levels(LOW_TO_HIGH)),
+    family("gemini-3.8-flash", Thinking::Levels(LOW_TO_HIGH)),
+    // Aliases of Google's that have meant a Gemini 3 model since early 2026.
+    family("gemini-pro-latest", Thinking::Levels(LOW_AND_HIGH)),
+    family("gemini-flash-latest", Thinking::Levels(LOW_AND_HIGH)),
+    family("gemini-flash-lite-latest", Thinking::Levels(LOW_AND_HIGH)),
+];
+
+const fn row(
+    name: &'static str,
+    display_name: &'static str,
+    description: &'static str,
+    released: (i64, i64, i64),
+    limits: Limits,
+) -> Row {
+    Row { name, display_name, description, released, limits }
+}
+
+const fn family(prefix: &'static str, thinking: Thinking) -> Family {
+    Family { prefix, thinking }
+}
+
+/// The built-in models.
+pub(super) fn models() -> impl Iterator<Item = Model> {
+    MODELS.iter().map(|row| Model {
+        display_name: row.display_name.into(),
+        description: row.description.into(),
+        input_token_limit: row.limits.0,
+        output_token_limit: row.limits.1,
+        created: midnight(row.released),
+        known: true,
+        ..guess(row.name)
+    })
+}
+
+/// What the name alone tells, with safe guesses for the rest.
+pub(super) fn guess(name: &str) -> Model {
+    let has = |word: &str| name.split('-').any(|part| part == word);
+    let gemini3 = is_gemini3(name);
+    let image_output = has("image");
+    let speech_output = has("tts");
+    let thinking = if speech_output || has("live") || (has("native") && has("audio")) {
+        Thinking::None
+    } else if image_output {
+        match gemini3 {
+            true if has("pro") => Thinking::Levels(LOW_AND_HIGH),
+            true => Thinking::Levels(MINIMAL_AND_HIGH),
+            false => Thinking::None,
+        }
+    } else {
+        match longest_family(name) {
+            Some(family) => family.thinking,
+            None if gemini3 => Thinking::Levels(LOW_AND_HIGH),
+            None => Thinking::Unknown,
+        }
+    };
+    let limits = if name.starts_with("gemma-") { GEMMA_3 } else { TEXT };
+    Model {
+        name: name.into(),
+        display_name: name.into(),
+        description: String::new(),
+        input_token_limit: limits.0,
+        output_token_limit: limits.1,
+        thinking: thinking.control(),
+        thinks_unasked: !matches!(thinking, Thinking::None | Thinking::OnRequest(..)),
+        gemini3,
+        image_output,
+        speech_output,
+        embedding: has("embedding"),
+        created: midnight((2026, 1, 1)),
+        known: false,
+    }
+}
+
+fn longest_family(name: &str) -> Option<&'static Family> {
+    FAMILIES
+        .iter()
+        .filter(|family| name.strip_prefix(family.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
+        .max_by_key(|family| family.prefix.len())
+}
+
+/// Whether the name says generation 3 or later; names without a generation are Google's aliases of the newest model.
+fn is_gemini3(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("gemini-") else { return false };
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    match rest[..digits].parse::<u32>() {
+        Ok(generation) => generation >= 3,
+        Err(_) => rest.ends_with("-latest"),
+    }
+}
+
+impl Thinking {
+    fn control(self) -> Control {
+        match self {
+            Thinking::None => Control::None,
+            Thinking::Budget(min, max) => Control::Budget { min, max, can_be_off: false },
+            Thinking::Optional(min, max) | Thinking::OnRequest(min, max) => {
+                Control::Budget { min, max, can_be_off: true }
+            }
+            Thinking::Levels(levels) => Control::Levels(levels.to_vec()),
+            Thinking::Unknown => Control::Unknown,
+        }
+    }
+}
+
+/// Unix seconds of a day's first moment, UTC. Counts years from March, so that the leap day is the last of its year.
+const fn midnight((year, month, day): (i64, i64, i64)) -> u64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let month = (month + 9) % 12;
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+    const EPOCH: i64 = 719_468;
+    ((days - EPOCH) * 86_400) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_unix_seconds() {
+        assert_eq!(midnight((1970, 1, 1)), 0);
+        assert_eq!(midnight((2024, 2, 29)), 1_709_164_800);
+        assert_eq!(midnight((2025, 6, 17)), 1_750_118_400);
+        assert_eq!(midnight((2026, 12, 31)), 1_798_675_200);
+    }
+
+    #[test]
+    fn names_are_unique_and_every_text_model_has_a_family() {
+        let mut names: Vec<&str> = MODELS.iter().map(|row| row.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), MODELS.len());
+        for model in models() {
+            assert_ne!(model.thinking, Control::Unknown, "{}", model.name);
+        }
+    }
+
+    #[test]
+    fn names_tell_what_the_table_does_not() {
+        let levels = |levels: &[Level]| Control::Levels(levels.to_vec());
+        let pro = Control::Budget { min: 128, max: 32_768, can_be_off: false };
+        for (name, thinking, gemini3) in [
+            ("gemini-2.5-pro-preview-06-05", pro, false),
+            ("gemini-2.5-flash-preview-09-2025", Control::Budget { min: 1, max: 24_576, can_be_off: true }, false),
+            ("gemini-2.5-flash-lite-06-17", Control::Budget { min: 512, max: 24_576, can_be_off: true }, false),
+            ("gemini-2.5-flash-image-preview", Control::None, false),
+            ("gemini-2.5-flash-native-audio-latest", Control::None, false),
+            ("gemini-2.5-computer-use-preview-10-2025", Control::Unknown, false),
+            ("gemini-2.0-flash-thinking-exp", Control::None, false),
+            ("gemini-3-pro-002", levels(LOW_AND_HIGH), true),
+            ("gemini-3.1-pro-preview-customtools", levels(LOW_TO_HIGH), true),
+            ("gemini-3-flash", levels(MINIMAL_TO_HIGH), true),
+            ("gemini-3.1-flash-image", levels(MINIMAL_AND_HIGH), true),
+            ("gemini-4-pro-image", levels(LOW_AND_HIGH), true),
+            ("gemini-3.1-flash-tts-preview", Control::None, true),
+            ("gemini-4-ultra", levels(LOW_AND_HIGH), true),
+            ("gemini-10.5-flash", levels(LOW_AND_HIGH), true),
+            ("gemini-exp-1206", Control::Unknown, false),
+            ("gemma-3n-e4b-it", Control::None, false),
+        ] {
+            let model = guess(name);
+            assert_eq!((model.thinking, model.gemini3), (thinking, gemini3), "{name}");
+        }
+        assert!(guess("gemini-4-flash-image").image_output);
+        assert!(guess("gemini-3.1-flash-tts-preview").speech_output);
+        assert!(guess("gemini-embedding-2-preview").embedding);
+    }
+}

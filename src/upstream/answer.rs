@@ -1,0 +1,251 @@
+//! A good answer of Google: its events, one by one, without the envelope the service puts around them.
+
+use super::cancel;
+use super::error::{Fault, Refusal};
+use super::exchange;
+use crate::gemini::surrogates;
+use crate::sse::{EventReader, ReadError};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::io::{BufRead, BufReader};
+use std::ops::Range;
+use ureq::http::Response;
+use ureq::{Body, BodyReader};
+
+/// Read at once from the HTTP client, which hands over what has arrived and waits for no more.
+const BUFFER: usize = 16 << 10;
+
+/// One event of an answer; an answer that does not stream is one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The event as it came; a large one is never copied.
+    text: String,
+    /// Where in it the public API's response stands.
+    inner: Range<usize>,
+    /// Code Assist's id of the answer.
+    pub trace_id: Option<String>,
+}
+
+impl Event {
+    /// The JSON text in the public API's shape, without envelope. Lone surrogate escapes are marked
+    /// ([`surrogates::mark`]).
+    pub fn json(&self) -> &str {
+        &self.text[self.inner.clone()]
+    }
+}
+
+/// What the events of an answer are wrapped in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrapping {
+    /// Code Assist's `{"response": ..., "traceId": ...}`.
+    Envelope,
+    /// Nothing.
+    Bare,
+}
+
+/// An answer whose head was good.
+pub struct Answer {
+    events: EventReader<Box<dyn BufRead + Send>>,
+    wrapping: Wrapping,
+    /// The answer streams: an envelope without a response says nothing.
+    streams: bool,
+    any: bool,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("wrapping", &self.wrapping).field("streams", &self.streams).finish()
+    }
+}
+
+impl Answer {
+    /// Takes a response, or the failure its head or body says.
+    pub(super) fn read(response: Response<Body>, wrapping: Wrapping, streams: bool) -> Result<Answer, Fault> {
+        if response.status() != 200 {
+            return Err(exchange::refusal(response));
+        }
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+        // We ask for none, so that no event waits in a compressor.
+        let encoding = header("content-encoding");
+        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+            return Err(Fault::Invalid("it is compressed, which was not asked for".into()));
+        }
+        if header("content-type").starts_with("text/html") {
+            return Err(Fault::Invalid("it is an HTML page".into()));
+        }
+        let body: BodyReader<'static> = response.into_body().into_reader();
+        Ok(Answer::new(Box::new(BufReader::with_capacity(BUFFER, body)), wrapping, streams))
+    }
+
+    fn new(source: Box<dyn BufRead + Send>, wrapping: Wrapping, streams: bool) -> Answer {
+        Answer { events: EventReader::new(source), wrapping, streams, any: false }
+    }
+
+    /// Waits for the next event. `None` is a proper end of the body; whether the answer was complete shows in its finish
+    /// reason only.
+    pub fn next_event(&mut self) -> Result<Option<Event>, Fault> {
+        loop {
+            let text = match self.events.next_event() {
+                Ok(Some(text)) => text,
+                Ok(None) if self.any => return Ok(None),
+                Ok(None) => return Err(Fault::Incomplete("it is empty".into())),
+                Err(ReadError::Io(error)) => return Err(exchange::body_fault(error)),
+                Err(error @ ReadError::TooLong(_)) => return Err(Fault::Invalid(error.to_string())),
+            };
+            if cancel::cancelled() {
+                return Err(Fault::Gone);
+            }
+            match self.unwrap(text) {
+                Ok(Some(event)) => {
+                    self.any = true;
+                    return Ok(Some(event));
+                }
+                Ok(None) => self.any = true,
+                Err(Fault::Invalid(_)) if self.events.was_cut() => {
+                    return Err(Fault::Incomplete("its last event is cut".into()));
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
+    /// Takes the envelope off. `None`: an event that says nothing.
+    fn unwrap(&self, text: String) -> Result<Option<Event>, Fault> {
+        let invalid = |error: serde_json::Error| {
+            // serde's own words quote nothing of the text; position and category are enough to find the fault.
+            Fault::Invalid(format!("an event is not JSON ({:?} at column {})", error.classify(), error.column()))
+        };
+        let probe: Probe<'_> = match serde_json::from_str(&text) {
+            Ok(probe) => probe,
+            // An array or scalar that is JSON, but no event.
+            Err(error) if error.is_data() => {
+                if let Ok([first]) = serde_json::from_str::<[Probe<'_>; 1]>(&text)
+                    && first.error.is_some()
+                {
+                    return Err(Fault::Refused(Refusal::within(text.as_bytes())));
+                }
+                return Err(Fault::Invalid("an event is no object".into()));
+            }
+            Err(error) => return Err(invalid(error)),
+        };
+        if probe.error.is_some_and(|error| error.get() != "null") {
+            return Err(Fault::Refused(Refusal::within(text.as_bytes())));
+        }
+        let trace_id = probe.trace_id.map(Cow::into_owned);
+        let inner = match (self.wrapping, probe.response) {
+            (Wrapping::Envelope, Some(response)) => {
+                // `response` is a piece of `text`.
+                let begin = response.get().as_ptr() as usize - text.as_ptr() as usize;
+                begin..begin + response.get().len()
+            }
+            (Wrapping::Envelope, None) if probe.candidates.is_none() && self.streams => return Ok(None),
+            (Wrapping::Envelope, None) if probe.candidates.is_none() => {
+                return Ok(Some(Event { text: "{}".into(), inner: 0..2, trace_id }));
+            }
+            _ => 0..text.len(),
+        };
+        // Nearly no event has such escapes; the check is one fast search.
+        let text = match text.contains("\\ud") || text.contains("\\uD") {
+            true => surrogates::mark(&text[inner]).into_owned(),
+            false => return Ok(Some(Event { text, inner, trace_id })),
+        };
+        Ok(Some(Event { inner: 0..text.len(), text, trace_id }))
+    }
+}
+
+/// What must be known of an event before a surface sees it. Reading it also proves that the whole text is JSON.
+#[derive(Deserialize)]
+struct Probe<'a> {
+    #[serde(borrow)]
+    response: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(default, rename = "traceId")]
+    trace_id: Option<Cow<'a, str>>,
+    candidates: Option<IgnoredAny>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    fn read(body: &str, wrapping: Wrapping, streams: bool) -> (Vec<(String, Option<String>)>, Option<Fault>) {
+        let source = Box::new(Cursor::new(body.as_bytes().to_vec()));
+        let mut answer = Answer::new(source, wrapping, streams);
+        let mut events = Vec::new();
+        loop {
+            match answer.next_event() {
+                Ok(Some(event)) => events.push((event.json().to_string(), event.trace_id)),
+                Ok(None) => return (events, None),
+                Err(fault) => return (events, Some(fault)),
+            }
+        }
+    }
+
+    #[test]
+    fn the_envelope_comes_off() {
+        let stream = "data: {\"response\": {\"a\":1},\"traceId\":\"t\"}\r\n\r\ndata: {\"traceId\":\"t\"}\r\n\r\n";
+        let (events, fault) = read(stream, Wrapping::Envelope, true);
+        assert_eq!(
+            events,
+            [("{\"a\":1}".to_string(), Some("t".to_string()))],
+            "an event without response says nothing"
+        );
+        assert!(fault.is_none(), "{fault:?}");
+
+        for (body, wrapping, expected) in [
+            ("{\n \"response\": {\"a\": [1]}\n}\n", Wrapping::Envelope, "{\"a\": [1]}"),
+            ("{\"traceId\":\"x\"}", Wrapping::Envelope, "{}"),
+            ("{\"candidates\":[]}", Wrapping::Envelope, "{\"candidates\":[]}"),
+            ("{\"totalTokens\":2}", Wrapping::Bare, "{\"totalTokens\":2}"),
+            ("{}", Wrapping::Bare, "{}"),
+        ] {
+            let (events, fault) = read(body, wrapping, false);
+            assert!(fault.is_none(), "{body}: {fault:?}");
+            assert_eq!(events.iter().map(|(json, _)| json.as_str()).collect::<Vec<_>>(), [expected], "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_inside_a_200_is_a_refusal() {
+        let error = r#"{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}"#;
+        let listed = format!("[{error}]");
+        for (body, before) in [
+            (format!("data: {{\"a\":1}}\n\ndata: {error}\n\n"), 1),
+            (format!("data: {listed}\n\n"), 0),
+            (error.to_string(), 0),
+            (listed, 0),
+            (r#"{"error":{"status":"UNAVAILABLE"}}"#.to_string(), 0),
+        ] {
+            let (events, fault) = read(&body, Wrapping::Bare, true);
+            assert_eq!(events.len(), before, "{body}");
+            let Some(Fault::Refused(refusal)) = fault else { panic!("{body}: {fault:?}") };
+            assert_eq!(refusal.status, 503, "{body}");
+        }
+    }
+
+    #[test]
+    fn broken_bodies_are_told_apart() {
+        for (body, invalid) in [
+            ("data: {\"a\":\n\n", true),
+            ("data: nonsense\n\n", true),
+            ("data: \u{FFFD}\n\n", true),
+            ("data: 7\n\n", true),
+            ("data: [{\"a\":1},{}]\n\n", true),
+            ("data: {\"a\":", false),
+            ("[{\"a\":1},{\"b", false),
+            ("", false),
+            ("<html>\n</html>\n", false),
+        ] {
+            let (_, fault) = read(body, Wrapping::Bare, true);
+            match fault {
+                Some(Fault::Invalid(_)) => assert!(invalid, "{body}"),
+                Some(Fault::Incomplete(_)) => assert!(!invalid, "{body}"),
+                other => panic!("{body}: {other:?}"),
+            }
+        }
+    }
+}

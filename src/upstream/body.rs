@@ -1,0 +1,135 @@
+//! Request bodies, serialised once and straight from the shared types: a request can hold 20 MB of images.
+
+use crate::gemini::{Content, GenerationConfig, Request, SafetySetting, Tool, ToolConfig};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+/// The categories the public API lets a client set.
+pub(super) const PUBLIC_CATEGORIES: [&str; 5] = [
+    "HARM_CATEGORY_HARASSMENT",
+    "HARM_CATEGORY_HATE_SPEECH",
+    "HARM_CATEGORY_SEXUALLY_EXPLICIT",
+    "HARM_CATEGORY_DANGEROUS_CONTENT",
+    "HARM_CATEGORY_CIVIC_INTEGRITY",
+];
+
+/// What the old program sent to Code Assist for a request that said nothing (drop_in_contract.md 6.7 row 17).
+pub(super) const CODE_ASSIST_CATEGORIES: [&str; 10] = [
+    "HARM_CATEGORY_HARASSMENT",
+    "HARM_CATEGORY_HATE_SPEECH",
+    "HARM_CATEGORY_SEXUALLY_EXPLICIT",
+    "HARM_CATEGORY_DANGEROUS_CONTENT",
+    "HARM_CATEGORY_CIVIC_INTEGRITY",
+    "HARM_CATEGORY_IMAGE_DANGEROUS_CONTENT",
+    "HARM_CATEGORY_IMAGE_HARASSMENT",
+    "HARM_CATEGORY_IMAGE_HATE",
+    "HARM_CATEGORY_IMAGE_SEXUALLY_EXPLICIT",
+    "HARM_CATEGORY_UNSPECIFIED",
+];
+
+/// A GenerateContentRequest that borrows everything.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Body<'a> {
+    /// Only inside a countTokens request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(skip_serializing_if = "<[Content]>::is_empty")]
+    pub contents: &'a [Content],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_instruction: Option<&'a Content>,
+    #[serde(skip_serializing_if = "<[Tool]>::is_empty")]
+    pub tools: &'a [Tool],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_config: Option<&'a ToolConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation_config: Option<&'a GenerationConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub safety_settings: Option<Vec<Safety<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_content: Option<&'a str>,
+    #[serde(flatten)]
+    pub other: Without<'a>,
+}
+
+/// One safety setting.
+#[derive(Serialize)]
+pub(super) struct Safety<'a> {
+    category: &'a str,
+    threshold: &'a str,
+}
+
+/// Fields that the shared types do not name, less those a service refuses.
+pub(super) struct Without<'a> {
+    fields: &'a Map<String, Value>,
+    names: &'static [&'static str],
+}
+
+impl Serialize for Without<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.fields.iter().filter(|(name, _)| !self.names.contains(&name.as_str())) {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'a> Body<'a> {
+    /// Everything of `request` but its safety settings and the fields in `without`.
+    pub fn of(request: &'a Request, without: &'static [&'static str]) -> Body<'a> {
+        Body {
+            model: None,
+            contents: &request.contents,
+            system_instruction: request.system_instruction.as_ref(),
+            tools: &request.tools,
+            tool_config: request.tool_config.as_ref(),
+            generation_config: request.generation_config.as_ref(),
+            safety_settings: None,
+            cached_content: request.cached_content.as_deref(),
+            other: Without { fields: &request.other, names: without },
+        }
+    }
+
+    /// The client's own safety settings as far as `accepted` takes them, or `BLOCK_NONE` for each of `default`.
+    pub fn with_safety(
+        mut self,
+        own: Option<&'a [SafetySetting]>,
+        default: &'static [&'static str],
+        accepted: fn(&str) -> bool,
+    ) -> Body<'a> {
+        self.safety_settings = Some(match own {
+            Some(own) => own
+                .iter()
+                .filter(|setting| accepted(&setting.category))
+                .map(|setting| Safety { category: &setting.category, threshold: &setting.threshold })
+                .collect(),
+            None => default.iter().map(|category| Safety { category, threshold: "BLOCK_NONE" }).collect(),
+        });
+        self
+    }
+}
+
+/// JSON in one buffer, made large enough for `request` at once: growing it would copy the images in it.
+pub(super) fn json(value: &impl Serialize, request: &Request) -> Vec<u8> {
+    let mut out = Vec::with_capacity(size(request));
+    // Writing these types into memory cannot fail: all keys are strings.
+    serde_json::to_writer(&mut out, value).unwrap_or_default();
+    out
+}
+
+/// About how many bytes a request takes: its media and texts, and some room for the rest.
+fn size(request: &Request) -> usize {
+    let parts = request.contents.iter().chain(&request.system_instruction).flat_map(|content| &content.parts);
+    let bytes: usize = parts
+        .map(|part| {
+            let media = part.inline_data.as_ref().map_or(0, |blob| blob.data.len());
+            // Line breaks and quotes take two bytes.
+            let text = part.text.as_ref().map_or(0, |text| text.len() + text.len() / 8);
+            let nested = part.function_response.iter().flat_map(|response| &response.parts);
+            media + text + 128 + nested.filter_map(|part| Some(part.inline_data.as_ref()?.data.len())).sum::<usize>()
+        })
+        .sum();
+    bytes + 4096
+}

@@ -1,0 +1,170 @@
+//! Code Assist (`v1internal`): what OAuth credentials can use. Its envelopes are google_code_assist.md 3.3 and 4.1.
+
+use super::answer::{Answer, Wrapping};
+use super::body::{self, Body, CODE_ASSIST_CATEGORIES};
+use super::error::Fault;
+use super::{Upstream, exchange};
+use crate::api::{Call, Operation};
+use crate::credentials::Access;
+use crate::gemini::{Content, Part, Request};
+use serde::Serialize;
+use std::borrow::Cow;
+use ureq::Agent;
+use ureq::http;
+
+/// Code Assist.
+#[derive(Clone, Debug)]
+pub struct CodeAssist {
+    agent: Agent,
+    base: String,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<&'a str>,
+    request: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Count<'a> {
+    request: Body<'a>,
+}
+
+impl CodeAssist {
+    /// `base` is the service's address without a trailing slash.
+    pub fn new(agent: Agent, base: impl Into<String>) -> CodeAssist {
+        CodeAssist { agent, base: base.into() }
+    }
+}
+
+impl Upstream for CodeAssist {
+    fn send(&self, access: &Access, call: &Call) -> Result<Answer, Fault> {
+        let (method, wrapping) = match call.operation {
+            Operation::Generate => ("generateContent", Wrapping::Envelope),
+            Operation::Stream => ("streamGenerateContent?alt=sse", Wrapping::Envelope),
+            Operation::CountTokens => ("countTokens", Wrapping::Bare),
+            Operation::Embed | Operation::BatchEmbed => {
+                return Err(Fault::Unsupported("embeddings need a Gemini API key in the pool"));
+            }
+        };
+        let body = match call.operation {
+            Operation::CountTokens => count_body(call),
+            _ => generate_body(call, access.project.as_deref()),
+        };
+        let request = http::Request::post(format!("{}/v1internal:{method}", self.base))
+            .header("Authorization", format!("Bearer {}", access.secret.expose()))
+            .header("Content-Type", "application/json")
+            .body(body.as_slice())
+            .map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
+        let response = exchange::send(&self.agent, &request)?;
+        Answer::read(response, wrapping, call.operation == Operation::Stream)
+    }
+}
+
+/// Code Assist has a name of its own for one model, as Google's own client maps it.
+fn wire_name(model: &str) -> &str {
+    match model {
+        "gemini-3.5-flash" => "gemini-3-flash",
+        other => other,
+    }
+}
+
+fn generate_body(call: &Call, project: Option<&str>) -> Vec<u8> {
+    let request = Body::of(&call.request, &["model"]).with_safety(
+        call.request.safety_settings.as_deref(),
+        &CODE_ASSIST_CATEGORIES,
+        |_| true,
+    );
+    body::json(&Envelope { model: wire_name(&call.model), project, request }, &call.request)
+}
+
+/// countTokens takes contents only: system text and tools are counted as a text before them, which is close.
+fn count_body(call: &Call) -> Vec<u8> {
+    let request = match call.request.other.get("generateContentRequest") {
+        Some(inner) => Cow::Owned(serde_json::from_value::<Request>(inner.clone()).unwrap_or_default()),
+        None => Cow::Borrowed(&call.request),
+    };
+    let mut folded = Vec::new();
+    let system = request.system_instruction.iter().flat_map(|system| &system.parts);
+    folded.extend(system.filter_map(|part| part.text.clone()).map(Part::text));
+    if !request.tools.is_empty() {
+        folded.extend(serde_json::to_string(&request.tools).ok().map(Part::text));
+    }
+    let mut contents = Vec::with_capacity(request.contents.len() + 1);
+    if !folded.is_empty() {
+        contents.push(Content { role: Some("user".into()), parts: folded, ..Content::default() });
+    }
+    for content in &request.contents {
+        // Thoughts are refused here.
+        let parts: Vec<Part> = content.parts.iter().filter(|part| part.thought != Some(true)).cloned().collect();
+        if !parts.is_empty() {
+            contents.push(Content { parts, role: content.role.clone(), other: content.other.clone() });
+        }
+    }
+    let counted = Request { contents, ..Request::default() };
+    let model = Some(format!("models/{}", wire_name(&call.model)));
+    body::json(&Count { request: Body { model, ..Body::of(&counted, &[]) } }, &counted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn call(operation: Operation, model: &str, request: Value) -> Call {
+        let request = serde_json::from_value(request).unwrap();
+        Call { model: model.into(), operation, request, affinity: None }
+    }
+
+    fn parsed(body: Vec<u8>) -> Value {
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[test]
+    fn generate_goes_in_the_envelope_with_the_default_safety() {
+        let call = call(
+            Operation::Generate,
+            "gemini-3.5-flash",
+            json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}], "labels": {"a": "b"}, "session_id": "s"}),
+        );
+        let body = parsed(generate_body(&call, Some("p")));
+        assert_eq!(body["model"], "gemini-3-flash");
+        assert_eq!(body["project"], "p");
+        assert_eq!(body["request"]["contents"][0]["parts"][0]["text"], "hi");
+        assert_eq!(body["request"]["labels"], json!({"a": "b"}));
+        assert_eq!(body["request"]["session_id"], "s");
+        let safety = body["request"]["safetySettings"].as_array().unwrap();
+        assert_eq!(safety.len(), 10);
+        assert!(safety.iter().all(|setting| setting["threshold"] == "BLOCK_NONE"));
+        assert_eq!(parsed(generate_body(&call, None)).get("project"), None);
+    }
+
+    #[test]
+    fn the_clients_own_safety_settings_win() {
+        let own = json!([{"category": "HARM_CATEGORY_JAILBREAK", "threshold": "OFF"}]);
+        let call = call(Operation::Stream, "gemini-2.5-pro", json!({"safetySettings": own}));
+        assert_eq!(parsed(generate_body(&call, None))["request"], json!({"safetySettings": own}));
+    }
+
+    #[test]
+    fn counting_folds_system_and_tools_and_drops_thoughts() {
+        let request = json!({
+            "systemInstruction": {"parts": [{"text": "be brief"}]},
+            "tools": [{"functionDeclarations": [{"name": "f"}]}],
+            "generationConfig": {"temperature": 1},
+            "contents": [
+                {"role": "user", "parts": [{"text": "hi"}]},
+                {"role": "model", "parts": [{"text": "hm", "thought": true}]},
+            ],
+        });
+        let expected = json!({"request": {"model": "models/gemini-2.5-pro", "contents": [
+            {"role": "user", "parts": [{"text": "be brief"}, {"text": "[{\"functionDeclarations\":[{\"name\":\"f\"}]}]"}]},
+            {"role": "user", "parts": [{"text": "hi"}]},
+        ]}});
+        for request in [request.clone(), json!({"generateContentRequest": request})] {
+            assert_eq!(parsed(count_body(&call(Operation::CountTokens, "gemini-2.5-pro", request))), expected);
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! What a failure of Google means. A [`Fault`] says what was seen, a [`Verdict`] whose fault it is, what to do next and
+//! what to tell whom; between them stands one table (`table.rs`). Knows no pool and no surface.
+
+mod body;
+mod duration;
+mod table;
+
+use crate::error::{ApiError, ErrorKind};
+pub use body::Details;
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+pub use table::{Blame, Rest, Then};
+use table::{Client, ROWS, Row};
+
+/// The longest message of Google's that is passed on, in bytes.
+const MAX_MESSAGE: usize = 4096;
+
+/// Why a call to Google, or the reading of its answer, failed.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Google answered with an error.
+    Refused(Refusal),
+    /// No connection: name, address, proxy, TLS.
+    Connect(String),
+    /// The connection ended before an answer.
+    Broken(String),
+    /// Nothing came for the read timeout.
+    Timeout,
+    /// The answer ended in the middle.
+    Incomplete(String),
+    /// The answer is not what Google's protocol says.
+    Invalid(String),
+    /// The client hung up; nobody is to blame and nobody listens.
+    Gone,
+    /// This service does not have the operation.
+    Unsupported(&'static str),
+}
+
+/// An error answer of Google.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// The HTTP status, or the code of an error inside a 200.
+    pub status: u16,
+    /// What its body says.
+    pub details: Details,
+}
+
+impl Refusal {
+    /// Reads an error answer: `retry_after` is the header of that name.
+    pub fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> Refusal {
+        Refusal::read_at(status, body, retry_after, SystemTime::now())
+    }
+
+    fn read_at(status: u16, body: &[u8], retry_after: Option<Duration>, now: SystemTime) -> Refusal {
+        Refusal { status, details: body::read(body, retry_after, now) }
+    }
+
+    /// Reads an error inside a 200: the status is in the body, or behind its status word.
+    pub fn within(body: &[u8]) -> Refusal {
+        let details = body::read(body, None, SystemTime::now());
+        let status = match details.code {
+            Some(code) if (300..600).contains(&code) => code,
+            _ => details.status.as_deref().map_or(502, status_of_word),
+        };
+        Refusal { status, details }
+    }
+
+    fn row(&self) -> &'static Row {
+        // Gateways have codes of their own up there.
+        let status = if self.status >= 505 { 502 } else { self.status };
+        // The last row fits everything.
+        ROWS.iter().find(|row| row.fits(status, &self.details)).unwrap_or(&ROWS[ROWS.len() - 1])
+    }
+}
+
+/// HTTP statuses of google.rpc.Code.
+fn status_of_word(word: &str) -> u16 {
+    match word {
+        "INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE" => 400,
+        "UNAUTHENTICATED" => 401,
+        "PERMISSION_DENIED" => 403,
+        "NOT_FOUND" => 404,
+        "RESOURCE_EXHAUSTED" => 429,
+        "CANCELLED" => 499,
+        "INTERNAL" | "UNKNOWN" | "DATA_LOSS" => 500,
+        "UNAVAILABLE" => 503,
+        "DEADLINE_EXCEEDED" => 504,
+        _ => 502,
+    }
+}
+
+/// What a fault means.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// One word for logs and the admin page, such as `RATE_LIMIT_EXCEEDED`.
+    pub reason: Cow<'static, str>,
+    /// Whose fault it is.
+    pub blame: Blame,
+    /// How long what is to blame must rest.
+    pub rest: Rest,
+    /// The rest in time; `None` with [`Rest::No`] and [`Rest::Person`].
+    pub duration: Option<Duration>,
+    /// What to do with the request.
+    pub then: Then,
+    /// What the client is told when nothing helps.
+    pub error: ApiError,
+    /// One sentence for the person who runs the proxy; holds no account data.
+    pub sentence: String,
+    /// Where that person can act.
+    pub link: Option<String>,
+    /// How usage counts it: the HTTP status, or `Exception`.
+    pub word: Cow<'static, str>,
+}
+
+impl Fault {
+    /// Judges the fault.
+    pub fn verdict(&self) -> Verdict {
+        let nobody = |reason, client, sentence: String| Verdict {
+            reason: Cow::Borrowed(reason),
+            blame: Blame::Nobody,
+            rest: Rest::No,
+            duration: None,
+            then: Then::Again,
+            error: tell(client, client.status, &sentence),
+            sentence,
+            link: None,
+            word: Cow::Borrowed("Exception"),
+        };
+        let code = |code| Client { code: Some(code), ..table::GATEWAY };
+        match self {
+            Fault::Refused(refusal) => refused(refusal),
+            Fault::Connect(why) => nobody("CONNECT", table::GATEWAY, format!("cannot reach Google: {why}")),
+            Fault::Broken(why) => {
+                nobody("CONNECTION", table::GATEWAY, format!("the connection to Google broke: {why}"))
+            }
+            Fault::Timeout => nobody("TIMEOUT", table::TIMEOUT, "Google did not answer in time".into()),
+            Fault::Incomplete(why) => {
+                nobody("INCOMPLETE", code("upstream_incomplete"), format!("Google's answer ended early: {why}"))
+            }
+            Fault::Invalid(why) => {
+                nobody("INVALID", code("upstream_invalid"), format!("Google's answer is not valid: {why}"))
+            }
+            Fault::Gone => Verdict {
+                then: Then::Stop,
+                // Nobody reads this; 499 is what logs of proxies call it.
+                error: ApiError::new(499, ErrorKind::Server, "client closed the connection"),
+                ..nobody("GONE", table::GATEWAY, "the client hung up".into())
+            },
+            Fault::Unsupported(what) => Verdict {
+                blame: Blame::Request,
+                then: Then::Other,
+                error: ApiError::bad_request(*what),
+                ..nobody("UNSUPPORTED", table::BAD_REQUEST, (*what).into())
+            },
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> Verdict {
+    let Refusal { status, details } = refusal;
+    let row = refusal.row();
+    let duration = match row.rest {
+        Rest::No | Rest::Person => None,
+        Rest::Fixed(seconds) | Rest::Growing(seconds) => Some(Duration::from_secs(seconds)),
+        Rest::Told(otherwise, least, most) => {
+            let told = details.delay.unwrap_or(Duration::from_secs(otherwise));
+            Some(told.clamp(Duration::from_secs(least), Duration::from_secs(most)))
+        }
+    };
+    let reason: Cow<'static, str> = match (row.word, &details.reason, &details.status) {
+        ("", Some(word), _) | ("", None, Some(word)) => Cow::Owned(word.chars().take(64).collect()),
+        ("", None, None) => Cow::Owned(format!("HTTP_{status}")),
+        (word, ..) => Cow::Borrowed(word),
+    };
+    // Messages about a credential can name its project or owner, so the client gets our sentence. HTML is never passed on.
+    let message: Cow<'_, str> = match row.blame {
+        Blame::Credential => Cow::Borrowed(row.sentence),
+        _ if !details.message.trim().is_empty() => Cow::Borrowed(cut(details.message.trim())),
+        _ => Cow::Owned(format!("Google answered with status {status}")),
+    };
+    let client_status = match row.client.status {
+        0 if (400..500).contains(status) => *status,
+        0 => 502,
+        own => own,
+    };
+    let mut error = tell(row.client, client_status, &message);
+    let told = details.delay.map(|delay| if delay.is_zero() { Duration::from_secs(1) } else { delay });
+    match (row.client.kind, client_status) {
+        // The SDKs would sleep and try in vain.
+        (ErrorKind::InsufficientQuota, _) => {
+            error.retry_after = duration.or(told);
+            error.should_retry = Some(false);
+        }
+        (ErrorKind::RateLimit, _) | (_, 503) => error.retry_after = told,
+        _ => {}
+    }
+    let link = details.link.clone().or_else(|| Some(row.link.to_string())).filter(|link| !link.is_empty());
+    Verdict {
+        reason,
+        blame: row.blame,
+        rest: row.rest,
+        duration,
+        then: row.then,
+        error,
+        sentence: row.sentence.into(),
+        link,
+        word: Cow::Owned(status.to_string()),
+    }
+}
+
+fn tell(client: Client, status: u16, message: &str) -> ApiError {
+    let mut error = ApiError::new(status, client.kind, format!("API request failed: {message}"));
+    error.code = client.code.map(Cow::Borrowed);
+    if client.code == Some("model_not_found") {
+        error.param = Some("model".into());
+    }
+    error
+}
+
+/// At most [`MAX_MESSAGE`] bytes, whole characters.
+fn cut(message: &str) -> &str {
+    let mut end = message.len().min(MAX_MESSAGE);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    /// Each line: what Google answered, and the parts of the verdict that it must give.
+    const CASES: &str = include_str!("../../../tests/fixtures/errors/google.jsonl");
+
+    #[test]
+    fn every_error_of_google_gets_its_verdict() {
+        for line in CASES.lines() {
+            let case: Value = serde_json::from_str(line).unwrap();
+            let name = case["name"].as_str().unwrap();
+            let body = match &case["body"] {
+                Value::String(text) => text.clone(),
+                json => json.to_string(),
+            };
+            let status = case["status"].as_u64().unwrap() as u16;
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+            let verdict = Fault::Refused(Refusal::read_at(status, body.as_bytes(), None, now)).verdict();
+            let headers = verdict.error.headers();
+            for (key, expected) in case["expect"].as_object().unwrap() {
+                let found: Value = match key.as_str() {
+                    "reason" => verdict.reason.as_ref().into(),
+                    "blame" => format!("{:?}", verdict.blame).into(),
+                    "then" => format!("{:?}", verdict.then).into(),
+                    "rest" => format!("{:?}", verdict.rest).split('(').next().unwrap().into(),
+                    "seconds" => verdict.duration.map(|duration| duration.as_secs()).into(),
+                    "http" => verdict.error.status.into(),
+                    "type" => verdict.error.kind.openai_type().into(),
+                    "code" => verdict.error.code().into(),
+                    "param" => verdict.error.param.clone().into(),
+                    "message" => verdict.error.message.clone().into(),
+                    "link" => verdict.link.clone().into(),
+                    "contains" => match verdict.error.message.contains(expected.as_str().unwrap()) {
+                        true => expected.clone(),
+                        false => verdict.error.message.clone().into(),
+                    },
+                    "absent" => {
+                        assert!(!verdict.error.message.contains(expected.as_str().unwrap()), "{name}: {verdict:?}");
+                        continue;
+                    }
+                    "headers" => {
+                        for (header, value) in expected.as_object().unwrap() {
+                            let found =
+                                headers.iter().find(|(name, _)| name == header).map(|(_, value)| value.as_str());
+                            assert_eq!(found, value.as_str(), "{name}: {header}");
+                        }
+                        continue;
+                    }
+                    other => panic!("{name}: unknown expectation {other}"),
+                };
+                assert_eq!(&found, expected, "{name}: {key}");
+            }
+            assert_eq!(verdict.word, status.to_string(), "{name}");
+            assert!(verdict.error.message.starts_with("API request failed: "), "{name}: {}", verdict.error.message);
+            assert!(!verdict.error.message.contains('<'), "{name}: HTML is passed on");
+            assert_ne!(verdict.error.status, 401, "{name}: the client would doubt its own key");
+        }
+    }
+
+    #[test]
+    fn faults_without_an_answer_are_nobodys() {
+        for (fault, status, code) in [
+            (Fault::Connect("refused".into()), 502, "bad_gateway"),
+            (Fault::Broken("reset".into()), 502, "bad_gateway"),
+            (Fault::Timeout, 504, "timeout"),
+            (Fault::Incomplete("cut".into()), 502, "upstream_incomplete"),
+            (Fault::Invalid("HTML".into()), 502, "upstream_invalid"),
+        ] {
+            let verdict = fault.verdict();
+            assert_eq!(
+                (verdict.blame, verdict.then, verdict.rest),
+                (Blame::Nobody, Then::Again, Rest::No),
+                "{fault:?}"
+            );
+            assert_eq!((verdict.error.status, verdict.error.code()), (status, Some(code)), "{fault:?}");
+            assert_eq!(verdict.word, "Exception");
+        }
+        assert_eq!(Fault::Gone.verdict().then, Then::Stop);
+    }
+
+    #[test]
+    fn an_error_inside_a_200_takes_its_status_from_the_body() {
+        for (body, status) in [
+            (r#"{"error":{"code":429}}"#, 429),
+            (r#"{"error":{"status":"UNAVAILABLE"}}"#, 503),
+            (r#"{"error":{"code":8,"status":"RESOURCE_EXHAUSTED"}}"#, 429),
+            (r#"{"error":"plain"}"#, 502),
+            (r#"{"error":{"code":200}}"#, 502),
+        ] {
+            assert_eq!(Refusal::within(body.as_bytes()).status, status, "{body}");
+        }
+    }
+
+    #[test]
+    fn long_messages_are_cut_between_characters() {
+        let body = serde_json::json!({"error": {"message": "é".repeat(MAX_MESSAGE)}}).to_string();
+        let verdict = Fault::Refused(Refusal::read(400, body.as_bytes(), None)).verdict();
+        assert!(verdict.error.message.len() <= MAX_MESSAGE + 32);
+    }
+}

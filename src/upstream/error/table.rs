@@ -1,0 +1,346 @@
+//! The one table of Google's failures: how each is recognised, whose fault it is, how long it lasts, what is done next
+//! and what people are told. The first row that fits counts. Facts are from google_code_assist.md 5 and 10.3, the
+//! clients' column from openai_chat.md 3.1. Messages are matched by short, lower-case pieces, never whole.
+
+use super::body::Details;
+use crate::error::ErrorKind;
+use std::time::Duration;
+
+/// Whose fault a failure is, which is also what must rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The client's request: every credential would answer the same.
+    Request,
+    /// This credential, for this model only.
+    CredentialAndModel,
+    /// This credential, for everything.
+    Credential,
+    /// The model has no capacity; credentials are fine.
+    Model,
+    /// Google, the network, or nobody can say.
+    Nobody,
+}
+
+/// How long what is to blame must rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Not at all.
+    No,
+    /// As long as Google says within these bounds; the first is used when it says nothing. Seconds.
+    Told(u64, u64, u64),
+    /// This many seconds.
+    Fixed(u64),
+    /// Longer each time it happens in a row, because Google says nothing. The first is this many seconds.
+    Growing(u64),
+    /// Until a person acts.
+    Person,
+}
+
+/// What is done with the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing helps: tell the client.
+    Stop,
+    /// Another credential may serve it.
+    Other,
+    /// A fresh token may do, once; then another credential.
+    Renew,
+    /// A short wait may do, on another credential if there is one.
+    Again,
+    /// Without thought signatures it may do, once.
+    Unsign,
+    /// With simpler schemas it may do, once, if it has any.
+    Simplify,
+}
+
+/// What the client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// HTTP status; 0: Google's own.
+    pub status: u16,
+    /// OpenAI's type.
+    pub kind: ErrorKind,
+    /// OpenAI's code.
+    pub code: Option<&'static str>,
+}
+
+const fn client(status: u16, kind: ErrorKind, code: &'static str) -> Client {
+    Client { status, kind, code: Some(code) }
+}
+
+/// 400 without a code.
+pub const BAD_REQUEST: Client = Client { status: 400, kind: ErrorKind::InvalidRequest, code: None };
+const AS_IS: Client = Client { status: 0, kind: ErrorKind::InvalidRequest, code: None };
+const TOO_LONG: Client = client(400, ErrorKind::InvalidRequest, "context_length_exceeded");
+const TOO_LARGE: Client = client(413, ErrorKind::InvalidRequest, "request_too_large");
+const NO_MODEL: Client = client(404, ErrorKind::InvalidRequest, "model_not_found");
+const REGION: Client = client(403, ErrorKind::Permission, "unsupported_country_region_territory");
+const PRECONDITION: Client = client(403, ErrorKind::Permission, "failed_precondition");
+const DENIED: Client = client(403, ErrorKind::Permission, "permission_denied");
+const VALIDATION: Client = client(403, ErrorKind::Permission, "account_validation_required");
+const NO_ACCOUNT: Client = client(503, ErrorKind::Server, "no_available_account");
+// Not 401: the client would think its own key is bad.
+const AUTH: Client = client(503, ErrorKind::Server, "upstream_auth_error");
+const LIMITED: Client = client(429, ErrorKind::RateLimit, "rate_limit_exceeded");
+const QUOTA: Client = client(429, ErrorKind::InsufficientQuota, "insufficient_quota");
+const CANCELLED: Client = client(503, ErrorKind::Server, "upstream_cancelled");
+const INTERNAL: Client = Client { status: 500, kind: ErrorKind::Server, code: None };
+const OVERLOADED: Client = client(503, ErrorKind::Server, "overloaded");
+/// 504 `timeout`.
+pub const TIMEOUT: Client = client(504, ErrorKind::Server, "timeout");
+/// 502 `bad_gateway`.
+pub const GATEWAY: Client = client(502, ErrorKind::Server, "bad_gateway");
+
+/// How a row recognises a failure.
+#[derive(Clone, Copy, Debug)]
+pub enum Sign {
+    /// ErrorInfo's reason, in any case.
+    Reason(&'static str),
+    /// The status word.
+    Status(&'static str),
+    /// A piece of the message, lower case.
+    Text(&'static str),
+    /// A piece of a quota id, limit or unit, lower case.
+    Quota(&'static str),
+    /// A delay beyond what anybody waits for: 300 s, as Google's own client has it.
+    LongDelay,
+    /// Any delay or any detail that makes this a limit with an end.
+    Delay,
+    /// `limit: 0` in the message: the plan does not include the model.
+    LimitZero,
+}
+
+/// One row.
+#[derive(Debug)]
+pub struct Row {
+    /// HTTP statuses; empty: any.
+    pub status: &'static [u16],
+    /// Any of these; empty: no more is needed.
+    pub signs: &'static [Sign],
+    /// The reason word for logs and the admin page; empty: Google's own.
+    pub word: &'static str,
+    /// Whose fault.
+    pub blame: Blame,
+    /// How long.
+    pub rest: Rest,
+    /// What next.
+    pub then: Then,
+    /// What the client is told.
+    pub client: Client,
+    /// One sentence for the person who runs the proxy.
+    pub sentence: &'static str,
+    /// Where that person can act, unless Google names a place; empty: nowhere.
+    pub link: &'static str,
+}
+
+impl Row {
+    /// Whether this row is meant.
+    pub fn fits(&self, status: u16, details: &Details) -> bool {
+        let message = details.message.to_ascii_lowercase();
+        (self.status.is_empty() || self.status.contains(&status))
+            && (self.signs.is_empty() || self.signs.iter().any(|sign| sign.fits(&message, details)))
+    }
+}
+
+impl Sign {
+    fn fits(&self, message: &str, details: &Details) -> bool {
+        let is =
+            |word: &Option<String>, wanted: &str| word.as_deref().is_some_and(|word| word.eq_ignore_ascii_case(wanted));
+        match *self {
+            Sign::Reason(reason) => is(&details.reason, reason),
+            Sign::Status(status) => is(&details.status, status),
+            Sign::Text(piece) => message.contains(piece),
+            Sign::Quota(piece) => details.quota.contains(piece),
+            Sign::LongDelay => details.delay.is_some_and(|delay| delay > Duration::from_secs(300)),
+            Sign::Delay => details.delay.is_some(),
+            Sign::LimitZero => message
+                .match_indices("limit: 0")
+                .any(|(at, found)| !message[at + found.len()..].starts_with(|c: char| c.is_ascii_digit() || c == '.')),
+        }
+    }
+}
+
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+
+const KEYS_PAGE: &str = "https://aistudio.google.com/apikey";
+const LICENSE_PAGE: &str = "https://cloud.google.com/gemini/docs/codeassist/request-license";
+const LIMITS_PAGE: &str = "https://ai.google.dev/gemini-api/docs/rate-limits";
+const REGIONS_PAGE: &str = "https://ai.google.dev/gemini-api/docs/available-regions";
+
+use Blame::{Credential, CredentialAndModel, Model, Nobody, Request};
+use Rest::{Fixed, Growing, No, Person, Told};
+use Sign::{Delay, LimitZero, LongDelay, Quota, Reason, Status, Text};
+use Then::{Again, Other, Renew, Simplify, Stop, Unsign};
+
+type Judgement = (Blame, Rest, Then, Client);
+
+const fn row(
+    status: &'static [u16],
+    signs: &'static [Sign],
+    word: &'static str,
+    judgement: Judgement,
+    sentence: &'static str,
+    link: &'static str,
+) -> Row {
+    let (blame, rest, then, client) = judgement;
+    Row { status, signs, word, blame, rest, then, client, sentence, link }
+}
+
+/// The table. The last row fits everything.
+#[rustfmt::skip] // three lines a row: how it looks; what it means; what the person reads
+pub static ROWS: &[Row] = &[
+    // The request.
+    row(&[400], &[Text("thought_signature"), Text("thought signature"), Text("thoughtsignature")],
+        "THOUGHT_SIGNATURE", (Request, No, Unsign, BAD_REQUEST),
+        "Google refused a thought signature in the request.", ""),
+    row(&[400, 413], &[Text("payload size exceeds"), Text("request entity too large"), Text("request is too large")],
+        "REQUEST_TOO_LARGE", (Request, No, Stop, TOO_LARGE),
+        "The request is larger than Google takes.", ""),
+    row(&[413], &[],
+        "REQUEST_TOO_LARGE", (Request, No, Stop, TOO_LARGE),
+        "The request is larger than Google takes.", ""),
+    row(&[400], &[Text("input token count"), Text("maximum number of tokens allowed"), Text("token count exceeds")],
+        "CONTEXT_LENGTH", (Request, No, Stop, TOO_LONG),
+        "The conversation is longer than the model takes.", ""),
+
+    // API keys. A bad one is a 400 on the public API (google_code_assist.md 10.3).
+    row(&[], &[Reason("API_KEY_INVALID"), Reason("API_KEY_EXPIRED"), Text("api key not valid"), Text("api key expired"), Text("api key not found")],
+        "API_KEY_INVALID", (Credential, Person, Other, NO_ACCOUNT),
+        "Google does not know this API key, or it has expired; make a new one.", KEYS_PAGE),
+    row(&[], &[Text("reported as leaked")],
+        "API_KEY_LEAKED", (Credential, Person, Other, DENIED),
+        "Google blocked this API key because it was found in public; make a new one.", KEYS_PAGE),
+    row(&[], &[Reason("CONSUMER_SUSPENDED"), Reason("CONSUMER_INVALID"), Text("has been suspended")],
+        "CONSUMER_SUSPENDED", (Credential, Person, Other, DENIED),
+        "Google suspended the project of this credential.", KEYS_PAGE),
+    row(&[], &[Reason("API_KEY_SERVICE_BLOCKED"), Reason("API_KEY_HTTP_REFERRER_BLOCKED"), Reason("API_KEY_IP_ADDRESS_BLOCKED"),
+               Reason("API_KEY_ANDROID_APP_BLOCKED"), Reason("API_KEY_IOS_APP_BLOCKED")],
+        "API_KEY_RESTRICTED", (Credential, Fixed(6 * HOUR), Other, DENIED),
+        "The restrictions of this API key forbid its use from here; change them in the Google Cloud console.", KEYS_PAGE),
+    row(&[403], &[Text("unregistered callers"), Text("missing a valid api key")],
+        "API_KEY_MISSING", (Credential, Person, Other, DENIED),
+        "Google saw no API key; set the key again.", KEYS_PAGE),
+
+    // The account.
+    row(&[], &[Reason("UNSUPPORTED_CLIENT"), Text("no longer supported for gemini code assist")],
+        "UNSUPPORTED_CLIENT", (Credential, Person, Other, DENIED),
+        "Google no longer serves personal accounts here (since 2026-06-18); use an API key or a Gemini Code Assist licence.", KEYS_PAGE),
+    row(&[], &[Reason("VALIDATION_REQUIRED"), Text("verify your account")],
+        "VALIDATION_REQUIRED", (Credential, Fixed(HOUR), Other, VALIDATION),
+        "Account validation needed: the owner must verify this account with Google.", "https://accounts.google.com/"),
+    row(&[], &[Reason("SUBSCRIPTION_REQUIRED"), Text("missing a valid license"), Text("must be a named user"), Text("#3501")],
+        "SUBSCRIPTION_REQUIRED", (Credential, Fixed(6 * HOUR), Other, DENIED),
+        "The account has no Gemini Code Assist licence in this project; assign one or correct the project.", LICENSE_PAGE),
+    row(&[], &[Reason("TOS_VIOLATION"), Text("violation of terms of service")],
+        "TOS_VIOLATION", (Credential, Person, Other, DENIED),
+        "Google restricted this account for a violation of its terms of service.", ""),
+    row(&[], &[Reason("SERVICE_DISABLED"), Reason("accessNotConfigured"), Text("it is disabled. enable it by visiting")],
+        "SERVICE_DISABLED", (Credential, Fixed(600), Other, DENIED),
+        "The API is not enabled in this credential's project; enable it and wait a few minutes.", "https://console.cloud.google.com/apis/library"),
+    row(&[], &[Reason("SECURITY_POLICY_VIOLATED"), Text("prohibited by organization's policy"), Quota("vpc_service_controls")],
+        "SECURITY_POLICY_VIOLATED", (Credential, Fixed(HOUR), Other, DENIED),
+        "A policy of the account's organisation (VPC Service Controls) forbids the call from here.", ""),
+    row(&[401, 403], &[Reason("ACCESS_TOKEN_SCOPE_INSUFFICIENT"), Text("insufficient authentication scopes")],
+        "ACCESS_TOKEN_SCOPE_INSUFFICIENT", (Credential, Person, Other, DENIED),
+        "The login did not grant cloud-platform access; connect the account again and leave every box ticked.", ""),
+    row(&[403], &[Reason("IAM_PERMISSION_DENIED"), Text("permission 'cloudaicompanion")],
+        "IAM_PERMISSION_DENIED", (Credential, Fixed(HOUR), Other, DENIED),
+        "The account may not use Gemini in this project; grant the role or correct the project.", "https://console.cloud.google.com/iam-admin/iam"),
+    row(&[400, 403], &[Text("user location is not supported"), Text("not available in your location"), Text("not available in your country")],
+        "LOCATION_UNSUPPORTED", (Credential, Fixed(HOUR), Other, REGION),
+        "Google does not serve this credential from this server's location.", REGIONS_PAGE),
+    row(&[400, 402, 403], &[Text("enable billing"), Reason("BILLING_DISABLED")],
+        "BILLING_DISABLED", (Credential, Fixed(HOUR), Other, PRECONDITION),
+        "The credential's project needs billing.", "https://console.cloud.google.com/billing"),
+    row(&[401], &[],
+        "UNAUTHENTICATED", (Credential, Fixed(600), Renew, AUTH),
+        "Google refuses the credential's token even after a refresh; connect the account again.", ""),
+    // Files and caches belong to the project that made them: another credential may own this one.
+    row(&[403], &[Text("access the file"), Text("cachedcontent"), Text("cached content"), Text("tunedmodel"), Text("tuned model")],
+        "PERMISSION_DENIED", (Nobody, No, Other, DENIED),
+        "The request names a file or cache of another project.", ""),
+    row(&[403], &[],
+        "", (CredentialAndModel, Fixed(1800), Other, DENIED),
+        "Google does not allow this credential to use the model.", ""),
+    row(&[404], &[],
+        "NOT_FOUND", (CredentialAndModel, Fixed(HOUR), Other, NO_MODEL),
+        "The model does not exist, or this credential has no access to it (preview models).", ""),
+
+    // Limits. Rate limit and quota share their message: only reason and delay tell them apart.
+    row(&[429, 499, 503], &[LimitZero],
+        "MODEL_NOT_IN_PLAN", (CredentialAndModel, Fixed(DAY), Other, QUOTA),
+        "The credential's plan does not include this model.", LIMITS_PAGE),
+    row(&[429], &[Reason("MODEL_CAPACITY_EXHAUSTED"), Reason("MODEL_CAPACITY_EXCEEDED"), Text("no capacity available")],
+        "MODEL_CAPACITY_EXHAUSTED", (Model, Told(2, 1, 10), Again, LIMITED),
+        "Google has no capacity for this model right now; nobody's fault.", ""),
+    row(&[], &[Reason("MODEL_CAPACITY_EXHAUSTED"), Reason("MODEL_CAPACITY_EXCEEDED"), Text("no capacity available")],
+        "MODEL_CAPACITY_EXHAUSTED", (Model, Told(2, 1, 10), Again, OVERLOADED),
+        "Google has no capacity for this model right now; nobody's fault.", ""),
+    row(&[], &[Reason("INSUFFICIENT_G1_CREDITS_BALANCE")],
+        "INSUFFICIENT_G1_CREDITS_BALANCE", (CredentialAndModel, Fixed(HOUR), Other, QUOTA),
+        "The account's credits are used up.", ""),
+    row(&[429], &[Reason("QUOTA_EXHAUSTED"), Text("individual quota reached"), LongDelay],
+        "QUOTA_EXHAUSTED", (CredentialAndModel, Told(HOUR, 60, 8 * DAY), Other, QUOTA),
+        "The quota for this model is used up until it resets.", ""),
+    // Daily quotas of keys reset at midnight Pacific time, while RetryInfo says some seconds: asking once an hour finds
+    // the reset without a calendar.
+    row(&[429], &[Quota("perday"), Quota("daily"), Quota("per day"), Quota("1/d/"), Text("per day")],
+        "DAILY_QUOTA", (CredentialAndModel, Told(HOUR, HOUR, DAY), Other, QUOTA),
+        "The daily quota for this model is used up.", LIMITS_PAGE),
+    row(&[429], &[Quota("perminute"), Quota("per minute")],
+        "RATE_LIMIT_EXCEEDED", (CredentialAndModel, Told(60, 1, 300), Other, LIMITED),
+        "The per-minute limit for this model is reached.", LIMITS_PAGE),
+    row(&[429], &[Reason("RATE_LIMIT_EXCEEDED"), Reason("rateLimitExceeded"), Delay],
+        "RATE_LIMIT_EXCEEDED", (CredentialAndModel, Told(30, 1, 300), Other, LIMITED),
+        "The short-term limit for this model is reached.", ""),
+    row(&[429], &[Text("error-code-429")],
+        "SHARED_QUOTA", (Model, Told(5, 1, 10), Again, LIMITED),
+        "Google's shared capacity for this model is used up; nobody's fault.", ""),
+    row(&[429], &[],
+        "RESOURCE_EXHAUSTED", (CredentialAndModel, Growing(30), Other, LIMITED),
+        "Google limits this model without saying for how long.", ""),
+    row(&[402], &[],
+        "PAYMENT_REQUIRED", (Credential, Fixed(HOUR), Other, QUOTA),
+        "Google asks for a payment for this credential's project.", "https://console.cloud.google.com/billing"),
+
+    // Google's own trouble.
+    row(&[499], &[],
+        "CANCELLED", (Nobody, No, Again, CANCELLED),
+        "Google cancelled the request.", ""),
+    row(&[503], &[],
+        "UNAVAILABLE", (Model, Told(2, 1, 10), Again, OVERLOADED),
+        "The model is overloaded; nobody's fault.", ""),
+    row(&[500], &[],
+        "INTERNAL", (Nobody, No, Again, INTERNAL),
+        "Google had an internal error.", ""),
+    row(&[504, 408], &[],
+        "DEADLINE_EXCEEDED", (Nobody, No, Again, TIMEOUT),
+        "Google did not finish in time.", ""),
+    row(&[501, 502], &[],
+        "BAD_GATEWAY", (Nobody, No, Again, GATEWAY),
+        "Google, or something between, answered with a gateway error.", ""),
+    row(&[300, 301, 302, 303, 304, 307, 308], &[],
+        "REDIRECT", (Nobody, No, Stop, GATEWAY),
+        "The endpoint answers with a redirect; check `endpoints` in the config.", ""),
+
+    // What is left of 400: the request, unless it is said to be the account.
+    row(&[400], &[Text("not in an active state")],
+        "FAILED_PRECONDITION", (Request, No, Stop, BAD_REQUEST),
+        "The request uses a file that is not ready.", ""),
+    row(&[400], &[Status("FAILED_PRECONDITION")],
+        "FAILED_PRECONDITION", (Nobody, No, Other, PRECONDITION),
+        "Google says a precondition of the account or the request is not met.", ""),
+    row(&[400], &[Text("invalid function name"), Text("function call turn"), Text("function response parts")],
+        "INVALID_ARGUMENT", (Request, No, Stop, BAD_REQUEST),
+        "Google refuses the request.", ""),
+    row(&[400], &[Text("schema"), Text("function_declarations"), Text("functiondeclarations"), Text("too many states"), Text("request contains an invalid argument")],
+        "INVALID_ARGUMENT", (Request, No, Simplify, BAD_REQUEST),
+        "Google refuses the request, maybe for a schema in it.", ""),
+    row(&[400], &[],
+        "INVALID_ARGUMENT", (Request, No, Stop, BAD_REQUEST),
+        "Google refuses the request.", ""),
+    row(&[], &[],
+        "", (Request, No, Stop, AS_IS),
+        "Google refuses the request.", ""),
+];

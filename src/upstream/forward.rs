@@ -1,0 +1,133 @@
+//! The raw pass-through of the native surface: method, path, some headers and the body go to the public API, the reply
+//! comes back as it is. Uploads and downloads are streamed by the caller through the reply's reader.
+
+use super::error::{Fault, Refusal};
+use super::exchange;
+use crate::credentials::Access;
+use std::io::Read;
+use ureq::{Agent, http};
+
+/// Request headers that reach Google. Everything else, above all the client's own key, stays here.
+const REQUEST_HEADERS: &[&str] = &[
+    "accept",
+    "content-type",
+    "if-match",
+    "if-none-match",
+    "range",
+    "x-goog-fieldmask",
+    "x-goog-upload-command",
+    "x-goog-upload-content-type",
+    "x-goog-upload-file-name",
+    "x-goog-upload-header-content-length",
+    "x-goog-upload-header-content-type",
+    "x-goog-upload-offset",
+    "x-goog-upload-protocol",
+    "x-http-method-override",
+];
+
+/// Reply headers that reach the client.
+const REPLY_HEADERS: &[&str] = &[
+    "accept-ranges",
+    "cache-control",
+    "content-disposition",
+    "content-length",
+    "content-range",
+    "content-type",
+    "etag",
+    "last-modified",
+    "location",
+    "retry-after",
+    "x-goog-upload-chunk-granularity",
+    "x-goog-upload-control-url",
+    "x-goog-upload-header-content-length",
+    "x-goog-upload-size-received",
+    "x-goog-upload-status",
+    "x-goog-upload-url",
+];
+
+/// A request to pass on.
+#[derive(Clone, Copy, Debug)]
+pub struct Forward<'a> {
+    /// Upper case.
+    pub method: &'a str,
+    /// Begins with `/`, still encoded.
+    pub path: &'a str,
+    /// Still encoded, without `?`; `key` is taken out.
+    pub query: &'a str,
+    /// The client's headers; only those on a list are sent.
+    pub headers: &'a crate::http::Headers,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// A reply of any status.
+pub struct RawReply {
+    /// HTTP status.
+    pub status: u16,
+    /// Those on a list.
+    pub headers: Vec<(String, String)>,
+    /// The body, as it comes.
+    pub reader: Box<dyn Read + Send>,
+}
+
+impl std::fmt::Debug for RawReply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawReply").field("status", &self.status).field("headers", &self.headers).finish()
+    }
+}
+
+impl RawReply {
+    /// What an error reply means, and its body, which is used up by looking.
+    pub fn refusal(self) -> (Fault, Vec<u8>) {
+        let mut body = Vec::new();
+        // What came before a break is enough.
+        let _ = self.reader.take(1 << 20).read_to_end(&mut body);
+        (Fault::Refused(Refusal::read(self.status, &body, None)), body)
+    }
+}
+
+pub(super) fn send(agent: &Agent, base: &str, access: &Access, request: &Forward<'_>) -> Result<RawReply, Fault> {
+    let query = without_key(request.query);
+    let mark = if query.is_empty() { "" } else { "?" };
+    let mut built = http::Request::builder().method(request.method).uri(format!("{base}{}{mark}{query}", request.path));
+    for (name, value) in request.headers.iter() {
+        if REQUEST_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            built = built.header(name, value);
+        }
+    }
+    let built = built
+        .header("x-goog-api-key", access.secret.expose())
+        .body(request.body)
+        .map_err(|error| Fault::Invalid(format!("request cannot be passed on: {error}")))?;
+    let response = exchange::send(agent, &built)?;
+    let headers = response
+        .headers()
+        .iter()
+        .filter(|(name, _)| REPLY_HEADERS.contains(&name.as_str()))
+        .filter_map(|(name, value)| Some((name.as_str().to_string(), value.to_str().ok()?.to_string())))
+        .collect();
+    Ok(RawReply { status: response.status().as_u16(), headers, reader: Box::new(response.into_body().into_reader()) })
+}
+
+/// The query without the client's key for us.
+fn without_key(query: &str) -> String {
+    let kept: Vec<&str> =
+        query.split('&').filter(|pair| !pair.is_empty() && *pair != "key" && !pair.starts_with("key=")).collect();
+    kept.join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_clients_key_is_taken_out_of_the_query() {
+        for (query, expected) in [
+            ("", ""),
+            ("key=secret", ""),
+            ("a=1&key=secret&b=2", "a=1&b=2"),
+            ("monkey=1&keys=2", "monkey=1&keys=2"),
+            ("key&a", "a"),
+        ] {
+            assert_eq!(super::without_key(query), expected);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The public Generative Language API: what API keys can use (google_code_assist.md 10.3).
+
+use super::answer::{Answer, Wrapping};
+use super::body::{self, Body, PUBLIC_CATEGORIES};
+use super::error::Fault;
+use super::forward::{self, Forward, RawReply};
+use super::{Upstream, exchange};
+use crate::api::{Call, Operation};
+use crate::credentials::Access;
+use crate::gemini::Request;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use serde_json::Value;
+use ureq::Agent;
+use ureq::http;
+
+/// Fields that only Code Assist takes; the public API refuses requests with them.
+const CODE_ASSIST_FIELDS: &[&str] = &["labels", "session_id", "sessionId", "model"];
+
+/// What a model name may hold in a path.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+
+/// The public API.
+#[derive(Clone, Debug)]
+pub struct GenerativeLanguage {
+    agent: Agent,
+    base: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Count<'a> {
+    generate_content_request: Body<'a>,
+}
+
+impl GenerativeLanguage {
+    /// `base` is the service's address without a trailing slash.
+    pub fn new(agent: Agent, base: impl Into<String>) -> GenerativeLanguage {
+        GenerativeLanguage { agent, base: base.into() }
+    }
+}
+
+impl Upstream for GenerativeLanguage {
+    fn send(&self, access: &Access, call: &Call) -> Result<Answer, Fault> {
+        let method = match call.operation {
+            Operation::Generate => "generateContent",
+            Operation::Stream => "streamGenerateContent?alt=sse",
+            Operation::CountTokens => "countTokens",
+            Operation::Embed => "embedContent",
+            Operation::BatchEmbed => "batchEmbedContents",
+        };
+        let model = utf8_percent_encode(&call.model, NAME);
+        let body = body_of(call);
+        let request = http::Request::post(format!("{}/v1beta/models/{model}:{method}", self.base))
+            .header("x-goog-api-key", access.secret.expose())
+            .header("Content-Type", "application/json")
+            .body(body.as_slice())
+            .map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
+        let response = exchange::send(&self.agent, &request)?;
+        Answer::read(response, Wrapping::Bare, call.operation == Operation::Stream)
+    }
+
+    fn forward(&self, access: &Access, request: &Forward<'_>) -> Result<RawReply, Fault> {
+        forward::send(&self.agent, &self.base, access, request)
+    }
+}
+
+fn body_of(call: &Call) -> Vec<u8> {
+    let request = &call.request;
+    match call.operation {
+        Operation::Generate | Operation::Stream => {
+            let body = Body::of(request, CODE_ASSIST_FIELDS).with_safety(
+                request.safety_settings.as_deref(),
+                &PUBLIC_CATEGORIES,
+                |category| PUBLIC_CATEGORIES.contains(&category),
+            );
+            body::json(&body, request)
+        }
+        Operation::CountTokens => count_body(call),
+        Operation::Embed => body::json(&Body::of(request, &[]), request),
+        Operation::BatchEmbed => {
+            let mut named = request.clone();
+            // Each request of a batch must name the model; one call asks one model only.
+            let requests = named.other.get_mut("requests").and_then(Value::as_array_mut);
+            for item in requests.into_iter().flatten().filter_map(Value::as_object_mut) {
+                item.insert("model".into(), format!("models/{}", call.model).into());
+            }
+            body::json(&Body::of(&named, &[]), &named)
+        }
+    }
+}
+
+/// `{contents}`, or everything in a `generateContentRequest` when there is more than contents to count.
+fn count_body(call: &Call) -> Vec<u8> {
+    let model = Some(format!("models/{}", call.model));
+    if let Some(inner) = call.request.other.get("generateContentRequest") {
+        let inner: Request = serde_json::from_value(inner.clone()).unwrap_or_default();
+        let body = Body { model, ..Body::of(&inner, CODE_ASSIST_FIELDS) };
+        return body::json(&Count { generate_content_request: body }, &inner);
+    }
+    let request = &call.request;
+    let body = Body::of(request, CODE_ASSIST_FIELDS);
+    if request.system_instruction.is_none() && request.tools.is_empty() && request.generation_config.is_none() {
+        return body::json(&body, request);
+    }
+    body::json(&Count { generate_content_request: Body { model, ..body } }, request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn body(operation: Operation, request: Value) -> Value {
+        let request = serde_json::from_value(request).unwrap();
+        let call = Call { model: "gemini-2.5-pro".into(), operation, request, affinity: None };
+        serde_json::from_slice(&body_of(&call)).unwrap()
+    }
+
+    #[test]
+    fn what_only_code_assist_takes_is_left_out() {
+        let sent = body(
+            Operation::Generate,
+            json!({"contents": [], "labels": {}, "session_id": "s", "model": "x", "store": true}),
+        );
+        let safety: Vec<Value> =
+            PUBLIC_CATEGORIES.map(|category| json!({"category": category, "threshold": "BLOCK_NONE"})).into();
+        assert_eq!(sent, json!({"safetySettings": safety, "store": true}));
+    }
+
+    #[test]
+    fn only_public_safety_categories_are_sent() {
+        let public = json!({"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"});
+        let other = json!({"category": "HARM_CATEGORY_JAILBREAK", "threshold": "OFF"});
+        assert_eq!(
+            body(Operation::Stream, json!({"safetySettings": [public, other]})),
+            json!({"safetySettings": [public]})
+        );
+    }
+
+    #[test]
+    fn counting_wraps_only_what_is_more_than_contents() {
+        let contents = json!([{"role": "user", "parts": [{"text": "hi"}]}]);
+        let whole = json!({"contents": contents, "systemInstruction": {"parts": [{"text": "s"}]}});
+        let mut wrapped = whole.clone();
+        wrapped["model"] = "models/gemini-2.5-pro".into();
+        let wrapped = json!({"generateContentRequest": wrapped});
+        for (request, expected) in [
+            (json!({"contents": contents}), json!({"contents": contents})),
+            (whole.clone(), wrapped.clone()),
+            (json!({"generateContentRequest": whole}), wrapped),
+        ] {
+            assert_eq!(body(Operation::CountTokens, request), expected);
+        }
+    }
+
+    #[test]
+    fn embeddings_go_as_they_are_and_a_batch_names_its_model() {
+        let one = json!({"content": {"parts": [{"text": "hi"}]}, "outputDimensionality": 8});
+        assert_eq!(body(Operation::Embed, one.clone()), one);
+        assert_eq!(
+            body(Operation::BatchEmbed, json!({"requests": [one]}))["requests"][0]["model"],
+            "models/gemini-2.5-pro"
+        );
+    }
+}
