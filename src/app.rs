@@ -9,7 +9,7 @@ use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Running, Server};
 use crate::state::{Saver, State};
-use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
+use crate::upstream::agent::{self, AgentOptions, Authorities, ProxyChoice};
 use crate::upstream::{CodeAssist, GenerativeLanguage};
 use crate::usage::{Reporter, Usage};
 use crate::{endpoints, platform, router, upstream};
@@ -47,6 +47,8 @@ pub enum StartError {
     Listener(String),
     /// The credentials file cannot be used; it was left as it is.
     Credentials(StoreError),
+    /// `ca_file` cannot be used.
+    Authorities(String),
     /// A thread could not be started.
     Thread(std::io::Error),
 }
@@ -56,7 +58,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             StartError::Credentials(error) => error.exit_code(),
-            StartError::Listener(_) | StartError::Thread(_) => 1,
+            StartError::Listener(_) | StartError::Authorities(_) | StartError::Thread(_) => 1,
         }
     }
 }
@@ -65,6 +67,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Listener(message) => f.write_str(message),
+            StartError::Authorities(message) => write!(f, "ca_file: {message}"),
             StartError::Credentials(error) => write!(f, "{error}"),
             StartError::Thread(error) => write!(f, "a thread could not be started: {error}"),
         }
@@ -88,10 +91,12 @@ impl Service {
     /// Opens the credentials, binds, and starts every thread. Google is not asked for anything before the listener
     /// answers.
     pub fn start(config: Config) -> Result<Service, StartError> {
+        let authorities = config.ca_file.as_deref().map(Authorities::read).transpose();
         let agent = agent::build(&AgentOptions {
             timeouts: config.timeouts,
             workers: config.limits.workers,
             proxy: ProxyChoice::Environment,
+            authorities: authorities.map_err(StartError::Authorities)?,
         });
         let pool = Arc::new(Pool::open(PoolOptions::new(&config, agent.clone())).map_err(StartError::Credentials)?);
         let state = Arc::new(State::open(&config.state_file));

@@ -24,6 +24,7 @@ fn agent(read: Duration) -> ureq::Agent {
         timeouts: Timeouts { connect: Some(Duration::from_secs(5)), read: Some(read) },
         workers: 8,
         proxy: ProxyChoice::Direct,
+        authorities: None,
     })
 }
 

@@ -54,6 +54,8 @@ pub struct Config {
     pub models: Vec<ModelEntry>,
     /// Settings of the translations.
     pub settings: Settings,
+    /// PEM file of the only certificate authorities to trust towards Google; `None`: Mozilla's.
+    pub ca_file: Option<PathBuf>,
     /// Attempts over different credentials before the first byte.
     pub max_attempts: u32,
     /// Send the head with a comment when the first event takes longer; `None`: never.

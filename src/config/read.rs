@@ -137,6 +137,7 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         oauth_client: oauth_client(&mut root)?,
         models: models(root.take("models"))?,
         settings: settings(&mut root)?,
+        ca_file: root.text("ca_file")?.filter(|path| !path.is_empty()).map(PathBuf::from),
         max_attempts: root.in_range("max_attempts", 1..=20)?.unwrap_or(3) as u32,
         early_head_after,
         keep_alive,

@@ -80,11 +80,22 @@ pub struct Program {
 impl Program {
     /// Starts the server with a config and waits until it says where it listens.
     pub fn start(folder: &Folder, config: &Value, arguments: &[&str]) -> Program {
-        folder.write("config.json", config.to_string());
         let mut all = vec!["run", "-c", "config.json"];
         all.extend(arguments);
-        let mut child =
-            command(folder, &all).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Program::spawn(folder, config, command(folder, &all))
+    }
+
+    /// The same with environment variables.
+    pub fn start_with(folder: &Folder, config: &Value, variables: &[(&str, &str)]) -> Program {
+        let mut command = command(folder, &["run", "-c", "config.json"]);
+        command.envs(variables.iter().copied());
+        Program::spawn(folder, config, command)
+    }
+
+    /// The same with a command of any kind that reads config.json in the folder.
+    pub fn spawn(folder: &Folder, config: &Value, mut command: Command) -> Program {
+        folder.write("config.json", config.to_string());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (send, lines) = channel();
         let streams: [Box<dyn Read + Send>; 2] =
