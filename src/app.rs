@@ -3,11 +3,14 @@
 use crate::access::Guard;
 use crate::api::Fetch;
 use crate::config::Config;
-use crate::credentials::{Pool, Refresher, StoreError};
+use crate::credentials::{Keeper, Pool, PoolOptions, StoreError};
 use crate::dispatch::Dispatcher;
 use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Running, Server};
+use crate::state::{Saver, State};
+use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
+use crate::upstream::{CodeAssist, GenerativeLanguage};
 use crate::usage::{Reporter, Usage};
 use crate::{endpoints, platform, router, upstream};
 use std::fmt;
@@ -33,6 +36,8 @@ pub struct App {
     pub dispatcher: Dispatcher,
     /// Counters.
     pub usage: Arc<Usage>,
+    /// What outlives a restart.
+    pub state: Arc<State>,
 }
 
 /// Why the program cannot start; the text is one line for the operator.
@@ -73,16 +78,28 @@ pub struct Service {
     app: Arc<App>,
     running: Running,
     address: SocketAddr,
-    refresher: Refresher,
+    keeper: Keeper,
     reporter: Option<Reporter>,
+    saver: Saver,
+    agent: ureq::Agent,
 }
 
 impl Service {
     /// Opens the credentials, binds, and starts every thread. Google is not asked for anything before the listener
     /// answers.
     pub fn start(config: Config) -> Result<Service, StartError> {
-        let agent = upstream::agent::build(&upstream::agent::AgentOptions::from(&config));
-        let pool = Arc::new(Pool::open(&config, agent.clone()).map_err(StartError::Credentials)?);
+        let agent = agent::build(&AgentOptions {
+            timeouts: config.timeouts,
+            workers: config.limits.workers,
+            proxy: ProxyChoice::Environment,
+        });
+        let pool = Arc::new(Pool::open(PoolOptions::new(&config, agent.clone())).map_err(StartError::Credentials)?);
+        let state = Arc::new(State::open(&config.state_file));
+        if let Some(snapshot) = state.take("pool") {
+            pool.restore(&snapshot);
+        }
+        let snapshot_of = pool.clone();
+        state.source("pool", move || snapshot_of.snapshot());
         let limits = crate::http::Limits {
             // Two descriptors a stream, and some for files and idle connections to Google.
             max_connections: config.limits.max_connections.min((platform::raise_open_files() as usize / 2).max(64)),
@@ -97,9 +114,15 @@ impl Service {
             guard: Guard::new(&config),
             models: ModelTable::new(&config.models),
             signatures: Arc::new(SignatureCache::new(8 * 1024 * 1024, Duration::from_secs(6 * 3600))),
-            fetch: upstream::fetcher(&agent),
-            dispatcher: Dispatcher::new(pool.clone(), upstream::both(&config, agent), config.max_attempts),
+            fetch: upstream::fetcher(),
+            dispatcher: Dispatcher::new(
+                pool.clone(),
+                Box::new(CodeAssist::new(agent.clone(), &config.endpoints.code_assist)),
+                Box::new(GenerativeLanguage::new(agent.clone(), &config.endpoints.generative_language)),
+                config.max_attempts,
+            ),
             usage: Arc::new(Usage::default()),
+            state: state.clone(),
             pool: pool.clone(),
             config,
         });
@@ -109,15 +132,14 @@ impl Service {
             .map_err(StartError::Thread)?;
         log::info!("listening on http://{address}");
 
-        let refresher = Refresher::start(pool.clone()).map_err(StartError::Thread)?;
+        let keeper = Keeper::start(pool.clone()).map_err(StartError::Thread)?;
         let reporter = match app.config.usage_interval {
-            Some(interval) => {
-                Some(Reporter::start(app.usage.clone(), pool, interval).map_err(StartError::Thread)?)
-            }
+            Some(interval) => Some(Reporter::start(app.usage.clone(), pool, interval).map_err(StartError::Thread)?),
             None => None,
         };
+        let saver = Saver::start(state).map_err(StartError::Thread)?;
         app.warn_about_few_credentials(address.port());
-        Ok(Service { app, running, address, refresher, reporter })
+        Ok(Service { app, running, address, keeper, reporter, saver, agent })
     }
 
     /// Where it listens.
@@ -139,7 +161,10 @@ impl Service {
         if let Some(reporter) = self.reporter {
             reporter.stop();
         }
-        self.refresher.stop();
+        // Calls to Google that nobody waits for any more would only delay the end.
+        self.agent.shutdown();
+        self.keeper.stop();
+        self.saver.stop();
         log::info!("Application shutdown complete.");
     }
 }

@@ -79,9 +79,7 @@ fn api(app: &App, side: Side, route: Route, request: Request, responder: Respond
             let sse = crate::access::query_value(&request.query, "alt").as_deref() == Some("sse");
             return generate(app, &GeminiSurface { model, method, sse }, key, request, responder);
         }
-        Route::Models if request.headers.get("anthropic-version").is_some() => {
-            Ok(models::anthropic_list(&app.models))
-        }
+        Route::Models if request.headers.get("anthropic-version").is_some() => Ok(models::anthropic_list(&app.models)),
         Route::Models => Ok(models::openai_list(&app.models)),
         Route::Model(id) => models::openai_entry(&app.models, &id).ok_or_else(|| unknown_model(&id)),
         Route::GeminiModels => Ok(models::gemini_list(&app.models)),

@@ -4,7 +4,8 @@
 use crate::api::{Context, Exchange, Framing, Surface, Translator};
 use crate::app::App;
 use crate::config::ClientKey;
-use crate::dispatch::Dispatched;
+use crate::credentials::Lease;
+use crate::dispatch::{self, Dispatched};
 use crate::error::ApiError;
 use crate::gemini::{Response as Event, UsageMetadata};
 use crate::http::{EventWriter, Gone, Pings, Request, Responder, Response};
@@ -34,17 +35,26 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &ClientKey, mut request: 
         }
     };
     let model = exchange.call().model.clone();
-    let mut run =
-        Run { app, surface, key, model, gone: request.gone.clone(), started, first_content: None, attempts: 0 };
+    let mut run = Run {
+        app,
+        surface,
+        key,
+        model,
+        gone: request.gone.clone(),
+        started,
+        first_content: None,
+        attempts: 0,
+        credential: String::new(),
+    };
     let output = Output::new(responder, exchange.framing(), app);
     let outcome = run.answer(&mut *exchange, output);
+    app.state.touch();
     run.log(&request.path, &outcome);
 }
 
 /// How a request ended, for the log line.
 struct Outcome {
     status: u16,
-    credential: String,
     usage: UsageMetadata,
     /// An error code or the word `gone`.
     word: String,
@@ -60,6 +70,8 @@ struct Run<'a> {
     started: Instant,
     first_content: Option<Duration>,
     attempts: u32,
+    /// Who answered or failed last.
+    credential: String,
 }
 
 /// Why relaying an answer stopped before its end.
@@ -76,35 +88,24 @@ impl Run<'_> {
         let mut translator = exchange.translator();
         let mut first_call = true;
         loop {
-            let mut answer = match self.app.dispatcher.send(exchange.call(), &self.gone) {
+            let answer = match self.send(exchange) {
                 Ok(answer) => answer,
-                Err(refused) => {
-                    self.attempts += refused.attempts;
-                    self.count_failures(&refused.failures);
-                    let credential = refused.failures.last().map_or_else(String::new, |(name, _)| name.clone());
-                    return self.fail(output, &mut *translator, refused.error, credential);
-                }
+                Err(error) => return self.fail(output, &mut *translator, error),
             };
-            self.attempts += answer.attempts;
-            self.count_failures(&answer.failures);
             let credential = answer.lease.name.clone();
-            match self.relay(&mut answer, exchange, &mut *translator, &mut output) {
-                Ok(None) => {
-                    first_call = false;
-                    self.app.dispatcher.succeeded(&answer.lease, &self.model);
-                }
+            match self.relay(answer, exchange, &mut *translator, &mut output) {
+                Ok(None) => first_call = false,
                 Ok(Some(document)) => {
                     let usage = translator.usage();
                     self.app.usage.success(self.line(&credential), &usage);
-                    self.app.dispatcher.succeeded(&answer.lease, &self.model);
                     output.finish(document);
-                    return Outcome { status: 200, credential, usage, word: String::new() };
+                    return Outcome { status: 200, usage, word: String::new() };
                 }
                 Err(Broken::Gone) => {
                     // Google was asked and counted it; nobody is at fault.
                     let usage = translator.usage();
                     self.app.usage.success(self.line(&credential), &usage);
-                    return Outcome { status: 499, credential, usage, word: "gone".into() };
+                    return Outcome { status: 499, usage, word: "gone".into() };
                 }
                 // After the first of several calls a fresh translator would lack what that one brought.
                 Err(Broken::Answer { again: true, .. }) if chances > 0 && first_call && !output.has_content() => {
@@ -114,32 +115,50 @@ impl Run<'_> {
                 }
                 Err(Broken::Answer { error, .. }) => {
                     self.app.usage.failure(self.line(&credential), "Exception");
-                    return self.fail(output, &mut *translator, error, credential);
+                    return self.fail(output, &mut *translator, error);
                 }
             }
         }
+    }
+
+    /// Asks Google, over as many credentials as it takes; counts the attempts that fail.
+    fn send(&mut self, exchange: &mut dyn Exchange) -> Result<Dispatched, ApiError> {
+        let mut failures: Vec<(String, String)> = Vec::new();
+        let mut failed = |lease: &Lease, reason: &str| failures.push((lease.name.clone(), reason.to_owned()));
+        let result = self.app.dispatcher.send(exchange.call(), &self.gone, &mut failed);
+        for (credential, reason) in failures {
+            self.attempts += 1;
+            self.app.usage.failure(self.line(&credential), &reason);
+            self.credential = credential;
+        }
+        if let Ok(answer) = &result {
+            self.attempts += 1;
+            self.credential.clone_from(&answer.lease.name);
+        }
+        result
     }
 
     /// Passes events on until the upstream ends; returns what is left to send, or nothing when the answer takes another
     /// call.
     fn relay(
         &mut self,
-        answer: &mut Dispatched,
+        mut answer: Dispatched,
         exchange: &mut dyn Exchange,
         translator: &mut dyn Translator,
         output: &mut Output,
     ) -> Result<Option<Vec<u8>>, Broken> {
+        let _watch = dispatch::watch(&self.gone);
         let mut out = Vec::new();
-        let mut next = answer.first.take();
+        let mut next = Some(answer.first);
         loop {
             let event = match next {
                 Some(event) => event,
-                None => match answer.rest.next() {
+                None => match answer.rest.next_event() {
                     Ok(Some(event)) => event,
                     Ok(None) => break,
                     Err(_) if self.gone.is_set() => return Err(Broken::Gone),
                     Err(fault) => {
-                        let error = self.app.dispatcher.failed(&answer.lease, &self.model, &fault);
+                        let error = self.app.dispatcher.judge(&answer.lease, &self.model, &fault);
                         return Err(Broken::Answer { error, again: true });
                     }
                 },
@@ -148,11 +167,11 @@ impl Run<'_> {
             if let Some(id) = &event.trace_id {
                 translator.trace_id(id);
             }
-            let parsed: Event = serde_json::from_str(&event.json).map_err(|_| Broken::Answer {
+            let parsed: Event = serde_json::from_str(event.json()).map_err(|_| Broken::Answer {
                 error: ApiError::server(502, "upstream_invalid", "upstream: an event is not valid JSON"),
                 again: true,
             })?;
-            self.translated(translator.event(&event.json, &parsed, &mut out), translator)?;
+            self.translated(translator.event(event.json(), &parsed, &mut out), translator)?;
             self.write(output, &mut out)?;
             if translator.done() {
                 break;
@@ -185,21 +204,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn fail(&self, output: Output, translator: &mut dyn Translator, error: ApiError, credential: String) -> Outcome {
+    fn fail(&self, output: Output, translator: &mut dyn Translator, error: ApiError) -> Outcome {
         let outcome = Outcome {
             status: error.status,
-            credential,
             usage: translator.usage(),
             word: error.code().unwrap_or("error").to_owned(),
         };
         output.fail(self.surface, translator, &error);
         outcome
-    }
-
-    fn count_failures(&self, failures: &[(String, String)]) {
-        for (credential, reason) in failures {
-            self.app.usage.failure(self.line(credential), reason);
-        }
     }
 
     fn line(&self, credential: &str) -> Line {
@@ -213,7 +225,7 @@ impl Run<'_> {
             "key={} path={path} model={} credential={} status={}{}{} attempts={} ms={} ttft={} tokens={}+{}+{}",
             self.key.name,
             self.model,
-            outcome.credential,
+            self.credential,
             outcome.status,
             if outcome.word.is_empty() { "" } else { " " },
             outcome.word,
@@ -237,7 +249,7 @@ impl Output {
     fn new(responder: Responder, framing: Framing, app: &App) -> Output {
         let (media_type, piece): (_, &'static [u8]) = match framing {
             Framing::Whole => return Output::Whole(responder),
-            Framing::Events => ("text/event-stream; charset=utf-8", sse::KEEP_ALIVE),
+            Framing::Events => ("text/event-stream; charset=utf-8", sse::KEEP_ALIVE.as_bytes()),
             // White space before an element means nothing to a JSON parser.
             Framing::Array => ("application/json", b"\n"),
         };

@@ -17,13 +17,14 @@ use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
 use crate::gemini::{Request, Response, UsageMetadata};
 use crate::http;
+use std::sync::Arc;
 
 /// What a surface may use while it parses a request.
 pub struct Context<'a> {
     /// The models this server knows.
     pub models: &'a ModelTable,
-    /// Thought signatures of earlier answers.
-    pub signatures: &'a SignatureCache,
+    /// Thought signatures of earlier answers; shared, because translators put new ones in.
+    pub signatures: &'a Arc<SignatureCache>,
     /// Gets media the client named by address.
     pub fetch: &'a dyn Fetch,
     /// The client's key, as a name that is safe to log; isolates the signature cache.

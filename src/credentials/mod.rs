@@ -3,6 +3,22 @@
 //! The file and its records are private to this folder. Others see a [`Lease`] (who was chosen), an [`Access`] (what a
 //! request needs) and [`View`]s (what an admin may see).
 
+mod cipher;
+mod keeper;
+mod manage;
+mod member;
+mod oauth;
+mod options;
 mod pool;
+mod record;
+mod setup;
+mod snapshot;
+mod store;
+mod timestamp;
 
+pub use keeper::Keeper;
+pub use manage::{AddFault, Added, ManageFault};
+pub use oauth::{TokenFault, Tokens};
+pub use options::{PoolOptions, Timing};
 pub use pool::*;
+pub use store::{Place, StoreError};

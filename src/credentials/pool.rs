@@ -1,7 +1,20 @@
 //! The pool: who is lent out next, who is cooling down, who needs a person.
+//!
+//! One short lock over the members, never held over I/O, logging or a refresh; what talks to Google is in `keeper`. The
+//! file has a lock of its own, which puts its writes in order. Order: file, then members; nobody holding the members'
+//! lock asks for the file's.
 
+use super::member::{Cooling, Member, Origin};
+use super::oauth::Google;
+use super::options::{PoolOptions, Timing};
+use super::record::Record;
+use super::setup::Block;
+use super::store::{Edit, Store, StoreError};
 use crate::secret::Secret;
-use std::time::{Duration, SystemTime};
+use parking_lot::{Condvar, Mutex};
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Which member of the pool, stable while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,7 +43,7 @@ pub struct Want<'a> {
 }
 
 /// A member that was chosen for one attempt.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Who.
     pub id: MemberId,
@@ -49,6 +62,9 @@ pub enum Unavailable {
     None,
     /// All that could serve are cooling down; the earliest returns after this.
     Cooling(Duration),
+    /// Nobody can serve for another reason that will pass: token endpoint in trouble, account blocked for a while. The
+    /// earliest is tried again after this.
+    Resting(Duration),
     /// Every usable member was tried by this request already.
     AllTried,
 }
@@ -115,6 +131,8 @@ pub struct View {
     pub status: &'static str,
     /// Whether it can be lent out now, for some model.
     pub available: bool,
+    /// Whether a person switched it off.
+    pub disabled: bool,
     /// When the access token ends.
     pub expiry: Option<SystemTime>,
     /// Successful uses in this run.
@@ -143,38 +161,255 @@ pub struct View {
 
 /// The pool. All methods take `&self`; one short lock inside, never held over I/O.
 pub struct Pool {
-    _todo: (),
+    pub(super) google: Google,
+    pub(super) project_id_map: HashMap<String, String>,
+    pub(super) timing: Timing,
+    /// Held over file I/O, and over nothing else.
+    pub(super) store: Mutex<Store>,
+    pub(super) state: Mutex<State>,
+    /// A flight has landed, or the program is stopping.
+    pub(super) landed: Condvar,
+    /// There may be work for the keeper.
+    pub(super) work: Condvar,
+}
+
+pub(super) struct State {
+    /// By id, which is file order for those of the file's first reading.
+    pub(super) members: Vec<Member>,
+    /// Whom the rotation chose last.
+    last: Option<MemberId>,
+    next: u64,
+    pub(super) stopping: bool,
+}
+
+impl State {
+    pub(super) fn member(&mut self, id: MemberId) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.id == id)
+    }
+
+    pub(super) fn join(&mut self, origin: Origin, record: Record, timing: &Timing) -> &mut Member {
+        let id = MemberId(self.next);
+        self.next += 1;
+        self.members.push(Member::new(id, origin, record, timing.ahead()));
+        // Just pushed.
+        self.members.last_mut().unwrap()
+    }
 }
 
 impl Pool {
-    /// Chooses a member: round-robin over those that can serve `want` now, in file order.
-    pub fn checkout(&self, _want: &Want<'_>) -> Result<Lease, Unavailable> {
-        todo!()
+    /// Reads the credentials file. Asks Google nothing: that is the keeper's work, and the requests'.
+    pub fn open(options: PoolOptions) -> Result<Pool, StoreError> {
+        let (store, records) = Store::open(&options.credentials_file, options.encryption_key.as_ref())?;
+        let timing = options.timing;
+        let mut state = State { members: Vec::new(), last: None, next: 0, stopping: false };
+        let mut seen = HashSet::new();
+        log::info!("[CredManager] Loading {} credentials from file.", records.len());
+        for record in records {
+            // The same login twice is one member, and one refresh; both items get the new token.
+            if record.identity().is_none_or(|identity| seen.insert(identity)) {
+                let member = state.join(Origin::File, record, &timing);
+                if let Err(reason) = member.record.kind() {
+                    log::warn!("[CredManager] {} cannot be used: {reason}", member.name());
+                }
+            }
+        }
+        log::info!("[CredManager] Loaded {} valid credentials.", seen.len());
+        for key in &options.api_keys {
+            let record = Record::api_key_item(&key.key, key.label.as_deref());
+            if record.identity().is_some_and(|identity| seen.insert(identity)) {
+                state.join(Origin::Config, record, &timing);
+            }
+        }
+        let pool = Pool {
+            google: Google::new(options.agent, options.endpoints, options.oauth_client),
+            project_id_map: options.project_id_map,
+            timing,
+            store: Mutex::new(store),
+            state: Mutex::new(state),
+            landed: Condvar::new(),
+            work: Condvar::new(),
+        };
+        pool.state.lock().members.iter_mut().for_each(|member| pool.settle_project(member));
+        Ok(pool)
+    }
+
+    /// Chooses a member: round-robin over those that can serve `want` now, in file order. One that first has to ask
+    /// Google for a token or project is taken only when nobody is ready.
+    pub fn checkout(&self, want: &Want<'_>) -> Result<Lease, Unavailable> {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let (mut usable, mut tried, mut cooling, mut earliest) = (false, false, false, None::<Duration>);
+        let mut candidates = Vec::new();
+        let after = state.last.map_or(0, |last| state.members.partition_point(|member| member.id <= last));
+        let count = state.members.len();
+        for index in (0..count).map(|step| (after + step) % count) {
+            let member = &mut state.members[index];
+            member.settle(now);
+            if !member.is_usable() || want.kind.is_some_and(|kind| member.record.kind() != Ok(kind)) {
+                continue;
+            }
+            usable = true;
+            if let Some(wait) = member.wait(want.model, now) {
+                cooling |= member.cooling.contains_key(want.model);
+                earliest = Some(earliest.map_or(wait, |earliest| earliest.min(wait)));
+            } else if want.tried.contains(&member.id) {
+                tried = true;
+            } else {
+                candidates.push(index);
+            }
+        }
+        if candidates.iter().any(|index| state.members[*index].is_ready()) {
+            candidates.retain(|index| state.members[*index].is_ready());
+        }
+        // The highest hash stays the same member as long as that one can serve, and needs no table of conversations.
+        let preferred = want.affinity.and_then(|affinity| {
+            candidates.iter().max_by_key(|index| {
+                let mut hasher = DefaultHasher::new();
+                (affinity, state.members[**index].identity()).hash(&mut hasher);
+                hasher.finish()
+            })
+        });
+        let Some(index) = preferred.or(candidates.first()).copied() else {
+            return Err(match earliest {
+                _ if !usable => Unavailable::None,
+                Some(wait) if !tried && cooling => Unavailable::Cooling(wait),
+                Some(wait) if !tried => Unavailable::Resting(wait),
+                _ => Unavailable::AllTried,
+            });
+        };
+        let member = &mut state.members[index];
+        member.last_used_at = SystemTime::now();
+        let kind = if member.record.kind() == Ok(Kind::ApiKey) { Kind::ApiKey } else { Kind::Oauth };
+        let lease = Lease { id: member.id, kind, name: member.name(), label: member.label() };
+        if want.affinity.is_none() {
+            state.last = Some(lease.id);
+        }
+        Ok(lease)
     }
 
     /// The member's token or key, refreshed first when it is missing or about to end. Blocks on Google; one refresh per
     /// member at a time, other callers wait for its result.
-    pub fn access(&self, _id: MemberId) -> Result<Access, AccessFault> {
-        todo!()
+    pub fn access(&self, id: MemberId) -> Result<Access, AccessFault> {
+        self.obtain(id, None)
     }
 
     /// After a 401: a token other than `stale`, refreshed unless somebody already did.
-    pub fn renew(&self, _id: MemberId, _stale: &Secret) -> Result<Access, AccessFault> {
-        todo!()
+    pub fn renew(&self, id: MemberId, stale: &Secret) -> Result<Access, AccessFault> {
+        self.obtain(id, Some(stale))
     }
 
     /// Takes note of how an attempt ended.
-    pub fn report(&self, _id: MemberId, _model: &str, _report: Report) {
-        todo!()
+    pub fn report(&self, id: MemberId, model: &str, report: Report) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let Some(member) = state.member(id) else { return };
+        match report {
+            Report::Success => {
+                member.usage_count += 1;
+                // A block that would have ended by itself was wrong or is over. One that waits for a person stays: an
+                // old access token may go on working for a while after its login was revoked.
+                member.blocked.take_if(|blocked| blocked.until.is_some());
+            }
+            Report::Cool { rest, reason, .. } => {
+                let until = now + rest;
+                let cooling = member.cooling.entry(model.to_owned());
+                let cooling = cooling.or_insert_with(|| Cooling { until, reason: reason.clone() });
+                if cooling.until < until {
+                    *cooling = Cooling { until, reason };
+                }
+            }
+            Report::Block { rest, reason, sentence, link } => {
+                member.block(Block { reason, sentence, link }, rest);
+                // The project that Google named may have been taken away; the next use asks again.
+                member.project = None;
+                self.settle_project(member);
+            }
+        }
     }
 
     /// Whether there is any member of this kind, usable or not.
-    pub fn has(&self, _kind: Kind) -> bool {
-        todo!()
+    pub fn has(&self, kind: Kind) -> bool {
+        self.state.lock().members.iter().any(|member| member.record.kind() == Ok(kind))
+    }
+
+    /// Members that can serve something, now or after a rest.
+    pub fn usable_count(&self) -> usize {
+        self.state.lock().members.iter().filter(|member| member.is_usable()).count()
     }
 
     /// All members, in file order.
     pub fn views(&self) -> Vec<View> {
-        todo!()
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let view = |member: &mut Member| {
+            member.settle(now);
+            member.view(now)
+        };
+        state.members.iter_mut().map(view).collect()
+    }
+
+    /// Looks whether somebody else changed the file, and takes it over.
+    pub fn poll_file(&self) {
+        let mut store = self.store.lock();
+        if let Some(records) = store.poll() {
+            self.adopt(records);
+        }
+    }
+
+    /// Makes the edit in the file. `before` changes the members under the file's lock, so that nobody compares a
+    /// changed file with members that do not know the change yet.
+    pub(super) fn write(&self, before: impl FnOnce(&mut State), edit: Edit) {
+        let mut store = self.store.lock();
+        before(&mut self.state.lock());
+        if let Some(records) = store.apply(edit) {
+            self.adopt(records);
+        }
+    }
+
+    /// Brings the members in line with the file's items.
+    fn adopt(&self, records: Vec<Record>) {
+        let mut lines = Vec::new();
+        let mut state = self.state.lock();
+        let known = |member: &Member, record: &Record| match record.identity() {
+            Some(identity) => member.identity() == Some(identity),
+            None => member.record == *record,
+        };
+        state.members.retain(|member| {
+            let stays = member.origin == Origin::Config || records.iter().any(|record| known(member, record));
+            if !stays {
+                lines.push(format!("[CredManager] {} is no longer in the credentials file.", member.log_name()));
+            }
+            stays
+        });
+        for record in records {
+            let member = match state.members.iter_mut().find(|member| known(member, &record)) {
+                Some(member) => {
+                    member.update(record, self.timing.ahead());
+                    member
+                }
+                None => {
+                    let member = state.join(Origin::File, record, &self.timing);
+                    lines.push(format!("[CredManager] Adding new credential for {}.", member.log_name()));
+                    member
+                }
+            };
+            self.settle_project(member);
+        }
+        drop(state);
+        self.work.notify_all();
+        lines.iter().for_each(|line| log::info!("{line}"));
+    }
+
+    pub(super) fn settle_project(&self, member: &mut Member) {
+        let told = self.told_project(member.email.as_deref(), member.email_settled, &member.record);
+        member.project = told.or(member.project.take());
+    }
+
+    /// The project that is known without asking Google: the config's map wins over the file. As long as the e-mail is
+    /// not known and may yet be, the map may have something to say.
+    pub(super) fn told_project(&self, email: Option<&str>, settled: bool, record: &Record) -> Option<String> {
+        let mapped = email.and_then(|email| self.project_id_map.get(&email.to_lowercase()));
+        let clear = email.is_some() || settled || self.project_id_map.is_empty();
+        mapped.cloned().or_else(|| record.project().filter(|_| clear).map(str::to_owned))
     }
 }

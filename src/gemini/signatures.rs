@@ -157,7 +157,8 @@ fn ends_word(rest: &str) -> bool {
 pub fn plausible(signature: &str) -> bool {
     let digits = signature.trim_end_matches('=');
     let padding = signature.len() - digits.len();
-    if digits.is_empty() || digits.len() % 4 == 1 || padding > 2 || (padding > 0 && signature.len() % 4 != 0) {
+    if digits.is_empty() || digits.len() % 4 == 1 || padding > 2 || (padding > 0 && !signature.len().is_multiple_of(4))
+    {
         return false;
     }
     let of = |extra: &[u8]| digits.bytes().all(|byte| byte.is_ascii_alphanumeric() || extra.contains(&byte));

@@ -4,14 +4,25 @@
 //! threads (`workers`); a worker answers through a [`Responder`], after which a kept-alive connection goes back to the
 //! front. crate_notes.md 1 and design.md "The front" list what this must survive.
 
+mod accept;
+mod chunked;
+mod connection;
+mod counters;
 mod event_writer;
+mod exchange;
+mod front;
+mod head;
+mod keep_alive;
+mod refusal;
 mod request;
 mod responder;
 mod response;
 mod server;
+mod wire;
+mod workers;
 
 pub use event_writer::{EventWriter, Pings};
 pub use request::{Gone, Headers, Request};
 pub use responder::Responder;
 pub use response::Response;
-pub use server::{Lane, Limits, Running, Server, Snapshot};
+pub use server::{Handler, Lane, LaneOf, Limits, Running, Server, Snapshot};

@@ -66,3 +66,55 @@ impl Gone {
         self.0.store(true, Ordering::Release);
     }
 }
+
+/// The client's request ID when it is fit for headers and logs, else a fresh one.
+pub(super) fn request_id(headers: &Headers) -> String {
+    match headers.get("x-request-id") {
+        Some(id) if (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) => id.into(),
+        _ => uuid(),
+    }
+}
+
+/// A random UUID (RFC 9562 version 4).
+pub(super) fn uuid() -> String {
+    let mut bytes = [0; 16];
+    // Fails only where the system has no random source; an ID that is not unique is no reason to refuse a request.
+    let _ = getrandom::fill(&mut bytes);
+    let number = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0b11 << 62) | (4 << 76) | (0b10 << 62);
+    let hex = format!("{number:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_sane_request_id_is_kept() {
+        let long = "x".repeat(129);
+        for (given, kept) in [("abc-1", true), ("", false), ("a b", false), ("caf\u{e9}", false), (&long, false)] {
+            let mut headers = Headers::default();
+            headers.push("X-Request-Id", given);
+            assert_eq!(request_id(&headers) == given, kept, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_uuid_is_random_and_of_version_4() {
+        let id = uuid();
+        assert_eq!(id.len(), 36);
+        assert_eq!(&id[14..15], "4");
+        assert!(matches!(&id[19..20], "8" | "9" | "a" | "b"), "{id}");
+        assert_ne!(id, uuid());
+    }
+
+    #[test]
+    fn header_names_compare_without_case_and_keep_their_order() {
+        let mut headers = Headers::default();
+        headers.push("Accept", "a");
+        headers.push("accept", "b");
+        assert_eq!(headers.get("ACCEPT"), Some("a"));
+        assert_eq!(headers.all("accept").collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(headers.iter().next(), Some(("Accept", "a")));
+    }
+}

@@ -1,26 +1,51 @@
 //! The one way to answer a request.
 
-use super::{EventWriter, Pings, Response};
+use super::event_writer::EventWriter;
+use super::exchange::Exchange;
+use super::refusal::internal_error;
+use super::{Pings, Response};
 
 /// The right to answer one request, once. Dropped without an answer it sends a 500, so that no client hangs.
 pub struct Responder {
-    _todo: (),
+    /// Taken by the answer.
+    exchange: Option<Exchange>,
 }
 
 impl Responder {
-    /// Adds a header field to whatever answer will be sent (`X-Request-ID`, CORS).
-    pub fn add_header(&mut self, _name: &str, _value: &str) {
-        todo!()
+    pub(super) fn new(exchange: Exchange) -> Responder {
+        Responder { exchange: Some(exchange) }
+    }
+
+    /// Adds a header field to whatever answer will be sent (CORS, for example). `X-Request-ID` is always there already.
+    pub fn add_header(&mut self, name: &str, value: &str) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.headers.push((name.into(), value.into()));
+        }
     }
 
     /// Sends a whole answer. A peer that went away is not an error.
-    pub fn respond(self, _response: Response) {
-        todo!()
+    pub fn respond(mut self, response: Response) {
+        if let Some(exchange) = self.exchange.take() {
+            exchange.respond(response);
+        }
     }
 
     /// Begins an answer that is written piece by piece. Nothing is sent before the first piece, or before
     /// `pings.first_after` has passed.
-    pub fn events(self, _status: u16, _headers: Vec<(String, String)>, _pings: Pings) -> EventWriter {
-        todo!()
+    pub fn events(mut self, status: u16, headers: Vec<(String, String)>, pings: Pings) -> EventWriter {
+        EventWriter::new(self.exchange.take(), status, headers, pings)
+    }
+
+    /// Lets go without an answer: the client is gone already.
+    pub(super) fn abandon(mut self) {
+        self.exchange = None;
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.exchange.take() {
+            exchange.respond(internal_error());
+        }
     }
 }

@@ -1,10 +1,27 @@
 //! Binding, starting and stopping.
 
+use super::counters::Counter;
+use super::event_writer::Stream;
+use super::exchange::Message;
+use super::front::{Ended, Front, WAKE};
+use super::keep_alive::{self, Watch};
+use super::workers::{Load, Workers};
 use super::{Request, Responder};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use mio::{Poll, Waker};
+use parking_lot::Mutex;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
+
+/// Connections that the kernel completes before the front accepts them.
+const LISTEN_BACKLOG: i32 = 1024;
+/// How long [`Running::stop`] waits for handlers that do not heed the gone flag and whose socket is cut.
+const STRAGGLERS: Duration = Duration::from_secs(1);
 
 /// Which worker pool answers a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,31 +89,118 @@ pub type Handler = dyn Fn(Request, Responder) + Send + Sync;
 /// Chooses the lane from method and path (without query).
 pub type LaneOf = fn(method: &str, path: &str) -> Lane;
 
+/// What the front, the workers and the keep-alive thread have in common.
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    /// Bytes of request bodies held in all.
+    pub(super) body_bytes: Counter,
+    /// Open client connections.
+    pub(super) connections: AtomicUsize,
+    stopping: AtomicBool,
+    to_front: Sender<Message>,
+    waker: Waker,
+    watches: Sender<Watch>,
+}
+
+impl Shared {
+    /// Whether answers must be the last of their connections.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Sends and wakes. When the front has ended there is nobody left to tell.
+    pub(super) fn tell_front(&self, message: Message) {
+        if self.to_front.send(message).is_ok()
+            && let Err(error) = self.waker.wake()
+        {
+            log::error!("http: cannot wake the front: {error}");
+        }
+    }
+
+    /// Puts a stream under the watch of the keep-alive thread.
+    pub(super) fn watch_silence(&self, stream: Weak<Mutex<Stream>>) {
+        // The thread outlives all requests; after it nothing needs a ping.
+        let _ = self.watches.send(Watch::Stream(stream));
+    }
+}
+
 /// A bound listener that does not accept yet.
 pub struct Server {
-    _todo: (),
+    listener: TcpListener,
+    address: SocketAddr,
+    limits: Limits,
 }
 
 impl Server {
     /// Binds `host:port` with a backlog of 1024 (`0.0.0.0` and `::` as usual; `::` is dual-stack). Port 0 takes a free one.
-    pub fn bind(_host: &str, _port: u16, _limits: Limits) -> io::Result<Server> {
-        todo!()
+    /// `host` may be a name; the first of its addresses that can be bound is taken. Errors are the system's.
+    pub fn bind(host: &str, port: u16, limits: Limits) -> io::Result<Server> {
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let mut failure = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
+        for address in (host, port).to_socket_addrs()? {
+            match listen(address) {
+                Ok(listener) => return Ok(Server { address: listener.local_addr()?, listener, limits }),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     }
 
     /// The address that was bound.
     pub fn local_addr(&self) -> SocketAddr {
-        todo!()
+        self.address
     }
 
-    /// Starts the front, both lanes and the keep-alive thread.
-    pub fn start(self, _lane: LaneOf, _handler: Arc<Handler>) -> io::Result<Running> {
-        todo!()
+    /// Starts the front, both lanes and the keep-alive thread. Workers are started when first needed.
+    pub fn start(self, lane: LaneOf, handler: Arc<Handler>) -> io::Result<Running> {
+        let Server { listener, address, limits } = self;
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let (to_front, messages) = unbounded();
+        let (watches, watched) = unbounded();
+        let (alive, all_ended) = unbounded();
+        let (load, short_load) = (Load::default(), Load::default());
+        let backlog = limits.backlog;
+        let long = Workers::new("long", limits.workers, backlog, handler.clone(), load.clone(), alive.clone());
+        let short = Workers::new("short", limits.short_workers, backlog, handler, short_load, alive);
+        let shared = Arc::new(Shared {
+            limits,
+            body_bytes: Counter::default(),
+            connections: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+            to_front,
+            waker,
+            watches,
+        });
+        let front = Front::new(poll, listener, messages, shared.clone(), lane, long, short)?;
+        let keep_alive = Builder::new().name("keep-alive".into()).spawn(move || keep_alive::run(&watched))?;
+        let front = Builder::new().name("front".into()).spawn(move || front.run())?;
+        Ok(Running { address, shared, load, front, keep_alive, all_ended })
     }
 }
 
-/// A server that accepts and answers.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Else a restart fails for a minute while old connections linger in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(LISTEN_BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// A server that accepts and answers. Dropped without [`Running::stop`] it goes on until the process ends.
 pub struct Running {
-    _todo: (),
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    load: Load,
+    front: JoinHandle<Ended>,
+    keep_alive: JoinHandle<()>,
+    /// Disconnected when the last worker has ended.
+    all_ended: Receiver<()>,
 }
 
 /// Figures of a moment, for the admin page and metrics.
@@ -113,14 +217,43 @@ pub struct Snapshot {
 }
 
 impl Running {
+    /// The address that was bound.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Figures of this moment.
     pub fn snapshot(&self) -> Snapshot {
-        todo!()
+        Snapshot {
+            connections: self.shared.connections.load(Ordering::Acquire),
+            busy: self.load.busy(),
+            queued: self.load.queued(),
+            workers: self.shared.limits.workers,
+        }
     }
 
     /// Stops accepting, closes idle connections, lets running answers finish for at most `limit`, then cuts them (their
-    /// gone flags are set first), and joins all threads. Returns how many answers had to be cut.
-    pub fn stop(self, _limit: Duration) -> usize {
-        todo!()
+    /// gone flags are set first, a second before the cut), and joins all threads. Returns how many answers had to be cut.
+    ///
+    /// A handler that heeds neither its gone flag nor a failed write is left behind after a further second, with a
+    /// warning in the log: nothing can end a thread from outside.
+    pub fn stop(self, limit: Duration) -> usize {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.tell_front(Message::Stop(limit));
+        let ended = self.front.join().unwrap_or_else(|_| {
+            log::error!("http: the front panicked");
+            Ended::default()
+        });
+        if self.all_ended.recv_timeout(STRAGGLERS) == Err(RecvTimeoutError::Timeout) {
+            log::warn!("http: a handler does not end; its thread is left behind");
+        } else {
+            for thread in ended.workers {
+                // A worker catches its panics; were there one all the same, it has been printed.
+                let _ = thread.join();
+            }
+        }
+        let _ = self.shared.watches.send(Watch::Stop);
+        let _ = self.keep_alive.join();
+        ended.cut
     }
 }

@@ -38,12 +38,6 @@ impl GenerativeLanguage {
     pub fn new(agent: Agent, base: impl Into<String>) -> GenerativeLanguage {
         GenerativeLanguage { agent, base: base.into() }
     }
-
-    /// Sends a request of a native client as it is, but for its credentials, and gives back the head of whatever comes.
-    /// For everything of the public API that is not a [`Call`]: files, caches, uploads, model lists.
-    pub fn forward(&self, access: &Access, request: &Forward<'_>) -> Result<RawReply, Fault> {
-        forward::send(&self.agent, &self.base, access, request)
-    }
 }
 
 impl Upstream for GenerativeLanguage {
@@ -64,6 +58,10 @@ impl Upstream for GenerativeLanguage {
             .map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
         let response = exchange::send(&self.agent, &request)?;
         Answer::read(response, Wrapping::Bare, call.operation == Operation::Stream)
+    }
+
+    fn forward(&self, access: &Access, request: &Forward<'_>) -> Result<RawReply, Fault> {
+        forward::send(&self.agent, &self.base, access, request)
     }
 }
 

@@ -34,4 +34,10 @@ pub trait Upstream: Send + Sync {
     /// Sends the call and waits for the head of a good answer. Ends early with [`Fault::Gone`] under a
     /// [`cancel::scope`] whose client left.
     fn send(&self, access: &Access, call: &Call) -> Result<Answer, Fault>;
+
+    /// Sends a request of a native client as it is, but for its credentials, and gives back the head of whatever comes:
+    /// for everything of the public API that is not a [`Call`], such as files, caches, uploads and model lists.
+    fn forward(&self, _access: &Access, _request: &Forward<'_>) -> Result<RawReply, Fault> {
+        Err(Fault::Unsupported("this needs a Gemini API key in the pool"))
+    }
 }

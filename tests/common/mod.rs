@@ -1,3 +1,8 @@
 //! What the integration tests share.
 
 pub mod google;
+pub mod pool;
+pub mod program;
+pub mod proxy;
+pub mod python;
+pub mod script;

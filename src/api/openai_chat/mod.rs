@@ -1,1 +1,124 @@
-//! stub
+//! `/v1/chat/completions`: OpenAI's chat dialect over Google's types. openai_chat.md is its specification.
+//!
+//! On the way in: [`request`] (fields), [`messages`] and `history` (the conversation), [`content`] and `media` (parts),
+//! [`tools`] and `names`, [`options`] (Google's extensions, thinking, output format). What the answer must know goes into
+//! a [`reply::Reply`]. On the way out: [`answer`] reads Google's events into pieces; [`response`] makes one document of
+//! them, [`stream`] a sequence of chunks.
+
+mod annotations;
+mod answer;
+mod arguments;
+mod content;
+mod fields;
+mod frame;
+mod history;
+mod hold;
+mod media;
+mod message;
+mod messages;
+mod names;
+mod options;
+mod reply;
+mod request;
+mod response;
+mod speech;
+mod stream;
+mod tools;
+mod usage;
+
+use super::{Call, Context, Exchange, Framing, Surface, Translator};
+use crate::error::ApiError;
+use crate::http;
+use reply::Reply;
+use serde::Serialize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The surface.
+pub struct OpenAiChat;
+
+impl Surface for OpenAiChat {
+    fn parse(
+        &self,
+        request: &http::Request,
+        body: Vec<u8>,
+        context: &Context<'_>,
+    ) -> Result<Box<dyn Exchange>, ApiError> {
+        let body = request::body(body)?;
+        Ok(Box::new(request::translate(body, &request.headers, context)?))
+    }
+
+    fn error(&self, error: &ApiError) -> http::Response {
+        let mut response = http::Response::new(error.status, "application/json", error_body(error));
+        response.headers.extend(error.headers().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        response
+    }
+}
+
+/// A parsed chat request.
+struct Chat {
+    call: Call,
+    framing: Framing,
+    reply: Arc<Reply>,
+    attempts: AtomicU32,
+}
+
+impl Chat {
+    fn new(call: Call, framing: Framing, reply: Reply) -> Chat {
+        Chat { call, framing, reply: Arc::new(reply), attempts: AtomicU32::new(0) }
+    }
+}
+
+impl Exchange for Chat {
+    fn call(&mut self) -> &mut Call {
+        &mut self.call
+    }
+
+    fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    fn translator(&self) -> Box<dyn Translator> {
+        // A later attempt must know that it is one: what was worth another try once is an answer the second time.
+        let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
+        let reply = Arc::clone(&self.reply);
+        match self.framing {
+            Framing::Whole => Box::new(response::Whole::new(reply, attempt)),
+            Framing::Events | Framing::Array => Box::new(stream::Stream::new(reply, attempt)),
+        }
+    }
+}
+
+/// OpenAI's error object; all four keys are always there.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: ErrorFields<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorFields<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    param: Option<&'a str>,
+    code: Option<&'a str>,
+}
+
+impl<'a> ErrorBody<'a> {
+    fn new(error: &'a ApiError) -> ErrorBody<'a> {
+        ErrorBody {
+            error: ErrorFields {
+                message: &error.message,
+                kind: error.kind.openai_type(),
+                param: error.param.as_deref(),
+                code: error.code(),
+            },
+        }
+    }
+}
+
+fn error_body(error: &ApiError) -> Vec<u8> {
+    let mut body = Vec::new();
+    frame::json(&ErrorBody::new(error), &mut body);
+    body
+}

@@ -2,6 +2,7 @@
 
 use super::engine::{self, Generation, count_tokens};
 use super::errors::{self, Refusal};
+use super::messages;
 use super::proto::{self, Side};
 use super::routes::Call;
 use super::server::Reply;
@@ -44,7 +45,7 @@ pub fn answer(call: &Call) -> Result<Reply, Refusal> {
 
 fn generate(call: &Call, user: User, stream: bool) -> Result<Reply, Refusal> {
     let raw = call.json_body()?;
-    let body = proto::read(&proto::ENVELOPE, &raw, Side::CodeAssist)?;
+    let body = proto::read(&messages::ENVELOPE, &raw, Side::CodeAssist)?;
     let id = body["model"].as_str().unwrap_or("");
     let model =
         call.shared.read(|state| state.models.iter().find(|model| model.id == id && model.code_assist).cloned());
@@ -99,7 +100,7 @@ fn ineligible(code: &str, message: &str) -> Value {
 }
 
 fn load(user: &User, raw: &Value) -> Result<Reply, Refusal> {
-    proto::read(&proto::LOAD, raw, Side::CodeAssist)?;
+    proto::read(&messages::LOAD, raw, Side::CodeAssist)?;
     let body = match user.tier {
         Tier::Licensed => json!({"currentTier": tier("standard-tier"), "allowedTiers": [default_tier("standard-tier")],
             "cloudaicompanionProject": user.project}),
@@ -138,7 +139,7 @@ fn load(user: &User, raw: &Value) -> Result<Reply, Refusal> {
 }
 
 fn onboard(call: &Call, user: &User, raw: &Value) -> Result<Reply, Refusal> {
-    let body = proto::read(&proto::ONBOARD, raw, Side::CodeAssist)?;
+    let body = proto::read(&messages::ONBOARD, raw, Side::CodeAssist)?;
     let project = body.get("cloudaicompanionProject").or(body["metadata"].get("duetProject"));
     match (body["tierId"].as_str().unwrap_or(""), project) {
         ("free-tier", Some(_)) => {
@@ -204,7 +205,7 @@ fn operation(call: &Call, user: &User, name: &str) -> Result<Reply, Refusal> {
 }
 
 fn count(raw: &Value) -> Result<Reply, Refusal> {
-    let body = proto::read(&proto::COUNT, raw, Side::CodeAssist)?;
+    let body = proto::read(&messages::COUNT, raw, Side::CodeAssist)?;
     let request = &body["request"];
     if !request["model"].as_str().is_some_and(|model| model.starts_with("models/")) {
         return Err(Refusal::bare());
@@ -214,7 +215,7 @@ fn count(raw: &Value) -> Result<Reply, Refusal> {
 }
 
 fn quota(call: &Call, user: &User, raw: &Value) -> Result<Reply, Refusal> {
-    let body = proto::read(&proto::QUOTA, raw, Side::CodeAssist)?;
+    let body = proto::read(&messages::QUOTA, raw, Side::CodeAssist)?;
     allowed(user, body["project"].as_str().unwrap_or(""))?;
     let buckets = call.shared.read(|state| {
         let used = |id: &str| {

@@ -10,7 +10,9 @@
 //!
 //! `includeThoughts` puts a thought first; thinking costs [`THOUGHT_TOKENS`], which count against `maxOutputTokens`.
 
+use super::calls::wanted_calls;
 use super::errors::Refusal;
+use super::merge::merge;
 use super::models::{Model, Thinking};
 use super::routes::Call;
 use super::script::Step;
@@ -95,6 +97,10 @@ fn dress(event: &mut Value, generation: &Generation, response_id: &str) {
 
 /// A new signature for a call (or for text and images), remembered so that it can be checked when it comes back.
 pub fn sign(state: &mut State, model: &Model, call: Option<(String, Value)>) -> String {
+    // A load test never looks at old ones.
+    if !state.settings.keep_records && state.issued.len() > 100_000 {
+        state.issued.clear();
+    }
     let number = state.next();
     let digest = Sha256::digest(format!("fake signature {number}"));
     // Real ones are hundreds of characters long.
@@ -254,9 +260,9 @@ fn cut_into(text: &str, count: usize) -> Vec<String> {
     while count > 3 && chars.len() < count * 4 {
         chars.extend(" ok".chars());
     }
-    let size = chars.len().div_ceil(count.max(1)).max(1);
-    let pieces: Vec<String> = chars.chunks(size).map(|piece| piece.iter().collect()).collect();
-    if pieces.is_empty() { vec![String::new()] } else { pieces }
+    let count = count.clamp(1, chars.len().max(1));
+    let at = |piece: usize| piece * chars.len() / count;
+    (0..count).map(|piece| chars[at(piece)..at(piece + 1)].iter().collect()).collect()
 }
 
 fn thinks(model: &Model, config: &Value) -> bool {
@@ -267,49 +273,6 @@ fn thinks(model: &Model, config: &Value) -> bool {
         Thinking::Budget { min: 512, .. } => config["thinkingBudget"].as_i64().is_some_and(|budget| budget != 0),
         Thinking::Budget { .. } => config["thinkingBudget"].as_i64() != Some(0),
     }
-}
-
-/// The calls of the step that comes now.
-fn wanted_calls(inner: &Value) -> Vec<(String, Value)> {
-    let declared: Vec<&Value> =
-        list(&inner["tools"]).iter().flat_map(|tool| list(&tool["functionDeclarations"])).collect();
-    let calling = &inner["toolConfig"]["functionCallingConfig"];
-    let mode = calling["mode"].as_str().unwrap_or("AUTO");
-    let allowed = list(&calling["allowedFunctionNames"]);
-    let usable: Vec<&Value> =
-        declared.into_iter().filter(|one| allowed.is_empty() || allowed.contains(&one["name"])).collect();
-    if usable.is_empty() || mode == "NONE" {
-        return Vec::new();
-    }
-    let contents = list(&inner["contents"]);
-    let start = turn_start(contents);
-    let done = contents[start..].iter().filter(|content| has(content, "functionCall")).count();
-    let said = contents.get(start.wrapping_sub(1)).map(content_text).unwrap_or_default();
-    let steps: Vec<&str> = said.split(" then ").filter(|step| step.contains("call:")).collect();
-    let calls = steps.get(done).map(|step| calls_in(step, &usable)).unwrap_or_default();
-    if calls.is_empty() && mode == "ANY" && done == 0 {
-        let first = usable[0];
-        return vec![(text(&first["name"]).to_string(), made_up(first))];
-    }
-    calls
-}
-
-fn calls_in(step: &str, usable: &[&Value]) -> Vec<(String, Value)> {
-    let mut calls = Vec::new();
-    for rest in step.split("call:").skip(1) {
-        let end = rest.find(|c: char| !(c.is_alphanumeric() || "_-.:".contains(c))).unwrap_or(rest.len());
-        let name = rest[..end].trim_end_matches(['.', ':']);
-        let Some(declared) = usable.iter().find(|one| one["name"] == json!(name)) else { continue };
-        let given = serde_json::Deserializer::from_str(&rest[end..]).into_iter::<Value>().next();
-        let given = given.and_then(Result::ok).filter(Value::is_object);
-        calls.push((name.to_string(), given.unwrap_or_else(|| made_up(declared))));
-    }
-    calls
-}
-
-fn made_up(declared: &Value) -> Value {
-    let schema = declared.get("parametersJsonSchema").or(declared.get("parameters"));
-    schema.map(|schema| instance(schema, schema, 0)).filter(Value::is_object).unwrap_or_else(|| json!({}))
 }
 
 /// Where the current turn starts: behind the last user content that has more than function responses.
@@ -325,7 +288,7 @@ pub fn has(content: &Value, kind: &str) -> bool {
     list(&content["parts"]).iter().any(|part| part.get(kind).is_some())
 }
 
-fn content_text(content: &Value) -> String {
+pub fn content_text(content: &Value) -> String {
     list(&content["parts"]).iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n")
 }
 
@@ -369,46 +332,4 @@ pub fn count_tokens(inner: &Value) -> u64 {
     let read: u64 = contents.flat_map(|content| list(&content["parts"])).map(part_tokens).sum();
     let tools = inner.get("tools").map_or(0, |tools| tokens(&tools.to_string()));
     read + tools
-}
-
-/// A unary answer out of a stream's events: neighbouring texts joined, the last usage, a lone signature on the text before.
-pub fn merge(events: &[Value]) -> Value {
-    let mut whole = events.first().cloned().unwrap_or_else(|| json!({}));
-    for event in events.iter().skip(1) {
-        for (key, value) in event.as_object().into_iter().flatten() {
-            if key != "candidates" {
-                whole[key] = value.clone();
-            }
-        }
-        let Some(candidate) = list(&event["candidates"]).first() else { continue };
-        let target = &mut whole["candidates"][0];
-        for (key, value) in candidate.as_object().into_iter().flatten() {
-            if key != "content" {
-                target[key] = value.clone();
-            }
-        }
-        let Some(parts) = candidate["content"]["parts"].as_array() else { continue };
-        if !target["content"]["parts"].is_array() {
-            target["content"]["parts"] = json!([]);
-        }
-        let all = target["content"]["parts"].as_array_mut().expect("just made");
-        parts.iter().for_each(|part| join(all, part));
-    }
-    whole
-}
-
-fn join(all: &mut Vec<Value>, part: &Value) {
-    let plain = |part: &Value| part.get("text").is_some() && part.get("thoughtSignature").is_none();
-    let fits = all.last().is_some_and(|last| plain(last) && last["thought"] == part["thought"]);
-    if !fits || part.get("text").is_none() {
-        if part != &json!({"text": ""}) {
-            all.push(part.clone());
-        }
-        return;
-    }
-    let last = all.last_mut().expect("it fits");
-    last["text"] = json!(format!("{}{}", text(&last["text"]), text(&part["text"])));
-    if let Some(signature) = part.get("thoughtSignature") {
-        last["thoughtSignature"] = signature.clone();
-    }
 }

@@ -8,15 +8,19 @@
 // Each test binary uses a part of this.
 #![allow(dead_code, unused_imports, missing_docs)]
 
+pub mod calls;
 pub mod code_assist;
 pub mod engine;
 pub mod errors;
+pub mod merge;
+pub mod messages;
 pub mod models;
 pub mod oauth;
 pub mod proto;
 pub mod public;
 pub mod routes;
 pub mod script;
+pub mod script_errors;
 pub mod server;
 pub mod state;
 pub mod strict;

@@ -2,6 +2,7 @@
 
 use super::engine::{self, Generation, count_tokens, list, text};
 use super::errors::{self, Refusal};
+use super::messages;
 use super::models::{Model, Thinking};
 use super::proto::{self, Side};
 use super::routes::Call;
@@ -94,17 +95,16 @@ fn operate(call: &Call, key: &str, id: &str, op: &str) -> Result<Reply, Refusal>
         }
         _ => return Err(Refusal::new(404, "Method not found.")),
     };
-    if !op.ends_with("enerateContent") {
-        if let Some(reply) = call.forced(key) {
-            return Ok(reply);
-        }
+    let generates = op.ends_with("enerateContent");
+    if let Some(reply) = (!generates).then(|| call.forced(key)).flatten() {
+        return Ok(reply);
     }
     match op {
         "countTokens" => count(&raw),
         "embedContent" => embed(&raw, &model).map(|values| Reply::json(200, &json!({"embedding": {"values": values}}))),
         "batchEmbedContents" => batch(&raw, &model),
         _ => {
-            let inner = proto::read(&proto::GENERATE, &raw, Side::Public)?;
+            let inner = proto::read(&messages::GENERATE, &raw, Side::Public)?;
             call.shared.read(|state| strict::check(state, &model, &inner, Side::Public))?;
             let stream = op == "streamGenerateContent";
             let sse = call.request.query("alt") == Some("sse");
@@ -114,7 +114,7 @@ fn operate(call: &Call, key: &str, id: &str, op: &str) -> Result<Reply, Refusal>
 }
 
 fn count(raw: &Value) -> Result<Reply, Refusal> {
-    let body = proto::read(&proto::PUBLIC_COUNT, raw, Side::Public)?;
+    let body = proto::read(&messages::PUBLIC_COUNT, raw, Side::Public)?;
     let request = body.get("generateContentRequest").unwrap_or(&body);
     if body.get("generateContentRequest").is_some() && body.get("contents").is_some() {
         return Err(Refusal::invalid("Please use either contents or generate_content_request, not both."));
@@ -126,7 +126,7 @@ fn count(raw: &Value) -> Result<Reply, Refusal> {
 }
 
 fn embed(raw: &Value, model: &Model) -> Result<Vec<f64>, Refusal> {
-    let body = proto::read(&proto::EMBED, raw, Side::Public)?;
+    let body = proto::read(&messages::EMBED, raw, Side::Public)?;
     let named = body.get("model").and_then(Value::as_str);
     if named.is_some_and(|named| named != format!("models/{}", model.id)) {
         return Err(Refusal::bare());

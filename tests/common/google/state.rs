@@ -159,7 +159,7 @@ impl Recorded {
 /// Knobs that change how strict or how fast the fake is.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Refuse what Google refuses.
+    /// Refuse what Google refuses; off, only unknown names and wrong types are.
     pub strict: bool,
     /// Refuse keywords outside the documented list in `parametersJsonSchema`/`responseJsonSchema`.
     pub strict_json_schema: bool,
@@ -294,10 +294,9 @@ impl State {
     /// The script for this request: the first queued step that fits it, then the permanent ones, user before `*`.
     pub fn take_step(&mut self, who: &str, op: &str, model: &str) -> Option<Step> {
         for name in [who, "*"] {
-            if let Some(queue) = self.scripts.get_mut(name) {
-                if let Some(at) = queue.iter().position(|step| step.fits(op, model)) {
-                    return queue.remove(at);
-                }
+            let Some(queue) = self.scripts.get_mut(name) else { continue };
+            if let Some(at) = queue.iter().position(|step| step.fits(op, model)) {
+                return queue.remove(at);
             }
         }
         [who, "*"].iter().find_map(|name| self.always.get(*name)?.iter().find(|step| step.fits(op, model)).cloned())

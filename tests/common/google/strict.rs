@@ -1,15 +1,212 @@
-//! What Google refuses although its JSON parser would take it.
+//! What Google refuses although its JSON parser would take it: thinking, sampling, tools and output settings. Contents and
+//! schemas have their own files.
 
+use super::engine::{list, text};
 use super::errors::Refusal;
-use super::models::Model;
+use super::models::{Model, Thinking};
 use super::proto::Side;
 use super::state::State;
+use super::{strict_contents, strict_schema};
 use serde_json::Value;
+use std::collections::HashSet;
 
-pub fn check(_state: &State, _model: &Model, _inner: &Value, _side: Side) -> Result<(), Refusal> {
+/// Checks a read request (camelCase names); nothing when the fake is set to be lenient.
+pub fn check(state: &State, model: &Model, inner: &Value, side: Side) -> Result<(), Refusal> {
+    if !state.settings.strict {
+        return Ok(());
+    }
+    strict_contents::check(state, model, inner, side)?;
+    let functions = tools(state, model, inner)?;
+    config(state, model, &inner["generationConfig"], functions)
+}
+
+/// What countTokens can count: something, and no thoughts.
+pub fn countable(request: &Value) -> Result<(), Refusal> {
+    let contents = list(&request["contents"]);
+    if contents.is_empty() {
+        return Err(strict_contents::no_contents());
+    }
+    for (at, content) in contents.iter().enumerate() {
+        strict_contents::parts(content, &format!("contents[{at}]"))?;
+        if list(&content["parts"]).iter().any(|part| part["thought"] == Value::Bool(true)) {
+            return Err(strict_contents::no_data(&format!("contents[{at}].parts[0]")));
+        }
+    }
     Ok(())
 }
 
-pub fn countable(_request: &Value) -> Result<(), Refusal> {
+/// `^[A-Za-z_][A-Za-z0-9_.:-]{0,63}$`.
+fn is_function_name(name: &str) -> bool {
+    let first = name.chars().next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
+    first && name.len() <= 64 && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_.:-".contains(letter))
+}
+
+/// Checks tools and tool config; says whether functions are declared.
+fn tools(state: &State, model: &Model, inner: &Value) -> Result<bool, Refusal> {
+    let mut names = HashSet::new();
+    let mut search = false;
+    for (at, tool) in list(&inner["tools"]).iter().enumerate() {
+        let kinds = tool.as_object().map_or(0, |tool| tool.len());
+        if kinds == 0 {
+            return Err(Refusal::invalid(format!(
+                "* GenerateContentRequest.tools[{at}].tool_type: required one_of 'tool_type' must have one initialized field"
+            )));
+        }
+        search |= ["googleSearch", "googleSearchRetrieval", "urlContext", "codeExecution"]
+            .iter()
+            .any(|name| tool.get(name).is_some());
+        for (index, declared) in list(&tool["functionDeclarations"]).iter().enumerate() {
+            let path = format!("tools[{at}].function_declarations[{index}]");
+            let name = text(&declared["name"]);
+            if !is_function_name(name) {
+                return Err(Refusal::invalid(format!(
+                    "The GenerateContentRequest proto is invalid:\n  * {path}.name: [FIELD_INVALID] Invalid function name. \
+                     Must start with a letter or an underscore. Must be a-z, A-Z, 0-9, or contain underscores (_), dots (.), \
+                     colons (:), or dashes (-), with a maximum length of 64."
+                )));
+            }
+            if !names.insert(name) {
+                return Err(Refusal::invalid(format!("Duplicate function declaration found: {name}")));
+            }
+            schemas(state, declared, "parameters", "parametersJsonSchema", &path)?;
+            schemas(state, declared, "response", "responseJsonSchema", &path)?;
+        }
+    }
+    if search && !names.is_empty() {
+        return Err(Refusal::invalid("Multiple tools are supported only when they are all search tools."));
+    }
+    if model.image && !names.is_empty() {
+        return Err(Refusal::invalid(format!("Function calling is not enabled for models/{}", model.id)));
+    }
+    let calling = &inner["toolConfig"]["functionCallingConfig"];
+    let mode = calling["mode"].as_str().unwrap_or("AUTO");
+    if mode == "ANY" && names.is_empty() {
+        return Err(Refusal::invalid("Function calling config is set without function_declarations."));
+    }
+    let allowed = list(&calling["allowedFunctionNames"]);
+    if !allowed.is_empty() && !matches!(mode, "ANY" | "VALIDATED") {
+        return Err(Refusal::invalid("Please set allowed_function_names only when function calling mode is ANY."));
+    }
+    if let Some(stray) = allowed.iter().find(|name| !names.contains(text(name))) {
+        return Err(Refusal::invalid(format!("allowed_function_names contains {stray}, which is not declared.")));
+    }
+    Ok(!names.is_empty())
+}
+
+/// A schema in one of two fields, not both.
+fn schemas(state: &State, holder: &Value, open: &str, json: &str, path: &str) -> Result<(), Refusal> {
+    match (holder.get(open), holder.get(json).filter(|schema| !schema.is_null())) {
+        (Some(_), Some(_)) => Err(Refusal::invalid(format!(
+            "* {path}: only one of `{open}` and `{json}` can be set, they are mutually exclusive"
+        ))),
+        (Some(schema), None) => strict_schema::check_open_api(schema, &format!("{path}.{open}")),
+        (None, Some(schema)) if state.settings.strict_json_schema => strict_schema::check_json_schema(schema),
+        _ => Ok(()),
+    }
+}
+
+fn config(state: &State, model: &Model, config: &Value, functions: bool) -> Result<(), Refusal> {
+    let range = |name: &str, low: f64, high: f64| match config[name].as_f64() {
+        Some(value) if !(low..=high).contains(&value) => Err(Refusal::invalid(format!(
+            "* GenerateContentRequest.generation_config.{name}: {value} must be in the range [{low}, {high}]"
+        ))),
+        _ => Ok(()),
+    };
+    range("temperature", 0.0, 2.0)?;
+    range("topP", 0.0, 1.0)?;
+    range("topK", 1.0, 1000.0)?;
+    range("maxOutputTokens", 1.0, 65_536.0)?;
+    range("candidateCount", 1.0, 8.0)?;
+    if config["candidateCount"].as_i64().is_some_and(|count| count > 1) {
+        return Err(Refusal::invalid(format!("Multiple candidates is not enabled for models/{}", model.id)));
+    }
+    if config.get("presencePenalty").is_some() || config.get("frequencyPenalty").is_some() {
+        return Err(Refusal::invalid(format!("Penalty is not enabled for models/{}", model.id)));
+    }
+    if config["responseLogprobs"] == Value::Bool(true) || config.get("logprobs").is_some() {
+        return Err(Refusal::invalid(format!("Logprobs is not enabled for models/{}", model.id)));
+    }
+    let stops = list(&config["stopSequences"]);
+    if stops.len() > 5 {
+        return Err(Refusal::invalid(
+            "* GenerateContentRequest.generation_config.stop_sequences: at most 5 stop sequences are allowed",
+        ));
+    }
+    if stops.iter().any(|stop| text(stop).is_empty()) {
+        return Err(Refusal::invalid("* GenerateContentRequest.generation_config.stop_sequences: cannot be empty"));
+    }
+    output(state, model, config, functions)?;
+    match config.get("thinkingConfig") {
+        Some(thinking) => check_thinking(model, thinking),
+        None => Ok(()),
+    }
+}
+
+fn output(state: &State, model: &Model, config: &Value, functions: bool) -> Result<(), Refusal> {
+    let mime = config["responseMimeType"].as_str().unwrap_or("text/plain");
+    if !matches!(mime, "text/plain" | "application/json" | "text/x.enum") {
+        return Err(Refusal::invalid(
+            "* GenerateContentRequest.generation_config.response_mime_type: allowed mimetypes are `text/plain`, \
+             `application/json`, `application/xml`, `application/yaml` and `text/x.enum`.",
+        ));
+    }
+    if mime == "application/json" && functions && !model.is_three() {
+        return Err(Refusal::invalid("Function calling with a response mime type: 'application/json' is unsupported"));
+    }
+    if mime == "application/json" && model.image {
+        return Err(Refusal::invalid(format!("JSON mode is not enabled for models/{}", model.id)));
+    }
+    let has_schema = config.get("responseSchema").is_some() || config.get("responseJsonSchema").is_some();
+    if has_schema && mime == "text/plain" {
+        return Err(Refusal::invalid(
+            "* GenerateContentRequest.generation_config.response_schema: only allowed when response_mime_type is \
+             `application/json` or `text/x.enum`",
+        ));
+    }
+    schemas(state, config, "responseSchema", "responseJsonSchema", "generation_config")?;
+    let modalities = list(&config["responseModalities"]);
+    if modalities.contains(&"IMAGE".into()) && !model.image {
+        return Err(Refusal::invalid("Model does not support the requested response modalities: image"));
+    }
+    if config.get("imageConfig").is_some() && !model.image {
+        return Err(Refusal::bare());
+    }
     Ok(())
+}
+
+fn check_thinking(model: &Model, thinking: &Value) -> Result<(), Refusal> {
+    let budget = thinking["thinkingBudget"].as_i64();
+    let level = thinking["thinkingLevel"].as_str();
+    if budget.is_some() && level.is_some() {
+        return Err(Refusal::invalid("You can only set only one of thinking budget and thinking level."));
+    }
+    let out_of_range = |budget: i64, low: i64, high: i64| {
+        Refusal::invalid(format!(
+            "The thinking budget {budget} is invalid. Please choose a value between {low} and {high}."
+        ))
+    };
+    let only_thinking = || Refusal::invalid("Budget 0 is invalid. This model only works in thinking mode.");
+    match model.thinking {
+        Thinking::None => Err(Refusal::invalid(format!("Thinking is not enabled for models/{}", model.id))),
+        Thinking::Budget { .. } if level.is_some() => {
+            Err(Refusal::invalid("Thinking level is not supported for this model."))
+        }
+        Thinking::Budget { min, max, off } => match budget {
+            None | Some(-1) => Ok(()),
+            Some(0) if off => Ok(()),
+            Some(0) => Err(only_thinking()),
+            Some(budget) if !(min..=max).contains(&budget) => Err(out_of_range(budget, min, max)),
+            Some(_) => Ok(()),
+        },
+        Thinking::Levels(levels) => match (budget, level) {
+            (_, Some(level)) if !levels.contains(&level) => {
+                Err(Refusal::invalid(format!("Thinking level {level} is not supported for this model.")))
+            }
+            (Some(0), _) => Err(only_thinking()),
+            (Some(budget), _) if budget != -1 && !(128..=32_768).contains(&budget) => {
+                Err(out_of_range(budget, 128, 32_768))
+            }
+            _ => Ok(()),
+        },
+    }
 }

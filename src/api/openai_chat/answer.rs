@@ -1,0 +1,517 @@
+//! An answer of Google read event by event into the pieces a client gets, and the verdict at its end: which finish reason,
+//! or which error (openai_chat.md 2.1 to 2.4, 3.3). Whole answers and streams differ only in what they do with the pieces.
+
+use super::annotations::{self, Annotation};
+use super::hold::{Fence, Stops};
+use super::media;
+use super::names::Kind;
+use super::reply::{AudioFormat, Json, Reply};
+use super::{arguments, speech};
+use crate::error::ApiError;
+use crate::gemini::response::{Candidate, ResponseBlob, ResponseCall};
+use crate::gemini::surrogates::Joiner;
+use crate::gemini::{Response, ResponsePart, UsageMetadata};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Attempts after the first one that an empty answer is worth.
+const EMPTY_RETRIES: u32 = 1;
+/// The same for a call Google could not put together, which a second try often can.
+const MALFORMED_RETRIES: u32 = 2;
+
+/// Something to give to the client now.
+pub(super) enum Piece<'a> {
+    Thought(&'a str),
+    Text(&'a str),
+    Call(ToolCall),
+    Image(Image<'a>),
+}
+
+/// A call of a tool, complete.
+#[derive(Debug)]
+pub(super) struct ToolCall {
+    pub id: String,
+    pub name: String,
+    /// JSON, or the free text of a custom tool.
+    pub arguments: String,
+    pub custom: bool,
+    pub signature: Option<String>,
+}
+
+/// A picture, in base64.
+pub(super) struct Image<'a> {
+    pub mime: &'a str,
+    pub data: &'a str,
+    pub signature: Option<&'a str>,
+}
+
+/// What goes out at the end, after all pieces.
+pub(super) struct Ending {
+    /// A signature that belongs to the text.
+    pub signature: Option<String>,
+    pub annotations: Vec<Annotation>,
+    /// Speech in base64.
+    pub audio: Option<String>,
+}
+
+/// Token probability in OpenAI's shape.
+#[derive(Debug, Serialize)]
+pub(super) struct Logprob {
+    token: String,
+    bytes: Vec<u8>,
+    logprob: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_logprobs: Option<Vec<Logprob>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finish {
+    Stop,
+    Length,
+    Filter,
+    Malformed,
+    Odd,
+}
+
+impl Finish {
+    fn read(word: &str) -> Finish {
+        match word {
+            "STOP" => Finish::Stop,
+            "MAX_TOKENS" | "CONTINUATION" => Finish::Length,
+            "SAFETY"
+            | "RECITATION"
+            | "BLOCKLIST"
+            | "PROHIBITED_CONTENT"
+            | "SPII"
+            | "LANGUAGE"
+            | "IMAGE_SAFETY"
+            | "IMAGE_PROHIBITED_CONTENT"
+            | "IMAGE_RECITATION"
+            | "MODEL_ARMOR"
+            | "ESCALATION"
+            | "PUP_LIMITED_DISABLED" => Finish::Filter,
+            "MALFORMED_FUNCTION_CALL"
+            | "UNEXPECTED_TOOL_CALL"
+            | "TOO_MANY_TOOL_CALLS"
+            | "MALFORMED_RESPONSE"
+            | "MISSING_THOUGHT_SIGNATURE" => Finish::Malformed,
+            _ => Finish::Odd,
+        }
+    }
+}
+
+/// The state of one answer.
+pub(super) struct Answer {
+    pub reply: Arc<Reply>,
+    /// How many attempts at this request there were before.
+    attempt: u32,
+    id: Option<String>,
+    trace: Option<String>,
+    thoughts: Joiner,
+    texts: Joiner,
+    in_thoughts: bool,
+    stops: Stops,
+    fence: Option<Fence>,
+    /// A stop sequence of ours was met.
+    cut: bool,
+    /// The text given to the client, for citations.
+    pub content: String,
+    /// Where the parts of the first event begin in `content`.
+    part_starts: Vec<usize>,
+    events_with_parts: usize,
+    call_ids: HashSet<String>,
+    call_signature: Option<String>,
+    text_signature: Option<String>,
+    nameless_call: bool,
+    thought: bool,
+    images: usize,
+    speech: Vec<u8>,
+    blocked: bool,
+    finish: Option<Finish>,
+    grounding: String,
+    pub usage: UsageMetadata,
+}
+
+impl Answer {
+    pub(super) fn new(reply: Arc<Reply>, attempt: u32) -> Answer {
+        let fence = (reply.stream && reply.json == Json::Asked).then(Fence::new);
+        Answer {
+            stops: Stops::new(&reply.stops),
+            fence,
+            reply,
+            attempt,
+            id: None,
+            trace: None,
+            thoughts: Joiner::default(),
+            texts: Joiner::default(),
+            in_thoughts: false,
+            cut: false,
+            content: String::new(),
+            part_starts: Vec::new(),
+            events_with_parts: 0,
+            call_ids: HashSet::new(),
+            call_signature: None,
+            text_signature: None,
+            nameless_call: false,
+            thought: false,
+            images: 0,
+            speech: Vec::new(),
+            blocked: false,
+            finish: None,
+            grounding: String::new(),
+            usage: UsageMetadata::default(),
+        }
+    }
+
+    /// Code Assist's id of the answer.
+    pub(super) fn trace_id(&mut self, id: &str) {
+        if self.trace.is_none() && !id.is_empty() {
+            self.trace = Some(id.to_owned());
+        }
+    }
+
+    /// The id of the answer; from the first call on it stays what it is.
+    pub(super) fn id(&mut self) -> &str {
+        let trace = &mut self.trace;
+        self.id.get_or_insert_with(|| format!("chatcmpl-{}", trace.take().unwrap_or_else(|| random_id(24))))
+    }
+
+    /// Takes the id from an event, if none is known yet.
+    pub(super) fn note_id(&mut self, event: &Response<'_>) {
+        if self.id.is_none() {
+            let id = event.response_id.as_deref().filter(|id| !id.is_empty());
+            self.id = id.map(|id| format!("chatcmpl-{id}"));
+        }
+    }
+
+    /// The token probabilities of an event, if they are wanted.
+    pub(super) fn logprobs(&self, event: &Response<'_>) -> Vec<Logprob> {
+        let result = chosen(event).and_then(|candidate| candidate.logprobs_result);
+        result.filter(|_| self.reply.logprobs).map(|result| logprobs(result.get())).unwrap_or_default()
+    }
+
+    pub(super) fn calls(&self) -> usize {
+        self.call_ids.len()
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// Whether `error`, returned by [`Answer::verdict`], is worth another attempt while nothing has been sent.
+    pub(super) fn retryable(&self, error: &ApiError) -> bool {
+        match error.code() {
+            Some("empty_response" | "upstream_incomplete") => self.attempt < EMPTY_RETRIES,
+            Some("malformed_function_call") => self.attempt < MALFORMED_RETRIES,
+            _ => false,
+        }
+    }
+
+    /// Takes one event.
+    pub(super) fn event(&mut self, event: &Response<'_>, emit: &mut dyn FnMut(Piece<'_>)) {
+        self.note_id(event);
+        if let Some(usage) = &event.usage_metadata {
+            self.usage.merge(usage);
+        }
+        if let Some(reason) = event.prompt_feedback.as_ref().and_then(|feedback| feedback.block_reason.as_deref()) {
+            log::info!("chat: prompt blocked by the model, reason {reason}");
+            self.blocked = true;
+        }
+        if let Some(candidate) = chosen(event) {
+            self.candidate(candidate, emit);
+        }
+    }
+
+    fn candidate(&mut self, candidate: &Candidate<'_>, emit: &mut dyn FnMut(Piece<'_>)) {
+        if let Some(word) = candidate.finish_reason.as_deref() {
+            self.finish = Some(Finish::read(word));
+        }
+        if let Some(grounding) = candidate.grounding_metadata {
+            // The last one counts, but one without citations does not undo one with them.
+            let has_citations = |text: &str| text.contains("groundingSupports");
+            if has_citations(grounding.get()) || !has_citations(&self.grounding) {
+                self.grounding.clear();
+                self.grounding.push_str(grounding.get());
+            }
+        }
+        let parts = candidate.content.as_ref().map_or(&[][..], |content| &content.parts);
+        self.events_with_parts += usize::from(!parts.is_empty());
+        for part in parts {
+            self.part_starts.push(self.content.len());
+            self.part(part, emit);
+        }
+    }
+
+    fn part(&mut self, part: &ResponsePart<'_>, emit: &mut dyn FnMut(Piece<'_>)) {
+        let signature = part.thought_signature.as_deref().filter(|signature| !signature.is_empty());
+        if part.thought {
+            self.keep_signature(signature);
+            if let Some(text) = part.text.as_deref() {
+                self.thought(text, emit);
+            }
+        } else if let Some(call) = &part.function_call {
+            self.call(call, signature, emit);
+        } else if let Some(text) = part.text.as_deref() {
+            self.keep_signature(signature);
+            self.text(text, emit);
+        } else if let Some(blob) = &part.inline_data {
+            self.blob(blob, signature, emit);
+        } else if let Some(code) = &part.executable_code {
+            let language = code.language.as_deref().unwrap_or_default().to_ascii_lowercase();
+            let source = code.code.as_deref().unwrap_or_default();
+            self.text(&format!("```{language}\n{}\n```\n", source.trim_end_matches('\n')), emit);
+        } else if let Some(result) = &part.code_execution_result {
+            let output = result.output.as_deref().unwrap_or_default();
+            self.text(&format!("```\n{}\n```\n", output.trim_end_matches('\n')), emit);
+        } else {
+            self.keep_signature(signature);
+        }
+    }
+
+    /// A signature of anything but a call. Google repeats one; twice in a stream would break it.
+    fn keep_signature(&mut self, signature: Option<&str>) {
+        if let Some(signature) = signature.filter(|signature| self.call_signature.as_deref() != Some(signature)) {
+            self.text_signature = Some(signature.to_owned());
+        }
+    }
+
+    fn thought(&mut self, text: &str, emit: &mut dyn FnMut(Piece<'_>)) {
+        let joined = self.thoughts.push(text);
+        if joined.is_empty() || self.cut {
+            return;
+        }
+        self.thought = true;
+        match self.reply.marker.clone() {
+            None => emit(Piece::Thought(&joined)),
+            Some(marker) => {
+                if !self.in_thoughts {
+                    self.in_thoughts = true;
+                    self.show(&format!("<{marker}>"), emit);
+                }
+                self.show(&joined, emit);
+            }
+        }
+    }
+
+    fn close_thoughts(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {
+        let rest = self.thoughts.finish();
+        if !rest.is_empty() {
+            self.thought(rest, emit);
+        }
+        if std::mem::take(&mut self.in_thoughts) {
+            let close = format!("</{}>", self.reply.marker.as_deref().unwrap_or_default());
+            self.show(&close, emit);
+        }
+    }
+
+    fn text(&mut self, text: &str, emit: &mut dyn FnMut(Piece<'_>)) {
+        let joined = self.texts.push(text);
+        self.joined_text(&joined, emit);
+    }
+
+    fn joined_text(&mut self, text: &str, emit: &mut dyn FnMut(Piece<'_>)) {
+        if text.is_empty() || self.cut {
+            return;
+        }
+        self.close_thoughts(emit);
+        if self.stops.is_off() {
+            return self.unstopped(text, emit);
+        }
+        let (text, met) = self.stops.push(text);
+        self.unstopped(&text, emit);
+        self.cut |= met;
+    }
+
+    fn unstopped(&mut self, text: &str, emit: &mut dyn FnMut(Piece<'_>)) {
+        match &mut self.fence {
+            None => self.show(text, emit),
+            Some(fence) => {
+                let text = fence.push(text);
+                self.show(&text, emit);
+            }
+        }
+    }
+
+    fn show(&mut self, text: &str, emit: &mut dyn FnMut(Piece<'_>)) {
+        if !text.is_empty() {
+            self.content.push_str(text);
+            emit(Piece::Text(text));
+        }
+    }
+
+    /// Gives out everything that was held back.
+    pub(super) fn flush(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {
+        self.close_thoughts(emit);
+        let rest = self.texts.finish();
+        self.joined_text(rest, emit);
+        if !self.cut {
+            let held = self.stops.finish();
+            self.unstopped(&held, emit);
+        }
+        if let Some(mut fence) = self.fence.take() {
+            let held = fence.finish();
+            self.show(&held, emit);
+        }
+    }
+
+    fn call(&mut self, call: &ResponseCall<'_>, signature: Option<&str>, emit: &mut dyn FnMut(Piece<'_>)) {
+        let name = call.name.as_deref().unwrap_or_default().trim();
+        if name.is_empty() {
+            self.nameless_call = true;
+            return;
+        }
+        if self.cut || self.reply.single_call && self.calls() > 0 {
+            return;
+        }
+        self.flush(emit);
+        let reply = Arc::clone(&self.reply);
+        let declared = reply.names.called(name);
+        let id = match call.id.as_deref().filter(|id| !id.is_empty() && !self.call_ids.contains(*id)) {
+            Some(id) => id.to_owned(),
+            None => format!("call_{}", random_id(24)),
+        };
+        self.call_ids.insert(id.clone());
+        if let Some(signature) = signature {
+            self.call_signature = Some(signature.to_owned());
+            if self.text_signature.as_deref() == Some(signature) {
+                self.text_signature = None;
+            }
+            reply.signatures.put(&reply.key_name, &id, &reply.family, signature);
+        }
+        let custom = declared.is_some_and(|tool| tool.kind == Kind::Custom);
+        let arguments = match declared.map(|tool| &tool.kind) {
+            Some(Kind::Custom) => arguments::input(call.args),
+            Some(Kind::Function { wrapped, integers }) => arguments::to_client(call.args, integers.as_ref(), *wrapped),
+            None => arguments::to_client(call.args, None, false),
+        };
+        let name = declared.map_or(name, |tool| tool.client.as_str()).to_owned();
+        emit(Piece::Call(ToolCall { id, name, arguments, custom, signature: signature.map(str::to_owned) }));
+    }
+
+    fn blob(&mut self, blob: &ResponseBlob<'_>, signature: Option<&str>, emit: &mut dyn FnMut(Piece<'_>)) {
+        let mime = blob.mime_type.as_deref().unwrap_or_default();
+        let Some(data) = blob.data.as_deref().filter(|data| !data.is_empty()) else {
+            return;
+        };
+        if mime.starts_with("audio/") {
+            self.keep_signature(signature);
+            self.speech.extend(media::decode(data).unwrap_or_default());
+        } else if mime.starts_with("image/") && !self.cut {
+            self.flush(emit);
+            self.images += 1;
+            emit(Piece::Image(Image { mime, data, signature }));
+        }
+    }
+
+    fn has_content(&self) -> bool {
+        let held = self.fence.as_ref().is_some_and(Fence::holds);
+        !self.content.is_empty() || held || self.stops.holds() || self.images > 0 || !self.speech.is_empty()
+    }
+
+    /// The finish reason, or what is wrong with the answer. `sent`: something is with the client already.
+    pub(super) fn verdict(&self, sent: bool) -> Result<&'static str, ApiError> {
+        if self.calls() > 0 && !matches!(self.finish, None | Some(Finish::Filter)) || self.cut && self.calls() > 0 {
+            return Ok(if self.reply.legacy { "function_call" } else { "tool_calls" });
+        }
+        if self.cut {
+            return Ok("stop");
+        }
+        let malformed =
+            || ApiError::server(502, "malformed_function_call", "The model made a malformed function call.");
+        let empty = || ApiError::server(502, "empty_response", "The model gave an empty answer.");
+        match self.finish {
+            None if self.blocked => Ok("content_filter"),
+            None if self.has_content() || self.calls() > 0 || self.thought => {
+                Err(ApiError::server(502, "upstream_incomplete", "The answer ended before it was complete."))
+            }
+            None => Err(empty()),
+            Some(Finish::Filter) => Ok("content_filter"),
+            Some(Finish::Length) => Ok("length"),
+            Some(Finish::Malformed) => Err(malformed()),
+            Some(Finish::Stop | Finish::Odd) if self.has_content() => Ok("stop"),
+            Some(Finish::Stop | Finish::Odd) if self.blocked => Ok("content_filter"),
+            Some(Finish::Stop | Finish::Odd) if self.nameless_call => Err(malformed()),
+            // After one more attempt an empty answer is what the model wants to say.
+            Some(Finish::Stop) if sent || self.attempt >= EMPTY_RETRIES => Ok("stop"),
+            Some(Finish::Odd) if sent => Ok("stop"),
+            Some(Finish::Stop | Finish::Odd) => Err(empty()),
+        }
+    }
+
+    /// What comes after the last piece.
+    pub(super) fn ending(&mut self) -> Ending {
+        let annotations = match self.grounding.is_empty() {
+            true => Vec::new(),
+            false => {
+                let starts = if self.events_with_parts == 1 { &self.part_starts[..] } else { &[] };
+                annotations::annotations(&self.grounding, &self.content, starts)
+            }
+        };
+        let speech = std::mem::take(&mut self.speech);
+        let audio = (!speech.is_empty()).then(|| match self.reply.audio {
+            Some(AudioFormat::Pcm16) => media::encode(&speech),
+            _ => media::encode(&speech::wav(speech)),
+        });
+        Ending { signature: self.text_signature.take(), annotations, audio }
+    }
+}
+
+/// The candidate for our one choice; others that come all the same are nobody's.
+fn chosen<'a, 'b>(event: &'b Response<'a>) -> Option<&'b Candidate<'a>> {
+    event.candidates.iter().find(|candidate| candidate.index.unwrap_or(0) == 0)
+}
+
+/// Random letters and digits, at most 43.
+pub(super) fn random_id(length: usize) -> String {
+    let mut bytes = [0; 32];
+    // The kernel's generator does not fail on the systems this runs on; a weak id would leak signatures between calls.
+    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    // `-` and `_` are legal, but some clients take only letters and digits in ids.
+    let mut text = URL_SAFE_NO_PAD.encode(bytes).replace(['-', '_'], "0");
+    text.truncate(length);
+    text
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct LogprobsResult {
+    chosen_candidates: Option<Vec<Chosen>>,
+    top_candidates: Option<Vec<Top>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Chosen {
+    token: Option<String>,
+    log_probability: Option<f64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Top {
+    candidates: Option<Vec<Chosen>>,
+}
+
+fn logprobs(text: &str) -> Vec<Logprob> {
+    let result: LogprobsResult = serde_json::from_str(text).unwrap_or_default();
+    let one = |chosen: Chosen, top_logprobs| {
+        let token = chosen.token.unwrap_or_default();
+        Logprob {
+            bytes: token.clone().into_bytes(),
+            token,
+            logprob: chosen.log_probability.unwrap_or(0.0),
+            top_logprobs,
+        }
+    };
+    let mut tops = result.top_candidates.unwrap_or_default().into_iter();
+    let chosen = result.chosen_candidates.unwrap_or_default().into_iter();
+    chosen
+        .map(|chosen| {
+            let top = tops.next().and_then(|top| top.candidates).unwrap_or_default();
+            one(chosen, Some(top.into_iter().map(|top| one(top, None)).collect()))
+        })
+        .collect()
+}

@@ -1,0 +1,219 @@
+//! Media in requests: data URLs, base64 in all the shapes clients send, and media types told from the first bytes.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
+
+/// Media as Google takes it inline.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Media {
+    /// As the client said or as the bytes say; `None`: neither says anything.
+    pub mime: Option<String>,
+    /// Base64, standard alphabet, padded.
+    pub data: String,
+}
+
+/// Whether the text begins like a data URL.
+pub(super) fn is_data_url(text: &str) -> bool {
+    text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
+}
+
+/// Reads a data URL, percent-encoded or base64. The text is cut in place: it may be large.
+pub(super) fn data_url(mut url: String) -> Result<Media, &'static str> {
+    let Some(comma) = url.find(',') else {
+        return Err("the data URL has no comma");
+    };
+    let head = url[5..comma].to_ascii_lowercase();
+    url.drain(..=comma);
+    let mut fields = head.split(';').map(str::trim);
+    let mime = fields.next().unwrap_or_default().to_owned();
+    let data = match fields.any(|field| field == "base64") {
+        true => normalise(url)?,
+        false => STANDARD.encode(percent_decode_str(&url).collect::<Vec<u8>>()),
+    };
+    if data.is_empty() {
+        return Err("the data URL is empty");
+    }
+    Ok(Media { mime: telling(&mime).or_else(|| sniff_base64(&data).map(str::to_owned)), data })
+}
+
+/// Base64 in either alphabet, with or without padding and line breaks, made standard. A text that is standard already is
+/// returned as it is.
+pub(super) fn normalise(data: String) -> Result<String, &'static str> {
+    if is_standard(data.as_bytes()) {
+        return Ok(data);
+    }
+    let unescaped = match data.contains('%') {
+        true => percent_decode_str(&data).decode_utf8().map_err(|_| "the data is not base64")?.into_owned(),
+        false => data,
+    };
+    let mut clean = String::with_capacity(unescaped.len() + 3);
+    for character in unescaped.trim_end_matches(|c: char| c == '=' || c.is_ascii_whitespace()).chars() {
+        match character {
+            '-' => clean.push('+'),
+            '_' => clean.push('/'),
+            c if c.is_ascii_alphanumeric() || c == '+' || c == '/' => clean.push(c),
+            c if c.is_ascii_whitespace() => {}
+            _ => return Err("the data is not base64"),
+        }
+    }
+    match clean.len() % 4 {
+        0 => {}
+        2 => clean.push_str("=="),
+        3 => clean.push('='),
+        _ => return Err("the data is not base64"),
+    }
+    Ok(clean)
+}
+
+fn is_standard(data: &[u8]) -> bool {
+    let body = data.strip_suffix(b"==").or_else(|| data.strip_suffix(b"=")).unwrap_or(data);
+    data.len() % 4 == 0 && body.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+}
+
+/// The media type in Google's spelling, without parameters; `None` when it says nothing.
+pub(super) fn telling(mime: &str) -> Option<String> {
+    let mime = mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match mime.as_str() {
+        "image/jpg" | "image/pjpeg" => Some("image/jpeg".into()),
+        "application/octet-stream" | "binary/octet-stream" => None,
+        _ if !mime.contains('/') => None,
+        _ => Some(mime),
+    }
+}
+
+/// The media type that the first bytes of a base64 text show.
+pub(super) fn sniff_base64(data: &str) -> Option<&'static str> {
+    let end = data.len().min(44) / 4 * 4;
+    sniff(&STANDARD.decode(data.get(..end)?).ok()?)
+}
+
+/// The media type that the first bytes show.
+pub(super) fn sniff(bytes: &[u8]) -> Option<&'static str> {
+    let at = |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic));
+    let found = match bytes {
+        _ if at(0, b"\x89PNG") => "image/png",
+        _ if at(0, b"\xff\xd8\xff") => "image/jpeg",
+        _ if at(0, b"GIF8") => "image/gif",
+        _ if at(0, b"RIFF") && at(8, b"WEBP") => "image/webp",
+        _ if at(0, b"RIFF") && at(8, b"WAVE") => "audio/wav",
+        _ if at(0, b"%PDF") => "application/pdf",
+        _ if at(4, b"ftyp") => match bytes.get(8..12) {
+            Some(b"heic" | b"heix" | b"hevc" | b"hevx") => "image/heic",
+            Some(b"mif1" | b"msf1" | b"heif") => "image/heif",
+            Some(b"avif") => "image/avif",
+            Some(b"M4A ") => "audio/m4a",
+            _ => "video/mp4",
+        },
+        _ if at(0, b"ID3") || at(0, b"\xff\xfb") || at(0, b"\xff\xf3") => "audio/mp3",
+        _ if at(0, b"OggS") => "audio/ogg",
+        _ if at(0, b"fLaC") => "audio/flac",
+        _ if at(0, b"\x1a\x45\xdf\xa3") => "video/webm",
+        // A bitmap's header holds its length and four reserved zero bytes; `BM` alone may be any text.
+        _ if at(0, b"BM") && at(6, b"\0\0\0\0") => "image/bmp",
+        _ => return None,
+    };
+    Some(found)
+}
+
+/// The media type a file name promises, for the types Google takes inline.
+pub(super) fn by_extension(name: &str) -> Option<&'static str> {
+    let extension = name.rsplit_once('.')?.1.to_ascii_lowercase();
+    let found = match extension.as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "heic" => "image/heic",
+        "heif" => "image/heif",
+        "bmp" => "image/bmp",
+        "pdf" => "application/pdf",
+        "wav" => "audio/wav",
+        "mp3" => "audio/mp3",
+        "ogg" | "oga" => "audio/ogg",
+        "flac" => "audio/flac",
+        "aac" => "audio/aac",
+        "m4a" => "audio/m4a",
+        "mp4" => "video/mp4",
+        "mov" => "video/mov",
+        "webm" => "video/webm",
+        "mpeg" | "mpg" => "video/mpeg",
+        _ => return None,
+    };
+    Some(found)
+}
+
+/// Whether Google takes this type as `inlineData` without reading it as text.
+pub(super) fn is_binary_media(mime: &str) -> bool {
+    // SVG is text to everyone but a browser; Google refuses it as an image.
+    let family = ["image/", "audio/", "video/"].iter().any(|family| mime.starts_with(family));
+    mime == "application/pdf" || family && mime != "image/svg+xml"
+}
+
+/// Encodes bytes as Google wants them.
+pub(super) fn encode(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Decodes what [`normalise`] returned.
+pub(super) fn decode(data: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(data).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_of_every_shape_becomes_standard() {
+        for (given, expected) in [
+            ("AAAA", Ok("AAAA")),
+            ("AAA=", Ok("AAA=")),
+            ("AAA", Ok("AAA=")),
+            ("AA", Ok("AA==")),
+            ("AA\r\nAA \n", Ok("AAAA")),
+            ("-_-_", Ok("+/+/")),
+            ("%2B%2FAA", Ok("+/AA")),
+            ("AA==\n", Ok("AA==")),
+            ("A", Err("the data is not base64")),
+            ("A=AA", Err("the data is not base64")),
+            ("héé", Err("the data is not base64")),
+        ] {
+            assert_eq!(normalise(given.into()).as_deref(), expected.as_ref().copied(), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_data_url_tells_its_type_or_its_bytes_do() {
+        for (given, mime, data) in [
+            ("data:image/JPG;base64,/9j/4AAQ", Some("image/jpeg"), "/9j/4AAQ"),
+            ("DATA:;base64,/9j/4AAQ", Some("image/jpeg"), "/9j/4AAQ"),
+            ("data:image/png;charset=utf-8;BASE64,AAAA", Some("image/png"), "AAAA"),
+            ("data:text/plain,a%20b", Some("text/plain"), "YSBi"),
+            ("data:application/octet-stream;base64,AAAA", None, "AAAA"),
+        ] {
+            let media = data_url(given.into()).unwrap();
+            assert_eq!((media.mime.as_deref(), media.data.as_str()), (mime, data), "{given}");
+        }
+        for bad in ["data:image/png;base64", "data:image/png;base64,", "data:image/png;base64,*"] {
+            assert!(data_url(bad.into()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bytes_tell_their_type() {
+        let cases: [(&[u8], Option<&str>); 8] = [
+            (b"GIF89a", Some("image/gif")),
+            (b"RIFF\0\0\0\0WEBPVP8 ", Some("image/webp")),
+            (b"\0\0\0\x18ftypheic", Some("image/heic")),
+            (b"BM\x10\0\0\0\0\0\0\0", Some("image/bmp")),
+            (b"BMW is a car", None),
+            (b"%PDF-1.7", Some("application/pdf")),
+            (b"", None),
+            (b"RIFF", None),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(sniff(bytes), expected, "{bytes:?}");
+        }
+    }
+}

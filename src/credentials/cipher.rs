@@ -1,0 +1,75 @@
+//! The encryption of the credentials file: one Fernet token, readable by and from Python's `cryptography`.
+//!
+//! Knows no file. crate_notes.md 4 has the differences between the Rust crate and Python that are evened out here.
+
+use crate::secret::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
+use fernet::Fernet;
+use sha2::{Digest, Sha256};
+
+/// A key, made from the text the user typed.
+pub(super) struct Cipher(Fernet);
+
+impl Cipher {
+    /// The key is the SHA-256 of the text, also for a text that looks like a Fernet key (drop_in_contract.md 6.4, row 7).
+    pub(super) fn new(passphrase: &Secret) -> Cipher {
+        // 32 bytes in URL-safe base64 are a Fernet key by definition.
+        Cipher(Fernet::new(&derive(passphrase)).unwrap())
+    }
+
+    pub(super) fn encrypt(&self, text: &str) -> String {
+        self.0.encrypt(text.as_bytes())
+    }
+
+    /// `None`: another key, or not a whole token.
+    pub(super) fn decrypt(&self, token: &[u8]) -> Option<Vec<u8>> {
+        let token = normalise(token)?;
+        // The crate refuses tokens from the future; Python does not look, and a VPS may have a wrong clock.
+        self.0.decrypt_at_time(&token, None, u64::MAX / 2).ok()
+    }
+}
+
+fn derive(passphrase: &Secret) -> String {
+    URL_SAFE.encode(Sha256::digest(passphrase.expose().as_bytes()))
+}
+
+/// Python ignores whitespace and takes the standard alphabet; the crate does neither.
+fn normalise(token: &[u8]) -> Option<String> {
+    let bytes = token.iter().filter(|byte| !byte.is_ascii_whitespace()).map(|byte| match byte {
+        b'+' => b'-',
+        b'/' => b'_',
+        byte => *byte,
+    });
+    String::from_utf8(bytes.collect()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cipher, derive};
+    use crate::secret::Secret;
+
+    #[test]
+    fn keys_are_derived_as_the_old_program_did() {
+        for (text, expected) in [
+            ("secret", "K7gNU3sdo-OL0wNhqoVWhr3g6s1xYv72ol_pe_Unols="),
+            ("密钥", "9nvKj0K88HNzqe0es9zUXVJ6GOPC0YA9K3bXQjTLFAM="),
+        ] {
+            assert_eq!(derive(&Secret::new(text)), expected);
+        }
+    }
+
+    #[test]
+    fn whitespace_alphabet_and_date_of_a_token_do_not_matter() {
+        let cipher = Cipher::new(&Secret::new("secret"));
+        // A token dated in the year 2100.
+        let token = cipher.0.encrypt_at_time("[\"ü\"]".as_bytes(), 4_102_444_800);
+        let (head, tail) = token.split_at(20);
+        let standard = token.replace('-', "+").replace('_', "/");
+        for variant in [token.clone(), format!(" {head}\r\n {tail}\n\n"), standard] {
+            assert_eq!(cipher.decrypt(variant.as_bytes()).as_deref(), Some("[\"ü\"]".as_bytes()), "{variant}");
+        }
+        assert_eq!(Cipher::new(&Secret::new("other")).decrypt(token.as_bytes()), None);
+        assert_eq!(cipher.decrypt(&token.as_bytes()[..token.len() - 8]), None);
+    }
+}

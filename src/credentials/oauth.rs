@@ -1,0 +1,246 @@
+//! Talks to Google's token and user-info endpoints; the only file of this folder that knows the HTTP client.
+//!
+//! Knows no pool and no file. Facts: google_code_assist.md 1.6 to 1.9.
+
+use crate::config::{Endpoints, OauthClient};
+use crate::secret::Secret;
+use serde_json::Value;
+use std::io;
+use std::time::Duration;
+
+/// Answers of these endpoints are a few KiB; a longer one is not theirs.
+const ANSWER_LIMIT: u64 = 1024 * 1024;
+/// These calls are short; the agent's own wait is meant for generations.
+const READ_IDLE: Duration = Duration::from_secs(20);
+
+/// The calls of this folder to Google.
+pub(super) struct Google {
+    agent: ureq::Agent,
+    pub(super) endpoints: Endpoints,
+    /// For credentials that do not name their own.
+    client: OauthClient,
+}
+
+/// What a token endpoint grants.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// For the calls.
+    pub access: Secret,
+    /// Usually absent after a refresh: then the old one stays good.
+    pub refresh: Option<Secret>,
+    /// Counted from the answer.
+    pub lifetime: Duration,
+    /// The granted scopes, if told.
+    pub scope: Option<String>,
+}
+
+/// Why there are no tokens. The sentences hold no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenFault {
+    /// `invalid_grant`: the refresh token or code is dead for good.
+    Revoked(String),
+    /// The OAuth client or the request is wrong, which is no account's fault.
+    Client(String),
+    /// Google or the network has trouble.
+    Transient(String),
+}
+
+/// How a call with an access token failed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum CallFault {
+    /// Google answered with this status and, if it was JSON, this body.
+    Status(u16, Value),
+    /// No usable answer.
+    Network(String),
+}
+
+impl Google {
+    pub(super) fn new(agent: ureq::Agent, endpoints: Endpoints, client: OauthClient) -> Google {
+        Google { agent, endpoints, client }
+    }
+
+    /// A new access token. Sent without `scope`: asking for fewer scopes than were granted would narrow the token, and
+    /// Code Assist refuses it then (drop_in_contract.md 6.3, row 3).
+    pub(super) fn refresh(&self, refresh_token: &str, own: Option<&OauthClient>) -> Result<Tokens, TokenFault> {
+        let client = own.unwrap_or(&self.client);
+        self.grant(&[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh_token),
+            ("client_id", &client.id),
+            ("client_secret", client.secret.expose()),
+        ])
+    }
+
+    /// Tokens for an authorization code. `redirect_uri` is byte for byte the one of the consent page's address.
+    pub(super) fn exchange(&self, code: &str, redirect_uri: &str, verifier: &str) -> Result<Tokens, TokenFault> {
+        self.grant(&[
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("client_id", &self.client.id),
+            ("client_secret", self.client.secret.expose()),
+            ("redirect_uri", redirect_uri),
+            ("code_verifier", verifier),
+        ])
+    }
+
+    /// The account's e-mail address, if the token's scopes show it.
+    pub(super) fn email(&self, access: &Secret) -> Result<Option<String>, CallFault> {
+        let answer = self.call(&self.endpoints.userinfo, access, None)?;
+        Ok(answer.get("email").and_then(Value::as_str).filter(|email| !email.is_empty()).map(str::to_owned))
+    }
+
+    /// POST to a Code Assist method such as `loadCodeAssist`.
+    pub(super) fn code_assist(&self, method: &str, access: &Secret, body: &Value) -> Result<Value, CallFault> {
+        let url = format!("{}/v1internal:{method}", self.endpoints.code_assist);
+        self.call(&url, access, Some(body))
+    }
+
+    /// GET of a long-running operation; `name` is a path as Google returned it.
+    pub(super) fn operation(&self, name: &str, access: &Secret) -> Result<Value, CallFault> {
+        self.call(&format!("{}/v1internal/{name}", self.endpoints.code_assist), access, None)
+    }
+
+    fn grant(&self, form: &[(&str, &str)]) -> Result<Tokens, TokenFault> {
+        let send = || {
+            let request = self.agent.post(&self.endpoints.oauth_token).config().timeout_per_read(Some(READ_IDLE));
+            request.build().send_form(form.iter().copied())
+        };
+        let (status, answer) = read(with_stale_retry(send))
+            .map_err(|reason| TokenFault::Transient(format!("token endpoint: {reason}")))?;
+        match status {
+            200 => tokens(&answer)
+                .ok_or_else(|| TokenFault::Transient("token endpoint: the answer has no access_token".into())),
+            status => Err(token_fault(status, &answer)),
+        }
+    }
+
+    fn call(&self, url: &str, access: &Secret, body: Option<&Value>) -> Result<Value, CallFault> {
+        let bearer = format!("Bearer {}", access.expose());
+        let send = || match body {
+            Some(body) => self
+                .agent
+                .post(url)
+                .config()
+                .timeout_per_read(Some(READ_IDLE))
+                .build()
+                .header("Authorization", &bearer)
+                .header("Content-Type", "application/json")
+                .send(body.to_string()),
+            None => {
+                let request = self.agent.get(url).config().timeout_per_read(Some(READ_IDLE)).build();
+                request.header("Authorization", &bearer).call()
+            }
+        };
+        match read(with_stale_retry(send)).map_err(CallFault::Network)? {
+            (200, answer) => Ok(answer),
+            (status, answer) => Err(CallFault::Status(status, answer)),
+        }
+    }
+}
+
+type Answer = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
+/// Google closes idle connections, and the client notices only when it sends (crate_notes.md 2). All calls in here may
+/// be repeated; a code that did arrive answers `invalid_grant` the second time, which is no worse.
+fn with_stale_retry(send: impl Fn() -> Answer) -> Answer {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected, UnexpectedEof};
+    match send() {
+        Err(ureq::Error::Io(error))
+            if matches!(error.kind(), ConnectionReset | BrokenPipe | UnexpectedEof | NotConnected) =>
+        {
+            send()
+        }
+        answer => answer,
+    }
+}
+
+/// Status and JSON body; a body that is no JSON (Google's front ends answer HTML) is null.
+fn read(answer: Answer) -> Result<(u16, Value), String> {
+    let mut answer = answer.map_err(|error| error.to_string())?;
+    let status = answer.status().as_u16();
+    let body = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec().map_err(|error| error.to_string())?;
+    Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+}
+
+fn tokens(answer: &Value) -> Option<Tokens> {
+    let text = |name| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let seconds = match answer.get("expires_in") {
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(number) => number.as_u64(),
+        None => None,
+    };
+    Some(Tokens {
+        access: Secret::new(text("access_token")?),
+        refresh: text("refresh_token").map(Secret::new),
+        // An hour is what Google grants; it has no reason to leave it out.
+        lifetime: Duration::from_secs(seconds.unwrap_or(3600).min(366 * 86_400)),
+        scope: text("scope").map(str::to_owned),
+    })
+}
+
+/// The table of google_code_assist.md 1.8: only `invalid_grant` is the account's end.
+fn token_fault(status: u16, answer: &Value) -> TokenFault {
+    let word = answer.get("error").and_then(Value::as_str).unwrap_or_default();
+    let detail = answer.get("error_description").and_then(Value::as_str).unwrap_or_default();
+    match word {
+        "invalid_grant" => TokenFault::Revoked(format!(
+            "Google has ended this login (invalid_grant{}{detail}); connect the account again",
+            if detail.is_empty() { "" } else { ": " }
+        )),
+        "invalid_client" | "unauthorized_client" => TokenFault::Client(format!(
+            "Google does not know this OAuth client ({word}); correct oauth_client in the config, or client_id and client_secret of the credential"
+        )),
+        "invalid_request" | "redirect_uri_mismatch" | "unsupported_grant_type" | "invalid_scope" => {
+            TokenFault::Client(format!(
+                "Google's token endpoint refuses the request ({word}: {detail}); look at oauth_client in the config"
+            ))
+        }
+        "" => TokenFault::Transient(format!("token endpoint: status {status}")),
+        word => TokenFault::Transient(format!("token endpoint: status {status}, {word}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TokenFault, token_fault, tokens};
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    #[test]
+    fn only_invalid_grant_ends_a_login() {
+        for (status, answer, expected) in [
+            (400, json!({"error": "invalid_grant", "error_description": "Bad Request"}), "revoked"),
+            (400, json!({"error": "invalid_grant", "error_subtype": "invalid_rapt"}), "revoked"),
+            (401, json!({"error": "invalid_client"}), "client"),
+            (400, json!({"error": "invalid_request", "error_description": "client_secret is missing."}), "client"),
+            (403, json!({"error": "access_denied"}), "transient"),
+            (429, json!({"error": "rate_limit_exceeded"}), "transient"),
+            (500, Value::Null, "transient"),
+            (400, Value::Null, "transient"),
+            (400, json!({"error": {"code": 400}}), "transient"),
+        ] {
+            let class = match token_fault(status, &answer) {
+                TokenFault::Revoked(_) => "revoked",
+                TokenFault::Client(_) => "client",
+                TokenFault::Transient(_) => "transient",
+            };
+            assert_eq!(class, expected, "{status} {answer}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_client_names_the_setting_to_correct() {
+        let TokenFault::Client(sentence) = token_fault(401, &json!({"error": "invalid_client"})) else { panic!() };
+        assert!(sentence.contains("oauth_client"), "{sentence}");
+    }
+
+    #[test]
+    fn lifetimes_may_be_numbers_texts_or_absent() {
+        for (expires_in, seconds) in [(json!(3599), 3599), (json!("60"), 60), (Value::Null, 3600), (json!("x"), 3600)] {
+            let tokens = tokens(&json!({"access_token": "a", "expires_in": expires_in})).unwrap();
+            assert_eq!(tokens.lifetime, Duration::from_secs(seconds));
+            assert!(tokens.refresh.is_none());
+        }
+        assert!(tokens(&json!({"access_token": "", "expires_in": 1})).is_none());
+    }
+}

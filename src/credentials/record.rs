@@ -1,0 +1,343 @@
+//! One item of the credentials file, kept as the JSON it was: unknown fields and key order survive every write.
+//!
+//! Reads the shapes of google_code_assist.md 1.10 and writes each back in its own. Knows no file, no pool, no network.
+
+use super::pool::Kind;
+use super::timestamp;
+use crate::config::OauthClient;
+use crate::secret::Secret;
+use serde_json::{Map, Value};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The old program's fields, in the old program's order (drop_in_contract.md 6.4, row 5).
+const PLAIN: [&str; 4] = ["access_token", "refresh_token", "token_type", "expiry_date"];
+const ACCESS: [&str; 3] = ["access_token", "accessToken", "token"];
+const REFRESH: [&str; 2] = ["refresh_token", "refreshToken"];
+const EXPIRY: [&str; 4] = ["expiry_date", "expiresAt", "expires_at", "expiry"];
+
+/// An expiry number above this is in milliseconds, below it in seconds: the year 5138 in one unit, 1973 in the other.
+const SECONDS_END: i64 = 100_000_000_000;
+
+/// An item of the file, whatever it is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Record {
+    value: Value,
+}
+
+/// What makes two items the same credential.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Identity(Secret);
+
+impl Identity {
+    /// The token or key itself.
+    pub(super) fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl Record {
+    pub(super) fn new(value: Value) -> Record {
+        Record { value }
+    }
+
+    /// An API key item as this program writes it.
+    pub(super) fn api_key_item(key: &Secret, label: Option<&str>) -> Record {
+        let mut fields = Map::new();
+        fields.insert("type".into(), "api_key".into());
+        fields.insert("api_key".into(), key.expose().into());
+        if let Some(label) = label {
+            fields.insert("label".into(), label.into());
+        }
+        Record::new(Value::Object(fields))
+    }
+
+    pub(super) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// What it can be used for; the sentence says why it cannot.
+    pub(super) fn kind(&self) -> Result<Kind, &'static str> {
+        if !self.value.is_object() {
+            return Err("this item of the credentials file is not a JSON object");
+        }
+        let wants_key = self.text("type") == Some("api_key");
+        match (self.refresh_token(), self.api_key()) {
+            (_, Some(_)) if wants_key => Ok(Kind::ApiKey),
+            (Some(_), _) => Ok(Kind::Oauth),
+            (None, Some(_)) => Ok(Kind::ApiKey),
+            (None, None) if self.text("type") == Some("service_account") => {
+                Err("service account keys cannot use Code Assist; connect a user account or an API key")
+            }
+            (None, None) => Err("it has no refresh_token and no api_key; connect the account again"),
+        }
+    }
+
+    /// `None` for an item that cannot be used.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        let text = match self.kind().ok()? {
+            Kind::Oauth => self.refresh_token(),
+            Kind::ApiKey => self.api_key(),
+        };
+        text.map(|text| Identity(Secret::new(text)))
+    }
+
+    pub(super) fn access_token(&self) -> Option<&str> {
+        self.token_field(&ACCESS)
+    }
+
+    pub(super) fn refresh_token(&self) -> Option<&str> {
+        self.token_field(&REFRESH)
+    }
+
+    pub(super) fn api_key(&self) -> Option<&str> {
+        self.text("api_key")
+    }
+
+    /// When the access token ends.
+    pub(super) fn expiry(&self) -> Option<SystemTime> {
+        let tokens = self.tokens()?;
+        let millis = EXPIRY.iter().find_map(|name| expiry_millis(tokens.get(*name)?))?;
+        u64::try_from(millis).ok().map(|millis| UNIX_EPOCH + Duration::from_millis(millis))
+    }
+
+    pub(super) fn email(&self) -> Option<&str> {
+        self.text("email")
+    }
+
+    pub(super) fn label(&self) -> Option<&str> {
+        self.text("label")
+    }
+
+    pub(super) fn disabled(&self) -> bool {
+        self.value.get("disabled") == Some(&Value::Bool(true))
+    }
+
+    /// The project that the file names for Code Assist.
+    pub(super) fn project(&self) -> Option<&str> {
+        self.text("project_id").or_else(|| self.text("projectId"))
+    }
+
+    /// A project that belongs to the account and may be offered when Google names none (gcloud's own login).
+    pub(super) fn project_hint(&self) -> Option<&str> {
+        self.text("quota_project_id")
+    }
+
+    /// The OAuth client the tokens were issued to, when the item names it: a refresh token works with no other.
+    pub(super) fn client(&self) -> Option<OauthClient> {
+        let field = |name| self.text(name).or_else(|| text(self.tokens()?, name));
+        Some(OauthClient { id: field("client_id")?.into(), secret: Secret::new(field("client_secret")?) })
+    }
+
+    /// Whether it is only what the old program wrote, and so may stand alone in the file as a single object.
+    pub(super) fn is_plain(&self) -> bool {
+        let fields = self.value.as_object();
+        fields.is_some_and(|fields| fields.keys().all(|key| PLAIN.contains(&key.as_str())))
+    }
+
+    /// Puts new tokens into the fields where this item keeps them. `None` keeps the refresh token.
+    pub(super) fn set_tokens(&mut self, access: &Secret, refresh: Option<&Secret>, expiry: SystemTime) {
+        let plain = self.is_plain();
+        let millis = expiry.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        let nested = self.value.get("token").is_some_and(Value::is_object);
+        let tokens = if nested { self.value.get_mut("token") } else { Some(&mut self.value) };
+        let Some(tokens) = tokens.and_then(Value::as_object_mut) else { return };
+        let camel = tokens.contains_key("refreshToken");
+        set_present(tokens, &ACCESS, if camel { "accessToken" } else { "access_token" }, access.expose());
+        if let Some(refresh) = refresh {
+            set_present(tokens, &REFRESH, "refresh_token", refresh.expose());
+        }
+        set_expiry(tokens, millis, camel);
+        if plain {
+            self.set_plain_order();
+        }
+    }
+
+    /// Sets or removes a field of our own at the item's top.
+    pub(super) fn set(&mut self, name: &str, value: Option<Value>) {
+        let Some(fields) = self.value.as_object_mut() else { return };
+        match value {
+            Some(value) => drop(fields.insert(name.into(), value)),
+            None => drop(fields.shift_remove(name)),
+        }
+    }
+
+    fn set_plain_order(&mut self) {
+        let Some(fields) = self.value.as_object_mut() else { return };
+        fields.entry("token_type").or_insert_with(|| "Bearer".into());
+        let ordered = PLAIN.iter().filter_map(|name| fields.shift_remove_entry(*name));
+        *fields = ordered.collect();
+    }
+
+    /// The object that holds the tokens: the item itself, or its `token` member.
+    fn tokens(&self) -> Option<&Map<String, Value>> {
+        let fields = self.value.as_object()?;
+        Some(fields.get("token").and_then(Value::as_object).unwrap_or(fields))
+    }
+
+    fn token_field(&self, names: &[&str]) -> Option<&str> {
+        let tokens = self.tokens()?;
+        names.iter().find_map(|name| text(tokens, name))
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        text(self.value.as_object()?, name)
+    }
+}
+
+fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    fields.get(name)?.as_str().filter(|text| !text.is_empty())
+}
+
+fn expiry_millis(value: &Value) -> Option<i64> {
+    let number = match value {
+        Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|n| n as i64))?,
+        Value::String(text) => match text.trim().parse() {
+            Ok(number) => number,
+            Err(_) => return timestamp::parse(text),
+        },
+        _ => return None,
+    };
+    Some(if number.abs() < SECONDS_END { number.saturating_mul(1000) } else { number })
+}
+
+fn set_present(fields: &mut Map<String, Value>, names: &[&str], fallback: &str, text: &str) {
+    let mut found = false;
+    for name in names {
+        if let Some(value) = fields.get_mut(*name).filter(|value| !value.is_object()) {
+            *value = text.into();
+            found = true;
+        }
+    }
+    if !found {
+        fields.insert(fallback.into(), text.into());
+    }
+}
+
+/// Writes the expiry into every field that has one, each in its own notation.
+fn set_expiry(fields: &mut Map<String, Value>, millis: i64, camel: bool) {
+    let mut found = false;
+    for name in EXPIRY {
+        let Some(value) = fields.get_mut(name) else { continue };
+        found = true;
+        *value = match value {
+            Value::String(text) if text.ends_with(['Z', 'z']) => format!("{}Z", timestamp::format_naive(millis)).into(),
+            // A zone other than Z: the same instant, told in UTC.
+            Value::String(text) if timestamp::parse(text).is_some() && text.rfind(['+', '-']) > Some(10) => {
+                format!("{}+00:00", timestamp::format_naive(millis)).into()
+            }
+            Value::String(text) if timestamp::parse(text).is_some() => timestamp::format_naive(millis).into(),
+            Value::Number(number) if name != "expiry_date" && is_seconds(number) => (millis / 1000).into(),
+            _ if name == "expiry" => format!("{}Z", timestamp::format_naive(millis)).into(),
+            _ => millis.into(),
+        };
+    }
+    if !found {
+        let (name, value) = if camel { ("expiresAt", millis / 1000) } else { ("expiry_date", millis) };
+        fields.insert(name.into(), value.into());
+    }
+}
+
+fn is_seconds(number: &serde_json::Number) -> bool {
+    number.as_f64().is_some_and(|number| number.abs() < SECONDS_END as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, Record};
+    use crate::secret::Secret;
+    use serde_json::{Value, json};
+    use std::time::{Duration, UNIX_EPOCH};
+
+    const AT: Duration = Duration::from_secs(1_795_387_466);
+
+    fn refreshed(value: Value) -> String {
+        let mut record = Record::new(value);
+        record.set_tokens(&Secret::new("new"), None, UNIX_EPOCH + AT);
+        record.value().to_string()
+    }
+
+    #[test]
+    fn every_known_shape_is_read() {
+        for (name, value) in [
+            ("old program", json!({"access_token": "a", "refresh_token": "r", "expiry_date": 1_795_387_466_000_i64})),
+            ("numeric text", json!({"access_token": "a", "refresh_token": "r", "expiry_date": "1795387466000"})),
+            (
+                "nested token",
+                json!({"token": {"access_token": "a", "refresh_token": "r", "expiry": "2026-11-22T22:44:26Z"}}),
+            ),
+            ("naive time", json!({"token": "a", "refresh_token": "r", "expiry": "2026-11-22T22:44:26"})),
+            ("camel case", json!({"accessToken": "a", "refreshToken": "r", "expiresAt": 1_795_387_466})),
+        ] {
+            let record = Record::new(value);
+            assert_eq!(record.kind(), Ok(Kind::Oauth), "{name}");
+            assert_eq!(record.access_token(), Some("a"), "{name}");
+            assert_eq!(record.refresh_token(), Some("r"), "{name}");
+            assert_eq!(record.expiry(), Some(UNIX_EPOCH + AT), "{name}");
+        }
+        let gcloud = json!({"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"});
+        let record = Record::new(gcloud);
+        assert_eq!(record.client().map(|client| client.id), Some("i".to_owned()));
+        assert_eq!((record.access_token(), record.expiry()), (None, None));
+    }
+
+    #[test]
+    fn an_item_that_cannot_be_used_says_why() {
+        for value in [json!(null), json!(5), json!([]), json!({}), json!({"refresh_token": ""}), json!({"api_key": 1})]
+        {
+            let record = Record::new(value.clone());
+            assert!(record.kind().is_err() && record.identity().is_none(), "{value}");
+            assert_eq!(record.value(), &value);
+        }
+        assert!(Record::new(json!({"type": "service_account"})).kind().unwrap_err().contains("service account"));
+    }
+
+    #[test]
+    fn an_api_key_item_is_a_key_even_beside_tokens_when_its_type_says_so() {
+        let both = json!({"type": "api_key", "api_key": "k", "refresh_token": "r"});
+        assert_eq!(Record::new(both).identity().unwrap().expose(), "k");
+        let untyped = json!({"api_key": "k", "refresh_token": "r"});
+        assert_eq!(Record::new(untyped).identity().unwrap().expose(), "r");
+        assert_eq!(Record::new(json!({"api_key": "k"})).kind(), Ok(Kind::ApiKey));
+    }
+
+    #[test]
+    fn new_tokens_go_where_the_shape_keeps_them() {
+        for (value, expected) in [
+            (
+                json!({"refresh_token": "r"}),
+                r#"{"access_token":"new","refresh_token":"r","token_type":"Bearer","expiry_date":1795387466000}"#,
+            ),
+            (
+                json!({"expiry_date": "1", "refresh_token": "r", "token_type": "Bearer", "access_token": "a"}),
+                r#"{"access_token":"new","refresh_token":"r","token_type":"Bearer","expiry_date":1795387466000}"#,
+            ),
+            (
+                json!({"scope": "s", "access_token": "a", "refresh_token": "r", "expiry_date": 1, "名": "李"}),
+                r#"{"scope":"s","access_token":"new","refresh_token":"r","expiry_date":1795387466000,"名":"李"}"#,
+            ),
+            (
+                json!({"token": {"access_token": "a", "refresh_token": "r", "expiry": "2020-01-01T00:00:00.5+08:00"}, "auto": true}),
+                r#"{"token":{"access_token":"new","refresh_token":"r","expiry":"2026-11-22T22:44:26+00:00"},"auto":true}"#,
+            ),
+            (
+                json!({"token": "a", "refresh_token": "r", "expiry": "2020-01-01T00:00:00.123"}),
+                r#"{"token":"new","refresh_token":"r","expiry":"2026-11-22T22:44:26"}"#,
+            ),
+            (
+                json!({"accessToken": "a", "refreshToken": "r", "expiresAt": 1}),
+                r#"{"accessToken":"new","refreshToken":"r","expiresAt":1795387466}"#,
+            ),
+        ] {
+            assert_eq!(refreshed(value), expected);
+        }
+    }
+
+    #[test]
+    fn a_new_refresh_token_replaces_the_old_one_and_none_keeps_it() {
+        let mut record = Record::new(json!({"refresh_token": "r"}));
+        record.set_tokens(&Secret::new("a"), Some(&Secret::new("r2")), UNIX_EPOCH + AT);
+        assert_eq!(record.refresh_token(), Some("r2"));
+        record.set_tokens(&Secret::new("a"), None, UNIX_EPOCH + AT);
+        assert_eq!(record.refresh_token(), Some("r2"));
+    }
+}

@@ -1,0 +1,324 @@
+//! Finds the project of an account on Code Assist, and onboards the account if Google asks for it.
+//!
+//! The order is google_code_assist.md 2.4. Knows no pool and no file; talks through [`Google`].
+
+use super::oauth::{CallFault, Google};
+use crate::secret::Secret;
+use serde_json::{Map, Value, json};
+use std::time::{Duration, Instant};
+
+/// What set-up found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) project: String,
+    pub(super) tier: Option<String>,
+}
+
+/// Why there is no project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SetupFault {
+    /// The access token is not accepted.
+    Unauthorized,
+    /// A person has to act first.
+    Blocked(Block),
+    /// Google or the network has trouble.
+    Transient(String),
+}
+
+/// What keeps an account from working, in words for the admin page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    /// Google's reason word, or one of ours.
+    pub(super) reason: String,
+    pub(super) sentence: String,
+    pub(super) link: Option<String>,
+}
+
+/// How patiently onboarding is watched.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Between two looks.
+    pub(super) poll: Duration,
+    /// In all.
+    pub(super) limit: Duration,
+}
+
+/// Finds the project. `hint` is offered to Google where a tier wants the user's own project. `pause` waits and says
+/// whether to go on (`false`: the program is stopping).
+pub(super) fn find_project(
+    google: &Google,
+    access: &Secret,
+    hint: Option<&str>,
+    patience: Patience,
+    pause: &dyn Fn(Duration) -> bool,
+) -> Result<Found, SetupFault> {
+    // Project numbers are refused, ids begin with a letter.
+    let hint = hint.filter(|hint| !hint.bytes().all(|byte| byte.is_ascii_digit()));
+    let loaded = match google.code_assist("loadCodeAssist", access, &load_request(hint)) {
+        Ok(loaded) => loaded,
+        // An organization with VPC Service Controls: licensed, but it has to name its project.
+        Err(CallFault::Status(403, body)) if reason(&body) == Some("SECURITY_POLICY_VIOLATED") => {
+            json!({"currentTier": {"id": "standard-tier"}})
+        }
+        Err(fault) => return Err(setup_fault(fault)),
+    };
+    let current = loaded.get("currentTier").filter(|tier| tier.is_object());
+    if let Some(current) = current {
+        let paid = loaded.get("paidTier").and_then(tier_id);
+        let tier = paid.or_else(|| tier_id(current)).unwrap_or("standard-tier").to_owned();
+        let project = project_id(&loaded).or(hint).ok_or_else(|| no_project(&loaded))?;
+        return Ok(Found { project: project.to_owned(), tier: Some(tier) });
+    }
+    if let Some(block) = validation(&loaded) {
+        return Err(SetupFault::Blocked(block));
+    }
+    let tier = default_tier(&loaded);
+    let project = onboard(google, access, tier, hint, patience, pause).map_err(|fault| match fault {
+        // Why no tier fits says more than why the attempt was refused.
+        SetupFault::Blocked(_) if ineligible(&loaded).next().is_some() => no_project(&loaded),
+        fault => fault,
+    })?;
+    match project.or_else(|| hint.map(str::to_owned)) {
+        Some(project) => Ok(Found { project, tier: Some(tier.to_owned()) }),
+        None => Err(no_project(&loaded)),
+    }
+}
+
+/// `None`: done, and Google gave no project.
+fn onboard(
+    google: &Google,
+    access: &Secret,
+    tier: &str,
+    hint: Option<&str>,
+    patience: Patience,
+    pause: &dyn Fn(Duration) -> bool,
+) -> Result<Option<String>, SetupFault> {
+    // The free tier brings its own project; naming one fails with "Precondition check failed".
+    let hint = hint.filter(|_| tier != "free-tier");
+    let mut request = load_request(hint);
+    request["tierId"] = tier.into();
+    let started = Instant::now();
+    let mut operation = google.code_assist("onboardUser", access, &request).map_err(setup_fault)?;
+    while operation.get("done") != Some(&Value::Bool(true)) {
+        if started.elapsed() >= patience.limit {
+            return Err(SetupFault::Transient("onboarding: Google has not finished yet".into()));
+        }
+        if !pause(patience.poll) {
+            return Err(SetupFault::Transient("onboarding: interrupted, the program is stopping".into()));
+        }
+        // Some answers carry no name; asking again is harmless, onboarding is idempotent.
+        operation = match operation.get("name").and_then(Value::as_str).filter(|name| is_path(name)) {
+            Some(name) => google.operation(name, access),
+            None => google.code_assist("onboardUser", access, &request),
+        }
+        .map_err(setup_fault)?;
+    }
+    if let Some(error) = operation.get("error").filter(|error| error.is_object()) {
+        return Err(setup_fault(CallFault::Status(http_status(error), json!({"error": error}))));
+    }
+    let project = operation.get("response").and_then(project_id);
+    Ok(project.map(str::to_owned))
+}
+
+fn load_request(project: Option<&str>) -> Value {
+    let mut metadata = Map::new();
+    for (name, value) in
+        [("ideType", "IDE_UNSPECIFIED"), ("platform", "PLATFORM_UNSPECIFIED"), ("pluginType", "GEMINI")]
+    {
+        metadata.insert(name.into(), value.into());
+    }
+    let Some(project) = project else { return json!({"metadata": metadata}) };
+    metadata.insert("duetProject".into(), project.into());
+    json!({"cloudaicompanionProject": project, "metadata": metadata})
+}
+
+/// A text in one answer, an object with `id` in another, and an empty object for "none".
+fn project_id(answer: &Value) -> Option<&str> {
+    let project = answer.get("cloudaicompanionProject")?;
+    project.as_str().or_else(|| project.get("id")?.as_str()).filter(|id| !id.is_empty())
+}
+
+fn tier_id(tier: &Value) -> Option<&str> {
+    tier.get("id")?.as_str()
+}
+
+fn default_tier(loaded: &Value) -> &str {
+    let tiers = loaded.get("allowedTiers").and_then(Value::as_array);
+    let default = tiers.and_then(|tiers| tiers.iter().find(|tier| tier.get("isDefault") == Some(&Value::Bool(true))));
+    default.and_then(tier_id).unwrap_or("legacy-tier")
+}
+
+fn ineligible(loaded: &Value) -> impl Iterator<Item = &Value> {
+    loaded.get("ineligibleTiers").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn validation(loaded: &Value) -> Option<Block> {
+    let tier = ineligible(loaded).find(|tier| text(tier, "reasonCode") == Some("VALIDATION_REQUIRED"))?;
+    let link = text(tier, "validationUrl")?;
+    let sentence = text(tier, "validationErrorMessage").or(text(tier, "reasonMessage"));
+    Some(Block {
+        reason: "VALIDATION_REQUIRED".into(),
+        sentence: sentence.unwrap_or("Google wants the account verified in a browser").into(),
+        link: Some(link.into()),
+    })
+}
+
+/// Google ended without a project: its own reasons, if it gave any.
+fn no_project(loaded: &Value) -> SetupFault {
+    let Some(tier) = ineligible(loaded).next() else {
+        return SetupFault::Blocked(Block {
+            reason: "PROJECT_REQUIRED".into(),
+            sentence: "this account needs its own Google Cloud project; name it in project_id_map".into(),
+            link: None,
+        });
+    };
+    let reason = text(tier, "reasonCode").unwrap_or("INELIGIBLE");
+    let sentence = text(tier, "reasonMessage").unwrap_or("Google does not offer Code Assist to this account");
+    let sentence = match reason {
+        // Since 2026-06-18 the Gemini CLI's login serves licensed accounts only.
+        "UNSUPPORTED_CLIENT" => {
+            format!(
+                "{sentence} (Code Assist serves Standard and Enterprise licences only; an API key works for everybody)"
+            )
+        }
+        _ => sentence.to_owned(),
+    };
+    SetupFault::Blocked(Block {
+        reason: reason.to_owned(),
+        sentence,
+        link: text(tier, "validationUrl").map(str::to_owned),
+    })
+}
+
+fn setup_fault(fault: CallFault) -> SetupFault {
+    let (status, body) = match fault {
+        CallFault::Network(reason) => return SetupFault::Transient(format!("Code Assist: {reason}")),
+        CallFault::Status(status, body) => (status, body),
+    };
+    match status {
+        401 => SetupFault::Unauthorized,
+        400 | 403 | 404 => {
+            let message = body.pointer("/error/message").and_then(Value::as_str);
+            SetupFault::Blocked(Block {
+                reason: reason(&body).map_or_else(|| format!("HTTP_{status}"), str::to_owned),
+                sentence: message
+                    .map_or_else(|| format!("Code Assist refuses the account: status {status}"), first_line),
+                link: link(&body).map(str::to_owned),
+            })
+        }
+        status => SetupFault::Transient(format!("Code Assist: status {status}")),
+    }
+}
+
+fn details(body: &Value) -> impl Iterator<Item = &Value> {
+    body.pointer("/error/details").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn reason(body: &Value) -> Option<&str> {
+    details(body).find_map(|detail| text(detail, "reason"))
+}
+
+fn link(body: &Value) -> Option<&str> {
+    let metadata = |name| details(body).find_map(|detail| text(detail.get("metadata")?, name));
+    metadata("validation_url")
+        .or_else(|| metadata("activationUrl"))
+        .or_else(|| details(body).find_map(|detail| detail.pointer("/links/0/url")?.as_str()))
+        .or_else(|| metadata("validation_link"))
+}
+
+fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().chars().take(300).collect()
+}
+
+/// A google.rpc code as the HTTP status it goes with.
+fn http_status(error: &Value) -> u16 {
+    match error.get("code").and_then(Value::as_u64) {
+        Some(7) => 403,
+        Some(16) => 401,
+        Some(3 | 9 | 11) => 400,
+        Some(5) => 404,
+        Some(code @ 400..600) => code as u16,
+        _ => 500,
+    }
+}
+
+/// An operation's name goes into an address as it is.
+fn is_path(name: &str) -> bool {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    !name.is_empty() && name.bytes().all(safe) && !name.contains("..")
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name)?.as_str().filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Block, CallFault, SetupFault, default_tier, is_path, load_request, no_project, project_id, setup_fault,
+    };
+    use serde_json::json;
+
+    #[test]
+    fn a_project_is_a_text_or_an_object_and_never_an_empty_one() {
+        for (project, expected) in [
+            (json!("p"), Some("p")),
+            (json!({"id": "p", "name": "p"}), Some("p")),
+            (json!({}), None),
+            (json!({"id": ""}), None),
+            (json!(""), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(project_id(&json!({"cloudaicompanionProject": project})), expected);
+        }
+    }
+
+    #[test]
+    fn the_tier_to_onboard_is_the_default_one() {
+        let tiers = json!({"allowedTiers": [{"id": "standard-tier"}, {"id": "free-tier", "isDefault": true}]});
+        assert_eq!(default_tier(&tiers), "free-tier");
+        for none in [json!({}), json!({"allowedTiers": null}), json!({"allowedTiers": [{"id": "x"}]})] {
+            assert_eq!(default_tier(&none), "legacy-tier");
+        }
+    }
+
+    #[test]
+    fn no_project_is_sent_when_none_is_known() {
+        let none = json!({"metadata": {"ideType": "IDE_UNSPECIFIED", "platform": "PLATFORM_UNSPECIFIED", "pluginType": "GEMINI"}});
+        assert_eq!(load_request(None), none);
+        let some = load_request(Some("p"));
+        assert_eq!((&some["cloudaicompanionProject"], &some["metadata"]["duetProject"]), (&json!("p"), &json!("p")));
+    }
+
+    #[test]
+    fn an_account_without_project_says_googles_reason() {
+        let tiers = json!({"ineligibleTiers": [{"reasonCode": "UNSUPPORTED_CLIENT", "reasonMessage": "Use another."}]});
+        let SetupFault::Blocked(Block { reason, sentence, .. }) = no_project(&tiers) else { panic!() };
+        assert_eq!(reason, "UNSUPPORTED_CLIENT");
+        assert!(sentence.starts_with("Use another.") && sentence.contains("API key"), "{sentence}");
+        let SetupFault::Blocked(Block { reason, .. }) = no_project(&json!({})) else { panic!() };
+        assert_eq!(reason, "PROJECT_REQUIRED");
+    }
+
+    #[test]
+    fn a_refusal_keeps_googles_link_and_trouble_is_nobodys_fault() {
+        let body = json!({"error": {"message": "Verify your account to continue.\nmore", "details": [
+            {"reason": "VALIDATION_REQUIRED", "metadata": {"validation_url": "https://accounts.google.com/x"}}]}});
+        let expected = Block {
+            reason: "VALIDATION_REQUIRED".into(),
+            sentence: "Verify your account to continue.".into(),
+            link: Some("https://accounts.google.com/x".into()),
+        };
+        assert_eq!(setup_fault(CallFault::Status(403, body)), SetupFault::Blocked(expected));
+        assert_eq!(setup_fault(CallFault::Status(401, json!(null))), SetupFault::Unauthorized);
+        for status in [429, 500, 502, 503] {
+            assert!(matches!(setup_fault(CallFault::Status(status, json!(null))), SetupFault::Transient(_)));
+        }
+    }
+
+    #[test]
+    fn an_operation_name_cannot_leave_its_path() {
+        assert!(is_path("operations/cc-onboard-1a2b") && is_path("projects/p/operations/1"));
+        assert!(!is_path("") && !is_path("../x") && !is_path("a?b") && !is_path("a b"));
+    }
+}

@@ -1,0 +1,286 @@
+//! The credentials file: read once, written when its content changes, never lost (drop_in_contract.md 6.4).
+//!
+//! Every change is an [`Edit`] of one item, applied to what the file says now: so another process on the same file, or a
+//! person with an editor, is merged and not overwritten. Knows neither the pool nor the network.
+
+use super::cipher::Cipher;
+use super::record::{Identity, Record};
+use crate::disk::{self, Stamp};
+use crate::secret::Secret;
+use serde_json::Value;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Why the credentials file could not be opened. It is left as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// The key does not fit, or the token is damaged. With the place of the mistake when the file is plain JSON.
+    WrongKey(Option<Place>),
+    /// Not JSON and no key given. With the place of the mistake when the file looks like JSON.
+    NoKey(Option<Place>),
+    /// The key fits but the text inside is not JSON.
+    NotJson,
+    /// The operating system refuses.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+}
+
+/// Where a JSON text goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    line: usize,
+    column: usize,
+}
+
+impl StoreError {
+    /// The process ends with this (drop_in_contract.md 6.1, row 9).
+    pub fn exit_code(&self) -> u8 {
+        3
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sentence, place) = match self {
+            StoreError::WrongKey(place) => (
+                "FATAL: Credentials file is encrypted, but the provided key is incorrect or the file is corrupted.",
+                place,
+            ),
+            StoreError::NoKey(place) => (
+                "FATAL: Failed to decode credentials file. It might be encrypted, but no encryption key was provided.",
+                place,
+            ),
+            StoreError::NotJson => {
+                ("FATAL: Failed to decode credentials file after decryption. The file is likely corrupted.", &None)
+            }
+            StoreError::Unreadable { path, reason } => {
+                return write!(f, "FATAL: Credentials file {} cannot be read: {reason}", path.display());
+            }
+        };
+        f.write_str(sentence)?;
+        match place {
+            Some(Place { line, column }) => write!(f, " (invalid JSON at line {line}, column {column})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// A change of one item.
+#[derive(Clone, Debug)]
+pub(super) enum Edit {
+    /// Appends the item, or puts it in the place of the same credential or of an older login.
+    Add { record: Record, instead_of: Option<Identity> },
+    /// New tokens after a refresh.
+    Tokens { of: Identity, access: Secret, refresh: Option<Secret>, expiry: SystemTime },
+    /// Sets or removes a field of our own.
+    Field { of: Identity, name: &'static str, value: Option<Value> },
+    /// Takes the item out.
+    Remove(Record),
+}
+
+impl Edit {
+    fn apply(&self, items: &mut Vec<Record>) {
+        match self {
+            Edit::Add { record, instead_of } => {
+                let fits =
+                    |item: &Record| same(item, record) || (instead_of.is_some() && item.identity() == *instead_of);
+                match items.iter_mut().find(|item| fits(item)) {
+                    Some(item) => *item = record.clone(),
+                    None => items.push(record.clone()),
+                }
+            }
+            Edit::Tokens { of, access, refresh, expiry } => {
+                for item in items.iter_mut().filter(|item| item.identity().as_ref() == Some(of)) {
+                    item.set_tokens(access, refresh.as_ref(), *expiry);
+                }
+            }
+            Edit::Field { of, name, value } => {
+                for item in items.iter_mut().filter(|item| item.identity().as_ref() == Some(of)) {
+                    item.set(name, value.clone());
+                }
+            }
+            Edit::Remove(record) => items.retain(|item| !same(item, record)),
+        }
+    }
+
+    /// Whether `later` makes this edit pointless. Keeps the waiting list short on a file that cannot be written.
+    fn is_outdated_by(&self, later: &Edit) -> bool {
+        match (self, later) {
+            (Edit::Tokens { of, refresh: None, .. }, Edit::Tokens { of: later, .. }) => of == later,
+            (Edit::Field { of, name, .. }, Edit::Field { of: later, name: later_name, .. }) => {
+                of == later && name == later_name
+            }
+            _ => false,
+        }
+    }
+}
+
+fn same(one: &Record, other: &Record) -> bool {
+    match (one.identity(), other.identity()) {
+        (None, None) => one == other,
+        (one, other) => one == other,
+    }
+}
+
+/// The file and what was last seen in it.
+pub(super) struct Store {
+    path: PathBuf,
+    cipher: Option<Cipher>,
+    document: Document,
+    stamp: Option<Stamp>,
+    /// Edits that are not in the file yet.
+    waiting: Vec<Edit>,
+    /// The last failure that was logged, so that a read-only disk is one line and not one per refresh.
+    complaint: Option<String>,
+}
+
+#[derive(Default)]
+struct Document {
+    items: Vec<Record>,
+    /// The root is an object: one credential, as the old program and the Gemini CLI write it.
+    single: bool,
+    /// The text stands in clear although a key was given.
+    exposed: bool,
+}
+
+impl Store {
+    /// Opens the file and returns its items in order. A plain file is encrypted at once when there is a key.
+    pub(super) fn open(path: &Path, key: Option<&Secret>) -> Result<(Store, Vec<Record>), StoreError> {
+        let cipher = key.map(Cipher::new);
+        let stamp = disk::stamp(path);
+        let document = read(path, cipher.as_ref())?.unwrap_or_default();
+        let items = document.items.clone();
+        let exposed = document.exposed;
+        let mut store = Store { path: path.to_owned(), cipher, document, stamp, waiting: Vec::new(), complaint: None };
+        if exposed {
+            log::info!("[CredManager] Encryption key provided. Encrypting credentials file.");
+            store.sync();
+        }
+        Ok((store, items))
+    }
+
+    /// Makes `edit` part of the file. Returns the file's items if somebody else had changed them. A file that cannot be
+    /// written is logged once; the edit stays for the next attempt.
+    pub(super) fn apply(&mut self, edit: Edit) -> Option<Vec<Record>> {
+        self.waiting.retain(|waiting| !waiting.is_outdated_by(&edit));
+        self.waiting.push(edit);
+        self.sync()
+    }
+
+    /// Looks whether somebody else changed the file; if so, returns its items. Also retries a failed write.
+    pub(super) fn poll(&mut self) -> Option<Vec<Record>> {
+        let changed = disk::stamp(&self.path) != self.stamp;
+        (changed || !self.waiting.is_empty()).then(|| self.sync()).flatten()
+    }
+
+    fn sync(&mut self) -> Option<Vec<Record>> {
+        let _folder = disk::lock_folder(&self.path);
+        let reloaded = match self.reload() {
+            Ok(reloaded) => reloaded,
+            Err(error) => {
+                self.complain(format!("[CredManager] {error} The file changed while running and is left alone."));
+                return None;
+            }
+        };
+        let mut items = self.document.items.clone();
+        self.waiting.iter().for_each(|edit| edit.apply(&mut items));
+        if items == self.document.items && !self.document.exposed {
+            self.waiting.clear();
+            return reloaded.then_some(items);
+        }
+        let text = render(&items, self.document.single);
+        let text = self.cipher.as_ref().map_or_else(|| text.clone(), |cipher| cipher.encrypt(&text));
+        match disk::replace(&self.path, text.as_bytes()) {
+            Ok(()) => {
+                self.stamp = disk::stamp(&self.path);
+                self.document = Document { single: self.document.single, items: items.clone(), exposed: false };
+                self.waiting.clear();
+                self.complaint = None;
+            }
+            Err(error) => self.complain(format!(
+                "[CredManager] Credentials file {} cannot be written: {error}. Serving goes on; new tokens are lost at the next start.",
+                self.path.display()
+            )),
+        }
+        reloaded.then_some(items)
+    }
+
+    /// Takes over what somebody else wrote. A file that vanished or was emptied while running is not a wish to forget
+    /// all credentials: the next write brings it back.
+    fn reload(&mut self) -> Result<bool, StoreError> {
+        let stamp = disk::stamp(&self.path);
+        if stamp == self.stamp {
+            return Ok(false);
+        }
+        let Some(document) = read(&self.path, self.cipher.as_ref())? else { return Ok(false) };
+        self.stamp = stamp;
+        let changed = document.items != self.document.items;
+        self.document = document;
+        Ok(changed)
+    }
+}
+
+impl Store {
+    fn complain(&mut self, complaint: String) {
+        if self.complaint.as_ref() != Some(&complaint) {
+            log::error!("{complaint}");
+            self.complaint = Some(complaint);
+        }
+    }
+}
+
+/// `None`: the file is missing or empty.
+fn read(path: &Path, cipher: Option<&Cipher>) -> Result<Option<Document>, StoreError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::Unreadable { path: path.to_owned(), reason: error.to_string() }),
+    };
+    let bytes = without_mark(&bytes);
+    let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) else { return Ok(None) };
+    let looks_plain = matches!(first, b'{' | b'[');
+    match cipher {
+        Some(cipher) if !looks_plain => {
+            let text = cipher.decrypt(bytes).ok_or(StoreError::WrongKey(None))?;
+            parse(&text, false).map(Some).map_err(|_| StoreError::NotJson)
+        }
+        Some(_) => parse(bytes, true).map(Some).map_err(StoreError::WrongKey),
+        None => parse(bytes, false).map(Some).map_err(|place| StoreError::NoKey(place.filter(|_| looks_plain))),
+    }
+}
+
+fn parse(bytes: &[u8], exposed: bool) -> Result<Document, Option<Place>> {
+    let place = |error: serde_json::Error| Some(Place { line: error.line(), column: error.column() });
+    match serde_json::from_slice(without_mark(bytes)).map_err(place)? {
+        Value::Array(items) => {
+            Ok(Document { items: items.into_iter().map(Record::new).collect(), single: false, exposed })
+        }
+        object @ Value::Object(_) => Ok(Document { items: vec![Record::new(object)], single: true, exposed }),
+        _ => Err(None),
+    }
+}
+
+/// The byte order mark that editors on Windows put in front.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
+}
+
+/// One plain credential stands alone, as the old program and the Gemini CLI read it; an object stays an object.
+fn render(items: &[Record], single: bool) -> String {
+    let text = match items {
+        [item] if item.value().is_object() && (single || item.is_plain()) => serde_json::to_string_pretty(item.value()),
+        items => serde_json::to_string_pretty(&items.iter().map(Record::value).collect::<Vec<_>>()),
+    };
+    // JSON values with text keys always have a JSON text.
+    text.unwrap()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! What dispatch remembers between requests: limits that grow because Google names no delay, and models without
+//! capacity. Neither belongs to the pool: both are about how eager to ask, not about who can be asked.
+
+use crate::credentials::MemberId;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// The longest rest that doubling leads to.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    /// Limits in a row per member and model.
+    limits: Mutex<HashMap<(MemberId, String), u32>>,
+    /// Models without capacity, and until when they are not asked twice by one request.
+    crowded: Mutex<HashMap<String, Instant>>,
+}
+
+impl History {
+    /// The rest for one more limit in a row: `first`, twice that, and so on.
+    pub fn grown(&self, id: MemberId, model: &str, first: Duration) -> Duration {
+        let mut limits = self.limits.lock();
+        let count = limits.entry((id, model.to_string())).or_default();
+        let rest = first.saturating_mul(1 << (*count).min(16)).min(LONGEST);
+        *count += 1;
+        rest
+    }
+
+    /// A success ends a row of limits.
+    pub fn forget(&self, id: MemberId, model: &str) {
+        let mut limits = self.limits.lock();
+        if !limits.is_empty() {
+            limits.remove(&(id, model.to_string()));
+        }
+    }
+
+    /// Notes that a model has no capacity.
+    pub fn crowd(&self, model: &str, rest: Duration) {
+        let now = Instant::now();
+        let mut crowded = self.crowded.lock();
+        crowded.retain(|_, until| *until > now);
+        crowded.insert(model.to_string(), now + rest);
+    }
+
+    /// Whether the model had no capacity a moment ago.
+    pub fn is_crowded(&self, model: &str) -> bool {
+        self.crowded.lock().get(model).is_some_and(|until| *until > Instant::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_in_a_row_double_until_a_success() {
+        let history = History::default();
+        let grown = |model| history.grown(MemberId(1), model, Duration::from_secs(30)).as_secs();
+        assert_eq!([grown("a"), grown("a"), grown("a")], [30, 60, 120]);
+        assert_eq!(grown("b"), 30, "another model has its own row");
+        for _ in 0..40 {
+            assert!(grown("a") <= LONGEST.as_secs());
+        }
+        history.forget(MemberId(1), "a");
+        assert_eq!(grown("a"), 30);
+    }
+
+    #[test]
+    fn a_model_is_crowded_for_its_rest_only() {
+        let history = History::default();
+        history.crowd("a", Duration::from_secs(60));
+        history.crowd("b", Duration::ZERO);
+        assert!(history.is_crowded("a"));
+        assert!(!history.is_crowded("b"));
+        assert!(!history.is_crowded("c"));
+    }
+}

@@ -1,0 +1,97 @@
+//! Changes to a request that Google refused for what clients cannot know: thought signatures and schemas. Each is made
+//! at most once per request; `false` means there was nothing to change, so a repeat would be refused again.
+
+use crate::api::Call;
+use crate::gemini::{Part, schema, signatures};
+use serde_json::Value;
+
+/// Takes every real thought signature out. The first function call of each model turn gets the placeholder instead,
+/// except for models before Gemini 3, which need none (thinking_and_signatures.md 4 and 6).
+pub(super) fn remove_signatures(call: &mut Call) -> bool {
+    let placeholder = needs_signatures(&call.model).then_some(signatures::PLACEHOLDER);
+    let mut changed = false;
+    for content in &mut call.request.contents {
+        let mut first = content.role.as_deref() == Some("model");
+        for part in &mut content.parts {
+            let wanted = if part.function_call.is_some() && std::mem::take(&mut first) { placeholder } else { None };
+            if part.thought_signature.as_deref() != wanted {
+                part.thought_signature = wanted.map(str::to_string);
+                changed = true;
+            }
+        }
+        // A text part that only carried its signature says nothing now, and some models refuse empty text.
+        if content.parts.iter().any(|part| !is_empty_text(part)) {
+            content.parts.retain(|part| !is_empty_text(part));
+        }
+    }
+    changed
+}
+
+fn is_empty_text(part: &Part) -> bool {
+    part.text.as_deref() == Some("")
+        && part.inline_data.is_none()
+        && part.file_data.is_none()
+        && part.function_call.is_none()
+        && part.function_response.is_none()
+        && part.other.is_empty()
+}
+
+/// Gemini 1 and 2 never ask for signatures; everything else may.
+fn needs_signatures(model: &str) -> bool {
+    !model.starts_with("gemini-1") && !model.starts_with("gemini-2")
+}
+
+/// Leaves only the plainest keywords in the JSON schemas of tools and of the answer.
+pub(super) fn simplify_schemas(call: &mut Call) -> bool {
+    let mut changed = false;
+    let mut simplify = |slot: &mut Value| {
+        let simpler = schema::minimal(slot.clone());
+        changed |= simpler != *slot;
+        *slot = simpler;
+    };
+    for declaration in call.request.tools.iter_mut().flat_map(|tool| &mut tool.function_declarations) {
+        declaration.parameters_json_schema.iter_mut().for_each(&mut simplify);
+    }
+    if let Some(config) = &mut call.request.generation_config {
+        config.other.get_mut("responseJsonSchema").into_iter().for_each(&mut simplify);
+    }
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Operation;
+    use serde_json::json;
+
+    fn call(model: &str) -> Call {
+        let request = json!({"contents": [
+            {"role": "user", "parts": [{"text": "hi"}]},
+            {"role": "model", "parts": [
+                {"text": "hm", "thoughtSignature": "AAAA"},
+                {"functionCall": {"name": "f"}, "thoughtSignature": "BBBB"},
+                {"functionCall": {"name": "g"}, "thoughtSignature": "CCCC"},
+                {"text": "", "thoughtSignature": "DDDD"},
+            ]},
+            {"role": "user", "parts": [{"functionResponse": {"name": "f"}}]},
+            {"role": "model", "parts": [{"functionCall": {"name": "f"}}]},
+            {"role": "model", "parts": [{"text": "", "thoughtSignature": "EEEE"}]},
+        ]});
+        let request = serde_json::from_value(request).unwrap();
+        Call { model: model.into(), operation: Operation::Generate, request, affinity: None }
+    }
+
+    #[test]
+    fn real_signatures_go_and_each_first_call_gets_the_placeholder() {
+        for (model, expected) in [("gemini-3-pro-preview", Some(signatures::PLACEHOLDER)), ("gemini-2.5-pro", None)] {
+            let mut call = call(model);
+            assert!(remove_signatures(&mut call));
+            let signatures: Vec<Vec<Option<&str>>> = (call.request.contents.iter())
+                .map(|content| content.parts.iter().map(|part| part.thought_signature.as_deref()).collect())
+                .collect();
+            let found: [&[Option<&str>]; 5] = [&[None], &[None, expected, None], &[None], &[expected], &[None]];
+            assert_eq!(signatures, found, "{model}");
+            assert!(!remove_signatures(&mut call), "{model}: a second time changes nothing");
+        }
+    }
+}

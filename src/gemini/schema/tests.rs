@@ -1,0 +1,291 @@
+//! The cases are data: tests/fixtures/schema/cases.jsonl says what becomes of a schema, wild.jsonl holds schemas as real
+//! programs send them, of which only the rules that Google enforces are checked.
+
+use super::*;
+
+const CASES: &str = include_str!("../../../tests/fixtures/schema/cases.jsonl");
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn every_case_comes_out_as_its_fixture_says_and_stays_so() {
+    let mut wrong = Vec::new();
+    for case in lines(CASES) {
+        let clean = |schema: Value| match case["dialect"].as_str().unwrap() {
+            "parameters" => parameters(schema).schema.unwrap_or_default(),
+            "json" => json(schema),
+            "openapi" => openapi(schema),
+            other => panic!("dialect {other}"),
+        };
+        let cleaned = clean(case["in"].clone());
+        if cleaned != case["out"] {
+            wrong.push(format!("{}\n  is {cleaned}\n  not {}", case["title"], case["out"]));
+        } else if case["dialect"] != "openapi" && clean(cleaned.clone()) != cleaned {
+            wrong.push(format!("{}: a second time gives {}", case["title"], clean(cleaned)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+const WILD: &str = include_str!("../../../tests/fixtures/schema/wild.jsonl");
+
+/// Every keyword that may be in a schema for `parametersJsonSchema`, and in one for `parameters`.
+const KEYWORDS: [&str; 15] = [
+    "type",
+    "format",
+    "title",
+    "description",
+    "enum",
+    "properties",
+    "required",
+    "propertyOrdering",
+    "items",
+    "prefixItems",
+    "minItems",
+    "maxItems",
+    "minimum",
+    "maximum",
+    "anyOf",
+];
+
+/// What is wrong with a clean JSON schema, as Google sees it.
+fn faults(schema: &Value, at: &str, faults: &mut Vec<String>) {
+    let Some(map) = schema.as_object() else { return faults.push(format!("{at} is no object")) };
+    for keyword in map.keys().filter(|keyword| !KEYWORDS.contains(&keyword.as_str())) {
+        faults.push(format!("{at} has {keyword}"));
+    }
+    let is = |name: &str| {
+        map.get("type").is_some_and(|kind| kind == name || references::list(Some(kind)).contains(&name.into()))
+    };
+    if is("array") && !map.contains_key("items") && !map.contains_key("prefixItems") {
+        faults.push(format!("{at} is an array without items"));
+    }
+    let properties = map.get("properties").map(|properties| properties.as_object().unwrap());
+    if properties.is_some_and(Map::is_empty) || (properties.is_some() && !is("object")) {
+        faults.push(format!("{at} has properties in vain"));
+    }
+    for keyword in ["required", "propertyOrdering", "enum", "anyOf", "prefixItems"] {
+        let Some(list) = map.get(keyword).map(|list| list.as_array().unwrap()) else { continue };
+        let unique = (1..list.len()).all(|at| !list[..at].contains(&list[at]));
+        let exist = |name: &Value| properties.is_some_and(|properties| properties.contains_key(name.as_str().unwrap()));
+        let fits = match keyword {
+            "required" | "propertyOrdering" => unique && list.iter().all(exist),
+            "enum" => {
+                unique && list.iter().all(|value| value.is_number() || value.as_str().is_some_and(|s| !s.is_empty()))
+            }
+            "anyOf" => unique && list.len() > 1,
+            _ => true,
+        };
+        if list.is_empty() || !fits {
+            faults.push(format!("{at} has a bad {keyword}"));
+        }
+    }
+    for (name, property) in properties.into_iter().flatten() {
+        self::faults(property, &format!("{at}.{name}"), faults);
+    }
+    for keyword in ["items", "anyOf", "prefixItems"] {
+        match map.get(keyword) {
+            Some(Value::Array(members)) => {
+                members.iter().for_each(|member| self::faults(member, &format!("{at}.{keyword}"), faults));
+            }
+            Some(member) => self::faults(member, &format!("{at}.{keyword}"), faults),
+            None => {}
+        }
+    }
+}
+
+/// What is wrong with a schema in the OpenAPI subset.
+fn openapi_faults(schema: &Value, at: &str, faults: &mut Vec<String>) {
+    let map = schema.as_object().unwrap();
+    for keyword in map.keys() {
+        let known = (KEYWORDS.contains(&keyword.as_str()) && keyword != "prefixItems") || keyword == "nullable";
+        if !known || (map.contains_key("anyOf") && keyword != "anyOf") {
+            faults.push(format!("{at} has {keyword}"));
+        }
+    }
+    let kind = map.get("type").and_then(Value::as_str).unwrap_or_default();
+    let typed = ["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"].contains(&kind);
+    if typed == map.contains_key("anyOf") || (kind == "ARRAY") != map.contains_key("items") {
+        faults.push(format!("{at} has type {kind}"));
+    }
+    if map.contains_key("enum") && kind != "STRING" {
+        faults.push(format!("{at} lists values of {kind}"));
+    }
+    for (name, property) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        openapi_faults(property, &format!("{at}.{name}"), faults);
+    }
+    map.get("items").iter().for_each(|items| openapi_faults(items, &format!("{at}.items"), faults));
+    for member in references::list(map.get("anyOf")) {
+        openapi_faults(member, &format!("{at}.anyOf"), faults);
+    }
+}
+
+#[test]
+fn schemas_of_real_programs_keep_googles_rules_and_stay_as_they_are_a_second_time() {
+    let mut wrong = Vec::new();
+    for line in lines(WILD) {
+        let title = line["title"].as_str().unwrap();
+        let Parameters { schema: Some(cleaned), .. } = parameters(line["schema"].clone()) else {
+            panic!("{title}: nothing left");
+        };
+        faults(&cleaned, title, &mut wrong);
+        let again = parameters(cleaned.clone());
+        if again != (Parameters { schema: Some(cleaned.clone()), wrapped: false }) {
+            wrong.push(format!("{title}: {cleaned}\n  becomes {again:?}"));
+        }
+        let response = json(line["schema"].clone());
+        faults(&response, title, &mut wrong);
+        if json(response.clone()) != response {
+            wrong.push(format!("{title}: response {response}\n  becomes {}", json(response.clone())));
+        }
+        openapi_faults(&openapi(line["schema"].clone()), &format!("{title} (openapi)"), &mut wrong);
+        openapi_faults(&openapi(cleaned.clone()), &format!("{title} (openapi)"), &mut wrong);
+
+        let least = minimal(cleaned);
+        faults(&least, &format!("{title} (minimal)"), &mut wrong);
+        let text = least.to_string();
+        for keyword in
+            ["\"anyOf\":[", "\"format\":\"", "\"minimum\":", "\"maxItems\":", "\"prefixItems\":[", "\"null\""]
+        {
+            if text.contains(keyword) {
+                wrong.push(format!("{title} (minimal) has {keyword}"));
+            }
+        }
+        if minimal(least.clone()) != least {
+            wrong.push(format!("{title} (minimal): {text}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_recursive_type_is_repeated_twice_and_then_named() {
+    let tree = json!({"type": "object", "properties": {"v": {"type": "string"}, "next": {"$ref": "#"}}});
+    let cleaned = parameters(tree).schema.unwrap();
+    let cut = "/properties/next/properties/next/properties/next";
+    assert_eq!(cleaned.pointer("/properties/next/properties/next/properties/v/type").unwrap(), "string");
+    assert_eq!(
+        *cleaned.pointer(cut).unwrap(),
+        json!({"type": "object", "description": "(recursive: same shape as the root)"})
+    );
+
+    let list = json!({"$ref": "#/$defs/List", "$defs": {"List": {"type": "object", "required": ["of"], "properties": {
+        "of": {"type": "array", "items": {"$ref": "#/$defs/List"}}
+    }}}});
+    let cleaned = parameters(list).schema.unwrap();
+    assert!(cleaned.to_string().contains("(recursive: same shape as List)"));
+    assert_eq!(cleaned["required"], json!(["of"]));
+}
+
+#[test]
+fn a_type_that_requires_itself_is_not_required_where_it_is_cut() {
+    let schema = json!({"$ref": "#/$defs/A", "$defs": {
+        "A": {"type": "object", "properties": {"b": {"$ref": "#/$defs/B"}}, "required": ["b"]},
+        "B": {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}, "required": ["a"]}
+    }});
+    let mut node = parameters(schema).schema.unwrap();
+    assert_eq!(node["type"], "object");
+    let mut levels = 0;
+    while let Some(Value::Object(properties)) = node.get("properties") {
+        let (name, next) = properties.iter().next().unwrap();
+        let ends = next.get("properties").is_none();
+        assert_eq!(node.get("required").is_none(), ends, "{name} at {levels}");
+        node = next.clone();
+        levels += 1;
+    }
+    assert_eq!(levels, 6);
+}
+
+#[test]
+fn properties_stay_in_the_order_of_the_schema() {
+    let schema = json!({"type": "object", "properties": {"z": {"type": "string"}, "a": {"type": "string"}, "m": {}}});
+    let cleaned = parameters(schema).schema.unwrap();
+    let names: Vec<&String> = cleaned["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["z", "a", "m"]);
+}
+
+#[test]
+fn a_root_that_is_no_object_is_wrapped_and_a_root_that_says_nothing_is_left_out() {
+    for root in [
+        json!({"type": "string"}),
+        json!({"type": "array"}),
+        json!({"anyOf": [{"type": "string"}, {"type": "object"}]}),
+    ] {
+        let wrapped = parameters(root);
+        assert!(wrapped.wrapped);
+        assert_eq!(wrapped.schema.unwrap()["required"], json!(["input"]));
+    }
+    let nothings = [
+        json!({}),
+        json!(null),
+        json!(true),
+        json!(false),
+        json!([]),
+        json!(""),
+        json!("no json"),
+        json!("{}"),
+        json!(7),
+        json!({"type": "object"}),
+        json!({"type": "object", "properties": {}, "additionalProperties": false}),
+        json!({"description": "nothing"}),
+        json!({"type": "object", "properties": {"a": false}}),
+        json!({"$ref": "#"}),
+        json!({"$ref": "#/nowhere"}),
+        json!({"anyOf": [{"type": "object"}, {"type": "object", "properties": {}}]}),
+    ];
+    for nothing in nothings {
+        assert_eq!(parameters(nothing.clone()), Parameters::default(), "{nothing}");
+    }
+}
+
+#[test]
+fn hostile_schemas_end_soon_in_a_small_stack_and_a_bounded_size() {
+    let nested = |open: &str, close: &str| -> Value {
+        let levels = 120 / open.matches(['{', '[']).count();
+        serde_json::from_str(&format!("{}{{}}{}", open.repeat(levels), close.repeat(levels))).unwrap()
+    };
+    let wide = |of: &dyn Fn(usize) -> Value, count: usize| -> Value {
+        Value::Object((0..count).map(|number| (format!("p{number}"), of(number))).collect())
+    };
+    let doubling = |width: usize| {
+        let level = |number: usize| json!({"type": "object", "properties": wide(&|_| json!({"$ref": format!("#/$defs/p{}", number + 1)}), width)});
+        json!({"$ref": "#/$defs/p0", "$defs": wide(&level, 40)})
+    };
+    let chain =
+        json!({"$ref": "#/$defs/p0", "$defs": wide(&|n| json!({"$ref": format!("#/$defs/p{}", n + 1)}), 20_000)});
+    let knot = json!({"type": "object", "$defs": wide(&|_| {
+        json!({"type": "object", "properties": wide(&|n| json!({"$ref": format!("#/$defs/p{n}")}), 20)})
+    }, 20), "properties": {"a": {"$ref": "#/$defs/p0"}}});
+    let names: Vec<String> = (0..50_000).map(|number| format!("p{number}")).collect();
+    let schemas = vec![
+        nested(r#"{"type":"object","properties":{"a":"#, "}}"),
+        nested(r#"{"items":"#, "}"),
+        nested(r#"{"anyOf":[{"type":"string"},"#, "]}"),
+        nested(r#"{"allOf":["#, "]}"),
+        nested(r#"{"oneOf":["#, "]}"),
+        nested(r#"{"not":"#, "}"),
+        doubling(2),
+        doubling(12),
+        chain,
+        knot,
+        json!({"type": "object", "properties": wide(&|_| json!({"type": "string"}), 50_000), "required": names}),
+        json!({"type": "object", "properties": {"a": {"enum": names, "type": "string"}}}),
+        json!({"type": "object", "properties": {"a": {"allOf": vec![json!({"$ref": "#"}); 1000]}}}),
+    ];
+    let work = move || {
+        for (number, schema) in schemas.into_iter().enumerate() {
+            let mut wrong = Vec::new();
+            let cleaned = json(schema.clone());
+            faults(&cleaned, "root", &mut wrong);
+            assert!(wrong.is_empty(), "schema {number}: {wrong:?}");
+            assert!(cleaned.to_string().len() < 1 << 20, "schema {number}");
+            openapi(schema.clone());
+            parameters(schema);
+            minimal(cleaned);
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(256 * 1024).spawn(work).unwrap();
+    thread.join().unwrap();
+}

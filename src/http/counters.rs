@@ -1,0 +1,76 @@
+//! Counts that cannot be lost: each is given back by a drop, so by a panic too.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A number shared between threads.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counter(Arc<AtomicUsize>);
+
+impl Counter {
+    pub(super) fn value(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Counts one more until the result is dropped.
+    pub(super) fn hold(&self) -> Held {
+        self.hold_empty().grown(1)
+    }
+
+    /// Counts nothing yet; see [`Held::grow`].
+    pub(super) fn hold_empty(&self) -> Held {
+        Held { counter: self.clone(), amount: 0 }
+    }
+}
+
+/// A share of a counter.
+#[derive(Debug)]
+pub(super) struct Held {
+    counter: Counter,
+    amount: usize,
+}
+
+impl Held {
+    /// Adds `more` to the share if the counter stays within `limit`; else changes nothing and returns false.
+    pub(super) fn grow(&mut self, more: usize, limit: usize) -> bool {
+        let add = |value: usize| value.checked_add(more).filter(|sum| *sum <= limit);
+        let grown = self.counter.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok();
+        if grown {
+            self.amount += more;
+        }
+        grown
+    }
+
+    fn grown(mut self, more: usize) -> Held {
+        self.counter.0.fetch_add(more, Ordering::AcqRel);
+        self.amount += more;
+        self
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.counter.0.fetch_sub(self.amount, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_grows_within_the_limit_and_is_given_back() {
+        let counter = Counter::default();
+        let mut first = counter.hold_empty();
+        assert!(first.grow(6, 10));
+        let mut second = counter.hold_empty();
+        assert!(!second.grow(5, 10));
+        assert!(second.grow(4, 10));
+        assert!(!second.grow(usize::MAX, usize::MAX));
+        assert_eq!(counter.value(), 10);
+        drop(first);
+        assert_eq!(counter.value(), 4);
+        drop(second);
+        assert_eq!(counter.value(), 0);
+    }
+}

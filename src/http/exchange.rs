@@ -1,0 +1,98 @@
+//! One request's right to an answer, and the way back of its connection to the front. A worker holds it, then an event
+//! writer; however it is dropped, the front hears of it.
+
+use super::counters::Held;
+use super::server::Shared;
+use super::wire::{self, BodyEnd};
+use super::{Gone, Response};
+use mio::net::TcpStream;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the front does with a connection after the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Read the next request.
+    KeepAlive,
+    /// Close in such a way that the client can read all of the answer.
+    Close,
+    /// Close at once: the answer is not whole.
+    Cut,
+}
+
+/// What workers tell the front, and [`super::Running::stop`] too.
+#[derive(Debug)]
+pub(super) enum Message {
+    Answered(usize, End),
+    Stop(Duration),
+}
+
+pub(super) struct Exchange {
+    pub(super) socket: Arc<TcpStream>,
+    /// The front's name for the connection.
+    pub(super) token: usize,
+    pub(super) id: String,
+    /// HTTP/1.1: may be sent chunks.
+    pub(super) is_11: bool,
+    /// HEAD: may not be sent a body.
+    pub(super) head_only: bool,
+    /// The client's wish.
+    pub(super) keep_alive: bool,
+    /// Fields for whatever answer will be sent.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) gone: Gone,
+    pub(super) shared: Arc<Shared>,
+    /// The place among the admitted requests of the lane.
+    pub(super) slot: Option<Held>,
+    /// The share of the body budget; given back once the answer begins, because until then a retry needs the body.
+    pub(super) body_share: Option<Held>,
+    pub(super) end: End,
+}
+
+impl Exchange {
+    /// Sends a whole answer.
+    pub(super) fn respond(mut self, response: Response) {
+        let keep_alive = self.may_keep_alive();
+        let has_body = !matches!(response.status, 100..=199 | 204 | 304);
+        let body_end = if has_body { BodyEnd::Length(response.body.len()) } else { BodyEnd::NoBody };
+        let head = self.head(response.status, &response.headers, body_end, keep_alive);
+        let body: &[u8] = if has_body && !self.head_only { &response.body } else { b"" };
+        if self.send(&mut [IoSlice::new(&head), IoSlice::new(body)]).is_ok() {
+            self.end = if keep_alive { End::KeepAlive } else { End::Close };
+        }
+    }
+
+    pub(super) fn head(&self, status: u16, headers: &[(String, String)], end: BodyEnd, keep_alive: bool) -> Vec<u8> {
+        let fields = headers.iter().chain(&self.headers).map(|(name, value)| (name.as_str(), value.as_str()));
+        wire::head(status, fields, &self.id, end, keep_alive)
+    }
+
+    /// Writes all of it or fails, within the write timeout. A failure means that nobody waits any more.
+    pub(super) fn send(&mut self, pieces: &mut [IoSlice]) -> io::Result<()> {
+        self.body_share = None;
+        let sent = wire::send_all(&self.socket, pieces, self.shared.limits.write_timeout);
+        if sent.is_err() {
+            self.gone.set();
+        }
+        sent
+    }
+
+    /// Whether a further request may follow: both sides must want it.
+    pub(super) fn may_keep_alive(&self) -> bool {
+        self.keep_alive && !self.shared.is_stopping()
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.end == End::Cut && !self.is_11 {
+            // Without chunks a close looks like the proper end; only a reset tells the client that it is not.
+            let _ = socket2::SockRef::from(&*self.socket).set_linger(Some(Duration::ZERO));
+        }
+        // Before the message: whoever sends the next request at once must find the place free.
+        self.slot = None;
+        self.body_share = None;
+        self.shared.tell_front(Message::Answered(self.token, self.end));
+    }
+}

@@ -1,0 +1,354 @@
+//! From the bytes of a request head to a checked [`Head`], or the refusal the client gets. Pure: no socket, no clock.
+//!
+//! httparse does the grammar; what it leaves open and what decides where a request ends is decided here, strictly:
+//! two readers that disagree about framing are how requests are smuggled (RFC 9112 section 11.2).
+
+use super::Headers;
+use super::chunked::is_field_byte;
+use super::refusal::Refusal;
+
+/// Longest request line in bytes.
+pub(super) const MAX_REQUEST_LINE: usize = 16 * 1024;
+/// Most header fields of a request.
+const MAX_FIELDS: usize = 100;
+
+/// How the body of a request is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    None,
+    Length(u64),
+    Chunked,
+}
+
+/// A request head that keeps every rule.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) method: String,
+    /// Still percent-encoded; begins with `/`.
+    pub(super) path: String,
+    /// Without `?`.
+    pub(super) query: String,
+    pub(super) headers: Headers,
+    /// HTTP/1.1, as opposed to 1.0.
+    pub(super) is_11: bool,
+    /// Whether the client allows a further request on this connection.
+    pub(super) keep_alive: bool,
+    pub(super) expects_continue: bool,
+    pub(super) framing: Framing,
+}
+
+/// Where the head in `buffer` ends, when the first `scanned` bytes are known to hold no end. A bare LF counts as a line
+/// end here, so that a client that sends such lines is told so at once.
+pub(super) fn end(buffer: &[u8], scanned: usize) -> Option<usize> {
+    let mut at = scanned.saturating_sub(2);
+    while let Some(offset) = buffer[at..].iter().position(|byte| *byte == b'\n') {
+        at += offset + 1;
+        match buffer[at..] {
+            [b'\n', ..] => return Some(at + 1),
+            [b'\r', b'\n', ..] => return Some(at + 2),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether the first line of `buffer`, whole or not, is longer than allowed.
+pub(super) fn request_line_is_too_long(buffer: &[u8]) -> bool {
+    buffer.len() > MAX_REQUEST_LINE && !buffer[..MAX_REQUEST_LINE].contains(&b'\n')
+}
+
+/// Parses a whole head, empty line included.
+pub(super) fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
+    check_line_ends(bytes)?;
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut parsed = httparse::Request::new(&mut fields);
+    match parsed.parse(bytes) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Err(Refusal::bad_request("The request head is incomplete.")),
+        Err(httparse::Error::Version) if names_other_version(bytes) => {
+            return Err(Refusal::new(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here."));
+        }
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(Refusal::new(431, "The request has too many header fields."));
+        }
+        Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => {
+            return Err(Refusal::bad_request("A header field of the request is malformed."));
+        }
+        Err(_) => return Err(Refusal::bad_request("The request line is malformed.")),
+    }
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
+        return Err(Refusal::bad_request("The request line is malformed."));
+    };
+    let is_11 = minor == 1;
+
+    let mut headers = Headers::default();
+    for field in parsed.headers.iter() {
+        if !field.value.iter().all(|byte| is_field_byte(*byte)) {
+            return Err(Refusal::bad_request("A header field of the request holds a control character."));
+        }
+        headers.push(field.name, text(field.value));
+    }
+    check_host(&headers, is_11)?;
+    let framing = framing(&headers, is_11)?;
+    let expects_continue = expectation(&headers)? && is_11;
+    if method == "CONNECT" {
+        return Err(Refusal::new(405, "This server is no forward proxy; CONNECT is not allowed."));
+    }
+    let (path, query) = split_target(method, target)?;
+    let keep_alive = is_11 && !headers.all("connection").any(|value| lists(value, "close"));
+    Ok(Head { method: method.into(), path, query, headers, is_11, keep_alive, expects_continue, framing })
+}
+
+/// Every line ends with CRLF, and CR stands nowhere else; httparse would accept a bare LF.
+fn check_line_ends(bytes: &[u8]) -> Result<(), Refusal> {
+    let mut previous = 0;
+    for &byte in bytes {
+        if (byte == b'\n') != (previous == b'\r') {
+            return Err(Refusal::bad_request("Lines of the request head must end with CRLF."));
+        }
+        previous = byte;
+    }
+    Ok(())
+}
+
+/// Whether the request line is well formed but for an HTTP version that is not ours.
+fn names_other_version(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ').skip(2);
+    let (Some(word), None) = (words.next(), words.next()) else { return false };
+    match word.strip_prefix(b"HTTP/") {
+        Some([major]) => major.is_ascii_digit(),
+        Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
+        _ => false,
+    }
+}
+
+/// Values are UTF-8 where they can be, else Latin-1, which HTTP/1.0 meant. Either is better than a silent close.
+fn text(value: &[u8]) -> String {
+    match str::from_utf8(value) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
+fn check_host(headers: &Headers, is_11: bool) -> Result<(), Refusal> {
+    let mut hosts = headers.all("host");
+    match (hosts.next(), hosts.next()) {
+        (None, _) if is_11 => Err(Refusal::bad_request("The Host header is missing.")),
+        (_, Some(_)) => Err(Refusal::bad_request("There is more than one Host header.")),
+        (Some(host), None) if host.contains([' ', '\t', '/', '@', '?', '#', ',']) => {
+            Err(Refusal::bad_request("The Host header is malformed."))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn framing(headers: &Headers, is_11: bool) -> Result<Framing, Refusal> {
+    let mut lengths = headers.all("content-length");
+    let mut codings = headers.all("transfer-encoding");
+    let (length, coding) = (lengths.next(), codings.next());
+    if let Some(coding) = coding {
+        if length.is_some() {
+            return Err(Refusal::bad_request("Transfer-Encoding and Content-Length exclude each other."));
+        }
+        if !is_11 {
+            return Err(Refusal::bad_request("HTTP/1.0 has no Transfer-Encoding."));
+        }
+        if codings.next().is_some() || !coding.eq_ignore_ascii_case("chunked") {
+            return Err(Refusal::new(501, "The only transfer coding understood here is chunked."));
+        }
+        return Ok(Framing::Chunked);
+    }
+    let Some(length) = length else { return Ok(Framing::None) };
+    if lengths.next().is_some() {
+        return Err(Refusal::bad_request("There is more than one Content-Length."));
+    }
+    if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refusal::bad_request("The Content-Length is not a number."));
+    }
+    // Only digits, so the one thing that can go wrong is a number no machine can hold.
+    length.parse().map(Framing::Length).map_err(|_| Refusal::too_large())
+}
+
+fn expectation(headers: &Headers) -> Result<bool, Refusal> {
+    let mut expects = false;
+    for value in headers.all("expect") {
+        if !value.eq_ignore_ascii_case("100-continue") {
+            return Err(Refusal::new(417, "The only expectation understood here is 100-continue."));
+        }
+        expects = true;
+    }
+    Ok(expects)
+}
+
+/// Path and query of the target, in any of its forms (RFC 9112 section 3.2). `OPTIONS *` asks about the root.
+fn split_target(method: &str, target: &str) -> Result<(String, String), Refusal> {
+    if target.len() > MAX_REQUEST_LINE {
+        return Err(Refusal::new(414, "The request target is too long."));
+    }
+    if target.chars().any(char::is_control) {
+        return Err(Refusal::bad_request("The request target holds a control character."));
+    }
+    if target == "*" && method == "OPTIONS" {
+        return Ok(("/".into(), String::new()));
+    }
+    let local = match target.split_once("://") {
+        _ if target.starts_with('/') => target,
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") => {
+            &rest[rest.find(['/', '?', '#']).unwrap_or(rest.len())..]
+        }
+        _ => return Err(Refusal::bad_request("The request target is malformed.")),
+    };
+    let local = local.split('#').next().unwrap_or_default();
+    let (path, query) = local.split_once('?').unwrap_or((local, ""));
+    Ok((if path.is_empty() { "/" } else { path }.into(), query.into()))
+}
+
+/// Whether the comma-separated list `value` holds `token`.
+fn lists(value: &str, token: &str) -> bool {
+    value.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_lines(lines: &[&str]) -> Result<Head, Refusal> {
+        parse(format!("{}\r\n\r\n", lines.join("\r\n")).as_bytes())
+    }
+
+    fn status(lines: &[&str]) -> u16 {
+        parse_lines(lines).map_or_else(|refusal| refusal.status, |_| 200)
+    }
+
+    #[test]
+    fn framing_headers_are_read_strictly() {
+        let cases: [(&[&str], u16); 21] = [
+            (&["Content-Length: 5"], 200),
+            (&["Content-Length: 0005"], 200),
+            (&["Transfer-Encoding: chunked"], 200),
+            (&["Transfer-Encoding: Chunked"], 200),
+            (&["Content-Length: 5", "Content-Length: 5"], 400),
+            (&["Content-Length: 5, 5"], 400),
+            (&["Content-Length: +5"], 400),
+            (&["Content-Length: -5"], 400),
+            (&["Content-Length: 0x5"], 400),
+            (&["Content-Length: 5 5"], 400),
+            (&["Content-Length:"], 400),
+            (&["Content-Length : 5"], 400),
+            (&["Content-Length: 99999999999999999999999"], 413),
+            (&["Content-Length: 5", "Transfer-Encoding: chunked"], 400),
+            (&["Transfer-Encoding: xchunked"], 501),
+            (&["Transfer-Encoding: identity"], 501),
+            (&["Transfer-Encoding: gzip, chunked"], 501),
+            (&["Transfer-Encoding: chunked, chunked"], 501),
+            (&["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], 501),
+            (&["Transfer-Encoding:"], 501),
+            (&["Transfer-Encoding : chunked"], 400),
+        ];
+        for (fields, expected) in cases {
+            let lines = [&["POST / HTTP/1.1", "Host: h"], fields].concat();
+            assert_eq!(status(&lines), expected, "{fields:?}");
+        }
+        assert_eq!(status(&["POST / HTTP/1.0", "Transfer-Encoding: chunked"]), 400);
+    }
+
+    #[test]
+    fn request_lines_and_fields_are_read_strictly() {
+        let cases: [(&[&str], u16); 22] = [
+            (&["GET / HTTP/1.1", "Host: h"], 200),
+            (&["GET / HTTP/1.0"], 200),
+            (&["GET / HTTP/1.1"], 400),
+            (&["GET / HTTP/1.1", "Host: a", "Host: a"], 400),
+            (&["GET / HTTP/1.1", "Host: a b"], 400),
+            (&["GET / HTTP/2.0", "Host: h"], 505),
+            (&["PRI * HTTP/2.0"], 505),
+            (&["GET / HTTP/1.2", "Host: h"], 505),
+            (&["GET / HTTP/3", "Host: h"], 505),
+            (&["GET / HTCPCP/1.0", "Host: h"], 400),
+            (&["GET /"], 400),
+            (&["GET  / HTTP/1.1", "Host: h"], 400),
+            (&["GET /a b HTTP/1.1", "Host: h"], 400),
+            (&["GET /\u{1b}[0m HTTP/1.1", "Host: h"], 400),
+            (&["GET /\u{85} HTTP/1.1", "Host: h"], 400),
+            (&["G(T / HTTP/1.1", "Host: h"], 400),
+            (&["GET / HTTP/1.1", "Host: h", " folded"], 400),
+            (&["GET / HTTP/1.1", "Host: h", "X: a\u{1}b"], 400),
+            (&["GET / HTTP/1.1", "Host: h", "X: a\nb: c"], 400),
+            (&["GET / HTTP/1.1", "Host: h", "X: a\rb"], 400),
+            (&["GET / HTTP/1.1", "Host: h", "Expect: tea"], 417),
+            (&["CONNECT example.org:443 HTTP/1.1", "Host: h"], 405),
+        ];
+        for (lines, expected) in cases {
+            assert_eq!(status(lines), expected, "{lines:?}");
+        }
+        let many: Vec<String> = (0..120).map(|n| format!("X-{n}: v")).collect();
+        let lines: Vec<&str> =
+            ["GET / HTTP/1.1", "Host: h"].into_iter().chain(many.iter().map(String::as_str)).collect();
+        assert_eq!(status(&lines), 431);
+    }
+
+    #[test]
+    fn targets_come_in_four_forms() {
+        let cases = [
+            ("GET", "/a%2Fb?x=%20&y", Some(("/a%2Fb", "x=%20&y"))),
+            ("GET", "//v1//models", Some(("//v1//models", ""))),
+            ("GET", "http://host:1/v1?q=http://x", Some(("/v1", "q=http://x"))),
+            ("GET", "HTTPS://host", Some(("/", ""))),
+            ("GET", "http://host?q", Some(("/", "q"))),
+            ("GET", "/a?b#c", Some(("/a", "b"))),
+            ("GET", "/a?u=http://x", Some(("/a", "u=http://x"))),
+            ("OPTIONS", "*", Some(("/", ""))),
+            ("GET", "*", None),
+            ("GET", "relative", None),
+            ("GET", "ftp://host/x", None),
+        ];
+        for (method, target, expected) in cases {
+            let found = split_target(method, target).ok();
+            assert_eq!(found, expected.map(|(path, query)| (path.into(), query.into())), "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn connection_expect_and_odd_bytes_are_understood() {
+        let head = parse_lines(&["GET / HTTP/1.1", "Host: h", "Connection: Upgrade, CLOSE", "Upgrade: h2c"]).unwrap();
+        assert!(!head.keep_alive);
+        assert!(parse_lines(&["GET / HTTP/1.1", "Host: h", "Connection: Upgrade"]).unwrap().keep_alive);
+        assert!(!parse_lines(&["GET / HTTP/1.0", "Connection: keep-alive"]).unwrap().keep_alive);
+        assert!(parse_lines(&["GET / HTTP/1.1", "Host: h", "Expect: 100-Continue"]).unwrap().expects_continue);
+        let head = parse(b"GET / HTTP/1.1\r\nHost: h\r\nX: caf\xe9\r\nY: caf\xc3\xa9\r\n\r\n").unwrap();
+        assert_eq!((head.headers.get("x"), head.headers.get("y")), (Some("café"), Some("café")));
+    }
+
+    #[test]
+    fn the_end_is_found_whatever_the_splitting() {
+        let bytes = b"GET / HTTP/1.1\r\nHost: h\r\n\r\nrest";
+        for first in 0..bytes.len() {
+            let expected = Some(bytes.len() - 4);
+            let found = end(&bytes[..first], 0).or_else(|| end(bytes, first));
+            assert_eq!(found, expected, "{first}");
+        }
+        assert_eq!(end(b"GET / HTTP/1.0\n\n", 0), Some(16));
+        assert!(parse(b"GET / HTTP/1.0\n\n").is_err());
+    }
+
+    #[test]
+    fn random_damage_never_panics() {
+        let whole = b"POST /v1/x?y=z HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+        let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+        for _ in 0..50_000 {
+            let mut bytes = whole.to_vec();
+            for _ in 0..3 {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                let at = (seed >> 8) as usize % bytes.len();
+                bytes[at] = seed as u8;
+            }
+            if let Ok(head) = parse(&bytes) {
+                assert!(head.path.starts_with('/'));
+                assert!(head.headers.iter().all(|(_, value)| !value.contains(['\r', '\n', '\0'])));
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The answers that the front gives itself, and their one JSON shape. Everything else is said by handlers.
+
+use super::Response;
+use serde_json::json;
+
+/// Why a request never reaches a handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) message: &'static str,
+    code: Option<&'static str>,
+}
+
+impl Refusal {
+    pub(super) const fn new(status: u16, message: &'static str) -> Refusal {
+        Refusal { status, message, code: None }
+    }
+
+    pub(super) const fn bad_request(message: &'static str) -> Refusal {
+        Refusal::new(400, message)
+    }
+
+    pub(super) const fn too_large() -> Refusal {
+        Refusal { status: 413, message: "The request body is too large.", code: Some("request_too_large") }
+    }
+
+    pub(super) const fn overloaded(message: &'static str) -> Refusal {
+        Refusal { status: 503, message, code: Some("overloaded") }
+    }
+
+    /// OpenAI's error shape: every SDK can read it, whatever surface it speaks.
+    pub(super) fn response(&self) -> Response {
+        let kind = if self.status >= 500 { "server_error" } else { "invalid_request_error" };
+        let body = json!({"error": {"message": self.message, "type": kind, "param": null, "code": self.code}});
+        let response = Response::json(self.status, &body).with_header("Access-Control-Allow-Origin", "*");
+        match self.status {
+            405 => response.with_header("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            503 => response.with_header("Retry-After", "1"),
+            _ => response,
+        }
+    }
+}
+
+/// What a client is told when its handler panicked or never answered.
+pub(super) fn internal_error() -> Response {
+    let body = json!({"error": {"message": "An internal server error occurred.", "type": "internal_error"}});
+    Response::json(500, &body).with_header("Access-Control-Allow-Origin", "*")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_the_shape_that_sdks_read() {
+        let response = Refusal::too_large().response();
+        assert_eq!(response.status, 413);
+        let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
+        let expected = json!({"error": {"message": "The request body is too large.", "type": "invalid_request_error",
+            "param": null, "code": "request_too_large"}});
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn an_overload_says_when_to_come_back() {
+        let response = Refusal::overloaded("busy").response();
+        assert!(response.headers.contains(&("Retry-After".into(), "1".into())));
+        assert!(String::from_utf8(response.body).unwrap().contains("server_error"));
+    }
+}

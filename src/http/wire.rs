@@ -1,0 +1,228 @@
+//! Bytes of an answer: the head as text, and writes to a socket that never waits longer than told.
+
+use super::chunked::{is_field_byte, is_name_byte};
+use mio::net::TcpStream;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use std::io::{self, IoSlice, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A client must take this much of an answer in each write timeout, in bytes. So a large answer has its time and a
+/// reader that takes a byte now and then has not.
+const BLOCK: usize = 64 * 1024;
+/// Pause between two tries when no descriptor is left to wait with.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// How the end of the body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyEnd {
+    /// `Content-Length`.
+    Length(usize),
+    /// The chunked coding.
+    Chunks,
+    /// The end of the connection (HTTP/1.0).
+    Close,
+    /// The status has no body at all: 204, 304.
+    NoBody,
+}
+
+/// The head of an answer. A field whose name or value could end its line is left out (response splitting), and so are
+/// framing fields, which are this module's own.
+pub(super) fn head<'a>(
+    status: u16,
+    fields: impl Iterator<Item = (&'a str, &'a str)>,
+    id: &str,
+    end: BodyEnd,
+    keep_alive: bool,
+) -> Vec<u8> {
+    let mut head = Vec::with_capacity(512);
+    put(&mut head, &["HTTP/1.1 ", &status.to_string(), " ", reason(status), "\r\n"]);
+    for (name, value) in fields {
+        let own = ["content-length", "transfer-encoding", "connection", "x-request-id"];
+        let is_ours = own.iter().any(|own| name.eq_ignore_ascii_case(own));
+        if !is_ours && !name.is_empty() && name.bytes().all(is_name_byte) && value.bytes().all(is_field_byte) {
+            put(&mut head, &[name, ": ", value, "\r\n"]);
+        }
+    }
+    put(&mut head, &["X-Request-ID: ", id, "\r\n"]);
+    match end {
+        BodyEnd::Length(length) => put(&mut head, &["Content-Length: ", &length.to_string(), "\r\n"]),
+        BodyEnd::Chunks => put(&mut head, &["Transfer-Encoding: chunked\r\n"]),
+        BodyEnd::Close | BodyEnd::NoBody => {}
+    }
+    if !keep_alive {
+        put(&mut head, &["Connection: close\r\n"]);
+    }
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
+fn put(head: &mut Vec<u8>, words: &[&str]) {
+    words.iter().for_each(|word| head.extend_from_slice(word.as_bytes()));
+}
+
+/// Writes all of `pieces`, waiting at most `limit` for each block that the client must take.
+pub(super) fn send_all(socket: &TcpStream, pieces: &mut [IoSlice], limit: Duration) -> io::Result<()> {
+    let mut rest = pieces;
+    let mut waiting = Waiting { poll: None, deadline: Instant::now() + limit };
+    let mut block = 0;
+    loop {
+        IoSlice::advance_slices(&mut rest, 0); // drops empty pieces at the front
+        if rest.is_empty() {
+            return Ok(());
+        }
+        match (&*socket).write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(sent) => {
+                IoSlice::advance_slices(&mut rest, sent);
+                block += sent;
+                if block >= BLOCK {
+                    block = 0;
+                    waiting.deadline = Instant::now() + limit;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => waiting.writable(socket)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Writes what the socket takes at once and returns how much that was.
+pub(super) fn send_some(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match (&*socket).write(&bytes[sent..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => sent += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sent)
+}
+
+/// Waits for room in the socket's buffer. The poll is made only when a client is slow enough to need it: sockets stay
+/// non-blocking, because that mode belongs to the open socket and the front shares it.
+struct Waiting {
+    poll: Option<(Poll, Events)>,
+    deadline: Instant,
+}
+
+impl Waiting {
+    fn writable(&mut self, socket: &TcpStream) -> io::Result<()> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "client: does not read its answer"));
+        }
+        if self.poll.is_none() {
+            self.poll = watch(socket).ok();
+        }
+        match &mut self.poll {
+            Some((poll, events)) => match poll.poll(events, Some(left)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+                _ => Ok(()),
+            },
+            None => {
+                thread::sleep(RETRY.min(left));
+                Ok(())
+            }
+        }
+    }
+}
+
+fn watch(socket: &TcpStream) -> io::Result<(Poll, Events)> {
+    let poll = Poll::new()?;
+    poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), Token(0), Interest::WRITABLE)?;
+    Ok((poll, Events::with_capacity(1)))
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        417 => "Expectation Failed",
+        422 => "Unprocessable Content",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        499 => "Client Closed Request",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        529 => "Overloaded",
+        _ => match status / 100 {
+            2 => "Success",
+            3 => "Redirect",
+            4 => "Client Error",
+            _ => "Server Error",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head_of(fields: &[(&str, &str)], end: BodyEnd, keep_alive: bool) -> String {
+        String::from_utf8(head(200, fields.iter().copied(), "id", end, keep_alive)).unwrap()
+    }
+
+    #[test]
+    fn a_field_that_could_split_the_answer_is_left_out() {
+        let fields = [
+            ("X-Good", "yes\tplease"),
+            ("X-Bad", "a\r\nSet-Cookie: b"),
+            ("X-Bad\r\nY", "a"),
+            ("X Bad", "a"),
+            ("", "a"),
+            ("X-Nul", "\0"),
+            ("Content-Length", "7"),
+            ("transfer-encoding", "chunked"),
+            ("X-Request-Id", "another"),
+        ];
+        let expected = "HTTP/1.1 200 OK\r\nX-Good: yes\tplease\r\nX-Request-ID: id\r\nContent-Length: 2\r\n\r\n";
+        assert_eq!(head_of(&fields, BodyEnd::Length(2), true), expected);
+    }
+
+    #[test]
+    fn each_body_end_has_its_field() {
+        let cases = [
+            (BodyEnd::Chunks, true, "Transfer-Encoding: chunked\r\n\r\n"),
+            (BodyEnd::Close, false, "X-Request-ID: id\r\nConnection: close\r\n\r\n"),
+            (BodyEnd::NoBody, true, "X-Request-ID: id\r\n\r\n"),
+        ];
+        for (end, keep_alive, tail) in cases {
+            let head = head_of(&[], end, keep_alive);
+            assert!(head.ends_with(tail), "{head}");
+        }
+    }
+}

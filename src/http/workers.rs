@@ -1,0 +1,125 @@
+//! The worker threads of one lane: a fixed number, started when first needed, and a bounded queue before them.
+
+use super::counters::{Counter, Held};
+use super::request::Request;
+use super::responder::Responder;
+use super::server::Handler;
+use crossbeam_channel::{Receiver, Sender};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+/// Enough for TLS and for JSON 127 levels deep, measured; debug builds need four times as much (crate_notes.md 3).
+const STACK: usize = if cfg!(debug_assertions) { 1024 * 1024 } else { 256 * 1024 };
+
+/// A request for a worker.
+pub(super) struct Job {
+    pub(super) request: Request,
+    pub(super) responder: Responder,
+}
+
+/// What the snapshot reads of a lane.
+#[derive(Clone, Default)]
+pub(super) struct Load {
+    /// Requests admitted and not yet answered.
+    in_flight: Counter,
+    /// Jobs whose handler has not returned.
+    unfinished: Counter,
+    /// Jobs whose handler runs.
+    running: Counter,
+}
+
+impl Load {
+    pub(super) fn busy(&self) -> usize {
+        self.running.value()
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.unfinished.value().saturating_sub(self.running.value())
+    }
+}
+
+/// One lane. Owned by the front, the only one that admits and submits.
+pub(super) struct Workers {
+    name: &'static str,
+    size: usize,
+    capacity: usize,
+    handler: Arc<Handler>,
+    load: Load,
+    sender: Sender<(Job, Held)>,
+    receiver: Receiver<(Job, Held)>,
+    /// Never used to send: it is disconnected when the last worker has ended.
+    alive: Sender<()>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    pub(super) fn new(
+        name: &'static str,
+        size: usize,
+        backlog: usize,
+        handler: Arc<Handler>,
+        load: Load,
+        alive: Sender<()>,
+    ) -> Workers {
+        let size = size.max(1);
+        let capacity = size + backlog;
+        let (sender, receiver) = crossbeam_channel::bounded(capacity);
+        Workers { name, size, capacity, handler, load, sender, receiver, alive, threads: Vec::new() }
+    }
+
+    /// A place for one more request, or `None` when all are taken. By a counter, not by the channel: a burst is faster
+    /// than the wake-up of idle workers, and a channel of the backlog's size refused 88 of 1000 (crate_notes.md 3).
+    pub(super) fn admit(&self) -> Option<Held> {
+        let mut slot = self.load.in_flight.hold_empty();
+        slot.grow(1, self.capacity).then_some(slot)
+    }
+
+    /// Hands a job with an admitted request to a worker. Never blocks. Given back when no thread can be had for it.
+    pub(super) fn submit(&mut self, job: Job) -> Result<(), Box<Job>> {
+        let unfinished = self.load.unfinished.hold();
+        if self.load.unfinished.value() > self.threads.len() && self.threads.len() < self.size {
+            match self.start_thread() {
+                Ok(thread) => self.threads.push(thread),
+                Err(error) if self.threads.is_empty() => {
+                    log::error!("http: cannot start a worker thread: {error}");
+                    return Err(Box::new(job));
+                }
+                Err(error) => log::warn!("http: works with {} threads: {error}", self.threads.len()),
+            }
+        }
+        self.sender.try_send((job, unfinished)).map_err(|refused| Box::new(refused.into_inner().0))
+    }
+
+    fn start_thread(&self) -> io::Result<JoinHandle<()>> {
+        let (receiver, handler, load) = (self.receiver.clone(), self.handler.clone(), self.load.clone());
+        let alive = self.alive.clone();
+        let name = format!("{}-{}", self.name, self.threads.len() + 1);
+        Builder::new().name(name).stack_size(STACK).spawn(move || {
+            let _alive = alive;
+            while let Ok((job, unfinished)) = receiver.recv() {
+                let _running = load.running.hold();
+                run(&*handler, job);
+                // Before `_running`, or the snapshot would show it as queued again.
+                drop(unfinished);
+            }
+        })
+    }
+
+    /// Lets the threads end once the queue is empty.
+    pub(super) fn into_threads(self) -> Vec<JoinHandle<()>> {
+        self.threads
+    }
+}
+
+/// Answers one request. The responder inside answers for itself when the handler panics.
+fn run(handler: &Handler, Job { request, responder }: Job) {
+    if request.gone.is_set() {
+        responder.abandon();
+        return;
+    }
+    if catch_unwind(AssertUnwindSafe(|| handler(request, responder))).is_err() {
+        log::error!("http: a request panicked; its client was told 500 or cut off");
+    }
+}

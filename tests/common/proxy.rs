@@ -1,0 +1,107 @@
+//! The program under test, in this process: `app::Service` on a free loopback port in front of a fake Google, with its
+//! files in a directory of its own.
+
+// Each test binary uses a part of this.
+#![allow(dead_code)]
+
+use super::google::{FakeGoogle, User};
+use super::pool::Scratch;
+use gemini_openai_proxy::app::Service;
+use gemini_openai_proxy::config;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// The key that clients present.
+pub const CLIENT_KEY: &str = "sk-client";
+/// The Gemini API key of [`Pool::ApiKey`].
+pub const GEMINI_KEY: &str = "AIza-fake";
+/// The account of [`Pool::Oauth`].
+pub const EMAIL: &str = "ada@example.com";
+
+/// Who is in the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// One licensed account on Code Assist.
+    Oauth,
+    /// One key on the public API.
+    ApiKey,
+}
+
+impl Pool {
+    /// Both, for tests that must hold on either service.
+    pub const EACH: [Pool; 2] = [Pool::Oauth, Pool::ApiKey];
+}
+
+/// A running proxy; dropping it stops it and removes its files.
+pub struct Proxy {
+    service: Option<Service>,
+    files: Scratch,
+    address: SocketAddr,
+}
+
+impl Proxy {
+    /// Without credentials; `change` completes the config.
+    pub fn start(google: &FakeGoogle, change: impl FnOnce(&mut Value)) -> Proxy {
+        let files = Scratch::new();
+        let mut settings = json!({
+            "server": {"host": "127.0.0.1", "port": 0, "workers": 16, "drain_sec": 5},
+            "auth_keys": [CLIENT_KEY],
+            "credentials_file": files.file(),
+            "log_level": "warning",
+            "usage_logging": {"enabled": false},
+            "min_credentials": 0,
+            "endpoints": google.endpoints_json(),
+        });
+        change(&mut settings);
+        let config = config::parse(&settings.to_string()).expect("a good config").config;
+        let service = Service::start(config).expect("the proxy starts");
+        let address = service.address();
+        Proxy { service: Some(service), files, address }
+    }
+
+    /// With the credential of `pool`, known to `google`.
+    pub fn with_pool(google: &FakeGoogle, pool: Pool) -> Proxy {
+        match pool {
+            Pool::ApiKey => {
+                google.add_api_key(GEMINI_KEY);
+                Proxy::start(google, |config| config["gemini_api_keys"] = json!([GEMINI_KEY]))
+            }
+            Pool::Oauth => {
+                google.add_user(User::licensed(EMAIL, "project-1"));
+                let credential = google.oauth_credential(EMAIL);
+                Proxy::start(google, |config| {
+                    let file = config["credentials_file"].as_str().expect("a path").to_owned();
+                    std::fs::write(file, credential.to_string()).expect("the credentials file");
+                })
+            }
+        }
+    }
+
+    /// `http://127.0.0.1:port`, without `/v1`.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the proxy's requests use.
+    pub fn service(&self) -> &Service {
+        self.service.as_ref().expect("it runs until it is dropped")
+    }
+
+    /// Where the proxy's files are.
+    pub fn directory(&self) -> &Path {
+        self.files.path()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if let Some(service) = self.service.take() {
+            service.stop();
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The official JavaScript SDK of OpenAI as a client: its stream and tool helpers. `tests/setup.sh` installs it.
+
+mod common;
+
+use common::google::FakeGoogle;
+use common::proxy::{Pool, Proxy};
+use common::script;
+use std::path::Path;
+
+fn run(pool: Pool, file: &str, arguments: &[&str]) -> usize {
+    let installed = script::file("node_modules/openai/package.json");
+    assert!(installed.exists(), "the SDK is not installed: run tests/setup.sh (`make test` does)");
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, pool);
+    script::run(Path::new("node"), &format!("js/{file}"), arguments, &proxy);
+    google.generations().len()
+}
+
+#[test]
+fn openai_streams_and_raises_its_classes() {
+    for pool in Pool::EACH {
+        assert_eq!(run(pool, "stream.mjs", &[]), 3);
+    }
+}
+
+#[test]
+fn openai_runs_tools_over_three_rounds() {
+    for pool in Pool::EACH {
+        for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
+            assert_eq!(run(pool, "run_tools.mjs", &[model]), 8, "four requests, streamed and not");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The official Python SDKs as clients: OpenAI's on `/v1`, Google's on `/v1beta`, each with a pool on either service of the
+//! strict fake Google.
+
+mod common;
+
+use common::google::{FakeGoogle, Recorded, Step};
+use common::proxy::{Pool, Proxy};
+use common::python::venv_python;
+use common::script;
+use serde_json::json;
+
+/// Runs a script of `tests/py` against a fresh proxy, and returns the generations that Google saw.
+fn run(pool: Pool, file: &str, arguments: &[&str]) -> Vec<Recorded> {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, pool);
+    script::run(&venv_python(), &format!("py/{file}"), arguments, &proxy);
+    google.generations()
+}
+
+fn paths(generations: &[Recorded]) -> Vec<&str> {
+    generations.iter().map(|generation| generation.path.as_str()).collect()
+}
+
+#[test]
+fn openai_chats_streams_lists_models_and_sees_images() {
+    for pool in Pool::EACH {
+        let generations = run(pool, "openai_basics.py", &[]);
+        let service = if pool == Pool::Oauth { "/v1internal:" } else { "/v1beta/models/gemini-2.5-flash:" };
+        assert!(paths(&generations).iter().all(|path| path.starts_with(service)), "{:?}", paths(&generations));
+        let image = generations.last().expect("a generation").body.to_string();
+        assert!(image.contains(r#""mimeType":"image/png""#), "{image}");
+    }
+}
+
+#[test]
+fn openai_errors_have_their_classes() {
+    for pool in Pool::EACH {
+        let generations = run(pool, "openai_errors.py", &[]);
+        assert!(
+            generations.iter().all(|generation| generation.status == 404),
+            "what is wrong in itself does not reach google: {:?}",
+            paths(&generations)
+        );
+    }
+}
+
+#[test]
+fn openai_errors_of_google_have_their_classes() {
+    let limited = json!({"error": {
+        "code": 429,
+        "message": "Resource has been exhausted (e.g. check quota).",
+        "status": "RESOURCE_EXHAUSTED",
+        "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "41s"}],
+    }});
+    for (answer, class, status) in [
+        (Step::json(429, limited), "RateLimitError", "429"),
+        (Step::status(400, "Request contains an invalid argument."), "BadRequestError", "400"),
+        (Step::status(403, "Permission denied."), "PermissionDeniedError", "403"),
+        (Step::status(500, "Internal error encountered."), "InternalServerError", "500"),
+        (Step::html(502), "InternalServerError", "502"),
+    ] {
+        for pool in Pool::EACH {
+            let google = FakeGoogle::start();
+            let proxy = Proxy::with_pool(&google, pool);
+            google.always("*", answer.clone());
+            script::run(&venv_python(), "py/openai_refused.py", &[class, status], &proxy);
+        }
+    }
+}
+
+#[test]
+fn openai_helpers_parse_schemas_and_tools() {
+    for pool in Pool::EACH {
+        for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
+            run(pool, "openai_helpers.py", &[model]);
+        }
+    }
+}
+
+#[test]
+fn openai_tool_loops_survive_clients_that_drop_signatures() {
+    for pool in Pool::EACH {
+        for model in ["gemini-2.5-pro", "gemini-3.1-pro-preview"] {
+            for way in ["whole", "stream"] {
+                for extras in ["keep", "drop"] {
+                    let generations = run(pool, "openai_tool_loop.py", &[model, way, extras]);
+                    assert_eq!(generations.len(), 4, "{model} {way} {extras}: {:?}", paths(&generations));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn google_genai_generates_streams_calls_tools_counts_lists_and_embeds() {
+    run(Pool::Oauth, "google_genai.py", &["oauth"]);
+    run(Pool::ApiKey, "google_genai.py", &["api_key"]);
+}
