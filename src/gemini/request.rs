@@ -36,6 +36,15 @@ pub struct Request {
     pub other: Map<String, Value>,
 }
 
+impl Request {
+    /// Whether it names files or a cache that belong to one key's project on the public API.
+    pub fn names_stored(&self) -> bool {
+        let parts = self.contents.iter().chain(&self.system_instruction).flat_map(|content| &content.parts);
+        let mut files = parts.filter_map(|part| part.file_data.as_ref());
+        self.cached_content.is_some() || files.any(|file| file.file_uri.contains("/v1beta/files/"))
+    }
+}
+
 /// One turn.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -276,4 +285,21 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_caches_of_a_key_are_noticed() {
+        for (request, expected) in [
+            (r#"{"contents":[{"parts":[{"text":"https://x/v1beta/files/a"}]}]}"#, false),
+            (r#"{"contents":[{"parts":[{"fileData":{"fileUri":"https://youtu.be/x"}}]}]}"#, false),
+            (r#"{"contents":[{"parts":[{"file_data":{"file_uri":"https://g/v1beta/files/a"}}]}]}"#, true),
+            (r#"{"cachedContent":"cachedContents/a"}"#, true),
+        ] {
+            assert_eq!(serde_json::from_str::<Request>(request).unwrap().names_stored(), expected, "{request}");
+        }
+    }
 }

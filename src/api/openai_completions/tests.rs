@@ -6,6 +6,7 @@ use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Gone, Headers};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 struct NoFetch;
@@ -29,7 +30,7 @@ fn parse(body: &str) -> Result<Box<dyn Exchange>, ApiError> {
     };
     let context = Context {
         models: &ModelTable::new(&[]),
-        signatures: &SignatureCache::new(1, Duration::ZERO),
+        signatures: &Arc::new(SignatureCache::new(1, Duration::ZERO)),
         fetch: &NoFetch,
         key_name: "k",
         settings: &Settings::default(),
