@@ -2,7 +2,7 @@
 
 pub mod google;
 pub mod pool;
-pub mod proxy;
 pub mod program;
+pub mod proxy;
 pub mod python;
 pub mod script;
