@@ -103,7 +103,7 @@ impl Service {
             guard: Guard::new(&config),
             models: ModelTable::new(&config.models),
             signatures: Arc::new(SignatureCache::new(8 * 1024 * 1024, Duration::from_secs(6 * 3600))),
-            fetch: Box::new(NoFetch),
+            fetch: upstream::fetcher(),
             dispatcher: Dispatcher::new(
                 pool.clone(),
                 Box::new(CodeAssist::new(agent.clone(), &config.endpoints.code_assist)),
@@ -164,12 +164,5 @@ impl App {
                 self.config.base_url(port)
             );
         }
-    }
-}
-
-struct NoFetch;
-impl Fetch for NoFetch {
-    fn fetch(&self, _url: &str) -> Result<(String, Vec<u8>), String> {
-        Err("images by address are not fetched yet".into())
     }
 }

@@ -122,7 +122,7 @@ impl Drop for Scratch {
 
 #[cfg(test)]
 mod tests {
-    use super::{Scratch, replace, temporary};
+    use super::{Scratch, needs_in_place, replace, temporary, write_in_place};
     use std::fs;
     use std::os::unix::fs::{MetadataExt, symlink};
 
@@ -157,6 +157,21 @@ mod tests {
         symlink("/dev/null", temporary(&path)).unwrap();
         replace(&path, b"[]").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"[]");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_renamed_over_is_written_in_place_and_cut() {
+        let scratch = Scratch::new("disk-in-place");
+        let path = scratch.0.join("credentials.json");
+        fs::write(&path, b"a longer content").unwrap();
+        let inode = fs::metadata(&path).unwrap().ino();
+        write_in_place(&path, b"[1]").unwrap();
+        let meta = fs::metadata(&path).unwrap();
+        assert_eq!((fs::read(&path).unwrap().as_slice(), meta.ino()), (&b"[1]"[..], inode));
+        assert_eq!(meta.mode() & 0o777, 0o600);
+        for (code, expected) in [(libc::EBUSY, true), (libc::EROFS, true), (libc::ENOSPC, false), (libc::EIO, false)] {
+            assert_eq!(needs_in_place(&std::io::Error::from_raw_os_error(code)), expected);
+        }
     }
 
     #[test]

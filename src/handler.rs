@@ -84,15 +84,17 @@ enum Broken {
 impl Run<'_> {
     fn answer(&mut self, exchange: &mut dyn Exchange, mut output: Output) -> Outcome {
         let mut chances = SECOND_CHANCES;
+        let mut translator = exchange.translator();
+        let mut first_call = true;
         loop {
-            let mut translator = exchange.translator();
             let answer = match self.send(exchange) {
                 Ok(answer) => answer,
                 Err(error) => return self.fail(output, &mut *translator, error),
             };
             let credential = answer.lease.name.clone();
-            match self.relay(answer, &mut *translator, &mut output) {
-                Ok(document) => {
+            match self.relay(answer, exchange, &mut *translator, &mut output) {
+                Ok(None) => first_call = false,
+                Ok(Some(document)) => {
                     let usage = translator.usage();
                     self.app.usage.success(self.line(&credential), &usage);
                     output.finish(document);
@@ -104,9 +106,11 @@ impl Run<'_> {
                     self.app.usage.success(self.line(&credential), &usage);
                     return Outcome { status: 499, usage, word: "gone".into() };
                 }
-                Err(Broken::Answer { again: true, .. }) if chances > 0 && !output.has_content() => {
+                // After the first of several calls a fresh translator would lack what that one brought.
+                Err(Broken::Answer { again: true, .. }) if chances > 0 && first_call && !output.has_content() => {
                     chances -= 1;
                     self.app.usage.failure(self.line(&credential), "Exception");
+                    translator = exchange.translator();
                 }
                 Err(Broken::Answer { error, .. }) => {
                     self.app.usage.failure(self.line(&credential), "Exception");
@@ -133,13 +137,15 @@ impl Run<'_> {
         result
     }
 
-    /// Passes events on until the upstream ends; returns what is left to send.
+    /// Passes events on until the upstream ends; returns what is left to send, or nothing when the answer takes another
+    /// call.
     fn relay(
         &mut self,
         mut answer: Dispatched,
+        exchange: &mut dyn Exchange,
         translator: &mut dyn Translator,
         output: &mut Output,
-    ) -> Result<Vec<u8>, Broken> {
+    ) -> Result<Option<Vec<u8>>, Broken> {
         let _watch = dispatch::watch(&self.gone);
         let mut out = Vec::new();
         let mut next = Some(answer.first);
@@ -170,11 +176,14 @@ impl Run<'_> {
                 break;
             }
         }
+        if exchange.advance() {
+            return Ok(None);
+        }
         self.translated(translator.end(&mut out), translator)?;
         if self.gone.is_set() {
             return Err(Broken::Gone);
         }
-        Ok(out)
+        Ok(Some(out))
     }
 
     fn translated(&self, result: Result<(), ApiError>, translator: &dyn Translator) -> Result<(), Broken> {

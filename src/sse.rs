@@ -172,11 +172,6 @@ impl<R: BufRead> EventReader<R> {
         self.cut
     }
 
-    /// The source, for what is known only there.
-    pub fn source(&self) -> &R {
-        &self.source
-    }
-
     /// Gives the collected event away unless it is the `[DONE]` some gateways add.
     fn take(&mut self) -> Option<String> {
         if self.data.trim_ascii() == b"[DONE]" {

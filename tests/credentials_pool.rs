@@ -5,7 +5,7 @@ mod common;
 use common::google::{FakeGoogle, Step, Tier, User};
 use common::pool::{Scratch, anybody, open, options};
 use gemini_openai_proxy::config::ApiKey;
-use gemini_openai_proxy::credentials::{AccessFault, Keeper, Kind, Pool, Report, Unavailable, View, Want};
+use gemini_openai_proxy::credentials::{AccessFault, Keeper, Kind, ManageFault, Pool, Report, Unavailable, View, Want};
 use gemini_openai_proxy::secret::Secret;
 use serde_json::{Value, json};
 use std::sync::{Arc, Barrier};
@@ -48,7 +48,7 @@ fn checkout_when_rested(pool: &Pool) -> gemini_openai_proxy::credentials::Lease 
     loop {
         match pool.checkout(&anybody()) {
             Ok(lease) => return lease,
-            Err(Unavailable::Cooling(wait)) => thread::park_timeout(wait),
+            Err(Unavailable::Cooling(wait) | Unavailable::Resting(wait)) => thread::park_timeout(wait),
             Err(other) => panic!("{other:?}"),
         }
         assert!(Instant::now() < end);
@@ -169,7 +169,7 @@ fn a_member_in_trouble_is_left_in_peace_for_a_while() {
         assert!(matches!(pool.access(id), Err(AccessFault::Transient(_))));
     }
     assert_eq!(google.count("/token"), 1);
-    let Err(Unavailable::Cooling(wait)) = pool.checkout(&anybody()) else { panic!("it rests") };
+    let Err(Unavailable::Resting(wait)) = pool.checkout(&anybody()) else { panic!("it rests") };
     assert!(wait > Duration::from_secs(20) && wait <= Duration::from_secs(60), "{wait:?}");
     assert_eq!((pool.views()[0].status, pool.views()[0].available), ("expired", false));
 }
@@ -220,7 +220,7 @@ fn projects_are_found_as_the_account_needs_it() {
                 assert!(matches!(access, Err(AccessFault::Dead(_))), "{name}");
                 assert_eq!((view.reason_code.as_deref(), view.status), (Some(word), "error"), "{name}");
                 assert_eq!(view.link.is_some(), word == "VALIDATION_REQUIRED", "{name}");
-                assert!(matches!(pool.checkout(&anybody()), Err(Unavailable::Cooling(_))), "{name}");
+                assert!(matches!(pool.checkout(&anybody()), Err(Unavailable::Resting(_))), "{name}");
             }
         }
     }
@@ -344,7 +344,7 @@ fn a_block_takes_a_member_out_until_its_time_a_success_or_a_person() {
         link: Some("https://example.com".into()),
     };
     pool.report(id, "m", block(Some(Duration::from_secs(60))));
-    assert!(matches!(pool.checkout(&anybody()), Err(Unavailable::Cooling(_))));
+    assert!(matches!(pool.checkout(&anybody()), Err(Unavailable::Resting(_))));
     let view = pool.views().remove(0);
     assert_eq!((view.status, view.failure_reason.as_deref()), ("error", Some("enable it")));
     assert!(view.link.is_some() && view.failed_at.is_some());
@@ -396,4 +396,153 @@ fn an_item_added_by_hand_joins_and_a_removed_one_leaves() {
     let views = wait_until(&pool, |views| names(views) == ["cred-1", "cred-2"] && views[1].project.is_some());
     assert_eq!(views[1].email.as_deref(), Some("u2@example.com"));
     keeper.stop();
+}
+
+#[test]
+fn an_account_is_tried_out_before_it_is_added() {
+    let google = FakeGoogle::start();
+    let scratch = Scratch::new();
+    let pool = open(&google, &scratch, &json!([{"api_key": "AIza-00000001"}]));
+    google.add_user(User::new("new@example.com", "their-project", Tier::new_free(1)));
+    let added = pool.add(expired(google.oauth_credential("new@example.com"))).unwrap();
+    assert_eq!((added.updated, added.email.as_deref()), (false, Some("new@example.com")));
+    assert_eq!(pool.access(added.id).unwrap().project.as_deref(), Some("their-project"));
+    assert_eq!(pool.views()[1].status, "active");
+    let items = scratch.items();
+    assert_eq!(items[1]["access_token"], pool.access(added.id).unwrap().secret.expose());
+
+    pool.set_label(added.id, Some("mine")).unwrap();
+    let again = pool.add(google.oauth_credential("new@example.com")).unwrap();
+    assert_eq!((again.id, again.updated), (added.id, true), "another login of the account takes the old one's place");
+    let newer = scratch.items();
+    assert_eq!(newer.as_array().unwrap().len(), 2);
+    assert_ne!(newer[1]["refresh_token"], items[1]["refresh_token"]);
+    assert_eq!(newer[1]["label"], "mine");
+
+    google.revoke("new@example.com");
+    for (item, reason) in [
+        (expired(google_item(&newer[1])), "invalid_grant"),
+        (json!({"access_token": "ya29"}), "missing_refresh_token"),
+        (json!([]), "missing_refresh_token"),
+    ] {
+        assert_eq!(pool.add(item).unwrap_err().reason, reason);
+    }
+    google.add_user(User::new("none@example.com", "p", Tier::UnsupportedClient));
+    let fault = pool.add(google.oauth_credential("none@example.com")).unwrap_err();
+    assert_eq!(fault.reason, "failed_to_discover_project_id");
+    assert!(fault.sentence.contains("API key"), "{}", fault.sentence);
+    assert_eq!(scratch.items(), newer);
+}
+
+fn google_item(item: &Value) -> Value {
+    json!({"refresh_token": item["refresh_token"], "access_token": item["access_token"], "expiry_date": 1})
+}
+
+#[test]
+fn a_member_can_be_disabled_enabled_reset_and_removed() {
+    let google = FakeGoogle::start();
+    let scratch = Scratch::new();
+    let items = users(&google, 1);
+    let mut options = options(&google.base(), scratch.put(&json!([null, items[0]])));
+    options.api_keys.push(ApiKey { key: Secret::new("AIza-config-0002"), label: None });
+    let pool = Pool::open(options).unwrap();
+    let (broken, id, config) =
+        (pool.find("cred-0").unwrap(), pool.find("cred-1").unwrap(), pool.find("cred-2").unwrap());
+    let oauth = Want { kind: Some(Kind::Oauth), ..anybody() };
+
+    pool.disable(id).unwrap();
+    assert_eq!(scratch.items()[1]["disabled"], true);
+    assert_eq!(pool.checkout(&oauth), Err(Unavailable::None));
+    assert!(pool.views()[1].disabled);
+    pool.enable(id).unwrap();
+    assert_eq!(scratch.items()[1], items[0]);
+    assert_eq!(pool.checkout(&oauth).unwrap().id, id);
+
+    let block = Report::Block { rest: None, reason: "R".into(), sentence: "s".into(), link: None };
+    pool.report(id, "m", block);
+    assert_eq!(pool.checkout(&oauth), Err(Unavailable::None));
+    pool.reset(id).unwrap();
+    assert_eq!(pool.checkout(&oauth).unwrap().id, id);
+
+    pool.set_project(id, Some("own-project")).unwrap();
+    assert_eq!(pool.access(id).unwrap().project.as_deref(), Some("own-project"));
+    pool.set_project(id, None).unwrap();
+    assert_eq!(pool.access(id).unwrap().project.as_deref(), Some("project-0"));
+    let before = pool.access(id).unwrap().secret;
+    pool.refresh(id).unwrap();
+    assert_ne!(pool.access(id).unwrap().secret, before);
+
+    assert_eq!(pool.remove(config), Err(ManageFault::InConfig));
+    assert_eq!(pool.disable(broken), Err(ManageFault::Unusable));
+    pool.remove(broken).unwrap();
+    pool.remove(id).unwrap();
+    assert_eq!(pool.remove(id), Err(ManageFault::Unknown));
+    assert_eq!(scratch.items(), json!([]));
+    assert!(matches!(pool.access(id), Err(AccessFault::Dead(_))));
+    assert_eq!(pool.views().len(), 1);
+}
+
+#[test]
+fn rests_and_what_is_known_of_accounts_outlive_a_restart_without_a_secret() {
+    let google = FakeGoogle::start();
+    let scratch = Scratch::new();
+    let items = users(&google, 1);
+    let pool = open(&google, &scratch, &json!(items));
+    let id = pool.checkout(&anybody()).unwrap().id;
+    pool.access(id).unwrap();
+    let rest = Duration::from_secs(3600);
+    pool.report(id, "pro", Report::Cool { rest, reason: "QUOTA_EXHAUSTED".into(), sentence: "s".into() });
+    let snapshot = pool.snapshot();
+    for name in ["access_token", "refresh_token"] {
+        assert!(!snapshot.to_string().contains(items[0][name].as_str().unwrap()));
+    }
+    let asked = google.requests().len();
+    let pool = open(&google, &scratch, &json!(items));
+    pool.restore(&json!({"unknown": 1}));
+    pool.restore(&snapshot);
+    let Err(Unavailable::Cooling(wait)) = pool.checkout(&Want { model: "pro", ..anybody() }) else {
+        panic!("it rests")
+    };
+    assert!(wait > Duration::from_secs(3500) && wait <= rest, "{wait:?}");
+    let id = pool.checkout(&anybody()).unwrap().id;
+    assert_eq!(pool.access(id).unwrap().project.as_deref(), Some("project-0"));
+    assert_eq!(google.requests().len(), asked, "nothing had to be asked again");
+    assert_eq!(pool.views()[0].cooling[0].2, "QUOTA_EXHAUSTED");
+}
+
+#[test]
+fn a_login_ends_with_an_account_in_the_pool_or_a_word_that_says_why_not() {
+    const REDIRECT: &str = "http://127.0.0.1:8085/oauth2/callback";
+    let verifier = "v".repeat(64);
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(&verifier);
+    let challenge = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, digest);
+    let google = FakeGoogle::start();
+    let scratch = Scratch::new();
+    google.add_user(User::licensed("u@example.com", "their-project"));
+    let options = options(&google.base(), scratch.put(&json!([])));
+    let agent = options.agent.clone();
+    let pool = Pool::open(options).unwrap();
+    let consent = |scopes: &str| {
+        let base = google.base();
+        let url = format!(
+            "{base}/o/oauth2/v2/auth?client_id=client&response_type=code&redirect_uri={REDIRECT}&scope={scopes}\
+             &state=s&access_type=offline&code_challenge_method=S256&code_challenge={challenge}"
+        );
+        let answer = agent.get(&url).call().unwrap();
+        let location = answer.headers()["location"].to_str().unwrap().to_owned();
+        let code = location.split(['?', '&']).find_map(|pair| pair.strip_prefix("code=")).unwrap();
+        percent_encoding::percent_decode_str(code).decode_utf8().unwrap().into_owned()
+    };
+    let email = common::google::state::EMAIL_SCOPE;
+    let code = consent(&format!("{email}%20{}", common::google::state::CLOUD_PLATFORM));
+    assert_eq!(pool.login(&code, REDIRECT, "wrong verifier").unwrap_err().reason, "invalid_grant");
+    let code = consent(&format!("{email}%20{}", common::google::state::CLOUD_PLATFORM));
+    let added = pool.login(&code, REDIRECT, &verifier).unwrap();
+    assert_eq!(added.email.as_deref(), Some("u@example.com"));
+    assert_eq!(pool.access(added.id).unwrap().project.as_deref(), Some("their-project"));
+    let stored = scratch.items();
+    let fields: Vec<&String> = stored.as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["access_token", "refresh_token", "token_type", "expiry_date"]);
+    assert_eq!(pool.login(&code, REDIRECT, &verifier).unwrap_err().reason, "invalid_grant");
+    assert_eq!(pool.login(&consent(email), REDIRECT, &verifier).unwrap_err().reason, "missing_scope");
 }

@@ -6,7 +6,9 @@
 
 pub mod gemini;
 pub mod models;
+pub mod openai;
 pub mod openai_chat;
+pub mod openai_embeddings;
 
 use crate::error::ApiError;
 use crate::gemini::models::ModelTable;
@@ -99,6 +101,12 @@ pub trait Exchange: Send {
 
     /// A translator for one attempt; the handler asks for a second one only when the first has produced no content.
     fn translator(&self) -> Box<dyn Translator>;
+
+    /// Goes on to the next call of an answer that takes several, whose events the same translator gets before its end.
+    /// Only for answers in `Whole` framing.
+    fn advance(&mut self) -> bool {
+        false
+    }
 }
 
 /// How an answer is framed on the wire.

@@ -22,18 +22,19 @@ const STACK: usize = 512 * 1024;
 /// Nobody waits longer for another thread's flight.
 const WAIT: Duration = Duration::from_secs(120);
 
-/// What a flight needs to know, copied out of the member.
-struct Job {
-    id: MemberId,
-    record: Record,
-    log_name: String,
-    token: Option<Secret>,
-    email: Option<String>,
-    project: Option<String>,
+/// What a flight needs to know, copied out of the member, and what it found.
+pub(super) struct Job {
+    pub(super) id: MemberId,
+    pub(super) record: Record,
+    pub(super) log_name: String,
+    pub(super) token: Option<Secret>,
+    pub(super) email: Option<String>,
+    pub(super) project: Option<String>,
+    pub(super) tier: Option<String>,
 }
 
 /// Why a flight came to nothing.
-enum Trouble {
+pub(super) enum Trouble {
     /// The account cannot serve: for good, or until it is asked again after this time.
     Blocked(Block, Option<Duration>),
     /// The configuration is wrong; it may be corrected any time.
@@ -42,11 +43,25 @@ enum Trouble {
 }
 
 impl Trouble {
-    fn sentence(&self) -> &str {
+    pub(super) fn sentence(&self) -> &str {
         match self {
             Trouble::Blocked(block, _) => &block.sentence,
             Trouble::Config(sentence) | Trouble::Transient(sentence) => sentence,
         }
+    }
+}
+
+/// Ends the flight when it is dropped, also by a panic: nobody may wait for ever.
+struct Landing<'a> {
+    pool: &'a Pool,
+    id: MemberId,
+    result: Option<Result<(), Trouble>>,
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        let interrupted = || Err(Trouble::Transient("the refresh was interrupted".into()));
+        self.pool.land(self.id, self.result.take().unwrap_or_else(interrupted));
     }
 }
 
@@ -73,10 +88,9 @@ impl Pool {
             if let Some(token) = member.fresh_token().filter(|_| member.project.is_some()) {
                 return Ok(Access { secret: token.secret.clone(), project: member.project.clone() });
             }
-            if awaited.is_some_and(|awaited| awaited != member.landed) {
-                if let Some(fault) = &member.outcome {
-                    return Err(fault.clone());
-                }
+            let landed = awaited.is_some_and(|awaited| awaited != member.landed);
+            if let Some(fault) = member.outcome.as_ref().filter(|_| landed) {
+                return Err(fault.clone());
             }
             if member.flight.is_none() {
                 match member.resting() {
@@ -90,24 +104,30 @@ impl Pool {
             }
         };
         drop(state);
-        self.fly(job)
+        self.fly_apart(job)
     }
 
-    /// Does the work of one flight and lands it, also when it panics.
-    fn fly(&self, mut job: Job) -> Result<Access, AccessFault> {
-        struct Landing<'a>(&'a Pool, MemberId, Option<Result<(), Trouble>>);
-        impl Drop for Landing<'_> {
-            fn drop(&mut self) {
-                let interrupted = || Err(Trouble::Transient("the refresh was interrupted".into()));
-                self.0.land(self.1, self.2.take().unwrap_or_else(interrupted));
-            }
-        }
-        let mut landing = Landing(self, job.id, None);
+    /// A flight on a thread of its own: the calls of a request's thread end when its client hangs up, and then all who
+    /// wait for the same refresh would fail with it.
+    fn fly_apart(&self, job: Job) -> Result<Access, AccessFault> {
+        let interrupted = |_| AccessFault::Transient("the refresh was interrupted".into());
+        let landing = Landing { pool: self, id: job.id, result: None };
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().name("refresh".into()).stack_size(STACK);
+            let flight = thread
+                .spawn_scoped(scope, || self.fly(job, landing))
+                .map_err(|error| AccessFault::Transient(format!("no thread for a refresh: {error}")))?;
+            flight.join().map_err(interrupted)?
+        })
+    }
+
+    fn fly(&self, mut job: Job, mut landing: Landing<'_>) -> Result<Access, AccessFault> {
         let result = self.work(&mut job);
         let answer = match &result {
             Ok(access) => Ok(access.clone()),
             Err(trouble) => {
-                log::warn!("[CredManager] Refresh failed for {}: {}", job.log_name, trouble.sentence());
+                let what = if job.token.is_none() { "Refresh" } else { "Set-up" };
+                log::warn!("[CredManager] {what} failed for {}: {}", job.log_name, trouble.sentence());
                 Err(match trouble {
                     Trouble::Blocked(block, _) => AccessFault::Dead(block.sentence.clone()),
                     Trouble::Config(sentence) | Trouble::Transient(sentence) => {
@@ -116,7 +136,7 @@ impl Pool {
                 })
             }
         };
-        landing.2 = Some(result.map(drop));
+        landing.result = Some(result.map(drop));
         answer
     }
 
@@ -146,14 +166,15 @@ impl Pool {
         self.work.notify_all();
     }
 
-    fn work(&self, job: &mut Job) -> Result<Access, Trouble> {
+    /// Gets the job a token that Google accepts and a project.
+    pub(super) fn work(&self, job: &mut Job) -> Result<Access, Trouble> {
         let mut refreshed = false;
         loop {
             let secret = match &job.token {
                 Some(token) => token.clone(),
                 None => {
                     refreshed = true;
-                    self.refresh(job)?
+                    self.exchange_token(job)?
                 }
             };
             match self.set_up(job, &secret)? {
@@ -169,7 +190,7 @@ impl Pool {
         }
     }
 
-    fn refresh(&self, job: &mut Job) -> Result<Secret, Trouble> {
+    fn exchange_token(&self, job: &mut Job) -> Result<Secret, Trouble> {
         self.with_member(job.id, |member| member.flight = Some(Flight::Refresh));
         let old = job.record.identity().zip(job.record.refresh_token());
         let Some((of, refresh_token)) = old else {
@@ -183,15 +204,17 @@ impl Pool {
             TokenFault::Transient(sentence) => Trouble::Transient(sentence),
         })?;
         let token = Token::granted(tokens.access.clone(), tokens.lifetime, self.timing.ahead());
-        let (id, expiry, refresh) = (job.id, token.expiry, tokens.refresh.clone());
+        let (id, expiry, refresh) = (job.id, token.expiry, tokens.refresh);
         let note = |state: &mut State| {
             let Some(member) = state.member(id) else { return };
             member.record.set_tokens(&token.secret, refresh.as_ref(), expiry);
             member.token = Some(token);
             member.last_refreshed_at = Some(SystemTime::now());
         };
-        self.write(note, Edit::Tokens { of, access: tokens.access.clone(), refresh: tokens.refresh, expiry });
+        let edit = Edit::Tokens { of, access: tokens.access.clone(), refresh: refresh.clone(), expiry };
+        self.write(note, edit);
         log::info!("[CredManager] Refreshed credential for {} successfully.", job.log_name);
+        job.record.set_tokens(&tokens.access, refresh.as_ref(), expiry);
         job.token = Some(tokens.access.clone());
         Ok(tokens.access)
     }
@@ -216,20 +239,20 @@ impl Pool {
                 member.email_settled = true;
             });
         }
-        let settle = |member: &mut Member| {
-            self.settle_project(member);
-            member.project.clone()
-        };
-        if let Some(project) = self.with_member(job.id, settle).flatten().or(job.project.take()) {
+        let told = self.told_project(job.email.as_deref(), true, &job.record);
+        if let Some(project) = told.or(job.project.take()) {
+            self.with_member(job.id, |member| member.project = Some(project.clone()));
+            job.project = Some(project.clone());
             return Ok(Some(project));
         }
         let patience = Patience { poll: self.timing.onboarding_poll, limit: self.timing.onboarding_limit };
         let pause = |span| self.pause(span);
         match setup::find_project(&self.google, token, job.record.project_hint(), patience, &pause) {
             Ok(found) => {
+                (job.project, job.tier) = (Some(found.project.clone()), found.tier);
                 self.with_member(job.id, |member| {
-                    member.project = Some(found.project.clone());
-                    member.tier = found.tier;
+                    member.project.clone_from(&job.project);
+                    member.tier.clone_from(&job.tier);
                 });
                 Ok(Some(found.project))
             }
@@ -274,7 +297,8 @@ impl Pool {
                 Ok(job) => {
                     drop(state);
                     // The result stands in the member, for the next request and the admin page.
-                    let _ = self.fly(job);
+                    let landing = Landing { pool: self, id: job.id, result: None };
+                    let _ = self.fly(job, landing);
                 }
                 Err(wait) => {
                     self.work.wait_for(&mut state, wait);
@@ -308,6 +332,7 @@ fn take_off(member: &mut Member) -> Job {
         token,
         email: member.email.clone(),
         project: member.project.clone(),
+        tier: member.tier.clone(),
     }
 }
 

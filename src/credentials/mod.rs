@@ -5,15 +5,20 @@
 
 mod cipher;
 mod keeper;
+mod manage;
 mod member;
 mod oauth;
+mod options;
 mod pool;
 mod record;
 mod setup;
+mod snapshot;
 mod store;
 mod timestamp;
 
 pub use keeper::Keeper;
+pub use manage::{AddFault, Added, ManageFault};
 pub use oauth::{TokenFault, Tokens};
+pub use options::{PoolOptions, Timing};
 pub use pool::*;
 pub use store::{Place, StoreError};

@@ -4,18 +4,16 @@
 //! file has a lock of its own, which puts its writes in order. Order: file, then members; nobody holding the members'
 //! lock asks for the file's.
 
-use super::keeper::random_fraction;
 use super::member::{Cooling, Member, Origin};
 use super::oauth::Google;
+use super::options::{PoolOptions, Timing};
 use super::record::Record;
 use super::setup::Block;
 use super::store::{Edit, Store, StoreError};
-use crate::config::{ApiKey, Config, Endpoints, OauthClient};
 use crate::secret::Secret;
 use parking_lot::{Condvar, Mutex};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Which member of the pool, stable while the program runs.
@@ -64,6 +62,9 @@ pub enum Unavailable {
     None,
     /// All that could serve are cooling down; the earliest returns after this.
     Cooling(Duration),
+    /// Nobody can serve for another reason that will pass: token endpoint in trouble, account blocked for a while. The
+    /// earliest is tried again after this.
+    Resting(Duration),
     /// Every usable member was tried by this request already.
     AllTried,
 }
@@ -158,83 +159,6 @@ pub struct View {
     pub cooling: Vec<(String, SystemTime, String)>,
 }
 
-/// What a pool is made of.
-#[derive(Clone)]
-pub struct PoolOptions {
-    /// The old program's credentials.json.
-    pub credentials_file: PathBuf,
-    /// Encrypts it.
-    pub encryption_key: Option<Secret>,
-    /// Members beside those of the file.
-    pub api_keys: Vec<ApiKey>,
-    /// E-mail (lower case) -> project.
-    pub project_id_map: HashMap<String, String>,
-    /// Google's addresses.
-    pub endpoints: Endpoints,
-    /// For credentials that do not name their own client.
-    pub oauth_client: OauthClient,
-    /// For the calls to Google. Statuses are answers (`http_status_as_error(false)`), redirects are not followed.
-    pub agent: ureq::Agent,
-    /// The pool's patience.
-    pub timing: Timing,
-}
-
-impl PoolOptions {
-    /// As the config says.
-    pub fn new(config: &Config, agent: ureq::Agent) -> PoolOptions {
-        PoolOptions {
-            credentials_file: config.credentials_file.clone(),
-            encryption_key: config.encryption_key.clone(),
-            api_keys: config.gemini_api_keys.clone(),
-            project_id_map: config.project_id_map.clone(),
-            endpoints: config.endpoints.clone(),
-            oauth_client: config.oauth_client.clone(),
-            agent,
-            timing: Timing::default(),
-        }
-    }
-}
-
-/// How long the pool waits for what.
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    /// A token is replaced this long before it ends, or up to half of it later, so that not all go at once.
-    pub refresh_ahead: Duration,
-    /// Rest after the first transient trouble with a token or project; doubles with each in a row.
-    pub first_rest: Duration,
-    /// The longest such rest, and the rest after a fault of the configuration.
-    pub longest_rest: Duration,
-    /// An account that Google gave no project is asked for again after this.
-    pub blocked_probe: Duration,
-    /// Between two looks at an onboarding.
-    pub onboarding_poll: Duration,
-    /// For an onboarding in all.
-    pub onboarding_limit: Duration,
-    /// Between two looks whether somebody else changed the file.
-    pub file_poll: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Timing {
-        Timing {
-            refresh_ahead: Duration::from_secs(600),
-            first_rest: Duration::from_secs(1),
-            longest_rest: Duration::from_secs(300),
-            blocked_probe: Duration::from_secs(900),
-            onboarding_poll: Duration::from_secs(5),
-            onboarding_limit: Duration::from_secs(90),
-            file_poll: Duration::from_secs(5),
-        }
-    }
-}
-
-impl Timing {
-    /// Between half of [`Timing::refresh_ahead`] and all of it.
-    pub(super) fn ahead(&self) -> Duration {
-        self.refresh_ahead.mul_f64(1.0 - random_fraction() / 2.0)
-    }
-}
-
 /// The pool. All methods take `&self`; one short lock inside, never held over I/O.
 pub struct Pool {
     pub(super) google: Google,
@@ -263,7 +187,7 @@ impl State {
         self.members.iter_mut().find(|member| member.id == id)
     }
 
-    fn join(&mut self, origin: Origin, record: Record, timing: &Timing) -> &mut Member {
+    pub(super) fn join(&mut self, origin: Origin, record: Record, timing: &Timing) -> &mut Member {
         let id = MemberId(self.next);
         self.next += 1;
         self.members.push(Member::new(id, origin, record, timing.ahead()));
@@ -314,7 +238,7 @@ impl Pool {
     pub fn checkout(&self, want: &Want<'_>) -> Result<Lease, Unavailable> {
         let now = Instant::now();
         let mut state = self.state.lock();
-        let (mut usable, mut tried, mut earliest) = (false, false, None::<Duration>);
+        let (mut usable, mut tried, mut cooling, mut earliest) = (false, false, false, None::<Duration>);
         let mut candidates = Vec::new();
         let after = state.last.map_or(0, |last| state.members.partition_point(|member| member.id <= last));
         let count = state.members.len();
@@ -326,6 +250,7 @@ impl Pool {
             }
             usable = true;
             if let Some(wait) = member.wait(want.model, now) {
+                cooling |= member.cooling.contains_key(want.model);
                 earliest = Some(earliest.map_or(wait, |earliest| earliest.min(wait)));
             } else if want.tried.contains(&member.id) {
                 tried = true;
@@ -345,10 +270,11 @@ impl Pool {
             })
         });
         let Some(index) = preferred.or(candidates.first()).copied() else {
-            return Err(match (usable, tried, earliest) {
-                (false, ..) => Unavailable::None,
-                (true, false, Some(wait)) => Unavailable::Cooling(wait),
-                (true, ..) => Unavailable::AllTried,
+            return Err(match earliest {
+                _ if !usable => Unavailable::None,
+                Some(wait) if !tried && cooling => Unavailable::Cooling(wait),
+                Some(wait) if !tried => Unavailable::Resting(wait),
+                _ => Unavailable::AllTried,
             });
         };
         let member = &mut state.members[index];
@@ -392,7 +318,12 @@ impl Pool {
                     *cooling = Cooling { until, reason };
                 }
             }
-            Report::Block { rest, reason, sentence, link } => member.block(Block { reason, sentence, link }, rest),
+            Report::Block { rest, reason, sentence, link } => {
+                member.block(Block { reason, sentence, link }, rest);
+                // The project that Google named may have been taken away; the next use asks again.
+                member.project = None;
+                self.settle_project(member);
+            }
         }
     }
 
@@ -469,16 +400,16 @@ impl Pool {
         lines.iter().for_each(|line| log::info!("{line}"));
     }
 
-    /// Takes the project that can be told without asking Google: the config's map wins over the file.
     pub(super) fn settle_project(&self, member: &mut Member) {
-        let mapped = member.email.as_ref().and_then(|email| self.project_id_map.get(&email.to_lowercase()));
-        if let Some(project) = mapped {
-            member.project = Some(project.clone());
-        } else if let Some(project) = member.record.project() {
-            // As long as the e-mail is not known, the map may have something to say.
-            if member.email.is_some() || member.email_settled || self.project_id_map.is_empty() {
-                member.project = Some(project.to_owned());
-            }
-        }
+        let told = self.told_project(member.email.as_deref(), member.email_settled, &member.record);
+        member.project = told.or(member.project.take());
+    }
+
+    /// The project that is known without asking Google: the config's map wins over the file. As long as the e-mail is
+    /// not known and may yet be, the map may have something to say.
+    pub(super) fn told_project(&self, email: Option<&str>, settled: bool, record: &Record) -> Option<String> {
+        let mapped = email.and_then(|email| self.project_id_map.get(&email.to_lowercase()));
+        let clear = email.is_some() || settled || self.project_id_map.is_empty();
+        mapped.cloned().or_else(|| record.project().filter(|_| clear).map(str::to_owned))
     }
 }

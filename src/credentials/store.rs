@@ -75,8 +75,8 @@ impl std::error::Error for StoreError {}
 /// A change of one item.
 #[derive(Clone, Debug)]
 pub(super) enum Edit {
-    /// Appends the item, or puts it in the place of the same credential.
-    Add(Record),
+    /// Appends the item, or puts it in the place of the same credential or of an older login.
+    Add { record: Record, instead_of: Option<Identity> },
     /// New tokens after a refresh.
     Tokens { of: Identity, access: Secret, refresh: Option<Secret>, expiry: SystemTime },
     /// Sets or removes a field of our own.
@@ -88,10 +88,14 @@ pub(super) enum Edit {
 impl Edit {
     fn apply(&self, items: &mut Vec<Record>) {
         match self {
-            Edit::Add(record) => match items.iter_mut().find(|item| same(item, record)) {
-                Some(item) => *item = record.clone(),
-                None => items.push(record.clone()),
-            },
+            Edit::Add { record, instead_of } => {
+                let fits =
+                    |item: &Record| same(item, record) || (instead_of.is_some() && item.identity() == *instead_of);
+                match items.iter_mut().find(|item| fits(item)) {
+                    Some(item) => *item = record.clone(),
+                    None => items.push(record.clone()),
+                }
+            }
             Edit::Tokens { of, access, refresh, expiry } => {
                 for item in items.iter_mut().filter(|item| item.identity().as_ref() == Some(of)) {
                     item.set_tokens(access, refresh.as_ref(), *expiry);

@@ -108,7 +108,7 @@ struct Round {
 /// How one attempt failed.
 enum Failure {
     /// Google or the network, judged.
-    Judged(Verdict),
+    Judged(Box<Verdict>),
     /// There was no token to send with.
     NoToken(AccessFault),
 }
@@ -144,7 +144,7 @@ impl Dispatcher {
                     self.succeeded(&lease, call, &round);
                     return Ok(Dispatched { lease, first, rest, attempts: round.attempts });
                 }
-                Err(Failure::Judged(verdict)) => verdict,
+                Err(Failure::Judged(verdict)) => *verdict,
                 Err(Failure::NoToken(fault)) => {
                     round.no_token(&lease, fault);
                     if round.counted >= self.max_attempts {
@@ -203,7 +203,7 @@ impl Dispatcher {
                 Err(fault) => fault.verdict(),
             };
             if cancel::cancelled() {
-                return Err(Failure::Judged(verdict));
+                return Err(Failure::Judged(Box::new(verdict)));
             }
             failed(lease, &verdict.word);
             match verdict.then {
@@ -224,7 +224,7 @@ impl Dispatcher {
                     round.simplified = true;
                     log::info!("[ApiClient] Google refused the request. Sending once more with simpler schemas.");
                 }
-                _ => return Err(Failure::Judged(verdict)),
+                _ => return Err(Failure::Judged(Box::new(verdict))),
             }
         }
     }

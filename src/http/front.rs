@@ -3,6 +3,7 @@
 //! One edge-triggered poll watches all sockets for as long as they are open, also while a worker answers: then their
 //! events only tell whether the client hung up, and what it sends meanwhile stays in the kernel.
 
+use super::accept::{is_lost, network};
 use super::connection::{Complete, Connection, Step, Watched};
 use super::exchange::{End, Exchange, Message};
 use super::refusal::Refusal;
@@ -231,8 +232,8 @@ impl Front {
 
     /// Counted when needed rather than kept: a count that is not kept cannot go wrong.
     fn connections_from(&self, peer: IpAddr) -> usize {
-        let network = network(peer);
-        self.connections.values().filter(|connection| network == self::network(connection.peer)).count()
+        let own = network(peer);
+        self.connections.values().filter(|connection| network(connection.peer) == own).count()
     }
 
     fn keep(&mut self, token: usize, connection: Connection) {
@@ -389,31 +390,5 @@ impl Front {
             Some(_) => {}
         }
         false
-    }
-}
-
-/// Whether only one connection failed (accept(2) lists these), rather than accepting as such: then the usual reason is
-/// that descriptors or memory are short, and only waiting helps.
-fn is_lost(error: &io::Error) -> bool {
-    let lost = [
-        libc::ECONNABORTED,
-        libc::EINTR,
-        libc::EPROTO,
-        libc::EPERM,
-        libc::ENETDOWN,
-        libc::ENOPROTOOPT,
-        libc::EHOSTDOWN,
-        libc::EHOSTUNREACH,
-        libc::ENETUNREACH,
-        libc::EOPNOTSUPP,
-    ];
-    error.raw_os_error().is_some_and(|code| lost.contains(&code))
-}
-
-/// What counts as one address: a host usually has a whole /64 of IPv6.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V4(_) => peer,
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
     }
 }

@@ -111,13 +111,16 @@ fn check_line_ends(bytes: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether the request line ends with an HTTP version (that is not ours), rather than with garbage.
+/// Whether the request line is well formed but for an HTTP version that is not ours.
 fn names_other_version(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let word = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-    let Some(version) = word.strip_prefix(b"HTTP/") else { return false };
-    matches!(version, [major] if major.is_ascii_digit())
-        || matches!(version, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
+    let mut words = line.split(|byte| *byte == b' ').skip(2);
+    let (Some(word), None) = (words.next(), words.next()) else { return false };
+    match word.strip_prefix(b"HTTP/") {
+        Some([major]) => major.is_ascii_digit(),
+        Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
+        _ => false,
+    }
 }
 
 /// Values are UTF-8 where they can be, else Latin-1, which HTTP/1.0 meant. Either is better than a silent close.

@@ -4,6 +4,7 @@
 //! threads (`workers`); a worker answers through a [`Responder`], after which a kept-alive connection goes back to the
 //! front. crate_notes.md 1 and design.md "The front" list what this must survive.
 
+mod accept;
 mod chunked;
 mod connection;
 mod counters;

@@ -1,6 +1,6 @@
 //! A plain answer: status, header fields, whole body.
 
-/// An answer that is sent in one piece. Framing headers (`Content-Length`, `Connection`, `Date`) are added when it is
+/// An answer that is sent in one piece. Framing headers (`Content-Length`, `Connection`) and `X-Request-ID` are added when it is
 /// written; they must not be among `headers`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {

@@ -98,9 +98,11 @@ impl Workers {
         let name = format!("{}-{}", self.name, self.threads.len() + 1);
         Builder::new().name(name).stack_size(STACK).spawn(move || {
             let _alive = alive;
-            while let Ok((job, _unfinished)) = receiver.recv() {
+            while let Ok((job, unfinished)) = receiver.recv() {
                 let _running = load.running.hold();
                 run(&*handler, job);
+                // Before `_running`, or the snapshot would show it as queued again.
+                drop(unfinished);
             }
         })
     }

@@ -124,14 +124,14 @@ impl Answer {
                 if let Ok([first]) = serde_json::from_str::<[Probe<'_>; 1]>(&text)
                     && first.error.is_some()
                 {
-                    return Err(Fault::Refused(Refusal::within(text.as_bytes())));
+                    return Err(Refusal::within(text.as_bytes()).fault());
                 }
                 return Err(Fault::Invalid("an event is no object".into()));
             }
             Err(error) => return Err(invalid(error)),
         };
         if probe.error.is_some_and(|error| error.get() != "null") {
-            return Err(Fault::Refused(Refusal::within(text.as_bytes())));
+            return Err(Refusal::within(text.as_bytes()).fault());
         }
         let trace_id = probe.trace_id.map(Cow::into_owned);
         let inner = match (self.wrapping, probe.response) {

@@ -58,7 +58,7 @@ pub(super) fn refusal(response: Response<Body>) -> Fault {
     if cancel::cancelled() {
         return Fault::Gone;
     }
-    Fault::Refused(Refusal::read(status, &body, retry_after))
+    Refusal::read(status, &body, retry_after).fault()
 }
 
 /// `Retry-After` in seconds. Google writes no dates there.

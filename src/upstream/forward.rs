@@ -82,7 +82,7 @@ impl RawReply {
         let mut body = Vec::new();
         // What came before a break is enough.
         let _ = self.reader.take(1 << 20).read_to_end(&mut body);
-        (Fault::Refused(Refusal::read(self.status, &body, None)), body)
+        (Refusal::read(self.status, &body, None).fault(), body)
     }
 }
 

@@ -11,16 +11,23 @@ pub mod cancel;
 mod code_assist;
 pub mod error;
 mod exchange;
+pub mod fetch;
 mod forward;
 mod generative_language;
 
-use crate::api::Call;
+use crate::api::{Call, Fetch};
 use crate::credentials::Access;
 pub use answer::{Answer, Event};
 pub use code_assist::CodeAssist;
 pub use error::{Fault, Verdict};
+pub use fetch::Fetcher;
 pub use forward::{Forward, RawReply};
 pub use generative_language::GenerativeLanguage;
+
+/// What gets media that clients name by address; it shares nothing with the client for Google.
+pub fn fetcher() -> Box<dyn Fetch> {
+    Box::new(Fetcher::new())
+}
 
 /// One of Google's services.
 pub trait Upstream: Send + Sync {

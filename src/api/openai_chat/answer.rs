@@ -50,7 +50,6 @@ pub(super) struct Image<'a> {
 
 /// What goes out at the end, after all pieces.
 pub(super) struct Ending {
-    pub finish: &'static str,
     /// A signature that belongs to the text.
     pub signature: Option<String>,
     pub annotations: Vec<Annotation>,
@@ -443,7 +442,7 @@ impl Answer {
     }
 
     /// What comes after the last piece.
-    pub(super) fn ending(&mut self, finish: &'static str) -> Ending {
+    pub(super) fn ending(&mut self) -> Ending {
         let annotations = match self.grounding.is_empty() {
             true => Vec::new(),
             false => {
@@ -456,7 +455,7 @@ impl Answer {
             Some(AudioFormat::Pcm16) => media::encode(&speech),
             _ => media::encode(&speech::wav(speech)),
         });
-        Ending { finish, signature: self.text_signature.take(), annotations, audio }
+        Ending { signature: self.text_signature.take(), annotations, audio }
     }
 }
 

@@ -101,7 +101,7 @@ impl Translator for Whole {
     fn end(&mut self, out: &mut Vec<u8>) -> Result<(), ApiError> {
         self.answer.flush(&mut |piece| self.collected.take(piece));
         let finish = self.answer.verdict(false)?;
-        let ending = self.answer.ending(finish);
+        let ending = self.answer.ending();
         let reply = Arc::clone(&self.answer.reply);
         let id = self.answer.id().to_owned();
         let Collected { reasoning, calls, images } = &self.collected;

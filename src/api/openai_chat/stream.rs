@@ -150,7 +150,7 @@ impl Translator for Stream {
         }
         answer.flush(&mut |piece| writer.piece(piece, out));
         let finish = verdict?;
-        let ending = answer.ending(finish);
+        let ending = answer.ending();
         writer.begin(b"\"\"", out);
         if let Some(data) = ending.audio.as_deref() {
             let id = format!("audio_{}", random_id(24));

@@ -17,6 +17,10 @@ fn tokens(of: &Record, access: &str) -> Edit {
     }
 }
 
+fn add(item: serde_json::Value) -> Edit {
+    Edit::Add { record: Record::new(item), instead_of: None }
+}
+
 fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
@@ -129,7 +133,7 @@ fn changes_of_others_are_merged_and_told() {
     let (mut theirs, _) = Store::open(&path, None).unwrap();
     assert_eq!(theirs.apply(Edit::Remove(items[1].clone())), None);
     theirs.apply(Edit::Field { of: items[0].identity().unwrap(), name: "label", value: Some("mine".into()) });
-    theirs.apply(Edit::Add(Record::new(json!({"api_key": "k"}))));
+    theirs.apply(add(json!({"api_key": "k"})));
     let merged = mine.apply(tokens(&items[0], "new")).expect("the change of the other process");
     let values: Vec<_> = merged.iter().map(Record::value).collect();
     assert_eq!(values.len(), 2);
@@ -149,7 +153,7 @@ fn two_stores_on_one_file_lose_nothing() {
             scope.spawn(move || {
                 let (mut store, _) = Store::open(path, None).unwrap();
                 for at in 0..100 {
-                    store.apply(Edit::Add(Record::new(json!({"refresh_token": format!("{name}{at}")}))));
+                    store.apply(add(json!({"refresh_token": format!("{name}{at}")})));
                 }
             });
         }

@@ -19,7 +19,7 @@ const MAX_MESSAGE: usize = 4096;
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Google answered with an error.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// No connection: name, address, proxy, TLS.
     Connect(String),
     /// The connection ended before an answer.
@@ -49,6 +49,11 @@ impl Refusal {
     /// Reads an error answer: `retry_after` is the header of that name.
     pub fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> Refusal {
         Refusal::read_at(status, body, retry_after, SystemTime::now())
+    }
+
+    /// As a fault.
+    pub fn fault(self) -> Fault {
+        Fault::Refused(Box::new(self))
     }
 
     fn read_at(status: u16, body: &[u8], retry_after: Option<Duration>, now: SystemTime) -> Refusal {
@@ -245,7 +250,7 @@ mod tests {
             };
             let status = case["status"].as_u64().unwrap() as u16;
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-            let verdict = Fault::Refused(Refusal::read_at(status, body.as_bytes(), None, now)).verdict();
+            let verdict = Refusal::read_at(status, body.as_bytes(), None, now).fault().verdict();
             let headers = verdict.error.headers();
             for (key, expected) in case["expect"].as_object().unwrap() {
                 let found: Value = match key.as_str() {
@@ -324,7 +329,7 @@ mod tests {
     #[test]
     fn long_messages_are_cut_between_characters() {
         let body = serde_json::json!({"error": {"message": "é".repeat(MAX_MESSAGE)}}).to_string();
-        let verdict = Fault::Refused(Refusal::read(400, body.as_bytes(), None)).verdict();
+        let verdict = Refusal::read(400, body.as_bytes(), None).fault().verdict();
         assert!(verdict.error.message.len() <= MAX_MESSAGE + 32);
     }
 }

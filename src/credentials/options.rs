@@ -1,0 +1,85 @@
+//! What a pool is told at its start: where things are, and how patient to be.
+
+use super::keeper::random_fraction;
+use crate::config::{ApiKey, Config, Endpoints, OauthClient};
+use crate::secret::Secret;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a pool is made of.
+#[derive(Clone)]
+pub struct PoolOptions {
+    /// The old program's credentials.json.
+    pub credentials_file: PathBuf,
+    /// Encrypts it.
+    pub encryption_key: Option<Secret>,
+    /// Members beside those of the file.
+    pub api_keys: Vec<ApiKey>,
+    /// E-mail (lower case) -> project.
+    pub project_id_map: HashMap<String, String>,
+    /// Google's addresses.
+    pub endpoints: Endpoints,
+    /// For credentials that do not name their own client.
+    pub oauth_client: OauthClient,
+    /// For the calls to Google. Statuses are answers (`http_status_as_error(false)`), redirects are not followed.
+    pub agent: ureq::Agent,
+    /// The pool's patience.
+    pub timing: Timing,
+}
+
+impl PoolOptions {
+    /// As the config says.
+    pub fn new(config: &Config, agent: ureq::Agent) -> PoolOptions {
+        PoolOptions {
+            credentials_file: config.credentials_file.clone(),
+            encryption_key: config.encryption_key.clone(),
+            api_keys: config.gemini_api_keys.clone(),
+            project_id_map: config.project_id_map.clone(),
+            endpoints: config.endpoints.clone(),
+            oauth_client: config.oauth_client.clone(),
+            agent,
+            timing: Timing::default(),
+        }
+    }
+}
+
+/// How long the pool waits for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// A token is replaced this long before it ends, or up to half of it later, so that not all go at once.
+    pub refresh_ahead: Duration,
+    /// Rest after the first transient trouble with a token or project; doubles with each in a row.
+    pub first_rest: Duration,
+    /// The longest such rest, and the rest after a fault of the configuration.
+    pub longest_rest: Duration,
+    /// An account that Google gave no project is asked for again after this.
+    pub blocked_probe: Duration,
+    /// Between two looks at an onboarding.
+    pub onboarding_poll: Duration,
+    /// For an onboarding in all.
+    pub onboarding_limit: Duration,
+    /// Between two looks whether somebody else changed the file.
+    pub file_poll: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing {
+            refresh_ahead: Duration::from_secs(600),
+            first_rest: Duration::from_secs(1),
+            longest_rest: Duration::from_secs(300),
+            blocked_probe: Duration::from_secs(900),
+            onboarding_poll: Duration::from_secs(5),
+            onboarding_limit: Duration::from_secs(90),
+            file_poll: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Timing {
+    /// Between half of [`Timing::refresh_ahead`] and all of it.
+    pub(super) fn ahead(&self) -> Duration {
+        self.refresh_ahead.mul_f64(1.0 - random_fraction() / 2.0)
+    }
+}

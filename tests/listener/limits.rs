@@ -1,0 +1,133 @@
+//! Sizes and deadlines.
+
+use crate::harness::{Client, ask, limits, start, wait_until};
+use gemini_openai_proxy::http::Limits;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+fn impatient() -> Limits {
+    let short = Duration::from_millis(200);
+    Limits {
+        head_timeout: short,
+        body_idle_timeout: short,
+        body_timeout: Duration::from_millis(600),
+        idle_timeout: short,
+        ..limits()
+    }
+}
+
+#[test]
+fn slow_requests_are_told_408() {
+    let rig = start(impatient());
+    let whole = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\n";
+    for bytes in ["G", "\r\n", "GET / HTTP/1.1\r\nHost: h\r\n", whole] {
+        let begun = Instant::now();
+        let answer = ask(rig.address, bytes);
+        assert_eq!(answer.status, 408, "{bytes:?}");
+        assert!(begun.elapsed() >= Duration::from_millis(150), "{bytes:?}");
+    }
+}
+
+#[test]
+fn dripping_does_not_buy_time() {
+    let rig = start(impatient());
+    for start in ["GET / HTTP/1.1\r\nHost: h\r\nX: ", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9000\r\n\r\n"] {
+        let mut client = Client::connect(rig.address);
+        client.send(start);
+        let begun = Instant::now();
+        client.socket.set_nonblocking(true).unwrap();
+        let mut peeked = [0; 1];
+        // A byte whenever the last one is 20 ms old, until the server answers.
+        while client.socket.peek(&mut peeked).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(5), "dripping was suffered");
+            let _ = client.socket.write(b"a");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        client.socket.set_nonblocking(false).unwrap();
+        assert_eq!(client.answer().status, 408);
+    }
+}
+
+#[test]
+fn silent_connections_are_closed_without_a_word() {
+    let rig = start(impatient());
+    let mut fresh = Client::connect(rig.address);
+    let mut kept = Client::connect(rig.address);
+    kept.get("/x");
+    assert_eq!(kept.answer().status, 200);
+    assert_eq!(fresh.rest(), Ok(String::new()));
+    assert_eq!(kept.rest(), Ok(String::new()));
+    wait_until(|| rig.running.snapshot().connections == 0);
+}
+
+#[test]
+fn a_refused_upload_still_sees_its_refusal() {
+    let rig = start(Limits { max_body: 1000, ..limits() });
+    let mut client = Client::connect(rig.address);
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 8388608\r\n\r\n");
+    // The write may fail once the server has discarded enough; the answer must be there all the same.
+    let _ = client.socket.write_all(&vec![b'x'; 8 << 20]);
+    assert_eq!(client.answer().status, 413);
+
+    let mut client = Client::connect(rig.address);
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let _ = client.socket.write_all(format!("300\r\n{}\r\n", "x".repeat(0x300)).repeat(2).as_bytes());
+    assert_eq!(client.answer().status, 413);
+}
+
+#[test]
+fn a_body_of_the_largest_size_arrives_whole() {
+    let rig = start(limits());
+    let size = 20 * 1024 * 1024;
+    let mut client = Client::connect(rig.address);
+    client.send(format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {size}\r\n\r\n"));
+    client.send(vec![b'x'; size]);
+    assert_eq!(client.answer().body, format!("POST /  {size} -"));
+}
+
+#[test]
+fn a_huge_content_length_costs_nothing() {
+    let rig = start(Limits { max_body: usize::MAX, body_budget: usize::MAX, ..limits() });
+    for length in ["1000000000000000", "9223372036854775807", "18446744073709551614"] {
+        let mut client = Client::connect(rig.address);
+        client.send(format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\nabc"));
+        client.half_close();
+        assert_eq!(client.answer().status, 400, "the body ended early");
+    }
+}
+
+#[test]
+fn the_byte_budget_is_shared_and_given_back() {
+    let rig = start(Limits { max_body: 1000, body_budget: 1500, ..limits() });
+    let post = |path: &str, size: usize| {
+        format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {size}\r\n\r\n{}", "x".repeat(size))
+    };
+    let mut first = Client::connect(rig.address);
+    first.send(post("/wait", 1000));
+    rig.entered.recv_timeout(crate::harness::PATIENCE).unwrap();
+    let refused = ask(rig.address, post("/x", 900));
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    let chunked =
+        format!("POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n300\r\n{}", "x".repeat(768));
+    assert_eq!(ask(rig.address, chunked).status, 503);
+    assert_eq!(ask(rig.address, post("/x", 400)).status, 200);
+    rig.release.send(()).unwrap();
+    assert_eq!(first.answer().status, 200);
+    assert_eq!(ask(rig.address, post("/x", 900)).status, 200);
+}
+
+#[test]
+fn connections_over_the_limit_are_told_to_wait() {
+    let rig = start(Limits { max_connections: 3, max_connections_per_address: 1, ..limits() });
+    // Loopback is exempt from the limit per address.
+    let mut open: Vec<Client> = (0..3).map(|_| Client::connect(rig.address)).collect();
+    for client in &mut open {
+        client.get("/x");
+        assert_eq!(client.answer().status, 200);
+    }
+    let answer = Client::connect(rig.address).answer();
+    assert_eq!((answer.status, answer.header("connection")), (503, Some("close")));
+    drop(open);
+    wait_until(|| rig.running.snapshot().connections == 0);
+    assert_eq!(ask(rig.address, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n").status, 200);
+}

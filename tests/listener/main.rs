@@ -1,0 +1,9 @@
+//! The listener over raw sockets: everything that crate_notes.md 1 says it must survive, and what clients rely on.
+
+mod answers;
+mod bursts;
+mod framing;
+mod hang_up;
+mod harness;
+mod limits;
+mod stopping;

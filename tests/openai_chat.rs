@@ -1,0 +1,383 @@
+//! The chat surface by itself, without sockets: requests into Google's terms, Google's events into answers.
+//!
+//! `fixtures/openai_chat/*.jsonl` holds one case per line: `in` (a body, or `__raw__` text), `out` (a subset of Google's
+//! request, or `__err__`), `absent` (paths that must not be there); for answers `given` (fields of the request),
+//! `attempts` (events of each attempt) and `out`. `<call_id>`, `<8hex>` and `…` stand for what varies.
+
+use gemini_openai_proxy::api::openai_chat::OpenAiChat;
+use gemini_openai_proxy::api::{Context, Exchange, Fetch, Framing, MidSystem, Settings, Surface};
+use gemini_openai_proxy::error::{ApiError, ErrorKind};
+use gemini_openai_proxy::gemini::Response;
+use gemini_openai_proxy::gemini::models::ModelTable;
+use gemini_openai_proxy::gemini::signatures::SignatureCache;
+use gemini_openai_proxy::http::{Gone, Headers, Request};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+const PNG: &[u8] =
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\rIDATx\xdacd\xf8\xcfP\
+\x0f\0\x03\x86\x01\x80Z4}k\0\0\0\0IEND\xaeB`\x82";
+
+/// Answers one address with a picture and refuses others, as the guarded fetcher does.
+struct Pictures;
+
+impl Fetch for Pictures {
+    fn fetch(&self, url: &str) -> Result<(String, Vec<u8>), String> {
+        match url {
+            "https://img.test/a" => Ok(("image/png; charset=binary".into(), PNG.to_vec())),
+            "https://img.test/untyped" => Ok(("application/octet-stream".into(), PNG.to_vec())),
+            "https://img.test/404" => Ok(("text/html".into(), b"<html>".to_vec())),
+            "https://img.test/notes.txt" => Ok(("text/plain".into(), b"notes".to_vec())),
+            _ => Err("the address is not allowed".into()),
+        }
+    }
+}
+
+struct World {
+    models: ModelTable,
+    signatures: Arc<SignatureCache>,
+    settings: Settings,
+    key: &'static str,
+}
+
+impl World {
+    fn new() -> World {
+        World {
+            models: ModelTable::new(&[]),
+            signatures: Arc::new(SignatureCache::new(1 << 20, Duration::from_secs(3600))),
+            settings: Settings::default(),
+            key: "key-1",
+        }
+    }
+
+    fn parse(&self, body: impl Into<Vec<u8>>) -> Result<Box<dyn Exchange>, ApiError> {
+        let context = Context {
+            models: &self.models,
+            signatures: &self.signatures,
+            fetch: &Pictures,
+            key_name: self.key,
+            settings: &self.settings,
+        };
+        OpenAiChat.parse(&request(), body.into(), &context)
+    }
+
+    fn google(&self, body: &Value) -> Value {
+        let mut exchange = self.parse(body.to_string()).unwrap_or_else(|error| panic!("{error:?} for {body}"));
+        serde_json::to_value(&exchange.call().request).unwrap()
+    }
+}
+
+fn request() -> Request {
+    Request {
+        id: "r".into(),
+        method: "POST".into(),
+        path: "/v1/chat/completions".into(),
+        query: String::new(),
+        headers: Headers::default(),
+        body: Vec::new(),
+        peer: [127, 0, 0, 1].into(),
+        gone: Gone::default(),
+    }
+}
+
+fn cases(name: &str) -> Vec<Value> {
+    let path = format!("{}/tests/fixtures/openai_chat/{name}.jsonl", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Runs every case of a file and shows all that fail at once.
+fn check(name: &str, run: impl Fn(&Value) -> Result<(), String>) {
+    let cases = cases(name);
+    assert!(cases.len() > 20, "{name}: the fixtures are there");
+    let mut failures = Vec::new();
+    for case in &cases {
+        if let Err(problem) = run(case) {
+            failures.push(format!("{} {}: {problem}", case["n"], case["title"]));
+        }
+    }
+    assert!(failures.is_empty(), "{} of {} {name}:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+/// Whether a text fits one with placeholders.
+fn fits(expected: &str, actual: &str) -> bool {
+    if expected == "<call_id>" {
+        return actual.strip_prefix("call_").is_some_and(|rest| rest.len() == 24);
+    }
+    if let Some(start) = expected.strip_suffix("<8hex>") {
+        return actual
+            .strip_prefix(start)
+            .is_some_and(|rest| rest.len() == 8 && rest.bytes().all(|b| b.is_ascii_hexdigit()));
+    }
+    expected == "…" || expected == actual
+}
+
+/// The first difference between what is expected and what is there; arrays are compared completely, objects as subsets.
+fn differs(expected: &Value, actual: &Value, path: &str) -> Option<String> {
+    let equal = match (expected, actual) {
+        (Value::Object(fields), Value::Object(_)) => {
+            return fields.iter().find_map(|(name, value)| differs(value, &actual[name], &format!("{path}.{name}")));
+        }
+        (Value::Array(expected), Value::Array(actual)) if expected.len() == actual.len() => {
+            let mut pairs = expected.iter().zip(actual).enumerate();
+            return pairs
+                .find_map(|(index, (expected, actual))| differs(expected, actual, &format!("{path}[{index}]")));
+        }
+        (Value::String(expected), Value::String(actual)) => fits(expected, actual),
+        (Value::Number(expected), Value::Number(actual)) => expected.as_f64() == actual.as_f64(),
+        _ => expected == actual,
+    };
+    (!equal).then(|| format!("{path}: expected {expected}, got {actual}"))
+}
+
+fn differs_error(expected: &Value, error: &ApiError) -> Option<String> {
+    let got = json!({"status": error.status, "param": error.param, "code": error.code()});
+    ["status", "param", "code"].into_iter().find_map(|name| differs(&expected[name], &got[name], name))
+}
+
+fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
+    let pointer: String =
+        path.split(['.', '[', ']']).filter(|step| !step.is_empty()).map(|step| format!("/{step}")).collect();
+    value.pointer(&pointer).unwrap_or(&Value::Null)
+}
+
+#[test]
+fn requests_become_what_google_expects() {
+    check("requests", |case| {
+        let mut world = World::new();
+        if case["settings"]["mid_system"] == "inplace" {
+            world.settings.mid_system = MidSystem::InPlace;
+        }
+        world.settings.media_resolution = case["settings"]["media_resolution"] == true;
+        for entry in case["cache"].as_array().into_iter().flatten() {
+            let text = |index: usize| entry[index].as_str().unwrap();
+            world.signatures.put(world.key, text(0), text(1), text(2));
+        }
+        let body = case["in"]["__raw__"].as_str().map_or_else(|| case["in"].to_string(), str::to_owned);
+        match (world.parse(body), case["out"]["__err__"] == true) {
+            (Err(error), true) => differs_error(&case["out"], &error).map_or(Ok(()), Err),
+            (Err(error), false) => Err(format!("{error:?}")),
+            (Ok(_), true) => Err("was accepted".into()),
+            (Ok(mut exchange), false) => {
+                let google = serde_json::to_value(&exchange.call().request).unwrap();
+                if let Some(problem) = differs(&case["out"], &google, "request") {
+                    return Err(problem);
+                }
+                let absent = case["absent"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                match absent.into_iter().find(|path| !at(&google, path).is_null()) {
+                    Some(path) => Err(format!("{path} must be absent, is {}", at(&google, path))),
+                    None => Ok(()),
+                }
+            }
+        }
+    });
+}
+
+/// What an exchange gives for the events of its attempts, driven as the handler drives it.
+fn answer(exchange: &dyn Exchange, attempts: &[Value]) -> Result<String, ApiError> {
+    let mut out = Vec::new();
+    let mut attempts = attempts.iter().peekable();
+    loop {
+        let mut translator = exchange.translator();
+        // Nothing that fails before content may have written anything.
+        out.clear();
+        let events = attempts.next().and_then(Value::as_array).expect("an attempt more than the case has");
+        let mut outcome = Ok(());
+        for event in events {
+            if let Some(error) = event.get("__fail__") {
+                let code = error["code"].as_str().unwrap().to_owned();
+                let status = error["status"].as_u64().unwrap() as u16;
+                let error =
+                    ApiError::new(status, ErrorKind::Server, error["message"].as_str().unwrap()).with_code(code);
+                translator.fail(&error, &mut out);
+                return Ok(String::from_utf8(out).unwrap());
+            }
+            let event = match event.get("traceId") {
+                Some(id) => {
+                    translator.trace_id(id.as_str().unwrap());
+                    match event.get("response") {
+                        Some(inner) => inner,
+                        None => continue,
+                    }
+                }
+                None => event,
+            };
+            let text = event.to_string();
+            let parsed: Response = serde_json::from_str(&text).unwrap();
+            outcome = translator.event(&text, &parsed, &mut out);
+            if outcome.is_err() || translator.done() {
+                break;
+            }
+        }
+        match outcome.and_then(|()| translator.end(&mut out)) {
+            Ok(()) => return Ok(String::from_utf8(out).unwrap()),
+            Err(error) if translator.retryable(&error) && attempts.peek().is_some() => assert!(out.is_empty()),
+            Err(error) if out.is_empty() => return Err(error),
+            Err(error) => {
+                assert!(!translator.retryable(&error), "content is out");
+                translator.fail(&error, &mut out);
+                return Ok(String::from_utf8(out).unwrap());
+            }
+        }
+    }
+}
+
+fn exchange(given: &Value, stream: bool) -> Box<dyn Exchange> {
+    let mut body =
+        json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "x"}], "stream": stream});
+    for (name, value) in given.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
+    World::new().parse(body.to_string()).unwrap()
+}
+
+/// Fields without a value say nothing.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().filter(|(_, v)| !v.is_null()).map(|(name, v)| (name.clone(), without_nulls(v))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn answers_become_completions() {
+    check("answers", |case| {
+        let exchange = exchange(&case["given"], false);
+        assert_eq!(exchange.framing(), Framing::Whole);
+        let text = match (answer(&*exchange, case["attempts"].as_array().unwrap()), case["out"]["__err__"] == true) {
+            (Err(error), true) => return differs_error(&case["out"], &error).map_or(Ok(()), Err),
+            (Err(error), false) => return Err(format!("{error:?}")),
+            (Ok(text), true) => return Err(format!("no error: {text}")),
+            (Ok(text), false) => text,
+        };
+        let document: Value = serde_json::from_str(&text).unwrap();
+        if document["object"] != "chat.completion" || !document["id"].as_str().unwrap().starts_with("chatcmpl-") {
+            return Err(format!("no completion: {document}"));
+        }
+        let message = &document["choices"][0]["message"];
+        let expected = &case["out"]["choices"][0]["message"];
+        if expected["tool_calls"] == "1 call" {
+            return match (message["tool_calls"].as_array().map(Vec::len), &document["choices"][0]["finish_reason"]) {
+                (Some(1), finish) if finish == "tool_calls" => Ok(()),
+                _ => Err(document.to_string()),
+            };
+        }
+        if !expected.is_null() {
+            // Nothing that a client would show may be there beyond what is expected.
+            let (expected, message) = (without_nulls(expected), without_nulls(message));
+            let extra = message.as_object().unwrap().keys().find(|name| expected[name.as_str()].is_null());
+            if let Some(name) = extra {
+                return Err(format!("{name} was not expected: {message}"));
+            }
+        }
+        if case["out"]["choices"][0]["message"]["content"].is_null()
+            && !message["content"].is_null()
+            && !expected.is_null()
+        {
+            return Err(format!("content must be null: {message}"));
+        }
+        let expected = without_nulls(&case["out"]);
+        differs(&expected, &document, "").map_or(Ok(()), Err)
+    });
+}
+
+/// A stream in the short form of the fixtures, with the id all chunks share.
+fn compact(text: &str) -> (Vec<Value>, String) {
+    let mut short = Vec::new();
+    let mut heads = Vec::new();
+    assert!(text.ends_with("\n\n"), "{text:?}");
+    for frame in text.split_terminator("\n\n") {
+        let data = frame.strip_prefix("data: ").unwrap_or_else(|| panic!("{frame:?}"));
+        assert!(!data.contains('\n'));
+        if data == "[DONE]" {
+            short.push(json!("[DONE]"));
+            continue;
+        }
+        let chunk: Value = serde_json::from_str(data).unwrap();
+        if chunk.get("error").is_some() {
+            for key in ["message", "type", "param", "code"] {
+                assert!(chunk["error"].get(key).is_some(), "{key} in {chunk}");
+            }
+            short.push(chunk);
+            continue;
+        }
+        assert_eq!(chunk["object"], "chat.completion.chunk");
+        heads.push(json!([chunk["id"], chunk["created"], chunk["model"]]));
+        match chunk["choices"].list() {
+            [] => short.push(json!({"usage": chunk["usage"]})),
+            [choice] if choice["finish_reason"].is_null() => short.push(json!({"d": choice["delta"]})),
+            [choice] => {
+                assert_eq!(choice["delta"], json!({}));
+                short.push(json!({"fin": choice["finish_reason"]}));
+            }
+            more => panic!("{more:?}"),
+        }
+    }
+    assert!(heads.windows(2).all(|pair| pair[0] == pair[1]), "{heads:?}");
+    let id = heads.first().map_or(String::new(), |head| head[0].as_str().unwrap().to_owned());
+    (short, id)
+}
+
+trait List {
+    fn list(&self) -> &[Value];
+}
+
+impl List for Value {
+    fn list(&self) -> &[Value] {
+        self.as_array().map_or(&[], Vec::as_slice)
+    }
+}
+
+#[test]
+fn streams_become_chunks() {
+    check("streams", |case| {
+        let exchange = exchange(&case["given"], true);
+        assert_eq!(exchange.framing(), Framing::Events);
+        let text = match (answer(&*exchange, case["attempts"].as_array().unwrap()), case["out"]["__err__"] == true) {
+            (Err(error), true) => return differs_error(&case["out"], &error).map_or(Ok(()), Err),
+            (Err(error), false) => return Err(format!("{error:?}")),
+            (Ok(text), true) => return Err(format!("no error: {text}")),
+            (Ok(text), false) => text,
+        };
+        let (mut short, id) = compact(&text);
+        let expected = case["out"].list();
+        if short.len() != expected.len() {
+            return Err(format!("{} chunks: {short:?}", short.len()));
+        }
+        // Both are good before a call.
+        if short[0] == json!({"d": {"role": "assistant", "content": null}}) {
+            assert!(["tool_calls", "function_call"].iter().any(|name| short[1]["d"].get(name).is_some()), "{short:?}");
+            short[0]["d"]["content"] = json!("");
+        }
+        for (expected, short) in expected.iter().zip(&short) {
+            // Usage has more details than a case names; deltas must match in both directions.
+            if let Some(problem) = differs(expected, short, "") {
+                return Err(problem);
+            }
+            if expected.get("usage").is_none() && anything(short, expected) != *expected {
+                return Err(format!("more than expected: {short}"));
+            }
+        }
+        match case["id"].as_str() {
+            Some(expected) if expected != id => Err(format!("id {id}")),
+            _ => Ok(()),
+        }
+    });
+}
+
+/// `actual` with every text that a placeholder of `expected` covers replaced by it, for comparing the other way round.
+fn anything(actual: &Value, expected: &Value) -> Value {
+    match (actual, expected) {
+        (Value::Object(fields), _) => {
+            fields.iter().map(|(name, value)| (name.clone(), anything(value, &expected[name]))).collect()
+        }
+        (Value::Array(items), Value::Array(others)) if items.len() == others.len() => {
+            items.iter().zip(others).map(|(item, other)| anything(item, other)).collect()
+        }
+        (Value::String(text), Value::String(other)) if fits(other, text) => expected.clone(),
+        _ => actual.clone(),
+    }
+}

@@ -1,0 +1,163 @@
+//! Events reach the client as they come, and a client that leaves takes its upstream call with it.
+
+mod common;
+
+use common::google::{FakeGoogle, Outcome, Step};
+use common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn post(proxy: &Proxy, path: &str, body: &Value) -> BufReader<TcpStream> {
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(proxy.address()).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CLIENT_KEY}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    BufReader::new(stream)
+}
+
+fn chat(stream: bool) -> Value {
+    json!({"model": "gemini-2.5-flash", "stream": stream, "messages": [{"role": "user", "content": "Hi"}]})
+}
+
+fn events(texts: &[&str]) -> Vec<Value> {
+    let last = texts.len() - 1;
+    let event = |(at, text): (usize, &&str)| {
+        let mut candidate = json!({"content": {"role": "model", "parts": [{"text": text}]}});
+        if at == last {
+            candidate["finishReason"] = json!("STOP");
+        }
+        json!({"candidates": [candidate]})
+    };
+    texts.iter().enumerate().map(event).collect()
+}
+
+#[test]
+fn each_event_arrives_within_50_ms_of_being_sent() {
+    let google = FakeGoogle::start();
+    for pool in Pool::EACH {
+        let proxy = Proxy::with_pool(&google, pool);
+        let texts = ["one ", "two ", "three ", "four ", "five"];
+        google.always("*", Step::stream(events(&texts)).every(Duration::from_millis(200)));
+        let mut stream = post(&proxy, "/v1/chat/completions", &chat(true));
+        let mut arrivals = Vec::new();
+        let mut line = String::new();
+        while stream.read_line(&mut line).unwrap() > 0 {
+            if texts.iter().any(|text| line.contains(&format!("{{\"content\":\"{text}\"}}"))) {
+                arrivals.push(Instant::now());
+            }
+            line.clear();
+        }
+        assert_eq!(arrivals.len(), texts.len(), "{pool:?}");
+        // The fake sends one event every 200 ms: an event that was held back would break the rhythm.
+        for (at, pair) in arrivals.windows(2).enumerate() {
+            let gap = pair[1] - pair[0];
+            assert!(
+                gap > Duration::from_millis(150) && gap < Duration::from_millis(250),
+                "{pool:?}: event {} came {gap:?} after the one before it",
+                at + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn a_client_that_leaves_a_stream_ends_the_upstream_call() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    google.always(GEMINI_KEY, Step::stream(events(&["one", "two"])).hold_after(1));
+    let mut stream = post(&proxy, "/v1/chat/completions", &chat(true));
+    let mut line = String::new();
+    while !line.contains("one") {
+        line.clear();
+        stream.read_line(&mut line).unwrap();
+    }
+    drop(stream);
+    let left = Instant::now();
+    // A closed connection is seen by the fake when it writes; it looks every few milliseconds while it holds.
+    let seen =
+        google.wait_for(|state| state.generations().any(|call| call.outcome == Some(Outcome::ClientGone)), LIMIT);
+    assert!(seen, "the upstream call goes on");
+    assert!(left.elapsed() < Duration::from_secs(1), "{:?}", left.elapsed());
+    assert_eq!(proxy.service().app().pool.views()[0].status, "active", "nobody is at fault");
+}
+
+#[test]
+fn a_client_that_leaves_before_the_first_event_ends_the_upstream_call() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    for stream in [true, false] {
+        google.always(GEMINI_KEY, Step::hang());
+        let before = google.generations().len();
+        let client = post(&proxy, "/v1/chat/completions", &chat(stream));
+        assert!(google.wait_for(|state| state.generations().count() > before, LIMIT));
+        drop(client);
+        let left = Instant::now();
+        let gone = |call: &common::google::Recorded| call.outcome == Some(Outcome::ClientGone);
+        assert!(google.wait_for(|state| state.generations().skip(before).any(gone), LIMIT), "stream={stream}");
+        assert!(left.elapsed() < Duration::from_secs(1), "stream={stream}: {:?}", left.elapsed());
+    }
+    assert_eq!(proxy.service().app().pool.views()[0].status, "active", "nobody is at fault");
+}
+
+#[test]
+fn a_native_stream_without_alt_sse_is_a_json_array() {
+    let google = FakeGoogle::start();
+    for pool in Pool::EACH {
+        let proxy = Proxy::with_pool(&google, pool);
+        google.always("*", Step::stream(events(&["one", "two"])));
+        let body = json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]});
+        let mut answer = String::new();
+        let mut stream = post(&proxy, "/v1beta/models/gemini-2.5-flash:streamGenerateContent", &body);
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        let array: Value = serde_json::from_str(&unchunked(body)).unwrap();
+        assert_eq!(array[0]["candidates"][0]["content"]["parts"][0]["text"], "one", "{pool:?}: no envelope");
+        assert_eq!(array[1]["candidates"][0]["finishReason"], "STOP");
+        assert_eq!(array.as_array().unwrap().len(), 2);
+    }
+}
+
+fn unchunked(mut body: &str) -> String {
+    let mut text = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        text.push_str(&rest[..size]);
+        body = rest[size..].trim_start_matches("\r\n");
+    }
+    text
+}
+
+#[test]
+fn silence_before_the_first_event_is_bridged_by_a_comment() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    let proxy = Proxy::start(&google, |config| {
+        config["gemini_api_keys"] = json!([GEMINI_KEY]);
+        config["stream"] = json!({"early_head_after_sec": 0.2, "keep_alive_sec": 0.2});
+    });
+    google.script(GEMINI_KEY, Step::default_answer().after(Duration::from_millis(900)));
+    let mut answer = String::new();
+    post(&proxy, "/v1/chat/completions", &chat(true)).read_to_string(&mut answer).unwrap();
+    let comments = answer.matches(": keepalive\n\n").count();
+    assert!(comments >= 2, "{comments} comments in\n{answer}");
+    assert!(answer.find(": keepalive").unwrap() < answer.find("\"delta\"").unwrap());
+    assert!(answer.contains("data: [DONE]"));
+
+    // After such a head a failure can only be an event, and must still be one.
+    google.script(GEMINI_KEY, Step::status(400, "bad field").after(Duration::from_millis(500)));
+    let mut answer = String::new();
+    post(&proxy, "/v1/chat/completions", &chat(true)).read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("data: {\"error\":{\"message\":") && answer.contains("bad field"), "{answer}");
+    assert!(!answer.contains("[DONE]"), "{answer}");
+}
