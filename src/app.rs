@@ -8,10 +8,11 @@ use crate::dispatch::Dispatcher;
 use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Running, Server};
+use crate::state::{Saver, State};
 use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
 use crate::upstream::{CodeAssist, GenerativeLanguage};
 use crate::usage::{Reporter, Usage};
-use crate::{endpoints, platform, router};
+use crate::{endpoints, platform, router, upstream};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub struct App {
     pub dispatcher: Dispatcher,
     /// Counters.
     pub usage: Arc<Usage>,
+    /// What outlives a restart.
+    pub state: Arc<State>,
 }
 
 /// Why the program cannot start; the text is one line for the operator.
@@ -77,6 +80,8 @@ pub struct Service {
     address: SocketAddr,
     keeper: Keeper,
     reporter: Option<Reporter>,
+    saver: Saver,
+    agent: ureq::Agent,
 }
 
 impl Service {
@@ -89,6 +94,12 @@ impl Service {
             proxy: ProxyChoice::Environment,
         });
         let pool = Arc::new(Pool::open(PoolOptions::new(&config, agent.clone())).map_err(StartError::Credentials)?);
+        let state = Arc::new(State::open(&config.state_file));
+        if let Some(snapshot) = state.take("pool") {
+            pool.restore(&snapshot);
+        }
+        let snapshot_of = pool.clone();
+        state.source("pool", move || snapshot_of.snapshot());
         let limits = crate::http::Limits {
             // Two descriptors a stream, and some for files and idle connections to Google.
             max_connections: config.limits.max_connections.min((platform::raise_open_files() as usize / 2).max(64)),
@@ -111,6 +122,7 @@ impl Service {
                 config.max_attempts,
             ),
             usage: Arc::new(Usage::default()),
+            state: state.clone(),
             pool: pool.clone(),
             config,
         });
@@ -125,8 +137,9 @@ impl Service {
             Some(interval) => Some(Reporter::start(app.usage.clone(), pool, interval).map_err(StartError::Thread)?),
             None => None,
         };
+        let saver = Saver::start(state).map_err(StartError::Thread)?;
         app.warn_about_few_credentials(address.port());
-        Ok(Service { app, running, address, keeper, reporter })
+        Ok(Service { app, running, address, keeper, reporter, saver, agent })
     }
 
     /// Where it listens.
@@ -148,7 +161,10 @@ impl Service {
         if let Some(reporter) = self.reporter {
             reporter.stop();
         }
+        // Calls to Google that nobody waits for any more would only delay the end.
+        self.agent.shutdown();
         self.keeper.stop();
+        self.saver.stop();
         log::info!("Application shutdown complete.");
     }
 }

@@ -48,6 +48,7 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &ClientKey, mut request: 
     };
     let output = Output::new(responder, exchange.framing(), app);
     let outcome = run.answer(&mut *exchange, output);
+    app.state.touch();
     run.log(&request.path, &outcome);
 }
 

@@ -12,12 +12,16 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn post(proxy: &Proxy, path: &str, body: &Value) -> BufReader<TcpStream> {
+    send(proxy, path, body, "close")
+}
+
+fn send(proxy: &Proxy, path: &str, body: &Value, connection: &str) -> BufReader<TcpStream> {
     let body = body.to_string();
     let mut stream = TcpStream::connect(proxy.address()).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     write!(
         stream,
-        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CLIENT_KEY}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CLIENT_KEY}\r\nConnection: {connection}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .unwrap();
@@ -74,7 +78,7 @@ fn a_client_that_leaves_a_stream_ends_the_upstream_call() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
     google.always(GEMINI_KEY, Step::stream(events(&["one", "two"])).hold_after(1));
-    let mut stream = post(&proxy, "/v1/chat/completions", &chat(true));
+    let mut stream = send(&proxy, "/v1/chat/completions", &chat(true), "keep-alive");
     let mut line = String::new();
     while !line.contains("one") {
         line.clear();
@@ -97,7 +101,7 @@ fn a_client_that_leaves_before_the_first_event_ends_the_upstream_call() {
     for stream in [true, false] {
         google.always(GEMINI_KEY, Step::hang());
         let before = google.generations().len();
-        let client = post(&proxy, "/v1/chat/completions", &chat(stream));
+        let client = send(&proxy, "/v1/chat/completions", &chat(stream), "keep-alive");
         assert!(google.wait_for(|state| state.generations().count() > before, LIMIT));
         drop(client);
         let left = Instant::now();

@@ -345,6 +345,10 @@ fn give_up(unavailable: Unavailable, kind: Option<Kind>, last: Option<(Blame, Ap
             _ => resting(earliest),
         },
         (_, Some((_, error))) => error,
+        (Unavailable::Resting(earliest), None) => {
+            let message = "No valid credentials available. Google gives none of them a token at the moment.";
+            ApiError::server(503, "no_available_account", message).with_retry_after(earliest)
+        }
         (_, None) => {
             let what = match kind {
                 Some(Kind::ApiKey) => "This request needs a Gemini API key: add one to `gemini_api_keys`.",
