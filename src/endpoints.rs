@@ -82,7 +82,7 @@ fn api(app: &App, side: Side, route: Route, request: Request, responder: Respond
         Ok(key) => key,
         Err(error) => {
             // SDKs send the pieces of an upload to the address they were given, without a key.
-            let begun_by = app.uploads.begun_by(&request).filter(|_| route == Route::GeminiForward);
+            let begun_by = app.uploads.begun_by(&request).filter(|_| side == Side::Gemini);
             return match begun_by {
                 Some(key) => forward(app, &key, request, responder),
                 None => responder.respond(failed(side, &error)),
@@ -97,7 +97,7 @@ fn api(app: &App, side: Side, route: Route, request: Request, responder: Respond
         }
         Route::Completions => return generate(app, &OpenAiCompletions, key, request, responder),
         Route::Embeddings => return generate(app, &OpenAiEmbeddings, key, request, responder),
-        Route::GeminiForward => return forward(app, &key.name, request, responder),
+        Route::GeminiForward if side == Side::Gemini => return forward(app, &key.name, request, responder),
         Route::BillingUsage => Ok(billing::usage()),
         Route::BillingSubscription => Ok(billing::subscription()),
         Route::Models | Route::GeminiModels if side == Side::Gemini => Ok(models::gemini_list(&app.models)),

@@ -72,7 +72,7 @@ pub fn forward(app: &App, key: &str, request: Request, responder: Responder) {
     let started = Instant::now();
     let path = native_path(&request.path);
     if path.is_empty() {
-        // An encoded `v1beta`, for example, which no client writes.
+        // Such as an encoded `v1beta`, which no client writes.
         let error = ApiError::new(404, ErrorKind::InvalidRequest, "Not Found").with_code("unknown_url");
         return responder.respond(refusal(&error));
     }
@@ -155,11 +155,19 @@ fn refusal(error: &ApiError) -> Response {
     GeminiSurface { model: String::new(), method: String::new(), sse: false }.error(error)
 }
 
-/// The path as Google writes it: what users paste before it is left out, as are doubled slashes.
+/// The path as Google writes it, without what users paste before it and without doubled slashes. Version `v1`, for which
+/// newer SDKs ask, becomes `v1beta`, which has everything that `v1` has. Empty when it is no path of Google's.
 fn native_path(path: &str) -> String {
-    let is_before = |segment: &&str| !["v1beta", "upload", "download"].contains(segment);
-    let segments = path.split('/').filter(|segment| !segment.is_empty()).skip_while(is_before);
-    segments.fold(String::new(), |path, segment| path + "/" + segment)
+    let mut words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
+    while words.first() == Some(&"v1") && matches!(words.get(1), Some(&("v1" | "v1beta"))) {
+        words.remove(0);
+    }
+    let version = usize::from(matches!(words.first(), Some(&("upload" | "download"))));
+    match words.get_mut(version) {
+        Some(word) if matches!(*word, "v1" | "v1beta") => *word = "v1beta",
+        _ => return String::new(),
+    }
+    words.iter().fold(String::new(), |path, word| path + "/" + word)
 }
 
 /// What cool-downs are for: the collection, or the model of a method.
@@ -236,6 +244,8 @@ mod tests {
             ("/v1beta/files/a%20b", "/v1beta/files/a%20b", "files"),
             ("//v1/v1beta//cachedContents/", "/v1beta/cachedContents", "cachedContents"),
             ("/upload/v1beta/files", "/upload/v1beta/files", "files"),
+            ("/upload/v1/files", "/upload/v1beta/files", "files"),
+            ("/v1/files/v1", "/v1beta/files/v1", "files"),
             ("/v1beta/models/imagen-4.0:predict", "/v1beta/models/imagen-4.0:predict", "imagen-4.0"),
             ("/v1beta/models/imagen-4.0%3Apredict", "/v1beta/models/imagen-4.0%3Apredict", "imagen-4.0"),
             ("/v1beta/models/veo/operations/x", "/v1beta/models/veo/operations/x", "veo"),

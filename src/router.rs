@@ -44,13 +44,19 @@ pub enum Route {
         /// After the colon.
         method: String,
     },
-    /// Everything else of Google's API, passed on as it is: files, caches, uploads, other methods of models.
+    /// Everything else of Google's API, passed on as it is: files, caches, uploads, other methods of models. For Google's
+    /// clients only: OpenAI has paths such as `/v1/files` of its own.
     GeminiForward,
 }
 
 /// Methods of models that are translated, so that every member of the pool can serve them; others are passed on.
 const TRANSLATED: [&str; 5] =
     ["generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"];
+
+/// Google's collections, which its SDKs also ask for under `/v1`. OpenAI has some of the same names, so whose a request
+/// is shows in its headers.
+const COLLECTIONS: [&str; 8] =
+    ["batches", "cachedContents", "corpora", "fileSearchStores", "files", "interactions", "operations", "tunedModels"];
 
 const FORWARDED: &str = "DELETE, GET, HEAD, PATCH, POST, PUT";
 
@@ -92,21 +98,24 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         ["v1", "models"] => (Route::Models, "GET, HEAD"),
         ["v1beta", "models"] => (Route::GeminiModels, "GET, HEAD"),
         // Google's own server need not agree on where such a path leads.
-        ["v1beta" | "upload" | "download", ..] if words.iter().any(|word| [".", ".."].contains(word)) => {
+        ["v1" | "v1beta" | "upload" | "download", ..] if words.iter().any(|word| [".", ".."].contains(word)) => {
             return Err(Refusal::UnknownPath);
         }
         ["v1" | "v1beta", rest @ ..] if model_call(rest).is_some() => {
             // The guard has just found it.
             let (model, method) = model_call(rest).unwrap_or_default();
-            match words[0] == "v1" || TRANSLATED.contains(&method.as_str()) {
+            match TRANSLATED.contains(&method.as_str()) {
                 true => (Route::GeminiCall { model, method }, "POST"),
                 false => (Route::GeminiForward, FORWARDED),
             }
         }
+        ["v1" | "v1beta", "models", _, "operations", _, ..] => (Route::GeminiForward, FORWARDED),
         ["v1", "models", id @ ..] => (Route::Model(id.join("/")), "GET, HEAD"),
-        ["v1beta", "models", _, "operations", ..] => (Route::GeminiForward, FORWARDED),
         ["v1beta", "models", id @ ..] => (Route::GeminiModel(id.join("/")), "GET, HEAD"),
-        ["v1beta", _, ..] | ["upload" | "download", "v1beta", _, ..] => (Route::GeminiForward, FORWARDED),
+        ["v1beta", _, ..] | ["upload" | "download", "v1" | "v1beta", _, ..] => (Route::GeminiForward, FORWARDED),
+        ["v1", word, ..] if COLLECTIONS.iter().any(|name| word.split(':').next() == Some(name)) => {
+            (Route::GeminiForward, FORWARDED)
+        }
         _ => return Err(Refusal::UnknownPath),
     };
     let method = if method == "HEAD" { "GET" } else { method };
@@ -118,7 +127,7 @@ pub fn side(path: &str) -> Side {
     let segments = segments(path);
     let words: Vec<&str> = segments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["v1beta", ..] | ["upload" | "download", "v1beta", ..] => Side::Gemini,
+        ["v1beta", ..] | ["upload" | "download", "v1" | "v1beta", ..] => Side::Gemini,
         ["v1", rest @ ..] if model_call(rest).is_some() => Side::Gemini,
         ["v1", ..] | [.., "chat", "completions"] => Side::OpenAi,
         _ => Side::Admin,
@@ -250,12 +259,24 @@ mod tests {
             ("GET", "/v1beta/models/veo-3.0/operations/x"),
             ("POST", "/v1beta/models/imagen-4.0:predict"),
             ("GET", "/v1beta/tunedModels"),
+            ("POST", "/upload/v1/files"),
+            ("POST", "/v1/models/imagen-4.0:predict"),
         ] {
             assert_eq!(route(method, path), Ok(Route::GeminiForward), "{path}");
             assert_eq!(side(path), Side::Gemini, "{path}");
             assert_eq!(lane(method, path), Lane::Long, "{path}");
         }
-        for path in ["/v1beta/files/../../x", "/v1beta/%2e%2e/x", "/upload/v1beta/./x", "/v1beta", "/upload/x"] {
+        for path in ["/v1/files", "/v1/files/x", "/v1/cachedContents", "/v1/models/veo-3.0/operations/x"] {
+            assert_eq!(route("GET", path), Ok(Route::GeminiForward), "{path}");
+        }
+        for path in [
+            "/v1/files/../x",
+            "/v1beta/files/../../x",
+            "/v1beta/%2e%2e/x",
+            "/upload/v1beta/./x",
+            "/v1beta",
+            "/upload/x",
+        ] {
             assert_eq!(route("GET", path), Err(Refusal::UnknownPath), "{path}");
         }
     }

@@ -41,7 +41,9 @@ impl Request {
     pub fn names_stored(&self) -> bool {
         let parts = self.contents.iter().chain(&self.system_instruction).flat_map(|content| &content.parts);
         let mut files = parts.filter_map(|part| part.file_data.as_ref());
-        self.cached_content.is_some() || files.any(|file| file.file_uri.contains("/v1beta/files/"))
+        let is_stored =
+            |uri: &str| ["/v1beta/files/", "googleapis.com/v1/files/"].iter().any(|word| uri.contains(word));
+        self.cached_content.is_some() || files.any(|file| is_stored(&file.file_uri))
     }
 }
 
