@@ -1,4 +1,3 @@
-#![allow(dead_code)] // each test binary uses a part
 //! The Python of the tests: one virtual environment in `tests/.venv` with `tests/requirements.txt`, made on first use and
 //! made again when the requirements change.
 
