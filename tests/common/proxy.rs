@@ -1,9 +1,6 @@
 //! The program under test, in this process: `app::Service` on a free loopback port in front of a fake Google, with its
 //! files in a directory of its own.
 
-// Each test binary uses a part of this.
-#![allow(dead_code)]
-
 use super::google::{FakeGoogle, User};
 use super::pool::Scratch;
 use gemini_openai_proxy::app::Service;

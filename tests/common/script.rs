@@ -1,9 +1,6 @@
 //! Client programs in other languages: each gets the proxy's address and a key, and says with its exit code whether what it
 //! saw was right.
 
-// Each test binary uses a part of this.
-#![allow(dead_code)]
-
 use super::proxy::{CLIENT_KEY, Proxy};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
