@@ -1,8 +1,5 @@
 //! What the integration tests share.
 
-// Each test binary uses a part of this.
-#![allow(dead_code)]
-
 pub mod google;
 pub mod pool;
 pub mod program;

@@ -1,6 +1,8 @@
 //! Client programs in other languages: each gets the proxy's address and a key, and says with its exit code whether what it
 //! saw was right.
 
+#![allow(dead_code)] // each test binary uses a part
+
 use super::proxy::{CLIENT_KEY, Proxy};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
