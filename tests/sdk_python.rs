@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::google::{FakeGoogle, Recorded, Step};
+use common::google::{End, FakeGoogle, Recorded, Step};
 use common::proxy::{Pool, Proxy};
 use common::python::venv_python;
 use common::script;
@@ -84,6 +84,28 @@ fn openai_tool_loops_survive_clients_that_drop_signatures() {
             let generations = run(pool, "openai_tool_loop.py", &[model]);
             assert_eq!(generations.len(), 16, "four loops of four requests: {:?}", paths(&generations));
         }
+    }
+}
+
+#[test]
+fn openai_tool_loops_survive_a_new_proxy() {
+    for pool in Pool::EACH {
+        let google = FakeGoogle::start();
+        let (before, after) = (Proxy::with_pool(&google, pool), Proxy::with_pool(&google, pool));
+        script::run(&venv_python(), "py/openai_moved.py", &[&before.base()], &after);
+        let statuses: Vec<u16> = google.generations().iter().map(|generation| generation.status).collect();
+        assert_eq!(statuses, [200; 4], "nothing had to be asked twice");
+    }
+}
+
+#[test]
+fn openai_streams_that_break_raise() {
+    for pool in Pool::EACH {
+        let google = FakeGoogle::start();
+        let proxy = Proxy::with_pool(&google, pool);
+        // A thought, then two of three pieces of text.
+        google.always("*", Step::default_answer().cut_after_events(3, End::Reset));
+        script::run(&venv_python(), "py/openai_broken.py", &[], &proxy);
     }
 }
 
