@@ -52,8 +52,12 @@ fn each_event_arrives_within_50_ms_of_being_sent() {
     let google = FakeGoogle::start();
     for pool in Pool::EACH {
         let proxy = Proxy::with_pool(&google, pool);
-        let rounds: Vec<Duration> = (0..ROUNDS).map(|_| worst_delay(&google, &proxy)).collect();
-        assert!(rounds.iter().any(|delay| *delay < Duration::from_millis(50)), "{pool:?}: {rounds:?}");
+        let mut seen = Vec::new();
+        let in_time = (0..ROUNDS).any(|_| {
+            seen.push(worst_delay(&google, &proxy));
+            seen.last() < Some(&Duration::from_millis(50))
+        });
+        assert!(in_time, "{pool:?}: {seen:?}");
     }
 }
 
