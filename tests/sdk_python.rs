@@ -114,3 +114,8 @@ fn google_genai_generates_streams_calls_tools_counts_lists_and_embeds() {
     run(Pool::Oauth, "google_genai.py", &["oauth"]);
     run(Pool::ApiKey, "google_genai.py", &["api_key"]);
 }
+
+#[test]
+fn openai_embeds_and_completes() {
+    run(Pool::ApiKey, "openai_small.py", &[]);
+}

@@ -5,10 +5,12 @@
 //! takes a fresh [`Translator`] from it, feeds it the upstream's events and sends what it writes.
 
 pub mod compat;
+pub mod billing;
 pub mod gemini;
 pub mod models;
 pub mod openai;
 pub mod openai_chat;
+pub mod openai_completions;
 pub mod openai_embeddings;
 
 use crate::error::ApiError;

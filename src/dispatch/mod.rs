@@ -323,11 +323,13 @@ impl Round {
     }
 }
 
-/// Embeddings exist on the public API only.
+/// Embeddings, uploaded files and caches exist on the public API only.
 fn kind_of(call: &Call) -> Option<Kind> {
     match call.operation {
         Operation::Embed | Operation::BatchEmbed => Some(Kind::ApiKey),
-        Operation::Generate | Operation::Stream | Operation::CountTokens => None,
+        Operation::Generate | Operation::Stream | Operation::CountTokens => {
+            call.request.names_stored().then_some(Kind::ApiKey)
+        }
     }
 }
 
