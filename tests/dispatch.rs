@@ -400,7 +400,8 @@ fn a_raw_request_goes_on_to_the_next_key_and_keeps_googles_own_reply() {
     };
     let pair = bench_with(0, true, |members| members.insert(0, wrong()));
     let gone = Gone::default();
-    let (lease, reply) = pair.dispatcher.forward(&get("/v1beta/models/gemini-2.5-flash"), "models", None, &gone).unwrap();
+    let (lease, reply) =
+        pair.dispatcher.forward(&get("/v1beta/models/gemini-2.5-flash"), "models", None, &gone).unwrap();
     assert_eq!((lease.name.as_str(), reply.status), ("cred-1", 200));
     assert!(matches!(&pair.reports()[..], [(0, Report::Block { .. }), (1, Report::Success)]), "{:?}", pair.reports());
 
