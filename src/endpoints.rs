@@ -2,6 +2,7 @@
 //! and client keys on the API, the login on the admin pages.
 
 use crate::admin;
+use crate::api::compat::{self, Compat};
 use crate::api::gemini::GeminiSurface;
 use crate::api::openai_chat::OpenAiChat;
 use crate::api::openai_completions::OpenAiCompletions;
@@ -93,7 +94,11 @@ fn api(app: &App, side: Side, route: Route, request: Request, responder: Respond
         Route::Chat => return generate(app, &OpenAiChat, key, request, responder),
         Route::GeminiCall { model, method } => {
             let sse = crate::access::query_value(&request.query, "alt").as_deref() == Some("sse");
-            return generate(app, &GeminiSurface { model, method, sse }, key, request, responder);
+            let native = GeminiSurface { model, method, sse };
+            if compat::wanted(&request.query) {
+                return generate(app, &Compat(native), key, request, responder);
+            }
+            return generate(app, &native, key, request, responder);
         }
         Route::Completions => return generate(app, &OpenAiCompletions, key, request, responder),
         Route::Embeddings => return generate(app, &OpenAiEmbeddings, key, request, responder),

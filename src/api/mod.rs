@@ -5,6 +5,7 @@
 //! takes a fresh [`Translator`] from it, feeds it the upstream's events and sends what it writes.
 
 pub mod billing;
+pub mod compat;
 pub mod gemini;
 pub mod models;
 pub mod openai;

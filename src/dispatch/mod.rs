@@ -348,7 +348,8 @@ fn give_up(unavailable: Unavailable, kind: Option<Kind>, last: Option<(Blame, Ap
         },
         (_, Some((_, error))) => error,
         (Unavailable::Resting(earliest), None) => {
-            let message = "No valid credentials available. Google gives none of them a token at the moment.";
+            let message =
+                "No valid credentials available. None of them can serve at the moment; the admin page says why.";
             ApiError::server(503, "no_available_account", message).with_retry_after(earliest)
         }
         (_, None) => {
