@@ -49,6 +49,16 @@ pub fn raise_open_files() -> u64 {
     limit.rlim_cur
 }
 
+/// Memory of the machine in bytes, or of the container if that is given less; `None` where neither /proc nor /sys tells.
+pub fn memory() -> Option<u64> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let machine = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024;
+    // The word "max" is no number: no limit.
+    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    Some(container.map_or(machine, |limit: u64| limit.min(machine)))
+}
+
 /// Resident memory of this process in bytes; 0 where /proc does not tell.
 pub fn resident_memory() -> u64 {
     let Ok(statm) = std::fs::read_to_string("/proc/self/statm") else { return 0 };

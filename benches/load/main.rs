@@ -34,6 +34,9 @@ fn main() {
         let seconds = seconds.parse().expect("--soak SECONDS");
         return soak::run(clock, &program, &folder, google, Duration::from_secs(seconds));
     }
+    if let Some(kind) = value("--only") {
+        return only(clock, &program, &folder, google, &kind);
+    }
     let quick = option("--quick").is_some();
     let report = measure(clock, &program, &folder, google, google_tls, quick);
     let table = report.markdown();
@@ -88,6 +91,25 @@ fn measure(
     let proxy = process::proxy(program, folder, &plain, many);
     let abuse = abuse(&proxy, if quick { 500 } else { 3000 });
     Report { start, idle, shorts, phases, abuse, sizes: sizes(program) }
+}
+
+/// One load on the proxy alone, for profilers: `--only short` or `--only streams`; prints the proxy's process id first.
+fn only(clock: Instant, program: &Path, folder: &Folder, google: SocketAddr, kind: &str) {
+    let proxy = process::proxy(program, folder, &format!("http://{google}"), |config| {
+        config["server"]["workers"] = json!(1024)
+    });
+    println!("{}", proxy.id());
+    let target = Target { address: proxy.address, openai: true };
+    if kind == "short" {
+        let before = proxy.figures().cpu;
+        clients::ask(&target, 8, 5000, "hello");
+        println!("{} us per request", (proxy.figures().cpu - before).as_micros() / 40000);
+        return;
+    }
+    let every = Duration::from_millis(20);
+    let plan = Streams { count: 200, events: 500, every, ramp: Duration::from_millis(400) };
+    let way = way(clock, Some(&proxy), target, &plan);
+    println!("{:?} per event, {:?}, first byte {:.0} us", way.cpu, way.during, way.first_byte.p50);
 }
 
 fn way(clock: Instant, server: Option<&Server>, target: Target, plan: &Streams) -> Way {

@@ -123,6 +123,10 @@ impl Server {
         self
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn figures(&self) -> Figures {
         let mut sum = Figures::default();
         let mut left = vec![self.child.id()];

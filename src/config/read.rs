@@ -5,6 +5,7 @@ use crate::api::{MidSystem, Settings};
 use crate::gemini::models::ModelEntry;
 use crate::gemini::thinking::{Control, Level};
 use crate::http::Limits;
+use crate::platform;
 use crate::secret::Secret;
 use log::LevelFilter;
 use serde_json::{Map, Value};
@@ -267,11 +268,12 @@ impl Section {
 
 fn limits(server: &mut Section) -> Result<Limits, ConfigError> {
     let mut limits = Limits::default();
-    if let Some(workers) = server.in_range("workers", 1..=4096)? {
-        limits.workers = workers as usize;
-        // A stream takes a connection; leave room for idle ones beside them.
-        limits.max_connections = limits.workers * 3;
-    }
+    limits.workers = match server.in_range("workers", 1..=4096)? {
+        Some(workers) => workers as usize,
+        None => platform::memory().map_or(limits.workers, default_workers),
+    };
+    // A stream takes a connection; leave room for idle ones beside them.
+    limits.max_connections = limits.workers * 3;
     if let Some(connections) = server.in_range("max_connections", 1..=100_000)? {
         limits.max_connections = connections as usize;
     }
@@ -423,6 +425,12 @@ fn log_level(word: Option<&str>) -> Result<LevelFilter, ConfigError> {
             word.escape_debug()
         ))),
     }
+}
+
+/// One worker for each 2 MiB of memory: 256 on the usual 512 MB server. A stream over TLS takes less than 160 KiB
+/// (crate_notes.md 2), so even with all of them streaming nine tenths of the memory stay free for request bodies.
+fn default_workers(memory: u64) -> usize {
+    (memory >> 21).clamp(32, 1024) as usize
 }
 
 fn endpoints(root: &mut Section) -> Result<Endpoints, ConfigError> {

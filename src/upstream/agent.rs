@@ -24,9 +24,9 @@ pub const USER_AGENT: &str = concat!("gemini-openai-proxy/", env!("CARGO_PKG_VER
 const IDLE: Duration = Duration::from_secs(20);
 /// One write of at most the output buffer.
 const WRITE: Duration = Duration::from_secs(30);
-/// A response head must fit in here, per connection; Google's have less than 4 KiB.
-const INPUT_BUFFER: usize = 32 << 10;
-const OUTPUT_BUFFER: usize = 16 << 10;
+/// Both are held per connection. A response head must fit in the first; Google's have less than 4 KiB.
+const INPUT_BUFFER: usize = 16 << 10;
+const OUTPUT_BUFFER: usize = 8 << 10;
 /// How long a looked-up address is used.
 const NAME_AGE: Duration = Duration::from_secs(60);
 

@@ -107,8 +107,10 @@ pub(super) struct Answer {
     fence: Option<Fence>,
     /// A stop sequence of ours was met.
     cut: bool,
-    /// The text given to the client, for citations.
+    /// The text given to the client, if the reply keeps it.
     pub content: String,
+    /// Text was given to the client.
+    has_text: bool,
     /// Where the parts of the first event begin in `content`.
     part_starts: Vec<usize>,
     events_with_parts: usize,
@@ -140,6 +142,7 @@ impl Answer {
             in_thoughts: false,
             cut: false,
             content: String::new(),
+            has_text: false,
             part_starts: Vec::new(),
             events_with_parts: 0,
             call_ids: HashSet::new(),
@@ -329,7 +332,10 @@ impl Answer {
 
     fn show(&mut self, text: &str, emit: &mut dyn FnMut(Piece<'_>)) {
         if !text.is_empty() {
-            self.content.push_str(text);
+            if self.reply.keeps_text {
+                self.content.push_str(text);
+            }
+            self.has_text = true;
             emit(Piece::Text(text));
         }
     }
@@ -400,7 +406,7 @@ impl Answer {
 
     fn has_content(&self) -> bool {
         let held = self.fence.as_ref().is_some_and(Fence::holds);
-        !self.content.is_empty() || held || self.stops.holds() || self.images > 0 || !self.speech.is_empty()
+        self.has_text || held || self.stops.holds() || self.images > 0 || !self.speech.is_empty()
     }
 
     /// The finish reason, or what is wrong with the answer. `sent`: something is with the client already.
