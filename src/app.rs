@@ -173,6 +173,8 @@ impl Service {
         // Calls to Google that nobody waits for any more would only delay the end.
         self.agent.shutdown();
         self.keeper.stop();
+        // Tokens that a full disk has kept out of the file have a last chance.
+        self.app.pool.poll_file();
         self.saver.stop();
         log::info!("Application shutdown complete.");
     }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside a Rust toolchain, Python 3, make and a C compiler: Python's venv module, Node.js for
-# the JavaScript SDK. As root on Debian it installs the packages; elsewhere it says in one sentence what is missing.
+# the JavaScript SDK, nginx and Caddy for the files in deploy/. As root on Debian it installs the packages; elsewhere it says in
+# one sentence what is missing.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -9,6 +10,11 @@ command -v python3 >/dev/null || missing+=(python3)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
+if [ "$(id -u)" = 0 ]; then
+    # For tests/deploy.rs and `make bench`; without them those tests say so and are skipped.
+    command -v nginx >/dev/null || missing+=(nginx-light)
+    command -v caddy >/dev/null || missing+=(caddy)
+fi
 
 if [ "${#missing[@]}" -gt 0 ]; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -16,7 +22,8 @@ if [ "${#missing[@]}" -gt 0 ]; then
         exit 1
     fi
     apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
+    # Their services are not wanted.
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
 fi
 
 # The JavaScript SDK, at the versions of package-lock.json.

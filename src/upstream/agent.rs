@@ -25,7 +25,7 @@ const IDLE: Duration = Duration::from_secs(20);
 /// One write of at most the output buffer.
 const WRITE: Duration = Duration::from_secs(30);
 /// Both are held per connection. A response head must fit in the first; Google's have less than 4 KiB.
-const INPUT_BUFFER: usize = 16 << 10;
+const INPUT_BUFFER: usize = 8 << 10;
 const OUTPUT_BUFFER: usize = 8 << 10;
 /// How long a looked-up address is used.
 const NAME_AGE: Duration = Duration::from_secs(60);
