@@ -664,4 +664,21 @@ mod tests {
         config.public_url = Some("https://p.example".into());
         assert_eq!(config.base_url(8889), "https://p.example");
     }
+
+    #[test]
+    fn the_workers_follow_the_memory() {
+        const MIB: u64 = 1 << 20;
+        for (memory, workers) in [(16, 32), (128, 64), (512, 256), (1024, 512), (65536, 1024)] {
+            assert_eq!(default_workers(memory * MIB), workers, "{memory} MiB");
+        }
+        assert!((32..=1024).contains(&config("{}").limits.workers));
+        assert_eq!(config(r#"{"server":{"workers":7}}"#).limits.max_connections, 21);
+    }
+
+    #[test]
+    fn a_file_of_authorities_is_a_path() {
+        assert_eq!(config(r#"{"ca_file":"ca.pem"}"#).ca_file, Some(PathBuf::from("ca.pem")));
+        assert!(config(r#"{"ca_file":""}"#).ca_file.is_none());
+        assert!(message(r#"{"ca_file":1}"#).contains("ca_file: expected a string"));
+    }
 }
