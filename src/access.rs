@@ -90,6 +90,25 @@ impl Guard {
     }
 }
 
+/// Whether a request that changes something comes from our own page, or from no browser at all: the browser of somebody who
+/// is logged in, or sits at this machine, can be sent here by any page on the web. If not, the answer to give.
+pub fn same_origin(request: &Request) -> Result<(), Response> {
+    let (site, origin) = (request.headers.get("sec-fetch-site"), request.headers.get("origin"));
+    if site.is_none() && origin.is_none() {
+        return Ok(());
+    }
+    let marked = request.headers.get("x-requested-with") == Some("gemini-proxy");
+    let own_site = site.is_none_or(|site| matches!(site, "same-origin" | "none"));
+    let own_origin = origin.is_none_or(|origin| {
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        authority.zip(request.headers.get("host")).is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host))
+    });
+    if marked && own_site && own_origin {
+        return Ok(());
+    }
+    Err(Response::json(403, &json!({"detail": "This request did not come from the admin page of this server."})))
+}
+
 /// Whether a Host header names this machine's loopback.
 pub fn is_loopback_name(host: &str) -> bool {
     let name = match host.strip_prefix('[') {

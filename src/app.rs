@@ -8,6 +8,7 @@ use crate::dispatch::Dispatcher;
 use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Running, Server};
+use crate::login::Logins;
 use crate::state::{Saver, State};
 use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
 use crate::upstream::{CodeAssist, GenerativeLanguage};
@@ -32,6 +33,8 @@ pub struct App {
     pub fetch: Box<dyn Fetch>,
     /// The credentials.
     pub pool: Arc<Pool>,
+    /// Logins with Google that are under way.
+    pub logins: Logins,
     /// Sends requests to Google.
     pub dispatcher: Dispatcher,
     /// Counters.
@@ -121,6 +124,7 @@ impl Service {
                 Box::new(GenerativeLanguage::new(agent.clone(), &config.endpoints.generative_language)),
                 config.max_attempts,
             ),
+            logins: Logins::new(config.login_lifetime),
             usage: Arc::new(Usage::default()),
             state: state.clone(),
             pool: pool.clone(),

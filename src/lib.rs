@@ -31,6 +31,7 @@ pub mod gemini;
 pub mod handler;
 pub mod http;
 pub mod logging;
+pub mod login;
 pub mod mask;
 pub mod platform;
 pub mod router;
