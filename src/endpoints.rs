@@ -56,6 +56,13 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
         Route::Home if request.method == "HEAD" => return Response::empty(200),
         _ => {}
     }
+    if *route == Route::Metrics {
+        return match app.guard.metrics(request) {
+            _ if !app.config.metrics.enabled => unknown_page(),
+            Ok(()) => admin::figures(app),
+            Err(refusal) => admin::harden(refusal),
+        };
+    }
     if let Err(refusal) = app.guard.admin(request) {
         return admin::harden(refusal);
     }
@@ -64,15 +71,19 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
         Route::Static(name) => admin::file(name).unwrap_or_else(|| unknown_page()),
         Route::AdminCredentials => admin::harden(Response::json(200, &admin::credentials(&app.pool.views()))),
         Route::AdminUsage => admin::harden(Response::json(200, &app.usage.json())),
-        _ => unknown_page(),
+        _ => admin::answer(app, route, request).unwrap_or_else(unknown_page),
     }
 }
 
 fn api(app: &App, side: Side, route: Route, request: Request, responder: Responder) {
     let key = match app.guard.client(&request) {
         Ok(key) => key,
-        Err(error) => return responder.respond(failed(side, &error)),
+        Err(error) => {
+            log_short(&request, "", error.status);
+            return responder.respond(failed(side, &error));
+        }
     };
+    let key = &*key;
     let answer = match route {
         Route::Chat => return generate(app, &OpenAiChat, key, request, responder),
         Route::GeminiCall { model, method } => {
@@ -86,10 +97,23 @@ fn api(app: &App, side: Side, route: Route, request: Request, responder: Respond
         Route::GeminiModel(id) => models::gemini_entry(&app.models, &id).ok_or_else(|| unknown_model(&id)),
         _ => Err(ApiError::new(404, ErrorKind::InvalidRequest, "Not Found").with_code("unknown_url")),
     };
-    responder.respond(match answer {
+    let response = match answer {
         Ok(json) => Response::json(200, &json),
         Err(error) => failed(side, &error),
-    });
+    };
+    log_short(&request, &key.name, response.status);
+    responder.respond(response);
+}
+
+/// The line about a request of the API that generates nothing.
+fn log_short(request: &Request, key: &str, status: u16) {
+    logging::access(&[
+        ("key", json!(key)),
+        ("method", json!(request.method)),
+        ("path", json!(request.path)),
+        ("status", json!(status)),
+        ("peer", json!(request.peer.to_string())),
+    ]);
 }
 
 fn unknown_model(id: &str) -> ApiError {

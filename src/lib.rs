@@ -30,6 +30,7 @@ pub mod error;
 pub mod gemini;
 pub mod handler;
 pub mod http;
+pub mod keys;
 pub mod logging;
 pub mod mask;
 pub mod platform;
