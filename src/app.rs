@@ -5,6 +5,7 @@ use crate::api::Fetch;
 use crate::config::Config;
 use crate::credentials::{Keeper, Pool, PoolOptions, StoreError};
 use crate::dispatch::Dispatcher;
+use crate::forward::Uploads;
 use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Gauge, Running, Server};
@@ -35,6 +36,8 @@ pub struct App {
     pub pool: Arc<Pool>,
     /// Sends requests to Google.
     pub dispatcher: Dispatcher,
+    /// Uploads that are under way.
+    pub uploads: Uploads,
     /// Counters.
     pub usage: Arc<Usage>,
     /// What outlives a restart.
@@ -136,6 +139,7 @@ impl Service {
                 Box::new(GenerativeLanguage::new(agent.clone(), &config.endpoints.generative_language)),
                 config.max_attempts,
             ),
+            uploads: Uploads::default(),
             usage,
             keys,
             state: state.clone(),

@@ -44,8 +44,12 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
         Ok(exchange) => exchange,
         Err(error) => return run.turn_away(&request.path, responder, &error),
     };
-    run.model.clone_from(&exchange.call().model);
-    let (permit, headers) = key.admit(&run.model, &app.models);
+    let call = exchange.call();
+    if call.request.names_stored() {
+        call.affinity = Some(crate::forward::affinity(&key.name));
+    }
+    run.model.clone_from(&call.model);
+    let (permit, headers) = key.admit(Some(&run.model), &app.models);
     headers.iter().for_each(|(name, value)| responder.add_header(name, value));
     run.permit = match permit {
         Ok(permit) => Some(permit),
@@ -272,7 +276,7 @@ impl Run<'_> {
     fn turn_away(&self, path: &str, responder: Responder, error: &ApiError) {
         let word = error.code().unwrap_or(error.kind.openai_type()).to_owned();
         let outcome = Outcome { status: error.status, usage: UsageMetadata::default(), word };
-        self.app.usage.turn_away(self.surface.name(), &self.model, error.status);
+        self.app.usage.note(self.surface.name(), &self.model, error.status);
         self.remember(self.started.elapsed(), &outcome);
         responder.respond(self.surface.error(error));
         self.log(path, &outcome);

@@ -66,9 +66,10 @@ impl Key {
         Some(ApiError::new(401, ErrorKind::InvalidRequest, sentence).with_code("invalid_api_key"))
     }
 
-    /// Counts a request for `model` (a base name), or says which limit it breaks; with the headers for either answer.
-    pub fn admit(&self, model: &str, models: &ModelTable) -> (Result<Permit, ApiError>, RateHeaders) {
-        if !self.may_use(model, models) {
+    /// Counts a request for `model` (a base name, `None` for what is about no model), or says which limit it breaks; with
+    /// the headers for either answer.
+    pub fn admit(&self, model: Option<&str>, models: &ModelTable) -> (Result<Permit, ApiError>, RateHeaders) {
+        if let Some(model) = model.filter(|model| !self.may_use(model, models)) {
             let message = format!("The key {:?} may not use the model {model:?}.", self.name);
             let error = ApiError::new(403, ErrorKind::Permission, message).with_code("model_not_allowed");
             return (Err(error.with_param("model")), Vec::new());
@@ -162,6 +163,11 @@ impl Keys {
         list.iter().fold(None, |found, key| {
             if bool::from(key.digest.ct_eq(&presented)) { found.or_else(|| Some(key.clone())) } else { found }
         })
+    }
+
+    /// The key of this name, when it may be used now.
+    pub fn usable(&self, name: &str) -> Option<Arc<Key>> {
+        self.list().into_iter().find(|key| key.name == name && key.refusal().is_none())
     }
 
     /// Makes a key and returns its id and text; nobody can see the text again.
@@ -265,7 +271,7 @@ mod tests {
         let (id, text) =
             keys.create(edit(r#"{"name":"phone","requests_per_minute":5,"models":["gemini-2.5-*"]}"#)).unwrap();
         assert!(text.starts_with("sk-") && text.len() == 46, "{text}");
-        let (result, _) = keys.find(&text).unwrap().admit("gemini-2.5-pro", &ModelTable::new(&[]));
+        let (result, _) = keys.find(&text).unwrap().admit(Some("gemini-2.5-pro"), &ModelTable::new(&[]));
         result.unwrap().spend(70);
         let section = keys.saved();
         assert!(!section.to_string().contains(&text[3..20]), "{section}");
@@ -317,7 +323,7 @@ mod tests {
             ("gemma-3-27b-it", true),
             ("gemini-2.5-flash-lite", false),
         ] {
-            let (result, _) = key.admit(model, &models);
+            let (result, _) = key.admit(Some(model), &models);
             assert_eq!(result.map_err(|error| error.status).err(), (!allowed).then_some(403), "{model}");
         }
         assert_eq!(key.today().requests, 3);

@@ -151,8 +151,8 @@ impl Usage {
         });
     }
 
-    /// Counts a request that nobody was asked for among the figures of this run only: it used nothing.
-    pub fn turn_away(&self, surface: &'static str, model: &str, status: u16) {
+    /// Counts a request among the figures of this run only: one that was turned away or passed through.
+    pub fn note(&self, surface: &'static str, model: &str, status: u16) {
         self.ledger.lock().live.request(surface, model, status);
     }
 
