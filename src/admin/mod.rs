@@ -7,20 +7,36 @@ pub(crate) use view::date;
 
 use crate::http::Response;
 
-/// The page, compiled in: no build step, no file to install, no request to anybody else.
-const PAGE: &str = include_str!("../../static/index.html");
-const SCRIPT: &str = include_str!("../../static/page.js");
-const STYLE: &str = include_str!("../../static/page.css");
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
+/// The page, compiled in: no build step, no file to install, no request to anybody else. Name, media type, text.
+const FILES: [(&str, &str, &str); 18] = [
+    ("", HTML, include_str!("../../static/index.html")),
+    ("page.css", STYLE, include_str!("../../static/page.css")),
+    ("theme.js", SCRIPT, include_str!("../../static/theme.js")),
+    ("page.js", SCRIPT, include_str!("../../static/page.js")),
+    ("dom.js", SCRIPT, include_str!("../../static/dom.js")),
+    ("text.js", SCRIPT, include_str!("../../static/text.js")),
+    ("en.js", SCRIPT, include_str!("../../static/en.js")),
+    ("zh.js", SCRIPT, include_str!("../../static/zh.js")),
+    ("api.js", SCRIPT, include_str!("../../static/api.js")),
+    ("dialog.js", SCRIPT, include_str!("../../static/dialog.js")),
+    ("plot.js", SCRIPT, include_str!("../../static/plot.js")),
+    ("overview.js", SCRIPT, include_str!("../../static/overview.js")),
+    ("credentials.js", SCRIPT, include_str!("../../static/credentials.js")),
+    ("add.js", SCRIPT, include_str!("../../static/add.js")),
+    ("usage.js", SCRIPT, include_str!("../../static/usage.js")),
+    ("keys.js", SCRIPT, include_str!("../../static/keys.js")),
+    ("clients.js", SCRIPT, include_str!("../../static/clients.js")),
+    ("requests.js", SCRIPT, include_str!("../../static/requests.js")),
+];
 
 /// A file of the page by its name under `/static/`, or the page itself for the empty name.
 pub fn file(name: &str) -> Option<Response> {
-    let (media_type, text) = match name {
-        "" => ("text/html; charset=utf-8", PAGE),
-        "page.js" => ("text/javascript; charset=utf-8", SCRIPT),
-        "page.css" => ("text/css; charset=utf-8", STYLE),
-        _ => return None,
-    };
-    Some(harden(Response::new(200, media_type, text)))
+    let (_, media_type, text) = FILES.iter().find(|(known, ..)| *known == name)?;
+    Some(harden(Response::new(200, *media_type, *text)))
 }
 
 /// Headers that keep the page to itself: nothing from elsewhere, no framing, no guessing of types, no caching.
@@ -35,4 +51,26 @@ pub fn harden(response: Response) -> Response {
         .with_header("X-Frame-Options", "DENY")
         .with_header("Referrer-Policy", "no-referrer")
         .with_header("Cache-Control", "no-store")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_with_all_its_files_stays_below_100_kilobytes() {
+        let all: usize = FILES.iter().map(|(_, _, text)| text.len()).sum();
+        assert!(all < 100_000, "{all} bytes");
+    }
+
+    #[test]
+    fn every_file_that_the_page_names_is_there() {
+        let page = FILES[0].2;
+        for (name, ..) in &FILES[1..] {
+            assert!(page.contains(&format!("\"static/{name}\"")), "{name} is not loaded with the page");
+        }
+        let named = page.matches("\"static/").count();
+        assert_eq!(named, FILES.len() - 1);
+        assert!(file("nothing.js").is_none());
+    }
 }
