@@ -29,7 +29,12 @@ const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 pub fn serve(app: &App, request: Request, mut responder: Responder) {
     let _scope = logging::request_scope(&request.id);
     log::debug!("{} \"{} {}\"", request.peer, request.method, request.path);
-    let side = side(&request.path);
+    let side = match side(&request.path) {
+        // Google's SDKs ask for models under /v1 (google-genai 3.4.0 by default), where OpenAI's list is, and name
+        // themselves in this header.
+        Side::OpenAi if request.headers.get("x-goog-api-client").is_some() => Side::Gemini,
+        side => side,
+    };
     if side != Side::Admin {
         for (name, value) in CORS {
             responder.add_header(name, value);
@@ -79,11 +84,13 @@ fn api(app: &App, side: Side, route: Route, request: Request, responder: Respond
             let sse = crate::access::query_value(&request.query, "alt").as_deref() == Some("sse");
             return generate(app, &GeminiSurface { model, method, sse }, key, request, responder);
         }
+        Route::Models | Route::GeminiModels if side == Side::Gemini => Ok(models::gemini_list(&app.models)),
+        Route::Model(id) | Route::GeminiModel(id) if side == Side::Gemini => {
+            models::gemini_entry(&app.models, &id).ok_or_else(|| unknown_model(&id))
+        }
         Route::Models if request.headers.get("anthropic-version").is_some() => Ok(models::anthropic_list(&app.models)),
         Route::Models => Ok(models::openai_list(&app.models)),
         Route::Model(id) => models::openai_entry(&app.models, &id).ok_or_else(|| unknown_model(&id)),
-        Route::GeminiModels => Ok(models::gemini_list(&app.models)),
-        Route::GeminiModel(id) => models::gemini_entry(&app.models, &id).ok_or_else(|| unknown_model(&id)),
         _ => Err(ApiError::new(404, ErrorKind::InvalidRequest, "Not Found").with_code("unknown_url")),
     };
     responder.respond(match answer {

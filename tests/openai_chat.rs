@@ -144,34 +144,41 @@ fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
 
 #[test]
 fn requests_become_what_google_expects() {
-    check("requests", |case| {
-        let mut world = World::new();
-        if case["settings"]["mid_system"] == "inplace" {
-            world.settings.mid_system = MidSystem::InPlace;
-        }
-        world.settings.media_resolution = case["settings"]["media_resolution"] == true;
-        for entry in case["cache"].as_array().into_iter().flatten() {
-            let text = |index: usize| entry[index].as_str().unwrap();
-            world.signatures.put(world.key, text(0), text(1), text(2));
-        }
-        let body = case["in"]["__raw__"].as_str().map_or_else(|| case["in"].to_string(), str::to_owned);
-        match (world.parse(body), case["out"]["__err__"] == true) {
-            (Err(error), true) => differs_error(&case["out"], &error).map_or(Ok(()), Err),
-            (Err(error), false) => Err(format!("{error:?}")),
-            (Ok(_), true) => Err("was accepted".into()),
-            (Ok(mut exchange), false) => {
-                let google = serde_json::to_value(&exchange.call().request).unwrap();
-                if let Some(problem) = differs(&case["out"], &google, "request") {
-                    return Err(problem);
-                }
-                let absent = case["absent"].as_array().into_iter().flatten().filter_map(Value::as_str);
-                match absent.into_iter().find(|path| !at(&google, path).is_null()) {
-                    Some(path) => Err(format!("{path} must be absent, is {}", at(&google, path))),
-                    None => Ok(()),
-                }
+    check("requests", google_gets);
+}
+
+#[test]
+fn requests_beyond_the_sample_follow_the_same_rules() {
+    check("requests_more", google_gets);
+}
+
+fn google_gets(case: &Value) -> Result<(), String> {
+    let mut world = World::new();
+    if case["settings"]["mid_system"] == "inplace" {
+        world.settings.mid_system = MidSystem::InPlace;
+    }
+    world.settings.media_resolution = case["settings"]["media_resolution"] == true;
+    for entry in case["cache"].as_array().into_iter().flatten() {
+        let text = |index: usize| entry[index].as_str().unwrap();
+        world.signatures.put(world.key, text(0), text(1), text(2));
+    }
+    let body = case["in"]["__raw__"].as_str().map_or_else(|| case["in"].to_string(), str::to_owned);
+    match (world.parse(body), case["out"]["__err__"] == true) {
+        (Err(error), true) => differs_error(&case["out"], &error).map_or(Ok(()), Err),
+        (Err(error), false) => Err(format!("{error:?}")),
+        (Ok(_), true) => Err("was accepted".into()),
+        (Ok(mut exchange), false) => {
+            let google = serde_json::to_value(&exchange.call().request).unwrap();
+            if let Some(problem) = differs(&case["out"], &google, "request") {
+                return Err(problem);
+            }
+            let absent = case["absent"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            match absent.into_iter().find(|path| !at(&google, path).is_null()) {
+                Some(path) => Err(format!("{path} must be absent, is {}", at(&google, path))),
+                None => Ok(()),
             }
         }
-    });
+    }
 }
 
 /// What an exchange gives for the events of its attempts, driven as the handler drives it.
@@ -333,39 +340,46 @@ impl List for Value {
 
 #[test]
 fn streams_become_chunks() {
-    check("streams", |case| {
-        let exchange = exchange(&case["given"], true);
-        assert_eq!(exchange.framing(), Framing::Events);
-        let text = match (answer(&*exchange, case["attempts"].as_array().unwrap()), case["out"]["__err__"] == true) {
-            (Err(error), true) => return differs_error(&case["out"], &error).map_or(Ok(()), Err),
-            (Err(error), false) => return Err(format!("{error:?}")),
-            (Ok(text), true) => return Err(format!("no error: {text}")),
-            (Ok(text), false) => text,
-        };
-        let (mut short, id) = compact(&text);
-        let expected = case["out"].list();
-        if short.len() != expected.len() {
-            return Err(format!("{} chunks: {short:?}", short.len()));
+    check("streams", client_gets);
+}
+
+#[test]
+fn streams_beyond_the_sample_follow_the_same_rules() {
+    check("streams_more", client_gets);
+}
+
+fn client_gets(case: &Value) -> Result<(), String> {
+    let exchange = exchange(&case["given"], true);
+    assert_eq!(exchange.framing(), Framing::Events);
+    let text = match (answer(&*exchange, case["attempts"].as_array().unwrap()), case["out"]["__err__"] == true) {
+        (Err(error), true) => return differs_error(&case["out"], &error).map_or(Ok(()), Err),
+        (Err(error), false) => return Err(format!("{error:?}")),
+        (Ok(text), true) => return Err(format!("no error: {text}")),
+        (Ok(text), false) => text,
+    };
+    let (mut short, id) = compact(&text);
+    let expected = case["out"].list();
+    if short.len() != expected.len() {
+        return Err(format!("{} chunks: {short:?}", short.len()));
+    }
+    // Both are good before a call.
+    if short[0] == json!({"d": {"role": "assistant", "content": null}}) {
+        assert!(["tool_calls", "function_call"].iter().any(|name| short[1]["d"].get(name).is_some()), "{short:?}");
+        short[0]["d"]["content"] = json!("");
+    }
+    for (expected, short) in expected.iter().zip(&short) {
+        // Usage has more details than a case names; deltas must match in both directions.
+        if let Some(problem) = differs(expected, short, "") {
+            return Err(problem);
         }
-        // Both are good before a call.
-        if short[0] == json!({"d": {"role": "assistant", "content": null}}) {
-            assert!(["tool_calls", "function_call"].iter().any(|name| short[1]["d"].get(name).is_some()), "{short:?}");
-            short[0]["d"]["content"] = json!("");
+        if expected.get("usage").is_none() && anything(short, expected) != *expected {
+            return Err(format!("more than expected: {short}"));
         }
-        for (expected, short) in expected.iter().zip(&short) {
-            // Usage has more details than a case names; deltas must match in both directions.
-            if let Some(problem) = differs(expected, short, "") {
-                return Err(problem);
-            }
-            if expected.get("usage").is_none() && anything(short, expected) != *expected {
-                return Err(format!("more than expected: {short}"));
-            }
-        }
-        match case["id"].as_str() {
-            Some(expected) if expected != id => Err(format!("id {id}")),
-            _ => Ok(()),
-        }
-    });
+    }
+    match case["id"].as_str() {
+        Some(expected) if expected != id => Err(format!("id {id}")),
+        _ => Ok(()),
+    }
 }
 
 /// `actual` with every text that a placeholder of `expected` covers replaced by it, for comparing the other way round.
@@ -379,5 +393,206 @@ fn anything(actual: &Value, expected: &Value) -> Value {
         }
         (Value::String(text), Value::String(other)) if fits(other, text) => expected.clone(),
         _ => actual.clone(),
+    }
+}
+
+#[test]
+fn results_of_many_calls_stand_in_the_order_of_the_calls() {
+    let calls: Vec<Value> = (0..20)
+        .map(|i| {
+            json!({"id": format!("c{i}"), "type": "function",
+            "function": {"name": "w", "arguments": format!("{{\"city\":\"C{i}\"}}")}})
+        })
+        .collect();
+    let mut messages = vec![json!({"role": "user", "content": "q"}), json!({"role": "assistant", "tool_calls": calls})];
+    // 7 and 20 have no common divisor: every result once, out of order.
+    messages.extend(
+        (0..20)
+            .map(|i| i * 7 % 20)
+            .map(|i| json!({"role": "tool", "tool_call_id": format!("c{i}"), "content": format!("{i}")})),
+    );
+    let google = World::new().google(&json!({"model": "gemini-3.1-pro-preview", "messages": messages}));
+    assert_eq!(google["contents"].list().len(), 3);
+    for i in 0..20 {
+        assert_eq!(google["contents"][1]["parts"][i]["functionCall"]["args"]["city"], format!("C{i}"));
+        let response = &google["contents"][2]["parts"][i]["functionResponse"];
+        assert_eq!(
+            (&response["id"], &response["response"]["output"]),
+            (&json!(format!("c{i}")), &json!(format!("{i}")))
+        );
+    }
+}
+
+#[test]
+fn a_signature_comes_back_from_the_cache_for_its_own_key_only() {
+    let mut world = World::new();
+    let ask = |messages: Value| json!({"model": "gemini-3.1-pro-preview", "messages": messages}).to_string();
+    let exchange = world.parse(ask(json!([{"role": "user", "content": "q"}]))).unwrap();
+    let event = json!({"candidates": [{"content": {"parts": [
+        {"functionCall": {"name": "w", "args": {}}, "thoughtSignature": "U0lH"}]}, "finishReason": "STOP"}]});
+    let document: Value = serde_json::from_str(&answer(&*exchange, &[json!([event])]).unwrap()).unwrap();
+    let call = &document["choices"][0]["message"]["tool_calls"][0];
+    let id = call["id"].as_str().unwrap();
+    // A client that rebuilds messages from what it knows.
+    let replay = json!([
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "tool_calls": [{"id": id, "type": "function", "function": call["function"]}]},
+        {"role": "tool", "tool_call_id": id, "content": "ok"},
+    ]);
+    let signature = |world: &World| {
+        let mut exchange = world.parse(ask(replay.clone())).unwrap();
+        exchange.call().request.contents[1].parts[0].thought_signature.clone().unwrap()
+    };
+    assert_eq!(signature(&world), "U0lH");
+    world.key = "key-2";
+    assert_eq!(signature(&world), "skip_thought_signature_validator");
+}
+
+#[test]
+fn the_models_name_comes_back_as_it_was_sent() {
+    let exchange = World::new()
+        .parse(
+            json!({"model": "models/gemini-2.5-flash-nothinking", "messages": [{"role": "user", "content": "x"}]})
+                .to_string(),
+        )
+        .unwrap();
+    let event = json!({"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"}]});
+    let document: Value = serde_json::from_str(&answer(&*exchange, &[json!([event])]).unwrap()).unwrap();
+    assert_eq!(document["model"], "models/gemini-2.5-flash-nothinking");
+}
+
+#[test]
+fn half_an_emoji_waits_for_the_other_half() {
+    use gemini_openai_proxy::gemini::surrogates;
+    let exchange = exchange(&json!({}), true);
+    let mut translator = exchange.translator();
+    let mut out = Vec::new();
+    for text in [r#"a\ud83d"#, r#"\ude00b"#, r#"c\ud83d"#] {
+        let event =
+            format!(r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{text}"}}]}},"finishReason":"STOP"}}]}}"#);
+        let marked = surrogates::mark(&event);
+        translator.event(&marked, &serde_json::from_str(&marked).unwrap(), &mut out).unwrap();
+    }
+    translator.end(&mut out).unwrap();
+    let (short, _) = compact(&String::from_utf8(out).unwrap());
+    let content: String = short.iter().filter_map(|chunk| chunk["d"]["content"].as_str()).collect();
+    assert_eq!(content, "a\u{1f600}bc\u{fffd}");
+}
+
+#[test]
+fn errors_have_four_keys_and_the_headers_sdks_read() {
+    let error = ApiError::new(429, ErrorKind::RateLimit, "wait")
+        .with_code("rate_limit_exceeded")
+        .with_retry_after(Duration::from_millis(900))
+        .with_should_retry(true);
+    let response = OpenAiChat.error(&error);
+    assert_eq!(response.status, 429);
+    let body: Value = serde_json::from_slice(&response.body).unwrap();
+    let expected = json!({"message": "wait", "type": "rate_limit_error", "param": null, "code": "rate_limit_exceeded"});
+    assert_eq!(body, json!({"error": expected}));
+    for (name, value) in [("Retry-After", "1"), ("retry-after-ms", "900"), ("x-should-retry", "true")] {
+        assert!(response.headers.contains(&(name.into(), value.into())), "{name}");
+    }
+}
+
+#[test]
+fn speech_comes_as_a_wav_file() {
+    let world = World::new();
+    let Some(model) = world.models.list().into_iter().find(|model| model.speech_output) else {
+        panic!("the table has a speech model");
+    };
+    let body = json!({"model": model.name, "messages": [{"role": "user", "content": "x"}], "audio": {"voice": "Kore", "format": "wav"}});
+    let mut exchange = world.parse(body.to_string()).unwrap();
+    let google = serde_json::to_value(&exchange.call().request).unwrap();
+    assert_eq!(google["generationConfig"]["responseModalities"], json!(["AUDIO"]));
+    assert_eq!(google["generationConfig"]["speechConfig"]["voiceConfig"]["prebuiltVoiceConfig"]["voiceName"], "Kore");
+    let event = json!({"candidates": [{"content": {"parts": [
+        {"inlineData": {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": "AAAA"}}]}, "finishReason": "STOP"}]});
+    let document: Value = serde_json::from_str(&answer(&*exchange, &[json!([event])]).unwrap()).unwrap();
+    let audio = document["choices"][0]["message"]["audio"]["data"].as_str().unwrap();
+    assert!(audio.starts_with("UklGR"), "{audio}");
+}
+
+/// A generator that gives the same numbers in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end.max(1) as u64) as usize
+    }
+}
+
+#[test]
+fn broken_requests_are_refused_and_never_more() {
+    let world = World::new();
+    let seeds: Vec<String> =
+        ["requests", "requests_more"].into_iter().flat_map(cases).map(|case| case["in"].to_string()).collect();
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let (mut good, mut refused) = (0, 0);
+    for _ in 0..4000 {
+        let mut body = seeds[numbers.below(seeds.len())].clone().into_bytes();
+        let other = seeds[numbers.below(seeds.len())].as_bytes();
+        for _ in 0..=numbers.below(3) {
+            mutate(&mut body, other, &mut numbers);
+        }
+        match world.parse(body.clone()) {
+            Ok(mut exchange) => {
+                good += 1;
+                let call = exchange.call();
+                let turns = &call.request.contents;
+                let roles = [turns.first(), turns.last()].map(|turn| turn.unwrap().role.as_deref());
+                assert_eq!(roles, [Some("user"); 2], "{}", String::from_utf8_lossy(&body));
+                assert!(turns.iter().all(|turn| !turn.parts.is_empty()));
+            }
+            Err(error) => {
+                refused += 1;
+                assert!((400..500).contains(&error.status), "{error:?}");
+            }
+        }
+    }
+    assert!(good > 200 && refused > 200, "{good} good, {refused} refused: the mutations are worth something");
+}
+
+/// One change: of a byte, of a word, a piece cut out, doubled or taken from another request.
+fn mutate(body: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
+    const WORDS: [&str; 12] = [
+        "null",
+        "[]",
+        "{}",
+        "-1",
+        "1e999",
+        "\"\"",
+        "\"tool\"",
+        "true",
+        "\"\\ud83d\"",
+        "[[[[",
+        "99999999999999999999",
+        "\"image_url\"",
+    ];
+    let (from, length) = (numbers.below(body.len()), numbers.below(40));
+    let to = (from + length).min(body.len());
+    match numbers.below(6) {
+        0 if !body.is_empty() => body[from] = numbers.below(256) as u8,
+        1 => drop(body.drain(from..to)),
+        2 => drop(body.splice(from..from, body[from..to].to_vec())),
+        3 => drop(body.splice(from..to, other[numbers.below(other.len())..].iter().copied().take(length))),
+        4 => {
+            // A value for a value: the document stays whole.
+            let colons: Vec<usize> =
+                body.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| at + 1).collect();
+            if let Some(start) = colons.get(numbers.below(colons.len())).copied() {
+                let rest = &body[start..];
+                let end = serde_json::Deserializer::from_slice(rest)
+                    .into_iter::<Value>()
+                    .next()
+                    .and_then(Result::ok)
+                    .map_or(0, |value| value.to_string().len().min(rest.len()));
+                body.splice(start..start + end, WORDS[numbers.below(WORDS.len())].bytes());
+            }
+        }
+        _ => drop(body.splice(from..from, WORDS[numbers.below(WORDS.len())].bytes())),
     }
 }

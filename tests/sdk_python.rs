@@ -60,10 +60,12 @@ fn openai_errors_of_google_have_their_classes() {
         (Step::html(502), "InternalServerError", "502"),
     ] {
         for pool in Pool::EACH {
-            let google = FakeGoogle::start();
-            let proxy = Proxy::with_pool(&google, pool);
-            google.always("*", answer.clone());
-            script::run(&venv_python(), "py/openai_refused.py", &[class, status], &proxy);
+            for way in ["whole", "stream"] {
+                let google = FakeGoogle::start();
+                let proxy = Proxy::with_pool(&google, pool);
+                google.always("*", answer.clone());
+                script::run(&venv_python(), "py/openai_refused.py", &[class, status, way], &proxy);
+            }
         }
     }
 }

@@ -34,6 +34,7 @@ fn credential(view: &View) -> Value {
         "failed_at": iso(view.failed_at),
         "failure_reason": view.failure_reason,
         "rate_limited_until": iso(view.exhausted_until),
+        "disabled": view.disabled,
         "kind": match view.kind {
             Kind::Oauth => "oauth",
             Kind::ApiKey => "api_key",
@@ -75,6 +76,7 @@ mod tests {
             label: None,
             status: "active",
             available: true,
+            disabled: false,
             expiry: Some(UNIX_EPOCH + Duration::from_secs(1_709_164_800)),
             usage_count: 3,
             created_at: UNIX_EPOCH,

@@ -3,6 +3,7 @@
 
 use super::annotations::{self, Annotation};
 use super::hold::{Fence, Stops};
+use super::logprobs::{self, Logprob};
 use super::media;
 use super::names::Kind;
 use super::reply::{AudioFormat, Json, Reply};
@@ -13,7 +14,6 @@ use crate::gemini::surrogates::Joiner;
 use crate::gemini::{Response, ResponsePart, UsageMetadata};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -55,16 +55,6 @@ pub(super) struct Ending {
     pub annotations: Vec<Annotation>,
     /// Speech in base64.
     pub audio: Option<String>,
-}
-
-/// Token probability in OpenAI's shape.
-#[derive(Debug, Serialize)]
-pub(super) struct Logprob {
-    token: String,
-    bytes: Vec<u8>,
-    logprob: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    top_logprobs: Option<Vec<Logprob>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +180,7 @@ impl Answer {
     /// The token probabilities of an event, if they are wanted.
     pub(super) fn logprobs(&self, event: &Response<'_>) -> Vec<Logprob> {
         let result = chosen(event).and_then(|candidate| candidate.logprobs_result);
-        result.filter(|_| self.reply.logprobs).map(|result| logprobs(result.get())).unwrap_or_default()
+        result.filter(|_| self.reply.logprobs).map(|result| logprobs::read(result.get())).unwrap_or_default()
     }
 
     pub(super) fn calls(&self) -> usize {
@@ -240,7 +230,9 @@ impl Answer {
         let parts = candidate.content.as_ref().map_or(&[][..], |content| &content.parts);
         self.events_with_parts += usize::from(!parts.is_empty());
         for part in parts {
-            self.part_starts.push(self.content.len());
+            if self.events_with_parts == 1 {
+                self.part_starts.push(self.content.len());
+            }
             self.part(part, emit);
         }
     }
@@ -473,45 +465,4 @@ pub(super) fn random_id(length: usize) -> String {
     let mut text = URL_SAFE_NO_PAD.encode(bytes).replace(['-', '_'], "0");
     text.truncate(length);
     text
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct LogprobsResult {
-    chosen_candidates: Option<Vec<Chosen>>,
-    top_candidates: Option<Vec<Top>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Chosen {
-    token: Option<String>,
-    log_probability: Option<f64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Top {
-    candidates: Option<Vec<Chosen>>,
-}
-
-fn logprobs(text: &str) -> Vec<Logprob> {
-    let result: LogprobsResult = serde_json::from_str(text).unwrap_or_default();
-    let one = |chosen: Chosen, top_logprobs| {
-        let token = chosen.token.unwrap_or_default();
-        Logprob {
-            bytes: token.clone().into_bytes(),
-            token,
-            logprob: chosen.log_probability.unwrap_or(0.0),
-            top_logprobs,
-        }
-    };
-    let mut tops = result.top_candidates.unwrap_or_default().into_iter();
-    let chosen = result.chosen_candidates.unwrap_or_default().into_iter();
-    chosen
-        .map(|chosen| {
-            let top = tops.next().and_then(|top| top.candidates).unwrap_or_default();
-            one(chosen, Some(top.into_iter().map(|top| one(top, None)).collect()))
-        })
-        .collect()
 }

@@ -170,10 +170,11 @@ fn wants_integer(schema: &Value) -> bool {
 
 /// A number without a fraction of zeros; any other text as it is.
 fn whole(text: &str) -> String {
-    if let Some((digits, zeros)) = text.split_once('.') {
-        if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') {
-            return digits.to_owned();
-        }
+    if let Some((digits, zeros)) = text.split_once('.')
+        && !zeros.is_empty()
+        && zeros.bytes().all(|byte| byte == b'0')
+    {
+        return digits.to_owned();
     }
     // Beyond 2^53 a double does not know its last digits, and an exponent is all there is to say.
     match text.parse::<f64>() {

@@ -13,6 +13,16 @@ use serde_json::{Value, json};
 /// Carries a signature in a call id, in histories that other proxies made.
 const ID_MARK: &str = "__thought__";
 
+/// One message, read.
+pub(super) enum Item {
+    System(Vec<Part>),
+    User(Vec<Part>),
+    Model(Model),
+    Result(Outcome),
+    /// Nothing to send, but it stands between others.
+    Gone,
+}
+
 /// An assistant message.
 pub(super) struct Model {
     pub parts: Vec<Part>,

@@ -68,7 +68,7 @@ pub(super) fn normalise(data: String) -> Result<String, &'static str> {
 
 fn is_standard(data: &[u8]) -> bool {
     let body = data.strip_suffix(b"==").or_else(|| data.strip_suffix(b"=")).unwrap_or(data);
-    data.len() % 4 == 0 && body.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+    data.len().is_multiple_of(4) && body.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
 /// The media type in Google's spelling, without parameters; `None` when it says nothing.

@@ -118,6 +118,6 @@ pub(super) struct AudioShape<'a> {
 /// `choices[].logprobs`.
 #[derive(Serialize)]
 pub(super) struct LogprobsShape<'a> {
-    pub content: &'a [super::answer::Logprob],
+    pub content: &'a [super::logprobs::Logprob],
     pub refusal: (),
 }

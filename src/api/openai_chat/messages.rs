@@ -3,8 +3,9 @@
 
 use super::content::{Reader, shorten};
 use super::fields::{Object, take, take_list, take_object, take_text, wrong_type};
-use super::history::{self, Call, Model, Outcome};
+use super::history::{self, Call, Item, Model};
 use super::names::Names;
+use super::pairing;
 use crate::api::{Context, MidSystem};
 use crate::error::ApiError;
 use crate::gemini::models::Model as ModelEntry;
@@ -12,7 +13,6 @@ use crate::gemini::signatures::{self, PLACEHOLDER};
 use crate::gemini::thinking::Control;
 use crate::gemini::{Content, FunctionCall, FunctionResponse, Part};
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
 
 /// The answer to a call whose result the client does not have.
 const NO_RESULT: &str = "No result was recorded for this call.";
@@ -26,16 +26,6 @@ pub(super) struct Conversation {
     pub system: Vec<Part>,
     /// For `contents`.
     pub turns: Vec<Content>,
-}
-
-/// One message, read.
-enum Item {
-    System(Vec<Part>),
-    User(Vec<Part>),
-    Model(Model),
-    Result(Outcome),
-    /// Nothing to send, but it stands between others.
-    Gone,
 }
 
 /// Takes the messages out of the request.
@@ -73,7 +63,7 @@ pub(super) fn read(
         items.push(item);
     }
     place_systems(&mut items, &roles, context.settings.mid_system);
-    match_results(&mut items, model.gemini3);
+    pairing::match_results(&mut items, model.gemini3);
     let mut conversation = assemble(items, model.gemini3);
     finish(&mut conversation, &context.settings.continue_text);
     if model.gemini3 {
@@ -201,11 +191,11 @@ fn read_model(
 fn place_systems(items: &mut [Item], roles: &[Role], mid_system: MidSystem) {
     let Some(first) = roles.iter().position(|role| *role != Role::System) else {
         // Only system messages: the last one that says something is what is asked.
-        if let Some(last) = items.iter_mut().rev().find(|item| matches!(item, Item::System(parts) if !parts.is_empty()))
+        let spoken = |item: &&mut Item| matches!(item, Item::System(parts) if !parts.is_empty());
+        if let Some(last) = items.iter_mut().rev().find(spoken)
+            && let Item::System(parts) = std::mem::replace(last, Item::Gone)
         {
-            if let Item::System(parts) = std::mem::replace(last, Item::Gone) {
-                *last = Item::User(parts);
-            }
+            *last = Item::User(parts);
         }
         return;
     };
@@ -217,10 +207,9 @@ fn place_systems(items: &mut [Item], roles: &[Role], mid_system: MidSystem) {
             continue;
         }
         // A reminder in the middle of a run: moving it to the front would change the cached prefix and its meaning.
-        if mid_system == MidSystem::InPlace || index > last || after_result {
-            if let Item::System(parts) = std::mem::replace(&mut items[index], Item::Gone) {
-                items[index] = Item::User(in_place(parts));
-            }
+        let stays = mid_system == MidSystem::InPlace || index > last || after_result;
+        if stays && let Item::System(parts) = std::mem::replace(&mut items[index], Item::Gone) {
+            items[index] = Item::User(in_place(parts));
         }
     }
 }
@@ -230,123 +219,6 @@ fn in_place(parts: Vec<Part>) -> Vec<Part> {
     let text = texts.into_iter().filter_map(|part| part.text).collect::<Vec<_>>().join("\n");
     let marked = (!text.is_empty()).then(|| Part::text(format!("<system>{text}</system>")));
     media.into_iter().chain(marked).collect()
-}
-
-/// Calls of one id in one message; results are handed to them in order.
-struct Open {
-    item: usize,
-    calls: Vec<usize>,
-    next: usize,
-}
-
-/// Gives every result to its call: the nearest one before it with that id, or one in the message that follows at once.
-/// What no call wants becomes text of the user.
-fn match_results(items: &mut [Item], gemini3: bool) {
-    let mut by_id: HashMap<String, Open> = HashMap::new();
-    let mut by_name: HashMap<String, Open> = HashMap::new();
-    let mut nameless: Option<Open> = None;
-    let mut skipped: HashSet<String> = HashSet::new();
-    let mut waiting: Vec<usize> = Vec::new();
-    for index in 0..items.len() {
-        match &items[index] {
-            Item::Result(outcome) => {
-                let open = match (&outcome.id, &outcome.name) {
-                    (Some(id), _) if skipped.contains(id) => {
-                        items[index] = Item::Gone;
-                        continue;
-                    }
-                    (Some(id), _) => by_id.get_mut(id),
-                    (None, Some(name)) => by_name.get_mut(name),
-                    (None, None) => None,
-                };
-                match open.or(nameless.as_mut()) {
-                    Some(open) => hand_over(items, index, open),
-                    None => waiting.push(index),
-                }
-            }
-            Item::Model(model) => {
-                if !model.calls.is_empty() {
-                    by_name.clear();
-                    nameless = None;
-                }
-                for (position, call) in model.calls.iter().enumerate() {
-                    let open = || Open { item: index, calls: Vec::new(), next: 0 };
-                    if let Some(id) = &call.id {
-                        let entry = by_id.entry(id.clone()).or_insert_with(open);
-                        if entry.item != index {
-                            *entry = open();
-                        }
-                        entry.calls.push(position);
-                        skipped.remove(id);
-                    } else {
-                        nameless.get_or_insert_with(open).calls.push(position);
-                    }
-                    by_name.entry(call.client.clone()).or_insert_with(open).calls.push(position);
-                }
-                skipped.extend(model.skipped.iter().cloned());
-                for early in std::mem::take(&mut waiting) {
-                    let Item::Result(outcome) = &items[early] else { continue };
-                    match outcome.id.as_ref().and_then(|id| by_id.get_mut(id)).filter(|open| open.item == index) {
-                        Some(open) => hand_over(items, early, open),
-                        None => orphan(&mut items[early]),
-                    }
-                }
-            }
-            Item::Gone => {}
-            Item::System(_) | Item::User(_) => {
-                for early in std::mem::take(&mut waiting) {
-                    orphan(&mut items[early]);
-                }
-            }
-        }
-    }
-    for early in waiting {
-        orphan(&mut items[early]);
-    }
-    if gemini3 {
-        give_ids(items);
-    }
-}
-
-/// Moves a result to the next call that has none; a further one replaces the last.
-fn hand_over(items: &mut [Item], index: usize, open: &mut Open) {
-    let Item::Result(outcome) = std::mem::replace(&mut items[index], Item::Gone) else {
-        return;
-    };
-    let position = open.calls[open.next.min(open.calls.len() - 1)];
-    open.next += 1;
-    if let Item::Model(model) = &mut items[open.item] {
-        model.calls[position].outcome = Some(outcome);
-    }
-}
-
-fn orphan(item: &mut Item) {
-    if let Item::Result(outcome) = std::mem::replace(item, Item::Gone) {
-        let name = outcome.name.or(outcome.id).unwrap_or_else(|| "unknown_function".into());
-        let mut parts = vec![Part::text(format!("[tool result for {name}]: {}", outcome.text))];
-        parts.extend(outcome.media);
-        *item = Item::User(parts);
-    }
-}
-
-/// Gemini 3 pairs calls and results by id, so within one message every id must be there once.
-fn give_ids(items: &mut [Item]) {
-    for item in items {
-        let Item::Model(model) = item else { continue };
-        let mut seen = HashSet::new();
-        for (position, call) in model.calls.iter_mut().enumerate() {
-            let fresh = match &call.id {
-                Some(id) => !seen.insert(id.clone()),
-                None => true,
-            };
-            if fresh {
-                // The same history must give the same request, or nothing is ever cached.
-                let id = format!("call_{position}_{}", call.google);
-                seen.insert(id.clone());
-                call.id = Some(id);
-            }
-        }
-    }
 }
 
 /// Puts the turns together: same roles joined, results directly behind their calls.

@@ -1,6 +1,6 @@
 //! `/v1/chat/completions`: OpenAI's chat dialect over Google's types. openai_chat.md is its specification.
 //!
-//! On the way in: [`request`] (fields), [`messages`] and `history` (the conversation), [`content`] and `media` (parts),
+//! On the way in: [`request`] (fields), [`messages`], `history` and `pairing` (the conversation), [`content`] and `media` (parts),
 //! [`tools`] and `names`, [`options`] (Google's extensions, thinking, output format). What the answer must know goes into
 //! a [`reply::Reply`]. On the way out: [`answer`] reads Google's events into pieces; [`response`] makes one document of
 //! them, [`stream`] a sequence of chunks.
@@ -13,11 +13,13 @@ mod fields;
 mod frame;
 mod history;
 mod hold;
+mod logprobs;
 mod media;
 mod message;
 mod messages;
 mod names;
 mod options;
+mod pairing;
 mod reply;
 mod request;
 mod response;

@@ -35,10 +35,10 @@ pub(super) fn extensions(body: &mut Object) -> Extensions {
 
     let mut found = Extensions::default();
     for mut place in places {
-        if found.thinking.is_empty() {
-            if let Some(Value::Object(config)) = take_any(&mut place, &["thinking_config", "thinkingConfig"]) {
-                found.thinking = config;
-            }
+        if found.thinking.is_empty()
+            && let Some(Value::Object(config)) = take_any(&mut place, &["thinking_config", "thinkingConfig"])
+        {
+            found.thinking = config;
         }
         let text = |place: &mut Object, names: &[&str]| match take_any(place, names) {
             Some(Value::String(text)) if !text.is_empty() => Some(text),

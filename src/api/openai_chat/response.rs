@@ -1,8 +1,9 @@
 //! A whole answer: one `chat.completion` document (openai_chat.md 2.1).
 
 use super::annotations::Annotation;
-use super::answer::{Answer, Logprob, Piece, ToolCall, random_id};
+use super::answer::{Answer, Piece, ToolCall, random_id};
 use super::hold;
+use super::logprobs::Logprob;
 use super::message::{AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
 use super::reply::{Json, Reply};
 use super::usage::Usage;

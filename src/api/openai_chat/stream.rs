@@ -1,8 +1,9 @@
 //! A streamed answer: the sequence of `chat.completion.chunk` events (openai_chat.md 2.7). Every rule here was found by
 //! an SDK that breaks without it.
 
-use super::answer::{Answer, Logprob, Piece, random_id};
+use super::answer::{Answer, Piece, random_id};
 use super::frame;
+use super::logprobs::Logprob;
 use super::message::{AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
 use super::reply::Reply;
 use super::usage::Usage;

@@ -7,6 +7,7 @@ use crate::gemini::signatures::SignatureCache;
 use crate::http::{Gone, Headers};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use std::sync::Arc;
 use std::time::Duration;
 
 struct NoFetch;
@@ -32,7 +33,7 @@ fn parse(body: &str) -> Result<Box<dyn Exchange>, ApiError> {
     let models = ModelTable::new(&[alias]);
     let context = Context {
         models: &models,
-        signatures: &SignatureCache::new(1, Duration::ZERO),
+        signatures: &Arc::new(SignatureCache::new(1, Duration::ZERO)),
         fetch: &NoFetch,
         key_name: "k",
         settings: &Settings::default(),
