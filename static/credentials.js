@@ -24,9 +24,8 @@ function condition(c) {
 }
 
 function reason(c) {
-  const words = c.reason_code && has(`reason_${c.reason_code}`) ? t(`reason_${c.reason_code}`) : c.failure_reason;
-  if (!words || c.status === "active") return null;
-  return h("p", { class: "reason" }, words, " ", link(c.link, t("whatToDo")));
+  if (!c.failure_reason || c.status === "active") return null;
+  return h("p", { class: "reason" }, has(`reason_${c.reason_code}`) && t(`reason_${c.reason_code}`), " ", c.failure_reason, " ", link(c.link, t("whatToDo")));
 }
 
 function quota(c) {

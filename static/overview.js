@@ -63,6 +63,8 @@ function drawAlerts({ status, skew }) {
 function drawSteps({ credentials, keys, stats, failure }) {
   const fresh = credentials && !failure && (credentials.length === 0 || (stats && stats.today?.requests === 0 && credentials.every((c) => !c.usage_count)));
   $("welcome").hidden = !fresh;
+  // Nothing was ever asked of it: empty plots would only push the next step down.
+  document.body.classList.toggle("unused", Boolean(fresh && stats && stats.models.length === 0));
   if (!fresh) return;
   const steps = [
     [credentials.length > 0, t("step1"), t("step1Text"), "#add"],
