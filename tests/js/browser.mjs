@@ -41,11 +41,11 @@ export async function visit(page, base = process.env.PROXY_URL) {
 
 export const shot = (page, name) => page.screenshot({ path: path.join(shots, `${name}.png`), fullPage: true });
 
-// Fails on what axe-core calls serious or critical.
-export async function accessible(page, where) {
+// Fails on what axe-core calls serious or critical below `root`.
+export async function accessible(page, where, root = "html") {
   // By the debugger, since the page's own policy forbids foreign scripts, as it should.
   await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  const { violations } = await page.evaluate((within) => globalThis.axe.run(within, { resultTypes: ["violations"] }), root);
   const bad = violations.filter((violation) => ["serious", "critical"].includes(violation.impact));
   assert.deepEqual(bad.map((v) => `${v.id}: ${v.nodes.map((node) => node.target.join(" ")).join(", ")}`), [], where);
 }

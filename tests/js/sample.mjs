@@ -77,6 +77,7 @@ export async function answerWithSample(context, { word, link, change = () => {} 
   await context.route("**/admin/**", (route) => {
     const url = new URL(route.request().url());
     const path = url.pathname.slice(1);
+    if (route.request().method() !== "GET") return route.fulfill({ json: { status: "success" } });
     if (path.endsWith("/quota")) return route.fulfill({ json: quota(word) });
     const answers = sample(url.searchParams.get("range") ?? "24h", word, link);
     change(answers);
