@@ -31,6 +31,7 @@ pub mod forward;
 pub mod gemini;
 pub mod handler;
 pub mod http;
+pub mod keys;
 pub mod logging;
 pub mod mask;
 pub mod platform;

@@ -19,6 +19,24 @@ pub enum Route {
     AdminCredentials,
     /// Usage as JSON, by model.
     AdminUsage,
+    /// Forgets the usage.
+    AdminUsageReset,
+    /// Usage over time as JSON.
+    AdminStats,
+    /// The same as a table.
+    AdminStatsCsv,
+    /// How the program is.
+    AdminStatus,
+    /// The last requests.
+    AdminRequests,
+    /// The last log lines.
+    AdminLog,
+    /// The clients' keys: list and make.
+    AdminKeys,
+    /// One of them: change and delete.
+    AdminKey(String),
+    /// Figures for Prometheus.
+    Metrics,
     /// OpenAI's chat.
     Chat,
     /// OpenAI's legacy completions.
@@ -90,6 +108,15 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         ["health"] => (Route::Health, "GET, HEAD"),
         ["admin", "credentials"] => (Route::AdminCredentials, "GET, HEAD"),
         ["admin", "usage"] => (Route::AdminUsage, "GET, HEAD"),
+        ["admin", "usage", "reset"] => (Route::AdminUsageReset, "POST"),
+        ["admin", "stats"] => (Route::AdminStats, "GET, HEAD"),
+        ["admin", "stats.csv"] => (Route::AdminStatsCsv, "GET, HEAD"),
+        ["admin", "status"] => (Route::AdminStatus, "GET, HEAD"),
+        ["admin", "requests"] => (Route::AdminRequests, "GET, HEAD"),
+        ["admin", "log"] => (Route::AdminLog, "GET, HEAD"),
+        ["admin", "keys"] => (Route::AdminKeys, "GET, HEAD, POST"),
+        ["admin", "keys", id] => (Route::AdminKey((*id).to_owned()), "DELETE, POST"),
+        ["metrics"] => (Route::Metrics, "GET, HEAD"),
         [.., "chat", "completions"] => (Route::Chat, "POST"),
         ["v1", .., "completions"] => (Route::Completions, "POST"),
         ["v1", .., "embeddings"] => (Route::Embeddings, "POST"),

@@ -88,6 +88,12 @@ impl State {
         self.changed.store(true, Ordering::Release);
     }
 
+    /// Whether the last write failed.
+    pub fn is_failing(&self) -> bool {
+        // Without waiting for a write that is going on: then the file can be written, or will fail again.
+        self.writing.try_lock().is_some_and(|failure| failure.0.is_some())
+    }
+
     /// Writes the file now if anything changed. A failure is logged once and tried again later.
     pub fn save(&self) {
         let mut failure = self.writing.lock();

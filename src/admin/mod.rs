@@ -1,7 +1,14 @@
 //! The admin page and its JSON, made from views that hold no secrets.
 
+mod keys;
+mod metrics;
+mod requests;
+mod routes;
+mod stats;
+mod status;
 mod view;
 
+pub use routes::{answer, figures};
 pub use view::credentials;
 pub(crate) use view::date;
 
