@@ -33,6 +33,7 @@ pub mod handler;
 pub mod http;
 pub mod keys;
 pub mod logging;
+pub mod login;
 pub mod mask;
 pub mod platform;
 pub mod router;

@@ -45,7 +45,7 @@ export function drawOverview(state) {
 }
 
 function drawAlerts({ status, skew }) {
-  const alerts = (status?.alerts ?? []).filter((alert) => alert.code !== "no_credentials" && alert.code !== "all_cooling");
+  const alerts = (status?.alerts ?? []).filter((alert) => !["no_credentials", "all_cooling", "none_usable"].includes(alert.code));
   if (Math.abs(skew) > 120_000) {
     alerts.push({ level: "warning", code: "clock", text_en: t("clock", { time: duration(Math.abs(skew) / 1000) }) });
   }

@@ -1,6 +1,8 @@
 //! The admin page and its JSON, made from views that hold no secrets.
 
+mod accounts;
 mod keys;
+mod login;
 mod metrics;
 mod requests;
 mod routes;
@@ -12,7 +14,11 @@ pub use routes::{answer, figures};
 pub use view::credentials;
 pub(crate) use view::date;
 
-use crate::http::Response;
+use crate::access;
+use crate::app::App;
+use crate::http::{Request, Response};
+use crate::router::Account;
+use serde_json::{Value, json};
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -44,6 +50,56 @@ const FILES: [(&str, &str, &str); 18] = [
 pub fn file(name: &str) -> Option<Response> {
     let (_, media_type, text) = FILES.iter().find(|(known, ..)| *known == name)?;
     Some(harden(Response::new(200, *media_type, *text)))
+}
+
+/// Connecting and managing credentials, for a caller who may. Blocks on Google where the route takes the long lane.
+pub fn account(app: &App, account: &Account, request: &Request) -> Response {
+    // The look keeps its old GET; Google's redirect comes from another site and is vouched for by its state.
+    if request.method != "GET"
+        && request.method != "HEAD"
+        && let Err(refusal) = access::same_origin(request)
+    {
+        return refusal;
+    }
+    match account {
+        Account::Login => login::begin(app, request),
+        Account::Callback => login::callback(app, request),
+        Account::StartLogin => login::start(app, request),
+        Account::FinishLogin => login::finish(app, request),
+        Account::Add => accounts::add(app, request),
+        Account::Import => accounts::import(app, request),
+        Account::Member(id) if request.method == "DELETE" => accounts::remove(app, id),
+        Account::Member(id) => accounts::change(app, id, request),
+        Account::Check(id) => accounts::check(app, id),
+        Account::Refresh(id) => accounts::refresh(app, id),
+        Account::Enable(id) => accounts::manage(app, id, "credential_enabled", |pool, id| pool.enable(id)),
+        Account::Disable(id) => accounts::manage(app, id, "credential_disabled", |pool, id| pool.disable(id)),
+        Account::Reset(id) => accounts::manage(app, id, "credential_reset", |pool, id| pool.reset(id)),
+    }
+}
+
+/// A refusal in the words of these pages.
+fn detail(status: u16, sentence: &str) -> Response {
+    Response::json(status, &json!({"detail": sentence}))
+}
+
+/// The JSON object of a request's body; if there is none, the old program's answer to that.
+fn object(request: &Request) -> Result<serde_json::Map<String, Value>, Response> {
+    let wrong = |kind: &str, place: Value, message: &str| {
+        let detail = json!([{"type": kind, "loc": place, "msg": message, "input": null}]);
+        Err(Response::json(422, &json!({"detail": detail})))
+    };
+    match serde_json::from_slice(&request.body) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => wrong("model_attributes_type", json!(["body"]), "Input should be a valid dictionary or object"),
+        Err(error) => wrong("json_invalid", json!(["body", error.column()]), "JSON decode error"),
+    }
+}
+
+/// As the old program said that a field is missing.
+fn missing(place: [&str; 2]) -> Response {
+    let detail = json!([{"type": "missing", "loc": place, "msg": "Field required", "input": null}]);
+    Response::json(422, &json!({"detail": detail}))
 }
 
 /// Headers that keep the page to itself: nothing from elsewhere, no framing, no guessing of types, no caching.
