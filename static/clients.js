@@ -88,7 +88,7 @@ async function answer(question, signal) {
   const seconds = () => ((performance.now() - began) / 1000).toFixed(2);
   const [thoughts, text] = [h("p", { class: "note" }), h("p")];
   $("try-answer").replaceChildren(thoughts, text);
-  $("try-answer").hidden = false;
+  $("try-answer").hidden = true;
   $("try-note").textContent = t("waiting");
   const response = await fetch("v1/chat/completions", {
     method: "POST",
@@ -105,6 +105,7 @@ async function answer(question, signal) {
     usage = event.usage ?? usage;
     const delta = event.choices?.[0]?.delta ?? {};
     if (delta.content || delta.reasoning_content) first ??= seconds();
+    $("try-answer").hidden = false;
     thoughts.textContent += delta.reasoning_content ?? "";
     text.textContent += delta.content ?? "";
   }

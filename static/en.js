@@ -8,6 +8,7 @@ export default {
   typeToConfirm: "Type “{word}” to confirm", nothingYet: "Nothing yet.", numbers: "Numbers", time: "Time", sum: "Total", most: "most",
 
   readyTitle: "It works", readyText: "{usable} of {all} credentials can serve now.", readyResting: "Models resting: {n}.",
+  partlyTitle: "Some models are resting", partlyText: "Google's limits for {models} are used up for now. The first is back in",
   emptyTitle: "No credential yet", emptyText: "Add a Gemini API key or sign in with Google below; nothing can be answered before that.",
   coolingTitle: "All credentials are resting", coolingText: "Google's limits are used up for now. The first one is back in",
   brokenTitle: "No credential can serve", brokenText: "The list below says why for each of them, and what to do.",

@@ -18,12 +18,19 @@ function verdict({ credentials, failure }) {
   if (failure?.status === 401 || failure?.status === 403) return sentence("bad", t("loginTitle"), failure.message, " ", button("reload", t("reload")));
   if (failure) return sentence("bad", t("goneTitle"), t("goneText"), " ", button("retry", t("retry")));
   if (!credentials) return [h("p", { class: "loading" }, t("loading"))];
-  const usable = credentials.filter((credential) => credential.is_available).length;
+  const able = credentials.filter((credential) => credential.is_available);
+  const usable = able.length;
   const words = { usable, all: credentials.length };
   if (credentials.length === 0) return sentence("warn", t("emptyTitle"), t("emptyText"));
   if (usable > 0) {
-    const resting = credentials.flatMap((credential) => credential.models ?? []).length;
-    return sentence("good", t("readyTitle"), t("readyText", words), resting > 0 && ` ${t("readyResting", { n: resting })}`);
+    const resting = able.flatMap((credential) => credential.models ?? []);
+    const out = [...new Set(resting.map((rest) => rest.model))].map((model) => resting.filter((rest) => rest.model === model))
+      .filter((rests) => rests.length === usable);
+    if (out.length > 0) {
+      const next = out.flat().map((rest) => rest.cooling_until).sort()[0];
+      return sentence("warn", t("partlyTitle"), t("partlyText", { models: out.map(([rest]) => rest.model).join(", ") }), " ", countdown(next));
+    }
+    return sentence("good", t("readyTitle"), t("readyText", words), resting.length > 0 && ` ${t("readyResting", { n: resting.length })}`);
   }
   const next = credentials.filter((credential) => !credential.disabled).map(recovery).filter(Boolean).sort()[0];
   if (next) return sentence("warn", t("coolingTitle"), t("coolingText"), " ", countdown(next));

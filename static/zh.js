@@ -8,6 +8,7 @@ export default {
   typeToConfirm: "请输入“{word}”以确认", nothingYet: "暂无数据。", numbers: "数据", time: "时间", sum: "合计", most: "最高",
 
   readyTitle: "运行正常", readyText: "{all} 个凭据中有 {usable} 个可用。", readyResting: "冷却中的模型：{n}。",
+  partlyTitle: "部分模型正在冷却", partlyText: "{models} 的 Google 限额暂时用尽。最早恢复还需",
   emptyTitle: "还没有凭据", emptyText: "请在下方添加 Gemini API 密钥或登录 Google 账号；在此之前无法回答任何请求。",
   coolingTitle: "所有凭据都在冷却", coolingText: "Google 的限额暂时用尽。最早恢复还需",
   brokenTitle: "没有可用的凭据", brokenText: "下方列表说明了每个凭据的原因和处理办法。",
