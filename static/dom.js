@@ -27,7 +27,7 @@ export const button = (action, label, attributes) => h("button", { type: "button
 // A link to elsewhere; anything but http(s) becomes plain text.
 export function link(url, label) {
   if (!/^https?:\/\//i.test(url ?? "")) return null;
-  return h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, label);
+  return h("a", { href: url, target: "_blank", rel: "noreferrer" }, label);
 }
 
 // Calls `actions[data-do]` for clicks below `root`, so that updated rows need no listeners of their own.

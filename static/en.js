@@ -12,7 +12,7 @@ export default {
   emptyTitle: "No credential yet", emptyText: "Add a Gemini API key or sign in with Google below; nothing can be answered before that.",
   coolingTitle: "All credentials are resting", coolingText: "Google's limits are used up for now. The first one is back in",
   brokenTitle: "No credential can serve", brokenText: "The list below says why for each of them, and what to do.",
-  loginTitle: "Please log in again", goneTitle: "The server does not answer", goneText: "What you see is from before. It is asked again from time to time.", gone: "The server does not answer.",
+  loginTitle: "Please log in again", goneTitle: "The server does not answer", goneText: "What you see is from before; it is asked again from time to time.", gone: "The server does not answer.",
   clock: "The clocks of this device and the server differ by {time}. Google refuses logins when the server's clock is wrong.",
 
   welcome: "Three steps to the first answer", step1: "Add a credential", step1Text: "A Gemini API key is the official way; a Google sign-in needs a licence.",
@@ -27,12 +27,12 @@ export default {
   stateReady: "Ready", statePartly: "Ready, some models rest", stateResting: "Rests for", stateDisabled: "Disabled", stateRefreshing: "Renewing its token", stateError: "Needs you", stateExpired: "Token expired, renewed on use", stateUnavailable: "Not available", restsFor: "rests for",
   whatToDo: "What to do", check: "Check", refresh: "Renew token", quota: "Quota", resetCooling: "End rest", quotaAt: "Left at {time}", quotaLeft: "Quota left for {model}", quotaReset: "full again in", quotaNone: "No quota: {why}",
   checkGood: "Healthy.", checkBad: "Not healthy: {why}", refreshed: "Token renewed.", wasReset: "The rest is over.", label: "Label", projectHint: "Now: {now}. Leave empty to keep it.", editTitle: "Edit {name}",
-  deleteTitle: "Delete {name}", deleteText: "It is removed from the credentials file. Google is not told; a sign-in can be revoked in your Google account.",
+  deleteTitle: "Delete {name}", deleteText: "It leaves the credentials file. Google is not told: revoke a sign-in in your Google account.",
 
   reason_RATE_LIMIT_EXCEEDED: "too many a minute", reason_QUOTA_EXHAUSTED: "quota used up", reason_INVALID_GRANT: "The login has ended.", reason_API_KEY_INVALID: "Google does not know this key.",
 
   addTitle: "Add a credential", addKeys: "Gemini API keys", addKeysNote: "the official way, free to start", addKeysHelp: "Make one in Google AI Studio, then paste it here; several keys one per line.", addKeysLabel: "API keys, one per line", addKeysButton: "Add keys",
-  addGoogle: "Google sign-in", addGoogleNote: "needs a Gemini Code Assist licence", addGoogleHelp: "Google serves this login for Code Assist Standard and Enterprise licences only, and its terms forbid it in third-party software.",
+  addGoogle: "Google sign-in", addGoogleNote: "needs a Gemini Code Assist licence", addGoogleHelp: "Google serves it for Code Assist Standard and Enterprise licences only; its terms forbid it in third-party software.",
   googleButton: "Sign in with Google", googleButtonNote: "opens a new tab; this page notices when it is done", pasteTitle: "From another machine (VPS)", pasteStart: "Make a sign-in link", pasteLink: "Open Google's consent page",
   pasteLabel: "Paste the code, or the whole address your browser ended at (even if that page did not open)", pasteFinish: "Finish sign-in",
   addJson: "Credential JSON", addJsonLabel: "Paste JSON: one object or a list; or drop a file here", addJsonFile: "Or choose files", addJsonButton: "Add", notJson: "That file is not JSON.",
@@ -53,5 +53,5 @@ export default {
   try: "Try it", tryLabel: "Question", tryText: "Say hello in one sentence.", trySend: "Send", tryStop: "Stop", tryStopped: "Stopped.", waiting: "Waiting for the first token…", tryDone: "First token after {first} s, all after {all} s, {tokens} tokens.",
 
   requests: "Requests", requestsTitle: "Recent requests", filter: "Filter", filterHint: "model, key, status, id…", onlyFailed: "failed only", pause: "Pause", noRequests: "No requests since the start.", noMatch: "None matches the filter.", status: "Status", error: "Error", attempts: "({n} attempts)",
-  settings: "Settings", settingsNote: "Read from config.json at the start; secrets are masked. Edit the file and restart to change them.", setting: "Setting", value: "Value", source: "From", source_file: "config.json", source_default: "default", source_env: "environment", log: "Log",
+  settings: "Settings", settingsNote: "Read from config.json at the start; secrets are masked. Edit the file and restart to change them.", setting: "Setting", value: "Value", source: "From", source_file: "config.json", source_default: "default", log: "Log",
 };

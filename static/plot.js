@@ -9,7 +9,7 @@ const HEIGHT = 100;
 export function bars({ id, title, buckets, series, label }) {
   const sums = buckets.map((bucket) => series.reduce((sum, s) => sum + s.value(bucket), 0));
   const top = Math.max(1, ...sums);
-  const total = sums.reduce((a, b) => a + b, 0);
+  const all = `${t("sum")} ${short(sums.reduce((a, b) => a + b, 0))}`;
   const slots = buckets.map((bucket, x) => {
     let y = HEIGHT;
     const parts = series.map((s) => {
@@ -22,10 +22,10 @@ export function bars({ id, title, buckets, series, label }) {
   });
   const at = [0, Math.floor(buckets.length / 2), buckets.length - 1].map((i) => buckets[i] && h("span", null, label(buckets[i])));
   return h("figure", { class: "card plot", "data-key": id },
-    h("figcaption", null, h("h3", null, title), h("span", { class: "readout", "data-total": `${t("sum")} ${short(total)}` }, `${t("sum")} ${short(total)}`)),
+    h("figcaption", null, h("h3", null, title), h("span", { class: "readout", "data-total": all }, all)),
     h("div", { class: "canvas" }, h("span", { class: "top note" }, short(top)),
       svg("svg", { viewBox: `0 0 ${Math.max(1, buckets.length)} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
-        "aria-label": `${title}: ${t("sum")} ${short(total)}, ${t("most")} ${short(top)}` }, slots)),
+        "aria-label": `${title}: ${all}, ${t("most")} ${short(top)}` }, slots)),
     h("div", { class: "axis note", "aria-hidden": "true" }, at),
     h("p", { class: "legend note" }, series.map((s) => h("span", null, svg("svg", { class: "swatch", viewBox: "0 0 1 1", "aria-hidden": "true" }, svg("rect", { class: s.color, width: 1, height: 1 })), s.name))),
     h("details", { class: "data" }, h("summary", null, t("numbers")),

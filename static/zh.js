@@ -53,5 +53,5 @@ export default {
   try: "试一试", tryLabel: "问题", tryText: "用一句话打个招呼。", trySend: "发送", tryStop: "停止", tryStopped: "已停止。", waiting: "等待首词元…", tryDone: "首词元 {first} 秒，全部 {all} 秒，{tokens} 词元。",
 
   requests: "请求", requestsTitle: "最近请求", filter: "筛选", filterHint: "模型、密钥、状态、编号…", onlyFailed: "只看失败", pause: "暂停", noRequests: "启动以来没有请求。", noMatch: "没有符合筛选的请求。", status: "状态", error: "错误", attempts: "（{n} 次尝试）",
-  settings: "设置", settingsNote: "启动时从 config.json 读取；机密已遮盖。修改文件并重启后生效。", setting: "设置项", value: "值", source: "来源", source_file: "config.json", source_default: "默认", source_env: "环境变量", log: "日志",
+  settings: "设置", settingsNote: "启动时从 config.json 读取；机密已遮盖。修改文件并重启后生效。", setting: "设置项", value: "值", source: "来源", source_file: "config.json", source_default: "默认", log: "日志",
 };
