@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Longest time between a change and the file, under a `kill -9`.
-pub const SAVE_EVERY: Duration = Duration::from_secs(5);
+pub const SAVE_EVERY: Duration = Duration::from_secs(2);
 
 /// What an owner writes into its section.
 type Source = Box<dyn Fn() -> Value + Send + Sync>;
