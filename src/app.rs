@@ -5,9 +5,11 @@ use crate::api::Fetch;
 use crate::config::Config;
 use crate::credentials::{Keeper, Pool, PoolOptions, StoreError};
 use crate::dispatch::Dispatcher;
+use crate::forward::Uploads;
 use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
-use crate::http::{Running, Server};
+use crate::http::{Gauge, Running, Server};
+use crate::keys::Keys;
 use crate::login::Logins;
 use crate::state::{Saver, State};
 use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
@@ -16,8 +18,8 @@ use crate::usage::{Reporter, Usage};
 use crate::{endpoints, platform, router, upstream};
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// What every request may use.
 pub struct App {
@@ -37,10 +39,20 @@ pub struct App {
     pub logins: Logins,
     /// Sends requests to Google.
     pub dispatcher: Dispatcher,
+    /// Uploads that are under way.
+    pub uploads: Uploads,
     /// Counters.
     pub usage: Arc<Usage>,
     /// What outlives a restart.
     pub state: Arc<State>,
+    /// The keys of the clients.
+    pub keys: Arc<Keys>,
+    /// Since when it runs.
+    pub started: Instant,
+    /// The port it listens on.
+    pub port: u16,
+    /// The server's figures, once it serves.
+    pub server: OnceLock<Gauge>,
 }
 
 /// Why the program cannot start; the text is one line for the operator.
@@ -103,6 +115,12 @@ impl Service {
         }
         let snapshot_of = pool.clone();
         state.source("pool", move || snapshot_of.snapshot());
+        let usage = Arc::new(Usage::restore(state.take("usage").as_ref()));
+        let usage_of = usage.clone();
+        state.source("usage", move || usage_of.saved());
+        let keys = Arc::new(Keys::new(&config.auth_keys, state.take("keys").as_ref()));
+        let keys_of = keys.clone();
+        state.source("keys", move || keys_of.saved());
         let limits = crate::http::Limits {
             // Two descriptors a stream, and some for files and idle connections to Google.
             max_connections: config.limits.max_connections.min((platform::raise_open_files() as usize / 2).max(64)),
@@ -114,7 +132,7 @@ impl Service {
         let address = server.local_addr();
 
         let app = Arc::new(App {
-            guard: Guard::new(&config),
+            guard: Guard::new(&config, keys.clone()),
             models: ModelTable::new(&config.models),
             signatures: Arc::new(SignatureCache::new(8 * 1024 * 1024, Duration::from_secs(6 * 3600))),
             fetch: upstream::fetcher(),
@@ -124,9 +142,14 @@ impl Service {
                 Box::new(GenerativeLanguage::new(agent.clone(), &config.endpoints.generative_language)),
                 config.max_attempts,
             ),
+            uploads: Uploads::default(),
             logins: Logins::new(config.login_lifetime),
-            usage: Arc::new(Usage::default()),
+            usage,
+            keys,
             state: state.clone(),
+            started: Instant::now(),
+            port: address.port(),
+            server: OnceLock::new(),
             pool: pool.clone(),
             config,
         });
@@ -134,6 +157,7 @@ impl Service {
         let running = server
             .start(router::lane, Arc::new(move |request, responder| endpoints::serve(&serving, request, responder)))
             .map_err(StartError::Thread)?;
+        let _ = app.server.set(running.gauge());
         log::info!("listening on http://{address}");
 
         let keeper = Keeper::start(pool.clone()).map_err(StartError::Thread)?;

@@ -41,7 +41,7 @@ fn run(options: &RunOptions) -> Result<(), Failure> {
     let key = options.key(std::env::var(cli::KEY_VARIABLE).ok()).map_err(wrong)?;
     let loaded = config::load(options.config.as_deref()).map_err(|error| wrong(error.to_string()))?;
     let mut stop = shutdown::Stop::install().map_err(|error| wrong(format!("cannot handle signals: {error}")))?;
-    logging::start(loaded.config.log_level);
+    logging::start(loaded.config.log_level, loaded.config.log_format);
     for note in &loaded.notes {
         log::info!("{note}");
     }

@@ -214,7 +214,7 @@ fn page(status: u16, body: &str, link: &str, address: &str) -> Response {
         status,
         format!(
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\">\
+             <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"data:,\">\
              <title>Login</title></head><body>{body}<p><a href=\"{address}\">{link}</a>{home}.</p></body></html>"
         ),
     )

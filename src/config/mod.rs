@@ -1,15 +1,17 @@
 //! config.json, environment and defaults made into one checked [`Config`]. After that nobody reads them again.
 
 mod read;
+mod shown;
 
 pub use read::{ConfigError, Loaded, load, parse};
+pub use shown::shown;
 
 use crate::api::Settings;
 use crate::gemini::models::ModelEntry;
 use crate::secret::Secret;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Everything the program was told, checked.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub struct Config {
     pub project_id_map: HashMap<String, String>,
     /// Log level.
     pub log_level: log::LevelFilter,
+    /// How log lines look.
+    pub log_format: LogFormat,
     /// Towards Google.
     pub timeouts: Timeouts,
     /// Period of the usage report; `None`: off.
@@ -66,6 +70,20 @@ pub struct Config {
     pub keep_alive: Option<Duration>,
     /// How long running answers may go on after SIGTERM.
     pub drain: Duration,
+    /// `GET /metrics`.
+    pub metrics: Metrics,
+    /// Keys that the file gives, `server.port` for those inside; all others are defaults.
+    pub given: Vec<String>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
 }
 
 /// One key that clients may use.
@@ -75,14 +93,34 @@ pub struct ClientKey {
     pub name: String,
     /// The key.
     pub key: Secret,
-    /// Allowed models; empty: all. Enforced later.
+    /// What it may do.
+    pub limits: KeyLimits,
+}
+
+/// What a client's key may do; `None`: without limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyLimits {
+    /// Allowed models; empty: all.
     pub models: Vec<String>,
-    /// Enforced later.
+    /// In a window of 60 s that begins with its first request.
     pub requests_per_minute: Option<u64>,
-    /// Enforced later.
+    /// In a day of UTC.
     pub requests_per_day: Option<u64>,
-    /// Enforced later.
+    /// In a day of UTC; a request that begins below the limit may end above it.
     pub tokens_per_day: Option<u64>,
+    /// Requests at the same time.
+    pub concurrency: Option<u64>,
+    /// Not valid from then on.
+    pub expires_at: Option<SystemTime>,
+}
+
+/// `GET /metrics`.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Off: 404.
+    pub enabled: bool,
+    /// `Authorization: Bearer <token>` opens it; the admin login does too.
+    pub token: Option<Secret>,
 }
 
 /// Timeouts towards Google; `None`: no limit.

@@ -1,6 +1,8 @@
 //! What the integration tests share.
 
+pub mod client;
 pub mod google;
+pub mod http;
 pub mod pool;
 pub mod program;
 pub mod proxy;
