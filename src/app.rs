@@ -10,6 +10,7 @@ use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Gauge, Running, Server};
 use crate::keys::Keys;
+use crate::login::Logins;
 use crate::state::{Saver, State};
 use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
 use crate::upstream::{CodeAssist, GenerativeLanguage};
@@ -34,6 +35,8 @@ pub struct App {
     pub fetch: Box<dyn Fetch>,
     /// The credentials.
     pub pool: Arc<Pool>,
+    /// Logins with Google that are under way.
+    pub logins: Logins,
     /// Sends requests to Google.
     pub dispatcher: Dispatcher,
     /// Uploads that are under way.
@@ -140,6 +143,7 @@ impl Service {
                 config.max_attempts,
             ),
             uploads: Uploads::default(),
+            logins: Logins::new(config.login_lifetime),
             usage,
             keys,
             state: state.clone(),

@@ -48,6 +48,10 @@ pub struct Config {
     pub min_credentials: u64,
     /// Admin login, when both halves are set.
     pub admin: Option<AdminLogin>,
+    /// Where the `auth` command finds the running server.
+    pub auth_client: AuthClient,
+    /// How long a login may take on Google's pages. Not in the file; tests shorten it.
+    pub login_lifetime: Duration,
     /// Pool members on the public API.
     pub gemini_api_keys: Vec<ApiKey>,
     /// Google's addresses.
@@ -135,6 +139,15 @@ pub struct AdminLogin {
     pub username: String,
     /// Password.
     pub password: Secret,
+}
+
+/// What the `auth` command is told about a server elsewhere.
+#[derive(Clone, Debug, Default)]
+pub struct AuthClient {
+    /// Its address, without trailing slash; `None`: on this machine.
+    pub proxy_url: Option<String>,
+    /// Its admin login; `None`: the one of this config.
+    pub login: Option<AdminLogin>,
 }
 
 /// An API key of the config.

@@ -1,6 +1,8 @@
 //! From JSON to [`Config`]: coercions of the old program (drop_in_contract.md 6.2), one clear sentence per mistake.
 
-use super::{AdminLogin, ApiKey, ClientKey, Config, Endpoints, KeyLimits, LogFormat, Metrics, OauthClient, Timeouts};
+use super::{
+    AdminLogin, ApiKey, AuthClient, ClientKey, Config, Endpoints, KeyLimits, LogFormat, Metrics, OauthClient, Timeouts,
+};
 use crate::api::{MidSystem, Settings};
 use crate::gemini::models::ModelEntry;
 use crate::gemini::thinking::{Control, Level};
@@ -114,9 +116,6 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
             "external_credentials_file is not read: put those credentials into credentials_file, or import them".into(),
         );
     }
-    // Used by the `auth` command of the old program only.
-    root.take("auth_client");
-
     let config = Config {
         host,
         port,
@@ -134,6 +133,8 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         public_url,
         min_credentials: root.whole("min_credentials")?.unwrap_or(1).max(0).unsigned_abs(),
         admin,
+        auth_client: auth_client(&mut root)?,
+        login_lifetime: crate::login::LIFETIME,
         gemini_api_keys: api_keys(root.take("gemini_api_keys"))?,
         endpoints: endpoints(&mut root)?,
         oauth_client: oauth_client(&mut root)?,
@@ -470,6 +471,17 @@ fn endpoints(root: &mut Section) -> Result<Endpoints, ConfigError> {
     }
     section.close(root);
     Ok(endpoints)
+}
+
+fn auth_client(root: &mut Section) -> Result<AuthClient, ConfigError> {
+    let mut section = root.section("auth_client")?;
+    let proxy_url = section.url("proxy_url")?;
+    let username = section.text("admin_username")?.filter(|text| !text.is_empty());
+    let password = section.text("admin_password")?.filter(|text| !text.is_empty());
+    section.close(root);
+    let login =
+        username.zip(password).map(|(username, password)| AdminLogin { username, password: Secret::new(password) });
+    Ok(AuthClient { proxy_url, login })
 }
 
 /// `oauth_client: {client_id, client_secret}`, or the two as plain keys.

@@ -100,6 +100,19 @@ impl Google {
         self.call(&format!("{}/v1internal/{name}", self.endpoints.code_assist), access, None)
     }
 
+    /// Asks the public API for one model with an API key.
+    pub(super) fn list_models(&self, key: &Secret) -> Result<(), CallFault> {
+        let url = format!("{}/v1beta/models?pageSize=1", self.endpoints.generative_language);
+        let send = || {
+            let request = self.agent.get(&url).config().timeout_per_read(Some(READ_IDLE)).build();
+            request.header("x-goog-api-key", key.expose()).call()
+        };
+        match read(with_stale_retry(send)).map_err(CallFault::Network)? {
+            (200, _) => Ok(()),
+            (status, answer) => Err(CallFault::Status(status, answer)),
+        }
+    }
+
     fn grant(&self, form: &[(&str, &str)]) -> Result<Tokens, TokenFault> {
         let send = || {
             let request = self.agent.post(&self.endpoints.oauth_token).config().timeout_per_read(Some(READ_IDLE));
