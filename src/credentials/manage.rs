@@ -144,10 +144,12 @@ impl Pool {
         member.cooling.clear();
         member.blocked = None;
         member.recover();
+        member.trust();
         (member.project, member.tier, member.email_settled) = (None, None, false);
         self.settle_project(member);
         drop(state);
         self.work.notify_all();
+        self.changed();
         Ok(())
     }
 

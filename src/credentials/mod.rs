@@ -4,6 +4,7 @@
 //! request needs) and [`View`]s (what an admin may see).
 
 mod cipher;
+mod clock;
 mod keeper;
 mod manage;
 mod member;

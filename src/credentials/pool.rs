@@ -4,6 +4,7 @@
 //! file has a lock of its own, which puts its writes in order. Order: file, then members; nobody holding the members'
 //! lock asks for the file's.
 
+use super::clock::{Deadline, Now};
 use super::member::{Cooling, Member, Origin};
 use super::oauth::Google;
 use super::options::{PoolOptions, Timing};
@@ -14,7 +15,8 @@ use crate::secret::Secret;
 use parking_lot::{Condvar, Mutex};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
 
 /// Which member of the pool, stable while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,6 +94,8 @@ pub enum AccessFault {
 pub enum Report {
     /// It worked.
     Success,
+    /// It failed for nobody's fault where another member then did well: others go first for a while.
+    Suspect,
     /// It must rest for this model, this long.
     Cool {
         /// How long.
@@ -171,6 +175,7 @@ pub struct Pool {
     pub(super) landed: Condvar,
     /// There may be work for the keeper.
     pub(super) work: Condvar,
+    tell: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 pub(super) struct State {
@@ -228,15 +233,16 @@ impl Pool {
             state: Mutex::new(state),
             landed: Condvar::new(),
             work: Condvar::new(),
+            tell: OnceLock::new(),
         };
         pool.state.lock().members.iter_mut().for_each(|member| pool.settle_project(member));
         Ok(pool)
     }
 
     /// Chooses a member: round-robin over those that can serve `want` now, in file order. One that first has to ask
-    /// Google for a token or project is taken only when nobody is ready.
+    /// Google for a token or project is taken only when nobody is ready, a suspected one when nobody else is left.
     pub fn checkout(&self, want: &Want<'_>) -> Result<Lease, Unavailable> {
-        let now = Instant::now();
+        let now = Now::read();
         let mut state = self.state.lock();
         let (mut usable, mut tried, mut cooling, mut earliest) = (false, false, false, None::<Duration>);
         let mut candidates = Vec::new();
@@ -258,9 +264,9 @@ impl Pool {
                 candidates.push(index);
             }
         }
-        if candidates.iter().any(|index| state.members[*index].is_ready()) {
-            candidates.retain(|index| state.members[*index].is_ready());
-        }
+        let rank = |index: usize| (state.members[index].is_ready(now), !state.members[index].is_suspected());
+        let best = candidates.iter().map(|index| rank(*index)).max();
+        candidates.retain(|index| Some(rank(*index)) == best);
         // The highest hash stays the same member as long as that one can serve, and needs no table of conversations.
         let preferred = want.affinity.and_then(|affinity| {
             candidates.iter().max_by_key(|index| {
@@ -300,30 +306,44 @@ impl Pool {
 
     /// Takes note of how an attempt ended.
     pub fn report(&self, id: MemberId, model: &str, report: Report) {
-        let now = Instant::now();
+        let now = Now::read();
         let mut state = self.state.lock();
         let Some(member) = state.member(id) else { return };
         match report {
             Report::Success => {
                 member.usage_count += 1;
+                member.trust();
                 // A block that would have ended by itself was wrong or is over. One that waits for a person stays: an
                 // old access token may go on working for a while after its login was revoked.
                 member.blocked.take_if(|blocked| blocked.until.is_some());
             }
             Report::Cool { rest, reason, .. } => {
-                let until = now + rest;
-                let cooling = member.cooling.entry(model.to_owned());
-                let cooling = cooling.or_insert_with(|| Cooling { until, reason: reason.clone() });
-                if cooling.until < until {
-                    *cooling = Cooling { until, reason };
+                let cooling = member.cooling.get(model);
+                if cooling.is_none_or(|cooling| cooling.until.left(now) < rest) {
+                    let until = Deadline::after(now, rest);
+                    member.cooling.insert(model.to_owned(), Cooling { until, reason });
                 }
             }
+            Report::Suspect => member.suspect(self.timing.suspicion, self.timing.longest_suspicion),
             Report::Block { rest, reason, sentence, link } => {
                 member.block(Block { reason, sentence, link }, rest);
                 // The project that Google named may have been taken away; the next use asks again.
                 member.project = None;
                 self.settle_project(member);
             }
+        }
+        drop(state);
+        self.changed();
+    }
+
+    /// Names who is told, on any thread, that [`Pool::snapshot`] has changed. Once, before the first request.
+    pub fn on_change(&self, tell: impl Fn() + Send + Sync + 'static) {
+        let _ = self.tell.set(Box::new(tell));
+    }
+
+    pub(super) fn changed(&self) {
+        if let Some(tell) = self.tell.get() {
+            tell();
         }
     }
 
@@ -339,7 +359,7 @@ impl Pool {
 
     /// All members, in file order.
     pub fn views(&self) -> Vec<View> {
-        let now = Instant::now();
+        let now = Now::read();
         let mut state = self.state.lock();
         let view = |member: &mut Member| {
             member.settle(now);
