@@ -9,7 +9,7 @@ use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Running, Server};
 use crate::state::{Saver, State};
-use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
+use crate::upstream::agent::{self, AgentOptions};
 use crate::upstream::{CodeAssist, GenerativeLanguage};
 use crate::usage::{Reporter, Usage};
 use crate::{endpoints, platform, router, upstream};
@@ -91,7 +91,7 @@ impl Service {
         let agent = agent::build(&AgentOptions {
             timeouts: config.timeouts,
             workers: config.limits.workers,
-            proxy: ProxyChoice::Environment,
+            proxy: config.proxy.clone(),
         });
         let pool = Arc::new(Pool::open(PoolOptions::new(&config, agent.clone())).map_err(StartError::Credentials)?);
         let state = Arc::new(State::open(&config.state_file));
@@ -100,6 +100,8 @@ impl Service {
         }
         let snapshot_of = pool.clone();
         state.source("pool", move || snapshot_of.snapshot());
+        let changed = state.clone();
+        pool.on_change(move || changed.touch());
         let limits = crate::http::Limits {
             // Two descriptors a stream, and some for files and idle connections to Google.
             max_connections: config.limits.max_connections.min((platform::raise_open_files() as usize / 2).max(64)),

@@ -1,6 +1,7 @@
 //! The one generation handler, for every surface: parse, dispatch, translate back, write, count. It alone decides when an
 //! answer may still move to another credential: until the first piece of content has gone out.
 
+use crate::affinity;
 use crate::api::{Context, Exchange, Framing, Surface, Translator};
 use crate::app::App;
 use crate::config::ClientKey;
@@ -34,7 +35,9 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &ClientKey, mut request: 
             return responder.respond(surface.error(&error));
         }
     };
-    let model = exchange.call().model.clone();
+    let call = exchange.call();
+    call.affinity = affinity::of(app.config.settings.affinity, &key.name, &request.headers, call);
+    let model = call.model.clone();
     let mut run = Run {
         app,
         surface,

@@ -18,6 +18,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod affinity;
 pub mod api;
 pub mod app;
 pub mod cli;

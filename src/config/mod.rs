@@ -7,6 +7,7 @@ pub use read::{ConfigError, Loaded, load, parse};
 use crate::api::Settings;
 use crate::gemini::models::ModelEntry;
 use crate::secret::Secret;
+use crate::upstream::agent::ProxyChoice;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +49,8 @@ pub struct Config {
     pub gemini_api_keys: Vec<ApiKey>,
     /// Google's addresses.
     pub endpoints: Endpoints,
+    /// The way to them.
+    pub proxy: ProxyChoice,
     /// The OAuth client of login and refresh.
     pub oauth_client: OauthClient,
     /// Extra models and aliases.

@@ -1,11 +1,12 @@
 //! From JSON to [`Config`]: coercions of the old program (drop_in_contract.md 6.2), one clear sentence per mistake.
 
 use super::{AdminLogin, ApiKey, ClientKey, Config, Endpoints, OauthClient, Timeouts};
-use crate::api::{MidSystem, Settings};
+use crate::api::{Affinity, MidSystem, Settings};
 use crate::gemini::models::ModelEntry;
 use crate::gemini::thinking::{Control, Level};
 use crate::http::Limits;
 use crate::secret::Secret;
+use crate::upstream::agent::{self, ProxyChoice};
 use log::LevelFilter;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -134,6 +135,7 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         admin,
         gemini_api_keys: api_keys(root.take("gemini_api_keys"))?,
         endpoints: endpoints(&mut root)?,
+        proxy: proxy(&mut root)?,
         oauth_client: oauth_client(&mut root)?,
         models: models(root.take("models"))?,
         settings: settings(&mut root)?,
@@ -442,6 +444,16 @@ fn endpoints(root: &mut Section) -> Result<Endpoints, ConfigError> {
     Ok(endpoints)
 }
 
+/// `proxy_url`: one for every call to Google, whatever the environment says; empty for none.
+fn proxy(root: &mut Section) -> Result<ProxyChoice, ConfigError> {
+    match root.text("proxy_url")?.as_deref().map(str::trim) {
+        None => Ok(ProxyChoice::Environment),
+        Some("") => Ok(ProxyChoice::Direct),
+        // The address may hold a password and is not repeated.
+        Some(url) => agent::proxy(url).map_err(|expected| ConfigError(format!("proxy_url: expected {expected}"))),
+    }
+}
+
 /// `oauth_client: {client_id, client_secret}`, or the two as plain keys.
 fn oauth_client(root: &mut Section) -> Result<OauthClient, ConfigError> {
     let mut section = root.section("oauth_client")?;
@@ -532,6 +544,18 @@ fn settings(root: &mut Section) -> Result<Settings, ConfigError> {
     }
     if let Some(text) = root.text("continue_text")?.filter(|text| !text.is_empty()) {
         settings.continue_text = text;
+    }
+    match root.text("affinity")?.as_deref() {
+        None => {}
+        Some("off") => settings.affinity = Affinity::Off,
+        Some("named") => settings.affinity = Affinity::Named,
+        Some("content") => settings.affinity = Affinity::Content,
+        Some(other) => {
+            return Err(ConfigError(format!(
+                "affinity: expected \"off\", \"named\" or \"content\", found \"{}\"",
+                other.escape_debug()
+            )));
+        }
     }
     Ok(settings)
 }
