@@ -36,7 +36,11 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &ClientKey, mut request: 
         }
     };
     let call = exchange.call();
-    call.affinity = affinity::of(app.config.settings.affinity, &key.name, &request.headers, call);
+    call.affinity = match call.request.names_stored() {
+        // Files and caches belong to the credential they were stored with.
+        true => Some(crate::forward::affinity(&key.name)),
+        false => affinity::of(app.config.settings.affinity, &key.name, &request.headers, call),
+    };
     let model = call.model.clone();
     let mut run = Run {
         app,

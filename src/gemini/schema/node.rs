@@ -118,8 +118,11 @@ impl<'a> Cleaner<'a> {
         if !alternatives.is_empty() {
             join(&mut schema, alternatives, &mut types);
         }
-        if let Some(keyword) = types.keyword() {
-            schema.insert("type".into(), keyword);
+        match types.keyword() {
+            // The spelling that every Gemini version takes. The root must stay an object to its callers.
+            Some(Value::Array(names)) if depth > 0 => split_types(&mut schema, &names),
+            Some(keyword) => _ = schema.insert("type".into(), keyword),
+            None => {}
         }
         if let Some(values) = schema.get("enum").and_then(Value::as_array) {
             let bytes = values.iter().map(|value| value.as_str().map_or(8, str::len) + 3).sum::<usize>();
@@ -303,6 +306,48 @@ fn join(schema: &mut Map<String, Value>, mut members: Vec<Value>, types: &mut Ty
             ("type", _) if !types.untyped() => {}
             _ => _ = schema.entry(keyword).or_insert(value),
         }
+    }
+}
+
+/// Writes a list of types as a choice, each member with the keywords that mean something for its type. A choice that is
+/// already there says it all.
+fn split_types(schema: &mut Map<String, Value>, names: &[Value]) {
+    if schema.contains_key("anyOf") {
+        return;
+    }
+    let mut members: Vec<Map<String, Value>> =
+        names.iter().map(|name| Map::from_iter([("type".to_owned(), name.clone())])).collect();
+    for (keyword, value) in std::mem::take(schema) {
+        let meant_for: &[&str] = match keyword.as_str() {
+            "properties" | "required" | "propertyOrdering" => &["object"],
+            "items" | "prefixItems" | "minItems" | "maxItems" => &["array"],
+            "minimum" | "maximum" => &["number", "integer"],
+            "enum" => &["string", "number", "integer"],
+            "format" => &["string", "number", "integer"],
+            _ => {
+                schema.insert(keyword, value);
+                continue;
+            }
+        };
+        let mut takers = members.iter_mut().filter(|member| {
+            member["type"].as_str().is_some_and(|name| meant_for.contains(&name) && fits(&keyword, &value, name))
+        });
+        if let Some(first) = takers.next() {
+            takers.for_each(|member| _ = member.insert(keyword.clone(), value.clone()));
+            first.insert(keyword, value);
+        }
+    }
+    schema.insert("anyOf".into(), members.into_iter().map(Value::Object).collect());
+}
+
+/// Whether a keyword's value suits a type that shares the keyword with others.
+fn fits(keyword: &str, value: &Value, name: &str) -> bool {
+    match keyword {
+        "enum" => {
+            value.as_array().is_some_and(|values| values.iter().all(|value| value.is_string() == (name == "string")))
+        }
+        "format" => matches!(value.as_str(), Some("date-time" | "date" | "time")) == (name == "string"),
+        _ => true,
     }
 }
 
