@@ -88,8 +88,10 @@ mod tests {
     #[test]
     fn a_growing_conversation_keeps_its_hash_and_clients_do_not_meet() {
         let first = json!({"role": "user", "parts": [{"text": "hello"}]});
-        let more = json!([first, {"role": "model", "parts": [{"text": "hi"}]}, {"role": "user", "parts": [{"text": "x"}]}]);
-        let of = |key, contents: &Value| super::of(Affinity::Content, key, &headers(&[]), &call(contents.clone(), None));
+        let more =
+            json!([first, {"role": "model", "parts": [{"text": "hi"}]}, {"role": "user", "parts": [{"text": "x"}]}]);
+        let of =
+            |key, contents: &Value| super::of(Affinity::Content, key, &headers(&[]), &call(contents.clone(), None));
         let begun = of("one", &json!([first]));
         assert!(begun.is_some());
         assert_eq!(begun, of("one", &more));

@@ -73,6 +73,7 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
         Route::Home => admin::file("").unwrap_or_default(),
         Route::Static(name) => admin::file(name).unwrap_or_else(unknown_page),
         Route::AdminCredentials => admin::harden(Response::json(200, &admin::credentials(&app.pool.views()))),
+        Route::AdminQuota(id) => admin::harden(admin::quota(&app.pool, id)),
         Route::AdminUsage => admin::harden(Response::json(200, &app.usage.json())),
         _ => unknown_page(),
     }

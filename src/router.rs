@@ -17,6 +17,8 @@ pub enum Route {
     Health,
     /// The pool as JSON.
     AdminCredentials,
+    /// What is left of an account's quota.
+    AdminQuota(String),
     /// Usage as JSON, by model.
     AdminUsage,
     /// OpenAI's chat.
@@ -89,6 +91,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         ["static", name] => (Route::Static((*name).to_owned()), "GET, HEAD"),
         ["health"] => (Route::Health, "GET, HEAD"),
         ["admin", "credentials"] => (Route::AdminCredentials, "GET, HEAD"),
+        ["admin", "credentials", id, "quota"] => (Route::AdminQuota((*id).to_owned()), "GET, HEAD"),
         ["admin", "usage"] => (Route::AdminUsage, "GET, HEAD"),
         [.., "chat", "completions"] => (Route::Chat, "POST"),
         ["v1", .., "completions"] => (Route::Completions, "POST"),
@@ -140,6 +143,8 @@ pub fn lane(method: &str, path: &str) -> Lane {
         Ok(Route::Chat | Route::Completions | Route::Embeddings | Route::GeminiCall { .. } | Route::GeminiForward) => {
             Lane::Long
         }
+        // Google is asked.
+        Ok(Route::AdminQuota(_)) => Lane::Long,
         _ => Lane::Short,
     }
 }

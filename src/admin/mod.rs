@@ -1,7 +1,9 @@
 //! The admin page and its JSON, made from views that hold no secrets.
 
+mod quota;
 mod view;
 
+pub use quota::quota;
 pub use view::credentials;
 pub(crate) use view::date;
 

@@ -49,7 +49,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { mid_system: MidSystem::Hoist, media_resolution: false, continue_text: "Continue.".into(), affinity: Affinity::Named }
+        Settings {
+            mid_system: MidSystem::Hoist,
+            media_resolution: false,
+            continue_text: "Continue.".into(),
+            affinity: Affinity::Named,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::api::Settings;
 use crate::gemini::models::ModelEntry;
 use crate::secret::Secret;
 use crate::upstream::agent::ProxyChoice;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,6 +65,8 @@ pub struct Config {
     pub keep_alive: Option<Duration>,
     /// How long running answers may go on after SIGTERM.
     pub drain: Duration,
+    /// The keys that the file gives, with a hash of each value: so that a reload can say what changed.
+    pub prints: BTreeMap<String, u64>,
 }
 
 /// One key that clients may use.

@@ -11,6 +11,7 @@ use log::LevelFilter;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
     let Value::Object(map) = value else {
         return Err(ConfigError(format!("expected an object {{...}}, found {}", kind(&value))));
     };
+    let prints = map.iter().map(|(key, value)| (key.clone(), print(value))).collect();
     let mut root = Section { path: String::new(), map, unknown: Vec::new() };
     let mut warnings = Vec::new();
 
@@ -143,6 +145,7 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         early_head_after,
         keep_alive,
         drain,
+        prints,
     };
     let mut unknown = root.unknown;
     unknown.extend(root.map.keys().cloned());
@@ -151,6 +154,13 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         notes.push(format!("config: unknown keys are ignored: {}", unknown.join(", ")));
     }
     Ok(Loaded { config, notes, warnings })
+}
+
+/// Tells values apart without keeping them.
+fn print(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.to_string().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// One object of the file. Keys are taken out as they are read, so what is left is unknown.

@@ -230,10 +230,10 @@ impl Pool {
                 Ok(email) => job.email = email,
                 Err(CallFault::Status(401, _)) => return Ok(None),
                 // Without the e-mail it is not known whether the map has a project for it.
-                Err(CallFault::Network(reason)) if !self.project_id_map.is_empty() => {
+                Err(CallFault::Network(reason)) if !self.project_id_map.read().is_empty() => {
                     return Err(Trouble::Transient(format!("user info: {reason}")));
                 }
-                Err(CallFault::Status(status @ (429 | 500..), _)) if !self.project_id_map.is_empty() => {
+                Err(CallFault::Status(status @ (429 | 500..), _)) if !self.project_id_map.read().is_empty() => {
                     return Err(Trouble::Transient(format!("user info: status {status}")));
                 }
                 Err(_) => {}

@@ -2,12 +2,13 @@
 
 use super::clock::{Deadline, Now};
 use super::pool::{AccessFault, Kind, MemberId, View};
+use super::quota::Quota;
 use super::record::{Identity, Record};
 use super::setup::Block;
 use crate::mask;
 use crate::secret::Secret;
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A token that ends sooner is refreshed before it is used: the answer may take a while.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -76,6 +77,7 @@ pub(super) struct Blocked {
 pub(super) struct Cooling {
     pub(super) until: Deadline,
     pub(super) reason: String,
+    pub(super) sentence: String,
 }
 
 /// Trouble with tokens or set-up that will pass.
@@ -111,6 +113,10 @@ pub(super) struct Member {
     /// Failed for nobody's fault where another member did well: taken only when nobody else is there, until then.
     suspected: Option<Deadline>,
     suspicions: u32,
+    /// When it was last lent out or checked.
+    pub(super) touched: Instant,
+    /// What Google last said is left, and when.
+    pub(super) quota: Option<(Instant, Quota)>,
 }
 
 impl Member {
@@ -140,6 +146,8 @@ impl Member {
             failures: 0,
             suspected: None,
             suspicions: 0,
+            touched: now.monotonic,
+            quota: None,
         }
     }
 
@@ -338,10 +346,18 @@ impl Member {
             exhausted_until: cooling.iter().map(|(_, until, _)| *until).max(),
             failed_at: blocked.map(|blocked| blocked.at).or(rest.map(|rest| rest.at)),
             failure_reason: self.permanent_fault().or_else(|| {
-                blocked.map(|blocked| blocked.why.sentence.clone()).or(rest.map(|rest| rest.sentence.clone()))
+                let longest = || self.cooling.values().max_by_key(|cooling| cooling.until.left(now));
+                blocked
+                    .map(|blocked| blocked.why.sentence.clone())
+                    .or(rest.map(|rest| rest.sentence.clone()))
+                    .or_else(|| longest().map(|cooling| cooling.sentence.clone()))
             }),
             reason_code: blocked
                 .map(|blocked| blocked.why.reason.clone())
+                .or_else(|| {
+                    let longest = self.cooling.values().max_by_key(|cooling| cooling.until.left(now));
+                    longest.map(|cooling| cooling.reason.clone())
+                })
                 .or_else(|| self.is_suspected().then(|| "SUSPECTED".to_owned())),
             link: blocked.and_then(|blocked| blocked.why.link.clone()),
             tier: self.tier.clone(),
@@ -387,7 +403,7 @@ mod tests {
         ] {
             let mut member = Member::new(MemberId(0), Origin::File, record.clone(), HOUR);
             let until = Deadline::after(now, HOUR);
-            member.cooling.insert("m".into(), Cooling { until, reason: "R".into() });
+            member.cooling.insert("m".into(), Cooling { until, reason: "R".into(), sentence: "s".into() });
             member.block(Block { reason: "R".into(), sentence: "s".into(), link: None }, Some(HOUR / 2));
             member.settle(now);
             assert!(member.wait("m", now).is_some(), "{name}");

@@ -5,12 +5,14 @@
 
 mod cipher;
 mod clock;
+mod health;
 mod keeper;
 mod manage;
 mod member;
 mod oauth;
 mod options;
 mod pool;
+mod quota;
 mod record;
 mod setup;
 mod snapshot;
@@ -22,4 +24,5 @@ pub use manage::{AddFault, Added, ManageFault};
 pub use oauth::{TokenFault, Tokens};
 pub use options::{PoolOptions, Timing};
 pub use pool::*;
+pub use quota::{Bucket, Quota, QuotaFault};
 pub use store::{Place, StoreError};

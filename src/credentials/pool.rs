@@ -12,11 +12,11 @@ use super::record::Record;
 use super::setup::Block;
 use super::store::{Edit, Store, StoreError};
 use crate::secret::Secret;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Which member of the pool, stable while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -166,7 +166,7 @@ pub struct View {
 /// The pool. All methods take `&self`; one short lock inside, never held over I/O.
 pub struct Pool {
     pub(super) google: Google,
-    pub(super) project_id_map: HashMap<String, String>,
+    pub(super) project_id_map: RwLock<HashMap<String, String>>,
     pub(super) timing: Timing,
     /// Held over file I/O, and over nothing else.
     pub(super) store: Mutex<Store>,
@@ -184,6 +184,8 @@ pub(super) struct State {
     /// Whom the rotation chose last.
     last: Option<MemberId>,
     next: u64,
+    /// When anybody was last lent out.
+    pub(super) lent: Option<Instant>,
     pub(super) stopping: bool,
 }
 
@@ -206,7 +208,7 @@ impl Pool {
     pub fn open(options: PoolOptions) -> Result<Pool, StoreError> {
         let (store, records) = Store::open(&options.credentials_file, options.encryption_key.as_ref())?;
         let timing = options.timing;
-        let mut state = State { members: Vec::new(), last: None, next: 0, stopping: false };
+        let mut state = State { members: Vec::new(), last: None, next: 0, lent: None, stopping: false };
         let mut seen = HashSet::new();
         log::info!("[CredManager] Loading {} credentials from file.", records.len());
         for record in records {
@@ -227,7 +229,7 @@ impl Pool {
         }
         let pool = Pool {
             google: Google::new(options.agent, options.endpoints, options.oauth_client),
-            project_id_map: options.project_id_map,
+            project_id_map: RwLock::new(options.project_id_map),
             timing,
             store: Mutex::new(store),
             state: Mutex::new(state),
@@ -284,9 +286,11 @@ impl Pool {
             });
         };
         let member = &mut state.members[index];
-        member.last_used_at = SystemTime::now();
+        member.last_used_at = now.wall;
+        member.touched = now.monotonic;
         let kind = if member.record.kind() == Ok(Kind::ApiKey) { Kind::ApiKey } else { Kind::Oauth };
         let lease = Lease { id: member.id, kind, name: member.name(), label: member.label() };
+        state.lent = Some(now.monotonic);
         if want.affinity.is_none() {
             state.last = Some(lease.id);
         }
@@ -317,11 +321,11 @@ impl Pool {
                 // old access token may go on working for a while after its login was revoked.
                 member.blocked.take_if(|blocked| blocked.until.is_some());
             }
-            Report::Cool { rest, reason, .. } => {
+            Report::Cool { rest, reason, sentence } => {
                 let cooling = member.cooling.get(model);
                 if cooling.is_none_or(|cooling| cooling.until.left(now) < rest) {
                     let until = Deadline::after(now, rest);
-                    member.cooling.insert(model.to_owned(), Cooling { until, reason });
+                    member.cooling.insert(model.to_owned(), Cooling { until, reason, sentence });
                 }
             }
             Report::Suspect => member.suspect(self.timing.suspicion, self.timing.longest_suspicion),
@@ -428,8 +432,9 @@ impl Pool {
     /// The project that is known without asking Google: the config's map wins over the file. As long as the e-mail is
     /// not known and may yet be, the map may have something to say.
     pub(super) fn told_project(&self, email: Option<&str>, settled: bool, record: &Record) -> Option<String> {
-        let mapped = email.and_then(|email| self.project_id_map.get(&email.to_lowercase()));
-        let clear = email.is_some() || settled || self.project_id_map.is_empty();
+        let map = self.project_id_map.read();
+        let mapped = email.and_then(|email| map.get(&email.to_lowercase()));
+        let clear = email.is_some() || settled || map.is_empty();
         mapped.cloned().or_else(|| record.project().filter(|_| clear).map(str::to_owned))
     }
 }

@@ -41,8 +41,11 @@ impl Pool {
                 let left = until.and_then(|until| until.duration_since(now.wall).ok());
                 // A week is the longest quota there is; more than that is a clock that was wrong.
                 if let Some(left) = left.filter(|left| *left < Duration::from_secs(8 * 86_400)) {
-                    let reason = rest.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
-                    member.cooling.insert(model.clone(), Cooling { until: Deadline::after(now, left), reason });
+                    let text = |name| rest.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+                    let (reason, sentence) = (text("reason"), text("sentence"));
+                    member
+                        .cooling
+                        .insert(model.clone(), Cooling { until: Deadline::after(now, left), reason, sentence });
                 }
             }
         }
@@ -53,7 +56,7 @@ fn describe(member: &Member, now: Now) -> Value {
     let mut cooling = Map::new();
     for (model, rest) in &member.cooling {
         let until = millis(rest.until.shown(now));
-        cooling.insert(model.clone(), json!({"until": until, "reason": rest.reason}));
+        cooling.insert(model.clone(), json!({"until": until, "reason": rest.reason, "sentence": rest.sentence}));
     }
     json!({"email": member.email, "project": member.project, "tier": member.tier, "cooling": cooling})
 }

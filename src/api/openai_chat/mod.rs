@@ -44,7 +44,7 @@ pub struct OpenAiChat;
 impl Surface for OpenAiChat {
     fn parse(
         &self,
-        request: &http::Request,
+        _request: &http::Request,
         body: Vec<u8>,
         context: &Context<'_>,
     ) -> Result<Box<dyn Exchange>, ApiError> {
