@@ -258,9 +258,7 @@ impl Dispatcher {
             Then::Again => {
                 round.counted += 1;
                 round.waits += 1;
-                if verdict.blame == Blame::Nobody {
-                    round.suspects.push(lease.id);
-                }
+                round.suspects.push(lease.id);
                 let left = round.counted < self.max_attempts && round.waits <= QUICK_RETRIES;
                 let goes_on = patient && left && !self.history.is_crowded(&call.model);
                 if !goes_on && verdict.blame == Blame::Model {
@@ -281,6 +279,7 @@ impl Dispatcher {
                         patient
                     }
                     _ => {
+                        round.suspects.push(lease.id);
                         round.counted += 1;
                         patient && round.counted < self.max_attempts
                     }
