@@ -9,7 +9,9 @@ use crate::dispatch::Dispatcher;
 use crate::forward::Uploads;
 use crate::gemini::models::{Listed, ModelTable};
 use crate::gemini::signatures::SignatureCache;
-use crate::http::{Running, Server};
+use crate::http::{Gauge, Running, Server};
+use crate::keys::Keys;
+use crate::login::Logins;
 use crate::state::{Saver, State};
 use crate::upstream::agent::{self, AgentOptions};
 use crate::upstream::{CodeAssist, GenerativeLanguage};
@@ -18,8 +20,8 @@ use crate::{endpoints, platform, reload, router, upstream};
 use parking_lot::RwLock;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// What every request may use. Parts that a reload changes are plain values, all others are shared with the [`App`] that
 /// takes this one's place.
@@ -38,6 +40,8 @@ pub struct App {
     pub fetch: Arc<dyn Fetch>,
     /// The credentials.
     pub pool: Arc<Pool>,
+    /// Logins with Google that are under way.
+    pub logins: Arc<Logins>,
     /// Sends requests to Google.
     pub dispatcher: Arc<Dispatcher>,
     /// Uploads that are under way.
@@ -46,6 +50,14 @@ pub struct App {
     pub usage: Arc<Usage>,
     /// What outlives a restart.
     pub state: Arc<State>,
+    /// The keys of the clients.
+    pub keys: Arc<Keys>,
+    /// Since when it runs.
+    pub started: Instant,
+    /// The port it listens on.
+    pub port: u16,
+    /// The server's figures, once it serves.
+    pub server: Arc<OnceLock<Gauge>>,
 }
 
 /// The present [`App`]: each request takes it once, and a reload puts another one here.
@@ -150,6 +162,12 @@ impl Service {
         pool.on_change(move || changed.touch());
         let listed = state.take("models").and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default();
         let listed: Arc<Vec<Listed>> = Arc::new(listed);
+        let usage = Arc::new(Usage::restore(state.take("usage").as_ref()));
+        let usage_of = usage.clone();
+        state.source("usage", move || usage_of.saved());
+        let keys = Arc::new(Keys::new(&config.auth_keys, state.take("keys").as_ref()));
+        let keys_of = keys.clone();
+        state.source("keys", move || keys_of.saved());
         let limits = crate::http::Limits {
             // Two descriptors a stream, and some for files and idle connections to Google.
             max_connections: config.limits.max_connections.min((platform::raise_open_files() as usize / 2).max(64)),
@@ -161,7 +179,7 @@ impl Service {
         let address = server.local_addr();
 
         let app = App {
-            guard: Guard::new(&config),
+            guard: Guard::new(&config, keys.clone()),
             models: table(&config, &listed),
             listed,
             signatures: Arc::new(SignatureCache::new(8 * 1024 * 1024, Duration::from_secs(6 * 3600))),
@@ -173,8 +191,13 @@ impl Service {
                 config.max_attempts,
             )),
             uploads: Arc::default(),
-            usage: Arc::new(Usage::default()),
+            logins: Arc::new(Logins::new(config.login_lifetime)),
+            usage,
+            keys,
             state: state.clone(),
+            started: Instant::now(),
+            port: address.port(),
+            server: Arc::default(),
             pool: pool.clone(),
             config,
         };
@@ -184,6 +207,7 @@ impl Service {
         let handler = move |request, responder| endpoints::serve(&serving.get(), request, responder);
         let app = current.get();
         let running = server.start(router::lane, Arc::new(handler)).map_err(StartError::Thread)?;
+        let _ = app.server.set(running.gauge());
         log::info!("listening on http://{address}");
 
         let keeper = Keeper::start(pool.clone()).map_err(StartError::Thread)?;
@@ -214,6 +238,7 @@ impl Service {
         let (config, changes) = reload::merge(&old.config, new);
         log::info!("config: {changes}");
         log::set_max_level(config.log_level);
+        old.keys.reload(&config.auth_keys);
         old.pool.reload(config.project_id_map.clone(), &config.gemini_api_keys);
         old.pool.poll_file();
         self.current.configure(config);
@@ -248,7 +273,7 @@ impl App {
     /// The same with another config or model list.
     fn with(&self, config: Config, listed: Arc<Vec<Listed>>) -> App {
         App {
-            guard: Guard::new(&config),
+            guard: Guard::new(&config, self.keys.clone()),
             models: table(&config, &listed),
             listed,
             signatures: self.signatures.clone(),
@@ -256,8 +281,13 @@ impl App {
             pool: self.pool.clone(),
             dispatcher: self.dispatcher.clone(),
             uploads: self.uploads.clone(),
+            logins: self.logins.clone(),
             usage: self.usage.clone(),
             state: self.state.clone(),
+            keys: self.keys.clone(),
+            started: self.started,
+            port: self.port,
+            server: self.server.clone(),
             config,
         }
     }

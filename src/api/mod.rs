@@ -173,6 +173,11 @@ pub trait Translator: Send {
 
 /// A dialect.
 pub trait Surface: Sync {
+    /// A word for logs and figures: `chat`, `gemini`, ...
+    fn name(&self) -> &'static str {
+        "api"
+    }
+
     /// Translates a request. Errors are the client's.
     fn parse(
         &self,

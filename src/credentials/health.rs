@@ -2,11 +2,15 @@
 //! the pool's keys have.
 
 use super::clock::Now;
+use super::member::Origin;
 use super::oauth::CallFault;
-use super::pool::{AccessFault, Kind, MemberId, Pool};
+use super::pool::{Kind, MemberId, Pool};
+use super::record::Record;
+use crate::config::ApiKey;
 use crate::secret::Secret;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::HashMap;
+use std::time::Instant;
 
 /// More pages than this are a list that never ends.
 const PAGES: usize = 10;
@@ -26,7 +30,7 @@ impl Pool {
                 return None;
             }
             state.members.iter_mut().for_each(|member| member.settle(now));
-            let due = |at: &std::time::Instant| now.monotonic.duration_since(*at) >= span;
+            let due = |at: &Instant| now.monotonic.duration_since(*at) >= span;
             let idle = state.members.iter_mut().filter(|member| {
                 let free = member.is_usable() && member.blocked.is_none() && member.flight.is_none();
                 free && (member.is_suspected() || due(&member.touched))
@@ -35,65 +39,17 @@ impl Pool {
             member.touched = now.monotonic;
             member.id
         };
-        let works = self.works(id);
-        let mut state = self.state.lock();
-        let member = state.member(id)?;
-        let name = member.log_name();
-        match works {
-            Ok(()) => {
-                member.trust();
-                drop(state);
-                log::debug!("[CredManager] {name} was idle and works.");
-            }
-            Err(sentence) => {
-                drop(state);
-                log::warn!("[CredManager] {name} was idle and does not work: {sentence}");
+        let check = self.check(id).ok()?;
+        if check.healthy {
+            log::debug!("[CredManager] {}({}) was idle and works.", check.name, check.label);
+        } else {
+            log::warn!("[CredManager] {}({}) was idle and does not work: {}", check.name, check.label, check.reason);
+            let timing = self.timing;
+            if let Some(member) = self.state.lock().member(id) {
+                member.suspect(timing.suspicion, timing.longest_suspicion);
             }
         }
         Some(id)
-    }
-
-    /// Token and `loadCodeAssist` for an account, one entry of the model list for a key. What is found wrong stands in the
-    /// member afterwards.
-    fn works(&self, id: MemberId) -> Result<(), String> {
-        let words = |fault| match fault {
-            AccessFault::Dead(sentence) | AccessFault::Transient(sentence) => sentence,
-        };
-        let mut access = self.access(id).map_err(words)?;
-        if access.project.is_none() {
-            return match self.google.model_page(&access.secret, 1, None) {
-                Ok(_) => Ok(()),
-                // Only a request shows what a refusal means for generations; it comes soon enough.
-                Err(fault) => {
-                    self.suspect(id);
-                    Err(told(fault))
-                }
-            };
-        }
-        let mut renewed = false;
-        loop {
-            let metadata = json!({"ideType": "IDE_UNSPECIFIED", "platform": "PLATFORM_UNSPECIFIED",
-                "pluginType": "GEMINI", "duetProject": access.project});
-            let body = json!({"cloudaicompanionProject": access.project, "metadata": metadata});
-            match self.google.code_assist("loadCodeAssist", &access.secret, &body) {
-                Ok(_) => return Ok(()),
-                Err(CallFault::Status(401, _)) if !renewed => {
-                    renewed = true;
-                    access = self.renew(id, &access.secret).map_err(words)?;
-                }
-                Err(fault) => {
-                    self.suspect(id);
-                    return Err(told(fault));
-                }
-            }
-        }
-    }
-
-    fn suspect(&self, id: MemberId) {
-        let timing = self.timing;
-        if let Some(member) = self.state.lock().member(id) {
-            member.suspect(timing.suspicion, timing.longest_suspicion);
-        }
     }
 
     /// Google's whole model list, from the first key that gets it; `None`: no key in the pool. Blocks on Google.
@@ -134,9 +90,7 @@ impl Pool {
     }
 
     /// Takes over what a person changed in the config while running: the map of projects, and the keys beside the file.
-    pub fn reload(&self, project_id_map: HashMap<String, String>, api_keys: &[crate::config::ApiKey]) {
-        use super::member::Origin;
-        use super::record::Record;
+    pub fn reload(&self, project_id_map: HashMap<String, String>, api_keys: &[ApiKey]) {
         *self.project_id_map.write() = project_id_map;
         let wanted: Vec<Record> =
             api_keys.iter().map(|key| Record::api_key_item(&key.key, key.label.as_deref())).collect();

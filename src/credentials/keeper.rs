@@ -35,6 +35,7 @@ pub(super) struct Job {
 }
 
 /// Why a flight came to nothing.
+#[derive(Clone, Debug)]
 pub(super) enum Trouble {
     /// The account cannot serve: for good, or until it is asked again after this time.
     Blocked(Block, Option<Duration>),
@@ -53,10 +54,10 @@ impl Trouble {
 }
 
 /// Ends the flight when it is dropped, also by a panic: nobody may wait for ever.
-struct Landing<'a> {
-    pool: &'a Pool,
-    id: MemberId,
-    result: Option<Result<(), Trouble>>,
+pub(super) struct Landing<'a> {
+    pub(super) pool: &'a Pool,
+    pub(super) id: MemberId,
+    pub(super) result: Option<Result<(), Trouble>>,
 }
 
 impl Drop for Landing<'_> {
@@ -194,7 +195,8 @@ impl Pool {
         }
     }
 
-    fn exchange_token(&self, job: &mut Job) -> Result<Secret, Trouble> {
+    /// Refreshes, and notes the new token in the member and the file.
+    pub(super) fn exchange_token(&self, job: &mut Job) -> Result<Secret, Trouble> {
         self.with_member(job.id, |member| member.flight = Some(Flight::Refresh));
         let old = job.record.identity().zip(job.record.refresh_token());
         let Some((of, refresh_token)) = old else {
@@ -326,7 +328,7 @@ fn api_key(member: &Member, stale: Option<&Secret>) -> Result<Access, AccessFaul
     }
 }
 
-fn take_off(member: &mut Member) -> Job {
+pub(super) fn take_off(member: &mut Member) -> Job {
     let token = member.fresh_token(Now::read()).map(|token| token.secret.clone());
     member.flight = Some(if token.is_none() { Flight::Refresh } else { Flight::Setup });
     Job {

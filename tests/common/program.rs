@@ -100,7 +100,9 @@ impl Program {
         }
         let mut program = Program { child, lines, log, port: 0 };
         let line = program.wait_for_line("listening on http://");
-        program.port = line.rsplit(':').next().unwrap().trim().parse().expect("a port at the end of the line");
+        // In the JSON format more follows.
+        let address = line.rsplit("http://").next().unwrap().trim_end_matches(|c: char| !c.is_ascii_digit());
+        program.port = address.rsplit(':').next().unwrap().parse().expect("a port at the end of the address");
         program
     }
 

@@ -42,6 +42,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub struct OpenAiChat;
 
 impl Surface for OpenAiChat {
+    fn name(&self) -> &'static str {
+        "chat"
+    }
+
     fn parse(
         &self,
         _request: &http::Request,
