@@ -661,6 +661,20 @@ mod tests {
     }
 
     #[test]
+    fn affinity_and_the_outgoing_proxy_are_words_with_a_meaning() {
+        assert_eq!(config("{}").settings.affinity, Affinity::Named);
+        for (word, expected) in [("off", Affinity::Off), ("named", Affinity::Named), ("content", Affinity::Content)] {
+            assert_eq!(config(&format!(r#"{{"affinity":"{word}"}}"#)).settings.affinity, expected);
+        }
+        assert!(message(r#"{"affinity":"on"}"#).contains("affinity: expected"));
+        assert!(matches!(config("{}").proxy, ProxyChoice::Environment));
+        assert!(matches!(config(r#"{"proxy_url":""}"#).proxy, ProxyChoice::Direct));
+        for url in ["http://proxy:3128", "socks5://u:p@10.0.0.1:1080", "https://proxy/"] {
+            assert!(matches!(config(&format!(r#"{{"proxy_url":"{url}"}}"#)).proxy, ProxyChoice::Fixed(_)), "{url}");
+        }
+    }
+
+    #[test]
     fn numbers_are_taken_in_every_spelling_of_int() {
         for port in ["8888", "\"8888\"", "8888.0", "\" 8888 \""] {
             assert_eq!(config(&format!("{{\"server\":{{\"port\":{port}}}}}")).port, 8888, "{port}");
