@@ -4,6 +4,7 @@ mod accounts;
 mod keys;
 mod login;
 mod metrics;
+mod quota;
 mod requests;
 mod routes;
 mod stats;
@@ -71,6 +72,7 @@ pub fn account(app: &App, account: &Account, request: &Request) -> Response {
         Account::Member(id) if request.method == "DELETE" => accounts::remove(app, id),
         Account::Member(id) => accounts::change(app, id, request),
         Account::Check(id) => accounts::check(app, id),
+        Account::Quota(id) => quota::quota(&app.pool, id),
         Account::Refresh(id) => accounts::refresh(app, id),
         Account::Enable(id) => accounts::manage(app, id, "credential_enabled", |pool, id| pool.enable(id)),
         Account::Disable(id) => accounts::manage(app, id, "credential_disabled", |pool, id| pool.disable(id)),
