@@ -1,6 +1,7 @@
 //! The one generation handler, for every surface: parse, dispatch, translate back, write, count. It alone decides when an
 //! answer may still move to another credential: until the first piece of content has gone out.
 
+use crate::affinity;
 use crate::api::{Context, Exchange, Framing, Surface, Translator};
 use crate::app::App;
 use crate::credentials::Lease;
@@ -45,9 +46,11 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
         Err(error) => return run.turn_away(&request.path, responder, &error),
     };
     let call = exchange.call();
-    if call.request.names_stored() {
-        call.affinity = Some(crate::forward::affinity(&key.name));
-    }
+    call.affinity = match call.request.names_stored() {
+        // Files and caches belong to the credential they were stored with.
+        true => Some(crate::forward::affinity(&key.name)),
+        false => affinity::of(app.config.settings.affinity, &key.name, &request.headers, call),
+    };
     run.model.clone_from(&call.model);
     let (permit, headers) = key.admit(Some(&run.model), &app.models);
     headers.iter().for_each(|(name, value)| responder.add_header(name, value));

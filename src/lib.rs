@@ -19,8 +19,10 @@
 
 pub mod access;
 pub mod admin;
+pub mod affinity;
 pub mod api;
 pub mod app;
+pub mod caretaker;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -38,6 +40,7 @@ pub mod logging;
 pub mod login;
 pub mod mask;
 pub mod platform;
+pub mod reload;
 pub mod router;
 pub mod secret;
 pub mod shutdown;

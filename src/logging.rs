@@ -36,7 +36,7 @@ thread_local! {
 pub fn start(level: LevelFilter, format: LogFormat) {
     silence_panics_while_writing();
     let inner = SimpleLogger::new()
-        .with_level(level)
+        .with_level(log::LevelFilter::Debug)
         // Their DEBUG shows request lines and headers of calls to Google.
         .with_module_level("ureq", LevelFilter::Warn)
         .with_module_level("ureq_proto", LevelFilter::Warn)

@@ -53,10 +53,24 @@ fn run(options: &RunOptions) -> Result<(), Failure> {
     }
     let config = config::Config { encryption_key: key, ..loaded.config };
     let service = Service::start(config).map_err(|error| (error.exit_code(), error.to_string()))?;
-    stop.wait();
+    while stop.wait() == shutdown::Wish::Reload {
+        reload(&service, options);
+    }
     log::info!("Application shutdown...");
     service.stop();
     Ok(())
+}
+
+/// A file that does not read is told and changes nothing.
+fn reload(service: &Service, options: &RunOptions) {
+    match config::load(options.config.as_deref()) {
+        Ok(loaded) => {
+            loaded.notes.iter().for_each(|note| log::info!("{note}"));
+            loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            service.reload(loaded.config);
+        }
+        Err(error) => log::error!("config: not reloaded: {error}"),
+    }
 }
 
 fn generate_key() -> Result<(), Failure> {

@@ -99,6 +99,8 @@ pub enum Account {
     Member(String),
     /// Does it work?
     Check(String),
+    /// What is left of its quota?
+    Quota(String),
     /// A new token.
     Refresh(String),
     /// Lend it out again.
@@ -147,6 +149,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         ["admin", "credentials", id] => (Route::Account(Account::Member((*id).to_owned())), "POST, DELETE"),
         ["admin", "credentials", id, word] => match member_action(id, word) {
             Some(action @ Account::Check(_)) => (Route::Account(action), "GET, POST"),
+            Some(action @ Account::Quota(_)) => (Route::Account(action), "GET, HEAD"),
             Some(action) => (Route::Account(action), "POST"),
             None => return Err(Refusal::UnknownPath),
         },
@@ -195,6 +198,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
 fn member_action(id: &str, word: &str) -> Option<Account> {
     let action = match word {
         "check" => Account::Check,
+        "quota" => Account::Quota,
         "refresh" => Account::Refresh,
         "enable" => Account::Enable,
         "disable" => Account::Disable,
@@ -228,6 +232,7 @@ pub fn lane(method: &str, path: &str) -> Lane {
             | Account::Add
             | Account::Import
             | Account::Check(_)
+            | Account::Quota(_)
             | Account::Refresh(_),
         )) => Lane::Long,
         _ => Lane::Short,

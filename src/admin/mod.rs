@@ -4,6 +4,7 @@ mod accounts;
 mod keys;
 mod login;
 mod metrics;
+mod quota;
 mod requests;
 mod routes;
 mod stats;
@@ -49,7 +50,7 @@ const FILES: [(&str, &str, &str); 18] = [
 /// A file of the page by its name under `/static/`, or the page itself for the empty name.
 pub fn file(name: &str) -> Option<Response> {
     let (_, media_type, text) = FILES.iter().find(|(known, ..)| *known == name)?;
-    Some(harden(Response::new(200, *media_type, *text)))
+    Some(harden(Response::new(200, media_type, *text)))
 }
 
 /// Connecting and managing credentials, for a caller who may. Blocks on Google where the route takes the long lane.
@@ -71,6 +72,7 @@ pub fn account(app: &App, account: &Account, request: &Request) -> Response {
         Account::Member(id) if request.method == "DELETE" => accounts::remove(app, id),
         Account::Member(id) => accounts::change(app, id, request),
         Account::Check(id) => accounts::check(app, id),
+        Account::Quota(id) => quota::quota(&app.pool, id),
         Account::Refresh(id) => accounts::refresh(app, id),
         Account::Enable(id) => accounts::manage(app, id, "credential_enabled", |pool, id| pool.enable(id)),
         Account::Disable(id) => accounts::manage(app, id, "credential_disabled", |pool, id| pool.disable(id)),

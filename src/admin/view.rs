@@ -49,7 +49,7 @@ pub(super) fn credential(view: &View) -> Value {
 }
 
 /// ISO 8601 with microseconds and `+00:00`, or null.
-fn iso(time: Option<SystemTime>) -> Value {
+pub(super) fn iso(time: Option<SystemTime>) -> Value {
     const FORMAT: &[BorrowedFormatItem<'_>] =
         format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]+00:00");
     json!(time.and_then(|time| OffsetDateTime::from(time).format(FORMAT).ok()))

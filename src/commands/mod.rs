@@ -13,7 +13,7 @@ pub use rekey::{decrypt, rotate_key};
 use crate::cli::{self, RunOptions};
 use crate::config::{self, Config, Timeouts};
 use crate::secret::Secret;
-use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
+use crate::upstream::agent::{self, AgentOptions};
 
 /// An exit code and what to say on standard error; nothing more when the text is empty.
 pub type Failure = (u8, String);
@@ -30,6 +30,6 @@ fn encryption_key(options: &RunOptions) -> Result<Option<Secret>, String> {
 }
 
 /// A client for Google that takes the way the server takes.
-fn agent_for_google(timeouts: Timeouts, workers: usize) -> ureq::Agent {
-    agent::build(&AgentOptions { timeouts, workers, proxy: ProxyChoice::Environment })
+fn agent_for_google(config: &Config, timeouts: Timeouts, workers: usize) -> ureq::Agent {
+    agent::build(&AgentOptions { timeouts, workers, proxy: config.proxy.clone() })
 }

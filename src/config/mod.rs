@@ -9,7 +9,8 @@ pub use shown::shown;
 use crate::api::Settings;
 use crate::gemini::models::ModelEntry;
 use crate::secret::Secret;
-use std::collections::HashMap;
+use crate::upstream::agent::ProxyChoice;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -56,6 +57,8 @@ pub struct Config {
     pub gemini_api_keys: Vec<ApiKey>,
     /// Google's addresses.
     pub endpoints: Endpoints,
+    /// The way to them.
+    pub proxy: ProxyChoice,
     /// The OAuth client of login and refresh.
     pub oauth_client: OauthClient,
     /// Extra models and aliases.
@@ -70,6 +73,8 @@ pub struct Config {
     pub keep_alive: Option<Duration>,
     /// How long running answers may go on after SIGTERM.
     pub drain: Duration,
+    /// The keys that the file gives, with a hash of each value: so that a reload can say what changed.
+    pub prints: BTreeMap<String, u64>,
     /// `GET /metrics`.
     pub metrics: Metrics,
     /// Keys that the file gives, `server.port` for those inside; all others are defaults.

@@ -3,15 +3,17 @@
 use super::{
     AdminLogin, ApiKey, AuthClient, ClientKey, Config, Endpoints, KeyLimits, LogFormat, Metrics, OauthClient, Timeouts,
 };
-use crate::api::{MidSystem, Settings};
+use crate::api::{Affinity, MidSystem, Settings};
 use crate::gemini::models::ModelEntry;
 use crate::gemini::thinking::{Control, Level};
 use crate::http::Limits;
 use crate::secret::Secret;
+use crate::upstream::agent::{self, ProxyChoice};
 use log::LevelFilter;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,6 +61,7 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
     let Value::Object(map) = value else {
         return Err(ConfigError(format!("expected an object {{...}}, found {}", kind(&value))));
     };
+    let prints = map.iter().map(|(key, value)| (key.clone(), print(value))).collect();
     let given = given(&map);
     let mut root = Section { path: String::new(), map, unknown: Vec::new() };
     let mut warnings = Vec::new();
@@ -137,6 +140,7 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         login_lifetime: crate::login::LIFETIME,
         gemini_api_keys: api_keys(root.take("gemini_api_keys"))?,
         endpoints: endpoints(&mut root)?,
+        proxy: proxy(&mut root)?,
         oauth_client: oauth_client(&mut root)?,
         models: models(root.take("models"))?,
         settings: settings(&mut root)?,
@@ -144,6 +148,7 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         early_head_after,
         keep_alive,
         drain,
+        prints,
         metrics: metrics(&mut root)?,
         given,
     };
@@ -154,6 +159,13 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         notes.push(format!("config: unknown keys are ignored: {}", unknown.join(", ")));
     }
     Ok(Loaded { config, notes, warnings })
+}
+
+/// Tells values apart without keeping them.
+fn print(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.to_string().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// One object of the file. Keys are taken out as they are read, so what is left is unknown.
@@ -473,6 +485,16 @@ fn endpoints(root: &mut Section) -> Result<Endpoints, ConfigError> {
     Ok(endpoints)
 }
 
+/// `proxy_url`: one for every call to Google, whatever the environment says; empty for none.
+fn proxy(root: &mut Section) -> Result<ProxyChoice, ConfigError> {
+    match root.text("proxy_url")?.as_deref().map(str::trim) {
+        None => Ok(ProxyChoice::Environment),
+        Some("") => Ok(ProxyChoice::Direct),
+        // The address may hold a password and is not repeated.
+        Some(url) => agent::proxy(url).map_err(|expected| ConfigError(format!("proxy_url: expected {expected}"))),
+    }
+}
+
 fn auth_client(root: &mut Section) -> Result<AuthClient, ConfigError> {
     let mut section = root.section("auth_client")?;
     let proxy_url = section.url("proxy_url")?;
@@ -575,6 +597,18 @@ fn settings(root: &mut Section) -> Result<Settings, ConfigError> {
     if let Some(text) = root.text("continue_text")?.filter(|text| !text.is_empty()) {
         settings.continue_text = text;
     }
+    match root.text("affinity")?.as_deref() {
+        None => {}
+        Some("off") => settings.affinity = Affinity::Off,
+        Some("named") => settings.affinity = Affinity::Named,
+        Some("content") => settings.affinity = Affinity::Content,
+        Some(other) => {
+            return Err(ConfigError(format!(
+                "affinity: expected \"off\", \"named\" or \"content\", found \"{}\"",
+                other.escape_debug()
+            )));
+        }
+    }
     Ok(settings)
 }
 
@@ -624,6 +658,20 @@ mod tests {
         assert_eq!(config.usage_interval, Some(Duration::from_secs(30)));
         assert_eq!(config.min_credentials, 1);
         assert!(config.admin.is_none() && config.public_url.is_none());
+    }
+
+    #[test]
+    fn affinity_and_the_outgoing_proxy_are_words_with_a_meaning() {
+        assert_eq!(config("{}").settings.affinity, Affinity::Named);
+        for (word, expected) in [("off", Affinity::Off), ("named", Affinity::Named), ("content", Affinity::Content)] {
+            assert_eq!(config(&format!(r#"{{"affinity":"{word}"}}"#)).settings.affinity, expected);
+        }
+        assert!(message(r#"{"affinity":"on"}"#).contains("affinity: expected"));
+        assert!(matches!(config("{}").proxy, ProxyChoice::Environment));
+        assert!(matches!(config(r#"{"proxy_url":""}"#).proxy, ProxyChoice::Direct));
+        for url in ["http://proxy:3128", "socks5://u:p@10.0.0.1:1080", "https://proxy/"] {
+            assert!(matches!(config(&format!(r#"{{"proxy_url":"{url}"}}"#)).proxy, ProxyChoice::Fixed(_)), "{url}");
+        }
     }
 
     #[test]

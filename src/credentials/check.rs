@@ -1,6 +1,7 @@
 //! Looks whether a credential works, without spending a generation and without onboarding anybody: token and
 //! `loadCodeAssist` for an account, one page of the model list for an API key.
 
+use super::clock::Now;
 use super::keeper::{Landing, Trouble, take_off};
 use super::manage::ManageFault;
 use super::member::Member;
@@ -49,8 +50,8 @@ impl Pool {
         let (previous, kind, key) = {
             let mut state = self.state.lock();
             let member = state.member(id).ok_or(ManageFault::Unknown)?;
-            member.settle(Instant::now());
-            (member.view(Instant::now()).status, member.record.kind(), member.record.api_key().map(Secret::new))
+            member.settle(Now::read());
+            (member.view(Now::read()).status, member.record.kind(), member.record.api_key().map(Secret::new))
         };
         let result = match kind {
             Err(sentence) => Err(Trouble::Blocked(block("UNUSABLE", sentence), None)),
@@ -63,6 +64,7 @@ impl Pool {
             Ok(fine) => {
                 member.blocked = None;
                 member.recover();
+                member.trust();
                 member.tier = fine.tier.or(member.tier.take());
                 let disabled = member.record.disabled();
                 (!disabled, if disabled { "it works, and is disabled".into() } else { fine.sentence }, None)
@@ -80,7 +82,7 @@ impl Pool {
                 (false, sentence, link)
             }
         };
-        let view = member.view(Instant::now());
+        let view = member.view(Now::read());
         drop(state);
         self.work.notify_all();
         Ok(Check {
@@ -157,7 +159,7 @@ impl Pool {
             }
             let member = state.member(id).ok_or_else(gone)?;
             member.token.take_if(|token| stale == Some(&token.secret));
-            if let Some(token) = member.fresh_token() {
+            if let Some(token) = member.fresh_token(Now::read()) {
                 return Ok(token.secret.clone());
             }
             if member.flight.is_none() {
@@ -180,8 +182,8 @@ impl Pool {
 
 /// Whether Google takes the key: one entry of the model list, which costs nothing.
 pub(super) fn try_key(google: &Google, key: &Secret) -> Result<(), Trouble> {
-    match google.list_models(key) {
-        Ok(()) => Ok(()),
+    match google.model_page(key, 1, None) {
+        Ok(_) => Ok(()),
         Err(fault @ CallFault::Status(400 | 401 | 403 | 404, _)) => match setup::setup_fault(fault) {
             SetupFault::Blocked(block) => Err(Trouble::Blocked(block, None)),
             _ => Err(Trouble::Blocked(block("API_KEY_INVALID", "Google does not accept this API key"), None)),

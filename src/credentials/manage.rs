@@ -3,6 +3,7 @@
 //! Changes go to the file first in order, then to the members; a config member changes for this run only.
 
 use super::check;
+use super::clock::Now;
 use super::keeper::{Job, Trouble};
 use super::member::{Member, Origin};
 use super::oauth::{Google, TokenFault};
@@ -14,7 +15,7 @@ use crate::mask;
 use crate::secret::Secret;
 use serde_json::{Value, json};
 use std::fmt;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Asked for at login and needed for Code Assist (google_code_assist.md 1.1).
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -101,7 +102,7 @@ impl Pool {
 
     /// What an admin may see of one member.
     pub fn view(&self, id: MemberId) -> Option<View> {
-        self.state.lock().member(id).map(|member| member.view(Instant::now()))
+        self.state.lock().member(id).map(|member| member.view(Now::read()))
     }
 
     /// Whether the file has every change; if not, a later write tries again.
@@ -151,10 +152,12 @@ impl Pool {
         member.cooling.clear();
         member.blocked = None;
         member.recover();
+        member.trust();
         (member.project, member.tier, member.email_settled) = (None, None, false);
         self.settle_project(member);
         drop(state);
         self.work.notify_all();
+        self.changed();
         Ok(())
     }
 

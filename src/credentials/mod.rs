@@ -5,6 +5,8 @@
 
 mod check;
 mod cipher;
+mod clock;
+mod health;
 pub mod import;
 mod keeper;
 mod manage;
@@ -12,6 +14,7 @@ mod member;
 mod oauth;
 mod options;
 mod pool;
+mod quota;
 mod record;
 pub mod rekey;
 mod setup;
@@ -25,4 +28,5 @@ pub use manage::{AddFault, Added, ManageFault, exchange_code};
 pub use oauth::{TokenFault, Tokens};
 pub use options::{PoolOptions, Timing};
 pub use pool::*;
+pub use quota::{Bucket, Quota, QuotaFault};
 pub use store::{Place, StoreError};

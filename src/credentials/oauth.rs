@@ -4,6 +4,7 @@
 
 use crate::config::{Endpoints, OauthClient};
 use crate::secret::Secret;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::io;
 use std::time::Duration;
@@ -100,15 +101,18 @@ impl Google {
         self.call(&format!("{}/v1internal/{name}", self.endpoints.code_assist), access, None)
     }
 
-    /// Asks the public API for one model with an API key.
-    pub(super) fn list_models(&self, key: &Secret) -> Result<(), CallFault> {
-        let url = format!("{}/v1beta/models?pageSize=1", self.endpoints.generative_language);
+    /// One page of the public API's model list.
+    pub(super) fn model_page(&self, key: &Secret, size: u32, page: Option<&str>) -> Result<Value, CallFault> {
+        let mut url = format!("{}/v1beta/models?pageSize={size}", self.endpoints.generative_language);
+        if let Some(page) = page {
+            url = format!("{url}&pageToken={}", utf8_percent_encode(page, NON_ALPHANUMERIC));
+        }
         let send = || {
             let request = self.agent.get(&url).config().timeout_per_read(Some(READ_IDLE)).build();
             request.header("x-goog-api-key", key.expose()).call()
         };
         match read(with_stale_retry(send)).map_err(CallFault::Network)? {
-            (200, _) => Ok(()),
+            (200, answer) => Ok(answer),
             (status, answer) => Err(CallFault::Status(status, answer)),
         }
     }

@@ -210,10 +210,11 @@ fn no_project(loaded: &Value) -> SetupFault {
         }
         _ => sentence.to_owned(),
     };
+    let way_out = (reason == "UNSUPPORTED_CLIENT").then_some("https://aistudio.google.com/apikey");
     SetupFault::Blocked(Block {
         reason: reason.to_owned(),
         sentence,
-        link: text(tier, "validationUrl").map(str::to_owned),
+        link: text(tier, "validationUrl").or(way_out).map(str::to_owned),
     })
 }
 

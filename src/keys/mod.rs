@@ -134,6 +134,21 @@ impl Keys {
         keys
     }
 
+    /// Takes over the keys of a config that was read again. What a key has used stays with it.
+    pub fn reload(&self, config: &[ClientKey]) {
+        let old = self.list();
+        let fresh = Keys::new(config, Some(&self.saved()));
+        let keep = |key: Arc<Key>| {
+            let same = old.iter().find(|old| old.digest == key.digest && old.source == key.source);
+            match same {
+                Some(same) => Arc::new(Key { meter: same.meter.clone(), ..Key::clone(&key) }),
+                None => key,
+            }
+        };
+        let list = fresh.list().into_iter().map(keep).collect();
+        *self.list.write() = list;
+    }
+
     /// The section for the state file.
     pub fn saved(&self) -> Value {
         let list = self.list();
