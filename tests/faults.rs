@@ -140,7 +140,7 @@ fn a_name_or_a_proxy_that_does_not_work_is_a_502_with_a_reason_in_the_log() {
         config["endpoints"]["generative_language"] = json!(endpoint);
         let program = match proxy {
             None => Program::start(&folder, &config, &[]),
-            Some(proxy) => Program::start_with(&folder, &config, &[("ALL_PROXY", proxy)]),
+            Some(proxy) => Program::start_in(&folder, &config, &[], &[("ALL_PROXY", proxy)]),
         };
         let begun = Instant::now();
         let (status, text) = ask(program.port, true);

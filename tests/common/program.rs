@@ -46,7 +46,7 @@ impl Drop for Folder {
 pub fn command(folder: &Folder, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gemini-openai-proxy"));
     command.current_dir(folder.path()).args(arguments);
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "GEMINI_PROXY_ENCRYPTION_KEY"] {
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "GEMINI_PROXY_ENCRYPTION_KEY"] {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
     command
@@ -80,15 +80,15 @@ pub struct Program {
 impl Program {
     /// Starts the server with a config and waits until it says where it listens.
     pub fn start(folder: &Folder, config: &Value, arguments: &[&str]) -> Program {
-        let mut all = vec!["run", "-c", "config.json"];
-        all.extend(arguments);
-        Program::spawn(folder, config, command(folder, &all))
+        Program::start_in(folder, config, arguments, &[])
     }
 
-    /// The same with environment variables.
-    pub fn start_with(folder: &Folder, config: &Value, variables: &[(&str, &str)]) -> Program {
-        let mut command = command(folder, &["run", "-c", "config.json"]);
-        command.envs(variables.iter().copied());
+    /// The same with variables of the environment.
+    pub fn start_in(folder: &Folder, config: &Value, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
+        let mut all = vec!["run", "-c", "config.json"];
+        all.extend(arguments);
+        let mut command = command(folder, &all);
+        command.envs(environment.iter().copied());
         Program::spawn(folder, config, command)
     }
 
@@ -111,7 +111,9 @@ impl Program {
         }
         let mut program = Program { child, lines, log, port: 0 };
         let line = program.wait_for_line("listening on http://");
-        program.port = line.rsplit(':').next().unwrap().trim().parse().expect("a port at the end of the line");
+        // In the JSON format more follows.
+        let address = line.rsplit("http://").next().unwrap().trim_end_matches(|c: char| !c.is_ascii_digit());
+        program.port = address.rsplit(':').next().unwrap().parse().expect("a port at the end of the address");
         program
     }
 
