@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Keys that were used up at the start: sockets, files, threads and the one client for Google are made of them.
-const AT_START: [&str; 12] = [
+const AT_START: [&str; 13] = [
     "server",
     "credentials_file",
     "state_file",

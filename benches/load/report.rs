@@ -102,8 +102,10 @@ fn mib(bytes: u64) -> f64 {
 }
 
 fn line_of(command: &str, arguments: &[&str]) -> String {
-    let output = Command::new(command).args(arguments).output().map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&output).trim().to_owned()
+    let Ok(output) = Command::new(command).args(arguments).output() else { return String::new() };
+    // nginx tells its version on standard error.
+    let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+    String::from_utf8_lossy(&said).trim().to_owned()
 }
 
 fn machine() -> String {
@@ -123,7 +125,7 @@ impl Report {
         );
         let day = line_of("date", &["-u", "+%Y-%m-%d"]);
         let commit = line_of("git", &["rev-parse", "--short", "HEAD"]);
-        let _ = writeln!(page, "{day}, commit {commit}. {}. {}.\n", machine(), line_of("nginx", &["-v"]).trim());
+        let _ = writeln!(page, "{day}, commit {commit}. {}. {}.\n", machine(), line_of("nginx", &["-v"]));
         self.streams(&mut page);
         self.short_requests(&mut page);
         self.rest(&mut page);
@@ -177,7 +179,9 @@ impl Report {
         }
         page.push_str(
             "\nDirect delays are in brackets. RSS and threads were read while all streams ran, with `server.workers` 1024; \
-             nginx's are the sum over its processes, shared pages counted in each.\n\n",
+             nginx's are the sum over its processes, shared pages counted in each. CPU time is counted by the kernel in \
+             hundredths of a second, which is too coarse for the row of one stream. What the figures mean, and which of them \
+             were wanted lower: [performance.md](performance.md).\n\n",
         );
     }
 
