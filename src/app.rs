@@ -5,6 +5,7 @@ use crate::api::Fetch;
 use crate::config::Config;
 use crate::credentials::{Keeper, Pool, PoolOptions, StoreError};
 use crate::dispatch::Dispatcher;
+use crate::forward::Uploads;
 use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Running, Server};
@@ -34,6 +35,8 @@ pub struct App {
     pub pool: Arc<Pool>,
     /// Sends requests to Google.
     pub dispatcher: Dispatcher,
+    /// Uploads that are under way.
+    pub uploads: Uploads,
     /// Counters.
     pub usage: Arc<Usage>,
     /// What outlives a restart.
@@ -121,6 +124,7 @@ impl Service {
                 Box::new(GenerativeLanguage::new(agent.clone(), &config.endpoints.generative_language)),
                 config.max_attempts,
             ),
+            uploads: Uploads::default(),
             usage: Arc::new(Usage::default()),
             state: state.clone(),
             pool: pool.clone(),

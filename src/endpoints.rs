@@ -2,11 +2,15 @@
 //! and client keys on the API, the login on the admin pages.
 
 use crate::admin;
+use crate::api::compat::{self, Compat};
 use crate::api::gemini::GeminiSurface;
 use crate::api::openai_chat::OpenAiChat;
-use crate::api::{Surface, models};
+use crate::api::openai_completions::OpenAiCompletions;
+use crate::api::openai_embeddings::OpenAiEmbeddings;
+use crate::api::{Surface, billing, models};
 use crate::app::App;
 use crate::error::{ApiError, ErrorKind};
+use crate::forward::forward;
 use crate::handler::generate;
 use crate::http::{Request, Responder, Response};
 use crate::logging;
@@ -19,7 +23,8 @@ const CORS: [(&str, &str); 2] = [
     (
         "Access-Control-Expose-Headers",
         "X-Request-ID, Retry-After, retry-after-ms, x-should-retry, x-ratelimit-limit-requests, \
-         x-ratelimit-remaining-requests, x-ratelimit-reset-requests",
+         x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-goog-upload-url, x-goog-upload-status, \
+         x-goog-upload-chunk-granularity, x-goog-upload-size-received",
     ),
 ];
 
@@ -66,7 +71,7 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
     }
     match route {
         Route::Home => admin::file("").unwrap_or_default(),
-        Route::Static(name) => admin::file(name).unwrap_or_else(|| unknown_page()),
+        Route::Static(name) => admin::file(name).unwrap_or_else(unknown_page),
         Route::AdminCredentials => admin::harden(Response::json(200, &admin::credentials(&app.pool.views()))),
         Route::AdminUsage => admin::harden(Response::json(200, &app.usage.json())),
         _ => unknown_page(),
@@ -76,14 +81,30 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
 fn api(app: &App, side: Side, route: Route, request: Request, responder: Responder) {
     let key = match app.guard.client(&request) {
         Ok(key) => key,
-        Err(error) => return responder.respond(failed(side, &error)),
+        Err(error) => {
+            // SDKs send the pieces of an upload to the address they were given, without a key.
+            let begun_by = app.uploads.begun_by(&request).filter(|_| side == Side::Gemini);
+            return match begun_by {
+                Some(key) => forward(app, &key, request, responder),
+                None => responder.respond(failed(side, &error)),
+            };
+        }
     };
     let answer = match route {
         Route::Chat => return generate(app, &OpenAiChat, key, request, responder),
         Route::GeminiCall { model, method } => {
             let sse = crate::access::query_value(&request.query, "alt").as_deref() == Some("sse");
-            return generate(app, &GeminiSurface { model, method, sse }, key, request, responder);
+            let native = GeminiSurface { model, method, sse };
+            if compat::wanted(&request.query) {
+                return generate(app, &Compat(native), key, request, responder);
+            }
+            return generate(app, &native, key, request, responder);
         }
+        Route::Completions => return generate(app, &OpenAiCompletions, key, request, responder),
+        Route::Embeddings => return generate(app, &OpenAiEmbeddings, key, request, responder),
+        Route::GeminiForward if side == Side::Gemini => return forward(app, &key.name, request, responder),
+        Route::BillingUsage => Ok(billing::usage()),
+        Route::BillingSubscription => Ok(billing::subscription()),
         Route::Models | Route::GeminiModels if side == Side::Gemini => Ok(models::gemini_list(&app.models)),
         Route::Model(id) | Route::GeminiModel(id) if side == Side::Gemini => {
             models::gemini_entry(&app.models, &id).ok_or_else(|| unknown_model(&id))

@@ -34,7 +34,11 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &ClientKey, mut request: 
             return responder.respond(surface.error(&error));
         }
     };
-    let model = exchange.call().model.clone();
+    let call = exchange.call();
+    if call.request.names_stored() {
+        call.affinity = Some(crate::forward::affinity(&key.name));
+    }
+    let model = call.model.clone();
     let mut run = Run {
         app,
         surface,

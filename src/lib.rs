@@ -27,6 +27,7 @@ mod disk;
 pub mod dispatch;
 pub mod endpoints;
 pub mod error;
+pub mod forward;
 pub mod gemini;
 pub mod handler;
 pub mod http;

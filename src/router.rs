@@ -21,6 +21,14 @@ pub enum Route {
     AdminUsage,
     /// OpenAI's chat.
     Chat,
+    /// OpenAI's legacy completions.
+    Completions,
+    /// OpenAI's embeddings.
+    Embeddings,
+    /// OpenAI's old billing: what was spent.
+    BillingUsage,
+    /// OpenAI's old billing: what may be spent.
+    BillingSubscription,
     /// OpenAI's models.
     Models,
     /// One of them.
@@ -36,7 +44,21 @@ pub enum Route {
         /// After the colon.
         method: String,
     },
+    /// Everything else of Google's API, passed on as it is: files, caches, uploads, other methods of models. For Google's
+    /// clients only: OpenAI has paths such as `/v1/files` of its own.
+    GeminiForward,
 }
+
+/// Methods of models that are translated, so that every member of the pool can serve them; others are passed on.
+const TRANSLATED: [&str; 5] =
+    ["generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"];
+
+/// Google's collections, which its SDKs also ask for under `/v1`. OpenAI has some of the same names, so whose a request
+/// is shows in its headers.
+const COLLECTIONS: [&str; 8] =
+    ["batches", "cachedContents", "corpora", "fileSearchStores", "files", "interactions", "operations", "tunedModels"];
+
+const FORWARDED: &str = "DELETE, GET, HEAD, PATCH, POST, PUT";
 
 /// Why a request has no route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,15 +91,31 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         ["admin", "credentials"] => (Route::AdminCredentials, "GET, HEAD"),
         ["admin", "usage"] => (Route::AdminUsage, "GET, HEAD"),
         [.., "chat", "completions"] => (Route::Chat, "POST"),
+        ["v1", .., "completions"] => (Route::Completions, "POST"),
+        ["v1", .., "embeddings"] => (Route::Embeddings, "POST"),
+        ["v1", "dashboard", "billing", "usage"] => (Route::BillingUsage, "GET, HEAD"),
+        ["v1", "dashboard", "billing", "subscription"] => (Route::BillingSubscription, "GET, HEAD"),
         ["v1", "models"] => (Route::Models, "GET, HEAD"),
         ["v1beta", "models"] => (Route::GeminiModels, "GET, HEAD"),
+        // Google's own server need not agree on where such a path leads.
+        ["v1" | "v1beta" | "upload" | "download", ..] if words.iter().any(|word| [".", ".."].contains(word)) => {
+            return Err(Refusal::UnknownPath);
+        }
         ["v1" | "v1beta", rest @ ..] if model_call(rest).is_some() => {
             // The guard has just found it.
             let (model, method) = model_call(rest).unwrap_or_default();
-            (Route::GeminiCall { model, method }, "POST")
+            match TRANSLATED.contains(&method.as_str()) {
+                true => (Route::GeminiCall { model, method }, "POST"),
+                false => (Route::GeminiForward, FORWARDED),
+            }
         }
+        ["v1" | "v1beta", "models", _, "operations", _, ..] => (Route::GeminiForward, FORWARDED),
         ["v1", "models", id @ ..] => (Route::Model(id.join("/")), "GET, HEAD"),
         ["v1beta", "models", id @ ..] => (Route::GeminiModel(id.join("/")), "GET, HEAD"),
+        ["v1beta", _, ..] | ["upload" | "download", "v1" | "v1beta", _, ..] => (Route::GeminiForward, FORWARDED),
+        ["v1", word, ..] if COLLECTIONS.iter().any(|name| word.split(':').next() == Some(name)) => {
+            (Route::GeminiForward, FORWARDED)
+        }
         _ => return Err(Refusal::UnknownPath),
     };
     let method = if method == "HEAD" { "GET" } else { method };
@@ -89,7 +127,7 @@ pub fn side(path: &str) -> Side {
     let segments = segments(path);
     let words: Vec<&str> = segments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["v1beta", ..] => Side::Gemini,
+        ["v1beta", ..] | ["upload" | "download", "v1" | "v1beta", ..] => Side::Gemini,
         ["v1", rest @ ..] if model_call(rest).is_some() => Side::Gemini,
         ["v1", ..] | [.., "chat", "completions"] => Side::OpenAi,
         _ => Side::Admin,
@@ -99,7 +137,9 @@ pub fn side(path: &str) -> Side {
 /// Generation may take minutes; everything else answers at once and must not wait behind it.
 pub fn lane(method: &str, path: &str) -> Lane {
     match route(method, path) {
-        Ok(Route::Chat | Route::GeminiCall { .. }) => Lane::Long,
+        Ok(Route::Chat | Route::Completions | Route::Embeddings | Route::GeminiCall { .. } | Route::GeminiForward) => {
+            Lane::Long
+        }
         _ => Lane::Short,
     }
 }
@@ -136,7 +176,7 @@ fn segments(path: &str) -> Vec<String> {
     while word(&segments, 0) == "v1" && matches!(word(&segments, 1).as_str(), "v1" | "v1beta") {
         segments.remove(0);
     }
-    let bare = ["chat", "models", "responses", "messages", "embeddings", "completions"];
+    let bare = ["chat", "models", "responses", "messages", "embeddings", "completions", "dashboard"];
     if bare.contains(&word(&segments, 0).as_str()) {
         segments.insert(0, "v1".to_owned());
     }
@@ -183,6 +223,62 @@ mod tests {
         }
         assert_eq!(route("GET", "/v1beta/models/"), Ok(Route::GeminiModels));
         assert_eq!(route("GET", "/v1beta/models/a/b"), Ok(Route::GeminiModel("a/b".into())));
+    }
+
+    #[test]
+    fn the_smaller_endpoints_are_found_with_and_without_v1() {
+        for (method, path, expected, expected_lane) in [
+            ("POST", "/v1/completions", Route::Completions, Lane::Long),
+            ("POST", "/completions/", Route::Completions, Lane::Long),
+            ("POST", "/v1/completions/v1/completions", Route::Completions, Lane::Long),
+            ("POST", "/v1/embeddings", Route::Embeddings, Lane::Long),
+            ("POST", "/embeddings", Route::Embeddings, Lane::Long),
+            ("POST", "/v1beta/openai/embeddings", Route::Embeddings, Lane::Long),
+            ("GET", "/dashboard/billing/usage", Route::BillingUsage, Lane::Short),
+            ("GET", "/v1/dashboard/billing/usage", Route::BillingUsage, Lane::Short),
+            ("GET", "/dashboard/billing/subscription", Route::BillingSubscription, Lane::Short),
+            ("GET", "/v1/dashboard/billing/subscription/", Route::BillingSubscription, Lane::Short),
+        ] {
+            assert_eq!(route(method, path), Ok(expected), "{path}");
+            assert_eq!(side(path), Side::OpenAi, "{path}");
+            assert_eq!(lane(method, path), expected_lane, "{path}");
+        }
+        assert_eq!(route("GET", "/v1/embeddings"), Err(Refusal::WrongMethod("POST")));
+    }
+
+    #[test]
+    fn other_native_paths_are_passed_on() {
+        for (method, path) in [
+            ("GET", "/v1beta/files"),
+            ("DELETE", "/v1beta/files/x"),
+            ("GET", "/v1beta/files/x:download"),
+            ("POST", "/upload/v1beta/files"),
+            ("PUT", "/upload/v1beta/files"),
+            ("PATCH", "/v1beta/cachedContents/x"),
+            ("GET", "/v1beta/operations/x"),
+            ("GET", "/v1beta/models/veo-3.0/operations/x"),
+            ("POST", "/v1beta/models/imagen-4.0:predict"),
+            ("GET", "/v1beta/tunedModels"),
+            ("POST", "/upload/v1/files"),
+            ("POST", "/v1/models/imagen-4.0:predict"),
+        ] {
+            assert_eq!(route(method, path), Ok(Route::GeminiForward), "{path}");
+            assert_eq!(side(path), Side::Gemini, "{path}");
+            assert_eq!(lane(method, path), Lane::Long, "{path}");
+        }
+        for path in ["/v1/files", "/v1/files/x", "/v1/cachedContents", "/v1/models/veo-3.0/operations/x"] {
+            assert_eq!(route("GET", path), Ok(Route::GeminiForward), "{path}");
+        }
+        for path in [
+            "/v1/files/../x",
+            "/v1beta/files/../../x",
+            "/v1beta/%2e%2e/x",
+            "/upload/v1beta/./x",
+            "/v1beta",
+            "/upload/x",
+        ] {
+            assert_eq!(route("GET", path), Err(Refusal::UnknownPath), "{path}");
+        }
     }
 
     #[test]

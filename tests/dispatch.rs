@@ -400,18 +400,19 @@ fn a_raw_request_goes_on_to_the_next_key_and_keeps_googles_own_reply() {
     };
     let pair = bench_with(0, true, |members| members.insert(0, wrong()));
     let gone = Gone::default();
-    let (lease, reply) = pair.dispatcher.forward(&get("/v1beta/models/gemini-2.5-flash"), "models", &gone).unwrap();
+    let (lease, reply) =
+        pair.dispatcher.forward(&get("/v1beta/models/gemini-2.5-flash"), "models", None, &gone).unwrap();
     assert_eq!((lease.name.as_str(), reply.status), ("cred-1", 200));
     assert!(matches!(&pair.reports()[..], [(0, Report::Block { .. }), (1, Report::Success)]), "{:?}", pair.reports());
 
-    let (_, reply) = pair.dispatcher.forward(&get("/v1beta/models/no-such-model"), "models", &gone).unwrap();
+    let (_, reply) = pair.dispatcher.forward(&get("/v1beta/models/no-such-model"), "models", None, &gone).unwrap();
     let (status, body) = read(reply);
     assert_eq!(status, 404);
     assert!(body.contains("\"NOT_FOUND\""), "{body}");
     assert_eq!(pair.reports().len(), 2, "a thing that is not there is nobody's fault");
 
     let alone = bench_with(0, false, |members| members.push(wrong()));
-    let error = alone.dispatcher.forward(&get("/v1beta/models"), "models", &gone).unwrap_err();
+    let error = alone.dispatcher.forward(&get("/v1beta/models"), "models", None, &gone).unwrap_err();
     assert!(error.status == 503 || error.status == 429, "{error:?}");
 }
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::google::{FakeGoogle, Recorded, Step};
+use common::google::{End, FakeGoogle, Recorded, Step};
 use common::proxy::{Pool, Proxy};
 use common::python::venv_python;
 use common::script;
@@ -59,13 +59,11 @@ fn openai_errors_of_google_have_their_classes() {
         (Step::status(500, "Internal error encountered."), "InternalServerError", "500"),
         (Step::html(502), "InternalServerError", "502"),
     ] {
-        for pool in Pool::EACH {
-            for way in ["whole", "stream"] {
-                let google = FakeGoogle::start();
-                let proxy = Proxy::with_pool(&google, pool);
-                google.always("*", answer.clone());
-                script::run(&venv_python(), "py/openai_refused.py", &[class, status, way], &proxy);
-            }
+        for (pool, way) in Pool::EACH.into_iter().zip(["whole", "stream"]) {
+            let google = FakeGoogle::start();
+            let proxy = Proxy::with_pool(&google, pool);
+            google.always("*", answer.clone());
+            script::run(&venv_python(), "py/openai_refused.py", &[class, status, way], &proxy);
         }
     }
 }
@@ -83,13 +81,31 @@ fn openai_helpers_parse_schemas_and_tools() {
 fn openai_tool_loops_survive_clients_that_drop_signatures() {
     for pool in Pool::EACH {
         for model in ["gemini-2.5-pro", "gemini-3.1-pro-preview"] {
-            for way in ["whole", "stream"] {
-                for extras in ["keep", "drop"] {
-                    let generations = run(pool, "openai_tool_loop.py", &[model, way, extras]);
-                    assert_eq!(generations.len(), 4, "{model} {way} {extras}: {:?}", paths(&generations));
-                }
-            }
+            let generations = run(pool, "openai_tool_loop.py", &[model]);
+            assert_eq!(generations.len(), 16, "four loops of four requests: {:?}", paths(&generations));
         }
+    }
+}
+
+#[test]
+fn openai_tool_loops_survive_a_new_proxy() {
+    for pool in Pool::EACH {
+        let google = FakeGoogle::start();
+        let (before, after) = (Proxy::with_pool(&google, pool), Proxy::with_pool(&google, pool));
+        script::run(&venv_python(), "py/openai_moved.py", &[&before.base()], &after);
+        let statuses: Vec<u16> = google.generations().iter().map(|generation| generation.status).collect();
+        assert_eq!(statuses, [200; 4], "nothing had to be asked twice");
+    }
+}
+
+#[test]
+fn openai_streams_that_break_raise() {
+    for pool in Pool::EACH {
+        let google = FakeGoogle::start();
+        let proxy = Proxy::with_pool(&google, pool);
+        // A thought, then two of three pieces of text.
+        google.always("*", Step::default_answer().cut_after_events(3, End::Reset));
+        script::run(&venv_python(), "py/openai_broken.py", &[], &proxy);
     }
 }
 
@@ -97,4 +113,9 @@ fn openai_tool_loops_survive_clients_that_drop_signatures() {
 fn google_genai_generates_streams_calls_tools_counts_lists_and_embeds() {
     run(Pool::Oauth, "google_genai.py", &["oauth"]);
     run(Pool::ApiKey, "google_genai.py", &["api_key"]);
+}
+
+#[test]
+fn openai_embeds_and_completes() {
+    run(Pool::ApiKey, "openai_small.py", &[]);
 }

@@ -44,33 +44,40 @@ fn events(texts: &[&str]) -> Vec<Value> {
     texts.iter().enumerate().map(event).collect()
 }
 
+/// The fake sends an event every 200 ms, so what is held back breaks the rhythm. A delay of ours would be there in every
+/// round, one of a busy machine is not.
 #[test]
 fn each_event_arrives_within_50_ms_of_being_sent() {
+    const ROUNDS: usize = 5;
     let google = FakeGoogle::start();
     for pool in Pool::EACH {
         let proxy = Proxy::with_pool(&google, pool);
-        let texts = ["one ", "two ", "three ", "four ", "five"];
-        google.always("*", Step::stream(events(&texts)).every(Duration::from_millis(200)));
-        let mut stream = post(&proxy, "/v1/chat/completions", &chat(true));
-        let mut arrivals = Vec::new();
-        let mut line = String::new();
-        while stream.read_line(&mut line).unwrap() > 0 {
-            if texts.iter().any(|text| line.contains(&format!("{{\"content\":\"{text}\"}}"))) {
-                arrivals.push(Instant::now());
-            }
-            line.clear();
-        }
-        assert_eq!(arrivals.len(), texts.len(), "{pool:?}");
-        // The fake sends one event every 200 ms: an event that was held back would break the rhythm.
-        for (at, pair) in arrivals.windows(2).enumerate() {
-            let gap = pair[1] - pair[0];
-            assert!(
-                gap > Duration::from_millis(150) && gap < Duration::from_millis(250),
-                "{pool:?}: event {} came {gap:?} after the one before it",
-                at + 1
-            );
-        }
+        let mut seen = Vec::new();
+        let in_time = (0..ROUNDS).any(|_| {
+            seen.push(worst_delay(&google, &proxy));
+            seen.last() < Some(&Duration::from_millis(50))
+        });
+        assert!(in_time, "{pool:?}: {seen:?}");
     }
+}
+
+/// How far an event of one stream came off the rhythm, at worst.
+fn worst_delay(google: &FakeGoogle, proxy: &Proxy) -> Duration {
+    const BEAT: Duration = Duration::from_millis(200);
+    let texts = ["one ", "two ", "three ", "four "];
+    google.always("*", Step::stream(events(&texts)).every(BEAT));
+    let mut stream = post(proxy, "/v1/chat/completions", &chat(true));
+    let mut arrivals = Vec::new();
+    let mut line = String::new();
+    while stream.read_line(&mut line).unwrap() > 0 {
+        if texts.iter().any(|text| line.contains(&format!("{{\"content\":\"{text}\"}}"))) {
+            arrivals.push(Instant::now());
+        }
+        line.clear();
+    }
+    assert_eq!(arrivals.len(), texts.len());
+    let off = |pair: &[Instant]| (pair[1] - pair[0]).abs_diff(BEAT);
+    arrivals.windows(2).map(off).max().unwrap()
 }
 
 #[test]
@@ -129,6 +136,22 @@ fn a_native_stream_without_alt_sse_is_a_json_array() {
         assert_eq!(array[1]["candidates"][0]["finishReason"], "STOP");
         assert_eq!(array.as_array().unwrap().len(), 2);
     }
+}
+
+#[test]
+fn compat_answers_a_native_request_in_openais_shape() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::Oauth);
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]});
+    let ask = |path: &str| {
+        let mut answer = String::new();
+        post(&proxy, path, &body).read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let stream = ask("/v1beta/models/gemini-2.5-flash:streamGenerateContent?compat=OPENAI");
+    assert!(stream.contains("\"object\":\"chat.completion.chunk\"") && stream.contains("data: [DONE]"), "{stream}");
+    let whole = ask("/v1beta/models/gemini-2.5-flash:generateContent?openai_compat=1");
+    assert!(whole.contains("\"object\":\"chat.completion\"") && whole.contains("You said: Hi"), "{whole}");
 }
 
 fn unchunked(mut body: &str) -> String {

@@ -4,10 +4,13 @@
 //! surface. The handler drives it: [`Surface::parse`] makes an [`Exchange`] of the request; each attempt at answering
 //! takes a fresh [`Translator`] from it, feeds it the upstream's events and sends what it writes.
 
+pub mod billing;
+pub mod compat;
 pub mod gemini;
 pub mod models;
 pub mod openai;
 pub mod openai_chat;
+pub mod openai_completions;
 pub mod openai_embeddings;
 
 use crate::error::ApiError;

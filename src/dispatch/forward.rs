@@ -10,14 +10,21 @@ use std::io::Cursor;
 
 impl Dispatcher {
     /// Passes a request on to the public API. A reply of any status comes back as it is, except where a credential is to
-    /// blame: then the next one is asked. `resource` names what cool-downs are for, such as a model or `files`.
-    pub fn forward(&self, request: &Forward<'_>, resource: &str, gone: &Gone) -> Result<(Lease, RawReply), ApiError> {
+    /// blame: then the next one is asked. `resource` names what cool-downs are for, such as a model or `files`; requests
+    /// of one `affinity` prefer the same member.
+    pub fn forward(
+        &self,
+        request: &Forward<'_>,
+        resource: &str,
+        affinity: Option<&str>,
+        gone: &Gone,
+    ) -> Result<(Lease, RawReply), ApiError> {
         let _scope = cancel::scope(gone);
         let kind = Some(Kind::ApiKey);
         let mut tried = Vec::new();
         let mut last = None;
         for _ in 0..self.max_attempts {
-            let lease = match self.pool.checkout(&Want { model: resource, kind, tried: &tried, affinity: None }) {
+            let lease = match self.pool.checkout(&Want { model: resource, kind, tried: &tried, affinity }) {
                 Ok(lease) => lease,
                 Err(unavailable) => {
                     return match last {

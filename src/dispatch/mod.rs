@@ -323,11 +323,13 @@ impl Round {
     }
 }
 
-/// Embeddings exist on the public API only.
+/// Embeddings, uploaded files and caches exist on the public API only.
 fn kind_of(call: &Call) -> Option<Kind> {
     match call.operation {
         Operation::Embed | Operation::BatchEmbed => Some(Kind::ApiKey),
-        Operation::Generate | Operation::Stream | Operation::CountTokens => None,
+        Operation::Generate | Operation::Stream | Operation::CountTokens => {
+            call.request.names_stored().then_some(Kind::ApiKey)
+        }
     }
 }
 
@@ -346,7 +348,8 @@ fn give_up(unavailable: Unavailable, kind: Option<Kind>, last: Option<(Blame, Ap
         },
         (_, Some((_, error))) => error,
         (Unavailable::Resting(earliest), None) => {
-            let message = "No valid credentials available. Google gives none of them a token at the moment.";
+            let message =
+                "No valid credentials available. None of them can serve at the moment; the admin page says why.";
             ApiError::server(503, "no_available_account", message).with_retry_after(earliest)
         }
         (_, None) => {

@@ -36,6 +36,17 @@ pub struct Request {
     pub other: Map<String, Value>,
 }
 
+impl Request {
+    /// Whether it names files or a cache that belong to one key's project on the public API.
+    pub fn names_stored(&self) -> bool {
+        let parts = self.contents.iter().chain(&self.system_instruction).flat_map(|content| &content.parts);
+        let mut files = parts.filter_map(|part| part.file_data.as_ref());
+        let is_stored =
+            |uri: &str| ["/v1beta/files/", "googleapis.com/v1/files/"].iter().any(|word| uri.contains(word));
+        self.cached_content.is_some() || files.any(|file| is_stored(&file.file_uri))
+    }
+}
+
 /// One turn.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -276,4 +287,21 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_caches_of_a_key_are_noticed() {
+        for (request, expected) in [
+            (r#"{"contents":[{"parts":[{"text":"https://x/v1beta/files/a"}]}]}"#, false),
+            (r#"{"contents":[{"parts":[{"fileData":{"fileUri":"https://youtu.be/x"}}]}]}"#, false),
+            (r#"{"contents":[{"parts":[{"file_data":{"file_uri":"https://g/v1beta/files/a"}}]}]}"#, true),
+            (r#"{"cachedContent":"cachedContents/a"}"#, true),
+        ] {
+            assert_eq!(serde_json::from_str::<Request>(request).unwrap().names_stored(), expected, "{request}");
+        }
+    }
 }

@@ -55,7 +55,7 @@ pub fn openapi(schema: Value) -> Value {
 }
 
 /// Leaves types, properties, items, enum, description and required only: the second try after a refusal. Takes a schema
-/// that [`parameters`] or [`json`] has cleaned.
+/// that [`parameters`] or [`json()`] has cleaned.
 pub fn minimal(schema: Value) -> Value {
     reduce::reduce(schema)
 }

@@ -1,6 +1,7 @@
 //! What the integration tests share.
 
 pub mod google;
+pub mod http;
 pub mod pool;
 pub mod program;
 pub mod proxy;

@@ -1,8 +1,7 @@
 //! The program under test, in this process: `app::Service` on a free loopback port in front of a fake Google, with its
 //! files in a directory of its own.
 
-// Each test binary uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code)] // each test binary uses a part
 
 use super::google::{FakeGoogle, User};
 use super::pool::Scratch;

@@ -1,9 +1,7 @@
-#![allow(dead_code)] // each test binary uses a part
 //! The Python of the tests: one virtual environment in `tests/.venv` with `tests/requirements.txt`, made on first use and
 //! made again when the requirements change.
 
-// Each test binary uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code)] // each test binary uses a part
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,8 +1,7 @@
 //! Client programs in other languages: each gets the proxy's address and a key, and says with its exit code whether what it
 //! saw was right.
 
-// Each test binary uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code)] // each test binary uses a part
 
 use super::proxy::{CLIENT_KEY, Proxy};
 use std::path::{Path, PathBuf};

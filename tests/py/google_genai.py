@@ -101,11 +101,14 @@ else:
     error = failure(lambda: google.models.embed_content(**embed))
     assert error.code >= 400 and "API key" in error.message, error
 
-error = failure(lambda: client("sk-wrong").models.generate_content(model=model, contents="hi"))
+# A client that nobody holds closes itself.
+stranger = client("sk-wrong")
+error = failure(lambda: stranger.models.generate_content(model=model, contents="hi"))
 assert (error.code, error.status) == (401, "UNAUTHENTICATED"), error
 error = failure(lambda: google.models.generate_content(model="gpt-nonsense", contents="hi"))
 assert (error.code, error.status) == (404, "NOT_FOUND"), error
-error = failure(lambda: google.models.generate_content(model=model, contents=[]))
+hot = types.GenerateContentConfig(temperature=9.5)
+error = failure(lambda: google.models.generate_content(model=model, contents="hi", config=hot))
 assert (error.code, error.status) == (400, "INVALID_ARGUMENT"), error
 error = failure(lambda: list(google.models.generate_content_stream(model="gpt-nonsense", contents="hi")))
 assert (error.code, error.status) == (404, "NOT_FOUND"), error

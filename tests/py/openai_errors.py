@@ -22,6 +22,12 @@ for options in [{"messages": []}, {"temperature": "warm"}, {"messages": [{"role"
     assert error.type == "invalid_request_error" and error.param, (options, error.body)
     assert raised(sdk.BadRequestError, lambda: chat(stream=True, **options)).body == error.body
 
+# The proxy does not fetch from the networks it stands in.
+for url in ["http://127.0.0.1:9/x.png", "http://[::1]/x.png", "http://169.254.169.254/x.png", "file:///etc/passwd"]:
+    image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]
+    error = raised(sdk.BadRequestError, lambda: chat(messages=image))
+    assert error.code == "invalid_image_url", (url, error.body)
+
 error = raised(sdk.NotFoundError, lambda: chat(model="gpt-nonsense"))
 assert error.code == "model_not_found", error.body
 # Known here by its prefix, not at Google.

@@ -1,12 +1,12 @@
-"""A loop over three rounds of tools, two of them parallel. Usage: `openai_tool_loop.py MODEL stream|whole keep|drop`, where
-`drop` sends back only what OpenAI's own types have, as many clients do."""
+"""Loops over three rounds of tools, two of them parallel, with the model of the first argument: streamed and not, sending
+back all that came (with `extra_content`) and only what OpenAI's own types have, as many clients do."""
 
 import json
 import sys
 
 from client import client
 
-model, way, extras = sys.argv[1:]
+model = sys.argv[1]
 openai = client()
 
 
@@ -41,20 +41,19 @@ task = (
 )
 
 
-def ask(messages):
+def ask(messages, streamed):
     request = {"model": model, "messages": messages, "tools": tools}
-    if way == "whole":
+    if not streamed:
         return openai.chat.completions.create(**request).choices[0]
     with openai.chat.completions.stream(**request) as stream:
-        for event in stream:
-            pass
         return stream.get_final_completion().choices[0]
 
 
-def sent_back(message):
-    whole = message.model_dump(exclude_none=True)
-    if extras == "keep":
-        return whole
+def whole(message):
+    return message.model_dump(exclude_none=True)
+
+
+def plain(message):
     calls = [
         {"id": call.id, "type": "function", "function": {"name": call.function.name, "arguments": call.function.arguments}}
         for call in message.tool_calls
@@ -62,23 +61,28 @@ def sent_back(message):
     return {"role": "assistant", "content": message.content, "tool_calls": calls}
 
 
-messages = [{"role": "user", "content": task}]
-rounds = []
-while True:
-    choice = ask(messages)
-    if choice.finish_reason != "tool_calls":
-        break
-    calls = choice.message.tool_calls
-    rounds.append([call.function.name for call in calls])
-    messages.append(sent_back(choice.message))
-    # Results may come back in any order.
-    for call in reversed(calls):
-        result = functions[call.function.name](**json.loads(call.function.arguments))
-        content = result if isinstance(result, str) else json.dumps(result)
-        messages.append({"role": "tool", "tool_call_id": call.id, "content": content})
+def loop(streamed, sent_back):
+    messages = [{"role": "user", "content": task}]
+    rounds = []
+    while (choice := ask(messages, streamed)).finish_reason == "tool_calls":
+        calls = choice.message.tool_calls
+        rounds.append([call.function.name for call in calls])
+        messages.append(sent_back(choice.message))
+        # Results may come back in any order.
+        for call in reversed(calls):
+            result = functions[call.function.name](**json.loads(call.function.arguments))
+            content = result if isinstance(result, str) else json.dumps(result)
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": content})
+    assert rounds == [["get_weather", "get_weather", "get_time"], ["book", "book"], ["get_time"]], rounds
+    identifiers = [call["id"] for message in messages for call in message.get("tool_calls", [])]
+    assert len(set(identifiers)) == len(identifiers) == 6, identifiers
+    assert choice.finish_reason == "stop" and "12:00 in UTC" in choice.message.content, choice
+    return messages
 
-assert rounds == [["get_weather", "get_weather", "get_time"], ["book", "book"], ["get_time"]], rounds
-identifiers = [call["id"] for message in messages if message.get("tool_calls") for call in message["tool_calls"]]
-assert len(set(identifiers)) == len(identifiers), identifiers
-assert choice.finish_reason == "stop", choice
-assert "12:00 in UTC" in choice.message.content, choice.message.content
+
+for streamed in (False, True):
+    kept = loop(streamed, whole)
+    # Gemini 3 signs the first call of each step; the client sees it where Google's own OpenAI surface puts it.
+    signed = ["extra_content" in call for message in kept for call in message.get("tool_calls", [])]
+    assert signed == [model.startswith("gemini-3") and at in (0, 3, 5) for at in range(6)], signed
+    loop(streamed, plain)

@@ -1,9 +1,9 @@
 //! `/v1/chat/completions`: OpenAI's chat dialect over Google's types. openai_chat.md is its specification.
 //!
-//! On the way in: [`request`] (fields), [`messages`], `history` and `pairing` (the conversation), [`content`] and `media` (parts),
-//! [`tools`] and `names`, [`options`] (Google's extensions, thinking, output format). What the answer must know goes into
-//! a [`reply::Reply`]. On the way out: [`answer`] reads Google's events into pieces; [`response`] makes one document of
-//! them, [`stream`] a sequence of chunks.
+//! On the way in: `request` (fields), `messages`, `history` and `pairing` (the conversation), `content` and `media` (parts),
+//! `tools` and `names`, `options` (Google's extensions, thinking, output format). What the answer must know goes into
+//! a `reply::Reply`. On the way out: `answer` reads Google's events into pieces; `response` makes one document of
+//! them, `stream` a sequence of chunks.
 
 mod annotations;
 mod answer;
@@ -28,9 +28,11 @@ mod stream;
 mod tools;
 mod usage;
 
-use super::{Call, Context, Exchange, Framing, Surface, Translator};
+use super::{Call, Context, Exchange, Framing, Operation, Surface, Translator};
 use crate::error::ApiError;
+use crate::gemini::signatures;
 use crate::http;
+use names::Names;
 use reply::Reply;
 use serde::Serialize;
 use std::sync::Arc;
@@ -55,6 +57,31 @@ impl Surface for OpenAiChat {
         response.headers.extend(error.headers().into_iter().map(|(name, value)| (name.to_owned(), value)));
         response
     }
+}
+
+/// A request that is in Google's terms already, to be answered in OpenAI's.
+pub fn answered_as_chat(call: Call, context: &Context<'_>) -> Box<dyn Exchange> {
+    let stream = call.operation == Operation::Stream;
+    let reply = Reply {
+        model: call.model.clone(),
+        created: request::now(),
+        stream,
+        include_usage: false,
+        names: Names::default(),
+        legacy: false,
+        single_call: false,
+        marker: None,
+        stops: Vec::new(),
+        json: reply::Json::No,
+        logprobs: false,
+        audio: None,
+        tier: false,
+        signatures: Arc::clone(context.signatures),
+        key_name: context.key_name.to_owned(),
+        family: signatures::family(&call.model).to_owned(),
+    };
+    let framing = if stream { Framing::Events } else { Framing::Whole };
+    Box::new(Chat::new(call, framing, reply))
 }
 
 /// A parsed chat request.

@@ -106,7 +106,7 @@ pub(super) fn translate(mut body: Object, headers: &http::Headers, context: &Con
         .is_some_and(|wanted| wanted == Value::Bool(true));
     let reply = Reply {
         model: requested,
-        created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        created: now(),
         stream,
         include_usage,
         names: tools.names,
@@ -148,6 +148,11 @@ fn model(body: &mut Object, context: &Context<'_>) -> Result<(String, Resolved),
             Err(ApiError::new(404, ErrorKind::InvalidRequest, message).with_param("model").with_code("model_not_found"))
         }
     }
+}
+
+/// Unix seconds.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Gemini 2.0 and older: no JSON Schema, OpenAPI's subset instead.

@@ -208,7 +208,7 @@ fn file(call: &Call, name: &str) -> Result<Reply, Refusal> {
     }
 }
 
-/// The resumable protocol: `start` answers an address, `upload, finalize` there makes the file.
+/// The resumable protocol: `start` answers an address, `upload` there adds a piece, `upload, finalize` makes the file.
 fn upload(call: &Call) -> Result<Reply, Refusal> {
     let commands = call.request.header("x-goog-upload-command").unwrap_or("");
     if commands == "start" {
@@ -225,11 +225,18 @@ fn upload(call: &Call) -> Result<Reply, Refusal> {
             .header("x-goog-upload-status", "active"));
     }
     let id = call.request.query("upload_id").unwrap_or("");
-    let announced = call.shared.change(|state| state.uploads.remove(id)).ok_or_else(Refusal::bare)?;
-    if !commands.contains("upload") || !commands.contains("finalize") {
+    let mut announced = call.shared.change(|state| state.uploads.remove(id)).ok_or_else(Refusal::bare)?;
+    let had = announced["size"].as_u64().unwrap_or(0);
+    let offset = call.request.header("x-goog-upload-offset").and_then(|offset| offset.parse::<u64>().ok());
+    if !commands.contains("upload") || offset != Some(had) {
         return Err(Refusal::bare());
     }
-    let size = call.request.body.len();
+    let size = had + call.request.body.len() as u64;
+    if !commands.contains("finalize") {
+        announced["size"] = json!(size);
+        call.shared.change(|state| state.uploads.insert(id.to_string(), announced));
+        return Ok(Reply::new(200, "text/plain; charset=utf-8", "").header("x-goog-upload-status", "active"));
+    }
     let base = call.shared.base.clone();
     let file = call.shared.change(|state| {
         let name = format!("files/fake{}", state.next());

@@ -1,0 +1,82 @@
+//! One plain HTTP request to the proxy.
+
+// Each test binary uses a part of this.
+#![allow(dead_code)]
+
+use super::proxy::{CLIENT_KEY, Proxy};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+}
+
+/// Sends a request with the client's key, unless `headers` hold their own `Authorization` (empty: none), and reads the
+/// answer to its end.
+pub fn ask(proxy: &Proxy, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(proxy.address()).expect("the proxy accepts");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", proxy.address());
+    if !headers.iter().any(|(name, _)| *name == "Authorization") {
+        head += &format!("Authorization: Bearer {CLIENT_KEY}\r\n");
+    }
+    for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+        head += &format!("{name}: {value}\r\n");
+    }
+    head += &format!("Content-Length: {}\r\n\r\n", body.len());
+    stream.write_all(&[head.as_bytes(), body].concat()).expect("the request is taken");
+    read(BufReader::new(stream))
+}
+
+fn read(mut stream: BufReader<TcpStream>) -> Answer {
+    let mut line = String::new();
+    let mut next = |stream: &mut BufReader<TcpStream>| {
+        line.clear();
+        stream.read_line(&mut line).expect("a line");
+        line.trim_end().to_owned()
+    };
+    let status = next(&mut stream).split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a status");
+    let mut headers = Vec::new();
+    loop {
+        let field = next(&mut stream);
+        let Some((name, value)) = field.split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+    let mut body = Vec::new();
+    if chunked {
+        loop {
+            let length = usize::from_str_radix(&next(&mut stream), 16).expect("a chunk");
+            let start = body.len();
+            body.resize(start + length, 0);
+            stream.read_exact(&mut body[start..]).expect("a whole chunk");
+            next(&mut stream);
+            if length == 0 {
+                break;
+            }
+        }
+    } else {
+        stream.read_to_end(&mut body).expect("a body");
+    }
+    Answer { status, headers, body }
+}

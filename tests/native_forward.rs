@@ -1,0 +1,113 @@
+//! What of Google's API is passed on as it is: uploads, files, methods that nobody translates.
+
+mod common;
+
+use common::google::FakeGoogle;
+use common::http::{Answer, ask};
+use common::proxy::{GEMINI_KEY, Pool, Proxy};
+use common::python::venv_python;
+use common::script;
+use serde_json::{Value, json};
+
+fn get(proxy: &Proxy, path: &str) -> Answer {
+    ask(proxy, "GET", path, &[], b"")
+}
+
+#[test]
+fn an_upload_comes_back_through_us_and_its_pieces_need_no_key() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let start = ask(
+        &proxy,
+        "POST",
+        "/upload/v1beta/files?key=sk-client",
+        &[
+            ("X-Goog-Upload-Command", "start"),
+            ("X-Goog-Upload-Protocol", "resumable"),
+            ("X-Goog-Upload-Header-Content-Type", "text/plain"),
+        ],
+        br#"{"file":{"display_name":"notes"}}"#,
+    );
+    assert_eq!(start.status, 200, "{}", start.text());
+    let address = start.header("x-goog-upload-url").unwrap().to_owned();
+    let target = address.strip_prefix(&proxy.base()).expect("the address is ours").to_owned();
+    assert!(!address.contains("sk-client") && !address.contains(GEMINI_KEY), "{address}");
+
+    let piece = [("X-Goog-Upload-Command", "upload, finalize"), ("X-Goog-Upload-Offset", "0"), ("Authorization", "")];
+    let stranger = ask(&proxy, "POST", "/upload/v1beta/files?upload_id=guess", &piece, b"hello");
+    assert_eq!((stranger.status, &stranger.json()["error"]["status"]), (401, &json!("UNAUTHENTICATED")));
+
+    let done = ask(&proxy, "POST", &target, &piece, b"hello");
+    assert_eq!(done.status, 200, "{}", done.text());
+    assert_eq!(done.header("x-goog-upload-status"), Some("final"));
+    let file = done.json()["file"].clone();
+    assert_eq!((&file["displayName"], &file["sizeBytes"]), (&json!("notes"), &json!("5")));
+
+    let name = file["name"].as_str().unwrap();
+    assert_eq!(get(&proxy, &format!("/v1beta/{name}")).json(), file);
+    assert_eq!(get(&proxy, "/v1beta/files").json()["files"][0], file);
+    assert_eq!(ask(&proxy, "DELETE", &format!("/v1beta/{name}"), &[], b"").status, 200);
+    let gone = get(&proxy, &format!("/v1beta/{name}"));
+    assert_eq!((gone.status, &gone.json()["error"]["status"]), (403, &json!("PERMISSION_DENIED")));
+    assert_eq!(get(&proxy, "/v1beta/files").status, 200, "a file that is not there blocks no key");
+
+    for request in google.requests() {
+        assert!(!format!("{:?}{:?}", request.headers, request.query).contains("sk-client"), "{request:?}");
+    }
+}
+
+#[test]
+fn what_one_client_stores_stays_with_one_key() {
+    let google = FakeGoogle::start();
+    let keys: Vec<String> = (0..4).map(|n| format!("AIza-{n}")).collect();
+    keys.iter().for_each(|key| google.add_api_key(key));
+    let proxy = Proxy::start(&google, |config| config["gemini_api_keys"] = json!(keys));
+    let used = || google.requests().last().unwrap().header("x-goog-api-key").unwrap().to_owned();
+    get(&proxy, "/v1beta/files");
+    let first = used();
+    let file = json!({"fileData": {"fileUri": format!("{}/v1beta/files/x", google.base()), "mimeType": "text/plain"}});
+    let body = json!({"contents": [{"role": "user", "parts": [file, {"text": "Read"}]}]}).to_string();
+    for _ in 0..3 {
+        get(&proxy, "/v1beta/cachedContents");
+        assert_eq!(used(), first);
+        ask(&proxy, "POST", "/v1beta/models/gemini-2.5-flash:generateContent", &[], body.as_bytes());
+        assert_eq!(used(), first);
+    }
+}
+
+#[test]
+fn a_reply_of_google_keeps_its_status_and_a_long_one_its_bytes() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let unknown = ask(&proxy, "POST", "/v1beta/models/imagen-4.0:predict", &[], b"{}");
+    assert_eq!((unknown.status, &unknown.json()["error"]["code"]), (404, &json!(404)));
+
+    let files: Vec<Value> = (0..20_000).map(|n| json!({"name": format!("files/{n}"), "state": "ACTIVE"})).collect();
+    google.change(|state| state.files.clone_from(&files));
+    let answer = get(&proxy, "/v1beta/files");
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.len() > 256 << 10 && answer.json()["files"] == json!(files), "{} bytes", answer.body.len());
+}
+
+#[test]
+fn without_an_api_key_the_answer_says_so_in_googles_shape() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::Oauth);
+    for path in ["/v1beta/files", "/v1beta/cachedContents/x", "/v1beta/operations/x"] {
+        let answer = get(&proxy, path);
+        assert_eq!(answer.status, 503, "{path}");
+        let error = &answer.json()["error"];
+        assert_eq!((&error["code"], &error["status"]), (&json!(503), &json!("UNAVAILABLE")), "{path}");
+        assert!(error["message"].as_str().unwrap().contains("gemini_api_keys"), "{error}");
+    }
+    assert_eq!(get(&proxy, "/v1beta/files/../x").status, 404);
+    let openai = get(&proxy, "/v1/files");
+    assert_eq!((openai.status, &openai.json()["error"]["code"]), (404, &json!("unknown_url")), "OpenAI's own files");
+}
+
+#[test]
+fn google_genai_uploads_reads_and_deletes_files() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    script::run(&venv_python(), "py/google_genai_files.py", &[], &proxy);
+}

@@ -1,0 +1,62 @@
+//! The two READMEs say the same, and what they say of config.json and the demo is so.
+
+use gemini_openai_proxy::config;
+use serde_json::{Value, json};
+
+const ENGLISH: &str = include_str!("../README.md");
+const CHINESE: &str = include_str!("../README.zh-CN.md");
+const DEMO: &str = include_str!("../examples/demo.sh");
+
+/// The code in the first cell of every row of every table, row by row.
+fn first_cells(text: &str) -> Vec<Vec<&str>> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")).filter_map(|row| row.split(" |").next());
+    rows.map(|cell| cell.split('`').skip(1).step_by(2).collect()).filter(|words: &Vec<_>| !words.is_empty()).collect()
+}
+
+/// The rows of the config table: full names of the keys.
+fn keys() -> Vec<String> {
+    let table = ENGLISH.split("\n## ").find(|section| section.starts_with("Configuration")).expect("the section");
+    let mut keys = Vec::new();
+    for cell in first_cells(table) {
+        let parent = cell[0].rsplit_once('.').map_or("", |(parent, _)| parent);
+        keys.extend(cell.iter().map(|key| match key.strip_prefix('.') {
+            Some(name) => format!("{parent}.{name}"),
+            None => (*key).to_owned(),
+        }));
+    }
+    keys
+}
+
+#[test]
+fn every_key_in_the_readme_is_one_the_program_reads() {
+    let keys = keys();
+    for key in ["server.port", "oauth_client.client_secret", "endpoints"] {
+        assert!(keys.iter().any(|known| known == key), "{key} is not among {keys:?}");
+    }
+    for key in keys {
+        let value = if key == "auth_keys" { json!(["sk-x"]) } else { Value::Null };
+        let config = key.rsplit('.').fold(value, |inner, name| json!({name: inner}));
+        let loaded = config::parse(&config.to_string()).unwrap_or_else(|error| panic!("{key}: {error}"));
+        assert!(loaded.notes.is_empty(), "{key}: {:?}", loaded.notes);
+    }
+}
+
+#[test]
+fn both_readmes_have_the_same_tables_and_commands() {
+    let commands = |text: &'static str| -> Vec<&'static str> {
+        let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+        blocks.flat_map(str::lines).map(|line| line.split('#').next().unwrap_or("").trim_end()).collect()
+    };
+    assert_eq!(commands(ENGLISH), commands(CHINESE));
+    assert_eq!(first_cells(ENGLISH), first_cells(CHINESE));
+    let sections = |text: &str| text.lines().filter(|line| line.starts_with("## ")).count();
+    assert_eq!(sections(ENGLISH), sections(CHINESE));
+}
+
+#[test]
+fn the_readme_prints_the_line_that_the_demo_prints() {
+    let request = DEMO.lines().find_map(|line| line.strip_prefix("request='")?.strip_suffix('\'')).expect("a request");
+    let line = DEMO.lines().find_map(|line| line.strip_prefix("echo \"curl ")?.strip_suffix('"')).expect("a curl line");
+    let printed = format!("curl {}", line.replace("$port", "8888").replace("$request", request));
+    assert!(ENGLISH.lines().any(|line| line == printed), "{printed}");
+}

@@ -1,0 +1,98 @@
+//! The smaller endpoints through the whole program: embeddings, legacy completions, billing.
+
+mod common;
+
+use common::google::{FakeGoogle, Step};
+use common::http::{Answer, ask};
+use common::proxy::{GEMINI_KEY, Pool, Proxy};
+use serde_json::{Value, json};
+
+fn post(proxy: &Proxy, path: &str, body: Value) -> Answer {
+    ask(proxy, "POST", path, &[], body.to_string().as_bytes())
+}
+
+#[test]
+fn embeddings_of_many_texts_come_back_in_order_over_several_batches() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let texts: Vec<String> = (0..205).map(|n| format!("text {n}")).collect();
+    let body = json!({"model": "text-embedding-3-small", "input": texts, "dimensions": 8});
+    let answer = post(&proxy, "/v1/embeddings", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let list = answer.json();
+    let data = list["data"].as_array().unwrap();
+    assert_eq!(data.len(), 205);
+    assert_eq!(google.count("/v1beta/models/gemini-embedding-001:batchEmbedContents"), 3);
+    // The same text alone has the same vector, wherever it stood in the list.
+    for at in [0, 99, 100, 204] {
+        assert_eq!(data[at]["index"], at);
+        let body = json!({"model": "text-embedding-3-small", "input": texts[at], "dimensions": 8});
+        let alone = post(&proxy, "/embeddings", body).json();
+        assert_eq!(alone["data"][0]["embedding"], data[at]["embedding"], "{at}");
+    }
+    assert_eq!(google.count("/v1beta/models/gemini-embedding-001:embedContent"), 4);
+    let usage = proxy.service().app().usage.json();
+    assert_eq!(usage["gemini-embedding-001"]["successful_requests"], 5, "one per answer, not per call: {usage}");
+}
+
+#[test]
+fn a_failure_in_a_later_batch_fails_the_whole_answer() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let texts: Vec<String> = (0..150).map(|n| n.to_string()).collect();
+    let vectors = json!({"embeddings": vec![json!({"values": [1.0]}); 100]});
+    google.script(GEMINI_KEY, Step::json(200, vectors).on("batchEmbedContents"));
+    google.script(GEMINI_KEY, Step::status(400, "Request contains an invalid argument.").on("batchEmbedContents"));
+    let answer = post(&proxy, "/v1/embeddings", json!({"model": "gemini-embedding-001", "input": texts}));
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert_eq!(answer.json()["error"]["type"], "invalid_request_error");
+}
+
+#[test]
+fn embeddings_without_an_api_key_say_what_is_missing() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::Oauth);
+    let answer = post(&proxy, "/v1/embeddings", json!({"model": "gemini-embedding-001", "input": "a"}));
+    assert_eq!(answer.status, 503);
+    let error = &answer.json()["error"];
+    assert!(error["message"].as_str().unwrap().contains("gemini_api_keys"), "{error}");
+    assert_eq!(google.generations().len(), 0);
+}
+
+#[test]
+fn completions_are_served_whole_and_streamed_by_either_service() {
+    for pool in Pool::EACH {
+        let google = FakeGoogle::start();
+        let proxy = Proxy::with_pool(&google, pool);
+        let body = json!({"model": "gemini-2.5-flash", "prompt": "Say hello", "max_tokens": 50});
+        let whole = post(&proxy, "/v1/completions", body).json();
+        assert_eq!(whole["choices"][0]["text"], "You said: Say hello", "{pool:?}: {whole}");
+        assert_eq!(whole["choices"][0]["finish_reason"], "stop");
+
+        let body = json!({"model": "gemini-2.5-flash", "prompt": ["Say hello"], "stream": true});
+        let stream = post(&proxy, "/completions", body);
+        assert_eq!(stream.header("content-type"), Some("text/event-stream; charset=utf-8"));
+        let text = stream.text();
+        assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+        let said: String = text
+            .split("\n\n")
+            .filter_map(|frame| serde_json::from_str::<Value>(frame.strip_prefix("data: ")?).ok())
+            .map(|chunk| chunk["choices"][0]["text"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(said, "You said: Say hello", "{pool:?}");
+    }
+}
+
+#[test]
+fn billing_is_for_key_holders_and_says_that_nothing_was_spent() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::start(&google, |_| ());
+    for prefix in ["", "/v1"] {
+        let usage = ask(&proxy, "GET", &format!("{prefix}/dashboard/billing/usage?start_date=2026-01-01"), &[], b"");
+        assert_eq!((usage.status, &usage.json()["total_usage"]), (200, &json!(0)));
+        let subscription = ask(&proxy, "GET", &format!("{prefix}/dashboard/billing/subscription"), &[], b"").json();
+        assert!(subscription["hard_limit_usd"].as_f64().unwrap() > 0.0, "{subscription}");
+    }
+    let stranger = ask(&proxy, "GET", "/dashboard/billing/usage", &[("Authorization", "Bearer wrong")], b"");
+    assert_eq!(stranger.status, 401);
+}
