@@ -7,6 +7,7 @@ pub use read::{ConfigError, Loaded, load, parse};
 use crate::api::Settings;
 use crate::gemini::models::ModelEntry;
 use crate::secret::Secret;
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,6 +80,14 @@ pub struct ClientKey {
     pub requests_per_day: Option<u64>,
     /// Enforced later.
     pub tokens_per_day: Option<u64>,
+}
+
+impl ClientKey {
+    /// Tells this key's owner from all others, for what must never pass between clients: names and masks may be alike.
+    /// Not for logs.
+    pub fn owner(&self) -> String {
+        Sha256::digest(self.key.expose()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// Timeouts towards Google; `None`: no limit.
