@@ -45,7 +45,11 @@ fn send(program: &Program, body: &[u8]) -> TcpStream {
         body.len()
     );
     stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body).unwrap();
+    if let Err(error) = stream.write_all(body) {
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        panic!("{error}: {answer}");
+    }
     stream
 }
 
