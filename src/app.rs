@@ -2,45 +2,93 @@
 
 use crate::access::Guard;
 use crate::api::Fetch;
+use crate::caretaker::{Caretaker, Rounds};
 use crate::config::Config;
-use crate::credentials::{Keeper, Pool, PoolOptions, StoreError};
+use crate::credentials::{Keeper, Pool, PoolOptions, StoreError, Timing};
 use crate::dispatch::Dispatcher;
 use crate::forward::Uploads;
-use crate::gemini::models::ModelTable;
+use crate::gemini::models::{Listed, ModelTable};
 use crate::gemini::signatures::SignatureCache;
-use crate::http::{Running, Server};
+use crate::http::{Gauge, Running, Server};
+use crate::keys::Keys;
+use crate::login::Logins;
 use crate::state::{Saver, State};
-use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
+use crate::upstream::agent::{self, AgentOptions};
 use crate::upstream::{CodeAssist, GenerativeLanguage};
 use crate::usage::{Reporter, Usage};
-use crate::{endpoints, platform, router, upstream};
+use crate::{endpoints, platform, reload, router, upstream};
+use parking_lot::RwLock;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-/// What every request may use.
+/// What every request may use. Parts that a reload changes are plain values, all others are shared with the [`App`] that
+/// takes this one's place.
 pub struct App {
     /// What the user said.
     pub config: Config,
     /// Who may call.
     pub guard: Guard,
-    /// The models.
+    /// The models: the built-in table, the config's, and what Google lists.
     pub models: ModelTable,
+    /// What Google lists for the pool's keys.
+    pub listed: Arc<Vec<Listed>>,
     /// Thought signatures of earlier answers.
     pub signatures: Arc<SignatureCache>,
     /// Gets images by address.
-    pub fetch: Box<dyn Fetch>,
+    pub fetch: Arc<dyn Fetch>,
     /// The credentials.
     pub pool: Arc<Pool>,
+    /// Logins with Google that are under way.
+    pub logins: Arc<Logins>,
     /// Sends requests to Google.
-    pub dispatcher: Dispatcher,
+    pub dispatcher: Arc<Dispatcher>,
     /// Uploads that are under way.
-    pub uploads: Uploads,
+    pub uploads: Arc<Uploads>,
     /// Counters.
     pub usage: Arc<Usage>,
     /// What outlives a restart.
     pub state: Arc<State>,
+    /// The keys of the clients.
+    pub keys: Arc<Keys>,
+    /// Since when it runs.
+    pub started: Instant,
+    /// The port it listens on.
+    pub port: u16,
+    /// The server's figures, once it serves.
+    pub server: Arc<OnceLock<Gauge>>,
+}
+
+/// The present [`App`]: each request takes it once, and a reload puts another one here.
+pub struct Current(RwLock<Arc<App>>);
+
+impl Current {
+    /// The one for a request that begins now.
+    pub fn get(&self) -> Arc<App> {
+        self.0.read().clone()
+    }
+
+    /// Takes over what Google lists.
+    pub fn learn(&self, list: Vec<Listed>) {
+        let mut app = self.0.write();
+        *app = Arc::new(app.with(app.config.clone(), Arc::new(list)));
+        app.state.touch();
+    }
+
+    fn configure(&self, config: Config) {
+        let mut app = self.0.write();
+        *app = Arc::new(app.with(config, app.listed.clone()));
+    }
+}
+
+/// Times that tests shorten.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tuning {
+    /// The pool's patience.
+    pub timing: Timing,
+    /// What is done in the background, and how often.
+    pub rounds: Rounds,
 }
 
 /// Why the program cannot start; the text is one line for the operator.
@@ -78,11 +126,12 @@ impl std::error::Error for StartError {}
 
 /// A program that serves.
 pub struct Service {
-    app: Arc<App>,
+    current: Arc<Current>,
     running: Running,
     address: SocketAddr,
     keeper: Keeper,
     reporter: Option<Reporter>,
+    caretaker: Caretaker,
     saver: Saver,
     agent: ureq::Agent,
 }
@@ -91,18 +140,34 @@ impl Service {
     /// Opens the credentials, binds, and starts every thread. Google is not asked for anything before the listener
     /// answers.
     pub fn start(config: Config) -> Result<Service, StartError> {
+        Service::start_with(config, Tuning::default())
+    }
+
+    /// As [`Service::start`], with other times.
+    pub fn start_with(config: Config, tuning: Tuning) -> Result<Service, StartError> {
         let agent = agent::build(&AgentOptions {
             timeouts: config.timeouts,
             workers: config.limits.workers,
-            proxy: ProxyChoice::Environment,
+            proxy: config.proxy.clone(),
         });
-        let pool = Arc::new(Pool::open(PoolOptions::new(&config, agent.clone())).map_err(StartError::Credentials)?);
+        let options = PoolOptions { timing: tuning.timing, ..PoolOptions::new(&config, agent.clone()) };
+        let pool = Arc::new(Pool::open(options).map_err(StartError::Credentials)?);
         let state = Arc::new(State::open(&config.state_file));
         if let Some(snapshot) = state.take("pool") {
             pool.restore(&snapshot);
         }
         let snapshot_of = pool.clone();
         state.source("pool", move || snapshot_of.snapshot());
+        let changed = state.clone();
+        pool.on_change(move || changed.touch());
+        let listed = state.take("models").and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default();
+        let listed: Arc<Vec<Listed>> = Arc::new(listed);
+        let usage = Arc::new(Usage::restore(state.take("usage").as_ref()));
+        let usage_of = usage.clone();
+        state.source("usage", move || usage_of.saved());
+        let keys = Arc::new(Keys::new(&config.auth_keys, state.take("keys").as_ref()));
+        let keys_of = keys.clone();
+        state.source("keys", move || keys_of.saved());
         let limits = crate::http::Limits {
             // Two descriptors a stream, and some for files and idle connections to Google.
             max_connections: config.limits.max_connections.min((platform::raise_open_files() as usize / 2).max(64)),
@@ -113,27 +178,36 @@ impl Service {
         })?;
         let address = server.local_addr();
 
-        let app = Arc::new(App {
-            guard: Guard::new(&config),
-            models: ModelTable::new(&config.models),
+        let app = App {
+            guard: Guard::new(&config, keys.clone()),
+            models: table(&config, &listed),
+            listed,
             signatures: Arc::new(SignatureCache::new(8 * 1024 * 1024, Duration::from_secs(6 * 3600))),
-            fetch: upstream::fetcher(),
-            dispatcher: Dispatcher::new(
+            fetch: upstream::fetcher().into(),
+            dispatcher: Arc::new(Dispatcher::new(
                 pool.clone(),
                 Box::new(CodeAssist::new(agent.clone(), &config.endpoints.code_assist)),
                 Box::new(GenerativeLanguage::new(agent.clone(), &config.endpoints.generative_language)),
                 config.max_attempts,
-            ),
-            uploads: Uploads::default(),
-            usage: Arc::new(Usage::default()),
+            )),
+            uploads: Arc::default(),
+            logins: Arc::new(Logins::new(config.login_lifetime)),
+            usage,
+            keys,
             state: state.clone(),
+            started: Instant::now(),
+            port: address.port(),
+            server: Arc::default(),
             pool: pool.clone(),
             config,
-        });
-        let serving = app.clone();
-        let running = server
-            .start(router::lane, Arc::new(move |request, responder| endpoints::serve(&serving, request, responder)))
-            .map_err(StartError::Thread)?;
+        };
+        let current = Arc::new(Current(RwLock::new(Arc::new(app))));
+        let (serving, listing) = (current.clone(), current.clone());
+        state.source("models", move || serde_json::to_value(&*listing.get().listed).unwrap_or_default());
+        let handler = move |request, responder| endpoints::serve(&serving.get(), request, responder);
+        let app = current.get();
+        let running = server.start(router::lane, Arc::new(handler)).map_err(StartError::Thread)?;
+        let _ = app.server.set(running.gauge());
         log::info!("listening on http://{address}");
 
         let keeper = Keeper::start(pool.clone()).map_err(StartError::Thread)?;
@@ -141,9 +215,10 @@ impl Service {
             Some(interval) => Some(Reporter::start(app.usage.clone(), pool, interval).map_err(StartError::Thread)?),
             None => None,
         };
+        let caretaker = Caretaker::start(current.clone(), tuning.rounds).map_err(StartError::Thread)?;
         let saver = Saver::start(state).map_err(StartError::Thread)?;
         app.warn_about_few_credentials(address.port());
-        Ok(Service { app, running, address, keeper, reporter, saver, agent })
+        Ok(Service { current, running, address, keeper, reporter, caretaker, saver, agent })
     }
 
     /// Where it listens.
@@ -152,13 +227,27 @@ impl Service {
     }
 
     /// What requests use, for tests and figures.
-    pub fn app(&self) -> &App {
-        &self.app
+    pub fn app(&self) -> Arc<App> {
+        self.current.get()
+    }
+
+    /// Takes over another state of the config file and of the credentials file, and says in the log what changed and what
+    /// needs a restart. Requests under way go on as they began.
+    pub fn reload(&self, new: Config) {
+        let old = self.current.get();
+        let (config, changes) = reload::merge(&old.config, new);
+        log::info!("config: {changes}");
+        log::set_max_level(config.log_level);
+        old.keys.reload(&config.auth_keys);
+        old.pool.reload(config.project_id_map.clone(), &config.gemini_api_keys);
+        old.pool.poll_file();
+        self.current.configure(config);
+        self.current.get().warn_about_few_credentials(self.address.port());
     }
 
     /// Ends in order: stop accepting, let answers finish for at most the configured time, join the threads.
     pub fn stop(self) {
-        let cut = self.running.stop(self.app.config.drain);
+        let cut = self.running.stop(self.current.get().config.drain);
         if cut > 0 {
             log::warn!("{cut} answers were still running and had to be cut");
         }
@@ -168,12 +257,41 @@ impl Service {
         // Calls to Google that nobody waits for any more would only delay the end.
         self.agent.shutdown();
         self.keeper.stop();
+        self.caretaker.stop();
         self.saver.stop();
         log::info!("Application shutdown complete.");
     }
 }
 
+fn table(config: &Config, listed: &[Listed]) -> ModelTable {
+    let mut models = ModelTable::new(&config.models);
+    models.learn(listed);
+    models
+}
+
 impl App {
+    /// The same with another config or model list.
+    fn with(&self, config: Config, listed: Arc<Vec<Listed>>) -> App {
+        App {
+            guard: Guard::new(&config, self.keys.clone()),
+            models: table(&config, &listed),
+            listed,
+            signatures: self.signatures.clone(),
+            fetch: self.fetch.clone(),
+            pool: self.pool.clone(),
+            dispatcher: self.dispatcher.clone(),
+            uploads: self.uploads.clone(),
+            logins: self.logins.clone(),
+            usage: self.usage.clone(),
+            state: self.state.clone(),
+            keys: self.keys.clone(),
+            started: self.started,
+            port: self.port,
+            server: self.server.clone(),
+            config,
+        }
+    }
+
     fn warn_about_few_credentials(&self, port: u16) {
         let wanted = self.config.min_credentials;
         let available = self.pool.views().iter().filter(|view| view.available).count() as u64;

@@ -5,29 +5,43 @@
 
 use crate::secret::Secret;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The help text.
 pub const HELP: &str = "\
 Gemini API Proxy Server v2. Use 'run' to start the server or 'generate-key' to create a new encryption key.
 
 usage: gemini-openai-proxy [run] [-c FILE] [-ek KEY | --encryption-key-file FILE]
+       gemini-openai-proxy auth -c FILE [--paste] [--offline]
+       gemini-openai-proxy check [-c FILE]
+       gemini-openai-proxy decrypt -c FILE [--output FILE]
+       gemini-openai-proxy rotate-key -c FILE (--new-key KEY | --new-key-file FILE)
        gemini-openai-proxy generate-key
 
 commands:
   run             start the server (the default)
+  auth            connect a Google account and hand it to the running server
+  check           look at config, files, network and every credential, and say what to do; exit code 0 or 1
+  decrypt         put the credentials file in clear; the encrypted one is kept as .bak
+  rotate-key      encrypt the credentials file with another key; the old one is kept as .bak
   generate-key    print a new encryption key for the credentials file
 
 options:
   -c, --config FILE              config.json; without it the built-in defaults apply
   -ek, --encryption-key KEY      encrypts the credentials file; visible to other users in `ps`, so prefer
       --encryption-key-file FILE or the variable GEMINI_PROXY_ENCRYPTION_KEY
+      --paste                    auth: the browser is elsewhere; paste the code or the address it ends on
+      --offline                  auth: write the credentials file instead of asking the running server
+      --output FILE              decrypt: write there and leave the file alone; `-` is standard output
+      --new-key KEY              rotate-key: visible in `ps`, so prefer
+      --new-key-file FILE
   -h, --help                     this text
   -V, --version                  name and version
 ";
 
 /// One line for standard error when the arguments make no sense.
-pub const USAGE: &str = "usage: gemini-openai-proxy [run|generate-key] [-c FILE] [-ek KEY] [--help] [--version]";
+pub const USAGE: &str = "usage: gemini-openai-proxy \
+    [run|auth|check|decrypt|rotate-key|generate-key] [-c FILE] [-ek KEY] [--help] [--version]";
 
 /// The environment variable that holds the encryption key.
 pub const KEY_VARIABLE: &str = "GEMINI_PROXY_ENCRYPTION_KEY";
@@ -37,6 +51,14 @@ pub const KEY_VARIABLE: &str = "GEMINI_PROXY_ENCRYPTION_KEY";
 pub enum Command {
     /// Start the server.
     Run(RunOptions),
+    /// Connect an account.
+    Auth(AuthOptions),
+    /// Look for what is wrong.
+    Check(RunOptions),
+    /// Put the credentials file in clear.
+    Decrypt(DecryptOptions),
+    /// Encrypt it with another key.
+    RotateKey(RotateOptions),
     /// Print a new encryption key.
     GenerateKey,
     /// Print [`HELP`].
@@ -60,20 +82,56 @@ impl RunOptions {
     /// The encryption key: from the argument, else from the key file, else from the environment's `variable`. A key that
     /// is empty counts as none. The error is a sentence for the operator.
     pub fn key(&self, variable: Option<String>) -> Result<Option<Secret>, String> {
-        if let Some(key) = &self.encryption_key {
-            return Ok(Some(key.clone()).filter(|key| !key.is_empty()));
-        }
-        if let Some(path) = &self.encryption_key_file {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| format!("--encryption-key-file {}: {error}", path.display()))?;
-            let key = text.trim();
-            if key.is_empty() {
-                return Err(format!("--encryption-key-file {}: the file is empty", path.display()));
-            }
-            return Ok(Some(Secret::new(key)));
+        if self.encryption_key.is_some() || self.encryption_key_file.is_some() {
+            let (key, file) = (self.encryption_key.as_ref(), self.encryption_key_file.as_deref());
+            return chosen_key(key, file, "--encryption-key-file");
         }
         Ok(variable.filter(|key| !key.is_empty()).map(Secret::new))
     }
+}
+
+/// A key that was given as an argument, else in a file; `name` is the file's option. One that is empty counts as none.
+pub fn chosen_key(key: Option<&Secret>, file: Option<&Path>, name: &str) -> Result<Option<Secret>, String> {
+    if key.is_some() {
+        return Ok(key.cloned().filter(|key| !key.is_empty()));
+    }
+    let Some(path) = file else { return Ok(None) };
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{name} {}: {error}", path.display()))?;
+    match text.trim() {
+        "" => Err(format!("{name} {}: the file is empty", path.display())),
+        key => Ok(Some(Secret::new(key))),
+    }
+}
+
+/// Options of `auth`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct AuthOptions {
+    /// `-c`, which it needs, and the key for `--offline`.
+    pub run: RunOptions,
+    /// A person carries the code over.
+    pub paste: bool,
+    /// The file is written here.
+    pub offline: bool,
+}
+
+/// Options of `decrypt`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct DecryptOptions {
+    /// `-c` and the key.
+    pub run: RunOptions,
+    /// `--output`; `-` is standard output.
+    pub output: Option<PathBuf>,
+}
+
+/// Options of `rotate-key`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct RotateOptions {
+    /// `-c` and the present key.
+    pub run: RunOptions,
+    /// `--new-key`.
+    pub new_key: Option<Secret>,
+    /// `--new-key-file`.
+    pub new_key_file: Option<PathBuf>,
 }
 
 /// Reads the arguments after the program's name. The error is a sentence; the program prints it with [`USAGE`] and exits
@@ -88,18 +146,60 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
     }
     let word = arguments.subcommand().map_err(|error| error.to_string())?;
     let command = match word.as_deref() {
-        None | Some("run") => Command::Run(RunOptions {
-            config: option(&mut arguments, "--config")?.map(PathBuf::from),
-            encryption_key: option(&mut arguments, "--encryption-key")?.map(Secret::new),
-            encryption_key_file: option(&mut arguments, "--encryption-key-file")?.map(PathBuf::from),
+        None | Some("run") => Command::Run(run_options(&mut arguments)?),
+        Some("auth") => Command::Auth(AuthOptions {
+            paste: arguments.contains("--paste"),
+            offline: arguments.contains("--offline"),
+            run: with_config(&mut arguments)?,
         }),
+        Some("check") => Command::Check(run_options(&mut arguments)?),
+        Some("decrypt") => {
+            Command::Decrypt(DecryptOptions { output: output(&mut arguments)?, run: with_config(&mut arguments)? })
+        }
+        Some("rotate-key") => {
+            let (key, file) = (option(&mut arguments, "--new-key")?, option(&mut arguments, "--new-key-file")?);
+            if key.is_some() == file.is_some() {
+                return Err("rotate-key: one of --new-key and --new-key-file is required".into());
+            }
+            Command::RotateKey(RotateOptions {
+                new_key: key.map(Secret::new),
+                new_key_file: file.map(PathBuf::from),
+                run: with_config(&mut arguments)?,
+            })
+        }
         Some("generate-key") => Command::GenerateKey,
-        Some(other) => return Err(format!("unknown command '{other}' (choose from 'run', 'generate-key')")),
+        Some(other) => {
+            return Err(format!(
+                "unknown command '{other}' (choose from 'run', 'auth', 'check', 'decrypt', 'rotate-key', 'generate-key')"
+            ));
+        }
     };
     match arguments.finish().first() {
         None => Ok(command),
         Some(extra) => Err(format!("unrecognized argument: {}", extra.to_string_lossy())),
     }
+}
+
+fn run_options(arguments: &mut pico_args::Arguments) -> Result<RunOptions, String> {
+    Ok(RunOptions {
+        config: option(arguments, "--config")?.map(PathBuf::from),
+        encryption_key: option(arguments, "--encryption-key")?.map(Secret::new),
+        encryption_key_file: option(arguments, "--encryption-key-file")?.map(PathBuf::from),
+    })
+}
+
+/// What works on a person's files must be told which.
+fn with_config(arguments: &mut pico_args::Arguments) -> Result<RunOptions, String> {
+    let options = run_options(arguments)?;
+    if options.config.is_some() { Ok(options) } else { Err("the following arguments are required: -c/--config".into()) }
+}
+
+/// `--output`, whose value may be a lone dash.
+fn output(arguments: &mut pico_args::Arguments) -> Result<Option<PathBuf>, String> {
+    arguments
+        .opt_value_from_str("--output")
+        .map_err(|_| "argument --output: expected one argument".to_owned())
+        .map(|value: Option<String>| value.map(|value| PathBuf::from(value.replace(ESCAPED_DASH, "-"))))
 }
 
 /// A value that looks like an option is a forgotten value: `-ek --config x` must not encrypt with the key `--config`.
@@ -122,7 +222,18 @@ const ESCAPED_DASH: &str = "\u{1}dash\u{1}";
 
 /// Turns the old parser's liberties into plain long options, which is also all that pico-args understands in debug builds.
 fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    const LONG: [&str; 5] = ["--config", "--encryption-key", "--encryption-key-file", "--help", "--version"];
+    const LONG: [&str; 10] = [
+        "--config",
+        "--encryption-key",
+        "--encryption-key-file",
+        "--help",
+        "--version",
+        "--paste",
+        "--offline",
+        "--output",
+        "--new-key",
+        "--new-key-file",
+    ];
     let mut spelled = Vec::new();
     for argument in arguments {
         let Some(text) = argument.to_str() else {
@@ -208,6 +319,45 @@ mod tests {
         assert_eq!(parsed("generate-key"), Ok(Command::GenerateKey));
         assert_eq!(parsed("run --help"), Ok(Command::Help));
         assert_eq!(parsed("--version"), Ok(Command::Version));
+    }
+
+    #[test]
+    fn the_other_commands_have_their_own_options() {
+        let config = || RunOptions { config: Some("a".into()), ..RunOptions::default() };
+        for (line, expected) in [
+            ("auth -c a", Command::Auth(AuthOptions { run: config(), ..AuthOptions::default() })),
+            ("auth --paste --off -ca", Command::Auth(AuthOptions { run: config(), paste: true, offline: true })),
+            ("check", Command::Check(RunOptions::default())),
+            ("check -c a", Command::Check(config())),
+            ("decrypt -c a", Command::Decrypt(DecryptOptions { run: config(), output: None })),
+            ("decrypt -c a --output -", Command::Decrypt(DecryptOptions { run: config(), output: Some("-".into()) })),
+            ("decrypt -c a --output=-", Command::Decrypt(DecryptOptions { run: config(), output: Some("-".into()) })),
+            (
+                "rotate-key -c a --new-key k",
+                Command::RotateKey(RotateOptions {
+                    run: config(),
+                    new_key: Some(Secret::new("k")),
+                    new_key_file: None,
+                }),
+            ),
+            (
+                "rotate-key -c a --new-key-file k",
+                Command::RotateKey(RotateOptions { run: config(), new_key: None, new_key_file: Some("k".into()) }),
+            ),
+        ] {
+            assert_eq!(parsed(line), Ok(expected), "{line}");
+        }
+        for line in [
+            "auth",
+            "decrypt",
+            "rotate-key -c a",
+            "rotate-key -c a --new-key k --new-key-file f",
+            "run --paste",
+            "check --offline",
+            "auth -c a extra",
+        ] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::api::openai_embeddings::OpenAiEmbeddings;
 use crate::api::{Surface, billing, models};
 use crate::app::App;
 use crate::error::{ApiError, ErrorKind};
-use crate::forward::forward;
+use crate::forward::{forward, model_of};
 use crate::handler::generate;
 use crate::http::{Request, Responder, Response};
 use crate::logging;
@@ -66,6 +66,13 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
         Route::Home if request.method == "HEAD" => return Response::empty(200),
         _ => {}
     }
+    if *route == Route::Metrics {
+        return match app.guard.metrics(request) {
+            _ if !app.config.metrics.enabled => unknown_page(),
+            Ok(()) => admin::figures(app),
+            Err(refusal) => admin::harden(refusal),
+        };
+    }
     if let Err(refusal) = app.guard.admin(request) {
         return admin::harden(refusal);
     }
@@ -73,23 +80,28 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
         Route::Home => admin::file("").unwrap_or_default(),
         Route::Static(name) => admin::file(name).unwrap_or_else(unknown_page),
         Route::AdminCredentials => admin::harden(Response::json(200, &admin::credentials(&app.pool.views()))),
+        Route::Account(account) => admin::harden(admin::account(app, account, request)),
         Route::AdminUsage => admin::harden(Response::json(200, &app.usage.json())),
-        _ => unknown_page(),
+        _ => admin::answer(app, route, request).unwrap_or_else(unknown_page),
     }
 }
 
-fn api(app: &App, side: Side, route: Route, request: Request, responder: Responder) {
+fn api(app: &App, side: Side, route: Route, request: Request, mut responder: Responder) {
     let key = match app.guard.client(&request) {
         Ok(key) => key,
         Err(error) => {
             // SDKs send the pieces of an upload to the address they were given, without a key.
             let begun_by = app.uploads.begun_by(&request).filter(|_| side == Side::Gemini);
-            return match begun_by {
-                Some(key) => forward(app, &key, request, responder),
-                None => responder.respond(failed(side, &error)),
+            return match begun_by.and_then(|name| app.keys.usable(&name)) {
+                Some(key) => forward(app, &key.name, request, responder),
+                None => {
+                    log_short(&request, "", error.status);
+                    responder.respond(failed(side, &error));
+                }
             };
         }
     };
+    let key = &*key;
     let answer = match route {
         Route::Chat => return generate(app, &OpenAiChat, key, request, responder),
         Route::GeminiCall { model, method } => {
@@ -102,7 +114,15 @@ fn api(app: &App, side: Side, route: Route, request: Request, responder: Respond
         }
         Route::Completions => return generate(app, &OpenAiCompletions, key, request, responder),
         Route::Embeddings => return generate(app, &OpenAiEmbeddings, key, request, responder),
-        Route::GeminiForward if side == Side::Gemini => return forward(app, &key.name, request, responder),
+        Route::GeminiForward if side == Side::Gemini => {
+            let (permit, headers) = key.admit(model_of(&request.path).as_deref(), &app.models);
+            headers.iter().for_each(|(name, value)| responder.add_header(name, value));
+            match permit {
+                // Held until the reply is out.
+                Ok(_permit) => return forward(app, &key.name, request, responder),
+                Err(error) => Err(error),
+            }
+        }
         Route::BillingUsage => Ok(billing::usage()),
         Route::BillingSubscription => Ok(billing::subscription()),
         Route::Models | Route::GeminiModels if side == Side::Gemini => Ok(models::gemini_list(&app.models)),
@@ -114,10 +134,23 @@ fn api(app: &App, side: Side, route: Route, request: Request, responder: Respond
         Route::Model(id) => models::openai_entry(&app.models, &id).ok_or_else(|| unknown_model(&id)),
         _ => Err(ApiError::new(404, ErrorKind::InvalidRequest, "Not Found").with_code("unknown_url")),
     };
-    responder.respond(match answer {
+    let response = match answer {
         Ok(json) => Response::json(200, &json),
         Err(error) => failed(side, &error),
-    });
+    };
+    log_short(&request, &key.name, response.status);
+    responder.respond(response);
+}
+
+/// The line about a request of the API that generates nothing.
+fn log_short(request: &Request, key: &str, status: u16) {
+    logging::access(&[
+        ("key", json!(key)),
+        ("method", json!(request.method)),
+        ("path", json!(request.path)),
+        ("status", json!(status)),
+        ("peer", json!(request.peer.to_string())),
+    ]);
 }
 
 fn unknown_model(id: &str) -> ApiError {

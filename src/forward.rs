@@ -11,8 +11,11 @@ use crate::app::App;
 use crate::dispatch;
 use crate::error::{ApiError, ErrorKind};
 use crate::http::{EventWriter, Pings, Request, Responder, Response};
+use crate::logging;
 use crate::upstream::{Forward, RawReply};
 use parking_lot::Mutex;
+use percent_encoding::percent_decode_str;
+use serde_json::json;
 use std::collections::VecDeque;
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -97,8 +100,25 @@ pub fn forward(app: &App, key: &str, request: Request, responder: Responder) {
                 (error.status, String::new())
             }
         };
-    let ms = started.elapsed().as_millis();
-    log::info!("key={key} path={path} credential={credential} status={status} ms={ms}");
+    let ms = started.elapsed().as_millis() as u64;
+    app.usage.note("forward", resource(&path), status);
+    app.state.touch();
+    logging::access(&[
+        ("key", json!(key)),
+        ("surface", json!("forward")),
+        ("path", json!(path)),
+        ("credential", json!(credential)),
+        ("status", json!(status)),
+        ("ms", json!(ms)),
+    ]);
+}
+
+/// The model that a request is about, if it is about one.
+pub fn model_of(path: &str) -> Option<String> {
+    let path = native_path(path);
+    let about_models = path.split('/').skip_while(|word| *word != "v1beta").nth(1) == Some("models");
+    let model = percent_decode_str(resource(&path)).decode_utf8_lossy().into_owned();
+    (about_models && model != "models").then_some(model)
 }
 
 /// Sends the reply; returns the status for the log.
@@ -252,6 +272,8 @@ mod tests {
         ] {
             assert_eq!(native_path(path), expected);
             assert_eq!(resource(expected), word, "{path}");
+            let model = expected.contains("/models/").then(|| word.to_owned());
+            assert_eq!(model_of(path), model, "{path}");
         }
     }
 

@@ -1,61 +1,67 @@
 //! The one generation handler, for every surface: parse, dispatch, translate back, write, count. It alone decides when an
 //! answer may still move to another credential: until the first piece of content has gone out.
 
+use crate::affinity;
 use crate::api::{Context, Exchange, Framing, Surface, Translator};
 use crate::app::App;
-use crate::config::ClientKey;
 use crate::credentials::Lease;
 use crate::dispatch::{self, Dispatched};
 use crate::error::ApiError;
 use crate::gemini::{Response as Event, UsageMetadata};
 use crate::http::{EventWriter, Gone, Pings, Request, Responder, Response};
-use crate::sse;
-use crate::usage::Line;
-use std::time::{Duration, Instant};
+use crate::keys::{Key, Permit};
+use crate::usage::{Entry, Finished, Line};
+use crate::{logging, sse};
+use serde_json::json;
+use std::time::{Duration, Instant, SystemTime};
 
 /// How often a useless answer is asked for again before the first byte, at most: a translator decides for those it can
 /// read (openai_chat.md 3.3), and a broken one is worth one more attempt.
 const SECOND_CHANCES: u32 = 2;
 
 /// Answers one generation request of `surface`, whose caller presented `key`.
-pub fn generate(app: &App, surface: &dyn Surface, key: &ClientKey, mut request: Request, responder: Responder) {
-    let started = Instant::now();
+pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Request, mut responder: Responder) {
     let body = std::mem::take(&mut request.body);
-    let owner = key.owner();
     let context = Context {
         models: &app.models,
         signatures: &app.signatures,
         fetch: &*app.fetch,
-        key_name: &owner,
+        key_name: &key.name,
         settings: &app.config.settings,
     };
-    let mut exchange = match surface.parse(&request, body, &context) {
-        Ok(exchange) => exchange,
-        Err(error) => {
-            log::info!("key={} path={} status={} error={:?}", key.name, request.path, error.status, error.code());
-            return responder.respond(surface.error(&error));
-        }
-    };
-    let call = exchange.call();
-    if call.request.names_stored() {
-        call.affinity = Some(crate::forward::affinity(&key.name));
-    }
-    let model = call.model.clone();
     let mut run = Run {
         app,
         surface,
         key,
-        model,
+        id: request.id.clone(),
+        permit: None,
+        model: String::new(),
         gone: request.gone.clone(),
-        started,
+        started: Instant::now(),
         first_content: None,
         chances: SECOND_CHANCES,
         attempts: 0,
         credential: String::new(),
     };
+    let mut exchange = match surface.parse(&request, body, &context) {
+        Ok(exchange) => exchange,
+        Err(error) => return run.turn_away(&request.path, responder, &error),
+    };
+    let call = exchange.call();
+    call.affinity = match call.request.names_stored() {
+        // Files and caches belong to the credential they were stored with.
+        true => Some(crate::forward::affinity(&key.name)),
+        false => affinity::of(app.config.settings.affinity, &key.name, &request.headers, call),
+    };
+    run.model.clone_from(&call.model);
+    let (permit, headers) = key.admit(Some(&run.model), &app.models);
+    headers.iter().for_each(|(name, value)| responder.add_header(name, value));
+    run.permit = match permit {
+        Ok(permit) => Some(permit),
+        Err(error) => return run.turn_away(&request.path, responder, &error),
+    };
     let output = Output::new(responder, exchange.framing(), app);
     let outcome = run.answer(&mut *exchange, output);
-    app.state.touch();
     run.log(&request.path, &outcome);
 }
 
@@ -71,7 +77,11 @@ struct Outcome {
 struct Run<'a> {
     app: &'a App,
     surface: &'a dyn Surface,
-    key: &'a ClientKey,
+    key: &'a Key,
+    id: String,
+    /// Given back when the answer is complete, before its last piece goes out: who sends the next request at once must
+    /// find the place free.
+    permit: Option<Permit>,
     model: String,
     gone: Gone,
     started: Instant,
@@ -105,30 +115,28 @@ impl Run<'_> {
             match self.relay(answer, exchange, &mut *translator, &mut output) {
                 Ok(None) => first_call = false,
                 Ok(Some(document)) => {
-                    let usage = translator.usage();
-                    self.app.usage.success(self.line(&credential), &usage);
+                    let outcome = Outcome { status: 200, usage: translator.usage(), word: String::new() };
+                    self.count(true, &outcome);
                     output.finish(document);
-                    return Outcome { status: 200, usage, word: String::new() };
+                    return outcome;
                 }
                 Err(Broken::Gone) if self.gone.is_stopped() => {
-                    let usage = translator.usage();
-                    self.app.usage.success(self.line(&credential), &usage);
                     return self.fail(output, &mut *translator, stopping());
                 }
                 Err(Broken::Gone) => {
                     // Google was asked and counted it; nobody is at fault.
-                    let usage = translator.usage();
-                    self.app.usage.success(self.line(&credential), &usage);
-                    return Outcome { status: 499, usage, word: "gone".into() };
+                    let outcome = Outcome { status: 499, usage: translator.usage(), word: "gone".into() };
+                    self.count(true, &outcome);
+                    return outcome;
                 }
                 // After the first of several calls a fresh translator would lack what that one brought.
                 Err(Broken::Answer { again: true, .. }) if self.chances > 0 && first_call && !output.has_content() => {
                     self.chances -= 1;
-                    self.app.usage.failure(self.line(&credential), "Exception");
+                    self.app.usage.failure(&self.line(&credential), "Exception");
                     translator = exchange.translator();
                 }
                 Err(Broken::Answer { error, .. }) => {
-                    self.app.usage.failure(self.line(&credential), "Exception");
+                    self.app.usage.failure(&self.line(&credential), "Exception");
                     return self.fail(output, &mut *translator, error);
                 }
             }
@@ -142,7 +150,7 @@ impl Run<'_> {
         let result = self.app.dispatcher.send(exchange.call(), &self.gone, &mut failed);
         for (credential, reason) in failures {
             self.attempts += 1;
-            self.app.usage.failure(self.line(&credential), &reason);
+            self.app.usage.failure(&self.line(&credential), &reason);
             self.credential = credential;
         }
         if let Ok(answer) = &result {
@@ -218,38 +226,91 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn fail(&self, output: Output, translator: &mut dyn Translator, error: ApiError) -> Outcome {
+    fn fail(&mut self, output: Output, translator: &mut dyn Translator, error: ApiError) -> Outcome {
         let outcome = Outcome {
             status: error.status,
             usage: translator.usage(),
             word: error.code().unwrap_or("error").to_owned(),
         };
+        self.count(false, &outcome);
         output.fail(self.surface, translator, &error);
         outcome
     }
 
     fn line(&self, credential: &str) -> Line {
-        Line { key: self.key.name.clone(), credential: credential.to_owned(), model: self.model.clone() }
+        Line::new(&self.key.name, credential, &self.model)
+    }
+
+    /// Counts the request, once, before the client has the whole answer: who has it finds it counted.
+    fn count(&mut self, answered: bool, outcome: &Outcome) {
+        let usage = &outcome.usage;
+        let latency = self.started.elapsed();
+        self.app.usage.finish(&Finished {
+            line: &self.line(&self.credential),
+            surface: self.surface.name(),
+            status: outcome.status,
+            answered,
+            usage,
+            latency,
+            first_token: self.first_content,
+        });
+        if let Some(permit) = self.permit.take() {
+            let parts = [usage.prompt_token_count, usage.candidates_token_count, usage.thoughts_token_count];
+            permit.spend(usage.total_token_count.unwrap_or_else(|| parts.iter().flatten().sum()));
+        }
+        self.remember(latency, outcome);
+        self.app.state.touch();
+    }
+
+    fn remember(&self, latency: Duration, outcome: &Outcome) {
+        let tokens = |count: Option<u64>| count.unwrap_or(0);
+        let usage = &outcome.usage;
+        self.app.usage.remember(Entry {
+            time: SystemTime::now(),
+            id: self.id.clone(),
+            key: self.key.name.clone(),
+            surface: self.surface.name(),
+            model: self.model.clone(),
+            credential: self.credential.clone(),
+            status: outcome.status,
+            attempts: self.attempts,
+            latency,
+            first_token: self.first_content,
+            prompt_tokens: tokens(usage.prompt_token_count),
+            completion_tokens: tokens(usage.candidates_token_count) + tokens(usage.thoughts_token_count),
+            error: outcome.word.clone(),
+        });
+    }
+
+    /// Answers a request that nobody is asked for: one that cannot be read or that the key may not make.
+    fn turn_away(&self, path: &str, responder: Responder, error: &ApiError) {
+        let word = error.code().unwrap_or(error.kind.openai_type()).to_owned();
+        let outcome = Outcome { status: error.status, usage: UsageMetadata::default(), word };
+        self.app.usage.note(self.surface.name(), &self.model, error.status);
+        self.remember(self.started.elapsed(), &outcome);
+        responder.respond(self.surface.error(error));
+        self.log(path, &outcome);
     }
 
     /// One line per request; no body, no token, no prompt.
     fn log(&self, path: &str, outcome: &Outcome) {
-        let tokens = |count: Option<u64>| count.unwrap_or(0);
-        log::info!(
-            "key={} path={path} model={} credential={} status={}{}{} attempts={} ms={} ttft={} tokens={}+{}+{}",
-            self.key.name,
-            self.model,
-            self.credential,
-            outcome.status,
-            if outcome.word.is_empty() { "" } else { " " },
-            outcome.word,
-            self.attempts,
-            self.started.elapsed().as_millis(),
-            self.first_content.map_or_else(|| "-".to_owned(), |time| time.as_millis().to_string()),
-            tokens(outcome.usage.prompt_token_count),
-            tokens(outcome.usage.candidates_token_count),
-            tokens(outcome.usage.thoughts_token_count),
-        );
+        let usage = &outcome.usage;
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        logging::access(&[
+            ("key", json!(self.key.name)),
+            ("surface", json!(self.surface.name())),
+            ("path", json!(path)),
+            ("model", json!(self.model)),
+            ("credential", json!(self.credential)),
+            ("status", json!(outcome.status)),
+            ("error", json!(Some(&outcome.word).filter(|word| !word.is_empty()))),
+            ("attempts", json!(self.attempts)),
+            ("ms", json!(ms(self.started.elapsed()))),
+            ("ttft_ms", json!(self.first_content.map(ms))),
+            ("prompt_tokens", json!(usage.prompt_token_count)),
+            ("completion_tokens", json!(usage.candidates_token_count)),
+            ("thinking_tokens", json!(usage.thoughts_token_count)),
+        ]);
     }
 }
 

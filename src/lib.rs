@@ -8,19 +8,23 @@
 //!
 //! Who may know whom, mostly about what is absent:
 //! - only [`http`] knows client sockets; it knows no route and no JSON but its own refusals;
-//! - only [`upstream`] and `credentials/oauth` know the HTTP client (ureq);
+//! - only [`upstream`] and `credentials/oauth` know the HTTP client (ureq); [`commands`] is given a built one;
 //! - [`api`] knows neither of them, nor credentials; a surface never knows another surface;
 //! - only [`dispatch`] knows the pool and the upstreams together;
 //! - the credentials file and its records are private to [`credentials`]; [`admin`] sees views, never a [`secret::Secret`];
 //! - no lock is held across I/O, logging or a refresh.
 //!
-//! Reading order: [`app`] (the wiring), [`router`], [`endpoints`], [`handler`], [`api`], [`dispatch`], then the folders.
+//! Reading order: [`app`] (the wiring), [`router`], [`endpoints`], [`handler`], [`api`], [`dispatch`], then the folders. [`commands`] is what the
+//! program does in a terminal besides serving.
 
 pub mod access;
 pub mod admin;
+pub mod affinity;
 pub mod api;
 pub mod app;
+pub mod caretaker;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod credentials;
 mod disk;
@@ -31,9 +35,12 @@ pub mod forward;
 pub mod gemini;
 pub mod handler;
 pub mod http;
+pub mod keys;
 pub mod logging;
+pub mod login;
 pub mod mask;
 pub mod platform;
+pub mod reload;
 pub mod router;
 pub mod secret;
 pub mod shutdown;

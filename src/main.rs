@@ -2,6 +2,7 @@
 
 use gemini_openai_proxy::app::Service;
 use gemini_openai_proxy::cli::{self, Command, RunOptions};
+use gemini_openai_proxy::commands::{self, Failure};
 use gemini_openai_proxy::{config, logging, platform, shutdown};
 use std::process::ExitCode;
 
@@ -9,6 +10,10 @@ fn main() -> ExitCode {
     platform::prepare();
     let result = match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Run(options)) => run(&options),
+        Ok(Command::Auth(options)) => commands::auth(&options),
+        Ok(Command::Check(options)) => commands::check(&options),
+        Ok(Command::Decrypt(options)) => commands::decrypt(&options),
+        Ok(Command::RotateKey(options)) => commands::rotate_key(&options),
         Ok(Command::GenerateKey) => generate_key(),
         Ok(Command::Help) => {
             print!("{}", cli::HELP);
@@ -23,21 +28,20 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, message)) => {
-            eprintln!("{message}");
+            if !message.is_empty() {
+                eprintln!("{message}");
+            }
             ExitCode::from(code)
         }
     }
 }
-
-/// An exit code and what to say.
-type Failure = (u8, String);
 
 fn run(options: &RunOptions) -> Result<(), Failure> {
     let wrong = |message: String| (1, message);
     let key = options.key(std::env::var(cli::KEY_VARIABLE).ok()).map_err(wrong)?;
     let loaded = config::load(options.config.as_deref()).map_err(|error| wrong(error.to_string()))?;
     let mut stop = shutdown::Stop::install().map_err(|error| wrong(format!("cannot handle signals: {error}")))?;
-    logging::start(loaded.config.log_level);
+    logging::start(loaded.config.log_level, loaded.config.log_format);
     for note in &loaded.notes {
         log::info!("{note}");
     }
@@ -49,10 +53,24 @@ fn run(options: &RunOptions) -> Result<(), Failure> {
     }
     let config = config::Config { encryption_key: key, ..loaded.config };
     let service = Service::start(config).map_err(|error| (error.exit_code(), error.to_string()))?;
-    stop.wait();
+    while stop.wait() == shutdown::Wish::Reload {
+        reload(&service, options);
+    }
     log::info!("Application shutdown...");
     service.stop();
     Ok(())
+}
+
+/// A file that does not read is told and changes nothing.
+fn reload(service: &Service, options: &RunOptions) {
+    match config::load(options.config.as_deref()) {
+        Ok(loaded) => {
+            loaded.notes.iter().for_each(|note| log::info!("{note}"));
+            loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            service.reload(loaded.config);
+        }
+        Err(error) => log::error!("config: not reloaded: {error}"),
+    }
 }
 
 fn generate_key() -> Result<(), Failure> {

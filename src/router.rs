@@ -17,8 +17,28 @@ pub enum Route {
     Health,
     /// The pool as JSON.
     AdminCredentials,
+    /// Connecting and managing credentials.
+    Account(Account),
     /// Usage as JSON, by model.
     AdminUsage,
+    /// Forgets the usage.
+    AdminUsageReset,
+    /// Usage over time as JSON.
+    AdminStats,
+    /// The same as a table.
+    AdminStatsCsv,
+    /// How the program is.
+    AdminStatus,
+    /// The last requests.
+    AdminRequests,
+    /// The last log lines.
+    AdminLog,
+    /// The clients' keys: list and make.
+    AdminKeys,
+    /// One of them: change and delete.
+    AdminKey(String),
+    /// Figures for Prometheus.
+    Metrics,
     /// OpenAI's chat.
     Chat,
     /// OpenAI's legacy completions.
@@ -60,6 +80,37 @@ const COLLECTIONS: [&str; 8] =
 
 const FORWARDED: &str = "DELETE, GET, HEAD, PATCH, POST, PUT";
 
+/// What a person does about credentials. The texts are ids such as `cred-0`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// To Google's consent page.
+    Login,
+    /// Back from it.
+    Callback,
+    /// The consent page's address as JSON.
+    StartLogin,
+    /// A pasted code or callback address.
+    FinishLogin,
+    /// One credential, as the old program took it.
+    Add,
+    /// Any number, in any shape.
+    Import,
+    /// Change (POST) or remove (DELETE).
+    Member(String),
+    /// Does it work?
+    Check(String),
+    /// What is left of its quota?
+    Quota(String),
+    /// A new token.
+    Refresh(String),
+    /// Lend it out again.
+    Enable(String),
+    /// Lend it out no more.
+    Disable(String),
+    /// Forget rests and blocks.
+    Reset(String),
+}
+
 /// Why a request has no route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -89,7 +140,29 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         ["static", name] => (Route::Static((*name).to_owned()), "GET, HEAD"),
         ["health"] => (Route::Health, "GET, HEAD"),
         ["admin", "credentials"] => (Route::AdminCredentials, "GET, HEAD"),
+        ["oauth2", "login"] => (Route::Account(Account::Login), "GET, HEAD"),
+        ["oauth2", "callback"] => (Route::Account(Account::Callback), "GET"),
+        ["admin", "oauth", "start"] => (Route::Account(Account::StartLogin), "POST"),
+        ["admin", "oauth", "finish"] => (Route::Account(Account::FinishLogin), "POST"),
+        ["admin", "credentials", "add"] => (Route::Account(Account::Add), "POST"),
+        ["admin", "credentials", "import"] => (Route::Account(Account::Import), "POST"),
+        ["admin", "credentials", id] => (Route::Account(Account::Member((*id).to_owned())), "POST, DELETE"),
+        ["admin", "credentials", id, word] => match member_action(id, word) {
+            Some(action @ Account::Check(_)) => (Route::Account(action), "GET, POST"),
+            Some(action @ Account::Quota(_)) => (Route::Account(action), "GET, HEAD"),
+            Some(action) => (Route::Account(action), "POST"),
+            None => return Err(Refusal::UnknownPath),
+        },
         ["admin", "usage"] => (Route::AdminUsage, "GET, HEAD"),
+        ["admin", "usage", "reset"] => (Route::AdminUsageReset, "POST"),
+        ["admin", "stats"] => (Route::AdminStats, "GET, HEAD"),
+        ["admin", "stats.csv"] => (Route::AdminStatsCsv, "GET, HEAD"),
+        ["admin", "status"] => (Route::AdminStatus, "GET, HEAD"),
+        ["admin", "requests"] => (Route::AdminRequests, "GET, HEAD"),
+        ["admin", "log"] => (Route::AdminLog, "GET, HEAD"),
+        ["admin", "keys"] => (Route::AdminKeys, "GET, HEAD, POST"),
+        ["admin", "keys", id] => (Route::AdminKey((*id).to_owned()), "DELETE, POST"),
+        ["metrics"] => (Route::Metrics, "GET, HEAD"),
         [.., "chat", "completions"] => (Route::Chat, "POST"),
         ["v1", .., "completions"] => (Route::Completions, "POST"),
         ["v1", .., "embeddings"] => (Route::Embeddings, "POST"),
@@ -122,6 +195,19 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
     if allowed.split(", ").any(|word| word == method) { Ok(route) } else { Err(Refusal::WrongMethod(allowed)) }
 }
 
+fn member_action(id: &str, word: &str) -> Option<Account> {
+    let action = match word {
+        "check" => Account::Check,
+        "quota" => Account::Quota,
+        "refresh" => Account::Refresh,
+        "enable" => Account::Enable,
+        "disable" => Account::Disable,
+        "reset" => Account::Reset,
+        _ => return None,
+    };
+    Some(action(id.to_owned()))
+}
+
 /// Which side of the program a path belongs to.
 pub fn side(path: &str) -> Side {
     let segments = segments(path);
@@ -134,12 +220,21 @@ pub fn side(path: &str) -> Side {
     }
 }
 
-/// Generation may take minutes; everything else answers at once and must not wait behind it.
+/// What waits for Google may take minutes; everything else answers at once and must not wait behind it.
 pub fn lane(method: &str, path: &str) -> Lane {
     match route(method, path) {
         Ok(Route::Chat | Route::Completions | Route::Embeddings | Route::GeminiCall { .. } | Route::GeminiForward) => {
             Lane::Long
         }
+        Ok(Route::Account(
+            Account::Callback
+            | Account::FinishLogin
+            | Account::Add
+            | Account::Import
+            | Account::Check(_)
+            | Account::Quota(_)
+            | Account::Refresh(_),
+        )) => Lane::Long,
         _ => Lane::Short,
     }
 }
@@ -287,6 +382,25 @@ mod tests {
             assert_eq!(lane("GET", path), Lane::Short, "{path}");
         }
         assert_eq!(lane("OPTIONS", "/v1/chat/completions"), Lane::Short);
+    }
+
+    #[test]
+    fn credentials_are_managed_by_id_and_what_asks_google_takes_the_long_lane() {
+        let id = || "cred-0".to_owned();
+        for (method, path, expected, wanted) in [
+            ("GET", "/oauth2/login", Account::Login, Lane::Short),
+            ("GET", "/oauth2/callback", Account::Callback, Lane::Long),
+            ("POST", "/admin/credentials/add", Account::Add, Lane::Long),
+            ("DELETE", "/admin/credentials/cred-0", Account::Member(id()), Lane::Short),
+            ("GET", "/admin/credentials/cred-0/check", Account::Check(id()), Lane::Long),
+            ("POST", "/admin/credentials/cred-0/check/", Account::Check(id()), Lane::Long),
+            ("POST", "/admin/credentials/cred-0/reset", Account::Reset(id()), Lane::Short),
+        ] {
+            assert_eq!(route(method, path), Ok(Route::Account(expected)), "{path}");
+            assert_eq!((lane(method, path), side(path)), (wanted, Side::Admin), "{path}");
+        }
+        assert_eq!(route("GET", "/admin/credentials/cred-0/reset"), Err(Refusal::WrongMethod("POST")));
+        assert_eq!(route("POST", "/admin/credentials/cred-0/frob"), Err(Refusal::UnknownPath));
     }
 
     #[test]

@@ -1,20 +1,29 @@
-//! Waiting for the signal that ends the program.
+//! Waiting for the signals: the one that ends the program, and the one that has it read its files again.
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// The signals that end the program. Taken over before anything starts, so that none is lost: as process 1 of a container
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// SIGTERM or SIGINT.
+    Stop,
+    /// SIGHUP.
+    Reload,
+}
+
+/// The signals that the program answers. Taken over before anything starts, so that none is lost: as process 1 of a container
 /// the default would be to ignore them (crate_notes.md 11, row 18).
 pub struct Stop {
     signals: Signals,
 }
 
 impl Stop {
-    /// Takes SIGTERM and SIGINT over. The first one is waited for with [`Stop::wait`]; a second one, while running
+    /// Takes SIGTERM, SIGINT and SIGHUP over. The first is waited for with [`Stop::wait`]; a second one, while running
     /// answers drain, ends the process at once with status 1.
     pub fn install() -> io::Result<Stop> {
         let first_came = Arc::new(AtomicBool::new(false));
@@ -23,11 +32,14 @@ impl Stop {
             flag::register_conditional_shutdown(signal, 1, first_came.clone())?;
             flag::register(signal, first_came.clone())?;
         }
-        Ok(Stop { signals: Signals::new([SIGTERM, SIGINT])? })
+        Ok(Stop { signals: Signals::new([SIGTERM, SIGINT, SIGHUP])? })
     }
 
     /// Blocks until one of them arrives.
-    pub fn wait(&mut self) {
-        self.signals.forever().next();
+    pub fn wait(&mut self) -> Wish {
+        match self.signals.forever().next() {
+            Some(SIGHUP) => Wish::Reload,
+            _ => Wish::Stop,
+        }
     }
 }

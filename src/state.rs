@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Longest time between a change and the file, under a `kill -9`.
-pub const SAVE_EVERY: Duration = Duration::from_secs(5);
+pub const SAVE_EVERY: Duration = Duration::from_secs(2);
 
 /// What an owner writes into its section.
 type Source = Box<dyn Fn() -> Value + Send + Sync>;
@@ -86,6 +86,12 @@ impl State {
     /// Says that some section has changed; it is written soon. Cheap enough for every request.
     pub fn touch(&self) {
         self.changed.store(true, Ordering::Release);
+    }
+
+    /// Whether the last write failed.
+    pub fn is_failing(&self) -> bool {
+        // Without waiting for a write that is going on: then the file can be written, or will fail again.
+        self.writing.try_lock().is_some_and(|failure| failure.0.is_some())
     }
 
     /// Writes the file now if anything changed. A failure is logged once and tried again later.

@@ -1,61 +1,95 @@
-"use strict";
-// Polls the admin JSON and shows it. Everything is written as text nodes: no string from outside is ever HTML.
+// Starts the page: asks the server every few seconds, hands what it said to the sections. Slower when the server is gone,
+// silent while nobody looks.
+import { $ } from "./dom.js";
+import { chooseLanguage, setServerTime, tick } from "./text.js";
+import { get } from "./api.js";
+import { drawOverview, startOverview } from "./overview.js";
+import { drawCredentials, startCredentials } from "./credentials.js";
+import { drawAdd, startAdd } from "./add.js";
+import { drawUsage, range, startUsage } from "./usage.js";
+import { drawKeys, startKeys } from "./keys.js";
+import { drawClients, offerKey, startClients } from "./clients.js";
+import { addLog, drawRequests, drawSettings, startRequests } from "./requests.js";
 
-const PERIOD = 5000;
+const PERIOD = 4000;
+const LONGEST = 60_000;
+
+// The last answer of each address, null before the first.
+const state = { status: null, credentials: null, stats: null, keys: null, requests: null, failure: null, skew: 0 };
+const sections = [drawOverview, drawCredentials, drawAdd, drawUsage, drawKeys, drawClients, drawRequests, drawSettings];
+
 let wait = PERIOD;
+let timer = 0;
+let round = 0;
+let logAt = 0;
 
-function row(body, cells) {
-  const line = body.insertRow();
-  for (const cell of cells) {
-    const field = line.insertCell();
-    field.textContent = cell === null || cell === undefined || cell === "None" ? "–" : String(cell);
-    if (typeof cell === "number") field.className = "number";
-  }
+function draw() {
+  for (const section of sections) section(state);
 }
 
-function status(credential) {
-  const cooling = credential.models.map((m) => `${m.model} rests until ${m.cooling_until.slice(11, 19)} UTC (${m.reason})`);
-  return [credential.status, credential.failure_reason, ...cooling].filter(Boolean).join(" · ");
+// Asks for everything; what comes after a later round has begun is old and dropped.
+async function load(mine) {
+  const wanted = { status: "admin/status", credentials: "admin/credentials", stats: `admin/stats?range=${range}`, keys: "admin/keys", requests: "admin/requests" };
+  const names = Object.keys(wanted);
+  const answers = await Promise.allSettled(names.map((name) => get(wanted[name])));
+  if (mine !== round) return;
+  answers.forEach((answer, i) => { if (answer.status === "fulfilled") state[names[i]] = answer.value; });
+  if (state.stats?.range === "24h") state.hours = state.stats.buckets;
+  if (state.stats && state.hours) state.stats.hours = state.hours;
+  state.failure = answers[names.indexOf("credentials")].reason ?? null;
+  if (state.status) state.skew = setServerTime(state.status.now);
+  if ($("log").open) await log();
 }
 
-function show(credentials, usage) {
-  const list = document.getElementById("credentials");
-  list.replaceChildren();
-  for (const c of credentials) {
-    row(list, [c.id, c.kind === "api_key" ? c.label : c.email, c.kind === "api_key" ? "API key" : "Google login",
-      c.project_id, status(c), c.usage_count, c.expiry]);
-  }
-  const table = document.getElementById("usage");
-  table.replaceChildren();
-  for (const [model, u] of Object.entries(usage)) {
-    const failed = Object.values(u.failed_requests).reduce((sum, n) => sum + n, 0);
-    row(table, [model, u.successful_requests, failed, u.prompt_tokens, u.candidates_tokens, u.thoughts_tokens,
-      u.cached_content_token_count]);
-  }
-  const usable = credentials.filter((c) => c.is_available).length;
-  document.getElementById("state").textContent = credentials.length === 0
-    ? "No credential yet: put an API key into gemini_api_keys of config.json, or an account into the credentials file."
-    : `${usable} of ${credentials.length} credentials can serve now.`;
+async function log() {
+  const answer = await get(`admin/log?after=${logAt}`).catch(() => null);
+  if (!answer) return;
+  logAt = answer.next;
+  addLog(answer);
 }
 
-async function json(path) {
-  const answer = await fetch(path, { cache: "no-store" });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
-  return answer.json();
-}
-
+// One round; the next comes by itself unless the page is hidden.
 async function poll() {
-  if (!document.hidden) {
-    try {
-      show(await json("admin/credentials"), await json("admin/usage"));
-      wait = PERIOD;
-    } catch (error) {
-      document.getElementById("state").textContent = `The server does not answer (${error.message}); trying again.`;
-      wait = Math.min(wait * 2, 60000);
-    }
-  }
-  setTimeout(poll, wait);
+  clearTimeout(timer);
+  round += 1;
+  const mine = round;
+  await load(mine);
+  if (mine !== round) return;
+  wait = state.failure ? Math.min(wait * 2, LONGEST) : PERIOD;
+  draw();
+  if (!document.hidden) timer = setTimeout(poll, wait);
 }
 
-document.addEventListener("visibilitychange", () => { if (!document.hidden) wait = PERIOD; });
-poll();
+function choose(name, act) {
+  const select = $(name);
+  select.value = localStorage.getItem(name) ?? "auto";
+  if (!select.value) select.value = "auto";
+  select.addEventListener("change", () => {
+    localStorage.setItem(name, select.value);
+    act(select.value);
+    draw();
+  });
+  act(select.value);
+}
+
+choose("theme", (theme) => { document.documentElement.dataset.theme = theme; });
+choose("language", chooseLanguage);
+startOverview({ retry: () => { wait = PERIOD; poll(); } });
+startCredentials({ refresh: poll });
+startAdd({ refresh: poll, changed: () => { wait = PERIOD; } });
+startUsage({ refresh: poll });
+startKeys({ refresh: poll, made: offerKey });
+startClients();
+startRequests(state);
+$("log").addEventListener("toggle", log);
+
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(timer);
+  if (!document.hidden) { wait = PERIOD; poll(); }
+});
+setInterval(() => { if (!document.hidden && tick()) poll(); }, 1000);
+window.addEventListener("hashchange", () => {
+  const target = location.hash.slice(1) && $(location.hash.slice(1));
+  if (target?.tabIndex === -1) target.focus({ preventScroll: true });
+});
+poll().then(() => get("admin/log?after=0")).then((answer) => { $("log").hidden = false; logAt = answer.next; addLog(answer); }, () => {});

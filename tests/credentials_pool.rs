@@ -219,7 +219,11 @@ fn projects_are_found_as_the_account_needs_it() {
             None => {
                 assert!(matches!(access, Err(AccessFault::Dead(_))), "{name}");
                 assert_eq!((view.reason_code.as_deref(), view.status), (Some(word), "error"), "{name}");
-                assert_eq!(view.link.is_some(), word == "VALIDATION_REQUIRED", "{name}");
+                assert_eq!(
+                    view.link.is_some(),
+                    ["VALIDATION_REQUIRED", "UNSUPPORTED_CLIENT"].contains(&word),
+                    "{name}"
+                );
                 assert!(matches!(pool.checkout(&anybody()), Err(Unavailable::Resting(_))), "{name}");
             }
         }

@@ -79,7 +79,7 @@ impl Lending for Members {
     fn report(&self, id: MemberId, _: &str, report: Report) {
         let mut state = self.state.lock().unwrap();
         match &report {
-            Report::Success => {}
+            Report::Success | Report::Suspect => {}
             Report::Cool { rest, .. } => drop(state.resting.insert(id.0, *rest)),
             Report::Block { rest, .. } => drop(state.resting.insert(id.0, rest.unwrap_or(Duration::from_secs(86_400)))),
         }
@@ -179,14 +179,24 @@ fn a_429_moves_to_the_next_credential_and_rests_the_first_for_googles_delay() {
 }
 
 #[test]
-fn three_attempts_are_made_and_the_last_error_is_told() {
-    let mut bench = bench(4, false);
-    for member in 0..4 {
+fn limited_credentials_do_not_use_up_the_attempts_and_the_last_error_is_told() {
+    let mut bench = bench(5, false);
+    for member in 0..5 {
         bench.always(member, Step::rate_limited("RATE_LIMIT_EXCEEDED", "7s"));
     }
     let error = bench.send().unwrap_err();
     assert_eq!((error.status, error.code()), (429, Some("rate_limit_exceeded")));
     assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
+    assert_eq!(bench.asked().len(), 5, "each is asked once, and rests then");
+}
+
+#[test]
+fn three_attempts_are_made_where_nobody_rests() {
+    let mut bench = bench(5, false);
+    for member in 0..5 {
+        bench.always(member, Step::status(404, "Requested entity was not found."));
+    }
+    assert_eq!(bench.send().unwrap_err().status, 404);
     assert_eq!(bench.asked().len(), 3);
 }
 
@@ -282,7 +292,7 @@ fn trouble_of_google_and_the_network_is_retried_on_another_credential() {
         bench.script(0, step);
         let done = bench.send().unwrap();
         assert_eq!((done.lease.name.as_str(), done.attempts), ("cred-1", 2));
-        assert_eq!(bench.reports(), [(1, Report::Success)], "nobody is to blame");
+        assert_eq!(bench.reports(), [(0, Report::Suspect), (1, Report::Success)], "nobody rests");
     }
     let mut bench = bench(1, false);
     bench.always(0, Step::raw_stream("data: nonsense\n\n"));

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside a Rust toolchain, Python 3, make and a C compiler: Python's venv module, Node.js for
-# the JavaScript SDK. As root on Debian it installs the packages; elsewhere it says in one sentence what is missing.
+# the JavaScript packages, Prometheus' promtool, Chromium and a font with Chinese for the admin page. As root on Debian it
+# installs the packages; elsewhere it says in one sentence what is missing.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -9,6 +10,9 @@ command -v python3 >/dev/null || missing+=(python3)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
+command -v chromium >/dev/null || missing+=(chromium)
+# Without one, Chinese is boxes on the screenshots.
+[ -n "$(fc-list :lang=zh-cn 2>/dev/null)" ] || missing+=(fontconfig fonts-wqy-zenhei)
 
 if [ "${#missing[@]}" -gt 0 ]; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -19,8 +23,25 @@ if [ "${#missing[@]}" -gt 0 ]; then
     DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
 fi
 
-# The JavaScript SDK, at the versions of package-lock.json.
+# The JavaScript packages, at the versions of package-lock.json.
 if [ -f package-lock.json ] && ! cmp -s package-lock.json node_modules/.installed-lock; then
     npm ci --no-audit --no-fund --silent
     cp package-lock.json node_modules/.installed-lock
+fi
+
+# promtool out of Debian's package, without installing it: that would start a server.
+if ! command -v promtool >/dev/null && [ ! -x .cache/promtool ]; then
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+        echo "The tests need promtool, a part of Prometheus. Please install it, then run make test again." >&2
+        exit 1
+    fi
+    mkdir -p .cache/prometheus
+    (
+        cd .cache/prometheus
+        # apt writes as a user of its own where it can.
+        apt-get download -q prometheus 2>/dev/null || { [ "$(id -u)" = 0 ] && apt-get update -q && apt-get download -q prometheus; }
+        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
+    )
+    mv .cache/prometheus/usr/bin/promtool .cache/promtool
+    rm -rf .cache/prometheus
 fi

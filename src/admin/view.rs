@@ -13,7 +13,8 @@ pub fn credentials(views: &[View]) -> Value {
     Value::Array(views.iter().map(credential).collect())
 }
 
-fn credential(view: &View) -> Value {
+/// One of them.
+pub(super) fn credential(view: &View) -> Value {
     let models: Vec<Value> = view
         .cooling
         .iter()
@@ -48,10 +49,15 @@ fn credential(view: &View) -> Value {
 }
 
 /// ISO 8601 with microseconds and `+00:00`, or null.
-fn iso(time: Option<SystemTime>) -> Value {
+pub(super) fn iso(time: Option<SystemTime>) -> Value {
     const FORMAT: &[BorrowedFormatItem<'_>] =
         format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]+00:00");
     json!(time.and_then(|time| OffsetDateTime::from(time).format(FORMAT).ok()))
+}
+
+/// Now, in the same notation.
+pub(super) fn now() -> Value {
+    iso(Some(SystemTime::now()))
 }
 
 /// `YYYY-MM-DD HH:MM:SS UTC`, or `N/A`.

@@ -11,6 +11,10 @@ use crate::http;
 pub struct Compat(pub GeminiSurface);
 
 impl Surface for Compat {
+    fn name(&self) -> &'static str {
+        "compat"
+    }
+
     fn parse(
         &self,
         request: &http::Request,

@@ -28,7 +28,7 @@ pub struct Context<'a> {
     pub signatures: &'a Arc<SignatureCache>,
     /// Gets media the client named by address.
     pub fetch: &'a dyn Fetch,
-    /// Whose key the client presented: isolates the signature cache. Not for logs.
+    /// The client's key, as a unique name that is safe to log; isolates the signature cache.
     pub key_name: &'a str,
     /// Settings that change translations.
     pub settings: &'a Settings,
@@ -43,12 +43,30 @@ pub struct Settings {
     pub media_resolution: bool,
     /// What is appended when a conversation ends with a model turn.
     pub continue_text: String,
+    /// Which requests prefer the credential that served them before.
+    pub affinity: Affinity,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { mid_system: MidSystem::Hoist, media_resolution: false, continue_text: "Continue.".into() }
+        Settings {
+            mid_system: MidSystem::Hoist,
+            media_resolution: false,
+            continue_text: "Continue.".into(),
+            affinity: Affinity::Named,
+        }
     }
+}
+
+/// Which requests prefer the credential that served them before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Affinity {
+    /// None: every request takes its turn.
+    Off,
+    /// Those that name their conversation.
+    Named,
+    /// Those, and all others by their instructions and first user turn.
+    Content,
 }
 
 /// Where system messages after the first turn go.
@@ -90,7 +108,8 @@ pub struct Call {
     pub operation: Operation,
     /// The request in Google's terms. For `CountTokens`, `Embed` and `BatchEmbed` it is the body of that method.
     pub request: Request,
-    /// The name of the conversation, if the client gave one: prefer the same credential for it.
+    /// The name of the conversation: prefer the same credential for it. A surface puts in what the body says, the handler
+    /// adds headers and hashes it ([`crate::affinity`]).
     pub affinity: Option<String>,
 }
 
@@ -154,6 +173,11 @@ pub trait Translator: Send {
 
 /// A dialect.
 pub trait Surface: Sync {
+    /// A word for logs and figures: `chat`, `gemini`, ...
+    fn name(&self) -> &'static str {
+        "api"
+    }
+
     /// Translates a request. Errors are the client's.
     fn parse(
         &self,

@@ -1,16 +1,18 @@
 //! config.json, environment and defaults made into one checked [`Config`]. After that nobody reads them again.
 
 mod read;
+mod shown;
 
 pub use read::{ConfigError, Loaded, load, parse};
+pub use shown::shown;
 
 use crate::api::Settings;
 use crate::gemini::models::ModelEntry;
 use crate::secret::Secret;
-use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use crate::upstream::agent::ProxyChoice;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Everything the program was told, checked.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct Config {
     pub project_id_map: HashMap<String, String>,
     /// Log level.
     pub log_level: log::LevelFilter,
+    /// How log lines look.
+    pub log_format: LogFormat,
     /// Towards Google.
     pub timeouts: Timeouts,
     /// Period of the usage report; `None`: off.
@@ -45,10 +49,16 @@ pub struct Config {
     pub min_credentials: u64,
     /// Admin login, when both halves are set.
     pub admin: Option<AdminLogin>,
+    /// Where the `auth` command finds the running server.
+    pub auth_client: AuthClient,
+    /// How long a login may take on Google's pages. Not in the file; tests shorten it.
+    pub login_lifetime: Duration,
     /// Pool members on the public API.
     pub gemini_api_keys: Vec<ApiKey>,
     /// Google's addresses.
     pub endpoints: Endpoints,
+    /// The way to them.
+    pub proxy: ProxyChoice,
     /// The OAuth client of login and refresh.
     pub oauth_client: OauthClient,
     /// Extra models and aliases.
@@ -63,6 +73,22 @@ pub struct Config {
     pub keep_alive: Option<Duration>,
     /// How long running answers may go on after SIGTERM.
     pub drain: Duration,
+    /// The keys that the file gives, with a hash of each value: so that a reload can say what changed.
+    pub prints: BTreeMap<String, u64>,
+    /// `GET /metrics`.
+    pub metrics: Metrics,
+    /// Keys that the file gives, `server.port` for those inside; all others are defaults.
+    pub given: Vec<String>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
 }
 
 /// One key that clients may use.
@@ -72,22 +98,34 @@ pub struct ClientKey {
     pub name: String,
     /// The key.
     pub key: Secret,
-    /// Allowed models; empty: all. Enforced later.
-    pub models: Vec<String>,
-    /// Enforced later.
-    pub requests_per_minute: Option<u64>,
-    /// Enforced later.
-    pub requests_per_day: Option<u64>,
-    /// Enforced later.
-    pub tokens_per_day: Option<u64>,
+    /// What it may do.
+    pub limits: KeyLimits,
 }
 
-impl ClientKey {
-    /// Tells this key's owner from all others, for what must never pass between clients: names and masks may be alike.
-    /// Not for logs.
-    pub fn owner(&self) -> String {
-        Sha256::digest(self.key.expose()).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
+/// What a client's key may do; `None`: without limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyLimits {
+    /// Allowed models; empty: all.
+    pub models: Vec<String>,
+    /// In a window of 60 s that begins with its first request.
+    pub requests_per_minute: Option<u64>,
+    /// In a day of UTC.
+    pub requests_per_day: Option<u64>,
+    /// In a day of UTC; a request that begins below the limit may end above it.
+    pub tokens_per_day: Option<u64>,
+    /// Requests at the same time.
+    pub concurrency: Option<u64>,
+    /// Not valid from then on.
+    pub expires_at: Option<SystemTime>,
+}
+
+/// `GET /metrics`.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Off: 404.
+    pub enabled: bool,
+    /// `Authorization: Bearer <token>` opens it; the admin login does too.
+    pub token: Option<Secret>,
 }
 
 /// Timeouts towards Google; `None`: no limit.
@@ -106,6 +144,15 @@ pub struct AdminLogin {
     pub username: String,
     /// Password.
     pub password: Secret,
+}
+
+/// What the `auth` command is told about a server elsewhere.
+#[derive(Clone, Debug, Default)]
+pub struct AuthClient {
+    /// Its address, without trailing slash; `None`: on this machine.
+    pub proxy_url: Option<String>,
+    /// Its admin login; `None`: the one of this config.
+    pub login: Option<AdminLogin>,
 }
 
 /// An API key of the config.

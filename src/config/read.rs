@@ -1,15 +1,19 @@
 //! From JSON to [`Config`]: coercions of the old program (drop_in_contract.md 6.2), one clear sentence per mistake.
 
-use super::{AdminLogin, ApiKey, ClientKey, Config, Endpoints, OauthClient, Timeouts};
-use crate::api::{MidSystem, Settings};
+use super::{
+    AdminLogin, ApiKey, AuthClient, ClientKey, Config, Endpoints, KeyLimits, LogFormat, Metrics, OauthClient, Timeouts,
+};
+use crate::api::{Affinity, MidSystem, Settings};
 use crate::gemini::models::ModelEntry;
 use crate::gemini::thinking::{Control, Level};
 use crate::http::Limits;
 use crate::secret::Secret;
+use crate::upstream::agent::{self, ProxyChoice};
 use log::LevelFilter;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,6 +61,8 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
     let Value::Object(map) = value else {
         return Err(ConfigError(format!("expected an object {{...}}, found {}", kind(&value))));
     };
+    let prints = map.iter().map(|(key, value)| (key.clone(), print(value))).collect();
+    let given = given(&map);
     let mut root = Section { path: String::new(), map, unknown: Vec::new() };
     let mut warnings = Vec::new();
 
@@ -113,9 +119,6 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
             "external_credentials_file is not read: put those credentials into credentials_file, or import them".into(),
         );
     }
-    // Used by the `auth` command of the old program only.
-    root.take("auth_client");
-
     let config = Config {
         host,
         port,
@@ -127,13 +130,17 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         encryption_key: None,
         project_id_map: project_map(&mut root)?,
         log_level: log_level(root.text("log_level")?.as_deref())?,
+        log_format: log_format(root.text("log_format")?.as_deref())?,
         timeouts: request_timeouts,
         usage_interval: (enabled && interval > 0.0).then(|| Duration::from_secs_f64(interval)),
         public_url,
         min_credentials: root.whole("min_credentials")?.unwrap_or(1).max(0).unsigned_abs(),
         admin,
+        auth_client: auth_client(&mut root)?,
+        login_lifetime: crate::login::LIFETIME,
         gemini_api_keys: api_keys(root.take("gemini_api_keys"))?,
         endpoints: endpoints(&mut root)?,
+        proxy: proxy(&mut root)?,
         oauth_client: oauth_client(&mut root)?,
         models: models(root.take("models"))?,
         settings: settings(&mut root)?,
@@ -141,6 +148,9 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         early_head_after,
         keep_alive,
         drain,
+        prints,
+        metrics: metrics(&mut root)?,
+        given,
     };
     let mut unknown = root.unknown;
     unknown.extend(root.map.keys().cloned());
@@ -149,6 +159,13 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         notes.push(format!("config: unknown keys are ignored: {}", unknown.join(", ")));
     }
     Ok(Loaded { config, notes, warnings })
+}
+
+/// Tells values apart without keeping them.
+fn print(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.to_string().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// One object of the file. Keys are taken out as they are read, so what is left is unknown.
@@ -285,14 +302,7 @@ fn limits(server: &mut Section) -> Result<Limits, ConfigError> {
 fn auth_keys(value: Option<Value>, warnings: &mut Vec<String>) -> Result<(Vec<ClientKey>, bool), ConfigError> {
     let items = match value {
         None => {
-            let key = ClientKey {
-                name: "default".into(),
-                key: Secret::new("123456"),
-                models: Vec::new(),
-                requests_per_minute: None,
-                requests_per_day: None,
-                tokens_per_day: None,
-            };
+            let key = ClientKey { name: "default".into(), key: Secret::new("123456"), limits: KeyLimits::default() };
             warnings.push(
                 "auth_keys is not set: the built-in key 123456 answers callers on this machine only; set auth_keys to serve others"
                     .into(),
@@ -322,14 +332,8 @@ fn auth_keys(value: Option<Value>, warnings: &mut Vec<String>) -> Result<(Vec<Cl
 }
 
 fn client_key(at: usize, item: Value) -> Result<ClientKey, ConfigError> {
-    let plain = |key: String| ClientKey {
-        name: crate::mask::key(&key),
-        key: Secret::new(key),
-        models: Vec::new(),
-        requests_per_minute: None,
-        requests_per_day: None,
-        tokens_per_day: None,
-    };
+    let plain =
+        |key: String| ClientKey { name: crate::mask::key(&key), key: Secret::new(key), limits: KeyLimits::default() };
     match item {
         Value::String(key) => Ok(plain(key)),
         Value::Number(number) => Ok(plain(number.to_string())),
@@ -353,16 +357,27 @@ fn client_key(at: usize, item: Value) -> Result<ClientKey, ConfigError> {
                     .collect::<Result<_, _>>()?,
                 Some(other) => return Err(section.wrong("models", "a list of strings", &other)),
             };
+            let expires_at = match section.given("expires_at") {
+                None => None,
+                Some(value) => {
+                    let wrong = || section.wrong("expires_at", "a time such as 2027-01-31T00:00:00Z", &value);
+                    Some(crate::keys::time(&value).ok_or_else(wrong)?)
+                }
+            };
             let limit = |section: &mut Section, key| -> Result<Option<u64>, ConfigError> {
                 Ok(section.in_range(key, 0..=i64::MAX)?.map(i64::unsigned_abs))
             };
             Ok(ClientKey {
                 name: name.unwrap_or_else(|| crate::mask::key(&key)),
                 key: Secret::new(key),
-                models,
-                requests_per_minute: limit(&mut section, "requests_per_minute")?,
-                requests_per_day: limit(&mut section, "requests_per_day")?,
-                tokens_per_day: limit(&mut section, "tokens_per_day")?,
+                limits: KeyLimits {
+                    models,
+                    requests_per_minute: limit(&mut section, "requests_per_minute")?,
+                    requests_per_day: limit(&mut section, "requests_per_day")?,
+                    tokens_per_day: limit(&mut section, "tokens_per_day")?,
+                    concurrency: limit(&mut section, "concurrency")?,
+                    expires_at,
+                },
             })
         }
         other => Err(ConfigError(format!("auth_keys[{at}]: expected a string or an object, found {}", kind(&other)))),
@@ -424,6 +439,34 @@ fn log_level(word: Option<&str>) -> Result<LevelFilter, ConfigError> {
     }
 }
 
+fn log_format(word: Option<&str>) -> Result<LogFormat, ConfigError> {
+    match word {
+        None | Some("text") => Ok(LogFormat::Text),
+        Some("json") => Ok(LogFormat::Json),
+        Some(other) => {
+            Err(ConfigError(format!("log_format: expected \"text\" or \"json\", found \"{}\"", other.escape_debug())))
+        }
+    }
+}
+
+fn metrics(root: &mut Section) -> Result<Metrics, ConfigError> {
+    let mut section = root.section("metrics")?;
+    let enabled = section.flag("enabled")?.unwrap_or(true);
+    let token = section.text("token")?.filter(|token| !token.is_empty()).map(Secret::new);
+    section.close(root);
+    Ok(Metrics { enabled, token })
+}
+
+/// The keys of the file and of the objects in it.
+fn given(map: &Map<String, Value>) -> Vec<String> {
+    let mut names = Vec::new();
+    for (key, value) in map {
+        names.push(key.clone());
+        names.extend(value.as_object().into_iter().flat_map(Map::keys).map(|inner| format!("{key}.{inner}")));
+    }
+    names
+}
+
 fn endpoints(root: &mut Section) -> Result<Endpoints, ConfigError> {
     let mut section = root.section("endpoints")?;
     let mut endpoints = Endpoints::default();
@@ -440,6 +483,27 @@ fn endpoints(root: &mut Section) -> Result<Endpoints, ConfigError> {
     }
     section.close(root);
     Ok(endpoints)
+}
+
+/// `proxy_url`: one for every call to Google, whatever the environment says; empty for none.
+fn proxy(root: &mut Section) -> Result<ProxyChoice, ConfigError> {
+    match root.text("proxy_url")?.as_deref().map(str::trim) {
+        None => Ok(ProxyChoice::Environment),
+        Some("") => Ok(ProxyChoice::Direct),
+        // The address may hold a password and is not repeated.
+        Some(url) => agent::proxy(url).map_err(|expected| ConfigError(format!("proxy_url: expected {expected}"))),
+    }
+}
+
+fn auth_client(root: &mut Section) -> Result<AuthClient, ConfigError> {
+    let mut section = root.section("auth_client")?;
+    let proxy_url = section.url("proxy_url")?;
+    let username = section.text("admin_username")?.filter(|text| !text.is_empty());
+    let password = section.text("admin_password")?.filter(|text| !text.is_empty());
+    section.close(root);
+    let login =
+        username.zip(password).map(|(username, password)| AdminLogin { username, password: Secret::new(password) });
+    Ok(AuthClient { proxy_url, login })
 }
 
 /// `oauth_client: {client_id, client_secret}`, or the two as plain keys.
@@ -533,6 +597,18 @@ fn settings(root: &mut Section) -> Result<Settings, ConfigError> {
     if let Some(text) = root.text("continue_text")?.filter(|text| !text.is_empty()) {
         settings.continue_text = text;
     }
+    match root.text("affinity")?.as_deref() {
+        None => {}
+        Some("off") => settings.affinity = Affinity::Off,
+        Some("named") => settings.affinity = Affinity::Named,
+        Some("content") => settings.affinity = Affinity::Content,
+        Some(other) => {
+            return Err(ConfigError(format!(
+                "affinity: expected \"off\", \"named\" or \"content\", found \"{}\"",
+                other.escape_debug()
+            )));
+        }
+    }
     Ok(settings)
 }
 
@@ -585,6 +661,20 @@ mod tests {
     }
 
     #[test]
+    fn affinity_and_the_outgoing_proxy_are_words_with_a_meaning() {
+        assert_eq!(config("{}").settings.affinity, Affinity::Named);
+        for (word, expected) in [("off", Affinity::Off), ("named", Affinity::Named), ("content", Affinity::Content)] {
+            assert_eq!(config(&format!(r#"{{"affinity":"{word}"}}"#)).settings.affinity, expected);
+        }
+        assert!(message(r#"{"affinity":"on"}"#).contains("affinity: expected"));
+        assert!(matches!(config("{}").proxy, ProxyChoice::Environment));
+        assert!(matches!(config(r#"{"proxy_url":""}"#).proxy, ProxyChoice::Direct));
+        for url in ["http://proxy:3128", "socks5://u:p@10.0.0.1:1080", "https://proxy/"] {
+            assert!(matches!(config(&format!(r#"{{"proxy_url":"{url}"}}"#)).proxy, ProxyChoice::Fixed(_)), "{url}");
+        }
+    }
+
+    #[test]
     fn numbers_are_taken_in_every_spelling_of_int() {
         for port in ["8888", "\"8888\"", "8888.0", "\" 8888 \""] {
             assert_eq!(config(&format!("{{\"server\":{{\"port\":{port}}}}}")).port, 8888, "{port}");
@@ -600,7 +690,7 @@ mod tests {
         let keys: Vec<&str> = many.auth_keys.iter().map(|key| key.key.expose()).collect();
         assert_eq!(keys, ["a", "7", "b"]);
         assert_eq!(many.auth_keys[2].name, "bob");
-        assert_eq!(many.auth_keys[2].requests_per_minute, Some(5));
+        assert_eq!(many.auth_keys[2].limits.requests_per_minute, Some(5));
         assert!(config(r#"{"auth_keys":[]}"#).auth_keys.is_empty());
     }
 

@@ -3,6 +3,7 @@
 //! A flight is the time in which one thread works for one member; others that need that member wait for its landing.
 //! Nothing in here holds a lock while it talks to Google.
 
+use super::clock::Now;
 use super::member::{Flight, Member, Token};
 use super::oauth::{CallFault, TokenFault};
 use super::pool::{Access, AccessFault, Kind, MemberId, Pool, State};
@@ -34,6 +35,7 @@ pub(super) struct Job {
 }
 
 /// Why a flight came to nothing.
+#[derive(Clone, Debug)]
 pub(super) enum Trouble {
     /// The account cannot serve: for good, or until it is asked again after this time.
     Blocked(Block, Option<Duration>),
@@ -52,10 +54,10 @@ impl Trouble {
 }
 
 /// Ends the flight when it is dropped, also by a panic: nobody may wait for ever.
-struct Landing<'a> {
-    pool: &'a Pool,
-    id: MemberId,
-    result: Option<Result<(), Trouble>>,
+pub(super) struct Landing<'a> {
+    pub(super) pool: &'a Pool,
+    pub(super) id: MemberId,
+    pub(super) result: Option<Result<(), Trouble>>,
 }
 
 impl Drop for Landing<'_> {
@@ -77,7 +79,8 @@ impl Pool {
             }
             let gone = || AccessFault::Dead("the credential was removed".into());
             let member = state.member(id).ok_or_else(gone)?;
-            member.settle(Instant::now());
+            let now = Now::read();
+            member.settle(now);
             if let Some(fault) = member.fault() {
                 return Err(fault);
             }
@@ -85,7 +88,7 @@ impl Pool {
                 return api_key(member, stale);
             }
             member.token.take_if(|token| stale == Some(&token.secret));
-            if let Some(token) = member.fresh_token().filter(|_| member.project.is_some()) {
+            if let Some(token) = member.fresh_token(now).filter(|_| member.project.is_some()) {
                 return Ok(Access { secret: token.secret.clone(), project: member.project.clone() });
             }
             let landed = awaited.is_some_and(|awaited| awaited != member.landed);
@@ -162,8 +165,10 @@ impl Pool {
                 }
             }
         }
+        drop(state);
         self.landed.notify_all();
         self.work.notify_all();
+        self.changed();
     }
 
     /// Gets the job a token that Google accepts and a project.
@@ -190,7 +195,8 @@ impl Pool {
         }
     }
 
-    fn exchange_token(&self, job: &mut Job) -> Result<Secret, Trouble> {
+    /// Refreshes, and notes the new token in the member and the file.
+    pub(super) fn exchange_token(&self, job: &mut Job) -> Result<Secret, Trouble> {
         self.with_member(job.id, |member| member.flight = Some(Flight::Refresh));
         let old = job.record.identity().zip(job.record.refresh_token());
         let Some((of, refresh_token)) = old else {
@@ -203,7 +209,7 @@ impl Pool {
             TokenFault::Client(sentence) => Trouble::Config(sentence),
             TokenFault::Transient(sentence) => Trouble::Transient(sentence),
         })?;
-        let token = Token::granted(tokens.access.clone(), tokens.lifetime, self.timing.ahead());
+        let token = Token::granted(tokens.access.clone(), tokens.lifetime, self.timing.ahead(), Now::read());
         let (id, expiry, refresh) = (job.id, token.expiry, tokens.refresh);
         let note = |state: &mut State| {
             let Some(member) = state.member(id) else { return };
@@ -226,10 +232,10 @@ impl Pool {
                 Ok(email) => job.email = email,
                 Err(CallFault::Status(401, _)) => return Ok(None),
                 // Without the e-mail it is not known whether the map has a project for it.
-                Err(CallFault::Network(reason)) if !self.project_id_map.is_empty() => {
+                Err(CallFault::Network(reason)) if !self.project_id_map.read().is_empty() => {
                     return Err(Trouble::Transient(format!("user info: {reason}")));
                 }
-                Err(CallFault::Status(status @ (429 | 500..), _)) if !self.project_id_map.is_empty() => {
+                Err(CallFault::Status(status @ (429 | 500..), _)) if !self.project_id_map.read().is_empty() => {
                     return Err(Trouble::Transient(format!("user info: status {status}")));
                 }
                 Err(_) => {}
@@ -276,7 +282,7 @@ impl Pool {
 
     /// The next member that needs something, or how long nobody does.
     fn next_job(&self, state: &mut State) -> Result<Job, Duration> {
-        let now = Instant::now();
+        let now = Now::read();
         let mut wait = self.timing.file_poll;
         for member in &mut state.members {
             member.settle(now);
@@ -322,8 +328,8 @@ fn api_key(member: &Member, stale: Option<&Secret>) -> Result<Access, AccessFaul
     }
 }
 
-fn take_off(member: &mut Member) -> Job {
-    let token = member.fresh_token().map(|token| token.secret.clone());
+pub(super) fn take_off(member: &mut Member) -> Job {
+    let token = member.fresh_token(Now::read()).map(|token| token.secret.clone());
     member.flight = Some(if token.is_none() { Flight::Refresh } else { Flight::Setup });
     Job {
         id: member.id,
@@ -338,7 +344,7 @@ fn take_off(member: &mut Member) -> Job {
 
 /// As [`take_off`], but a token near its end is replaced although it could still be used.
 fn take_off_ahead(member: &mut Member) -> Job {
-    let refresh = member.wants_refresh();
+    let refresh = member.wants_refresh(Now::read());
     let job = take_off(member);
     if refresh {
         member.flight = Some(Flight::Refresh);

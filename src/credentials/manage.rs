@@ -2,13 +2,17 @@
 //!
 //! Changes go to the file first in order, then to the members; a config member changes for this run only.
 
+use super::check;
+use super::clock::Now;
 use super::keeper::{Job, Trouble};
 use super::member::{Member, Origin};
-use super::oauth::TokenFault;
-use super::pool::{AccessFault, Kind, MemberId, Pool, State};
+use super::oauth::{Google, TokenFault};
+use super::options::PoolOptions;
+use super::pool::{AccessFault, Kind, MemberId, Pool, State, View};
 use super::record::Record;
 use super::store::Edit;
 use crate::mask;
+use crate::secret::Secret;
 use serde_json::{Value, json};
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -25,6 +29,10 @@ pub struct Added {
     pub updated: bool,
     /// In clear; mask it before it leaves the program.
     pub email: Option<String>,
+    /// The masked e-mail or key, safe to show.
+    pub label: String,
+    /// Why it was taken without having been tried out.
+    pub doubt: Option<String>,
 }
 
 /// Why a credential was not added.
@@ -63,12 +71,16 @@ impl Pool {
         self.state.lock().members.iter().find(|member| member.name() == name).map(|member| member.id)
     }
 
-    /// Adds an item of any shape the file may have. An account is first tried out: token, e-mail, project. Blocks on
-    /// Google. One that is in the pool already, or another login of the same account and project, is replaced.
+    /// Adds an item of any shape the file may have. An account is first tried out: token, e-mail, project; a key by
+    /// the model list, and taken on trust while Google cannot be reached. Blocks on Google. One that is in the pool
+    /// already, or another login of the same account and project, is replaced.
     pub fn add(&self, item: Value) -> Result<Added, AddFault> {
         let record = Record::new(item);
         match record.kind() {
-            Ok(Kind::ApiKey) => Ok(self.enrol(record, None)),
+            Ok(Kind::ApiKey) => {
+                let doubt = self.try_out_key(&record)?;
+                Ok(Added { doubt, ..self.enrol(record, None) })
+            }
             Ok(Kind::Oauth) => {
                 let job = self.try_out(record)?;
                 Ok(self.enrol(job.record.clone(), Some(job)))
@@ -79,27 +91,23 @@ impl Pool {
 
     /// Ends a login: exchanges the code of the consent page and adds the account. Blocks on Google.
     pub fn login(&self, code: &str, redirect_uri: &str, verifier: &str) -> Result<Added, AddFault> {
-        let fault = |reason, sentence: &str| AddFault { reason, sentence: sentence.into() };
-        let tokens = self.google.exchange(code, redirect_uri, verifier).map_err(|error| match error {
-            TokenFault::Revoked(_) => fault("invalid_grant", "the code was used before or is too old; start again"),
-            TokenFault::Client(sentence) => fault("invalid_client", &sentence),
-            TokenFault::Transient(sentence) => fault("token_exchange_failed", &sentence),
-        })?;
-        let Some(refresh) = &tokens.refresh else {
-            return Err(fault(
-                "missing_refresh_token",
-                "Google gave no refresh token; start again and agree once more",
-            ));
-        };
-        if tokens.scope.as_ref().is_some_and(|scope| !scope.split(' ').any(|scope| scope == CLOUD_PLATFORM)) {
-            return Err(fault(
-                "missing_scope",
-                "access to Google Cloud was not granted; start again and leave all ticked",
-            ));
-        }
-        let mut record = Record::new(json!({"refresh_token": refresh.expose()}));
-        record.set_tokens(&tokens.access, None, SystemTime::now() + tokens.lifetime);
+        let record = redeem(&self.google, code, redirect_uri, verifier)?;
         self.add(record.value().clone())
+    }
+
+    /// What is safe to show of a member: the masked e-mail, the key's label or tail. Empty for nobody.
+    pub fn label(&self, id: MemberId) -> String {
+        self.state.lock().member(id).map(|member| member.label()).unwrap_or_default()
+    }
+
+    /// What an admin may see of one member.
+    pub fn view(&self, id: MemberId) -> Option<View> {
+        self.state.lock().member(id).map(|member| member.view(Now::read()))
+    }
+
+    /// Whether the file has every change; if not, a later write tries again.
+    pub fn is_saved(&self) -> bool {
+        self.store.lock().is_saved()
     }
 
     /// Takes the member out of the pool and the file.
@@ -144,10 +152,12 @@ impl Pool {
         member.cooling.clear();
         member.blocked = None;
         member.recover();
+        member.trust();
         (member.project, member.tier, member.email_settled) = (None, None, false);
         self.settle_project(member);
         drop(state);
         self.work.notify_all();
+        self.changed();
         Ok(())
     }
 
@@ -185,6 +195,16 @@ impl Pool {
         Ok(())
     }
 
+    /// Whether Google takes the key; if that cannot be told, why.
+    fn try_out_key(&self, record: &Record) -> Result<Option<String>, AddFault> {
+        let key = Secret::new(record.api_key().unwrap_or_default());
+        match check::try_key(&self.google, &key) {
+            Ok(()) => Ok(None),
+            Err(Trouble::Blocked(block, _)) => Err(AddFault { reason: "invalid_api_key", sentence: block.sentence }),
+            Err(trouble) => Ok(Some(format!("the key could not be tried out: {}", trouble.sentence()))),
+        }
+    }
+
     /// A flight for an account that is no member yet.
     fn try_out(&self, record: Record) -> Result<Job, AddFault> {
         let fresh = record.expiry().is_some_and(|expiry| expiry > SystemTime::now());
@@ -192,7 +212,7 @@ impl Pool {
             // Nobody's: what the flight notes of its member goes nowhere.
             id: MemberId(u64::MAX),
             log_name: mask::email(record.email()),
-            token: record.access_token().filter(|_| fresh).map(crate::secret::Secret::new),
+            token: record.access_token().filter(|_| fresh).map(Secret::new),
             email: record.email().map(str::to_owned),
             project: None,
             tier: None,
@@ -258,8 +278,32 @@ impl Pool {
         let name = if email.is_some() { mask::email(email.as_deref()) } else { format!("cred-{}", id.0) };
         log::info!("[CredManager] {what} for {name}.");
         self.work.notify_all();
-        Added { id, updated, email }
+        Added { id, updated, email, label: self.label(id), doubt: None }
     }
+}
+
+/// Tokens for the code of a consent page, as an item for a credentials file. Blocks on Google.
+pub fn exchange_code(options: &PoolOptions, code: &str, redirect_uri: &str, verifier: &str) -> Result<Value, AddFault> {
+    let google = Google::new(options.agent.clone(), options.endpoints.clone(), options.oauth_client.clone());
+    Ok(redeem(&google, code, redirect_uri, verifier)?.value().clone())
+}
+
+fn redeem(google: &Google, code: &str, redirect_uri: &str, verifier: &str) -> Result<Record, AddFault> {
+    let fault = |reason, sentence: &str| AddFault { reason, sentence: sentence.into() };
+    let tokens = google.exchange(code, redirect_uri, verifier).map_err(|error| match error {
+        TokenFault::Revoked(_) => fault("invalid_grant", "the code was used before or is too old; start again"),
+        TokenFault::Client(sentence) => fault("invalid_client", &sentence),
+        TokenFault::Transient(sentence) => fault("token_exchange_failed", &sentence),
+    })?;
+    let Some(refresh) = &tokens.refresh else {
+        return Err(fault("missing_refresh_token", "Google gave no refresh token; start again and agree once more"));
+    };
+    if tokens.scope.as_ref().is_some_and(|scope| !scope.split(' ').any(|scope| scope == CLOUD_PLATFORM)) {
+        return Err(fault("missing_scope", "access to Google Cloud was not granted; start again and leave all ticked"));
+    }
+    let mut record = Record::new(json!({"refresh_token": refresh.expose()}));
+    record.set_tokens(&tokens.access, None, SystemTime::now() + tokens.lifetime);
+    Ok(record)
 }
 
 /// Milliseconds since 1970, as the file and the state have times.

@@ -1,6 +1,8 @@
 //! One member of the pool: what is known about it, and the rules by which it can serve. Pure: no lock, no I/O.
 
+use super::clock::{Deadline, Now};
 use super::pool::{AccessFault, Kind, MemberId, View};
+use super::quota::Quota;
 use super::record::{Identity, Record};
 use super::setup::Block;
 use crate::mask;
@@ -26,32 +28,32 @@ pub(super) struct Token {
     pub(super) secret: Secret,
     pub(super) expiry: SystemTime,
     /// Not used from here on.
-    fresh_until: SystemTime,
+    fresh_until: Deadline,
     /// Replaced ahead from here on.
-    refresh_at: SystemTime,
+    refresh_at: Deadline,
 }
 
 impl Token {
     /// A token from the file, whose lifetime is not known.
-    fn loaded(secret: Secret, expiry: SystemTime, ahead: Duration) -> Token {
-        Token { secret, expiry, fresh_until: before(expiry, MARGIN), refresh_at: before(expiry, ahead) }
+    fn loaded(secret: Secret, expiry: SystemTime, ahead: Duration, now: Now) -> Token {
+        let until = |span| Deadline::at(expiry.checked_sub(span).unwrap_or(SystemTime::UNIX_EPOCH), now);
+        Token { secret, expiry, fresh_until: until(MARGIN), refresh_at: until(ahead) }
     }
 
     /// A token that was just granted. Short-lived ones are not refreshed all the time.
-    pub(super) fn granted(secret: Secret, lifetime: Duration, ahead: Duration) -> Token {
-        let now = SystemTime::now();
-        let expiry = now + lifetime;
-        let refresh_at = before(expiry, ahead.min(lifetime / 2)).max(now + Duration::from_secs(10));
-        Token { secret, expiry, fresh_until: before(expiry, MARGIN.min(lifetime / 4)), refresh_at }
+    pub(super) fn granted(secret: Secret, lifetime: Duration, ahead: Duration, now: Now) -> Token {
+        let refresh = (lifetime - ahead.min(lifetime / 2)).max(Duration::from_secs(10));
+        Token {
+            secret,
+            expiry: now.wall + lifetime,
+            fresh_until: Deadline::after(now, lifetime - MARGIN.min(lifetime / 4)),
+            refresh_at: Deadline::after(now, refresh),
+        }
     }
 
-    fn is_fresh(&self) -> bool {
-        SystemTime::now() < self.fresh_until
+    fn is_fresh(&self, now: Now) -> bool {
+        !self.fresh_until.is_over(now)
     }
-}
-
-fn before(time: SystemTime, span: Duration) -> SystemTime {
-    time.checked_sub(span).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// What a flight, the time in which one thread works for a member, is about.
@@ -65,7 +67,7 @@ pub(super) enum Flight {
 #[derive(Clone, Debug)]
 pub(super) struct Blocked {
     /// `None`: until a person acts.
-    pub(super) until: Option<Instant>,
+    pub(super) until: Option<Deadline>,
     pub(super) why: Block,
     at: SystemTime,
 }
@@ -73,14 +75,15 @@ pub(super) struct Blocked {
 /// A member that rests for one model.
 #[derive(Clone, Debug)]
 pub(super) struct Cooling {
-    pub(super) until: Instant,
+    pub(super) until: Deadline,
     pub(super) reason: String,
+    pub(super) sentence: String,
 }
 
 /// Trouble with tokens or set-up that will pass.
 #[derive(Clone, Debug)]
 struct Rest {
-    until: Instant,
+    until: Deadline,
     sentence: String,
     at: SystemTime,
 }
@@ -107,13 +110,20 @@ pub(super) struct Member {
     created_at: SystemTime,
     rest: Option<Rest>,
     failures: u32,
+    /// Failed for nobody's fault where another member did well: taken only when nobody else is there, until then.
+    suspected: Option<Deadline>,
+    suspicions: u32,
+    /// When it was last lent out or checked.
+    pub(super) touched: Instant,
+    /// What Google last said is left, and when.
+    pub(super) quota: Option<(Instant, Quota)>,
 }
 
 impl Member {
     pub(super) fn new(id: MemberId, origin: Origin, record: Record, ahead: Duration) -> Member {
-        let now = SystemTime::now();
+        let now = Now::read();
         let secret = record.access_token().map(Secret::new);
-        let token = secret.zip(record.expiry()).map(|(secret, expiry)| Token::loaded(secret, expiry, ahead));
+        let token = secret.zip(record.expiry()).map(|(secret, expiry)| Token::loaded(secret, expiry, ahead, now));
         Member {
             id,
             origin,
@@ -129,11 +139,15 @@ impl Member {
             blocked: None,
             cooling: HashMap::new(),
             usage_count: 0,
-            last_used_at: now,
+            last_used_at: now.wall,
             last_refreshed_at: None,
-            created_at: now,
+            created_at: now.wall,
             rest: None,
             failures: 0,
+            suspected: None,
+            suspicions: 0,
+            touched: now.monotonic,
+            quota: None,
         }
     }
 
@@ -142,7 +156,7 @@ impl Member {
         let secret = record.access_token().map(Secret::new);
         let ours = self.token.as_ref().map(|token| token.expiry);
         if let Some((secret, expiry)) = secret.zip(record.expiry()).filter(|(_, expiry)| Some(*expiry) > ours) {
-            self.token = Some(Token::loaded(secret, expiry, ahead));
+            self.token = Some(Token::loaded(secret, expiry, ahead, Now::read()));
         }
         if let Some(email) = record.email() {
             self.email = Some(email.to_owned());
@@ -174,10 +188,11 @@ impl Member {
     }
 
     /// Forgets cool-downs and blocks whose time is over.
-    pub(super) fn settle(&mut self, now: Instant) {
-        self.cooling.retain(|_, cooling| cooling.until > now);
-        self.blocked.take_if(|blocked| blocked.until.is_some_and(|until| until <= now));
-        self.rest.take_if(|rest| rest.until <= now);
+    pub(super) fn settle(&mut self, now: Now) {
+        self.cooling.retain(|_, cooling| !cooling.until.is_over(now));
+        self.blocked.take_if(|blocked| blocked.until.is_some_and(|until| until.is_over(now)));
+        self.rest.take_if(|rest| rest.until.is_over(now));
+        self.suspected.take_if(|until| until.is_over(now));
     }
 
     /// Whether it may serve at all, now or after a while.
@@ -207,48 +222,48 @@ impl Member {
     }
 
     /// A token or key, and for Code Assist a project: nothing to ask Google first.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self, now: Now) -> bool {
         match self.record.kind() {
             Ok(Kind::ApiKey) => true,
-            Ok(Kind::Oauth) => self.fresh_token().is_some() && self.project.is_some(),
+            Ok(Kind::Oauth) => self.fresh_token(now).is_some() && self.project.is_some(),
             Err(_) => false,
         }
     }
 
-    pub(super) fn fresh_token(&self) -> Option<&Token> {
-        self.token.as_ref().filter(|token| token.is_fresh())
+    pub(super) fn fresh_token(&self, now: Now) -> Option<&Token> {
+        self.token.as_ref().filter(|token| token.is_fresh(now))
     }
 
     /// How long until it can serve `model`; `None`: now. For a settled, usable member.
-    pub(super) fn wait(&self, model: &str, now: Instant) -> Option<Duration> {
+    pub(super) fn wait(&self, model: &str, now: Now) -> Option<Duration> {
         let blocked = self.blocked.as_ref().and_then(|blocked| blocked.until);
-        let rest = self.rest.as_ref().filter(|_| !self.is_ready()).map(|rest| rest.until);
+        let rest = self.rest.as_ref().filter(|_| !self.is_ready(now)).map(|rest| rest.until);
         let cooling = self.cooling.get(model).map(|cooling| cooling.until);
-        let until = blocked.max(rest).max(cooling)?;
-        Some(until.saturating_duration_since(now))
+        [blocked, rest, cooling].into_iter().flatten().map(|until| until.left(now)).max()
     }
 
     /// When the keeper has to work for it; `None`: nothing to do until something changes.
-    pub(super) fn due(&self, now: Instant) -> Option<Duration> {
+    pub(super) fn due(&self, now: Now) -> Option<Duration> {
         if self.record.kind() != Ok(Kind::Oauth) || !self.is_usable() || self.flight.is_some() {
             return None;
         }
-        let until = |at: SystemTime| at.duration_since(SystemTime::now()).unwrap_or_default();
-        let refresh = self.token.as_ref().map_or(Duration::ZERO, |token| until(token.refresh_at));
+        let refresh = self.token.as_ref().map_or(Duration::ZERO, |token| token.refresh_at.left(now));
         let incomplete = self.project.is_none() || (self.email.is_none() && !self.email_settled);
         let work = if incomplete { Duration::ZERO } else { refresh };
         let blocked = self.blocked.as_ref().and_then(|blocked| blocked.until);
-        let held = blocked.max(self.rest.as_ref().map(|rest| rest.until));
-        Some(work.max(held.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))))
+        let rest = self.rest.as_ref().map(|rest| rest.until);
+        let held = [blocked, rest].into_iter().flatten().map(|until| until.left(now)).max();
+        Some(work.max(held.unwrap_or_default()))
     }
 
-    pub(super) fn wants_refresh(&self) -> bool {
-        self.token.as_ref().is_none_or(|token| token.refresh_at <= SystemTime::now())
+    pub(super) fn wants_refresh(&self, now: Now) -> bool {
+        self.token.as_ref().is_none_or(|token| token.refresh_at.is_over(now))
     }
 
     pub(super) fn block(&mut self, why: Block, rest: Option<Duration>) {
-        let until = rest.map(|rest| Instant::now() + rest);
-        self.blocked = Some(Blocked { until, why, at: SystemTime::now() });
+        let now = Now::read();
+        let until = rest.map(|rest| Deadline::after(now, rest));
+        self.blocked = Some(Blocked { until, why, at: now.wall });
     }
 
     /// Trouble that passes: rests `first`, doubled with each failure in a row up to `longest`, less up to a quarter so
@@ -257,7 +272,25 @@ impl Member {
         let full = first.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures += 1;
         let rest = full - full.mul_f64(super::keeper::random_fraction() / 4.0);
-        self.rest = Some(Rest { until: Instant::now() + rest, sentence, at: SystemTime::now() });
+        let now = Now::read();
+        self.rest = Some(Rest { until: Deadline::after(now, rest), sentence, at: now.wall });
+    }
+
+    /// Others go first for `first`, doubled with each suspicion in a row up to `longest`.
+    pub(super) fn suspect(&mut self, first: Duration, longest: Duration) {
+        let span = first.saturating_mul(1 << self.suspicions.min(16)).min(longest);
+        self.suspicions += 1;
+        self.suspected = Some(Deadline::after(Now::read(), span));
+    }
+
+    /// Doing well clears every suspicion.
+    pub(super) fn trust(&mut self) {
+        (self.suspected, self.suspicions) = (None, 0);
+    }
+
+    /// For a settled member.
+    pub(super) fn is_suspected(&self) -> bool {
+        self.suspected.is_some()
     }
 
     pub(super) fn recover(&mut self) {
@@ -265,7 +298,7 @@ impl Member {
         self.rest = None;
     }
 
-    fn status(&self) -> &'static str {
+    fn status(&self, now: Now) -> &'static str {
         if self.fault().is_some() {
             return "error";
         }
@@ -276,7 +309,7 @@ impl Member {
             return "exhausted";
         }
         match self.record.kind() {
-            Ok(Kind::Oauth) if self.fresh_token().is_none() => "expired",
+            Ok(Kind::Oauth) if self.fresh_token(now).is_none() => "expired",
             // Nothing to send until a project is found, and that has failed lately.
             Ok(Kind::Oauth) if self.project.is_none() && self.rest.is_some() => "error",
             _ => "active",
@@ -284,15 +317,13 @@ impl Member {
     }
 
     /// For a settled member.
-    pub(super) fn view(&self, now: Instant) -> View {
-        let clock = SystemTime::now();
-        let at = |until: Instant| clock + until.saturating_duration_since(now);
+    pub(super) fn view(&self, now: Now) -> View {
         let blocked = self.blocked.as_ref();
         let rest = self.rest.as_ref();
         let mut cooling: Vec<_> = self
             .cooling
             .iter()
-            .map(|(model, cooling)| (model.clone(), at(cooling.until), cooling.reason.clone()))
+            .map(|(model, cooling)| (model.clone(), cooling.until.shown(now), cooling.reason.clone()))
             .collect();
         cooling.sort();
         View {
@@ -304,8 +335,8 @@ impl Member {
                 Ok(Kind::ApiKey) => Some(self.label()),
                 _ => self.record.label().map(str::to_owned),
             },
-            status: self.status(),
-            available: self.is_usable() && blocked.is_none() && (rest.is_none() || self.is_ready()),
+            status: self.status(now),
+            available: self.is_usable() && blocked.is_none() && (rest.is_none() || self.is_ready(now)),
             disabled: self.record.disabled(),
             expiry: self.token.as_ref().map(|token| token.expiry),
             usage_count: self.usage_count,
@@ -315,12 +346,85 @@ impl Member {
             exhausted_until: cooling.iter().map(|(_, until, _)| *until).max(),
             failed_at: blocked.map(|blocked| blocked.at).or(rest.map(|rest| rest.at)),
             failure_reason: self.permanent_fault().or_else(|| {
-                blocked.map(|blocked| blocked.why.sentence.clone()).or(rest.map(|rest| rest.sentence.clone()))
+                let longest = || self.cooling.values().max_by_key(|cooling| cooling.until.left(now));
+                blocked
+                    .map(|blocked| blocked.why.sentence.clone())
+                    .or(rest.map(|rest| rest.sentence.clone()))
+                    .or_else(|| longest().map(|cooling| cooling.sentence.clone()))
             }),
-            reason_code: blocked.map(|blocked| blocked.why.reason.clone()),
+            reason_code: blocked
+                .map(|blocked| blocked.why.reason.clone())
+                .or_else(|| {
+                    let longest = self.cooling.values().max_by_key(|cooling| cooling.until.left(now));
+                    longest.map(|cooling| cooling.reason.clone())
+                })
+                .or_else(|| self.is_suspected().then(|| "SUSPECTED".to_owned())),
             link: blocked.and_then(|blocked| blocked.why.link.clone()),
             tier: self.tier.clone(),
             cooling,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn later(now: Now, monotonic: Duration, wall: SystemTime) -> Now {
+        Now { monotonic: now.monotonic + monotonic, wall }
+    }
+
+    #[test]
+    fn a_token_survives_clocks_that_jump() {
+        let now = Now::read();
+        let token = Token::granted(Secret::new("t"), HOUR, HOUR / 6, now);
+        for (name, then, fresh) in [
+            ("half an hour later", later(now, HOUR / 2, now.wall + HOUR / 2), true),
+            ("half an hour later, the clock was set back", later(now, HOUR / 2, now.wall - 24 * HOUR), true),
+            ("its hour is over, the clock was set back", later(now, HOUR, now.wall - 24 * HOUR), false),
+            ("after a night's sleep", later(now, Duration::ZERO, now.wall + 8 * HOUR), false),
+        ] {
+            assert_eq!(token.is_fresh(then), fresh, "{name}");
+        }
+        // Set back by a day, an hour on: the keeper does not wait for yesterday to pass.
+        assert!(token.refresh_at.is_over(later(now, HOUR, now.wall - 24 * HOUR)));
+    }
+
+    #[test]
+    fn rests_end_whichever_way_the_clock_jumps() {
+        let now = Now::read();
+        let record = Record::new(json!({"api_key": "AIza-0001"}));
+        for (name, then) in [
+            ("set back", later(now, HOUR, now.wall - 365 * 24 * HOUR)),
+            ("set forward", later(now, Duration::ZERO, now.wall + 365 * 24 * HOUR)),
+        ] {
+            let mut member = Member::new(MemberId(0), Origin::File, record.clone(), HOUR);
+            let until = Deadline::after(now, HOUR);
+            member.cooling.insert("m".into(), Cooling { until, reason: "R".into(), sentence: "s".into() });
+            member.block(Block { reason: "R".into(), sentence: "s".into(), link: None }, Some(HOUR / 2));
+            member.settle(now);
+            assert!(member.wait("m", now).is_some(), "{name}");
+            member.settle(then);
+            assert_eq!(member.wait("m", then), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn suspicion_grows_and_one_success_clears_it() {
+        let mut member = Member::new(MemberId(0), Origin::File, Record::new(json!({"api_key": "k"})), HOUR);
+        let (first, longest) = (Duration::from_secs(30), Duration::from_secs(100));
+        for expected in [30, 60, 100, 100] {
+            member.suspect(first, longest);
+            let left = member.suspected.unwrap().left(Now::read());
+            assert!(left <= Duration::from_secs(expected) && left > Duration::from_secs(expected - 10), "{left:?}");
+        }
+        assert!(member.is_suspected() && member.wait("m", Now::read()).is_none(), "it may still be asked");
+        member.trust();
+        assert!(!member.is_suspected());
+        member.suspect(first, longest);
+        assert!(member.suspected.unwrap().left(Now::read()) <= first);
     }
 }

@@ -3,22 +3,30 @@
 //! The file and its records are private to this folder. Others see a [`Lease`] (who was chosen), an [`Access`] (what a
 //! request needs) and [`View`]s (what an admin may see).
 
+mod check;
 mod cipher;
+mod clock;
+mod health;
+pub mod import;
 mod keeper;
 mod manage;
 mod member;
 mod oauth;
 mod options;
 mod pool;
+mod quota;
 mod record;
+pub mod rekey;
 mod setup;
 mod snapshot;
 mod store;
 mod timestamp;
 
+pub use check::Check;
 pub use keeper::Keeper;
-pub use manage::{AddFault, Added, ManageFault};
+pub use manage::{AddFault, Added, ManageFault, exchange_code};
 pub use oauth::{TokenFault, Tokens};
 pub use options::{PoolOptions, Timing};
 pub use pool::*;
+pub use quota::{Bucket, Quota, QuotaFault};
 pub use store::{Place, StoreError};

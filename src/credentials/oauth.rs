@@ -4,6 +4,7 @@
 
 use crate::config::{Endpoints, OauthClient};
 use crate::secret::Secret;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::io;
 use std::time::Duration;
@@ -98,6 +99,22 @@ impl Google {
     /// GET of a long-running operation; `name` is a path as Google returned it.
     pub(super) fn operation(&self, name: &str, access: &Secret) -> Result<Value, CallFault> {
         self.call(&format!("{}/v1internal/{name}", self.endpoints.code_assist), access, None)
+    }
+
+    /// One page of the public API's model list.
+    pub(super) fn model_page(&self, key: &Secret, size: u32, page: Option<&str>) -> Result<Value, CallFault> {
+        let mut url = format!("{}/v1beta/models?pageSize={size}", self.endpoints.generative_language);
+        if let Some(page) = page {
+            url = format!("{url}&pageToken={}", utf8_percent_encode(page, NON_ALPHANUMERIC));
+        }
+        let send = || {
+            let request = self.agent.get(&url).config().timeout_per_read(Some(READ_IDLE)).build();
+            request.header("x-goog-api-key", key.expose()).call()
+        };
+        match read(with_stale_retry(send)).map_err(CallFault::Network)? {
+            (200, answer) => Ok(answer),
+            (status, answer) => Err(CallFault::Status(status, answer)),
+        }
     }
 
     fn grant(&self, form: &[(&str, &str)]) -> Result<Tokens, TokenFault> {

@@ -61,6 +61,12 @@ pub struct Timing {
     pub onboarding_limit: Duration,
     /// Between two looks whether somebody else changed the file.
     pub file_poll: Duration,
+    /// Others go before a member that failed for nobody's fault; doubles with each in a row.
+    pub suspicion: Duration,
+    /// The longest of these.
+    pub longest_suspicion: Duration,
+    /// A server without requests for so long is idle, and members that nobody used or checked for as long are checked.
+    pub idle_check: Duration,
 }
 
 impl Default for Timing {
@@ -73,6 +79,9 @@ impl Default for Timing {
             onboarding_poll: Duration::from_secs(5),
             onboarding_limit: Duration::from_secs(90),
             file_poll: Duration::from_secs(5),
+            suspicion: Duration::from_secs(30),
+            longest_suspicion: Duration::from_secs(600),
+            idle_check: Duration::from_secs(1800),
         }
     }
 }

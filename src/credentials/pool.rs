@@ -4,6 +4,7 @@
 //! file has a lock of its own, which puts its writes in order. Order: file, then members; nobody holding the members'
 //! lock asks for the file's.
 
+use super::clock::{Deadline, Now};
 use super::member::{Cooling, Member, Origin};
 use super::oauth::Google;
 use super::options::{PoolOptions, Timing};
@@ -11,9 +12,10 @@ use super::record::Record;
 use super::setup::Block;
 use super::store::{Edit, Store, StoreError};
 use crate::secret::Secret;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Which member of the pool, stable while the program runs.
@@ -92,6 +94,8 @@ pub enum AccessFault {
 pub enum Report {
     /// It worked.
     Success,
+    /// It failed for nobody's fault where another member then did well: others go first for a while.
+    Suspect,
     /// It must rest for this model, this long.
     Cool {
         /// How long.
@@ -162,7 +166,7 @@ pub struct View {
 /// The pool. All methods take `&self`; one short lock inside, never held over I/O.
 pub struct Pool {
     pub(super) google: Google,
-    pub(super) project_id_map: HashMap<String, String>,
+    pub(super) project_id_map: RwLock<HashMap<String, String>>,
     pub(super) timing: Timing,
     /// Held over file I/O, and over nothing else.
     pub(super) store: Mutex<Store>,
@@ -171,6 +175,7 @@ pub struct Pool {
     pub(super) landed: Condvar,
     /// There may be work for the keeper.
     pub(super) work: Condvar,
+    tell: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 pub(super) struct State {
@@ -179,6 +184,8 @@ pub(super) struct State {
     /// Whom the rotation chose last.
     last: Option<MemberId>,
     next: u64,
+    /// When anybody was last lent out.
+    pub(super) lent: Option<Instant>,
     pub(super) stopping: bool,
 }
 
@@ -201,7 +208,7 @@ impl Pool {
     pub fn open(options: PoolOptions) -> Result<Pool, StoreError> {
         let (store, records) = Store::open(&options.credentials_file, options.encryption_key.as_ref())?;
         let timing = options.timing;
-        let mut state = State { members: Vec::new(), last: None, next: 0, stopping: false };
+        let mut state = State { members: Vec::new(), last: None, next: 0, lent: None, stopping: false };
         let mut seen = HashSet::new();
         log::info!("[CredManager] Loading {} credentials from file.", records.len());
         for record in records {
@@ -222,21 +229,22 @@ impl Pool {
         }
         let pool = Pool {
             google: Google::new(options.agent, options.endpoints, options.oauth_client),
-            project_id_map: options.project_id_map,
+            project_id_map: RwLock::new(options.project_id_map),
             timing,
             store: Mutex::new(store),
             state: Mutex::new(state),
             landed: Condvar::new(),
             work: Condvar::new(),
+            tell: OnceLock::new(),
         };
         pool.state.lock().members.iter_mut().for_each(|member| pool.settle_project(member));
         Ok(pool)
     }
 
     /// Chooses a member: round-robin over those that can serve `want` now, in file order. One that first has to ask
-    /// Google for a token or project is taken only when nobody is ready.
+    /// Google for a token or project is taken only when nobody is ready, a suspected one when nobody else is left.
     pub fn checkout(&self, want: &Want<'_>) -> Result<Lease, Unavailable> {
-        let now = Instant::now();
+        let now = Now::read();
         let mut state = self.state.lock();
         let (mut usable, mut tried, mut cooling, mut earliest) = (false, false, false, None::<Duration>);
         let mut candidates = Vec::new();
@@ -258,9 +266,9 @@ impl Pool {
                 candidates.push(index);
             }
         }
-        if candidates.iter().any(|index| state.members[*index].is_ready()) {
-            candidates.retain(|index| state.members[*index].is_ready());
-        }
+        let rank = |index: usize| (state.members[index].is_ready(now), !state.members[index].is_suspected());
+        let best = candidates.iter().map(|index| rank(*index)).max();
+        candidates.retain(|index| Some(rank(*index)) == best);
         // The highest hash stays the same member as long as that one can serve, and needs no table of conversations.
         let preferred = want.affinity.and_then(|affinity| {
             candidates.iter().max_by_key(|index| {
@@ -278,9 +286,11 @@ impl Pool {
             });
         };
         let member = &mut state.members[index];
-        member.last_used_at = SystemTime::now();
+        member.last_used_at = now.wall;
+        member.touched = now.monotonic;
         let kind = if member.record.kind() == Ok(Kind::ApiKey) { Kind::ApiKey } else { Kind::Oauth };
         let lease = Lease { id: member.id, kind, name: member.name(), label: member.label() };
+        state.lent = Some(now.monotonic);
         if want.affinity.is_none() {
             state.last = Some(lease.id);
         }
@@ -300,30 +310,44 @@ impl Pool {
 
     /// Takes note of how an attempt ended.
     pub fn report(&self, id: MemberId, model: &str, report: Report) {
-        let now = Instant::now();
+        let now = Now::read();
         let mut state = self.state.lock();
         let Some(member) = state.member(id) else { return };
         match report {
             Report::Success => {
                 member.usage_count += 1;
+                member.trust();
                 // A block that would have ended by itself was wrong or is over. One that waits for a person stays: an
                 // old access token may go on working for a while after its login was revoked.
                 member.blocked.take_if(|blocked| blocked.until.is_some());
             }
-            Report::Cool { rest, reason, .. } => {
-                let until = now + rest;
-                let cooling = member.cooling.entry(model.to_owned());
-                let cooling = cooling.or_insert_with(|| Cooling { until, reason: reason.clone() });
-                if cooling.until < until {
-                    *cooling = Cooling { until, reason };
+            Report::Cool { rest, reason, sentence } => {
+                let cooling = member.cooling.get(model);
+                if cooling.is_none_or(|cooling| cooling.until.left(now) < rest) {
+                    let until = Deadline::after(now, rest);
+                    member.cooling.insert(model.to_owned(), Cooling { until, reason, sentence });
                 }
             }
+            Report::Suspect => member.suspect(self.timing.suspicion, self.timing.longest_suspicion),
             Report::Block { rest, reason, sentence, link } => {
                 member.block(Block { reason, sentence, link }, rest);
                 // The project that Google named may have been taken away; the next use asks again.
                 member.project = None;
                 self.settle_project(member);
             }
+        }
+        drop(state);
+        self.changed();
+    }
+
+    /// Names who is told, on any thread, that [`Pool::snapshot`] has changed. Once, before the first request.
+    pub fn on_change(&self, tell: impl Fn() + Send + Sync + 'static) {
+        let _ = self.tell.set(Box::new(tell));
+    }
+
+    pub(super) fn changed(&self) {
+        if let Some(tell) = self.tell.get() {
+            tell();
         }
     }
 
@@ -339,7 +363,7 @@ impl Pool {
 
     /// All members, in file order.
     pub fn views(&self) -> Vec<View> {
-        let now = Instant::now();
+        let now = Now::read();
         let mut state = self.state.lock();
         let view = |member: &mut Member| {
             member.settle(now);
@@ -408,8 +432,9 @@ impl Pool {
     /// The project that is known without asking Google: the config's map wins over the file. As long as the e-mail is
     /// not known and may yet be, the map may have something to say.
     pub(super) fn told_project(&self, email: Option<&str>, settled: bool, record: &Record) -> Option<String> {
-        let mapped = email.and_then(|email| self.project_id_map.get(&email.to_lowercase()));
-        let clear = email.is_some() || settled || self.project_id_map.is_empty();
+        let map = self.project_id_map.read();
+        let mapped = email.and_then(|email| map.get(&email.to_lowercase()));
+        let clear = email.is_some() || settled || map.is_empty();
         mapped.cloned().or_else(|| record.project().filter(|_| clear).map(str::to_owned))
     }
 }

@@ -52,16 +52,8 @@ pub(super) fn find_project(
     patience: Patience,
     pause: &dyn Fn(Duration) -> bool,
 ) -> Result<Found, SetupFault> {
-    // Project numbers are refused, ids begin with a letter.
-    let hint = hint.filter(|hint| !hint.bytes().all(|byte| byte.is_ascii_digit()));
-    let loaded = match google.code_assist("loadCodeAssist", access, &load_request(hint)) {
-        Ok(loaded) => loaded,
-        // An organization with VPC Service Controls: licensed, but it has to name its project.
-        Err(CallFault::Status(403, body)) if reason(&body) == Some("SECURITY_POLICY_VIOLATED") => {
-            json!({"currentTier": {"id": "standard-tier"}})
-        }
-        Err(fault) => return Err(setup_fault(fault)),
-    };
+    let hint = hint.filter(is_id);
+    let loaded = load(google, access, hint)?;
     let current = loaded.get("currentTier").filter(|tier| tier.is_object());
     if let Some(current) = current {
         let paid = loaded.get("paidTier").and_then(tier_id);
@@ -82,6 +74,41 @@ pub(super) fn find_project(
         Some(project) => Ok(Found { project, tier: Some(tier.to_owned()) }),
         None => Err(no_project(&loaded)),
     }
+}
+
+/// The tier of an account, changing nothing at Google; `None`: it still has to be onboarded, and can be.
+pub(super) fn look(google: &Google, access: &Secret, hint: Option<&str>) -> Result<Option<String>, SetupFault> {
+    let hint = hint.filter(is_id);
+    let loaded = load(google, access, hint)?;
+    if let Some(current) = loaded.get("currentTier").filter(|tier| tier.is_object()) {
+        if project_id(&loaded).or(hint).is_none() {
+            return Err(no_project(&loaded));
+        }
+        let paid = loaded.get("paidTier").and_then(tier_id);
+        return Ok(Some(paid.or_else(|| tier_id(current)).unwrap_or("standard-tier").to_owned()));
+    }
+    if let Some(block) = validation(&loaded) {
+        return Err(SetupFault::Blocked(block));
+    }
+    // One tier that is closed to it says nothing as long as another is the default.
+    let default = loaded.get("allowedTiers").and_then(Value::as_array).is_some_and(|tiers| !tiers.is_empty());
+    if !default && ineligible(&loaded).next().is_some() { Err(no_project(&loaded)) } else { Ok(None) }
+}
+
+fn load(google: &Google, access: &Secret, hint: Option<&str>) -> Result<Value, SetupFault> {
+    match google.code_assist("loadCodeAssist", access, &load_request(hint)) {
+        Ok(loaded) => Ok(loaded),
+        // An organization with VPC Service Controls: licensed, but it has to name its project.
+        Err(CallFault::Status(403, body)) if reason(&body) == Some("SECURITY_POLICY_VIOLATED") => {
+            Ok(json!({"currentTier": {"id": "standard-tier"}}))
+        }
+        Err(fault) => Err(setup_fault(fault)),
+    }
+}
+
+/// Project numbers are refused, ids begin with a letter.
+fn is_id(project: &&str) -> bool {
+    !project.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// `None`: done, and Google gave no project.
@@ -183,14 +210,15 @@ fn no_project(loaded: &Value) -> SetupFault {
         }
         _ => sentence.to_owned(),
     };
+    let way_out = (reason == "UNSUPPORTED_CLIENT").then_some("https://aistudio.google.com/apikey");
     SetupFault::Blocked(Block {
         reason: reason.to_owned(),
         sentence,
-        link: text(tier, "validationUrl").map(str::to_owned),
+        link: text(tier, "validationUrl").or(way_out).map(str::to_owned),
     })
 }
 
-fn setup_fault(fault: CallFault) -> SetupFault {
+pub(super) fn setup_fault(fault: CallFault) -> SetupFault {
     let (status, body) = match fault {
         CallFault::Network(reason) => return SetupFault::Transient(format!("Code Assist: {reason}")),
         CallFault::Status(status, body) => (status, body),

@@ -180,6 +180,11 @@ impl Store {
         (changed || !self.waiting.is_empty()).then(|| self.sync()).flatten()
     }
 
+    /// Whether no edit waits for a file that can be written.
+    pub(super) fn is_saved(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     fn sync(&mut self) -> Option<Vec<Record>> {
         let _folder = disk::lock_folder(&self.path);
         let reloaded = match self.reload() {

@@ -25,6 +25,8 @@ const QUICK_RETRIES: u32 = 2;
 const QUICK_WAIT: Duration = Duration::from_millis(200);
 /// How soon a wait notices that the client is gone.
 const SLICE: Duration = Duration::from_millis(50);
+/// A request that has gone from credential to credential for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What a client waits when the token endpoint has trouble.
 const TOKEN_TROUBLE: Duration = Duration::from_secs(10);
 
@@ -84,8 +86,8 @@ pub struct Dispatched {
 pub type Failed<'a> = dyn FnMut(&Lease, &str) + 'a;
 
 /// What one request has been through.
-#[derive(Default)]
 struct Round {
+    began: Instant,
     /// Everyone asked.
     tried: Vec<MemberId>,
     /// Those that a further attempt must not ask.
@@ -101,6 +103,8 @@ struct Round {
     simplified: bool,
     /// Who does not know the model, to be reported if another one does.
     strangers: Vec<(Lease, Verdict)>,
+    /// Who failed for nobody's fault, to be reported if another one does well.
+    suspects: Vec<MemberId>,
     /// The last failure.
     last: Option<(Blame, ApiError)>,
 }
@@ -114,8 +118,9 @@ enum Failure {
 }
 
 impl Dispatcher {
-    /// `max_attempts` bounds the attempts per request that are made before the client is told of a failure. An attempt
-    /// that finds a credential blocked does not count: it happens once per credential, not once per request.
+    /// `max_attempts` bounds the attempts per request that are made before the client is told of a failure, and by itself
+    /// how many members are asked for a model that they do not know. An attempt that sends its credential to rest counts
+    /// for neither: it happens once per rest, not once per request.
     pub fn new(
         pool: Arc<dyn Lending>,
         code_assist: Box<dyn Upstream>,
@@ -130,7 +135,7 @@ impl Dispatcher {
     /// event. Stops at once when the client is gone; then no credential is blamed.
     pub fn send(&self, call: &mut Call, gone: &Gone, failed: &mut Failed<'_>) -> Result<Dispatched, ApiError> {
         let _scope = cancel::scope(gone);
-        let mut round = Round::default();
+        let mut round = Round::new();
         loop {
             let lease = match self.lease(call, &round) {
                 Ok(lease) => lease,
@@ -147,7 +152,7 @@ impl Dispatcher {
                 Err(Failure::Judged(verdict)) => *verdict,
                 Err(Failure::NoToken(fault)) => {
                     round.no_token(&lease, fault);
-                    if round.counted >= self.max_attempts {
+                    if round.began.elapsed() > PATIENCE {
                         return Err(give_up(Unavailable::AllTried, kind_of(call), round.last));
                     }
                     continue;
@@ -246,15 +251,16 @@ impl Dispatcher {
 
     /// Tells the pool of a failure and says whether the request goes on.
     fn take_note(&self, lease: &Lease, call: &Call, verdict: &Verdict, round: &mut Round) -> bool {
-        let counts = verdict.blame != Blame::Credential;
-        round.counted += u32::from(counts);
-        let left = round.counted < self.max_attempts;
+        let patient = round.began.elapsed() < PATIENCE;
         match verdict.then {
             // Not repaired, or in vain.
             Then::Stop | Then::Unsign | Then::Simplify => false,
             Then::Again => {
+                round.counted += 1;
                 round.waits += 1;
-                let goes_on = left && round.waits <= QUICK_RETRIES && !self.history.is_crowded(&call.model);
+                round.suspects.push(lease.id);
+                let left = round.counted < self.max_attempts && round.waits <= QUICK_RETRIES;
+                let goes_on = patient && left && !self.history.is_crowded(&call.model);
                 if !goes_on && verdict.blame == Blame::Model {
                     // Those who come now need not repeat what just failed.
                     self.history.crowd(&call.model, verdict.duration.unwrap_or_default());
@@ -263,11 +269,21 @@ impl Dispatcher {
             }
             Then::Other | Then::Renew => {
                 round.out.push(lease.id);
-                match verdict.error.status {
-                    404 => round.strangers.push((lease.clone(), verdict.clone())),
-                    _ => self.report(lease, &call.model, verdict),
+                match (verdict.error.status, verdict.blame) {
+                    (404, _) => {
+                        round.strangers.push((lease.clone(), verdict.clone()));
+                        patient && (round.strangers.len() as u32) < self.max_attempts
+                    }
+                    (_, Blame::Credential | Blame::CredentialAndModel) => {
+                        self.report(lease, &call.model, verdict);
+                        patient
+                    }
+                    _ => {
+                        round.suspects.push(lease.id);
+                        round.counted += 1;
+                        patient && round.counted < self.max_attempts
+                    }
                 }
-                left
             }
         }
     }
@@ -276,6 +292,9 @@ impl Dispatcher {
     fn succeeded(&self, lease: &Lease, call: &Call, round: &Round) {
         for (stranger, verdict) in &round.strangers {
             self.report(stranger, &call.model, verdict);
+        }
+        for suspect in round.suspects.iter().filter(|suspect| **suspect != lease.id) {
+            self.pool.report(*suspect, &call.model, Report::Suspect);
         }
         self.history.forget(lease.id, &call.model);
         self.pool.report(lease.id, &call.model, Report::Success);
@@ -307,6 +326,22 @@ impl Dispatcher {
 }
 
 impl Round {
+    fn new() -> Round {
+        Round {
+            began: Instant::now(),
+            tried: Vec::new(),
+            out: Vec::new(),
+            attempts: 0,
+            counted: 0,
+            waits: 0,
+            unsigned: false,
+            simplified: false,
+            strangers: Vec::new(),
+            suspects: Vec::new(),
+            last: None,
+        }
+    }
+
     fn no_token(&mut self, lease: &Lease, fault: AccessFault) {
         self.out.push(lease.id);
         match fault {
@@ -314,7 +349,6 @@ impl Round {
             AccessFault::Dead(_) => log::warn!("[ApiClient] {}({}) has no usable token.", lease.name, lease.label),
             AccessFault::Transient(_) => {
                 log::warn!("[ApiClient] {}({}) cannot get a token now.", lease.name, lease.label);
-                self.counted += 1;
                 let message = "API request failed: Google's token endpoint cannot be used right now";
                 let error = ApiError::server(503, "upstream_auth_error", message).with_retry_after(TOKEN_TROUBLE);
                 self.last = Some((Blame::Nobody, error));

@@ -4,6 +4,9 @@
 //! Knows nothing of where a model is served: the upstreams rename and refuse as they must.
 
 mod builtin;
+mod live;
+
+pub use live::Listed;
 
 use super::signatures::family;
 use super::thinking::{Ask, Control, Effort};

@@ -27,4 +27,4 @@ pub use event_writer::{EventWriter, Pings};
 pub use request::{Gone, Headers, Request};
 pub use responder::Responder;
 pub use response::Response;
-pub use server::{Handler, Lane, LaneOf, Limits, Running, Server, Snapshot};
+pub use server::{Gauge, Handler, Lane, LaneOf, Limits, Running, Server, Snapshot};

@@ -204,6 +204,25 @@ pub struct Running {
     all_ended: Receiver<()>,
 }
 
+/// Reads the server's figures. Cheap to clone.
+#[derive(Clone)]
+pub struct Gauge {
+    shared: Arc<Shared>,
+    load: Load,
+}
+
+impl Gauge {
+    /// Figures of this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            connections: self.shared.connections.load(Ordering::Acquire),
+            busy: self.load.busy(),
+            queued: self.load.queued(),
+            workers: self.shared.limits.workers,
+        }
+    }
+}
+
 /// Figures of a moment, for the admin page and metrics.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Snapshot {
@@ -225,12 +244,12 @@ impl Running {
 
     /// Figures of this moment.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            connections: self.shared.connections.load(Ordering::Acquire),
-            busy: self.load.busy(),
-            queued: self.load.queued(),
-            workers: self.shared.limits.workers,
-        }
+        self.gauge().snapshot()
+    }
+
+    /// What reads the figures from elsewhere, also after the server has stopped.
+    pub fn gauge(&self) -> Gauge {
+        Gauge { shared: self.shared.clone(), load: self.load.clone() }
     }
 
     /// Stops accepting, closes idle connections, lets running answers finish for at most `limit`, then cuts them (their

@@ -51,6 +51,20 @@ pub enum ProxyChoice {
     Fixed(Proxy),
 }
 
+/// Reads the address of an outgoing proxy: `http`, `https`, `socks4`, `socks4a`, `socks5` or `socks5h`, maybe with user and
+/// password. What was expected, if it is none; the address itself is not repeated.
+pub fn proxy(url: &str) -> Result<ProxyChoice, &'static str> {
+    const EXPECTED: &str = "an address such as http://proxy:3128 or socks5://user:password@proxy:1080";
+    let known = ["http://", "https://", "socks4://", "socks4a://", "socks5://", "socks5h://"];
+    let lower = url.to_ascii_lowercase();
+    let rest = known.iter().find_map(|scheme| lower.strip_prefix(scheme)).ok_or(EXPECTED)?;
+    // A path would be ignored silently.
+    if rest.trim_end_matches('/').is_empty() || rest.trim_end_matches('/').contains(['/', '?', '#', ' ']) {
+        return Err(EXPECTED);
+    }
+    Proxy::new(url).map(ProxyChoice::Fixed).map_err(|_| EXPECTED)
+}
+
 /// Builds the client. Build it once: a second one shares neither connections nor TLS sessions.
 pub fn build(options: &AgentOptions) -> Agent {
     let mut config = Agent::config_builder()

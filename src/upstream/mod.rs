@@ -14,6 +14,7 @@ mod exchange;
 pub mod fetch;
 mod forward;
 mod generative_language;
+pub mod plain;
 
 use crate::api::{Call, Fetch};
 use crate::credentials::Access;

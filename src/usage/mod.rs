@@ -1,140 +1,222 @@
-//! What was used: counted once per request by the handler, per API key, credential and model, in order of first use.
+//! What was used: counted once per request by the handler, per API key, credential and model: since the last reset, per
+//! day and per hour of UTC. Kept in the state file's section `usage`. Knows neither the pool nor the config.
+//!
+//! Counting takes one short lock and allocates only for a row that is new. Whoever reads gets a [`Snapshot`] that shares
+//! the tables; a table that changes while it is being read is copied first.
 
+pub mod calendar;
+mod histogram;
+mod live;
+mod recent;
 mod report;
+mod saved;
+mod series;
+mod table;
 
+pub use histogram::{BOUNDS_MS, Histogram};
+pub use live::Live;
+pub use recent::Entry;
 pub use report::Reporter;
+pub use table::{Counts, Line, OTHER, Table};
 
 use crate::gemini::UsageMetadata;
 use parking_lot::Mutex;
+use recent::Recent;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
+use series::{Bounds, Series};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-/// Who used what.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Line {
-    /// The API key's name, safe to show.
-    pub key: String,
-    /// The credential's name, `cred-0`.
-    pub credential: String,
-    /// The model's base name.
-    pub model: String,
+/// Days that are kept. The last 31 in detail, so that a month can be shown.
+const DAYS: Bounds = Bounds { periods: 400, now: 1000, over: 200, detailed: 32, old: 20 };
+/// Hours that are kept: the present one and 48 whole ones.
+const HOURS: Bounds = Bounds { periods: 49, now: 200, over: 50, detailed: 49, old: 50 };
+/// Rows of the sums since the last reset.
+const TOTAL: usize = 1000;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Finished<'a> {
+    /// Who asked whom for what; the credential is empty when nobody was asked.
+    pub line: &'a Line,
+    /// `chat`, `gemini`, ...
+    pub surface: &'static str,
+    /// The HTTP status, 499 for a client that left.
+    pub status: u16,
+    /// Whether Google answered; a client that left was answered too, for Google counted it.
+    pub answered: bool,
+    /// Google's last token counts.
+    pub usage: &'a UsageMetadata,
+    /// From the whole request to the end of the answer.
+    pub latency: Duration,
+    /// From the whole request to the first piece of content, for streams.
+    pub first_token: Option<Duration>,
 }
 
-/// Counts of one [`Line`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Requests that were answered.
-    pub successful: u64,
-    /// Attempts that failed, by HTTP status, `Exception` or `Denied: <reason>`, in order of first occurrence.
-    pub failed: Vec<(String, u64)>,
-    /// Google's totals.
-    pub total_tokens: u64,
-    /// Prompt, cached part included.
-    pub prompt_tokens: u64,
-    /// Answer without thoughts.
-    pub candidates_tokens: u64,
-    /// Thinking.
-    pub thoughts_tokens: u64,
-    /// Cached part of the prompt.
-    pub cached_tokens: u64,
-}
-
-impl Counts {
-    fn succeed(&mut self, usage: &UsageMetadata) {
-        let count = |tokens: Option<u64>| tokens.unwrap_or(0);
-        let prompt = count(usage.prompt_token_count);
-        let candidates = count(usage.candidates_token_count);
-        let thoughts = count(usage.thoughts_token_count);
-        self.successful += 1;
-        self.total_tokens += usage.total_token_count.unwrap_or(prompt + candidates + thoughts);
-        self.prompt_tokens += prompt;
-        self.candidates_tokens += candidates;
-        self.thoughts_tokens += thoughts;
-        self.cached_tokens += count(usage.cached_content_token_count);
-    }
-
-    fn fail(&mut self, reason: &str) {
-        match self.failed.iter_mut().find(|(known, _)| known == reason) {
-            Some((_, count)) => *count += 1,
-            None => self.failed.push((reason.to_owned(), 1)),
-        }
-    }
-
-    fn add(&mut self, other: &Counts) {
-        self.successful += other.successful;
-        self.total_tokens += other.total_tokens;
-        self.prompt_tokens += other.prompt_tokens;
-        self.candidates_tokens += other.candidates_tokens;
-        self.thoughts_tokens += other.thoughts_tokens;
-        self.cached_tokens += other.cached_tokens;
-        for (reason, count) in &other.failed {
-            match self.failed.iter_mut().find(|(known, _)| known == reason) {
-                Some((_, mine)) => *mine += count,
-                None => self.failed.push((reason.clone(), *count)),
-            }
-        }
-    }
-}
-
-/// All counters.
-#[derive(Debug, Default)]
+/// All counters. Methods without a time count now.
+#[derive(Debug)]
 pub struct Usage {
-    table: Mutex<Table>,
+    ledger: Mutex<Ledger>,
 }
 
-#[derive(Debug, Default)]
-struct Table {
-    rows: Vec<(Line, Counts)>,
-    index: HashMap<Line, usize>,
+#[derive(Debug)]
+struct Ledger {
+    since: SystemTime,
+    total: Arc<Table>,
+    days: Series,
+    hours: Series,
+    live: Live,
+    recent: Recent,
     /// Rises with every change, so that the report knows whether there is anything new.
     version: u64,
 }
 
-impl Table {
-    fn row(&mut self, line: Line) -> &mut Counts {
+/// The counters of one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When counting began.
+    pub since: SystemTime,
+    /// Since then.
+    pub total: Arc<Table>,
+    /// By number of the day ([`calendar::day`]), in order of time, days without requests left out.
+    pub days: Vec<(u32, Arc<Table>)>,
+    /// By number of the hour.
+    pub hours: Vec<(u32, Arc<Table>)>,
+}
+
+impl Default for Usage {
+    fn default() -> Usage {
+        let ledger = Ledger {
+            since: SystemTime::now(),
+            total: Arc::default(),
+            days: Series::new(DAYS),
+            hours: Series::new(HOURS),
+            live: Live::default(),
+            recent: Recent::default(),
+            version: 0,
+        };
+        Usage { ledger: Mutex::new(ledger) }
+    }
+}
+
+impl Ledger {
+    /// Changes the row of `line` in the sums, the day and the hour.
+    fn count(&mut self, line: &Line, now: SystemTime, change: impl Fn(&mut Counts)) {
+        change(Arc::make_mut(&mut self.total).row(line, TOTAL));
+        for (series, number) in [(&mut self.days, calendar::day(now)), (&mut self.hours, calendar::hour(now))] {
+            let (table, most) = series.table(number);
+            change(table.row(line, most));
+        }
         self.version += 1;
-        let at = *self.index.entry(line.clone()).or_insert_with(|| {
-            self.rows.push((line, Counts::default()));
-            self.rows.len() - 1
-        });
-        &mut self.rows[at].1
     }
 }
 
 impl Usage {
-    /// Counts an answered request with Google's last token counts.
-    pub fn success(&self, line: Line, usage: &UsageMetadata) {
-        self.table.lock().row(line).succeed(usage);
+    /// With what the state file kept; a section that is none of this program's is reported and left out.
+    pub fn restore(section: Option<&Value>) -> Usage {
+        let usage = Usage::default();
+        let Some(section) = section else { return usage };
+        match saved::read(section) {
+            Some(kept) => {
+                let mut ledger = usage.ledger.lock();
+                ledger.since = kept.since.unwrap_or(ledger.since);
+                ledger.total = Arc::new(kept.total);
+                ledger.days.restore(kept.days);
+                ledger.hours.restore(kept.hours);
+            }
+            None => log::warn!("usage: the state file's section cannot be read; counting begins anew"),
+        }
+        usage
+    }
+
+    /// The section for the state file.
+    pub fn saved(&self) -> Value {
+        saved::write(&self.snapshot())
+    }
+
+    /// Counts a request that ended.
+    pub fn finish(&self, finished: &Finished<'_>) {
+        self.finish_at(finished, SystemTime::now());
+    }
+
+    fn finish_at(&self, finished: &Finished<'_>, now: SystemTime) {
+        let mut ledger = self.ledger.lock();
+        ledger.live.finish(finished);
+        ledger.count(finished.line, now, |counts| {
+            if finished.answered {
+                counts.succeed(finished.usage, finished.latency, finished.first_token);
+            } else {
+                counts.refused += 1;
+            }
+        });
+    }
+
+    /// Counts a request among the figures of this run only: one that was turned away or passed through.
+    pub fn note(&self, surface: &'static str, model: &str, status: u16) {
+        self.ledger.lock().live.request(surface, model, status);
     }
 
     /// Counts a failed attempt.
-    pub fn failure(&self, line: Line, reason: &str) {
-        self.table.lock().row(line).fail(reason);
+    pub fn failure(&self, line: &Line, reason: &str) {
+        self.failure_at(line, reason, SystemTime::now());
     }
 
-    /// Forgets everything.
+    fn failure_at(&self, line: &Line, reason: &str, now: SystemTime) {
+        let mut ledger = self.ledger.lock();
+        ledger.live.fail(reason);
+        ledger.count(line, now, |counts| counts.fail(reason, 1));
+    }
+
+    /// Remembers a request for the list of the last ones.
+    pub fn remember(&self, entry: Entry) {
+        self.ledger.lock().recent.push(entry);
+    }
+
+    /// The last requests, newest first.
+    pub fn recent(&self) -> Vec<Entry> {
+        self.ledger.lock().recent.list()
+    }
+
+    /// Forgets everything but the figures of this run and the last requests.
     pub fn reset(&self) {
-        let mut table = self.table.lock();
-        table.rows.clear();
-        table.index.clear();
-        table.version += 1;
+        let mut ledger = self.ledger.lock();
+        ledger.since = SystemTime::now();
+        ledger.total = Arc::default();
+        ledger.days.clear();
+        ledger.hours.clear();
+        ledger.version += 1;
     }
 
-    /// All rows in order of first use, and the version of the counters.
-    pub fn rows(&self) -> (Vec<(Line, Counts)>, u64) {
-        let table = self.table.lock();
-        (table.rows.clone(), table.version)
+    /// The counters of this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        let ledger = self.ledger.lock();
+        Snapshot {
+            since: ledger.since,
+            total: ledger.total.clone(),
+            days: ledger.days.periods().to_vec(),
+            hours: ledger.hours.periods().to_vec(),
+        }
     }
 
-    /// Sums by model, in order of first use.
-    pub fn by_model(&self) -> Vec<(String, Counts)> {
-        sum_by_model(&self.rows().0)
+    /// The figures of this run.
+    pub fn live(&self) -> Live {
+        self.ledger.lock().live.clone()
+    }
+
+    /// The sums since the last reset and the version of the counters.
+    pub fn total(&self) -> (Arc<Table>, u64) {
+        let ledger = self.ledger.lock();
+        (ledger.total.clone(), ledger.version)
     }
 
     /// The old program's `GET /admin/usage` (drop_in_contract.md 6.9); scripts take its top-level keys for models.
     pub fn json(&self) -> Value {
         let mut models = Map::new();
-        for (model, counts) in self.by_model() {
+        for (model, counts) in sum_by_model(self.total().0.rows()) {
+            // Requests for which nobody could be asked count nothing here, as in the old program.
+            if counts.successful == 0 && counts.failed.is_empty() {
+                continue;
+            }
             let failed: Map<String, Value> =
                 counts.failed.iter().map(|(reason, count)| (reason.clone(), json!(count))).collect();
             let entry = json!({
@@ -166,31 +248,93 @@ fn sum_by_model(rows: &[(Line, Counts)]) -> Vec<(String, Counts)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::UNIX_EPOCH;
 
-    fn line(key: &str, credential: &str, model: &str) -> Line {
-        Line { key: key.into(), credential: credential.into(), model: model.into() }
-    }
-
-    #[test]
-    fn the_old_shape_sums_over_keys_and_credentials() {
-        let usage = Usage::default();
-        let tokens = UsageMetadata {
+    fn tokens() -> UsageMetadata {
+        UsageMetadata {
             prompt_token_count: Some(10),
             candidates_token_count: Some(5),
             thoughts_token_count: Some(3),
             cached_content_token_count: Some(4),
             total_token_count: Some(18),
             ..UsageMetadata::default()
+        }
+    }
+
+    fn success(usage: &Usage, line: &Line, now: SystemTime) {
+        let finished = Finished {
+            line,
+            surface: "chat",
+            status: 200,
+            answered: true,
+            usage: &tokens(),
+            latency: Duration::from_millis(700),
+            first_token: Some(Duration::from_millis(80)),
         };
-        usage.success(line("a", "cred-0", "gemini-2.5-flash"), &tokens);
-        usage.success(line("b", "cred-1", "gemini-2.5-flash"), &tokens);
-        usage.failure(line("b", "cred-0", "gemini-2.5-flash"), "429");
-        usage.failure(line("b", "cred-1", "gemini-2.5-flash"), "429");
+        usage.finish_at(&finished, now);
+    }
+
+    #[test]
+    fn the_old_shape_sums_over_keys_and_credentials() {
+        let usage = Usage::default();
+        let now = SystemTime::now();
+        success(&usage, &Line::new("a", "cred-0", "gemini-2.5-flash"), now);
+        success(&usage, &Line::new("b", "cred-1", "gemini-2.5-flash"), now);
+        usage.failure(&Line::new("b", "cred-0", "gemini-2.5-flash"), "429");
+        usage.failure(&Line::new("b", "cred-1", "gemini-2.5-flash"), "429");
         assert_eq!(
             usage.json().to_string(),
             r#"{"gemini-2.5-flash":{"successful_requests":2,"failed_requests":{"429":2},"total_tokens":36,"prompt_tokens":20,"candidates_tokens":10,"thoughts_tokens":6,"cached_content_token_count":8}}"#
         );
         usage.reset();
         assert_eq!(usage.json().to_string(), "{}");
+        assert!(usage.snapshot().days.is_empty() && usage.snapshot().hours.is_empty());
+        assert_eq!(usage.live().requests[0].3, 2, "counters of a run never fall");
+    }
+
+    #[test]
+    fn what_is_saved_comes_back_whole() {
+        let usage = Usage::default();
+        let start = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        for hour in 0..60 {
+            let now = start + Duration::from_secs(hour * 3600);
+            success(&usage, &Line::new("key \"a\"", "cred-0", "gemini|2.5 pro"), now);
+            usage.failure_at(&Line::new("b", "", "m"), "Denied: SAFETY | x", now);
+        }
+        let text = usage.saved().to_string();
+        let back = Usage::restore(Some(&serde_json::from_str(&text).unwrap()));
+        assert_eq!(back.saved().to_string(), text);
+        assert_eq!(back.json(), usage.json());
+        let snapshot = back.snapshot();
+        assert_eq!((snapshot.days.len(), snapshot.hours.len()), (4, 49));
+        let (line, counts) = &snapshot.total.rows()[0];
+        assert_eq!((line.model.as_str(), counts.successful), ("gemini|2.5 pro", 60));
+        assert_eq!((counts.latency.count(), counts.first_token.count()), (60, 60));
+    }
+
+    #[test]
+    fn a_section_of_nonsense_is_no_reason_to_stop() {
+        for text in ["7", r#"{"version":2}"#, r#"{"version":1,"names":["a"],"total":["0 0 9|1 1|||","x",5],"days":[]}"#]
+        {
+            let usage = Usage::restore(Some(&serde_json::from_str(text).unwrap()));
+            assert_eq!(usage.json(), json!({}), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_largest_section_stays_within_two_megabytes() {
+        let usage = Usage::default();
+        for day in 0..430u64 {
+            let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000 + day * 86_400);
+            // The last month as busy as can be, the time before at least above what is kept of it.
+            for row in 0..if day < 395 { 25 } else { 300u64 } {
+                let line =
+                    Line::new(&format!("key-{}", row % 7), &format!("cred-{}", row % 5), &format!("model-{row}"));
+                success(&usage, &line, now);
+            }
+        }
+        let size = usage.saved().to_string().len();
+        assert!(size < 2_000_000, "{size} bytes");
+        assert_eq!(usage.snapshot().days.len(), 400);
     }
 }

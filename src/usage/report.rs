@@ -29,9 +29,9 @@ impl Reporter {
                 if statuses != last.1 && !statuses.is_empty() {
                     log::info!("Credential Status: {statuses}");
                 }
-                let (rows, version) = usage.rows();
-                if version != last.0 && !rows.is_empty() {
-                    log::info!("{}", report(&rows, &pool.views()));
+                let (table, version) = usage.total();
+                if version != last.0 && !table.rows().is_empty() {
+                    log::info!("{}", report(table.rows(), &pool.views()));
                 }
                 last = (version, statuses);
             }

@@ -46,7 +46,7 @@ impl Drop for Folder {
 pub fn command(folder: &Folder, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gemini-openai-proxy"));
     command.current_dir(folder.path()).args(arguments);
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "GEMINI_PROXY_ENCRYPTION_KEY"] {
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "GEMINI_PROXY_ENCRYPTION_KEY"] {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
     command
@@ -80,11 +80,21 @@ pub struct Program {
 impl Program {
     /// Starts the server with a config and waits until it says where it listens.
     pub fn start(folder: &Folder, config: &Value, arguments: &[&str]) -> Program {
+        Program::start_in(folder, config, arguments, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub fn start_in(folder: &Folder, config: &Value, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
         folder.write("config.json", config.to_string());
         let mut all = vec!["run", "-c", "config.json"];
         all.extend(arguments);
-        let mut child =
-            command(folder, &all).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command(folder, &all)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (send, lines) = channel();
         let streams: [Box<dyn Read + Send>; 2] =
@@ -100,7 +110,9 @@ impl Program {
         }
         let mut program = Program { child, lines, log, port: 0 };
         let line = program.wait_for_line("listening on http://");
-        program.port = line.rsplit(':').next().unwrap().trim().parse().expect("a port at the end of the line");
+        // In the JSON format more follows.
+        let address = line.rsplit("http://").next().unwrap().trim_end_matches(|c: char| !c.is_ascii_digit());
+        program.port = address.rsplit(':').next().unwrap().parse().expect("a port at the end of the address");
         program
     }
 

@@ -5,7 +5,7 @@
 
 use super::google::{FakeGoogle, User};
 use super::pool::Scratch;
-use gemini_openai_proxy::app::Service;
+use gemini_openai_proxy::app::{Service, Tuning};
 use gemini_openai_proxy::config;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -42,6 +42,11 @@ pub struct Proxy {
 impl Proxy {
     /// Without credentials; `change` completes the config.
     pub fn start(google: &FakeGoogle, change: impl FnOnce(&mut Value)) -> Proxy {
+        Proxy::start_with(google, Tuning::default(), change)
+    }
+
+    /// With other times.
+    pub fn start_with(google: &FakeGoogle, tuning: Tuning, change: impl FnOnce(&mut Value)) -> Proxy {
         let files = Scratch::new();
         let mut settings = json!({
             "server": {"host": "127.0.0.1", "port": 0, "workers": 16, "drain_sec": 5},
@@ -54,7 +59,7 @@ impl Proxy {
         });
         change(&mut settings);
         let config = config::parse(&settings.to_string()).expect("a good config").config;
-        let service = Service::start(config).expect("the proxy starts");
+        let service = Service::start_with(config, tuning).expect("the proxy starts");
         let address = service.address();
         Proxy { service: Some(service), files, address }
     }

@@ -17,9 +17,15 @@ pub fn file(path: &str) -> PathBuf {
 
 /// Runs `interpreter script arguments...` against `proxy`, and fails with all it printed when it fails.
 pub fn run(interpreter: &Path, script: &str, arguments: &[&str], proxy: &Proxy) {
+    run_with(interpreter, script, arguments, proxy, &[]);
+}
+
+/// The same with more variables in the script's environment.
+pub fn run_with(interpreter: &Path, script: &str, arguments: &[&str], proxy: &Proxy, variables: &[(&str, &str)]) {
     let mut command = Command::new("timeout");
     command.arg(LIMIT_SECONDS).arg(interpreter).arg(file(script)).args(arguments);
     command.env("PROXY_URL", proxy.base()).env("PROXY_KEY", CLIENT_KEY).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.envs(variables.iter().copied());
     // The clients must reach the proxy itself, and with nothing but the key they are given.
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "OPENAI_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY"] {
         command.env_remove(name).env_remove(name.to_lowercase());

@@ -186,8 +186,8 @@ fn a_file_is_uploaded_found_and_deleted() {
     let start = start.header("x-goog-api-key", KEY).header("x-goog-upload-command", "start");
     let started = start.send("{\"file\":{\"display_name\":\"n\"}}").expect("an answer");
     let url = started.headers().get("x-goog-upload-url").expect("an address").to_str().unwrap().to_string();
-    let upload =
-        client.agent.post(&url).header("x-goog-api-key", KEY).header("x-goog-upload-command", "upload, finalize");
+    let upload = client.agent.post(&url).header("x-goog-api-key", KEY);
+    let upload = upload.header("x-goog-upload-offset", "0").header("x-goog-upload-command", "upload, finalize");
     let text = upload.send("content").expect("an answer").body_mut().read_to_string().unwrap();
     let made: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(made["file"]["sizeBytes"], json!("7"));

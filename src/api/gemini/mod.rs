@@ -26,6 +26,10 @@ pub struct GeminiSurface {
 }
 
 impl Surface for GeminiSurface {
+    fn name(&self) -> &'static str {
+        "gemini"
+    }
+
     fn parse(
         &self,
         _request: &http::Request,

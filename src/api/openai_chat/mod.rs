@@ -42,14 +42,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub struct OpenAiChat;
 
 impl Surface for OpenAiChat {
+    fn name(&self) -> &'static str {
+        "chat"
+    }
+
     fn parse(
         &self,
-        request: &http::Request,
+        _request: &http::Request,
         body: Vec<u8>,
         context: &Context<'_>,
     ) -> Result<Box<dyn Exchange>, ApiError> {
         let body = request::body(body)?;
-        Ok(Box::new(request::translate(body, &request.headers, context)?))
+        Ok(Box::new(request::translate(body, context)?))
     }
 
     fn error(&self, error: &ApiError) -> http::Response {

@@ -12,7 +12,6 @@ use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::{Model, Resolved};
 use crate::gemini::thinking;
 use crate::gemini::{Content, GenerationConfig, Part, Request, schema, signatures, surrogates};
-use crate::http;
 use serde_json::{Map, Number, Value, json};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -39,8 +38,8 @@ pub(super) fn body(mut bytes: Vec<u8>) -> Result<Object, ApiError> {
     }
 }
 
-/// Translates a parsed body. `headers` only name the conversation.
-pub(super) fn translate(mut body: Object, headers: &http::Headers, context: &Context<'_>) -> Result<Chat, ApiError> {
+/// Translates a parsed body.
+pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat, ApiError> {
     let body = &mut body;
     let (requested, resolved) = model(body, context)?;
     let Resolved { model, base: _, search, thinking: suffix } = resolved;
@@ -127,7 +126,7 @@ pub(super) fn translate(mut body: Object, headers: &http::Headers, context: &Con
         model: model.name,
         operation: if stream { Operation::Stream } else { Operation::Generate },
         request,
-        affinity: affinity(body, headers),
+        affinity: affinity(body),
     };
     let framing = if stream { Framing::Events } else { Framing::Whole };
     Ok(Chat::new(call, framing, reply))
@@ -324,10 +323,10 @@ fn service_tier(asked: Option<&Value>) -> Map<String, Value> {
     tier.map(|tier| ("serviceTier".to_owned(), tier.clone())).into_iter().collect()
 }
 
-/// The name of the conversation: requests with the same one go to the same credential while it can serve.
-fn affinity(body: &mut Object, headers: &http::Headers) -> Option<String> {
+/// The name of the conversation. `user` is none: it is the same in all of a person's conversations.
+fn affinity(body: &mut Object) -> Option<String> {
+    let of_metadata = |mut metadata: Object| take_text(&mut metadata, "user_id");
     take_text(body, "prompt_cache_key")
-        .or_else(|| headers.get("x-openwebui-chat-id").map(str::to_owned))
-        .or_else(|| take_text(body, "user"))
         .filter(|name| !name.is_empty())
+        .or_else(|| take_object(body, "metadata").and_then(of_metadata))
 }

@@ -15,6 +15,10 @@ use translator::{Completion, Frame};
 pub struct OpenAiCompletions;
 
 impl Surface for OpenAiCompletions {
+    fn name(&self) -> &'static str {
+        "completions"
+    }
+
     fn parse(
         &self,
         _request: &http::Request,

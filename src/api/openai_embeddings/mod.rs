@@ -38,6 +38,10 @@ enum Encoding {
 }
 
 impl Surface for OpenAiEmbeddings {
+    fn name(&self) -> &'static str {
+        "embeddings"
+    }
+
     fn parse(
         &self,
         _request: &http::Request,

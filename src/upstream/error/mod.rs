@@ -241,6 +241,7 @@ mod tests {
 
     #[test]
     fn every_error_of_google_gets_its_verdict() {
+        let mut seen = vec![false; ROWS.len()];
         for line in CASES.lines() {
             let case: Value = serde_json::from_str(line).unwrap();
             let name = case["name"].as_str().unwrap();
@@ -250,7 +251,9 @@ mod tests {
             };
             let status = case["status"].as_u64().unwrap() as u16;
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-            let verdict = Refusal::read_at(status, body.as_bytes(), None, now).fault().verdict();
+            let refusal = Refusal::read_at(status, body.as_bytes(), None, now);
+            seen[ROWS.iter().position(|row| std::ptr::eq(row, refusal.row())).unwrap()] = true;
+            let verdict = refusal.fault().verdict();
             let headers = verdict.error.headers();
             for (key, expected) in case["expect"].as_object().unwrap() {
                 let found: Value = match key.as_str() {
@@ -290,6 +293,8 @@ mod tests {
             assert!(!verdict.error.message.contains('<'), "{name}: HTML is passed on");
             assert_ne!(verdict.error.status, 401, "{name}: the client would doubt its own key");
         }
+        let unseen: Vec<&Row> = ROWS.iter().zip(seen).filter(|(_, seen)| !seen).map(|(row, _)| row).collect();
+        assert!(unseen.is_empty(), "rows without a case: {unseen:?}");
     }
 
     #[test]

@@ -224,6 +224,11 @@ impl FakeGoogle {
         self.read(|state| state.generations().cloned().collect())
     }
 
+    /// How many of them came.
+    pub fn generations_count(&self) -> usize {
+        self.read(|state| state.generations().count())
+    }
+
     pub fn last_generation(&self) -> Recorded {
         self.generations().pop().expect("a generation came")
     }

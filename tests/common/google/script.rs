@@ -120,6 +120,13 @@ impl Step {
         Step::of(Kind::Body { status, content_type: "application/json; charset=UTF-8", body })
     }
 
+    /// Any status with any text, which may be JSON.
+    pub fn body(status: u16, body: &str) -> Step {
+        let content_type =
+            if body.starts_with('<') { "text/html; charset=UTF-8" } else { "application/json; charset=UTF-8" };
+        Step::of(Kind::Body { status, content_type, body: body.into() })
+    }
+
     /// A google.rpc error without details.
     pub fn status(status: u16, message: &str) -> Step {
         Step::of(Kind::Refused(Refusal::new(status, message)))

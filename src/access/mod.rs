@@ -1,13 +1,23 @@
 //! Who may call: client keys on the API, a Basic login on the admin pages (drop_in_contract.md 6.5). Secrets are compared
 //! in constant time.
 
-use crate::config::{AdminLogin, ClientKey, Config};
+mod origin;
+mod wrong;
+
+pub use origin::same_origin;
+
+use crate::config::{AdminLogin, Config};
 use crate::error::{ApiError, ErrorKind};
 use crate::http::{Request, Response};
+use crate::keys::{Key, Keys, Source};
+use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
+use std::sync::Arc;
+use std::time::Instant;
+use wrong::Wrong;
 
 /// The old program's sentence, word for word: scripts compare it.
 const KEY_NEEDED: &str = "Invalid or missing API Key. Provide it via 'Authorization: Bearer <key>', \
@@ -20,42 +30,61 @@ const ADMIN_IS_LOCAL: &str = "The admin pages have no password and answer caller
     Set admin_username and admin_password in config.json to reach them from elsewhere.";
 
 /// The rules of one server.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Guard {
-    keys: Vec<ClientKey>,
+    keys: Arc<Keys>,
     default_keys: bool,
     admin: Option<AdminLogin>,
+    metrics_token: Option<Secret>,
+    /// Wrong passwords of late.
+    wrong: Wrong,
     /// With a public address every caller may be a stranger behind a local reverse proxy.
     public: bool,
 }
 
 impl Guard {
     /// Takes the rules from the config.
-    pub fn new(config: &Config) -> Guard {
+    pub fn new(config: &Config, keys: Arc<Keys>) -> Guard {
         Guard {
-            keys: config.auth_keys.clone(),
+            keys,
             default_keys: config.default_keys,
             admin: config.admin.clone(),
+            metrics_token: config.metrics.token.clone(),
+            wrong: Wrong::default(),
             public: config.public_url.is_some(),
         }
     }
 
     /// The key that the caller presented, in any of the accepted places; a wrong one does not mask a right one.
-    pub fn client(&self, request: &Request) -> Result<&ClientKey, ApiError> {
+    pub fn client(&self, request: &Request) -> Result<Arc<Key>, ApiError> {
         let presented = presented_keys(request);
-        let known = presented.iter().find_map(|text| {
-            // Every key is compared, so that the time does not tell which one came near.
-            self.keys.iter().fold(None, |found, key| if key.key.matches(text) { found.or(Some(key)) } else { found })
-        });
+        let known = presented.iter().find_map(|text| self.keys.find(text));
         let refused = |sentence| ApiError::new(401, ErrorKind::InvalidRequest, sentence).with_code("invalid_api_key");
         match known {
             None => Err(refused(KEY_NEEDED)),
-            Some(_) if self.default_keys && !self.is_local(request) => Err(refused(DEFAULT_KEY_IS_LOCAL)),
-            Some(key) => Ok(key),
+            Some(key) if self.default_keys && key.source == Source::Config && !self.is_local(request) => {
+                Err(refused(DEFAULT_KEY_IS_LOCAL))
+            }
+            Some(key) => match key.refusal() {
+                Some(error) => Err(error),
+                None => Ok(key),
+            },
         }
     }
 
-    /// Whether the caller may use the admin pages; if not, the answer to give.
+    /// Whether the caller may read `/metrics`: with its own token or the admin login.
+    pub fn metrics(&self, request: &Request) -> Result<(), Response> {
+        if let Some(token) = &self.metrics_token {
+            let bearer = request.headers.all("authorization").find_map(bearer);
+            if bearer.is_some_and(|presented| token.matches(presented)) {
+                return Ok(());
+            }
+        }
+        self.admin(request)
+    }
+
+    /// Whether the caller may use the admin pages; if not, the answer to give. After five wrong passwords in a minute an
+    /// address gets 429 until the minute is over, also with the right one: else guessing would not be slower.
     pub fn admin(&self, request: &Request) -> Result<(), Response> {
         let Some(login) = &self.admin else {
             if self.is_local(request) {
@@ -70,10 +99,21 @@ impl Guard {
         let Some((username, password)) = request.headers.all("authorization").find_map(basic) else {
             return Err(unauthorized("Admin credentials are required"));
         };
-        let name_matches = crate::secret::Secret::new(login.username.clone()).matches(&username);
+        let now = Instant::now();
+        let address = wrong::address(request);
+        if let Some(wait) = self.wrong.wait(address, now) {
+            let seconds = wait.as_millis().div_ceil(1000).max(1);
+            let detail = format!("Too many wrong passwords from this address. Try again in {seconds} s.");
+            let response = Response::json(429, &json!({"detail": detail}));
+            return Err(response.with_header("Retry-After", seconds.to_string()));
+        }
+        let name_matches = Secret::new(login.username.clone()).matches(&username);
         if login.password.matches(&password) & name_matches {
+            self.wrong.forget(address);
             Ok(())
         } else {
+            self.wrong.count(address, now);
+            log::warn!("admin: wrong user name or password from {}", request.peer);
             Err(unauthorized("Incorrect username or password"))
         }
     }
@@ -107,11 +147,7 @@ pub fn is_loopback_name(host: &str) -> bool {
 fn presented_keys(request: &Request) -> Vec<String> {
     let mut keys = Vec::new();
     for value in request.headers.all("authorization") {
-        if let Some((scheme, rest)) = value.trim().split_once(char::is_whitespace)
-            && scheme.eq_ignore_ascii_case("bearer")
-        {
-            keys.push(rest.trim().to_owned());
-        }
+        keys.extend(bearer(value).map(str::to_owned));
     }
     keys.extend(request.headers.all("authorization").filter_map(basic).map(|(_, password)| password));
     keys.extend(query_value(&request.query, "key"));
@@ -120,6 +156,12 @@ fn presented_keys(request: &Request) -> Vec<String> {
     }
     keys.retain(|key| !key.is_empty());
     keys
+}
+
+/// The token of a Bearer header.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, rest) = value.trim().split_once(char::is_whitespace)?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| rest.trim())
 }
 
 /// User and password of a Basic header; UTF-8, so that passwords may hold any letter.
@@ -165,7 +207,8 @@ mod tests {
     }
 
     fn guard(config: &str) -> Guard {
-        Guard::new(&crate::config::parse(config).unwrap().config)
+        let config = crate::config::parse(config).unwrap().config;
+        Guard::new(&config, Arc::new(Keys::new(&config.auth_keys, None)))
     }
 
     #[test]
@@ -228,5 +271,35 @@ mod tests {
         }
         let answer = closed.admin(&request("127.0.0.1", "", &[])).unwrap_err();
         assert_eq!((answer.status, answer.body), (401, br#"{"detail":"Admin credentials are required"}"#.to_vec()));
+    }
+
+    #[test]
+    fn wrong_passwords_are_slowed_down_for_their_address_only() {
+        let closed = guard(r#"{"admin_username":"chef","admin_password":"right"}"#);
+        let login = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        let ask = |peer: &str, text: &str| {
+            closed.admin(&request(peer, "", &[("Authorization", &login(text))])).map_err(|answer| answer.status)
+        };
+        for _ in 0..5 {
+            assert_eq!(ask("203.0.113.9", "chef:wrong"), Err(401));
+        }
+        assert_eq!(ask("203.0.113.9", "chef:right"), Err(429));
+        assert_eq!(ask("203.0.113.10", "chef:right"), Ok(()));
+        for _ in 0..4 {
+            assert_eq!(ask("203.0.113.10", "chef:wrong"), Err(401));
+        }
+        assert_eq!(ask("203.0.113.10", "chef:right"), Ok(()), "a right one clears the count");
+        assert_eq!(ask("203.0.113.10", "chef:wrong"), Err(401));
+        assert_eq!(closed.admin(&request("203.0.113.9", "", &[])).unwrap_err().status, 401, "no password, no guess");
+    }
+
+    #[test]
+    fn metrics_have_their_own_token() {
+        let closed = guard(r#"{"admin_username":"chef","admin_password":"right","metrics":{"token":"tick"}}"#);
+        let ask = |value: &str| closed.metrics(&request("203.0.113.9", "", &[("Authorization", value)])).is_ok();
+        assert!(ask("Bearer tick") && ask(&format!("Basic {}", STANDARD.encode("chef:right"))));
+        assert!(!ask("Bearer tock") && !ask("Bearer ") && !ask("Basic tick"));
+        assert!(closed.admin(&request("203.0.113.9", "", &[("Authorization", "Bearer tick")])).is_err());
+        assert!(guard("{}").metrics(&request("127.0.0.1", "", &[])).is_ok(), "open to this machine without a login");
     }
 }

@@ -1,0 +1,194 @@
+//! Adding, changing, checking and removing credentials (drop_in_contract.md 6.6, row 17). What goes in may hold secrets, what
+//! comes out never does.
+
+use super::login::success;
+use super::view::{credential, now};
+use super::{detail, missing, object};
+use crate::app::App;
+use crate::credentials::{AccessFault, Kind, ManageFault, MemberId, Pool, import};
+use crate::http::{Request, Response};
+use serde_json::{Value, json};
+
+/// A label is shown in one line.
+const LONGEST_LABEL: usize = 64;
+
+/// `POST /admin/credentials/add`.
+pub(super) fn add(app: &App, request: &Request) -> Response {
+    let fields = match object(request) {
+        Ok(fields) => fields,
+        Err(refusal) => return refusal,
+    };
+    let Some(item) = fields.get("credential").filter(|item| item.is_object()) else {
+        return missing(["body", "credential"]);
+    };
+    match app.pool.add(item.clone()) {
+        Ok(added) => Response::json(200, &success(&added)),
+        // The old program's word for scripts, and a sentence for people.
+        Err(fault) => Response::json(400, &json!({"detail": fault.reason, "message": fault.sentence})),
+    }
+}
+
+/// `POST /admin/credentials/import`.
+pub(super) fn import(app: &App, request: &Request) -> Response {
+    let fields = match object(request) {
+        Ok(fields) => fields,
+        Err(refusal) => return refusal,
+    };
+    let Some(text) = fields.get("text").and_then(Value::as_str) else { return missing(["body", "text"]) };
+    let items = match import::items(text) {
+        Ok(items) => items,
+        Err(sentence) => return detail(400, &sentence),
+    };
+    let mut results = Vec::new();
+    for (at, item) in items.into_iter().enumerate() {
+        if request.gone.is_set() {
+            // Nobody reads the results; what is in the pool stays there.
+            break;
+        }
+        results.push(match app.pool.add(item) {
+            Ok(added) => {
+                let status = if added.updated { "updated" } else { "added" };
+                json!({"label": added.label, "status": status, "detail": added.doubt})
+            }
+            Err(fault) => json!({"label": format!("#{}", at + 1), "status": "refused", "detail": fault.sentence}),
+        });
+    }
+    Response::json(200, &json!({"results": results}))
+}
+
+/// `DELETE /admin/credentials/{id}`.
+pub(super) fn remove(app: &App, name: &str) -> Response {
+    match find(app, name).and_then(|id| app.pool.remove(id).map_err(|fault| refused(name, fault))) {
+        Ok(()) => Response::json(200, &json!({"status": "success", "message": "credential_deleted"})),
+        Err(refusal) => refusal,
+    }
+}
+
+/// `POST /admin/credentials/{id}`: label and project.
+pub(super) fn change(app: &App, name: &str, request: &Request) -> Response {
+    let fields = match object(request) {
+        Ok(fields) => fields,
+        Err(refusal) => return refusal,
+    };
+    let field = |name: &str| match fields.get(name) {
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(None)),
+        Some(Value::String(text)) => Ok(Some(Some(text.trim()).filter(|text| !text.is_empty()))),
+        Some(_) => Err(detail(422, &format!("{name}: expected a text or null"))),
+    };
+    let (label, project) = match (field("label"), field("project_id")) {
+        (Ok(None), Ok(None)) => return detail(422, "expected label or project_id"),
+        (Ok(label), Ok(project)) => (label, project),
+        (Err(refusal), _) | (_, Err(refusal)) => return refusal,
+    };
+    if let Some(Some(label)) = label
+        && (label.chars().count() > LONGEST_LABEL || label.chars().any(char::is_control))
+    {
+        return detail(400, "label: one line of at most 64 characters");
+    }
+    if let Some(Some(project)) = project
+        && let Err(sentence) = check_project(project)
+    {
+        return detail(400, sentence);
+    }
+    manage(app, name, "credential_changed", |pool, id| {
+        if let Some(label) = label {
+            pool.set_label(id, label)?;
+        }
+        match project {
+            Some(project) => pool.set_project(id, project),
+            None => Ok(()),
+        }
+    })
+}
+
+fn check_project(project: &str) -> Result<(), &'static str> {
+    if project.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("project_id: this is a project number; give the project's id, which begins with a letter");
+    }
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-:.".contains(&byte);
+    if project.len() > 100 || !project.bytes().all(fits) {
+        return Err("project_id: lower case letters, digits and hyphens are expected");
+    }
+    Ok(())
+}
+
+/// `GET` or `POST /admin/credentials/{id}/check`: the old program's shape, and what we know beside it.
+pub(super) fn check(app: &App, name: &str) -> Response {
+    let unknown = json!({"error": "Credential not found", "credential_id": name, "detail": not_found(name)});
+    let Some(id) = app.pool.find(name) else { return Response::json(404, &unknown) };
+    let Ok(check) = app.pool.check(id) else { return Response::json(404, &unknown) };
+    let checker = match check.kind {
+        Kind::Oauth => "loadCodeAssist",
+        Kind::ApiKey => "models.list",
+    };
+    Response::json(
+        200,
+        &json!({
+            "credential_id": check.name,
+            "check_time": now(),
+            "previous_status": check.previous,
+            "new_status": check.now,
+            "check_details": {"checker_name": checker, "is_healthy": check.healthy, "reason": check.reason},
+            "status": "success",
+            "tier": check.tier,
+            "link": check.link,
+            "credential": app.pool.view(id).as_ref().map(credential),
+        }),
+    )
+}
+
+/// `POST /admin/credentials/{id}/refresh`.
+pub(super) fn refresh(app: &App, name: &str) -> Response {
+    let id = match find(app, name) {
+        Ok(id) => id,
+        Err(refusal) => return refusal,
+    };
+    if app.pool.view(id).is_some_and(|view| view.kind == Kind::ApiKey) {
+        return detail(409, "an API key has no token to refresh; check it instead");
+    }
+    match app.pool.refresh(id) {
+        Ok(()) => changed(app, id, "credential_refreshed"),
+        Err(AccessFault::Dead(sentence)) => detail(400, &sentence),
+        Err(AccessFault::Transient(sentence)) => detail(503, &sentence),
+    }
+}
+
+/// A change that asks nobody.
+pub(super) fn manage(
+    app: &App,
+    name: &str,
+    message: &str,
+    change: impl FnOnce(&Pool, MemberId) -> Result<(), ManageFault>,
+) -> Response {
+    let id = match find(app, name) {
+        Ok(id) => id,
+        Err(refusal) => return refusal,
+    };
+    match change(&app.pool, id) {
+        Ok(()) => changed(app, id, message),
+        Err(fault) => refused(name, fault),
+    }
+}
+
+fn changed(app: &App, id: MemberId, message: &str) -> Response {
+    app.state.touch();
+    let view = app.pool.view(id).as_ref().map(credential);
+    Response::json(200, &json!({"status": "success", "message": message, "credential": view}))
+}
+
+fn find(app: &App, name: &str) -> Result<MemberId, Response> {
+    app.pool.find(name).ok_or_else(|| refused(name, ManageFault::Unknown))
+}
+
+fn refused(name: &str, fault: ManageFault) -> Response {
+    match fault {
+        ManageFault::Unknown => detail(404, &not_found(name)),
+        ManageFault::InConfig | ManageFault::Unusable => detail(409, &fault.to_string()),
+    }
+}
+
+/// The old program's sentence.
+fn not_found(name: &str) -> String {
+    format!("Credential with id '{name}' not found.")
+}

@@ -1,0 +1,302 @@
+//! Connecting an account with Google's consent page: by redirect where Google's answer can come back to this server, by
+//! paste where it cannot (drop_in_contract.md 6.6, rows 3 and 4; google_code_assist.md 1.3).
+
+use super::{detail, missing, object};
+use crate::app::App;
+use crate::config::{Config, OauthClient};
+use crate::credentials::{AddFault, Added};
+use crate::http::{Request, Response};
+use crate::login::{Attempt, Return, paste_redirect};
+use crate::mask;
+use serde_json::{Value, json};
+
+/// Where the consent page sends the browser afterwards.
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    /// Back here.
+    Redirect(String),
+    /// To a place where a person picks up the code.
+    Paste(&'static str),
+}
+
+/// `GET /oauth2/login`.
+pub(super) fn begin(app: &App, request: &Request) -> Response {
+    let Way::Redirect(redirect_uri) = way(&app.config, request) else {
+        return Response::empty(302).with_header("Location", "/?login=paste");
+    };
+    match app.logins.start(&redirect_uri) {
+        Ok(attempt) => Response::empty(302).with_header("Location", consent_url(app, &attempt)),
+        Err(sentence) => failed("no_random_numbers", &sentence),
+    }
+}
+
+/// `GET /oauth2/callback`.
+pub(super) fn callback(app: &App, request: &Request) -> Response {
+    let (code, state) = match Return::from_query(&request.query) {
+        None => return missing(["query", "code"]),
+        Some(Return::Refused { error, state }) => {
+            // The login is over, whatever Google's reason.
+            let _ = state.map(|state| app.logins.take(&state));
+            return failed(&error, refusal_sentence(&error));
+        }
+        Some(Return::Code { code, state }) => (code, state.unwrap_or_default()),
+    };
+    let attempt = match app.logins.take(&state) {
+        Ok(attempt) => attempt,
+        Err(stale) => {
+            let heading = "Error: OAuth flow not found. Please start again.";
+            return page(
+                400,
+                &format!("<h1>{heading}</h1><p>{}</p>", stale.sentence()),
+                "Log in again",
+                "/oauth2/login",
+            );
+        }
+    };
+    match redeem(app, &attempt, &code) {
+        Ok(added) => {
+            let done = "<h1>Authentication Successful!</h1><p>You can close this window now.</p>";
+            let verb = if added.updated { "Updated" } else { "Connected" };
+            page(200, &format!("{done}<p>{verb}: {}</p>", escape(&added.label)), "Back to the admin page", "/")
+        }
+        Err(fault) => failed(fault.reason, &fault.sentence),
+    }
+}
+
+/// `POST /admin/oauth/start`.
+pub(super) fn start(app: &App, request: &Request) -> Response {
+    let mode = match request.body.is_empty() {
+        true => None,
+        false => match object(request) {
+            Ok(fields) => fields.get("mode").cloned(),
+            Err(refusal) => return refusal,
+        },
+    };
+    let way = match mode.as_ref().map(|mode| mode.as_str()) {
+        None | Some(Some("redirect")) => way(&app.config, request),
+        Some(Some("paste")) => Way::Paste(paste_redirect(&app.config.oauth_client)),
+        Some(_) => return detail(422, "mode: expected \"redirect\" or \"paste\""),
+    };
+    let (mode, redirect_uri) = match &way {
+        Way::Redirect(address) => ("redirect", address.as_str()),
+        Way::Paste(address) => ("paste", *address),
+    };
+    match app.logins.start(redirect_uri) {
+        Ok(attempt) => Response::json(
+            200,
+            &json!({
+                "url": consent_url(app, &attempt),
+                "state": attempt.state,
+                "redirect_uri": attempt.redirect_uri,
+                "mode": mode,
+            }),
+        ),
+        Err(sentence) => detail(500, &sentence),
+    }
+}
+
+/// `POST /admin/oauth/finish`.
+pub(super) fn finish(app: &App, request: &Request) -> Response {
+    let fields = match object(request) {
+        Ok(fields) => fields,
+        Err(refusal) => return refusal,
+    };
+    let Some(text) = fields.get("text").and_then(Value::as_str) else { return missing(["body", "text"]) };
+    let known = fields.get("state").and_then(Value::as_str).filter(|state| !state.is_empty());
+    let (code, state) = match Return::from_pasted(text) {
+        Ok(Return::Code { code, state }) => (code, state),
+        Ok(Return::Refused { error, state }) => {
+            let _ = state.map(|state| app.logins.take(&state));
+            return detail(400, refusal_sentence(&error));
+        }
+        Err(sentence) => return detail(400, sentence),
+    };
+    // What came back from Google says more than what the page remembers.
+    let attempt = match state.as_deref().or(known) {
+        Some(state) => app.logins.take(state),
+        None => app.logins.take_only(),
+    };
+    let attempt = match attempt {
+        Ok(attempt) => attempt,
+        Err(stale) => return detail(400, stale.sentence()),
+    };
+    match redeem(app, &attempt, &code) {
+        Ok(added) => Response::json(200, &success(&added)),
+        Err(fault) => detail(400, &fault.sentence),
+    }
+}
+
+/// What every way of adding a credential answers.
+pub(super) fn success(added: &Added) -> Value {
+    let message = if added.updated { "credential_updated" } else { "credential_added" };
+    json!({
+        "status": "success",
+        "message": message,
+        "email": mask::email(added.email.as_deref()),
+        "label": added.label,
+        "note": added.doubt,
+    })
+}
+
+fn redeem(app: &App, attempt: &Attempt, code: &str) -> Result<Added, AddFault> {
+    let result = app.pool.login(code, &attempt.redirect_uri, attempt.verifier.expose());
+    if let Err(fault) = &result {
+        log::warn!("[CredManager] Login failed: {} ({})", fault.sentence, fault.reason);
+    }
+    result
+}
+
+fn consent_url(app: &App, attempt: &Attempt) -> String {
+    attempt.url(&app.config.endpoints.oauth_authorize, &app.config.oauth_client)
+}
+
+/// Google lets the Gemini CLI's client, and every desktop client, come back to a loopback name only; a client of the user's
+/// own may be registered for the public address. The browser must come back under the name it knows the admin's password
+/// for, so `localhost` stays `localhost`.
+fn way(config: &Config, request: &Request) -> Way {
+    const FORWARDING: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+    let own_client = config.oauth_client.id != OauthClient::default().id;
+    let callback = |base: &str| Way::Redirect(format!("{base}/oauth2/callback"));
+    let host = request.headers.get("host").unwrap_or_default().to_ascii_lowercase();
+    if let Some(url) = &config.public_url {
+        let local =
+            url.strip_prefix("http://").is_some_and(|rest| loopback_authority(rest.split('/').next().unwrap_or("")));
+        if own_client || local {
+            return callback(url);
+        }
+    } else {
+        // Behind a reverse proxy the Host header may be the proxy's word for us.
+        let forwarded = FORWARDING.iter().any(|name| request.headers.get(name).is_some());
+        if loopback_authority(&host) && !forwarded {
+            return callback(&format!("http://{host}"));
+        }
+        let secure =
+            request.headers.get("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+        if own_client && !host.is_empty() {
+            return callback(&format!("{}://{host}", if secure { "https" } else { "http" }));
+        }
+    }
+    Way::Paste(paste_redirect(&config.oauth_client))
+}
+
+/// The three names that Google takes for a desktop client, with any port.
+fn loopback_authority(authority: &str) -> bool {
+    let port = ["localhost", "127.0.0.1", "[::1]"].iter().find_map(|name| authority.strip_prefix(name));
+    port.is_some_and(|port| port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
+}
+
+fn refusal_sentence(error: &str) -> &'static str {
+    match error {
+        "access_denied" => {
+            "Access was not granted, so nothing was changed. Start again, choose the account, and agree to all that is asked."
+        }
+        "admin_policy_enforced" | "org_internal" => {
+            "The account's organization does not allow this login. Use another account, or a Gemini API key."
+        }
+        _ => "Google ended the login without a code. Start again.",
+    }
+}
+
+fn failed(reason: &str, sentence: &str) -> Response {
+    let reason: String = reason.chars().take(100).collect();
+    let text = format!(
+        "<h1>Authentication Failed</h1><p>Reason: {}. Please try again.</p><p>{}</p>",
+        escape(&reason),
+        escape(sentence)
+    );
+    page(400, &text, "Log in again", "/oauth2/login")
+}
+
+/// A page of few words. `body` is HTML.
+fn page(status: u16, body: &str, link: &str, address: &str) -> Response {
+    let home = if address == "/" { "" } else { " or go <a href=\"/\">back to the admin page</a>" };
+    Response::html(
+        status,
+        format!(
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"data:,\">\
+             <title>Login</title></head><body>{body}<p><a href=\"{address}\">{link}</a>{home}.</p></body></html>"
+        ),
+    )
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{Gone, Headers};
+
+    const GOOGLE: &str = "https://codeassist.google.com/authcode";
+    const OWN: &str = r#""oauth_client":{"client_id":"own","client_secret":"s"}"#;
+
+    fn choice(config: &str, headers: &[(&str, &str)]) -> String {
+        let mut fields = Headers::default();
+        headers.iter().for_each(|(name, value)| fields.push(*name, *value));
+        let request = Request {
+            id: "r".into(),
+            method: "GET".into(),
+            path: "/oauth2/login".into(),
+            query: String::new(),
+            headers: fields,
+            body: Vec::new(),
+            peer: "127.0.0.1".parse().unwrap(),
+            gone: Gone::default(),
+        };
+        match way(&crate::config::parse(config).unwrap().config, &request) {
+            Way::Redirect(address) => address,
+            Way::Paste(address) => format!("paste {address}"),
+        }
+    }
+
+    #[test]
+    fn google_sends_the_browser_back_only_where_it_can_and_may() {
+        let paste = format!("paste {GOOGLE}");
+        let own = format!("{{{OWN}}}");
+        let own_public = format!(r#"{{{OWN},"public_url":"https://p.example/"}}"#);
+        for (config, headers, expected) in [
+            ("{}", vec![("Host", "localhost:8889")], "http://localhost:8889/oauth2/callback"),
+            ("{}", vec![("Host", "127.0.0.1:9")], "http://127.0.0.1:9/oauth2/callback"),
+            ("{}", vec![("Host", "[::1]:9")], "http://[::1]:9/oauth2/callback"),
+            ("{}", vec![("Host", "LOCALHOST")], "http://localhost/oauth2/callback"),
+            ("{}", vec![("Host", "vps.example:8889")], &paste),
+            ("{}", vec![("Host", "localhost.evil.example")], &paste),
+            ("{}", vec![("Host", "localhost:8889/x")], &paste),
+            ("{}", vec![("Host", "127.0.0.1:8889"), ("X-Forwarded-For", "203.0.113.9")], &paste),
+            ("{}", vec![], &paste),
+            (r#"{"public_url":"https://p.example"}"#, vec![("Host", "localhost:1")], &paste),
+            (r#"{"public_url":"http://localhost:7/"}"#, vec![("Host", "x")], "http://localhost:7/oauth2/callback"),
+            (&own_public, vec![("Host", "x")], "https://p.example/oauth2/callback"),
+            (&own, vec![("Host", "vps.example")], "http://vps.example/oauth2/callback"),
+            (
+                &own,
+                vec![("Host", "vps.example"), ("X-Forwarded-Proto", "https")],
+                "https://vps.example/oauth2/callback",
+            ),
+            (&own, vec![], "paste http://localhost:8085/oauth2callback"),
+        ] {
+            assert_eq!(choice(config, &headers), expected, "{config} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_escaped_on_the_page() {
+        let answer = failed("<script>alert('x')</script>", "\"&\"");
+        let text = String::from_utf8(answer.body).unwrap();
+        assert!(text.contains("Reason: &lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;. Please try again."), "{text}");
+        assert!(text.contains("&quot;&amp;&quot;") && !text.contains("<script"), "{text}");
+    }
+}

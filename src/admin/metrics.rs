@@ -1,0 +1,165 @@
+//! `GET /metrics` in Prometheus' text format, written by hand: it is a page of lines. Labels are bounded by what counts
+//! them (`usage::Live`) and by the words of the pool.
+
+use crate::credentials::View;
+use crate::http::Snapshot;
+use crate::usage::{BOUNDS_MS, Histogram, Live};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// What is shown.
+pub struct Figures {
+    /// Counters of this run.
+    pub live: Live,
+    /// The listener.
+    pub server: Snapshot,
+    /// The credentials.
+    pub pool: Vec<View>,
+    /// Since the start.
+    pub uptime: Duration,
+    /// Resident bytes.
+    pub memory: u64,
+}
+
+/// The whole text.
+pub fn text(figures: &Figures) -> String {
+    let mut page = Page::default();
+    let (live, server) = (&figures.live, &figures.server);
+    page.head("gemini_proxy_build_info", "gauge", "Version of the program; always 1.");
+    page.line("gemini_proxy_build_info", &[("version", env!("CARGO_PKG_VERSION"))], "1");
+    page.single("gemini_proxy_uptime_seconds", "gauge", "Seconds since the start.", figures.uptime.as_secs());
+    page.single("process_resident_memory_bytes", "gauge", "Resident memory in bytes.", figures.memory);
+    page.single("gemini_proxy_connections", "gauge", "Open client connections.", server.connections as u64);
+    page.single(
+        "gemini_proxy_requests_in_flight",
+        "gauge",
+        "Generation requests admitted and not yet answered.",
+        (server.busy + server.queued) as u64,
+    );
+    page.single("gemini_proxy_queue_depth", "gauge", "Requests waiting for a worker.", server.queued as u64);
+    page.single("gemini_proxy_workers_busy", "gauge", "Workers that answer a request.", server.busy as u64);
+    page.single("gemini_proxy_workers", "gauge", "Workers for generation requests.", server.workers as u64);
+
+    page.head("gemini_proxy_requests_total", "counter", "Generation requests that ended; status 499: the client left.");
+    for (surface, model, status, count) in &live.requests {
+        let labels = [("surface", *surface), ("model", model), ("status", &status.to_string())];
+        page.line("gemini_proxy_requests_total", &labels, &count.to_string());
+    }
+    page.head("gemini_proxy_tokens_total", "counter", "Tokens as Google counts them.");
+    for (model, counts) in &live.tokens {
+        for (kind, count) in ["prompt", "completion", "thinking", "cached"].iter().zip(counts) {
+            page.line("gemini_proxy_tokens_total", &[("model", model), ("kind", kind)], &count.to_string());
+        }
+    }
+    page.head("gemini_proxy_upstream_errors_total", "counter", "Failed attempts at Google by class.");
+    for (class, count) in &live.upstream_errors {
+        page.line("gemini_proxy_upstream_errors_total", &[("class", class)], &count.to_string());
+    }
+    page.head("gemini_proxy_credentials", "gauge", "Credentials of the pool by state.");
+    for (state, count) in states(&figures.pool) {
+        page.line("gemini_proxy_credentials", &[("state", state)], &count.to_string());
+    }
+    let available = figures.pool.iter().filter(|view| view.available).count() as u64;
+    page.single("gemini_proxy_credentials_available", "gauge", "Credentials that can be used now.", available);
+
+    page.head(
+        "gemini_proxy_request_duration_seconds",
+        "histogram",
+        "Answered requests, from the whole request to the end.",
+    );
+    for (surface, latency, _) in &live.times {
+        page.histogram("gemini_proxy_request_duration_seconds", surface, latency);
+    }
+    page.head(
+        "gemini_proxy_time_to_first_token_seconds",
+        "histogram",
+        "Answered streams, from the whole request to the first piece of content.",
+    );
+    for (surface, _, first_token) in &live.times {
+        page.histogram("gemini_proxy_time_to_first_token_seconds", surface, first_token);
+    }
+    page.0
+}
+
+/// All states, so that one without members is a zero and not a gap.
+fn states(views: &[View]) -> BTreeMap<&'static str, u64> {
+    let words = ["active", "expired", "refreshing", "exhausted", "error", "disabled"];
+    let mut states: BTreeMap<&'static str, u64> = words.into_iter().map(|word| (word, 0)).collect();
+    for view in views {
+        *states.entry(if view.disabled { "disabled" } else { view.status }).or_default() += 1;
+    }
+    states
+}
+
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: u64) {
+        self.head(name, kind, help);
+        self.line(name, &[], &value.to_string());
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
+        self.0.push_str(name);
+        for (at, (label, text)) in labels.iter().enumerate() {
+            let _ = write!(self.0, "{}{label}=\"{}\"", if at == 0 { "{" } else { "," }, escaped(text));
+        }
+        let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+
+    fn histogram(&mut self, name: &str, surface: &str, histogram: &Histogram) {
+        let mut below = 0;
+        for (at, count) in histogram.counts().iter().enumerate() {
+            below += u64::from(*count);
+            let bound = BOUNDS_MS.get(at).map_or_else(|| "+Inf".to_owned(), |bound| seconds(*bound));
+            self.line(&format!("{name}_bucket"), &[("surface", surface), ("le", &bound)], &below.to_string());
+        }
+        self.line(&format!("{name}_sum"), &[("surface", surface)], &seconds(histogram.sum_ms()));
+        self.line(&format!("{name}_count"), &[("surface", surface)], &below.to_string());
+    }
+}
+
+fn seconds(ms: u64) -> String {
+    (ms as f64 / 1000.0).to_string()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_rise_and_labels_are_escaped() {
+        let mut histogram = Histogram::default();
+        [3, 5, 600_000].iter().for_each(|ms| histogram.record(Duration::from_millis(*ms)));
+        let live = Live {
+            requests: vec![("chat", "a\"b\\c\nd".into(), 200, 3)],
+            times: vec![("chat", histogram, Histogram::default())],
+            ..Live::default()
+        };
+        let figures =
+            Figures { live, server: Snapshot::default(), pool: Vec::new(), uptime: Duration::from_secs(5), memory: 1 };
+        let text = text(&figures);
+        for line in [
+            r#"gemini_proxy_requests_total{surface="chat",model="a\"b\\c\nd",status="200"} 3"#,
+            r#"gemini_proxy_request_duration_seconds_bucket{surface="chat",le="0.004"} 1"#,
+            r#"gemini_proxy_request_duration_seconds_bucket{surface="chat",le="262.144"} 2"#,
+            r#"gemini_proxy_request_duration_seconds_bucket{surface="chat",le="+Inf"} 3"#,
+            r#"gemini_proxy_request_duration_seconds_sum{surface="chat"} 600.008"#,
+            r#"gemini_proxy_time_to_first_token_seconds_count{surface="chat"} 0"#,
+            r#"gemini_proxy_credentials{state="active"} 0"#,
+            "gemini_proxy_uptime_seconds 5",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+}

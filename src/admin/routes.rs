@@ -1,0 +1,109 @@
+//! The admin routes for figures, client keys and requests, behind the login that the caller has checked.
+
+use super::{keys, metrics, requests, stats, status};
+use crate::access::{query_value, same_origin};
+use crate::app::App;
+use crate::http::{Request, Response};
+use crate::keys::{Edit, EditError};
+use crate::logging;
+use crate::router::Route;
+use crate::usage::calendar;
+use serde_json::{Value, json};
+
+/// Bodies here are a few fields.
+const LARGEST_BODY: usize = 64 * 1024;
+
+/// Answers a route of this module; `None` for any other.
+pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
+    let range = || query_value(&request.query, "range");
+    let response = match route {
+        Route::AdminStatus => Response::json(200, &status::status(app)),
+        Route::AdminStats => match stats::Range::parse(range().as_deref()) {
+            Ok(range) => Response::json(200, &stats::stats(&app.usage.snapshot(), &app.pool.views(), range)),
+            Err(detail) => wrong(&detail),
+        },
+        Route::AdminStatsCsv => match stats::Range::parse(range().as_deref()) {
+            Ok(range) => Response::new(200, "text/csv; charset=utf-8", stats::csv(&app.usage.snapshot(), range))
+                .with_header("Content-Disposition", format!("attachment; filename=\"usage-{}.csv\"", range.word())),
+            Err(detail) => wrong(&detail),
+        },
+        Route::AdminUsageReset => changing(request, || {
+            app.usage.reset();
+            app.state.touch();
+            log::info!("admin: usage statistics were reset");
+            Ok(json!({"status": "success", "message": "Usage statistics have been reset."}))
+        }),
+        Route::AdminRequests => Response::json(200, &requests::requests(&app.usage.recent())),
+        Route::AdminLog => log_lines(request),
+        Route::AdminKeys if request.method == "POST" => changing(request, || {
+            let (id, key) = app.keys.create(edit(request)?)?;
+            app.state.touch();
+            log::info!("admin: made the key {id}");
+            Ok(json!({"id": id, "key": key}))
+        }),
+        Route::AdminKeys => Response::json(200, &keys::keys(&app.keys.list())),
+        Route::AdminKey(id) => changing(request, || {
+            let what = if request.method == "DELETE" {
+                app.keys.delete(id)?;
+                "deleted"
+            } else {
+                app.keys.change(id, &edit(request)?)?;
+                "changed"
+            };
+            app.state.touch();
+            log::info!("admin: {what} the key {}", id.escape_debug());
+            Ok(json!({"status": "success", "message": format!("key_{what}")}))
+        }),
+        _ => return None,
+    };
+    Some(super::harden(response))
+}
+
+/// `GET /metrics`, for whom the guard let through.
+pub fn figures(app: &App) -> Response {
+    let text = metrics::text(&metrics::Figures {
+        live: app.usage.live(),
+        server: app.server.get().map(|server| server.snapshot()).unwrap_or_default(),
+        pool: app.pool.views(),
+        uptime: app.started.elapsed(),
+        memory: crate::platform::resident_memory(),
+    });
+    super::harden(Response::new(200, "text/plain; version=0.0.4; charset=utf-8", text))
+}
+
+fn changing(request: &Request, change: impl FnOnce() -> Result<Value, EditError>) -> Response {
+    if let Err(refusal) = same_origin(request) {
+        return refusal;
+    }
+    match change() {
+        Ok(answer) => Response::json(200, &answer),
+        Err(EditError::Unknown) => Response::json(404, &json!({"detail": "There is no key with this id."})),
+        Err(EditError::Wrong(detail)) => wrong(&detail),
+        Err(EditError::Conflict(detail)) => Response::json(409, &json!({"detail": detail})),
+    }
+}
+
+fn edit(request: &Request) -> Result<Edit, EditError> {
+    if request.body.len() > LARGEST_BODY {
+        return Err(EditError::Wrong("the body is too large".into()));
+    }
+    Edit::parse(&request.body)
+}
+
+fn wrong(detail: &str) -> Response {
+    Response::json(400, &json!({"detail": detail}))
+}
+
+fn log_lines(request: &Request) -> Response {
+    let after = query_value(&request.query, "after").and_then(|number| number.parse().ok()).unwrap_or(0);
+    let (lines, last) = logging::lines_after(after);
+    let line = |line: &logging::Line| {
+        json!({
+            "n": line.number,
+            "time": calendar::iso_ms(line.time),
+            "level": line.level.as_str(),
+            "text": line.text,
+        })
+    };
+    Response::json(200, &json!({"lines": lines.iter().map(line).collect::<Vec<_>>(), "next": last}))
+}

@@ -1,0 +1,185 @@
+//! `auth`: connects an account from the terminal, and hands it to the running proxy or writes it into the file
+//! (drop_in_contract.md 6.1, row 13).
+
+use super::listener::Listener;
+use super::{Failure, agent_for_google, configured};
+use crate::cli::AuthOptions;
+use crate::config::{AdminLogin, Config, Timeouts};
+use crate::credentials::{AddFault, Pool, PoolOptions, exchange_code};
+use crate::login::{Attempt, LIFETIME, Return, paste_redirect};
+use crate::mask;
+use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
+use crate::upstream::plain;
+use serde_json::{Value, json};
+use std::io::{self, BufRead, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// The proxy tries the account out before it answers, and a new account is onboarded for up to 90 s.
+const ADDING: Duration = Duration::from_secs(180);
+
+/// Connects one account.
+pub fn auth(options: &AuthOptions) -> Result<(), Failure> {
+    connect(options).map_err(|message| (1, format!("[ERROR] {message}")))
+}
+
+fn connect(options: &AuthOptions) -> Result<(), String> {
+    let config = configured(&options.run)?;
+    let agent = agent_for_google(&config, config.timeouts, 1);
+    let pool_options = PoolOptions::new(&config, agent);
+    // Whatever can fail without Google fails before a person goes through the consent page.
+    if options.offline {
+        let pool = Pool::open(pool_options).map_err(|error| error.to_string())?;
+        let (attempt, code) = consent(&config, options.paste)?;
+        let added = pool.login(&code, &attempt.redirect_uri, attempt.verifier.expose()).map_err(sentence)?;
+        if !pool.is_saved() {
+            return Err(format!("{} cannot be written", config.credentials_file.display()));
+        }
+        report(
+            &mask::email(added.email.as_deref()),
+            if added.updated { "credential_updated" } else { "credential_added" },
+        );
+        println!("A proxy that runs on {} takes it over within seconds.", config.credentials_file.display());
+        return Ok(());
+    }
+    let proxy = RunningProxy::find(&config)?;
+    let (attempt, code) = consent(&config, options.paste)?;
+    let item =
+        exchange_code(&pool_options, &code, &attempt.redirect_uri, attempt.verifier.expose()).map_err(sentence)?;
+    let (email, message) = proxy.add(item)?;
+    report(&email, &message);
+    Ok(())
+}
+
+fn sentence(fault: AddFault) -> String {
+    format!("{} ({})", fault.sentence, fault.reason)
+}
+
+fn report(email: &str, message: &str) {
+    println!("[SUCCESS] Credential for '{email}' processed successfully: {message}");
+}
+
+/// Leads a person through Google's consent page, to a code.
+fn consent(config: &Config, paste: bool) -> Result<(Attempt, String), String> {
+    let found = if paste { pasted(config)? } else { returned(config)? };
+    match found {
+        (attempt, Return::Code { code, state }) if state.as_ref().is_none_or(|state| *state == attempt.state) => {
+            Ok((attempt, code))
+        }
+        (_, Return::Code { .. }) => Err("this address belongs to another login; start again".into()),
+        (_, Return::Refused { error, .. }) => {
+            let word: String = error.chars().filter(|c| c.is_ascii_graphic()).take(100).collect();
+            Err(format!("access was not granted ({word}); start again and agree to all that is asked"))
+        }
+    }
+}
+
+fn returned(config: &Config) -> Result<(Attempt, Return), String> {
+    let no_listener = |error: io::Error| format!("cannot listen on 127.0.0.1: {error}; try again with --paste");
+    let listener = Listener::bind().map_err(no_listener)?;
+    let attempt = Attempt::new(listener.redirect_uri().map_err(no_listener)?)?;
+    let url = attempt.url(&config.endpoints.oauth_authorize, &config.oauth_client);
+    let receive = listener.serve(&attempt);
+    println!("Open this address in a browser on this machine (elsewhere? stop, and use --paste):\n\n{url}\n");
+    open_browser(&url);
+    println!("Waiting for Google's answer...");
+    match receive.recv_timeout(LIFETIME) {
+        Ok(found) => Ok((attempt, found)),
+        Err(_) => Err("no answer came within ten minutes; start again, or use --paste".into()),
+    }
+}
+
+fn pasted(config: &Config) -> Result<(Attempt, Return), String> {
+    let attempt = Attempt::new(paste_redirect(&config.oauth_client))?;
+    let url = attempt.url(&config.endpoints.oauth_authorize, &config.oauth_client);
+    println!("Open this address in any browser and agree:\n\n{url}\n");
+    print!("Paste the code that is shown then, or the whole address of the last page: ");
+    let _ = io::stdout().flush();
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).map_err(|error| format!("standard input: {error}"))?;
+    println!();
+    Ok((attempt, Return::from_pasted(&line)?))
+}
+
+/// Opens a browser if there seems to be one. That there is none is no error: the address has been printed.
+fn open_browser(url: &str) {
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    // Without a display xdg-open starts a text browser in this terminal.
+    let display =
+        ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
+    if cfg!(target_os = "macos") || display {
+        let _ = Command::new(opener).arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    }
+}
+
+/// The server that gets the credential.
+struct RunningProxy<'a> {
+    url: String,
+    login: Option<&'a AdminLogin>,
+    agent: ureq::Agent,
+}
+
+impl<'a> RunningProxy<'a> {
+    /// Makes sure that it answers and takes the login.
+    fn find(config: &'a Config) -> Result<RunningProxy<'a>, String> {
+        let url = config.auth_client.proxy_url.clone().unwrap_or_else(|| local_url(config));
+        let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
+        // The environment's proxy is for the way to Google; it does not know this machine's loopback.
+        let local = crate::access::is_loopback_name(authority);
+        let agent = agent::build(&AgentOptions {
+            timeouts: Timeouts { connect: Some(Duration::from_secs(10)), read: Some(ADDING) },
+            workers: 1,
+            proxy: if local { ProxyChoice::Direct } else { config.proxy.clone() },
+        });
+        let login = config.auth_client.login.as_ref().or(config.admin.as_ref());
+        let proxy = RunningProxy { url, login, agent };
+        let url = &proxy.url;
+        let found = plain::get_json(&proxy.agent, &format!("{url}/admin/credentials"), proxy.authorization());
+        match found {
+            Ok((200, _)) => Ok(proxy),
+            Ok((401, _)) => Err(format!(
+                "the proxy at {url} does not accept the admin login; correct admin_username and admin_password, or auth_client, in the config"
+            )),
+            Ok((status, answer)) => Err(format!("the proxy at {url} refuses: {}", told(status, &answer))),
+            Err(reason) => Err(format!(
+                "no proxy answers at {url} ({reason}); start it, correct auth_client.proxy_url, or use --offline to write the credentials file"
+            )),
+        }
+    }
+
+    fn add(&self, item: Value) -> Result<(String, String), String> {
+        let url = format!("{}/admin/credentials/add", self.url);
+        let body = json!({"credential": item});
+        match plain::post_json(&self.agent, &url, self.authorization(), &body) {
+            Ok((200, answer)) => {
+                let text = |name| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+                Ok((text("email"), text("message")))
+            }
+            Ok((status, answer)) => Err(format!("the proxy did not take the account: {}", told(status, &answer))),
+            Err(reason) => Err(format!("the proxy did not answer: {reason}")),
+        }
+    }
+
+    fn authorization(&self) -> Option<(&str, &str)> {
+        self.login.map(|login| (login.username.as_str(), login.password.expose()))
+    }
+}
+
+/// Where this config's server listens, as seen from this machine.
+fn local_url(config: &Config) -> String {
+    match config.host.as_str() {
+        "0.0.0.0" | "::" | "[::]" | "" => format!("http://127.0.0.1:{}", config.port),
+        host if host.contains(':') && !host.starts_with('[') => format!("http://[{host}]:{}", config.port),
+        host => format!("http://{host}:{}", config.port),
+    }
+}
+
+/// The sentence in an answer of the proxy's, else its reason word.
+fn told(status: u16, answer: &Value) -> String {
+    let text = |name| answer.get(name).and_then(Value::as_str);
+    match (text("message"), text("detail")) {
+        (Some(sentence), Some(reason)) => format!("{sentence} ({reason})"),
+        (Some(sentence), None) | (None, Some(sentence)) => sentence.to_owned(),
+        (None, None) => format!("status {status}"),
+    }
+}

@@ -1,0 +1,35 @@
+//! What the program does in a terminal besides serving: connect an account, look for what is wrong, change the encryption
+//! of the credentials file. Each prints for a person and ends; none starts the server.
+
+mod auth;
+mod check;
+mod listener;
+mod rekey;
+
+pub use auth::auth;
+pub use check::check;
+pub use rekey::{decrypt, rotate_key};
+
+use crate::cli::{self, RunOptions};
+use crate::config::{self, Config, Timeouts};
+use crate::secret::Secret;
+use crate::upstream::agent::{self, AgentOptions};
+
+/// An exit code and what to say on standard error; nothing more when the text is empty.
+pub type Failure = (u8, String);
+
+/// The configuration as `run` would see it.
+fn configured(options: &RunOptions) -> Result<Config, String> {
+    let key = encryption_key(options)?;
+    let loaded = config::load(options.config.as_deref()).map_err(|error| error.to_string())?;
+    Ok(Config { encryption_key: key, ..loaded.config })
+}
+
+fn encryption_key(options: &RunOptions) -> Result<Option<Secret>, String> {
+    options.key(std::env::var(cli::KEY_VARIABLE).ok())
+}
+
+/// A client for Google that takes the way the server takes.
+fn agent_for_google(config: &Config, timeouts: Timeouts, workers: usize) -> ureq::Agent {
+    agent::build(&AgentOptions { timeouts, workers, proxy: config.proxy.clone() })
+}

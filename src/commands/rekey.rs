@@ -1,0 +1,65 @@
+//! `decrypt` and `rotate-key`: the encryption of the credentials file, with the file as it was kept beside it.
+
+use super::{Failure, configured};
+use crate::cli::{self, DecryptOptions, RotateOptions};
+use crate::credentials::rekey::{self, RekeyFault};
+use crate::secret::Secret;
+use std::io::Write;
+use std::path::Path;
+
+const KEY_NEEDED: &str =
+    "the present key is needed: -ek KEY, --encryption-key-file FILE or GEMINI_PROXY_ENCRYPTION_KEY";
+
+/// Writes the credentials in clear: to another file, to standard output (`-`), or into the file's own place.
+pub fn decrypt(options: &DecryptOptions) -> Result<(), Failure> {
+    let config = configured(&options.run).map_err(plainly)?;
+    let key = config.encryption_key.ok_or_else(|| plainly(KEY_NEEDED.into()))?;
+    let path = &config.credentials_file;
+    match options.output.as_deref() {
+        None => {
+            let backup = rekey::decrypt(path, &key).map_err(failure)?;
+            println!("{} is in clear now; the encrypted file is kept as {}.", path.display(), backup.display());
+            println!("Start the proxy without the key from now on: with it, it encrypts the file again.");
+        }
+        Some(output) if output == Path::new("-") => {
+            let text = rekey::decrypted(path, &key).map_err(failure)?;
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| plainly(error.to_string()))?;
+        }
+        Some(output) => {
+            let text = rekey::decrypted(path, &key).map_err(failure)?;
+            rekey::write_new(output, text.as_bytes()).map_err(failure)?;
+            println!("The credentials are in clear in {}; {} is unchanged.", output.display(), path.display());
+        }
+    }
+    Ok(())
+}
+
+/// Encrypts the credentials file with another key.
+pub fn rotate_key(options: &RotateOptions) -> Result<(), Failure> {
+    let new = cli::chosen_key(options.new_key.as_ref(), options.new_key_file.as_deref(), "--new-key-file")
+        .map_err(plainly)?
+        .ok_or_else(|| plainly("the new key is empty; `generate-key` makes one".into()))?;
+    let config = configured(&options.run).map_err(plainly)?;
+    let old: Secret = config.encryption_key.ok_or_else(|| plainly(KEY_NEEDED.into()))?;
+    if old == new {
+        return Err(plainly("the new key is the present one; nothing was changed".into()));
+    }
+    let path = &config.credentials_file;
+    let backup = rekey::rotate(path, &old, &new).map_err(failure)?;
+    println!("{} has the new key; the file under the old key is kept as {}.", path.display(), backup.display());
+    println!("Restart the proxy with the new key. Delete the old file when that works.");
+    Ok(())
+}
+
+fn plainly(message: String) -> Failure {
+    (1, message)
+}
+
+fn failure(fault: RekeyFault) -> Failure {
+    let code = match &fault {
+        RekeyFault::Store(error) => error.exit_code(),
+        RekeyFault::NotEncrypted(_) | RekeyFault::Unwritable { .. } => 1,
+    };
+    (code, fault.to_string())
+}

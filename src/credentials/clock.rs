@@ -1,0 +1,89 @@
+//! Both clocks of the machine, read together. The monotonic one stands still while a laptop sleeps, the wall clock is set
+//! back and forth by people and NTP: an end that either of them has passed has come. Too early costs one more question to
+//! Google; too late would be a token that is refused, or a rest that never ends.
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// Longer than anything here lasts; a time beyond it is a clock or a file that was wrong.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+
+/// One moment on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    pub(super) monotonic: Instant,
+    pub(super) wall: SystemTime,
+}
+
+impl Now {
+    pub(super) fn read() -> Now {
+        Now { monotonic: Instant::now(), wall: SystemTime::now() }
+    }
+}
+
+/// When something ends, on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Deadline {
+    monotonic: Instant,
+    wall: SystemTime,
+}
+
+impl Deadline {
+    pub(super) fn after(now: Now, span: Duration) -> Deadline {
+        let span = span.min(LONGEST);
+        Deadline { monotonic: now.monotonic + span, wall: now.wall + span }
+    }
+
+    /// An end that is told by the wall clock, such as that of a token in the file.
+    pub(super) fn at(wall: SystemTime, now: Now) -> Deadline {
+        Deadline::after(now, wall.duration_since(now.wall).unwrap_or_default())
+    }
+
+    pub(super) fn is_over(&self, now: Now) -> bool {
+        self.left(now).is_zero()
+    }
+
+    /// What the clock that ends first still shows.
+    pub(super) fn left(&self, now: Now) -> Duration {
+        let wall = self.wall.duration_since(now.wall).unwrap_or_default();
+        self.monotonic.saturating_duration_since(now.monotonic).min(wall)
+    }
+
+    /// The end as people read it.
+    pub(super) fn shown(&self, now: Now) -> SystemTime {
+        now.wall + self.left(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn an_end_comes_by_whichever_clock_is_first() {
+        let start = Now::read();
+        let end = Deadline::after(start, HOUR);
+        let at = |monotonic: Duration, wall: SystemTime| Now { monotonic: start.monotonic + monotonic, wall };
+        for (name, now, over) in [
+            ("at once", start, false),
+            ("both went on", at(HOUR, start.wall + HOUR), true),
+            ("asleep for a day", at(Duration::ZERO, start.wall + 24 * HOUR), true),
+            ("the clock was set back a year", at(HOUR, start.wall - 365 * 24 * HOUR), true),
+            ("set back, and half an hour went by", at(HOUR / 2, start.wall - HOUR), false),
+            ("set forward a year", at(Duration::ZERO, start.wall + 365 * 24 * HOUR), true),
+        ] {
+            assert_eq!(end.is_over(now), over, "{name}");
+            assert!(end.left(now) <= HOUR, "{name}: a jump never makes it longer");
+        }
+        assert_eq!(end.shown(start), start.wall + HOUR);
+    }
+
+    #[test]
+    fn an_absurd_end_is_cut() {
+        let now = Now::read();
+        let end = Deadline::at(now.wall + Duration::from_secs(1 << 40), now);
+        assert_eq!(end.left(now), LONGEST);
+        assert!(Deadline::at(now.wall - HOUR, now).is_over(now));
+    }
+}

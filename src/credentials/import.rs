@@ -1,0 +1,120 @@
+//! Takes credentials out of whatever a person pastes: one JSON object or many, lists, or lines of API keys.
+//!
+//! Knows the outer shapes only; what an item itself may look like is the record's business (google_code_assist.md 1.10).
+
+use serde_json::{Value, json};
+
+/// A paste with more is a mistake, and each item is tried out with Google.
+const MOST: usize = 500;
+
+/// Shorter words are no keys.
+const SHORTEST_KEY: usize = 8;
+
+/// The items, in order. The error is a sentence for the person.
+pub fn items(text: &str) -> Result<Vec<Value>, String> {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let items = match text.chars().next() {
+        None => return Err("nothing was pasted".into()),
+        Some('{' | '[' | '"') => json_items(text)?,
+        Some(_) => text.lines().filter_map(key_line).collect::<Result<Vec<Value>, String>>()?,
+    };
+    match items.len() {
+        0 => Err("no credential was found in the text".into()),
+        1..=MOST => Ok(items),
+        count => Err(format!("{count} credentials at once are too many; {MOST} is the most")),
+    }
+}
+
+fn json_items(text: &str) -> Result<Vec<Value>, String> {
+    let mut items = Vec::new();
+    // Several objects one after the other are what `cat *.json` gives.
+    for value in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
+        let value =
+            value.map_err(|error| format!("not valid JSON (line {}, column {})", error.line(), error.column()))?;
+        unpack(value, &mut items);
+    }
+    Ok(items)
+}
+
+/// Lists and known wrappers are opened; texts are API keys.
+fn unpack(value: Value, items: &mut Vec<Value>) {
+    match value {
+        Value::Array(values) => values.into_iter().for_each(|value| unpack(value, items)),
+        Value::String(key) => items.push(json!({"type": "api_key", "api_key": key.trim()})),
+        Value::Object(mut fields) => {
+            let inner =
+                ["credential", "credentials", "gemini_api_keys"].into_iter().find_map(|name| fields.shift_remove(name));
+            match inner {
+                Some(inner) => unpack(inner, items),
+                // `{"key", "label"}` is how the config writes an API key.
+                None if fields.get("key").is_some_and(Value::is_string) && !fields.contains_key("refresh_token") => {
+                    let mut item = json!({"type": "api_key", "api_key": fields["key"]});
+                    if let Some(label) = fields.get("label").filter(|label| label.is_string()) {
+                        item["label"] = label.clone();
+                    }
+                    items.push(item);
+                }
+                None => items.push(Value::Object(fields)),
+            }
+        }
+        other => items.push(other),
+    }
+}
+
+/// `KEY`, maybe with a label after it. Empty lines and those that begin with `#` are passed over.
+fn key_line(line: &str) -> Option<Result<Value, String>> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    let (key, label) = line.split_once([' ', '\t', ',', ';']).unwrap_or((line, ""));
+    let label = label.trim_matches([' ', '\t', ',', ';']);
+    if key.len() < SHORTEST_KEY || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+        return Some(Err("this is neither JSON nor API keys, one per line".into()));
+    }
+    let mut item = json!({"type": "api_key", "api_key": key});
+    if !label.is_empty() {
+        item["label"] = label.into();
+    }
+    Some(Ok(item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::items;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn everything_a_person_may_paste_becomes_items() {
+        let key = |key: &str| json!({"type": "api_key", "api_key": key});
+        for (text, expected) in [
+            (r#" {"refresh_token":"r"} "#, json!([{"refresh_token": "r"}])),
+            (r#"[{"refresh_token":"r"},{"api_key":"k"}]"#, json!([{"refresh_token": "r"}, {"api_key": "k"}])),
+            (
+                "{\"refresh_token\":\"r\"}\n{\"refresh_token\":\"s\"}",
+                json!([{"refresh_token": "r"}, {"refresh_token": "s"}]),
+            ),
+            (r#"{"credential":{"refresh_token":"r"}}"#, json!([{"refresh_token": "r"}])),
+            (r#"{"credentials":[{"refresh_token":"r"}]}"#, json!([{"refresh_token": "r"}])),
+            (r#"["AIzaOne11", "AIzaTwo22"]"#, json!([key("AIzaOne11"), key("AIzaTwo22")])),
+            (
+                r#"{"key":"AIzaOne11","label":"mine"}"#,
+                json!([{"type": "api_key", "api_key": "AIzaOne11", "label": "mine"}]),
+            ),
+            ("AIzaOne11\r\n\n# a remark\nAIzaTwo22", json!([key("AIzaOne11"), key("AIzaTwo22")])),
+            ("AIzaOne11, my key", json!([{"type": "api_key", "api_key": "AIzaOne11", "label": "my key"}])),
+            ("\u{feff}AIzaOne11", json!([key("AIzaOne11")])),
+        ] {
+            assert_eq!(items(text).map(Value::Array), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_useless_paste_is_refused_without_repeating_it() {
+        for text in ["", "  ", "[]", "{\"a\":", "Dear all", "short", "# only a remark", "sécret-sécret"] {
+            let error = items(text).unwrap_err();
+            assert!(text.trim().is_empty() || !error.contains(text), "{error}");
+        }
+        assert!(items(&"AIzaOne11\n".repeat(501)).is_err());
+    }
+}

@@ -1,0 +1,130 @@
+//! What Google says is left of an account's quota (google_code_assist.md 4.2). A hint for people, never a reason to use a
+//! member or not: per-minute limits are not in it.
+
+use super::manage::ManageFault;
+use super::oauth::CallFault;
+use super::pool::{AccessFault, Kind, MemberId, Pool};
+use serde_json::{Value, json};
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long an answer is shown again before Google is asked anew.
+const FRESH: Duration = Duration::from_secs(45);
+
+/// The quota of one account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quota {
+    /// One per model, in Google's order.
+    pub buckets: Vec<Bucket>,
+    /// When Google said so.
+    pub fetched_at: SystemTime,
+}
+
+/// What is left for one model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bucket {
+    /// Google's name.
+    pub model: String,
+    /// 0 to 1.
+    pub remaining_fraction: f64,
+    /// RFC 3339, as Google wrote it.
+    pub reset_time: Option<String>,
+}
+
+/// Why there are no figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QuotaFault {
+    /// There is no such member, or it cannot be used.
+    Member(ManageFault),
+    /// Google has no such figures for API keys.
+    ApiKey,
+    /// The account cannot be used; the sentence says why.
+    Blocked(String),
+    /// Google or the network has trouble, or refuses.
+    Failed(String),
+}
+
+impl fmt::Display for QuotaFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            QuotaFault::Member(fault) => fault.fmt(f),
+            QuotaFault::ApiKey => f.write_str(
+                "quota figures are not available for API keys; see https://aistudio.google.com/usage for the key's project",
+            ),
+            QuotaFault::Blocked(sentence) | QuotaFault::Failed(sentence) => f.write_str(sentence),
+        }
+    }
+}
+
+impl Pool {
+    /// The figures, at most 45 s old. Blocks on Google.
+    pub fn quota(&self, id: MemberId) -> Result<Quota, QuotaFault> {
+        {
+            let mut state = self.state.lock();
+            let member = state.member(id).ok_or(QuotaFault::Member(ManageFault::Unknown))?;
+            match member.record.kind() {
+                Ok(Kind::Oauth) => {}
+                Ok(Kind::ApiKey) => return Err(QuotaFault::ApiKey),
+                Err(_) => return Err(QuotaFault::Member(ManageFault::Unusable)),
+            }
+            if let Some((_, quota)) = member.quota.as_ref().filter(|(since, _)| since.elapsed() < FRESH) {
+                return Ok(quota.clone());
+            }
+        }
+        let fault = |fault| match fault {
+            AccessFault::Dead(sentence) => QuotaFault::Blocked(sentence),
+            AccessFault::Transient(sentence) => QuotaFault::Failed(sentence),
+        };
+        let mut access = self.access(id).map_err(fault)?;
+        let mut renewed = false;
+        let answer = loop {
+            let body = json!({"project": access.project});
+            match self.google.code_assist("retrieveUserQuota", &access.secret, &body) {
+                Ok(answer) => break answer,
+                Err(CallFault::Status(401, _)) if !renewed => {
+                    renewed = true;
+                    access = self.renew(id, &access.secret).map_err(fault)?;
+                }
+                Err(CallFault::Status(status, _)) => {
+                    return Err(QuotaFault::Failed(format!("Google did not give the quota: status {status}")));
+                }
+                Err(CallFault::Network(reason)) => return Err(QuotaFault::Failed(format!("Code Assist: {reason}"))),
+            }
+        };
+        let quota = Quota { buckets: buckets(&answer), fetched_at: SystemTime::now() };
+        if let Some(member) = self.state.lock().member(id) {
+            member.quota = Some((Instant::now(), quota.clone()));
+        }
+        Ok(quota)
+    }
+}
+
+fn buckets(answer: &Value) -> Vec<Bucket> {
+    let read = |bucket: &Value| {
+        let text = |name| bucket.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some(Bucket {
+            model: text("modelId")?,
+            // A proto's zero is not written.
+            remaining_fraction: bucket.get("remainingFraction").and_then(Value::as_f64).unwrap_or(0.0).clamp(0.0, 1.0),
+            reset_time: text("resetTime"),
+        })
+    };
+    answer.get("buckets").and_then(Value::as_array).into_iter().flatten().filter_map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_fraction_is_nothing_left() {
+        let answer = json!({"buckets": [
+            {"modelId": "a", "remainingFraction": 0.98, "resetTime": "2026-11-23T03:12:44Z"},
+            {"modelId": "b"}, {"remainingFraction": 1}, {"modelId": "c", "remainingFraction": 7}, null,
+        ]});
+        let found: Vec<_> =
+            buckets(&answer).into_iter().map(|bucket| (bucket.model, bucket.remaining_fraction)).collect();
+        assert_eq!(found, [("a".into(), 0.98), ("b".into(), 0.0), ("c".into(), 1.0)]);
+        assert_eq!(buckets(&json!({})), []);
+    }
+}

@@ -1,0 +1,160 @@
+//! Takes the encryption off the credentials file, or puts another key on it. The text inside stays as it is, and what the
+//! file was before stays beside it.
+
+use super::cipher::Cipher;
+use super::store::StoreError;
+use crate::disk;
+use crate::secret::Secret;
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Why the file was left as it is.
+#[derive(Debug)]
+pub enum RekeyFault {
+    /// It cannot be opened with this key.
+    Store(StoreError),
+    /// There is nothing to take off.
+    NotEncrypted(PathBuf),
+    /// The system refuses to write.
+    Unwritable {
+        /// What was to be written.
+        path: PathBuf,
+        /// The system's words.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for RekeyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RekeyFault::Store(error) => write!(f, "{error}"),
+            RekeyFault::NotEncrypted(path) => write!(f, "{} is not encrypted; nothing was changed", path.display()),
+            RekeyFault::Unwritable { path, error } => write!(f, "{}: {error}; nothing was changed", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for RekeyFault {}
+
+/// The text inside an encrypted credentials file.
+pub fn decrypted(path: &Path, key: &Secret) -> Result<String, RekeyFault> {
+    let bytes = fs::read(path).map_err(|error| {
+        RekeyFault::Store(StoreError::Unreadable { path: path.to_owned(), reason: error.to_string() })
+    })?;
+    if is_plain(&bytes) {
+        return Err(RekeyFault::NotEncrypted(path.to_owned()));
+    }
+    let text = Cipher::new(key).decrypt(&bytes).ok_or(RekeyFault::Store(StoreError::WrongKey(None)))?;
+    let text = String::from_utf8(text).map_err(|_| RekeyFault::Store(StoreError::NotJson))?;
+    match serde_json::from_str::<serde_json::Value>(text.trim_start_matches('\u{feff}')) {
+        Ok(value) if value.is_array() || value.is_object() => Ok(text),
+        _ => Err(RekeyFault::Store(StoreError::NotJson)),
+    }
+}
+
+/// Puts the text in clear into the file's place. Returns where the encrypted file was kept.
+pub fn decrypt(path: &Path, key: &Secret) -> Result<PathBuf, RekeyFault> {
+    let _folder = disk::lock_folder(path);
+    let text = decrypted(path, key)?;
+    replace(path, text.as_bytes())
+}
+
+/// Encrypts the file with another key. Returns where the file under the old key was kept.
+pub fn rotate(path: &Path, old: &Secret, new: &Secret) -> Result<PathBuf, RekeyFault> {
+    let _folder = disk::lock_folder(path);
+    let text = decrypted(path, old)?;
+    replace(path, Cipher::new(new).encrypt(&text).as_bytes())
+}
+
+/// Writes a file that must not exist yet, for its owner only.
+pub fn write_new(path: &Path, content: &[u8]) -> Result<(), RekeyFault> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    write().map_err(|error| RekeyFault::Unwritable { path: path.to_owned(), error })
+}
+
+/// Whether the bytes are JSON in clear.
+pub fn is_plain(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|byte| matches!(byte, b'{' | b'['))
+}
+
+fn replace(path: &Path, content: &[u8]) -> Result<PathBuf, RekeyFault> {
+    let unwritable = |path: &Path, error| RekeyFault::Unwritable { path: path.to_owned(), error };
+    let before = fs::read(path).map_err(|error| unwritable(path, error))?;
+    let backup = keep(path, &before)?;
+    disk::replace(path, content).map_err(|error| unwritable(path, error))?;
+    Ok(backup)
+}
+
+/// Keeps `content` beside the file, under the first free name: an older backup may be the only one of its key.
+fn keep(path: &Path, content: &[u8]) -> Result<PathBuf, RekeyFault> {
+    let mut number = 1;
+    loop {
+        let mut name = path.as_os_str().to_owned();
+        name.push(if number == 1 { ".bak".to_owned() } else { format!(".bak{number}") });
+        let backup = PathBuf::from(name);
+        match write_new(&backup, content) {
+            Err(RekeyFault::Unwritable { error, .. })
+                if error.kind() == io::ErrorKind::AlreadyExists && number < 100 =>
+            {
+                number += 1;
+            }
+            result => return result.map(|()| backup),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Scratch;
+    use std::os::unix::fs::PermissionsExt;
+
+    const TEXT: &str = "[\n  {\"refresh_token\": \"r\", \"名\": \"李\"}\n]";
+
+    fn key(text: &str) -> Secret {
+        Secret::new(text)
+    }
+
+    #[test]
+    fn a_round_trip_keeps_every_byte_and_every_step() {
+        let scratch = Scratch::new("rekey-round");
+        let path = scratch.0.join("c.json");
+        fs::write(&path, Cipher::new(&key("one")).encrypt(TEXT)).unwrap();
+        let first = fs::read(&path).unwrap();
+        let backup = rotate(&path, &key("one"), &key("two")).unwrap();
+        assert_eq!((fs::read(&backup).unwrap(), backup), (first, scratch.0.join("c.json.bak")));
+        assert!(decrypted(&path, &key("one")).is_err());
+        assert_eq!(decrypted(&path, &key("two")).unwrap(), TEXT);
+        let second = fs::read(&path).unwrap();
+        let backup = decrypt(&path, &key("two")).unwrap();
+        assert_eq!((fs::read(&backup).unwrap(), backup.clone()), (second, scratch.0.join("c.json.bak2")));
+        assert_eq!(fs::read_to_string(&path).unwrap(), TEXT);
+        for file in [&path, &backup] {
+            assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_leaves_the_folder_untouched() {
+        let scratch = Scratch::new("rekey-wrong");
+        let path = scratch.0.join("c.json");
+        for content in
+            [Cipher::new(&key("one")).encrypt(TEXT), Cipher::new(&key("wrong")).encrypt("no json"), TEXT.into()]
+        {
+            fs::write(&path, &content).unwrap();
+            assert!(rotate(&path, &key("wrong"), &key("two")).is_err());
+            assert!(decrypt(&path, &key("wrong")).is_err());
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+            assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1);
+        }
+        assert!(decrypted(&scratch.0.join("none"), &key("one")).is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! Counters of this run for `/metrics`. They only rise, also when the statistics are reset, and have few labels: a client
+//! can invent model names, but not a thousand time series.
+
+use super::table::OTHER;
+use super::{Finished, Histogram};
+
+/// Different models that get a label of their own.
+const MOST_MODELS: usize = 50;
+/// Different classes of upstream errors.
+const MOST_CLASSES: usize = 40;
+
+/// What was counted.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// Requests by surface, model and status.
+    pub requests: Vec<(&'static str, String, u16, u64)>,
+    /// Prompt, answer, thinking and cached tokens by model.
+    pub tokens: Vec<(String, [u64; 4])>,
+    /// Failed attempts by class.
+    pub upstream_errors: Vec<(String, u64)>,
+    /// Latency and time to first token by surface.
+    pub times: Vec<(&'static str, Histogram, Histogram)>,
+}
+
+impl Live {
+    /// Counts a request and returns the label of its model.
+    pub(super) fn request<'a>(&mut self, surface: &'static str, model: &'a str, status: u16) -> &'a str {
+        let model = self.label(model);
+        match self.requests.iter_mut().find(|(s, m, t, _)| *s == surface && m == model && *t == status) {
+            Some((.., count)) => *count += 1,
+            None => self.requests.push((surface, model.to_owned(), status, 1)),
+        }
+        model
+    }
+
+    pub(super) fn finish(&mut self, finished: &Finished<'_>) {
+        let model = self.request(finished.surface, &finished.line.model, finished.status);
+        if !finished.answered {
+            return;
+        }
+        let at = self.tokens.iter().position(|(known, _)| known == model).unwrap_or_else(|| {
+            self.tokens.push((model.to_owned(), [0; 4]));
+            self.tokens.len() - 1
+        });
+        let usage = finished.usage;
+        let counts = [
+            usage.prompt_token_count,
+            usage.candidates_token_count,
+            usage.thoughts_token_count,
+            usage.cached_content_token_count,
+        ];
+        for (sum, count) in self.tokens[at].1.iter_mut().zip(counts) {
+            *sum += count.unwrap_or(0);
+        }
+        let at = self.times.iter().position(|(surface, ..)| *surface == finished.surface).unwrap_or_else(|| {
+            self.times.push((finished.surface, Histogram::default(), Histogram::default()));
+            self.times.len() - 1
+        });
+        self.times[at].1.record(finished.latency);
+        if let Some(time) = finished.first_token {
+            self.times[at].2.record(time);
+        }
+    }
+
+    pub(super) fn fail(&mut self, class: &str) {
+        let full = self.upstream_errors.len() >= MOST_CLASSES;
+        let class = if full && !self.upstream_errors.iter().any(|(known, _)| known == class) { OTHER } else { class };
+        match self.upstream_errors.iter_mut().find(|(known, _)| known == class) {
+            Some((_, count)) => *count += 1,
+            None => self.upstream_errors.push((class.to_owned(), 1)),
+        }
+    }
+
+    /// The model's own name, or the one that late comers share.
+    fn label<'a>(&self, model: &'a str) -> &'a str {
+        if self.requests.iter().any(|(_, known, ..)| known == model) {
+            return model;
+        }
+        let mut known: Vec<&str> = self.requests.iter().map(|(_, model, ..)| model.as_str()).collect();
+        known.sort_unstable();
+        known.dedup();
+        if known.len() < MOST_MODELS { model } else { OTHER }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Line;
+    use super::*;
+    use crate::gemini::UsageMetadata;
+    use std::time::Duration;
+
+    #[test]
+    fn invented_models_share_one_label() {
+        let mut live = Live::default();
+        let usage = UsageMetadata { prompt_token_count: Some(1), ..UsageMetadata::default() };
+        for model in 0..500 {
+            let line = Line::new("k", "c", &format!("gemini-{model}"));
+            live.finish(&Finished {
+                line: &line,
+                surface: "chat",
+                status: 200,
+                answered: true,
+                usage: &usage,
+                latency: Duration::from_millis(5),
+                first_token: None,
+            });
+        }
+        assert_eq!((live.requests.len(), live.tokens.len()), (MOST_MODELS + 1, MOST_MODELS + 1));
+        assert_eq!(live.requests.iter().map(|(.., count)| count).sum::<u64>(), 500);
+        assert_eq!(live.tokens.iter().map(|(_, counts)| counts[0]).sum::<u64>(), 500);
+        assert_eq!(live.times[0].1.count(), 500);
+    }
+}

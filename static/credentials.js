@@ -1,0 +1,120 @@
+// The pool: what each credential is, how it is and why, and what can be done about it.
+import { $, button, h, link, onAction, render } from "./dom.js";
+import { ago, countdown, has, number, t, when } from "./text.js";
+import { get, send } from "./api.js";
+import { ask, attempt, say } from "./dialog.js";
+
+const quotas = new Map();
+let shown = [];
+
+const known = (text) => (text && text !== "None" && text !== "N/A" ? text : null);
+const titleOf = (c) => c.label || known(c.email) || c.id;
+
+// How it is, in words and a colour.
+function condition(c) {
+  const whole = c.exhausted_until;
+  if (c.disabled) return ["off", t("stateDisabled")];
+  if (c.status === "refreshing") return ["info", t("stateRefreshing")];
+  if (c.status === "error") return ["bad", t("stateError")];
+  if (!c.is_available && whole) return ["warn", t("stateResting"), " ", countdown(whole)];
+  if (c.status === "expired") return ["info", t("stateExpired")];
+  if (!c.is_available) return ["bad", t("stateUnavailable")];
+  if ((c.models ?? []).length > 0) return ["warn", t("statePartly")];
+  return ["good", t("stateReady")];
+}
+
+function reason(c) {
+  if (!c.failure_reason || c.status === "active") return null;
+  return h("p", { class: "reason" }, has(`reason_${c.reason_code}`) && t(`reason_${c.reason_code}`), " ", c.failure_reason, " ", link(c.link, t("whatToDo")));
+}
+
+function quota(c) {
+  const known = quotas.get(c.id);
+  if (!known) return null;
+  if (known.failure) return h("p", { class: "reason" }, t("quotaNone", { why: known.failure }));
+  return h("div", { class: "quota" }, h("p", { class: "note" }, t("quotaAt", { time: when(known.fetched_at) })),
+    h("dl", null, known.buckets.map((bucket) => {
+      const left = Math.max(0, Math.min(1, bucket.remaining_fraction ?? 0));
+      return [h("dt", { "data-key": bucket.model }, bucket.model), h("dd", null,
+        h("progress", { max: 1, value: left, class: left < 0.1 ? "low" : null, "aria-label": t("quotaLeft", { model: bucket.model }) }),
+        h("span", { class: "figures" }, `${Math.round(left * 100)}%`),
+        bucket.reset_time && h("span", { class: "note" }, t("quotaReset"), " ", countdown(bucket.reset_time)))];
+    })));
+}
+
+function row(c, used) {
+  const [kind, ...words] = condition(c);
+  const isKey = c.kind === "api_key";
+  const changeable = c.source !== "config";
+  const fact = (name, value) => value && h("span", null, h("span", { class: "note" }, `${name} `), value);
+  return h("li", { class: "card credential", "data-key": c.id, "data-id": c.id },
+    h("div", { class: "head" },
+      h("h3", null, h("span", { class: `dot ${kind}`, "aria-hidden": "true" }), titleOf(c)),
+      h("span", { class: `word ${kind}` }, words)),
+    h("p", { class: "facts" }, h("span", { class: "chip" }, isKey ? t("kindKey") : t("kindGoogle")),
+      c.source === "config" && h("span", { class: "chip" }, "config.json"), c.tier && h("span", { class: "chip" }, c.tier),
+      fact(t("id"), c.id), c.label && fact(t("account"), known(c.email)), fact(t("project"), known(c.project_id)),
+      fact(t("used"), number(c.usage_count)), c.usage_count > 0 && fact(t("lastUsed"), ago(c.last_used_at)),
+      used && fact(t("today"), t("okFailed", { ok: number(used.requests - used.failed), failed: number(used.failed) })),
+      !isKey && fact(t("tokenUntil"), known(c.expiry))),
+    reason(c),
+    (c.models ?? []).length > 0 && h("ul", { class: "resting" }, c.models.map((model) => h("li", { "data-key": model.model },
+      h("b", null, model.model), " ", t("restsFor"), " ", countdown(model.cooling_until), model.reason && h("span", { class: "note" }, ` · ${has(`reason_${model.reason}`) ? t(`reason_${model.reason}`) : model.reason}`)))),
+    quota(c),
+    h("div", { class: "actions" },
+      button("check", t("check")), !isKey && button("refresh", t("refresh")), !isKey && button("quota", t("quota")),
+      (c.exhausted_until || (c.models ?? []).length > 0 || c.status === "error") && button("reset", t("resetCooling")),
+      c.disabled ? button("enable", t("enable")) : button("disable", t("disable")),
+      changeable && button("edit", t("edit")), changeable && button("delete", t("delete"), { class: "danger" })));
+}
+
+export function drawCredentials({ credentials, stats }) {
+  if (!credentials) return;
+  shown = credentials;
+  const today = new Map((stats?.credentials ?? []).map((used) => [used.credential, used]));
+  render($("pool"), credentials.map((c) => row(c, stats?.range === "24h" && today.get(c.id))));
+}
+
+const path = (id, word) => `admin/credentials/${encodeURIComponent(id)}${word ? `/${word}` : ""}`;
+
+// `refresh` polls again after a change.
+export function startCredentials({ refresh }) {
+  const find = (id) => shown.find((c) => c.id === id);
+  const change = (word, message) => (id, source) => attempt(source, async () => {
+    const answer = await send("POST", path(id, word));
+    const details = answer?.check_details;
+    if (details) say(details.is_healthy ? t("checkGood") : t("checkBad", { why: details.reason ?? "" }), !details.is_healthy);
+    else say(t(message));
+    await refresh();
+  });
+  onAction($("pool"), {
+    check: change("check", "checkGood"),
+    refresh: change("refresh", "refreshed"),
+    reset: change("reset", "wasReset"),
+    enable: change("enable", "enabled"),
+    disable: change("disable", "disabled"),
+    quota: (id, source) => attempt(source, async () => {
+      try {
+        quotas.set(id, await get(path(id, "quota")));
+      } catch (failure) {
+        quotas.set(id, { failure: failure.message });
+      }
+      await refresh();
+    }),
+    async edit(id, source) {
+      const c = find(id);
+      const fields = [{ name: "label", label: t("label"), value: c.label ?? "" }];
+      if (c.kind !== "api_key") fields.push({ name: "project_id", label: t("project"), hint: t("projectHint", { now: known(c.project_id) ?? "–" }) });
+      const answer = await ask({ title: t("editTitle", { name: titleOf(c) }), fields, confirm: t("save") });
+      if (!answer) return;
+      const body = { label: answer.label };
+      if (answer.project_id) body.project_id = answer.project_id;
+      await attempt(source, async () => { await send("POST", path(id), body); say(t("saved")); await refresh(); });
+    },
+    async delete(id, source) {
+      const c = find(id);
+      if (!await ask({ title: t("deleteTitle", { name: titleOf(c) }), text: t("deleteText"), word: id, confirm: t("delete"), danger: true })) return;
+      await attempt(source, async () => { await send("DELETE", path(id)); say(t("deleted")); await refresh(); });
+    },
+  });
+}

@@ -1,0 +1,60 @@
+// Small conversations with the reader: questions in the one dialog of the page, passing notes, the clipboard.
+import { $, h } from "./dom.js";
+import { t } from "./text.js";
+
+// Asks for the `fields` ({ name, label, type?, value?, hint? }) or for a typed confirmation of `word`. Resolves to an object
+// of strings, or null when the reader thinks better of it.
+export function ask({ title, text, fields = [], word, confirm, danger }) {
+  const dialog = $("dialog");
+  const all = word ? [...fields, { name: "word", label: t("typeToConfirm", { word }) }] : fields;
+  const inputs = all.map((field) => h("label", null, h("span", null, field.label),
+    h("input", { name: field.name, type: field.type ?? "text", value: field.value, min: field.type === "number" ? "0" : null,
+      autocomplete: "off", spellcheck: "false" }),
+    field.hint && h("small", { class: "note" }, field.hint)));
+  const go = h("button", { class: danger ? "primary danger" : "primary", value: "go", disabled: Boolean(word) }, confirm);
+  const form = h("form", { method: "dialog" },
+    h("h2", { id: "dialog-title" }, title), text && h("p", null, text), inputs,
+    h("div", { class: "actions" }, h("button", { type: "button", class: "cancel" }, t("cancel")), go));
+  form.querySelector(".cancel").addEventListener("click", () => dialog.close(""));
+  if (word) form.addEventListener("input", () => { go.disabled = form.elements.word.value.trim() !== word; });
+  dialog.replaceChildren(form);
+  dialog.returnValue = "";
+  dialog.showModal();
+  (form.querySelector("input") ?? go).focus();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      resolve(dialog.returnValue === "go" ? Object.fromEntries(new FormData(form)) : null);
+      dialog.replaceChildren();
+    }, { once: true });
+  });
+}
+
+// A passing note. Failures stay longer.
+export function say(text, failed = false) {
+  const note = h("p", { class: failed ? "toast bad" : "toast" }, text);
+  $("toasts").append(note);
+  setTimeout(() => note.remove(), failed ? 10_000 : 4_000);
+}
+
+// Runs a change with its button off; says what went wrong.
+export async function attempt(source, act) {
+  if (source) source.disabled = true;
+  try {
+    return await act();
+  } catch (failure) {
+    say(failure.status === 0 ? t("gone") : failure.message, true);
+    return undefined;
+  } finally {
+    if (source) source.disabled = false;
+  }
+}
+
+// Copies a text; on plain http elsewhere than localhost browsers offer no clipboard, then the reader's own copy is asked for.
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say(t("copied"));
+  } catch {
+    window.prompt(t("copyByHand"), text);
+  }
+}

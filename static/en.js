@@ -1,0 +1,57 @@
+// English.
+export default {
+  skip: "Skip to the content", language: "Language", theme: "Theme", languageAuto: "Language: auto", themeAuto: "Theme: auto", light: "Light", dark: "Dark", sections: "Sections",
+  loading: "Loading…", today: "Today", add: "Add", cancel: "Cancel", save: "Save", saved: "Saved.", copy: "Copy", copied: "Copied.",
+  copyByHand: "Copy this text:", delete: "Delete…", deleted: "Deleted.", edit: "Edit…", enable: "Enable", disable: "Disable", enabled: "Enabled.", disabled: "Disabled.",
+  dismiss: "Dismiss", more: "Learn more", done: "done", reload: "Reload", retry: "Try now", never: "never", justNow: "just now", ago: "{time} ago",
+  durationDays: "{d} d {h} h", durationHours: "{h} h {m} min", durationMinutes: "{m} min {s} s", durationSeconds: "{s} s",
+  typeToConfirm: "Type “{word}” to confirm", nothingYet: "Nothing yet.", numbers: "Numbers", time: "Time", sum: "Total", most: "most",
+
+  readyTitle: "It works", readyText: "{usable} of {all} credentials can serve now.", readyResting: "Models resting: {n}.",
+  partlyTitle: "Some models are resting", partlyText: "Google's limits for {models} are used up for now. The first is back in",
+  emptyTitle: "No credential yet", emptyText: "Add a Gemini API key or sign in with Google below; nothing can be answered before that.",
+  coolingTitle: "All credentials are resting", coolingText: "Google's limits are used up for now. The first one is back in",
+  brokenTitle: "No credential can serve", brokenText: "The list below says why for each of them, and what to do.",
+  loginTitle: "Please log in again", goneTitle: "The server does not answer", goneText: "What you see is from before; it is asked again from time to time.", gone: "The server does not answer.",
+  clock: "The clocks of this device and the server differ by {time}. Google refuses logins when the server's clock is wrong.",
+
+  welcome: "Three steps to the first answer", step1: "Add a credential", step1Text: "A Gemini API key is the official way; a Google sign-in needs a licence.",
+  step2: "Make a key for your programs", step2Text: "Programs show it to this server. It has nothing to do with Google's keys.",
+  step3: "Connect a program", step3Text: "Choose it, copy its settings, and try one answer on this page.",
+
+  tileRequests: "Requests", tileFailed: "{n} failed", tileAllGood: "none failed", last24h: "Requests over the last 24 hours", tileSuccess: "Answered", tile429: "{n} over limit (429)",
+  tilePrompt: "Prompt tokens", tileCached: "{n} cached", tileAnswer: "Answer tokens", tileThinking: "{n} thinking", tileLatency: "Duration", tileTtft: "First token", tileP95: "95% within {time}",
+  uptime: "up {time}", memory: "memory {n}", workers: "threads busy {busy} of {all}", queued: "waiting {n}", connections: "connections {n}",
+
+  credentials: "Credentials", kindKey: "API key", kindGoogle: "Google sign-in", id: "id", account: "account", project: "project", used: "used", lastUsed: "last used", tokenUntil: "token until", okFailed: "{ok} answered, {failed} failed",
+  stateReady: "Ready", statePartly: "Ready, some models rest", stateResting: "Rests for", stateDisabled: "Disabled", stateRefreshing: "Renewing its token", stateError: "Needs you", stateExpired: "Token expired, renewed on use", stateUnavailable: "Not available", restsFor: "rests for",
+  whatToDo: "What to do", check: "Check", refresh: "Renew token", quota: "Quota", resetCooling: "End rest", quotaAt: "Left at {time}", quotaLeft: "Quota left for {model}", quotaReset: "full again in", quotaNone: "No quota: {why}",
+  checkGood: "Healthy.", checkBad: "Not healthy: {why}", refreshed: "Token renewed.", wasReset: "The rest is over.", label: "Label", projectHint: "Now: {now}. Leave empty to keep it.", editTitle: "Edit {name}",
+  deleteTitle: "Delete {name}", deleteText: "It leaves the credentials file. Google is not told: revoke a sign-in in your Google account.",
+
+  reason_RATE_LIMIT_EXCEEDED: "too many a minute", reason_QUOTA_EXHAUSTED: "quota used up", reason_INVALID_GRANT: "The login has ended.", reason_API_KEY_INVALID: "Google does not know this key.",
+
+  addTitle: "Add a credential", addKeys: "Gemini API keys", addKeysNote: "the official way, free to start", addKeysHelp: "Make one in Google AI Studio, then paste it here; several keys one per line.", addKeysLabel: "API keys, one per line", addKeysButton: "Add keys",
+  addGoogle: "Google sign-in", addGoogleNote: "needs a Gemini Code Assist licence", addGoogleHelp: "Google serves it for Code Assist Standard and Enterprise licences only; its terms forbid it in third-party software.",
+  googleButton: "Sign in with Google", googleButtonNote: "opens a new tab; this page notices when it is done", pasteTitle: "From another machine (VPS)", pasteStart: "Make a sign-in link", pasteLink: "Open Google's consent page",
+  pasteLabel: "Paste the code, or the whole address your browser ended at (even if that page did not open)", pasteFinish: "Finish sign-in",
+  addJson: "Credential JSON", addJsonLabel: "Paste JSON: one object or a list; or drop a file here", addJsonFile: "Or choose files", addJsonButton: "Add", notJson: "That file is not JSON.",
+  resultAdded: "added", resultUpdated: "updated", resultRefused: "refused",
+
+  usage: "Usage", range: "Range", range24h: "24 hours", range7d: "7 days", range30d: "30 days", usageReset: "Reset…", usageResetTitle: "Reset usage", usageResetText: "All counters of all days go back to zero. This cannot be undone.", usageResetConfirm: "Reset", usageWasReset: "Usage was reset.",
+  plotRequests: "Requests", plotTokens: "Tokens", plotLatency: "Duration and first token by model", plotKeys: "By client key", plotModels: "By model", plotFailures: "Failures by reason", noFailures: "None in this range.", sharesNote: "share of all", p50p95: "half within – 95% within",
+  answered: "answered", failed: "failed", prompt: "Prompt", answer: "Answer", thinking: "Thinking", cached: "Cached", tokens: "Tokens", ttft: "First token",
+  byModel: "By model", byKey: "By client key", byCredential: "By credential", model: "Model", key: "Key", credential: "Credential",
+
+  keys: "Client keys", keyAdd: "New key…", keyAddTitle: "New client key", keyAddText: "The key is generated and shown once. Empty fields mean no limit.", keyAddConfirm: "Make key", keyOnce: "Your new key. It is shown only now:", keyOnceNote: "The server keeps a hash of it. The settings below already use it.",
+  noKeys: "No client keys.", name: "Name", limits: "Limits", actions: "Actions", noLimits: "none", todayUse: "{requests} requests, {tokens} tokens", limitsButton: "Limits…", limitsOf: "Limits of {name}", limitsText: "Empty fields mean no limit.", enableOf: "Enable {name}", disableOf: "Disable {name}", keyDeleteText: "Programs that use this key are refused from now on.",
+  limit_requests_per_minute: "{n} a minute", limit_requests_per_day: "{n} a day", limit_tokens_per_day: "{n} tokens a day", limit_concurrency: "{n} at a time", expires: "until {time}",
+  field_requests_per_minute: "Requests per minute", field_requests_per_day: "Requests per day", field_tokens_per_day: "Tokens per day", field_concurrency: "At the same time", field_expires_at: "Last day", field_models: "Models", field_models_hint: "Separated by commas; empty for all.",
+
+  clients: "Connect", clientsTitle: "Connect a program", clientName: "Program", clientKey: "Client key", clientModel: "Model", clientKeyNote: "The server does not show keys again, so paste yours here to fill it in. It stays in this tab.",
+  dockerNote: "In Docker, localhost is the container itself: use host.docker.internal or the host's address.", cursorNote: "Cursor calls from its own servers: this needs a public https address.",
+  try: "Try it", tryLabel: "Question", tryText: "Say hello in one sentence.", trySend: "Send", tryStop: "Stop", tryStopped: "Stopped.", waiting: "Waiting for the first token…", tryDone: "First token after {first} s, all after {all} s, {tokens} tokens.",
+
+  requests: "Requests", requestsTitle: "Recent requests", filter: "Filter", filterHint: "model, key, status, id…", onlyFailed: "failed only", pause: "Pause", noRequests: "No requests since the start.", noMatch: "None matches the filter.", status: "Status", error: "Error", attempts: "({n} attempts)",
+  settings: "Settings", settingsNote: "Read from config.json at the start; secrets are masked. Edit the file and restart to change them.", setting: "Setting", value: "Value", source: "From", source_file: "config.json", source_default: "default", log: "Log",
+};

@@ -1,0 +1,91 @@
+// Usage over a range: plots over time, who used what, why requests failed.
+import { $, h, render, table as wide } from "./dom.js";
+import { languageNow, milliseconds, number, percent, short, t } from "./text.js";
+import { send } from "./api.js";
+import { ask, attempt, say } from "./dialog.js";
+import { bars, followPointer, share, spans } from "./plot.js";
+
+export let range = "24h";
+
+function label(bucket) {
+  const time = new Date(bucket.start);
+  const locale = languageNow() === "zh" ? "zh-CN" : "en";
+  if (range === "24h") return time.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  // Days are counted in UTC by the server.
+  return time.toLocaleDateString(locale, { month: "short", day: "numeric", timeZone: "UTC" });
+}
+
+const tokens = (row) => (row.prompt_tokens ?? 0) + (row.completion_tokens ?? 0) + (row.thinking_tokens ?? 0);
+
+function plots(stats) {
+  return [
+    bars({ id: "plot-requests", title: t("plotRequests"), buckets: stats.buckets, label, series: [
+      { name: t("answered"), color: "c-main", value: (b) => b.requests - b.failed },
+      { name: t("failed"), color: "c-bad", value: (b) => b.failed },
+    ] }),
+    bars({ id: "plot-tokens", title: t("plotTokens"), buckets: stats.buckets, label, series: [
+      { name: t("prompt"), color: "c-second", value: (b) => b.prompt_tokens },
+      { name: t("answer"), color: "c-main", value: (b) => b.completion_tokens },
+      { name: t("thinking"), color: "c-third", value: (b) => b.thinking_tokens },
+    ] }),
+    spans({ id: "plot-latency", title: t("plotLatency"), rows: stats.models.filter((m) => m.latency_ms?.p50 != null).slice(0, 6).map((m) => ({
+      name: m.model, spans: [{ name: t("tileLatency"), color: "c-main", ...m.latency_ms }, { name: t("ttft"), color: "c-second", ...m.ttft_ms }],
+    })) }),
+    shares("plot-keys", t("plotKeys"), stats.keys.map((k) => [k.key, k])),
+    shares("plot-models", t("plotModels"), stats.models.map((m) => [m.model, m])),
+    failures(stats.failures ?? []),
+  ];
+}
+
+// Requests and tokens of each key or model, as shares of all.
+function shares(id, title, rows) {
+  const [allRequests, allTokens] = rows.reduce(([a, b], [, row]) => [a + row.requests, b + tokens(row)], [0, 0]);
+  const sorted = [...rows].sort(([, a], [, b]) => b.requests - a.requests).slice(0, 6);
+  return h("figure", { class: "card plot", "data-key": id }, h("figcaption", null, h("h3", null, title), h("span", { class: "note" }, t("sharesNote"))),
+    sorted.length === 0 && h("p", { class: "note" }, t("nothingYet")),
+    h("dl", { class: "spans" }, sorted.map(([name, row]) => [h("dt", { "data-key": name }, name),
+      h("dd", null, h("span", { class: "note" }, t("tileRequests")), share(row.requests, allRequests), h("span", { class: "figures" }, short(row.requests))),
+      h("dd", null, h("span", { class: "note" }, t("tokens")), share(tokens(row), allTokens), h("span", { class: "figures" }, short(tokens(row))))])));
+}
+
+function failures(list) {
+  const all = list.reduce((sum, failure) => sum + failure.count, 0);
+  return h("figure", { class: "card plot", "data-key": "plot-failures" }, h("figcaption", null, h("h3", null, t("plotFailures")), h("span", { class: "note" }, `${t("sum")} ${short(all)}`)),
+    list.length === 0 && h("p", { class: "note" }, t("noFailures")),
+    h("dl", { class: "spans" }, [...list].sort((a, b) => b.count - a.count).slice(0, 8).map((failure) => [h("dt", { "data-key": failure.reason }, failure.reason),
+      h("dd", null, h("span", { class: "note" }), share(failure.count, all), h("span", { class: "figures" }, number(failure.count)))])));
+}
+
+function table(caption, first, rows) {
+  const columns = [{ label: first }, ...["tileRequests", "tileSuccess", "prompt", "answer", "thinking", "cached", "tileLatency", "ttft"].map((name) => ({ label: t(name), number: true }))];
+  return h("details", { class: "card", "data-key": caption, open: first === t("model") }, h("summary", null, h("b", null, caption), " ", h("span", { class: "note" }, number(rows.length))),
+    rows.length === 0 ? h("p", { class: "note" }, t("nothingYet")) : wide(caption, columns, rows.map(([name, row]) => [
+      name, number(row.requests), percent(row.requests - row.failed, row.requests), short(row.prompt_tokens), short(row.completion_tokens),
+      short(row.thinking_tokens), short(row.cached_tokens), milliseconds(row.latency_ms?.p50), milliseconds(row.ttft_ms?.p50)])));
+}
+
+export function drawUsage({ stats }) {
+  if (!stats) return;
+  render($("plots"), plots(stats));
+  render($("tables"),
+    table(t("byModel"), t("model"), stats.models.map((m) => [m.model, m])),
+    table(t("byKey"), t("key"), stats.keys.map((k) => [k.key, k])),
+    table(t("byCredential"), t("credential"), stats.credentials.map((c) => [c.label ? `${c.label} (${c.credential})` : c.credential, c])));
+}
+
+export function startUsage({ refresh }) {
+  followPointer($("plots"));
+  for (const choice of document.querySelectorAll("[data-range]")) {
+    choice.addEventListener("click", () => {
+      range = choice.dataset.range;
+      for (const other of document.querySelectorAll("[data-range]")) other.setAttribute("aria-pressed", String(other === choice));
+      $("csv").href = `admin/stats.csv?range=${range}`;
+      attempt(null, refresh);
+    });
+  }
+  $("usage-reset").addEventListener("click", async (event) => {
+    const source = event.currentTarget;
+    if (!await ask({ title: t("usageResetTitle"), text: t("usageResetText"), word: "reset", confirm: t("usageResetConfirm"), danger: true })) return;
+    await attempt(source, async () => { await send("POST", "admin/usage/reset"); say(t("usageWasReset")); await refresh(); });
+  });
+}

@@ -1,0 +1,57 @@
+// 简体中文。
+export default {
+  skip: "跳到正文", language: "语言", theme: "主题", languageAuto: "语言：自动", themeAuto: "主题：自动", light: "浅色", dark: "深色", sections: "章节",
+  loading: "加载中…", today: "今天", add: "添加", cancel: "取消", save: "保存", saved: "已保存。", copy: "复制", copied: "已复制。",
+  copyByHand: "请复制这段文字：", delete: "删除…", deleted: "已删除。", edit: "编辑…", enable: "启用", disable: "停用", enabled: "已启用。", disabled: "已停用。",
+  dismiss: "关闭", more: "了解更多", done: "完成", reload: "重新加载", retry: "立即重试", never: "从未", justNow: "刚刚", ago: "{time}前",
+  durationDays: "{d} 天 {h} 小时", durationHours: "{h} 小时 {m} 分", durationMinutes: "{m} 分 {s} 秒", durationSeconds: "{s} 秒",
+  typeToConfirm: "请输入“{word}”以确认", nothingYet: "暂无数据。", numbers: "数据", time: "时间", sum: "合计", most: "最高",
+
+  readyTitle: "运行正常", readyText: "{all} 个凭据中有 {usable} 个可用。", readyResting: "冷却中的模型：{n}。",
+  partlyTitle: "部分模型正在冷却", partlyText: "{models} 的 Google 限额暂时用尽。最早恢复还需",
+  emptyTitle: "还没有凭据", emptyText: "请在下方添加 Gemini API 密钥或登录 Google 账号；在此之前无法回答任何请求。",
+  coolingTitle: "所有凭据都在冷却", coolingText: "Google 的限额暂时用尽。最早恢复还需",
+  brokenTitle: "没有可用的凭据", brokenText: "下方列表说明了每个凭据的原因和处理办法。",
+  loginTitle: "请重新登录", goneTitle: "服务器没有响应", goneText: "当前显示的是之前的数据，页面会不时重试。", gone: "服务器没有响应。",
+  clock: "本设备与服务器的时钟相差 {time}。服务器时钟不准时 Google 会拒绝登录。",
+
+  welcome: "三步得到第一个回答", step1: "添加凭据", step1Text: "Gemini API 密钥是官方方式；Google 登录需要许可证。",
+  step2: "为程序创建密钥", step2Text: "程序用它访问本服务器，与 Google 的密钥无关。",
+  step3: "连接程序", step3Text: "选择程序，复制设置，并在本页试一个回答。",
+
+  tileRequests: "请求", tileFailed: "{n} 个失败", tileAllGood: "没有失败", last24h: "最近 24 小时的请求", tileSuccess: "成功率", tile429: "{n} 次超限 (429)",
+  tilePrompt: "提示词元", tileCached: "缓存 {n}", tileAnswer: "回答词元", tileThinking: "思考 {n}", tileLatency: "耗时", tileTtft: "首词元", tileP95: "95% 在 {time} 内",
+  uptime: "已运行 {time}", memory: "内存 {n}", workers: "忙碌线程 {busy}/{all}", queued: "排队 {n}", connections: "连接 {n}",
+
+  credentials: "凭据", kindKey: "API 密钥", kindGoogle: "Google 登录", id: "编号", account: "账号", project: "项目", used: "使用次数", lastUsed: "最近使用", tokenUntil: "令牌有效至", okFailed: "成功 {ok}，失败 {failed}",
+  stateReady: "可用", statePartly: "可用，部分模型冷却中", stateResting: "冷却还剩", stateDisabled: "已停用", stateRefreshing: "正在更新令牌", stateError: "需要处理", stateExpired: "令牌过期，使用时更新", stateUnavailable: "不可用", restsFor: "冷却还剩",
+  whatToDo: "处理办法", check: "检查", refresh: "更新令牌", quota: "配额", resetCooling: "结束冷却", quotaAt: "{time} 时的剩余", quotaLeft: "{model} 的剩余配额", quotaReset: "恢复还需", quotaNone: "无法取得配额：{why}",
+  checkGood: "正常。", checkBad: "不正常：{why}", refreshed: "令牌已更新。", wasReset: "冷却已结束。", label: "标签", projectHint: "当前：{now}。留空则不变。", editTitle: "编辑 {name}",
+  deleteTitle: "删除 {name}", deleteText: "它会从凭据文件中移除。不会通知 Google；可在 Google 账号中撤销登录授权。",
+
+  reason_RATE_LIMIT_EXCEEDED: "每分钟次数过多", reason_QUOTA_EXHAUSTED: "配额已用尽", reason_INVALID_GRANT: "登录已失效。", reason_API_KEY_INVALID: "Google 不认识此密钥。",
+
+  addTitle: "添加凭据", addKeys: "Gemini API 密钥", addKeysNote: "官方方式，可免费开始", addKeysHelp: "在 Google AI Studio 创建后粘贴到这里；多个密钥每行一个。", addKeysLabel: "API 密钥，每行一个", addKeysButton: "添加密钥",
+  addGoogle: "Google 登录", addGoogleNote: "需要 Gemini Code Assist 许可证", addGoogleHelp: "Google 只为 Code Assist 标准版和企业版许可证提供此登录，其条款禁止第三方软件使用。",
+  googleButton: "登录 Google", googleButtonNote: "在新标签页打开；完成后本页会自动更新", pasteTitle: "从另一台机器（VPS）", pasteStart: "生成登录链接", pasteLink: "打开 Google 授权页",
+  pasteLabel: "粘贴授权码，或浏览器最后停留的完整地址（即使该页面没有打开）", pasteFinish: "完成登录",
+  addJson: "凭据 JSON", addJsonLabel: "粘贴 JSON：一个对象或列表；也可以拖入文件", addJsonFile: "或选择文件", addJsonButton: "添加", notJson: "该文件不是 JSON。",
+  resultAdded: "已添加", resultUpdated: "已更新", resultRefused: "被拒绝",
+
+  usage: "用量", range: "范围", range24h: "24 小时", range7d: "7 天", range30d: "30 天", usageReset: "清零…", usageResetTitle: "用量清零", usageResetText: "所有日期的计数都会归零，无法撤销。", usageResetConfirm: "清零", usageWasReset: "用量已清零。",
+  plotRequests: "请求", plotTokens: "词元", plotLatency: "各模型耗时与首词元", plotKeys: "按客户端密钥", plotModels: "按模型", plotFailures: "失败原因", noFailures: "此范围内没有失败。", sharesNote: "占比", p50p95: "半数以内 – 95% 以内",
+  answered: "成功", failed: "失败", prompt: "提示", answer: "回答", thinking: "思考", cached: "缓存", tokens: "词元", ttft: "首词元",
+  byModel: "按模型", byKey: "按客户端密钥", byCredential: "按凭据", model: "模型", key: "密钥", credential: "凭据",
+
+  keys: "客户端密钥", keyAdd: "新密钥…", keyAddTitle: "新客户端密钥", keyAddText: "密钥自动生成，只显示一次。留空表示不限。", keyAddConfirm: "创建密钥", keyOnce: "这是新密钥，只在现在显示：", keyOnceNote: "服务器只保存其哈希。下方的设置已经填入它。",
+  noKeys: "没有客户端密钥。", name: "名称", limits: "限制", actions: "操作", noLimits: "无", todayUse: "{requests} 次请求，{tokens} 词元", limitsButton: "限制…", limitsOf: "{name} 的限制", limitsText: "留空表示不限。", enableOf: "启用 {name}", disableOf: "停用 {name}", keyDeleteText: "使用此密钥的程序将立即被拒绝。",
+  limit_requests_per_minute: "每分钟 {n}", limit_requests_per_day: "每天 {n}", limit_tokens_per_day: "每天 {n} 词元", limit_concurrency: "并发 {n}", expires: "有效至 {time}",
+  field_requests_per_minute: "每分钟请求数", field_requests_per_day: "每天请求数", field_tokens_per_day: "每天词元数", field_concurrency: "并发数", field_expires_at: "最后一天", field_models: "模型", field_models_hint: "用逗号分隔；留空表示全部。",
+
+  clients: "连接", clientsTitle: "连接程序", clientName: "程序", clientKey: "客户端密钥", clientModel: "模型", clientKeyNote: "服务器不会再次显示密钥，请在此粘贴以填入设置。它只留在本标签页。",
+  dockerNote: "在 Docker 中 localhost 指容器本身：请用 host.docker.internal 或主机地址。", cursorNote: "Cursor 从它自己的服务器发起调用：需要公网 https 地址。",
+  try: "试一试", tryLabel: "问题", tryText: "用一句话打个招呼。", trySend: "发送", tryStop: "停止", tryStopped: "已停止。", waiting: "等待首词元…", tryDone: "首词元 {first} 秒，全部 {all} 秒，{tokens} 词元。",
+
+  requests: "请求", requestsTitle: "最近请求", filter: "筛选", filterHint: "模型、密钥、状态、编号…", onlyFailed: "只看失败", pause: "暂停", noRequests: "启动以来没有请求。", noMatch: "没有符合筛选的请求。", status: "状态", error: "错误", attempts: "（{n} 次尝试）",
+  settings: "设置", settingsNote: "启动时从 config.json 读取；机密已遮盖。修改文件并重启后生效。", setting: "设置项", value: "值", source: "来源", source_file: "config.json", source_default: "默认", log: "日志",
+};

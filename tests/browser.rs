@@ -1,0 +1,70 @@
+//! The admin page in a headless Chromium (Debian's package, installed by `tests/setup.sh`). The cases are in `js/page_*.mjs`;
+//! their screenshots go to `tests/screenshots`.
+
+mod common;
+
+use common::google::{FakeGoogle, Step, User};
+use common::program::Folder;
+use common::proxy::{EMAIL, GEMINI_KEY, Pool, Proxy};
+use common::script;
+use serde_json::json;
+use std::net::TcpListener;
+use std::path::Path;
+
+/// Another key than the one in the config, added on the page.
+const ADDED_KEY: &str = "AIza-added-on-the-page";
+
+fn browser(cases: &str, proxy: &Proxy, variables: &[(&str, &str)]) {
+    for needed in ["node_modules/playwright-core/package.json", "node_modules/axe-core/package.json"] {
+        assert!(script::file(needed).exists(), "{needed} is not installed: run tests/setup.sh (`make test` does)");
+    }
+    script::run_with(Path::new("node"), "js/run_browser.mjs", &[&format!("./{cases}")], proxy, variables);
+}
+
+#[test]
+fn the_page_shows_every_state_well_and_safely() {
+    let google = FakeGoogle::start();
+    browser("page_states.mjs", &Proxy::start(&google, |_| {}), &[]);
+}
+
+#[test]
+fn a_person_runs_the_proxy_from_the_page() {
+    let google = FakeGoogle::start();
+    google.add_api_key(ADDED_KEY);
+    google.add_user(User::licensed(EMAIL, "project-1"));
+    let empty = Proxy::start(&google, |_| {});
+
+    let limited = Proxy::with_pool(&google, Pool::ApiKey);
+    google.script(GEMINI_KEY, Step::public_429("GenerateRequestsPerMinutePerProjectPerModel-FreeTier", "90s"));
+
+    let locked = Proxy::start(&google, |config| {
+        config["admin_username"] = json!("admin");
+        config["admin_password"] = json!("right");
+    });
+
+    let folder = Folder::new("browser");
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+    let config = folder.write(
+        "config.json",
+        json!({
+            "server": {"host": "127.0.0.1", "port": port},
+            "credentials_file": folder.join("credentials.json"),
+            "endpoints": google.endpoints_json(),
+        })
+        .to_string(),
+    );
+
+    browser(
+        "page_live.mjs",
+        &empty,
+        &[
+            ("EMPTY_URL", &empty.base()),
+            ("LIMITED_URL", &limited.base()),
+            ("LOCKED_URL", &locked.base()),
+            ("GOOGLE_URL", &google.base()),
+            ("GEMINI_KEY", ADDED_KEY),
+            ("PROXY_BINARY", env!("CARGO_BIN_EXE_gemini-openai-proxy")),
+            ("PROXY_CONFIG", config.to_str().expect("a plain path")),
+        ],
+    );
+}

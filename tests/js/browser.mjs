@@ -1,0 +1,95 @@
+// One headless Chromium for all cases. Every context is watched: an error in the
+// console, an uncaught exception or a request to another host fails the case. Screenshots go to tests/screenshots.
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const shots = fileURLToPath(new URL("../screenshots/", import.meta.url));
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let browser;
+let watched = [];
+
+// A page in a context of its own. `base` is where the server is, `hosts` are others that may be asked, `errors` matches what
+// the console may say in this case.
+export async function open({ base = process.env.PROXY_URL, hosts = [], errors, ...options } = {}) {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, locale: "en-US", ...options });
+  context.setDefaultTimeout(15_000);
+  const allowed = [base, ...hosts].map((url) => new URL(url).host);
+  const problems = [];
+  context.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.protocol !== "data:" && !allowed.includes(url.host)) problems.push(`request to ${request.url()}`);
+    if (url.pathname === "/favicon.ico") problems.push("the browser asked for a favicon");
+  });
+  context.on("console", (message) => {
+    if (message.type() === "error" && !errors?.test(message.text())) problems.push(`console: ${message.text()}`);
+  });
+  context.on("weberror", (error) => problems.push(`uncaught: ${error.error().stack}`));
+  watched.push({ context, problems });
+  return { context, page: await context.newPage() };
+}
+
+// Loads the page and waits until it has drawn its first answers.
+export async function visit(page, base = process.env.PROXY_URL) {
+  await page.goto(`${base}/`);
+  await page.locator("#state .title").waitFor();
+}
+
+export const shot = (page, name) => page.screenshot({ path: path.join(shots, `${name}.png`), fullPage: true });
+
+// Fails on what axe-core calls serious or critical below `root`.
+export async function accessible(page, where, root = "html") {
+  // By the debugger, since the page's own policy forbids foreign scripts, as it should.
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate((within) => globalThis.axe.run(within, { resultTypes: ["violations"] }), root);
+  const bad = violations.filter((violation) => ["serious", "critical"].includes(violation.impact));
+  assert.deepEqual(bad.map((v) => `${v.id}: ${v.nodes.map((node) => node.target.join(" ")).join(", ")}`), [], where);
+}
+
+export async function noSidewaysScroll(page, where) {
+  const excess = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.equal(excess, 0, `${where}: the page is ${excess} px too wide`);
+}
+
+// Waits until `text` is somewhere in `selector`.
+export const shows = (page, selector, text) => page.locator(selector).filter({ hasText: text }).first().waitFor();
+
+// Runs the cases one after the other; resolves to the names of those that failed.
+export async function run(cases) {
+  const failed = [];
+  for (const [name, test] of Object.entries(cases)) {
+    const began = Date.now();
+    watched = [];
+    try {
+      await test();
+      assert.deepEqual(watched.flatMap(({ problems }) => problems), []);
+      console.log(`ok     ${name} (${Date.now() - began} ms)`);
+    } catch (error) {
+      failed.push(name);
+      console.log(`FAILED ${name}\n${error.stack}\n${watched.flatMap(({ problems }) => problems).join("\n")}`);
+      for (const { context } of watched) await context.pages()[0]?.screenshot({ path: path.join(shots, `failed-${name.replaceAll(" ", "-")}.png`) }).catch(() => {});
+    }
+    for (const { context } of watched) await context.close();
+  }
+  return failed;
+}
+
+// Starts the browser on a fresh profile, lets `act` use it, ends it.
+export async function withBrowser(act) {
+  mkdirSync(shots, { recursive: true });
+  // As root Chromium has no sandbox; the rest keeps it from asking anybody for anything by itself.
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync"],
+  });
+  try {
+    return await act();
+  } finally {
+    await browser.close();
+  }
+}

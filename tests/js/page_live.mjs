@@ -1,0 +1,196 @@
+// The page against running proxies and a fake Google: what a person does on it, from the first run to the last credential.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import en from "../../static/en.js";
+import { open, shot, shows, visit } from "./browser.mjs";
+
+const { EMPTY_URL, GOOGLE_URL, LIMITED_URL, LOCKED_URL, PROXY_BINARY, PROXY_CONFIG, GEMINI_KEY, PROXY_KEY } = process.env;
+const HOSTILE = '<img src=x onerror="window.hacked=1">';
+
+const chat = (base, key, body, headers = {}) => fetch(`${base}/v1/chat/completions`, {
+  method: "POST",
+  headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json", ...headers },
+  body: JSON.stringify({ model: "gemini-2.5-flash", messages: [{ role: "user", content: "hi" }], ...body }),
+});
+
+// Answers the dialog that is open.
+async function confirm(page, values) {
+  for (const [name, value] of Object.entries(values)) await page.locator(`dialog [name=${name}]`).fill(value);
+  await page.locator("dialog button.primary").click();
+}
+
+async function ask(page, key, question) {
+  await page.locator("#client-key").fill(key);
+  await page.locator("#form-try input").fill(question);
+  await page.locator("#form-try button.primary").click();
+}
+
+export const cases = {
+  async "first run: an api key, then the first answer"() {
+    const { page } = await open({ base: EMPTY_URL });
+    await visit(page, EMPTY_URL);
+    await shows(page, "#state .title", en.emptyTitle);
+    await shows(page, "#welcome", en.step1);
+    assert.ok(await page.locator("#form-keys textarea").isVisible(), "the form is open already");
+    await shot(page, "first-run");
+    await page.locator("#form-keys textarea").fill(`${GEMINI_KEY}\nAIza-wrong-key-that-google-does-not-know`);
+    await page.locator("#form-keys button").click();
+    await shows(page, "#add-results li", en.resultAdded);
+    await shows(page, "#pool li", en.kindKey);
+    assert.ok(!(await page.locator("body").textContent()).includes(GEMINI_KEY), "the key is not shown again");
+    await shows(page, "#state .title", en.readyTitle);
+    await shows(page, "#steps li.done", en.step1);
+    await ask(page, PROXY_KEY, "Good morning");
+    await shows(page, "#try-answer", "You said: Good morning");
+    await shows(page, "#try-note", "First token after");
+    await shows(page, "#request-list", "gemini-2.5-flash");
+    await page.locator("#welcome").waitFor({ state: "hidden" });
+  },
+
+  async "google sign-in on this machine"() {
+    const { context, page } = await open({ base: EMPTY_URL, hosts: [GOOGLE_URL] });
+    await visit(page, EMPTY_URL);
+    await page.locator("#add-google summary").click();
+    const [tab] = await Promise.all([context.waitForEvent("page"), page.locator("#google-link").click()]);
+    await shows(tab, "h1", "Authentication Successful!");
+    await tab.close();
+    await shows(page, "#pool li", en.kindGoogle);
+  },
+
+  async "google sign-in from another machine, by paste"() {
+    const { page } = await open({ base: EMPTY_URL, errors: /status of 400/ });
+    await page.goto(`${EMPTY_URL}/?login=paste`);
+    await page.locator("#form-paste input").fill("not a code");
+    await page.locator("#form-paste button.primary").click();
+    await page.locator("#toasts .bad").waitFor();
+    await page.locator("#paste-start").click();
+    await page.locator("#paste-link").waitFor();
+    // What the reader's own browser does: it ends at an address that it may not be able to open.
+    const consent = await fetch(await page.locator("#paste-link").getAttribute("href"), { redirect: "manual" });
+    await page.locator("#form-paste input").fill(consent.headers.get("location"));
+    await page.locator("#form-paste button.primary").click();
+    await shows(page, "#add-results li", en.resultUpdated);
+  },
+
+  async "a client key: made, used, limited, disabled, deleted"() {
+    const { page } = await open({ base: EMPTY_URL });
+    await visit(page, EMPTY_URL);
+    await page.locator("#key-add").click();
+    await confirm(page, { name: `guest ${HOSTILE}`, requests_per_day: "50" });
+    const key = await page.locator("#new-key code").textContent();
+    assert.match(key, /^sk-\S{16,}$/);
+    assert.equal(await page.locator("#client-key").inputValue(), key);
+    await shot(page, "new-key");
+    assert.equal((await chat(EMPTY_URL, key)).status, 200);
+    await page.locator("#new-key [data-do=forget]").click();
+    const row = page.locator("#key-list tr").filter({ hasText: "guest" });
+    await row.locator("[data-do=limits]").click();
+    await confirm(page, { requests_per_minute: "1" });
+    await shows(page, "#key-list", "1 a minute");
+    assert.equal((await chat(EMPTY_URL, key)).status, 429);
+    await row.locator("[data-do=disable]").click();
+    await shows(page, "#key-list", en.stateDisabled);
+    assert.equal((await chat(EMPTY_URL, key)).status, 401);
+    await row.locator("[data-do=enable]").click();
+    await row.locator("[data-do=disable]").waitFor();
+    await row.locator("[data-do=delete]").click();
+    await confirm(page, { word: `guest ${HOSTILE}` });
+    await row.waitFor({ state: "detached" });
+    assert.equal((await chat(EMPTY_URL, key)).status, 401);
+    assert.equal(await page.evaluate(() => window.hacked), undefined);
+  },
+
+  async "hostile models, labels and user agents stay strings"() {
+    const { page } = await open({ base: EMPTY_URL, errors: /status of 4/ });
+    await chat(EMPTY_URL, PROXY_KEY, { model: `gemini-${HOSTILE}` }, { "User-Agent": HOSTILE, "X-Request-ID": "abc<script>" });
+    await visit(page, EMPTY_URL);
+    await page.locator("#pool li [data-do=edit]").first().click();
+    await confirm(page, { label: HOSTILE });
+    await shows(page, "#pool h3", HOSTILE);
+    await shows(page, "#request-list", HOSTILE);
+    assert.equal(await page.locator("img").count(), 0);
+    assert.equal(await page.evaluate(() => window.hacked), undefined);
+  },
+
+  async "usage is reset after a typed word"() {
+    const { page } = await open({ base: EMPTY_URL });
+    await visit(page, EMPTY_URL);
+    await shows(page, "#tables", "gemini-2.5-flash");
+    await page.locator("#usage-reset").click();
+    await confirm(page, { word: "reset" });
+    await shows(page, "#toasts", en.usageWasReset);
+    assert.equal((await (await fetch(`${EMPTY_URL}/admin/stats?range=30d`)).json()).models.length, 0);
+  },
+
+  async "credentials are deleted after a typed word, back to the first run"() {
+    const { page } = await open({ base: EMPTY_URL });
+    await visit(page, EMPTY_URL);
+    const rows = page.locator("#pool li");
+    for (let left = await rows.count(); left > 0; left -= 1) {
+      const id = await rows.first().getAttribute("data-id");
+      await rows.first().locator("[data-do=delete]").click();
+      await confirm(page, { word: id });
+      await page.locator(`#pool [data-id="${id}"]`).waitFor({ state: "detached" });
+    }
+    await shows(page, "#state .title", en.emptyTitle);
+  },
+
+  async "a rest is counted down and can be ended"() {
+    const { page } = await open({ base: LIMITED_URL, errors: /status of 429/ });
+    await visit(page, LIMITED_URL);
+    await ask(page, PROXY_KEY, "too much");
+    await shows(page, "#try-note", "429");
+    await shows(page, "#state .title", en.partlyTitle);
+    const left = page.locator("#pool .resting .countdown").first();
+    const first = await left.textContent();
+    await page.waitForFunction((text) => document.querySelector("#pool .resting .countdown").textContent !== text, first);
+    await shot(page, "resting");
+    await page.locator("#pool [data-do=reset]").click();
+    await shows(page, "#state .title", en.readyTitle);
+    await ask(page, PROXY_KEY, "again");
+    await shows(page, "#try-answer", "You said: again");
+    await page.locator("#pool [data-do=check]").click();
+    await shows(page, "#toasts", en.checkGood);
+    await page.locator("#pool [data-do=disable]").click();
+    await shows(page, "#pool", en.stateDisabled);
+    await page.locator("#pool [data-do=enable]").click();
+    await shows(page, "#pool .word", en.stateReady);
+  },
+
+  async "a wrong password sees nothing"() {
+    for (const [password, status] of [["wrong", 401], ["right", 200]]) {
+      const { page } = await open({ base: LOCKED_URL, errors: /status of 40[14]/, httpCredentials: { username: "admin", password } });
+      const answer = await page.goto(`${LOCKED_URL}/`);
+      assert.equal(answer.status(), status);
+      if (status === 200) await shows(page, "#state .title", en.emptyTitle);
+      else assert.ok(!(await page.content()).includes("data-t="));
+    }
+  },
+
+  async "the server goes and comes back"() {
+    const start = async () => {
+      const child = spawn(PROXY_BINARY, ["run", "-c", PROXY_CONFIG], { stdio: ["ignore", "pipe", "pipe"] });
+      const lines = createInterface({ input: child.stdout });
+      for await (const line of lines) {
+        const found = /listening on (http:\/\/\S+)/.exec(line);
+        if (found) return { child, base: found[1] };
+      }
+      throw new Error("the server did not start");
+    };
+    const end = async ({ child }) => { child.kill("SIGKILL"); await once(child, "exit"); };
+    const first = await start();
+    const { page } = await open({ base: first.base, errors: /ERR_CONNECTION|Failed to load/ });
+    await visit(page, first.base);
+    await end(first);
+    await shows(page, "#state .title", en.goneTitle);
+    const second = await start();
+    try {
+      await page.locator("#state [data-do=retry]").click();
+      await shows(page, "#state .title", en.emptyTitle);
+    } finally {
+      await end(second);
+    }
+  },
+};

@@ -1,0 +1,282 @@
+// The page in every state, from sample answers: looks, languages, themes, phone, accessibility, hostile strings, polling.
+import assert from "node:assert/strict";
+import en from "../../static/en.js";
+import zh from "../../static/zh.js";
+import { accessible, noSidewaysScroll, open, shot, shows, visit } from "./browser.mjs";
+import { answerWithSample } from "./sample.mjs";
+
+const HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"\'`</td></details>';
+
+async function sampled(options = {}, answers = {}) {
+  const opened = await open(options);
+  await answerWithSample(opened.context, answers);
+  return opened;
+}
+
+async function unharmed(page) {
+  assert.equal(await page.evaluate(() => window.hacked), undefined);
+  assert.equal(await page.locator("img, body script, iframe").count(), 0, "nothing was parsed as HTML");
+  const links = await page.locator("a[href]").evaluateAll((all) => all.map((a) => a.protocol));
+  assert.deepEqual([...new Set(links)].filter((protocol) => !["http:", "https:"].includes(protocol)), []);
+}
+
+async function openEverything(page) {
+  await page.locator("[data-id=cred-0] [data-do=quota]").click();
+  await page.locator("[data-id=cred-0] progress").first().waitFor();
+  for (const part of await page.locator("details:not([name]) > summary").all()) if (await part.isVisible()) await part.click();
+}
+
+export const cases = {
+  async "both dictionaries have the same sentences with the same words"() {
+    const shape = (words) => Object.entries(words).map(([name, text]) => `${name} ${(text.match(/\{\w+\}/g) ?? []).sort()}`).sort();
+    assert.deepEqual(shape(zh), shape(en));
+  },
+
+  async "the assets are small and nothing else is asked for"() {
+    const { page } = await sampled();
+    const assets = new Map();
+    page.on("response", async (response) => {
+      const path = new URL(response.url()).pathname;
+      if (!path.startsWith("/admin/")) assets.set(path, (await response.body()).length);
+    });
+    await visit(page);
+    await page.waitForLoadState("networkidle");
+    const total = [...assets.values()].reduce((a, b) => a + b, 0);
+    assert.ok(assets.size >= 15 && assets.has("/"), [...assets.keys()].join(" "));
+    assert.ok(total < 100_000, `${total} bytes`);
+    assert.equal(await page.title(), "Model API Proxy Management");
+  },
+
+  async "light and dark, english and chinese are accessible"() {
+    for (const colorScheme of ["light", "dark"]) {
+      for (const locale of ["en-US", "zh-CN"]) {
+        const { page } = await sampled({ colorScheme, locale });
+        await visit(page);
+        const where = `${colorScheme}-${locale}`;
+        await shot(page, `desktop-${where}`);
+        await openEverything(page);
+        await noSidewaysScroll(page, where);
+        await accessible(page, where);
+        if (locale === "zh-CN") continue;
+        await page.locator("#key-add").click();
+        await accessible(page, `${where}, dialog`, "dialog");
+      }
+    }
+  },
+
+  async "a phone of 360 pixels shows everything without scrolling sideways"() {
+    for (const [locale, colorScheme] of [["en-US", "light"], ["zh-CN", "dark"]]) {
+      const { page } = await sampled({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, locale, colorScheme });
+      await visit(page);
+      await openEverything(page);
+      for (const name of await page.locator("#client option").allTextContents()) {
+        await page.locator("#client").selectOption(name);
+        await noSidewaysScroll(page, `${locale} ${name}`);
+      }
+      await shot(page, `phone-${locale}`);
+    }
+  },
+
+  async "a chosen language and theme stay"() {
+    const { page } = await sampled({ locale: "zh-CN", colorScheme: "light" });
+    await visit(page);
+    const background = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+    assert.equal(await page.locator("#state .title").textContent(), zh.readyTitle);
+    assert.equal(await page.locator("html").getAttribute("lang"), "zh-Hans");
+    const light = await background();
+    await page.locator("#language").selectOption("en");
+    await page.locator("#theme").selectOption("dark");
+    assert.equal(await page.locator("#state .title").textContent(), en.readyTitle);
+    assert.notEqual(await background(), light);
+    await page.reload();
+    await shows(page, "#state .title", en.readyTitle);
+    assert.equal(await page.locator("html").getAttribute("lang"), "en");
+    assert.notEqual(await background(), light);
+    await page.locator("#language").selectOption("auto");
+    assert.equal(await page.locator("#state .title").textContent(), zh.readyTitle);
+  },
+
+  async "hostile strings stay strings"() {
+    for (const locale of ["en-US", "zh-CN"]) {
+      const { page } = await sampled({ locale }, { word: (text) => `${text}${HOSTILE}`, link: "javascript:window.hacked=1" });
+      await visit(page);
+      await openEverything(page);
+      await unharmed(page);
+      for (const place of ["#alerts", "#pool", "#plots", "#tables", "#key-list", "#request-list", "#config"]) await shows(page, place, HOSTILE);
+      for (const button of ["#pool [data-do=edit]", "#pool [data-do=delete]", "#key-list [data-do=limits]", "#key-list [data-do=delete]"]) {
+        await page.locator(button).first().click();
+        await page.locator("dialog[open]").waitFor();
+        await unharmed(page);
+        await page.keyboard.press("Escape");
+      }
+      await noSidewaysScroll(page, "hostile strings");
+    }
+  },
+
+  async "hostile refusals stay strings"() {
+    const { context, page } = await sampled({ errors: /status of 4|status of 5/ });
+    await context.route("**/admin/credentials/*/check", (route) => route.fulfill({ status: 502, json: { detail: HOSTILE } }));
+    await context.route("**/admin/credentials/import", (route) => route.fulfill({ json: { results: [{ label: HOSTILE, status: "refused", detail: HOSTILE }] } }));
+    await context.route("**/v1/chat/completions", (route) => route.fulfill({ status: 400, json: { error: { message: HOSTILE } } }));
+    await visit(page);
+    await page.locator("#pool [data-do=check]").first().click();
+    await shows(page, "#toasts", HOSTILE);
+    await page.locator("#add-key summary").click();
+    await page.locator("#form-keys textarea").fill("AIza");
+    await page.locator("#form-keys button").click();
+    await shows(page, "#add-results", HOSTILE);
+    await page.locator("#form-try button.primary").click();
+    await shows(page, "#try-note", HOSTILE);
+    await context.unroute("**/v1/chat/completions");
+    const chunk = JSON.stringify({ choices: [{ delta: { content: HOSTILE, reasoning_content: HOSTILE } }] });
+    await context.route("**/v1/chat/completions", (route) => route.fulfill({ contentType: "text/event-stream", body: `data: ${chunk}\n\ndata: [DONE]\n\n` }));
+    await page.locator("#form-try button.primary").click();
+    await shows(page, "#try-answer", HOSTILE);
+    await unharmed(page);
+  },
+
+  async "a change carries the header that other sites cannot send"() {
+    const { page } = await sampled();
+    await visit(page);
+    const asked = page.waitForRequest((request) => request.method() === "POST");
+    await page.locator("#pool [data-do=disable]").first().click();
+    assert.equal((await asked).headers()["x-requested-with"], "gemini-proxy");
+  },
+
+  async "plots follow the range and keep their numbers for readers"() {
+    const { page } = await sampled();
+    await visit(page);
+    const slots = page.locator("[data-key=plot-requests] .slot");
+    assert.equal(await slots.count(), 24);
+    await page.locator("[data-range='30d']").click();
+    await page.waitForFunction(() => document.querySelectorAll("[data-key=plot-requests] .slot").length === 30);
+    assert.equal(await page.locator("#csv").getAttribute("href"), "admin/stats.csv?range=30d");
+    await slots.nth(10).hover();
+    await shows(page, "[data-key=plot-requests] .readout", "answered");
+    assert.ok(await page.locator("[data-key=plot-requests] tbody tr").count() > 20);
+  },
+
+  async "requests can be filtered and held"() {
+    const { page } = await sampled();
+    await visit(page);
+    const rows = page.locator("#request-list tbody tr");
+    assert.equal(await rows.count(), 14);
+    await page.locator("#request-filter").fill("open-webui flash");
+    const some = await rows.count();
+    assert.ok(some > 0 && some < 14);
+    await page.locator("#request-filter").fill("");
+    await page.locator("#request-failed").check();
+    for (const text of await rows.allTextContents()) assert.match(text, /429/);
+    await page.locator("#request-pause").click();
+    assert.equal(await page.locator("#request-pause").getAttribute("aria-pressed"), "true");
+  },
+
+  async "every program gets this server's address and the chosen key"() {
+    const { context, page } = await sampled();
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await visit(page);
+    await page.locator("#client-key").fill("sk-chosen");
+    await page.locator("#client-model").fill("gemini-2.5-pro");
+    const names = await page.locator("#client option").allTextContents();
+    assert.ok(names.length >= 10);
+    for (const name of names) {
+      await page.locator("#client").selectOption(name);
+      const text = await page.locator("#snippet").textContent();
+      for (const part of ["https://gemini.example.com", "sk-chosen", "gemini-2.5-pro"]) assert.ok(text.includes(part), `${name} lacks ${part}`);
+    }
+    await page.locator("#client").selectOption("curl");
+    await page.locator("#snippet [data-do=copy]").click();
+    await shows(page, "#toasts", en.copied);
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^curl -N 'https:\/\/gemini\.example\.com\/v1\//);
+  },
+
+  async "the keyboard reaches everything"() {
+    const { page } = await sampled();
+    await visit(page);
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+    const remove = page.locator("[data-id=cred-0] [data-do=delete]");
+    await remove.focus();
+    await page.keyboard.press("Enter");
+    await page.locator("dialog[open]").waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.name), "word");
+    const go = page.locator("dialog button.primary");
+    assert.ok(await go.isDisabled(), "nothing is deleted before the word is typed");
+    await page.keyboard.type("cred-1");
+    assert.ok(await go.isDisabled());
+    await page.keyboard.press("Escape");
+    assert.ok(await remove.evaluate((button) => button === document.activeElement), "focus returns to the button");
+  },
+
+  async "a poll keeps focus, opened parts and what was typed"() {
+    const { page } = await sampled();
+    await page.clock.install();
+    await visit(page);
+    await page.locator("#tables details").nth(1).locator("summary").click();
+    await page.locator("#client-key").fill("sk-half");
+    const button = page.locator("[data-id=cred-1] [data-do=check]");
+    await button.focus();
+    const polled = page.waitForResponse("**/admin/requests");
+    await page.clock.runFor(5000);
+    await polled;
+    await page.waitForFunction(() => document.querySelector("#state .title"));
+    assert.ok(await button.evaluate((b) => b === document.activeElement));
+    assert.equal(await page.locator("#tables details").nth(1).getAttribute("open"), "");
+    assert.equal(await page.locator("#client-key").inputValue(), "sk-half");
+  },
+
+  async "it asks every few seconds, less when the server is gone, never while hidden"() {
+    const { context, page } = await open({ errors: /ERR_FAILED/ });
+    let gone = false;
+    await answerWithSample(context);
+    await context.route("**/admin/**", (route) => (gone ? route.abort("failed") : route.fallback()));
+    let asked = 0;
+    page.on("request", (request) => { asked += request.url().endsWith("/admin/credentials") ? 1 : 0; });
+    await page.clock.install();
+    await visit(page);
+    // Each step lets the answers of the last one arrive.
+    const pass = async (seconds) => {
+      const before = asked;
+      for (let i = 0; i < seconds; i += 1) { await page.clock.runFor(1000); await page.evaluate(() => new Promise((next) => { const c = new MessageChannel(); c.port1.onmessage = next; c.port2.postMessage(0); })); }
+      return asked - before;
+    };
+    const usual = await pass(24);
+    assert.ok(usual >= 3 && usual <= 7, `${usual} in 24 s`);
+    gone = true;
+    await pass(20);
+    await shows(page, "#state .title", en.goneTitle);
+    const rare = await pass(120);
+    assert.ok(rare >= 1 && rare <= 6, `${rare} in 120 s without a server`);
+    await shot(page, "server-gone");
+    gone = false;
+    await page.locator("#state [data-do=retry]").click();
+    await shows(page, "#state .title", en.readyTitle);
+    const hide = (hidden) => page.evaluate((value) => { Object.defineProperty(document, "hidden", { configurable: true, value }); document.dispatchEvent(new Event("visibilitychange")); }, hidden);
+    await hide(true);
+    assert.equal(await pass(60), 0);
+    await hide(false);
+    assert.ok(await pass(5) >= 1);
+  },
+
+  async "a count-down runs and all resting says when it ends"() {
+    const until = new Date(Date.now() + 90_000).toISOString();
+    const { page } = await sampled({}, { change: (answers) => {
+      for (const c of answers["admin/credentials"]) Object.assign(c, { is_available: false, status: "exhausted", disabled: false, exhausted_until: until, models: [{ model: "gemini-2.5-pro", cooling_until: until, reason: "RATE_LIMIT_EXCEEDED" }] });
+    } });
+    await visit(page);
+    await shows(page, "#state .title", en.coolingTitle);
+    const left = page.locator("#state .countdown");
+    const first = await left.textContent();
+    assert.match(first, /^1 min \d+ s$/);
+    await page.waitForFunction((text) => document.querySelector("#state .countdown").textContent !== text, first);
+    await shot(page, "all-resting");
+  },
+
+  async "a lost login says so"() {
+    const { context, page } = await sampled({ errors: /status of 403/ });
+    await visit(page);
+    await context.route("**/admin/**", (route) => route.fulfill({ status: 403, json: { detail: "Incorrect username or password" } }));
+    await shows(page, "#state", en.loginTitle);
+    await shows(page, "#state", "Incorrect username or password");
+  },
+};

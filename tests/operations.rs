@@ -1,0 +1,361 @@
+//! The real binary in the hands of an operator: SIGHUP, two processes on one file, a proxy on the way out, and nothing
+//! secret in anything it writes.
+
+mod common;
+
+use common::google::{FakeGoogle, Step, Tier, User};
+use common::program::{Folder, Program};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into()
+}
+
+fn config(google: &FakeGoogle, keys: &[&str]) -> Value {
+    json!({"server": {"host": "127.0.0.1", "port": 0}, "auth_keys": keys, "credentials_file": "credentials.json",
+        "log_level": "debug", "endpoints": google.endpoints_json(), "min_credentials": 0})
+}
+
+fn ask(base: &str, key: &str, path: &str, body: &str) -> (u16, String) {
+    let request = agent().post(format!("{base}{path}")).header("Authorization", format!("Bearer {key}"));
+    let mut answer = request.send(body).unwrap();
+    let headers = format!("{:?}", answer.headers());
+    let text = answer.body_mut().read_to_string().unwrap();
+    (answer.status().as_u16(), format!("{headers}\n{text}"))
+}
+
+const HI: &str = r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"Hi"}]}"#;
+const CHAT: &str = "/v1/chat/completions";
+
+#[test]
+fn sighup_takes_over_both_files_and_says_what_it_did() {
+    let google = FakeGoogle::start();
+    google.add_api_key("AIza-one-0001");
+    google.add_api_key("AIza-two-0002");
+    let folder = Folder::new("sighup");
+    folder.write("credentials.json", "[]");
+    let mut settings = config(&google, &["sk-old"]);
+    let mut program = Program::start(&folder, &settings, &[]);
+    let base = program.base();
+    assert_eq!(ask(&base, "sk-old", CHAT, HI).0, 503);
+    settings["auth_keys"] = json!(["sk-new"]);
+    settings["gemini_api_keys"] = json!(["AIza-one-0001"]);
+    settings["server"]["workers"] = json!(3);
+    folder.write("config.json", settings.to_string());
+    folder.write("credentials.json", json!([{"api_key": "AIza-two-0002"}]).to_string());
+    program.signal("-HUP");
+    let line = program.wait_for_line("config: reloaded");
+    assert!(
+        line.contains("auth_keys")
+            && line.contains("gemini_api_keys")
+            && line.contains("a restart is needed for: server"),
+        "{line}"
+    );
+    // The last step of a reload is to serve with the new config.
+    let end = Instant::now() + Duration::from_secs(20);
+    while ask(&base, "sk-new", CHAT, HI).0 != 200 {
+        assert!(Instant::now() < end, "{}", program.log());
+    }
+    assert_eq!(ask(&base, "sk-old", CHAT, HI).0, 401);
+    assert_eq!(ask(&base, "sk-new", CHAT, HI).0, 200);
+    let asked: std::collections::HashSet<_> =
+        google.generations().into_iter().filter_map(|request| request.who).collect();
+    assert_eq!(asked.len(), 2, "both new keys serve: {asked:?}");
+
+    folder.write("config.json", "{\"log_level\": 7}");
+    program.signal("-HUP");
+    let line = program.wait_for_line("config: not reloaded");
+    assert!(line.contains("log_level"), "{line}");
+    assert_eq!(ask(&base, "sk-new", CHAT, HI).0, 200, "a file that does not read changes nothing");
+    program.signal("-TERM");
+    assert_eq!(program.wait(Duration::from_secs(20)), Some(0));
+}
+
+#[test]
+fn two_processes_on_one_file_lose_no_change() {
+    const EACH: usize = 100;
+    let google = FakeGoogle::start();
+    let folder = Folder::new("two-processes");
+    // Each refresh brings a new refresh token: a change that is lost would be a login that is lost.
+    google.settings(|settings| settings.rotate_refresh = true);
+    let mut items = Vec::new();
+    for at in 0..2 * EACH {
+        let email = format!("u{at}@example.com");
+        google.add_user(User::licensed(&email, &format!("project-{at}")));
+        let mut item = google.oauth_credential(&email);
+        item["email"] = json!(email);
+        item["project_id"] = json!(format!("project-{at}"));
+        item["expiry_date"] = json!(1_000_000_000_000_u64);
+        item["note"] = json!(at);
+        items.push(item);
+    }
+    folder.write("credentials.json", json!(items).to_string());
+    let settings = config(&google, &["sk-client"]);
+    let one = Program::start(&folder, &settings, &[]);
+    let two = Program::start(&folder, &settings, &[]);
+    let file = folder.join("credentials.json");
+    let read = || serde_json::from_slice::<Value>(&std::fs::read(&file).unwrap()).unwrap();
+    let end = Instant::now() + Duration::from_secs(120);
+    let done = |items: &Value| {
+        items.as_array().unwrap().iter().all(|item| item["expiry_date"].as_u64() > Some(1_000_000_000_000))
+    };
+    while !done(&read()) {
+        assert!(Instant::now() < end, "{}\n{}", one.log(), two.log());
+        thread::park_timeout(Duration::from_millis(50));
+    }
+    drop((one, two));
+    let after = read();
+    let after = after.as_array().unwrap();
+    assert_eq!(after.len(), 2 * EACH, "nobody is lost, nobody is there twice");
+    for (at, (before, after)) in items.iter().zip(after).enumerate() {
+        assert_eq!(after["note"], json!(at), "the order stays");
+        assert_ne!(before["refresh_token"], after["refresh_token"], "{at}");
+        let token = after["refresh_token"].as_str().unwrap();
+        let email = google.read(|state| state.refresh.get(token).map(|token| token.email.clone()));
+        assert_eq!(email.as_deref(), before["email"].as_str(), "{at}: a token that Google gave to this login");
+    }
+    assert!(google.read(|state| state.refreshed.len()) == 2 * EACH);
+}
+
+/// What a proxy in between has seen.
+#[derive(Default)]
+struct Seen {
+    connections: AtomicUsize,
+}
+
+fn relay(mut one: TcpStream, mut other: TcpStream) {
+    let (mut back_from, mut back_to) = (other.try_clone().unwrap(), one.try_clone().unwrap());
+    let back = thread::spawn(move || {
+        let _ = std::io::copy(&mut back_from, &mut back_to);
+        let _ = back_to.shutdown(Shutdown::Both);
+    });
+    let _ = std::io::copy(&mut one, &mut other);
+    let _ = other.shutdown(Shutdown::Both);
+    let _ = back.join();
+}
+
+fn head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).ok()
+}
+
+/// CONNECT with `user:pass`, and everything else refused.
+fn http_proxy(mut stream: TcpStream) -> Option<()> {
+    let head = head(&mut stream)?;
+    let target = head.strip_prefix("CONNECT ")?.split(' ').next()?.to_owned();
+    // base64 of user:pass
+    if !head.to_ascii_lowercase().contains("proxy-authorization: basic dxnlcjpwyxnz") {
+        return stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n").ok();
+    }
+    let google = TcpStream::connect(target).ok()?;
+    stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").ok()?;
+    relay(stream, google);
+    Some(())
+}
+
+/// SOCKS5 without a login (RFC 1928), IPv4 and names.
+fn socks_proxy(mut stream: TcpStream) -> Option<()> {
+    let mut greeting = [0; 2];
+    stream.read_exact(&mut greeting).ok()?;
+    let mut methods = vec![0; usize::from(greeting[1])];
+    stream.read_exact(&mut methods).ok()?;
+    stream.write_all(&[5, 0]).ok()?;
+    let mut request = [0; 4];
+    stream.read_exact(&mut request).ok()?;
+    let host = match request[3] {
+        1 => {
+            let mut address = [0; 4];
+            stream.read_exact(&mut address).ok()?;
+            std::net::Ipv4Addr::from(address).to_string()
+        }
+        _ => {
+            let mut length = [0];
+            stream.read_exact(&mut length).ok()?;
+            let mut name = vec![0; usize::from(length[0])];
+            stream.read_exact(&mut name).ok()?;
+            String::from_utf8(name).ok()?
+        }
+    };
+    let mut port = [0; 2];
+    stream.read_exact(&mut port).ok()?;
+    let google = TcpStream::connect((host, u16::from_be_bytes(port))).ok()?;
+    stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).ok()?;
+    relay(stream, google);
+    Some(())
+}
+
+/// A proxy on a free port; its thread ends with the test's process.
+fn proxy(serve: fn(TcpStream) -> Option<()>) -> (u16, Arc<Seen>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let seen = Arc::new(Seen::default());
+    let count = seen.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            count.connections.fetch_add(1, Ordering::SeqCst);
+            thread::spawn(move || serve(stream));
+        }
+    });
+    (port, seen)
+}
+
+#[test]
+fn calls_to_google_take_the_proxy_of_the_config() {
+    for (name, serve) in [("http", http_proxy as fn(TcpStream) -> Option<()>), ("socks5", socks_proxy)] {
+        let google = FakeGoogle::start();
+        google.add_api_key("AIza-one-0001");
+        let (port, seen) = proxy(serve);
+        let folder = Folder::new("outgoing");
+        let mut settings = config(&google, &["sk-client"]);
+        settings["gemini_api_keys"] = json!(["AIza-one-0001"]);
+        let login = if name == "http" { "user:pass@" } else { "" };
+        settings["proxy_url"] = json!(format!("{name}://{login}127.0.0.1:{port}"));
+        let program = Program::start(&folder, &settings, &[]);
+        let (status, body) = ask(&program.base(), "sk-client", CHAT, HI);
+        assert_eq!(status, 200, "{name}: {body}\n{}", program.log());
+        assert!(seen.connections.load(Ordering::SeqCst) >= 1, "{name}");
+        assert!(!program.log().contains("user:pass"), "the proxy's password is in the log");
+    }
+}
+
+#[test]
+fn without_one_the_environment_names_the_proxy_and_what_goes_past_it() {
+    let google = FakeGoogle::start();
+    google.add_api_key("AIza-one-0001");
+    for (past, expected) in [("", true), ("127.0.0.1", false)] {
+        let (port, seen) = proxy(socks_proxy);
+        let folder = Folder::new("environment");
+        let mut settings = config(&google, &["sk-client"]);
+        settings["gemini_api_keys"] = json!(["AIza-one-0001"]);
+        let address = format!("socks5://127.0.0.1:{port}");
+        let environment = [("ALL_PROXY", address.as_str()), ("NO_PROXY", past)];
+        let program = Program::start_in(&folder, &settings, &[], &environment);
+        let (status, body) = ask(&program.base(), "sk-client", CHAT, HI);
+        assert_eq!(status, 200, "{body}\n{}", program.log());
+        assert_eq!(seen.connections.load(Ordering::SeqCst) > 0, expected, "NO_PROXY={past}");
+    }
+}
+
+#[test]
+fn a_proxy_that_is_none_is_told_without_its_password() {
+    let folder = Folder::new("proxy-url");
+    for url in ["ftp://u:hunter22@proxy", "proxy:3128", "http://", "http://u:hunter22@proxy/path", "socks5://"] {
+        folder.write("config.json", json!({"proxy_url": url}).to_string());
+        let output = common::program::run(&folder, &["run", "-c", "config.json"]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{url}: {text}");
+        assert!(text.contains("proxy_url: expected") && !text.contains("hunter22"), "{text}");
+    }
+}
+
+#[test]
+fn nothing_secret_is_written_or_answered() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("secrecy");
+    let names: Vec<String> = (0..6).map(|at| format!("u{at}@example.com")).collect();
+    let mut items = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        google.add_user(User::licensed(name, &format!("project-{at}")));
+        items.push(google.oauth_credential(name));
+    }
+    items[1]["expiry_date"] = json!(1);
+    items[2]["expiry_date"] = json!(1);
+    google.revoke(&names[2]);
+    google.set_tier(&names[3], Tier::UnsupportedClient);
+    google.always(&names[4], Step::quota_exhausted("13h"));
+    items.push(json!({"api_key": "AIza-file-secret-0001"}));
+    items.push(json!({"api_key": "AIza-unknown-secret-0002"}));
+    google.add_api_key("AIza-file-secret-0001");
+    google.add_api_key("AIza-config-secret-0003");
+    folder.write("credentials.json", json!(items).to_string());
+    let mut settings = config(&google, &["sk-client-secret-0004"]);
+    settings["gemini_api_keys"] = json!(["AIza-config-secret-0003"]);
+    settings["admin_username"] = json!("chef");
+    settings["admin_password"] = json!("admin-secret-0005");
+    settings["oauth_client"] = json!({"client_id": "client", "client_secret": "client-secret-0006"});
+    let mut program = Program::start(&folder, &settings, &["-e", "encryption-secret-0007"]);
+    let base = program.base();
+    let key = "sk-client-secret-0004";
+    let prompt = "prompt-secret-0008";
+    let chat = |stream: bool| {
+        json!({"model": "gemini-2.5-flash", "stream": stream, "messages": [{"role": "user", "content": prompt}]})
+            .to_string()
+    };
+    let mut answers = Vec::new();
+    for step in [
+        Step::status(500, "Internal error encountered."),
+        Step::status(503, "The model is overloaded."),
+        Step::status(401, "expired"),
+        Step::status(403, "brand new"),
+        Step::rate_limited("RATE_LIMIT_EXCEEDED", "5s"),
+        Step::reset(),
+        Step::body(200, "nonsense answer-secret-0009"),
+        Step::status(404, "Requested entity was not found."),
+    ] {
+        google.script("*", step);
+    }
+    google.always("*", Step::text("answer-secret-0009"));
+    for number in 0..24 {
+        let (_, text) = ask(&base, key, CHAT, &chat(number % 2 == 0));
+        // The client's own answer is no leak.
+        answers.push(text.replace("answer-secret-0009", ""));
+    }
+    for (key, path, body) in [
+        ("sk-wrong-secret-0010", CHAT, chat(false)),
+        (key, "/v1beta/models/gemini-2.5-flash:generateContent?key=AIza-query-secret-0011", "{}".into()),
+        ("sk-wrong-secret-0010", "/v1/models/x:generateContent?key=AIza-query-secret-0011", "{}".into()),
+        (key, CHAT, format!("{{\"model\": \"gemini-2.5-flash\", \"{prompt}\": ")),
+        (key, CHAT, format!("{{\"model\": \"gemini-2.5-flash\", \"messages\": \"{prompt}\"}}")),
+    ] {
+        answers.push(ask(&base, key, path, &body).1);
+    }
+    for path in ["/", "/admin/credentials", "/admin/usage", "/admin/credentials/cred-0/quota", "/health", "/v1/models"]
+    {
+        for login in [
+            "Basic Y2hlZjphZG1pbi1zZWNyZXQtMDAwNQ==",
+            "Basic Y2hlZjp3cm9uZy1zZWNyZXQtMDAxMg==",
+            "Bearer sk-client-secret-0004",
+        ] {
+            let mut answer = agent().get(format!("{base}{path}")).header("Authorization", login).call().unwrap();
+            answers.push(format!("{:?}", answer.headers()) + &answer.body_mut().read_to_string().unwrap());
+        }
+    }
+    program.signal("-HUP");
+    program.wait_for_line("config: reloaded");
+    program.signal("-TERM");
+    assert_eq!(program.wait(Duration::from_secs(30)), Some(0));
+    let log = program.log();
+    let state = std::fs::read_to_string(folder.join("credentials.json.state.json")).unwrap();
+    let stored = std::fs::read_to_string(folder.join("credentials.json")).unwrap();
+    assert!(log.contains("DEBUG") && log.contains("Refreshed credential"), "the log is at its most talkative:\n{log}");
+
+    // The piece of each secret that tells it from the others.
+    let mut secrets: Vec<String> = (1..=12).map(|number| format!("secret-{number:04}")).collect();
+    google.read(|state| {
+        secrets.extend(state.access.keys().cloned());
+        secrets.extend(state.refresh.keys().cloned());
+    });
+    secrets.push("Y2hlZjphZG1pbi1zZWNyZXQtMDAwNQ".into());
+    for secret in secrets {
+        for (name, text) in [("the log", &log), ("the state file", &state), ("the encrypted file", &stored)] {
+            assert!(!text.contains(&secret), "{secret} is in {name}");
+        }
+        for answer in &answers {
+            assert!(!answer.contains(&secret), "{secret} is in an answer: {answer}");
+        }
+    }
+    for name in &names {
+        assert!(!log.contains(name.as_str()), "an e-mail in clear is in the log");
+    }
+}

@@ -1,0 +1,373 @@
+//! The pool over time, through the whole program: many bad members at once, a token endpoint that is down, restarts,
+//! idle hours, conversations that stay where they are.
+
+mod common;
+
+use common::google::{FakeGoogle, Step, Tier, User};
+use common::proxy::{CLIENT_KEY, Pool, Proxy};
+use gemini_openai_proxy::app::{Service, Tuning};
+use gemini_openai_proxy::caretaker::Rounds;
+use gemini_openai_proxy::config;
+use gemini_openai_proxy::credentials::Timing;
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Limit for what happens in another thread; a test that works needs a fraction.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Told {
+    status: u16,
+    retry_after: Option<u64>,
+    body: Value,
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into()
+}
+
+fn post(base: &str, headers: &[(&str, &str)], body: &Value) -> Told {
+    let mut request =
+        agent().post(format!("{base}/v1/chat/completions")).header("Authorization", format!("Bearer {CLIENT_KEY}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    read(request.send(body.to_string()).unwrap())
+}
+
+fn read(mut answer: ureq::http::Response<ureq::Body>) -> Told {
+    let retry_after = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().parse().unwrap());
+    let text = answer.body_mut().read_to_string().unwrap();
+    Told { status: answer.status().as_u16(), retry_after, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+}
+
+fn hi() -> Value {
+    json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Hi"}]})
+}
+
+fn ask(proxy: &Proxy) -> Told {
+    post(&proxy.base(), &[], &hi())
+}
+
+fn get(proxy: &Proxy, path: &str) -> Told {
+    read(
+        agent()
+            .get(format!("{}{path}", proxy.base()))
+            .header("Authorization", format!("Bearer {CLIENT_KEY}"))
+            .call()
+            .unwrap(),
+    )
+}
+
+/// Waits for what another thread does. The condition is what is waited for, the pause only keeps the CPU free.
+fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "{what}");
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+fn short() -> Tuning {
+    let millis = Duration::from_millis;
+    Tuning {
+        timing: Timing {
+            first_rest: millis(20),
+            longest_rest: millis(200),
+            blocked_probe: millis(300),
+            onboarding_poll: millis(5),
+            file_poll: millis(50),
+            suspicion: Duration::from_secs(600),
+            ..Timing::default()
+        },
+        rounds: Rounds::default(),
+    }
+}
+
+/// Accounts, and keys named `AIza...`, in this order; all healthy.
+fn start(google: &FakeGoogle, names: &[String], tuning: Tuning) -> Proxy {
+    let items: Vec<Value> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| {
+            if name.starts_with("AIza") {
+                google.add_api_key(name);
+                return json!({"api_key": name});
+            }
+            google.add_user(User::licensed(name, &format!("project-{at}")));
+            let mut item = google.oauth_credential(name);
+            item["email"] = json!(name);
+            item["project_id"] = json!(format!("project-{at}"));
+            item
+        })
+        .collect();
+    Proxy::start_with(google, tuning, |config| {
+        std::fs::write(config["credentials_file"].as_str().unwrap(), json!(items).to_string()).unwrap();
+    })
+}
+
+fn asked(google: &FakeGoogle) -> HashMap<String, usize> {
+    let mut counts = HashMap::new();
+    for request in google.generations() {
+        *counts.entry(request.who.unwrap_or_default()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn twenty_members_in_every_bad_state_and_one_good_lose_no_request() {
+    let google = FakeGoogle::start();
+    let names: Vec<String> = (0..21)
+        .map(|at| if (15..20).contains(&at) { format!("AIza-bad-{at:04}") } else { format!("u{at}@example.com") })
+        .collect();
+    let proxy = start(&google, &names, short());
+    let error = |status: u16, reason: &str, message: &str| {
+        let details = json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason,
+            "domain": "cloudcode-pa.googleapis.com", "metadata": {}}]);
+        Step::json(status, json!({"error": {"code": status, "message": message, "details": details}}))
+    };
+    let bad = [
+        Step::rate_limited("RATE_LIMIT_EXCEEDED", "120s"),
+        Step::quota_exhausted("13h"),
+        Step::status(429, "Resource has been exhausted (e.g. check quota)."),
+        Step::status(401, "expired"),
+        error(403, "VALIDATION_REQUIRED", "Verify your account to continue."),
+        error(403, "SUBSCRIPTION_REQUIRED", "(#3501)"),
+        Step::status(403, "This service has been disabled in this account for violation of Terms of Service."),
+        error(403, "SERVICE_DISABLED", "not been used"),
+        error(403, "SECURITY_POLICY_VIOLATED", "prohibited"),
+        error(403, "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "scopes"),
+        Step::status(404, "Requested entity was not found."),
+        Step::status(400, "User location is not supported for the API use."),
+        Step::status(500, "Internal error encountered."),
+        // These two are dead before they are asked; see below.
+        Step::status(401, "revoked"),
+        Step::status(401, "token endpoint down"),
+        error(400, "API_KEY_INVALID", "API key not valid."),
+        Step::status(403, "Your API key was reported as leaked."),
+        error(403, "CONSUMER_SUSPENDED", "suspended"),
+        error(403, "API_KEY_IP_ADDRESS_BLOCKED", "blocked"),
+        Step::status(429, "Quota exceeded, limit: 0"),
+    ];
+    for (name, step) in names.iter().zip(bad) {
+        google.always(name, step);
+    }
+    google.revoke(&names[13]);
+    google.always(&names[14], Step::html(500).on("token"));
+
+    for number in 0..200 {
+        let told = ask(&proxy);
+        assert_eq!(told.status, 200, "request {number}: {}", told.body);
+    }
+    let counts = asked(&google);
+    for (at, name) in names.iter().take(20).enumerate() {
+        let count = counts.get(name).copied().unwrap_or(0);
+        // A 401 is answered with a fresh token, once.
+        let most = if at == 3 { 2 } else { 1 };
+        assert!(count <= most, "{name} was asked {count} times");
+    }
+    assert!(counts[&names[20]] >= 200);
+
+    google.clear_scripts();
+    for name in names.iter().filter(|name| !name.starts_with("AIza")) {
+        google.change(|state| {
+            state.refresh.values_mut().filter(|token| token.email == *name).for_each(|token| token.revoked = false);
+        });
+    }
+    let pool = proxy.service().app().pool.clone();
+    for name in &names {
+        let at = names.iter().position(|other| other == name).unwrap();
+        pool.reset(pool.find(&format!("cred-{at}")).unwrap()).unwrap();
+    }
+    let before = google.generations().len();
+    for _ in 0..63 {
+        assert_eq!(ask(&proxy).status, 200);
+    }
+    let back: HashSet<_> = google.generations()[before..]
+        .iter()
+        .filter(|request| request.status == 200)
+        .filter_map(|r| r.who.clone())
+        .collect();
+    assert_eq!(back.len(), 21, "all are back: {back:?}");
+    assert!(pool.views().iter().all(|view| view.available));
+}
+
+#[test]
+fn what_ends_by_itself_needs_no_reset() {
+    let google = FakeGoogle::start();
+    let names = ["u0@example.com".to_owned(), "u1@example.com".to_owned()];
+    let proxy = start(&google, &names, short());
+    google.script(&names[0], Step::rate_limited("RATE_LIMIT_EXCEEDED", "1s"));
+    assert_eq!(ask(&proxy).status, 200);
+    let service = proxy.service();
+    let rests = || service.app().pool.views()[0].status == "exhausted";
+    assert!(rests(), "it rests");
+    wait_for("the rest is over", || !rests());
+    let before = asked(&google)[&names[0]];
+    (0..4).for_each(|_| assert_eq!(ask(&proxy).status, 200));
+    assert_eq!(asked(&google)[&names[0]] - before, 2, "it takes its turns again");
+}
+
+#[test]
+fn ten_simultaneous_401s_are_one_refresh() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::Oauth);
+    assert_eq!(ask(&proxy).status, 200);
+    let email = common::proxy::EMAIL;
+    google.expire(email);
+    let start = Barrier::new(10);
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let one = || {
+            start.wait();
+            ask(&proxy).status
+        };
+        let threads: Vec<_> = (0..10).map(|_| scope.spawn(one)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(statuses, [200; 10]);
+    assert_eq!(google.refreshes(email), 1);
+}
+
+#[test]
+fn a_token_endpoint_that_is_down_kills_nobody() {
+    let google = FakeGoogle::start();
+    let names: Vec<String> = (0..3).map(|at| format!("u{at}@example.com")).collect();
+    let proxy = start(&google, &names, short());
+    google.always("*", Step::html(503).on("token"));
+    names.iter().for_each(|name| google.expire(name));
+    for number in 0..10 {
+        let told = ask(&proxy);
+        assert_eq!(told.status, 503, "request {number}: {}", told.body);
+        assert!(told.retry_after.is_some_and(|seconds| (1..=10).contains(&seconds)), "{:?}", told.retry_after);
+    }
+    let views = proxy.service().app().pool.views();
+    assert!(
+        views.iter().all(|view| view.reason_code.as_deref() != Some("INVALID_GRANT") && view.status != "error"),
+        "{views:?}"
+    );
+    google.clear_scripts();
+    wait_for("it heals", || ask(&proxy).status == 200);
+    wait_for("all heal", || proxy.service().app().pool.views().iter().all(|view| view.status == "active"));
+}
+
+#[test]
+fn rests_outlive_a_restart_and_can_be_counted_down() {
+    let google = FakeGoogle::start();
+    let scratch = common::pool::Scratch::new();
+    google.add_api_key("AIza-one-0001");
+    let text = json!({"server": {"host": "127.0.0.1", "port": 0}, "auth_keys": [CLIENT_KEY], "log_level": "warning",
+        "credentials_file": scratch.file(), "gemini_api_keys": ["AIza-one-0001"], "endpoints": google.endpoints_json(),
+        "usage_logging": {"enabled": false}});
+    let run = || Service::start(config::parse(&text.to_string()).unwrap().config).unwrap();
+    google.script("*", Step::rate_limited("RATE_LIMIT_EXCEEDED", "250s"));
+    let service = run();
+    let base = format!("http://{}", service.address());
+    assert_eq!(post(&base, &[], &hi()).status, 429);
+    service.stop();
+    let service = run();
+    let base = format!("http://{}", service.address());
+    let told = post(&base, &[], &hi());
+    assert_eq!(told.status, 429);
+    assert!(told.retry_after.is_some_and(|seconds| (200..=250).contains(&seconds)), "{:?}", told.retry_after);
+    assert_eq!(google.generations().len(), 1, "after the restart nobody was asked");
+    let list = read(agent().get(format!("{base}/admin/credentials")).call().unwrap()).body;
+    assert_eq!((&list[0]["status"], &list[0]["models"][0]["model"]), (&json!("exhausted"), &json!("gemini-2.5-flash")));
+    assert!(list[0]["models"][0]["cooling_until"].is_string() && list[0]["failure_reason"].is_string(), "{list}");
+    service.stop();
+}
+
+#[test]
+fn an_accounts_quota_is_asked_once_and_a_key_has_none() {
+    let google = FakeGoogle::start();
+    let proxy = start(&google, &["u0@example.com".into(), "AIza-key-0001".into()], Tuning::default());
+    let first = get(&proxy, "/admin/credentials/cred-0/quota");
+    assert_eq!(first.status, 200, "{}", first.body);
+    assert!(first.body["fetched_at"].is_string());
+    let bucket = &first.body["buckets"][0];
+    assert!(bucket["model"].is_string() && bucket["remaining_fraction"] == 1.0 && bucket["reset_time"].is_string());
+    assert_eq!(get(&proxy, "/admin/credentials/cred-0/quota").body, first.body);
+    assert_eq!(google.count("/v1internal:retrieveUserQuota"), 1);
+    let key = get(&proxy, "/admin/credentials/cred-1/quota");
+    assert_eq!(key.status, 400);
+    assert!(key.body["detail"].as_str().unwrap().contains("not available for API keys"), "{}", key.body);
+    assert_eq!(get(&proxy, "/admin/credentials/cred-9/quota").status, 404);
+    google.revoke("u0@example.com");
+    assert_eq!(google.generations().len(), 0);
+}
+
+#[test]
+fn models_that_google_lists_are_known() {
+    let google = FakeGoogle::start();
+    let model = google.read(|state| state.models.iter().find(|model| model.id == "gemini-2.5-flash").unwrap().clone());
+    google.add_model(common::google::Model { id: "aurora-1".into(), ..model });
+    let proxy = start(&google, &["AIza-key-0001".into()], Tuning::default());
+    let listed = |path: &str| get(&proxy, path).body.to_string().contains("aurora-1");
+    wait_for("the list", || listed("/v1/models"));
+    assert!(listed("/v1beta/models"));
+    assert_eq!(get(&proxy, "/v1/models/aurora-1").status, 200);
+    let told = post(&proxy.base(), &[], &json!({"model": "aurora-1", "messages": [{"role": "user", "content": "Hi"}]}));
+    assert_eq!(told.status, 200, "{}", told.body);
+    assert_eq!(google.last_generation().path, "/v1beta/models/aurora-1:generateContent");
+}
+
+#[test]
+fn a_list_that_does_not_come_blocks_nothing() {
+    let google = FakeGoogle::start();
+    google.always("*", Step::hang().on("models"));
+    let proxy = start(&google, &["AIza-key-0001".into()], Tuning::default());
+    assert_eq!(get(&proxy, "/v1/models").status, 200);
+    assert_eq!(ask(&proxy).status, 200);
+    google.release();
+}
+
+#[test]
+fn idle_members_are_looked_at_without_a_generation() {
+    let google = FakeGoogle::start();
+    let mut tuning = short();
+    tuning.timing.idle_check = Duration::from_millis(60);
+    tuning.rounds.look = Duration::from_millis(10);
+    let names = ["u0@example.com".to_owned(), "AIza-key-0001".to_owned()];
+    let proxy = start(&google, &names, tuning);
+    let looked = |state: &common::google::State, name: &str, path: &str| {
+        state.requests.iter().filter(|r| r.who.as_deref() == Some(name) && r.path.starts_with(path)).count() >= 3
+    };
+    assert!(google.wait_for(|state| looked(state, &names[0], "/v1internal:loadCodeAssist"), PATIENCE));
+    assert!(google.wait_for(|state| looked(state, &names[1], "/v1beta/models"), PATIENCE));
+    google.always(&names[0], Step::status(500, "Internal error encountered.").on("loadCodeAssist"));
+    let reason = || proxy.service().app().pool.views()[0].reason_code.clone();
+    wait_for("it is suspected", || reason().as_deref() == Some("SUSPECTED"));
+    google.clear_scripts();
+    wait_for("it is trusted again", || reason().is_none());
+    google.set_tier(&names[0], Tier::Licensed);
+    assert_eq!(google.generations().len(), 0, "a look costs no generation");
+}
+
+#[test]
+fn a_conversation_stays_with_its_credential_and_all_else_rotates() {
+    let google = FakeGoogle::start();
+    let names: Vec<String> = (0..8).map(|at| format!("AIza-key-{at:04}")).collect();
+    let proxy = start(&google, &names, Tuning::default());
+    let who = |headers: &[(&str, &str)], extra: Value| {
+        let mut body = hi();
+        extra.as_object().unwrap().iter().for_each(|(name, value)| body[name] = value.clone());
+        assert_eq!(post(&proxy.base(), headers, &body).status, 200);
+        google.last_generation().who.unwrap()
+    };
+    for (headers, extra) in [
+        (vec![("X-OpenWebUI-Chat-Id", "chat-1")], json!({})),
+        (vec![("session_id", "s-1")], json!({})),
+        (vec![], json!({"prompt_cache_key": "talk"})),
+        (vec![], json!({"metadata": {"user_id": "user_1_account__session_2"}})),
+    ] {
+        let turns: HashSet<String> = (0..4).map(|_| who(&headers, extra.clone())).collect();
+        assert_eq!(turns.len(), 1, "{headers:?} {extra}");
+    }
+    let turns: HashSet<String> = (0..8).map(|_| who(&[], json!({"user": "me"}))).collect();
+    assert_eq!(turns.len(), 8, "everything else takes turns");
+    let home = who(&[], json!({"prompt_cache_key": "talk"}));
+    google.script(&home, Step::rate_limited("RATE_LIMIT_EXCEEDED", "60s"));
+    let next: HashSet<String> = (0..4).map(|_| who(&[], json!({"prompt_cache_key": "talk"}))).collect();
+    assert!(next.len() == 1 && !next.contains(&home), "failover moves it as a whole");
+}
