@@ -209,7 +209,8 @@ fn sampling(body: &mut Object, model: &Model, config: &mut Map<String, Value>) -
         // Google's seed has 32 bits.
         config.insert("seed".into(), json!(seed & 0x7fff_ffff));
     }
-    // Gemini 3 and 2.5 Pro: "Penalty is not enabled for this model".
+    // Gemini 3 and 2.5 Pro: "Penalty is not enabled for this model". Of 2.5 Flash it is said and denied; where Google
+    // refuses it, dispatch asks again without.
     let penalties = !model.gemini3 && !model.name.starts_with("gemini-2.5-pro");
     for (name, google) in [("presence_penalty", "presencePenalty"), ("frequency_penalty", "frequencyPenalty")] {
         let value = take(body, name).filter(|value| penalties && value.as_f64().is_some_and(|number| number != 0.0));
