@@ -50,7 +50,7 @@ const FILES: [(&str, &str, &str); 18] = [
 /// A file of the page by its name under `/static/`, or the page itself for the empty name.
 pub fn file(name: &str) -> Option<Response> {
     let (_, media_type, text) = FILES.iter().find(|(known, ..)| *known == name)?;
-    Some(harden(Response::new(200, *media_type, *text)))
+    Some(harden(Response::new(200, media_type, *text)))
 }
 
 /// Connecting and managing credentials, for a caller who may. Blocks on Google where the route takes the long lane.

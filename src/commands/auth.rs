@@ -2,7 +2,7 @@
 //! (drop_in_contract.md 6.1, row 13).
 
 use super::listener::Listener;
-use super::{Failure, configured};
+use super::{Failure, agent_for_google, configured};
 use crate::cli::AuthOptions;
 use crate::config::{AdminLogin, Config, Timeouts};
 use crate::credentials::{AddFault, Pool, PoolOptions, exchange_code};
@@ -25,7 +25,7 @@ pub fn auth(options: &AuthOptions) -> Result<(), Failure> {
 
 fn connect(options: &AuthOptions) -> Result<(), String> {
     let config = configured(&options.run)?;
-    let agent = agent::build(&AgentOptions { timeouts: config.timeouts, workers: 1, proxy: ProxyChoice::Environment });
+    let agent = agent_for_google(&config, config.timeouts, 1);
     let pool_options = PoolOptions::new(&config, agent);
     // Whatever can fail without Google fails before a person goes through the consent page.
     if options.offline {
@@ -129,7 +129,7 @@ impl<'a> RunningProxy<'a> {
         let agent = agent::build(&AgentOptions {
             timeouts: Timeouts { connect: Some(Duration::from_secs(10)), read: Some(ADDING) },
             workers: 1,
-            proxy: if local { ProxyChoice::Direct } else { ProxyChoice::Environment },
+            proxy: if local { ProxyChoice::Direct } else { config.proxy.clone() },
         });
         let login = config.auth_client.login.as_ref().or(config.admin.as_ref());
         let proxy = RunningProxy { url, login, agent };

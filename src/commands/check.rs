@@ -1,11 +1,10 @@
 //! `check`: one line for each thing that was looked at, with what to do where it is wrong. Spends no generation, onboards
 //! nobody, and writes nothing but refreshed tokens.
 
-use super::Failure;
+use super::{Failure, agent_for_google};
 use crate::cli::RunOptions;
 use crate::config::{self, Config, Timeouts};
 use crate::credentials::{Check, Kind, MemberId, Pool, PoolOptions, rekey};
-use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
 use crate::upstream::plain;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
@@ -70,8 +69,8 @@ fn look(options: &RunOptions, findings: &mut Findings) {
         ("endpoints.code_assist", &endpoints.code_assist),
     ];
     let key = [("endpoints.generative_language", endpoints.generative_language.as_str())];
-    let oauth_reachable = !(nobody || has(Kind::Oauth)) || look_at_addresses(&account, findings);
-    let keys_reachable = !(nobody || has(Kind::ApiKey)) || look_at_addresses(&key, findings);
+    let oauth_reachable = !(nobody || has(Kind::Oauth)) || look_at_addresses(&config, &account, findings);
+    let keys_reachable = !(nobody || has(Kind::ApiKey)) || look_at_addresses(&config, &key, findings);
     let ids: Vec<MemberId> = views
         .iter()
         .filter(|view| if view.kind == Kind::Oauth { oauth_reachable } else { keys_reachable })
@@ -168,11 +167,7 @@ fn open_pool(config: &Config, findings: &mut Findings) -> Option<Pool> {
         }
     }
     look_at_folder(path, findings);
-    let agent = agent::build(&AgentOptions {
-        timeouts: Timeouts { connect: Some(REACH), read: Some(CALL) },
-        workers: TOGETHER,
-        proxy: ProxyChoice::Environment,
-    });
+    let agent = agent_for_google(&config, Timeouts { connect: Some(REACH), read: Some(CALL) }, TOGETHER);
     match Pool::open(PoolOptions::new(&config, agent)) {
         Ok(pool) => {
             if config.encryption_key.is_some() && path.exists() {
@@ -206,12 +201,8 @@ fn look_at_folder(path: &Path, findings: &mut Findings) {
 }
 
 /// Whether all of them answer, asked at the same time.
-fn look_at_addresses(addresses: &[(&str, &str)], findings: &mut Findings) -> bool {
-    let agent = agent::build(&AgentOptions {
-        timeouts: Timeouts { connect: Some(REACH), read: Some(REACH) },
-        workers: addresses.len(),
-        proxy: ProxyChoice::Environment,
-    });
+fn look_at_addresses(config: &Config, addresses: &[(&str, &str)], findings: &mut Findings) -> bool {
+    let agent = agent_for_google(config, Timeouts { connect: Some(REACH), read: Some(REACH) }, addresses.len());
     let results: Vec<Result<(), String>> = thread::scope(|scope| {
         let look = |(_, url): &(&str, &str)| {
             let (agent, origin) = (&agent, origin(url));

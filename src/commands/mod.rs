@@ -11,8 +11,9 @@ pub use check::check;
 pub use rekey::{decrypt, rotate_key};
 
 use crate::cli::{self, RunOptions};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Timeouts};
 use crate::secret::Secret;
+use crate::upstream::agent::{self, AgentOptions};
 
 /// An exit code and what to say on standard error; nothing more when the text is empty.
 pub type Failure = (u8, String);
@@ -26,4 +27,9 @@ fn configured(options: &RunOptions) -> Result<Config, String> {
 
 fn encryption_key(options: &RunOptions) -> Result<Option<Secret>, String> {
     options.key(std::env::var(cli::KEY_VARIABLE).ok())
+}
+
+/// A client for Google that takes the way the server takes.
+fn agent_for_google(config: &Config, timeouts: Timeouts, workers: usize) -> ureq::Agent {
+    agent::build(&AgentOptions { timeouts, workers, proxy: config.proxy.clone() })
 }

@@ -56,7 +56,7 @@ export function sample(range = "24h", word = (text) => text, link = "https://sup
       { id: "k1", name: word("open-webui"), masked: "sk-a…77c", source: "page", disabled: false, models: [word("gemini-2.5-flash")], limits: { requests_per_minute: 20, requests_per_day: 1000, tokens_per_day: 2000000, concurrency: 4, expires_at: iso(86400 * 90) }, today: { requests: 401, tokens: 1100000 }, last_used: iso(-3) },
       { id: "k2", name: word("guest"), masked: "sk-b…01d", source: "page", disabled: true, models: [], limits: { requests_per_day: 50 }, today: { requests: 0, tokens: 0 }, last_used: null },
     ] },
-    "admin/requests": { requests: Array.from({ length: 24 }, (_, i) => ({
+    "admin/requests": { requests: Array.from({ length: 14 }, (_, i) => ({
       time: iso(-7 - i * 49), id: word(`0b9c2a1e-${1000 + i}`), key: word(["laptop", "open-webui", "claude-code"][i % 3]), surface: ["openai", "anthropic", "gemini"][i % 3],
       model: word(["gemini-2.5-flash", "gemini-2.5-pro"][i % 2]), credential: ["cred-0", "cred-1"][i % 2], status: i % 7 === 3 ? 429 : 200, attempts: i % 7 === 3 ? 3 : 1,
       ms: 800 + i * 331, ttft_ms: i % 7 === 3 ? null : 300 + i * 40, prompt_tokens: 1000 + i * 97, completion_tokens: i % 7 === 3 ? 0 : 120 + i * 13,
