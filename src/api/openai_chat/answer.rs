@@ -19,6 +19,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use verdict::Finish;
 
+/// Bytes of a stream's text that are kept for citations; ten times what a model can say at once.
+const MAX_CITED: usize = 4 << 20;
+
 /// Something to give to the client now.
 pub(super) enum Piece<'a> {
     Thought(&'a str),
@@ -68,7 +71,9 @@ pub(super) struct Answer {
     fence: Option<Fence>,
     /// A stop sequence of ours was met.
     cut: bool,
-    /// The text given to the client, for citations.
+    /// Text was given to the client.
+    shown: bool,
+    /// The text given to the client: a whole answer's content, and in streams what citations point into.
     pub content: String,
     /// Where the parts of the first event begin in `content`.
     part_starts: Vec<usize>,
@@ -100,6 +105,7 @@ impl Answer {
             texts: Joiner::default(),
             in_thoughts: false,
             cut: false,
+            shown: false,
             content: String::new(),
             part_starts: Vec::new(),
             events_with_parts: 0,
@@ -281,7 +287,10 @@ impl Answer {
 
     fn show(&mut self, text: &str, emit: &mut dyn FnMut(Piece<'_>)) {
         if !text.is_empty() {
-            self.content.push_str(text);
+            self.shown = true;
+            if !self.reply.stream || self.content.len() + text.len() <= MAX_CITED {
+                self.content.push_str(text);
+            }
             emit(Piece::Text(text));
         }
     }

@@ -87,6 +87,6 @@ impl Answer {
 
     fn has_content(&self) -> bool {
         let held = self.fence.as_ref().is_some_and(Fence::holds);
-        !self.content.is_empty() || held || self.stops.holds() || self.images > 0 || !self.speech.is_empty()
+        self.shown || held || self.stops.holds() || self.images > 0 || !self.speech.is_empty()
     }
 }
