@@ -1,9 +1,10 @@
 # `make` alone lists the targets. What CI runs is exactly `make check` and `make test`.
 CONFIG ?= config.json
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+STATIC := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/gemini-openai-proxy
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build check test static clean
+.PHONY: help run demo build check test static bench soak deny clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -32,7 +33,17 @@ test: ## every test, with the official SDKs as clients; installs what it needs
 
 static: ## a binary without shared libraries, in target/HOST/release
 	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --bin gemini-openai-proxy --target $(HOST)
-	@ldd target/$(HOST)/release/gemini-openai-proxy 2>&1 | sed 's/^[ \t]*//'
+	@ldd $(STATIC) 2>&1 | sed 's/^[ \t]*//'; echo $(abspath $(STATIC))
+
+bench: static ## measure against nginx, write docs/benchmarks.md
+	./tests/setup.sh
+	STATIC_BINARY=$(abspath $(STATIC)) cargo bench --locked --bench load
+
+soak: ## ten minutes of mixed load: nothing may grow, no request be lost
+	cargo bench --locked --bench load -- --soak 600
+
+deny: ## licences, bans and sources with cargo-deny (cargo install cargo-deny)
+	cargo deny check bans licenses sources
 
 clean: ## remove what was built and installed for tests
 	cargo clean

@@ -149,6 +149,7 @@ impl Service {
             timeouts: config.timeouts,
             workers: config.limits.workers,
             proxy: config.proxy.clone(),
+            authorities: config.authorities.clone(),
         });
         let options = PoolOptions { timing: tuning.timing, ..PoolOptions::new(&config, agent.clone()) };
         let pool = Arc::new(Pool::open(options).map_err(StartError::Credentials)?);
@@ -258,6 +259,8 @@ impl Service {
         self.agent.shutdown();
         self.keeper.stop();
         self.caretaker.stop();
+        // Tokens that a full disk has kept out of the file have a last chance.
+        self.current.get().pool.poll_file();
         self.saver.stop();
         log::info!("Application shutdown complete.");
     }

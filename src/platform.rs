@@ -49,6 +49,27 @@ pub fn raise_open_files() -> u64 {
     limit.rlim_cur
 }
 
+/// Memory of the machine in bytes, or of the container if that is given less; `None` when the system does not tell.
+/// Asked of the kernel, since a hardened service may not see /proc/meminfo.
+pub fn memory() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: sysinfo fills the struct, for which all zeros is a valid value.
+        let info = unsafe {
+            let mut info: libc::sysinfo = std::mem::zeroed();
+            (libc::sysinfo(&mut info) == 0).then_some(info)
+        }?;
+        // `c_ulong` has 32 bits on some machines.
+        #[allow(clippy::useless_conversion)]
+        let machine = u64::from(info.totalram) * u64::from(info.mem_unit);
+        // The word "max" is no number: no limit.
+        let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+        Some(limit.map_or(machine, |limit: u64| limit.min(machine)))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 /// Resident memory of this process in bytes; 0 where /proc does not tell.
 pub fn resident_memory() -> u64 {
     let Ok(statm) = std::fs::read_to_string("/proc/self/statm") else { return 0 };

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Keys that were used up at the start: sockets, files, threads and the one client for Google are made of them.
-const AT_START: [&str; 12] = [
+const AT_START: [&str; 13] = [
     "server",
     "credentials_file",
     "state_file",
@@ -18,6 +18,7 @@ const AT_START: [&str; 12] = [
     "oauth_client_secret",
     "max_attempts",
     "proxy_url",
+    "ca_file",
     "log_format",
 ];
 
@@ -76,6 +77,7 @@ pub fn merge(old: &Config, new: Config) -> (Config, Changes) {
         oauth_client: old.oauth_client.clone(),
         max_attempts: old.max_attempts,
         proxy: old.proxy.clone(),
+        authorities: old.authorities.clone(),
         prints,
         ..new
     };

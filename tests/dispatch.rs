@@ -124,6 +124,7 @@ fn bench_with(oauth: usize, key: bool, change: impl FnOnce(&mut Vec<Member>)) ->
         timeouts: Timeouts { connect: Some(5 * second), read: Some(20 * second) },
         workers: 8,
         proxy: ProxyChoice::Direct,
+        authorities: None,
     });
     let code_assist = Box::new(CodeAssist::new(agent.clone(), google.base()));
     let public = Box::new(GenerativeLanguage::new(agent, google.base()));

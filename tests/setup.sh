@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside a Rust toolchain, Python 3, make and a C compiler: Python's venv module, Node.js for
-# the JavaScript packages, Prometheus' promtool, Chromium and a font with Chinese for the admin page. As root on Debian it
-# installs the packages; elsewhere it says in one sentence what is missing.
+# the JavaScript packages, Prometheus' promtool, Chromium and a font with Chinese for the admin page, nginx and Caddy for the
+# files in deploy/. As root on Debian it installs the packages; elsewhere it says in one sentence what is missing.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -13,6 +13,11 @@ command -v npm >/dev/null || missing+=(npm)
 command -v chromium >/dev/null || missing+=(chromium)
 # Without one, Chinese is boxes on the screenshots.
 [ -n "$(fc-list :lang=zh-cn 2>/dev/null)" ] || missing+=(fontconfig fonts-wqy-zenhei)
+if [ "$(id -u)" = 0 ]; then
+    # For tests/deploy.rs and `make bench`; without them those tests say so and are skipped.
+    command -v nginx >/dev/null || missing+=(nginx-light)
+    command -v caddy >/dev/null || missing+=(caddy)
+fi
 
 if [ "${#missing[@]}" -gt 0 ]; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -20,7 +25,8 @@ if [ "${#missing[@]}" -gt 0 ]; then
         exit 1
     fi
     apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
+    # Their services are not wanted.
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
 fi
 
 # The JavaScript packages, at the versions of package-lock.json.

@@ -130,6 +130,7 @@ impl<'a> RunningProxy<'a> {
             timeouts: Timeouts { connect: Some(Duration::from_secs(10)), read: Some(ADDING) },
             workers: 1,
             proxy: if local { ProxyChoice::Direct } else { config.proxy.clone() },
+            authorities: config.authorities.clone(),
         });
         let login = config.auth_client.login.as_ref().or(config.admin.as_ref());
         let proxy = RunningProxy { url, login, agent };

@@ -31,5 +31,6 @@ fn encryption_key(options: &RunOptions) -> Result<Option<Secret>, String> {
 
 /// A client for Google that takes the way the server takes.
 fn agent_for_google(config: &Config, timeouts: Timeouts, workers: usize) -> ureq::Agent {
-    agent::build(&AgentOptions { timeouts, workers, proxy: config.proxy.clone() })
+    let authorities = config.authorities.clone();
+    agent::build(&AgentOptions { timeouts, workers, proxy: config.proxy.clone(), authorities })
 }

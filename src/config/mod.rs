@@ -9,7 +9,7 @@ pub use shown::shown;
 use crate::api::Settings;
 use crate::gemini::models::ModelEntry;
 use crate::secret::Secret;
-use crate::upstream::agent::ProxyChoice;
+use crate::upstream::agent::{Authorities, ProxyChoice};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -65,6 +65,8 @@ pub struct Config {
     pub models: Vec<ModelEntry>,
     /// Settings of the translations.
     pub settings: Settings,
+    /// The only certificate authorities to trust towards Google; `None`: Mozilla's.
+    pub authorities: Option<Authorities>,
     /// Attempts over different credentials before the first byte.
     pub max_attempts: u32,
     /// Send the head with a comment when the first event takes longer; `None`: never.

@@ -7,8 +7,9 @@ use crate::api::{Affinity, MidSystem, Settings};
 use crate::gemini::models::ModelEntry;
 use crate::gemini::thinking::{Control, Level};
 use crate::http::Limits;
+use crate::platform;
 use crate::secret::Secret;
-use crate::upstream::agent::{self, ProxyChoice};
+use crate::upstream::agent::{self, Authorities, ProxyChoice};
 use log::LevelFilter;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -144,6 +145,7 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         oauth_client: oauth_client(&mut root)?,
         models: models(root.take("models"))?,
         settings: settings(&mut root)?,
+        authorities: authorities(&mut root)?,
         max_attempts: root.in_range("max_attempts", 1..=20)?.unwrap_or(3) as u32,
         early_head_after,
         keep_alive,
@@ -283,11 +285,12 @@ impl Section {
 
 fn limits(server: &mut Section) -> Result<Limits, ConfigError> {
     let mut limits = Limits::default();
-    if let Some(workers) = server.in_range("workers", 1..=4096)? {
-        limits.workers = workers as usize;
-        // A stream takes a connection; leave room for idle ones beside them.
-        limits.max_connections = limits.workers * 3;
-    }
+    limits.workers = match server.in_range("workers", 1..=4096)? {
+        Some(workers) => workers as usize,
+        None => platform::memory().map_or(limits.workers, default_workers),
+    };
+    // A stream takes a connection; leave room for idle ones beside them.
+    limits.max_connections = limits.workers * 3;
     if let Some(connections) = server.in_range("max_connections", 1..=100_000)? {
         limits.max_connections = connections as usize;
     }
@@ -437,6 +440,19 @@ fn log_level(word: Option<&str>) -> Result<LevelFilter, ConfigError> {
             word.escape_debug()
         ))),
     }
+}
+
+fn authorities(root: &mut Section) -> Result<Option<Authorities>, ConfigError> {
+    let path = root.text("ca_file")?.filter(|path| !path.is_empty());
+    path.map(|path| Authorities::read(Path::new(&path)))
+        .transpose()
+        .map_err(|message| ConfigError(format!("ca_file: {message}")))
+}
+
+/// One worker for each 2 MiB of memory: 256 on the usual 512 MB server. A stream over TLS takes less than 160 KiB
+/// (crate_notes.md 2), so even with all of them streaming nine tenths of the memory stay free for request bodies.
+fn default_workers(memory: u64) -> usize {
+    (memory >> 21).clamp(32, 1024) as usize
 }
 
 fn log_format(word: Option<&str>) -> Result<LogFormat, ConfigError> {
@@ -744,5 +760,25 @@ mod tests {
         assert_eq!(config.base_url(8889), "http://localhost:8889");
         config.public_url = Some("https://p.example".into());
         assert_eq!(config.base_url(8889), "https://p.example");
+    }
+
+    #[test]
+    fn the_workers_follow_the_memory() {
+        const MIB: u64 = 1 << 20;
+        for (memory, workers) in [(16, 32), (128, 64), (512, 256), (1024, 512), (65536, 1024)] {
+            assert_eq!(default_workers(memory * MIB), workers, "{memory} MiB");
+        }
+        assert!((32..=1024).contains(&config("{}").limits.workers));
+        assert_eq!(config(r#"{"server":{"workers":7}}"#).limits.max_connections, 21);
+    }
+
+    #[test]
+    fn a_file_of_authorities_is_read_and_checked() {
+        let file = |name: &str| format!(r#"{{"ca_file":"{}/tests/fixtures/tls/{name}"}}"#, env!("CARGO_MANIFEST_DIR"));
+        assert!(config(&file("ca.pem")).authorities.is_some());
+        assert!(config(r#"{"ca_file":""}"#).authorities.is_none());
+        assert!(message(&file("none.pem")).contains("none.pem: No such file"));
+        assert!(message(&file("README.md")).ends_with("README.md: there is no certificate in it"));
+        assert!(message(r#"{"ca_file":1}"#).contains("ca_file: expected a string"));
     }
 }

@@ -173,6 +173,18 @@ pub struct FunctionResponse {
     pub other: Map<String, Value>,
 }
 
+impl Request {
+    /// Whether the answer can hold citations, which are ranges of its text: only with a tool of Google's own. Cached
+    /// content may hold tools that are not seen here.
+    pub fn may_be_grounded(&self) -> bool {
+        let is_googles = |tool: &Tool| {
+            let built_in = [&tool.google_search, &tool.url_context, &tool.code_execution];
+            built_in.into_iter().any(Option::is_some) || !tool.other.is_empty()
+        };
+        self.cached_content.is_some() || self.tools.iter().any(is_googles)
+    }
+}
+
 /// One entry of `tools`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -6,9 +6,11 @@ use crate::config::Timeouts;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use ureq::config::Config;
 use ureq::http::Uri;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     ConnectProxyConnector, Connector, NextTimeout, RustlsConnector, SocksConnector, TcpConnector,
@@ -22,9 +24,9 @@ pub const USER_AGENT: &str = concat!("gemini-openai-proxy/", env!("CARGO_PKG_VER
 const IDLE: Duration = Duration::from_secs(20);
 /// One write of at most the output buffer.
 const WRITE: Duration = Duration::from_secs(30);
-/// A response head must fit in here, per connection; Google's have less than 4 KiB.
-const INPUT_BUFFER: usize = 32 << 10;
-const OUTPUT_BUFFER: usize = 16 << 10;
+/// Both are held per connection. A response head must fit in the first; Google's have less than 4 KiB.
+const INPUT_BUFFER: usize = 8 << 10;
+const OUTPUT_BUFFER: usize = 8 << 10;
 /// How long a looked-up address is used.
 const NAME_AGE: Duration = Duration::from_secs(60);
 
@@ -37,6 +39,32 @@ pub struct AgentOptions {
     pub workers: usize,
     /// Outgoing proxy.
     pub proxy: ProxyChoice,
+    /// The only certificate authorities to trust; `None`: Mozilla's, compiled in.
+    pub authorities: Option<Authorities>,
+}
+
+/// Certificate authorities of a file.
+#[derive(Clone, Debug)]
+pub struct Authorities(RootCerts);
+
+impl Authorities {
+    /// Reads all certificates of a PEM file. The error is one line that names the file.
+    pub fn read(path: &Path) -> Result<Authorities, String> {
+        let name = path.display();
+        let text = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
+        let certificates: Vec<Certificate<'static>> = parse_pem(&text)
+            .filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
+            })
+            .collect::<Result<_, _>>()
+            .map_err(|_| format!("{name}: not valid PEM"))?;
+        if certificates.is_empty() {
+            return Err(format!("{name}: there is no certificate in it"));
+        }
+        Ok(Authorities(RootCerts::new_with_certs(&certificates)))
+    }
 }
 
 /// Which outgoing proxy is used.
@@ -88,6 +116,9 @@ pub fn build(options: &AgentOptions) -> Agent {
         ProxyChoice::Environment => {}
         ProxyChoice::Direct => config = config.proxy(None),
         ProxyChoice::Fixed(proxy) => config = config.proxy(Some(proxy.clone())),
+    }
+    if let Some(Authorities(roots)) = &options.authorities {
+        config = config.tls_config(TlsConfig::builder().root_certs(roots.clone()).build());
     }
     // ureq's own chain, with the cancellable layer where it sees the socket's waits.
     let connector =

@@ -14,8 +14,8 @@ use std::ops::Range;
 use ureq::http::Response;
 use ureq::{Body, BodyReader};
 
-/// Read at once from the HTTP client, which hands over what has arrived and waits for no more.
-const BUFFER: usize = 16 << 10;
+/// Read at once from the HTTP client, which has buffered it already, hands over what has arrived and waits for no more.
+const BUFFER: usize = 4 << 10;
 
 /// One event of an answer; an answer that does not stream is one event.
 #[derive(Debug, Clone, PartialEq, Eq)]

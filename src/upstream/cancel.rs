@@ -14,6 +14,8 @@ use ureq::unversioned::transport::time::Duration as Limit;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Error, Timeout};
 
+/// A connection that brought data within this time is taken to be open without a look.
+const FRESH: Duration = Duration::from_millis(50);
 /// How long a wait can go on before the flag is looked at.
 const SLICE: Duration = Duration::from_millis(250);
 
@@ -53,24 +55,28 @@ impl<In: Transport> Connector<In> for CancelConnector {
     type Out = Cancellable<In>;
 
     fn connect(&self, _: &ConnectionDetails, chained: Option<In>) -> Result<Option<Cancellable<In>>, Error> {
-        Ok(chained.map(Cancellable))
+        Ok(chained.map(|transport| Cancellable { transport, heard: None }))
     }
 }
 
 /// A transport whose waits can be cancelled.
 #[derive(Debug)]
-pub(super) struct Cancellable<T>(T);
+pub(super) struct Cancellable<T> {
+    transport: T,
+    /// When data came last.
+    heard: Option<Instant>,
+}
 
 impl<T: Transport> Transport for Cancellable<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
-        self.0.buffers()
+        self.transport.buffers()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         if cancelled() {
             return Err(cancelled_error());
         }
-        self.0.transmit_output(amount, timeout)
+        self.transport.transmit_output(amount, timeout)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
@@ -93,19 +99,25 @@ impl<T: Transport> Transport for Cancellable<T> {
                 per_read: None,
                 per_write: timeout.per_write,
             };
-            match self.0.await_input(slice) {
+            match self.transport.await_input(slice) {
                 Err(Error::Timeout(Timeout::PerRead)) => continue,
-                other => return other,
+                other => {
+                    self.heard = matches!(other, Ok(true)).then(Instant::now);
+                    return other;
+                }
             }
         }
     }
 
+    /// ureq asks when it puts a connection away and when it takes it out, three system calls each; under load an answer
+    /// has just come over it. Should Google close it in that moment, the request is sent once more like any other that
+    /// met an old connection.
     fn is_open(&mut self) -> bool {
-        self.0.is_open()
+        self.heard.is_some_and(|heard| heard.elapsed() < FRESH) || self.transport.is_open()
     }
 
     fn is_tls(&self) -> bool {
-        self.0.is_tls()
+        self.transport.is_tls()
     }
 }
 

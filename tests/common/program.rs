@@ -85,16 +85,17 @@ impl Program {
 
     /// The same with variables of the environment.
     pub fn start_in(folder: &Folder, config: &Value, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
-        folder.write("config.json", config.to_string());
         let mut all = vec!["run", "-c", "config.json"];
         all.extend(arguments);
-        let mut child = command(folder, &all)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = command(folder, &all);
+        command.envs(environment.iter().copied());
+        Program::spawn(folder, config, command)
+    }
+
+    /// The same with a command of any kind that reads config.json in the folder.
+    pub fn spawn(folder: &Folder, config: &Value, mut command: Command) -> Program {
+        folder.write("config.json", config.to_string());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (send, lines) = channel();
         let streams: [Box<dyn Read + Send>; 2] =

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bursts;
+mod floods;
 mod framing;
 mod hang_up;
 mod harness;

@@ -73,7 +73,8 @@ pub(super) struct Answer {
     cut: bool,
     /// Text was given to the client.
     shown: bool,
-    /// The text given to the client: a whole answer's content, and in streams what citations point into.
+    /// The text given to the client, if the reply keeps it: a whole answer's content, and in streams what citations
+    /// point into.
     pub content: String,
     /// Where the parts of the first event begin in `content`.
     part_starts: Vec<usize>,
@@ -288,7 +289,7 @@ impl Answer {
     fn show(&mut self, text: &str, emit: &mut dyn FnMut(Piece<'_>)) {
         if !text.is_empty() {
             self.shown = true;
-            if !self.reply.stream || self.content.len() + text.len() <= MAX_CITED {
+            if self.reply.keeps_text && (!self.reply.stream || self.content.len() + text.len() <= MAX_CITED) {
                 self.content.push_str(text);
             }
             emit(Piece::Text(text));

@@ -67,6 +67,7 @@ impl Surface for OpenAiChat {
 pub fn answered_as_chat(call: Call, context: &Context<'_>) -> Box<dyn Exchange> {
     let stream = call.operation == Operation::Stream;
     let reply = Reply {
+        keeps_text: !stream || call.request.may_be_grounded(),
         model: call.model.clone(),
         created: request::now(),
         stream,

@@ -46,6 +46,8 @@ pub(super) struct Reply {
     pub stops: Vec<String>,
     /// Whether and how JSON was asked for.
     pub json: Json,
+    /// The answer's text is needed again after it was given out: whole, or for ranges of citations.
+    pub keeps_text: bool,
     /// Token probabilities are wanted.
     pub logprobs: bool,
     /// Set for speech models.

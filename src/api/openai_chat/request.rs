@@ -105,6 +105,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat,
         .and_then(|mut options| take(&mut options, "include_usage"))
         .is_some_and(|wanted| wanted == Value::Bool(true));
     let reply = Reply {
+        keeps_text: !stream || request.may_be_grounded(),
         model: requested,
         created: now(),
         stream,

@@ -1,0 +1,201 @@
+//! Measures the release binary against a scripted Google on this machine, side by side with nginx as a plain pass-through
+//! and with no proxy at all, and writes docs/benchmarks.md. `make bench` starts it, `make soak` its endurance test.
+//!
+//! All delays are differences to the direct way in the same run: clients, Google and proxy share the machine.
+
+mod clients;
+mod process;
+mod report;
+mod soak;
+mod upstream;
+
+use clients::{Seen, Streams, Target};
+use process::{Folder, Server};
+use report::{Abuse, Phase, Report, Short, Size, Way};
+use serde_json::json;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Streams at the same time, events each, and the pause between two events in milliseconds.
+const PHASES: [(usize, usize, u64); 4] = [(1, 150, 20), (50, 200, 20), (200, 250, 20), (1000, 300, 200)];
+const QUICK: [(usize, usize, u64); 2] = [(50, 50, 20), (200, 100, 20)];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let option = |name: &str| arguments.iter().position(|word| word == name);
+    let value = |name: &str| option(name).and_then(|at| arguments.get(at + 1)).cloned();
+    let program = PathBuf::from(value("--program").unwrap_or_else(|| env!("CARGO_BIN_EXE_gemini-openai-proxy").into()));
+    let clock = Instant::now();
+    let (google, google_tls) = upstream::start(clock);
+    let folder = Folder::new();
+    if let Some(seconds) = value("--soak") {
+        let seconds = seconds.parse().expect("--soak SECONDS");
+        return soak::run(clock, &program, &folder, google, Duration::from_secs(seconds));
+    }
+    if let Some(kind) = value("--only") {
+        return only(clock, &program, &folder, google, &kind);
+    }
+    let quick = option("--quick").is_some();
+    let report = measure(clock, &program, &folder, google, google_tls, quick);
+    let table = report.markdown();
+    println!("{table}");
+    if !quick {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+        std::fs::create_dir_all(&docs).expect("the folder for the report");
+        std::fs::write(docs.join("benchmarks.md"), &table).expect("the report");
+        std::fs::write(docs.join("benchmarks.svg"), report.svg()).expect("the plot");
+    }
+}
+
+fn measure(
+    clock: Instant,
+    program: &Path,
+    folder: &Folder,
+    google: SocketAddr,
+    google_tls: SocketAddr,
+    quick: bool,
+) -> Report {
+    let plain = format!("http://{google}");
+    let start = start_times(program, folder, &plain, if quick { 3 } else { 15 });
+    let idle = process::proxy(program, folder, &plain, |_| {}).figures();
+
+    let nginx = process::nginx(folder, google);
+    let many = |config: &mut serde_json::Value| config["server"]["workers"] = json!(1024);
+    let mut shorts = Vec::new();
+    let mut phases = Vec::new();
+    {
+        let proxy = process::proxy(program, folder, &plain, many);
+        shorts.push(short(google, &nginx, &proxy, if quick { 1000 } else { 4000 }));
+        shorts.push(short(google, &nginx, &proxy, if quick { 1000 } else { 4000 }));
+    }
+    for &(count, events, every) in if quick { &QUICK[..] } else { &PHASES[..] } {
+        eprintln!("{count} streams ...");
+        let every = Duration::from_millis(every);
+        let ramp = Duration::from_millis(2) * count as u32;
+        let plan = Streams { count, events, every, ramp };
+        // A process of its own, so that memory is what this many streams take.
+        let proxy = process::proxy(program, folder, &plain, many);
+        let tls = process::proxy(program, folder, &format!("https://localhost:{}", google_tls.port()), |config| {
+            many(config);
+            config["ca_file"] = json!(upstream::AUTHORITY);
+        });
+        let direct = way(clock, None, Target { address: google, openai: false }, &plan);
+        let nginx = way(clock, Some(&nginx), Target { address: nginx.address, openai: false }, &plan);
+        let proxy = way(clock, Some(&proxy), Target { address: proxy.address, openai: true }, &plan);
+        let tls = way(clock, Some(&tls), Target { address: tls.address, openai: true }, &plan);
+        phases.push(Phase { plan, direct, nginx, proxy, tls });
+    }
+    eprintln!("abuse ...");
+    let proxy = process::proxy(program, folder, &plain, many);
+    let abuse = abuse(&proxy, if quick { 500 } else { 3000 });
+    Report { start, idle, shorts, phases, abuse, sizes: sizes(program) }
+}
+
+/// One load on the proxy alone, for profilers: `--only short` or `--only streams`; prints the proxy's process id first.
+fn only(clock: Instant, program: &Path, folder: &Folder, google: SocketAddr, kind: &str) {
+    let proxy = process::proxy(program, folder, &format!("http://{google}"), |config| {
+        config["server"]["workers"] = json!(1024)
+    });
+    println!("{}", proxy.id());
+    let target = Target { address: proxy.address, openai: true };
+    if kind == "short" {
+        let before = proxy.figures().cpu;
+        clients::ask(&target, 8, 5000, "hello");
+        println!("{} us per request", (proxy.figures().cpu - before).as_micros() / 40000);
+        return;
+    }
+    let every = Duration::from_millis(20);
+    let plan = Streams { count: 200, events: 500, every, ramp: Duration::from_millis(400) };
+    let way = way(clock, Some(&proxy), target, &plan);
+    println!("{:?} per event, {:?}, first byte {:.0} us", way.cpu, way.during, way.first_byte.p50);
+}
+
+fn way(clock: Instant, server: Option<&Server>, target: Target, plan: &Streams) -> Way {
+    let figures = || server.map(Server::figures).unwrap_or_default();
+    let before = figures();
+    let seen: Seen = clients::stream(clock, &target, plan, figures);
+    let cpu = figures().cpu.saturating_sub(before.cpu);
+    Way::new(seen, cpu)
+}
+
+/// Short requests over eight busy connections for the CPU time, over one for the delay.
+fn short(google: SocketAddr, nginx: &Server, proxy: &Server, count: usize) -> Short {
+    let one = |server: Option<&Server>, target: Target| {
+        clients::ask(&target, 8, count / 16, "hello");
+        let cpu = || server.map(|server| server.figures().cpu).unwrap_or_default();
+        let before = cpu();
+        let begin = Instant::now();
+        let (_, failures) = clients::ask(&target, 8, count, "hello");
+        assert_eq!(failures, 0, "short requests must be answered");
+        let rate = (8 * count) as f64 / begin.elapsed().as_secs_f64();
+        let each = cpu().saturating_sub(before) / (8 * count) as u32;
+        let (times, _) = clients::ask(&target, 1, count, "hello");
+        report::Asked { cpu: each, rate, times: report::Spread::of(times) }
+    };
+    Short {
+        direct: one(None, Target { address: google, openai: false }),
+        nginx: one(Some(nginx), Target { address: nginx.address, openai: false }),
+        proxy: one(Some(proxy), Target { address: proxy.address, openai: true }),
+    }
+}
+
+/// From the start of the process to its first answered /health.
+fn start_times(program: &Path, folder: &Folder, google: &str, runs: usize) -> Vec<Duration> {
+    let mut times: Vec<Duration> = (0..runs)
+        .map(|_| {
+            let begin = Instant::now();
+            let _server = process::proxy(program, folder, google, |_| {});
+            begin.elapsed()
+        })
+        .collect();
+    times.sort();
+    times
+}
+
+/// Normal requests alone, then among 500 connections that drip a head and 500 that say nothing.
+fn abuse(proxy: &Server, count: usize) -> Abuse {
+    let target = Target { address: proxy.address, openai: true };
+    clients::ask(&target, 1, count / 4, "hello");
+    let (quiet, _) = clients::ask(&target, 1, count, "hello");
+    let connect = || TcpStream::connect(proxy.address).expect("a connection");
+    let idle: Vec<TcpStream> = (0..500).map(|_| connect()).collect();
+    let mut slow: Vec<TcpStream> = (0..500).map(|_| connect()).collect();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            use std::io::Write as _;
+            for socket in &mut slow {
+                let _ = socket.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nX-Slow: ");
+            }
+            while !stop.load(Ordering::Relaxed) {
+                for socket in &mut slow {
+                    // Those whose time is over have been closed; they come again.
+                    if socket.write_all(b"a").is_err()
+                        && let Ok(fresh) = TcpStream::connect(proxy.address)
+                    {
+                        *socket = fresh;
+                        let _ = socket.write_all(b"POST / HTTP/1.1\r\nX-Slow: ");
+                    }
+                }
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+        });
+        let (loaded, failures) = clients::ask(&target, 1, count, "hello");
+        let figures = proxy.figures();
+        stop.store(true, Ordering::Relaxed);
+        drop(idle);
+        Abuse { quiet: report::Spread::of(quiet), loaded: report::Spread::of(loaded), failures, figures }
+    })
+}
+
+/// The binary, and the static one if `make static` has made it.
+fn sizes(program: &Path) -> Vec<Size> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    let fixed = std::env::var("STATIC_BINARY").map_or(target.join("static/gemini-openai-proxy"), PathBuf::from);
+    [("dynamic", program), ("static", &fixed)]
+        .into_iter()
+        .filter_map(|(kind, path)| Some(Size { kind, bytes: std::fs::metadata(path).ok()?.len() }))
+        .collect()
+}

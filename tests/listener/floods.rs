@@ -1,0 +1,119 @@
+//! Clients that send too much: pipelines without end, heads without end, connections without end from one address.
+
+use crate::harness::{Client, PATIENCE, limits, start, start_on, wait_until};
+use gemini_openai_proxy::http::Limits;
+use gemini_openai_proxy::platform;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const PIPELINED: usize = 50_000;
+
+#[test]
+fn a_huge_pipeline_is_answered_in_order_beside_everybody_else() {
+    let rig = start(limits());
+    let mut others = Client::connect(rig.address);
+    let mut writer = TcpStream::connect(rig.address).unwrap();
+    let mut reader = writer.try_clone().unwrap();
+    reader.set_read_timeout(Some(PATIENCE)).unwrap();
+    let before = platform::resident_memory();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for number in 0..PIPELINED {
+                writer.write_all(format!("GET /{number} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).unwrap();
+            }
+        });
+        let mut next = 0;
+        let mut text = String::new();
+        let mut bytes = vec![0; 65536];
+        while next < PIPELINED {
+            let count = reader.read(&mut bytes).unwrap();
+            assert!(count > 0, "cut after {next}");
+            text.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+            let mut used = 0;
+            while let Some(found) = text[used..].find("GET /") {
+                let rest = &text[used + found + 5..];
+                let Some(end) = rest.find(' ') else { break };
+                assert_eq!(rest[..end].parse(), Ok(next));
+                used += found + 5 + end;
+                next += 1;
+            }
+            text.drain(..used);
+            if next % 5000 == 0 {
+                let begun = Instant::now();
+                others.get("/other");
+                assert_eq!(others.answer().status, 200);
+                assert!(begun.elapsed() < Duration::from_secs(2), "another client waited {:?}", begun.elapsed());
+            }
+        }
+    });
+    let grown = platform::resident_memory().saturating_sub(before);
+    assert!(grown < 32 << 20, "{grown} bytes were kept of the pipeline");
+}
+
+#[test]
+fn heads_without_end_are_refused_at_the_limit() {
+    let rig = start(limits());
+    for (name, begin, piece, status) in [
+        ("one endless field", "GET / HTTP/1.1\r\nX: ", "a".repeat(1024), 431),
+        ("fields without end", "GET / HTTP/1.1\r\n", "X-Field: value\r\n".repeat(64), 431),
+        ("an endless request line", "GET /", "a".repeat(1024), 414),
+        ("nothing but empty lines", "\r\n", "\r\n".repeat(512), 400),
+    ] {
+        let mut socket = TcpStream::connect(rig.address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut writer = socket.try_clone().unwrap();
+        let sent = thread::spawn(move || {
+            let mut sent = writer.write_all(begin.as_bytes()).map_or(0, |()| begin.len());
+            // Ends when the server does not take more; 64 MiB would be taken by one that never says no.
+            while sent < 64 << 20 && writer.write_all(piece.as_bytes()).is_ok() {
+                sent += piece.len();
+            }
+            sent
+        });
+        let mut answer = Vec::new();
+        let mut bytes = [0; 4096];
+        loop {
+            match socket.read(&mut bytes) {
+                Ok(0) => break,
+                Ok(count) => answer.extend_from_slice(&bytes[..count]),
+                // The flood goes on after the refusal, so in the end the connection is reset.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+                Err(error) => panic!("{name}: {error}"),
+            }
+        }
+        let sent = sent.join().unwrap();
+        assert!(sent < 32 << 20, "{name}: {sent} bytes were taken");
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {answer:?}");
+    }
+}
+
+/// An address of this machine that is not loopback. Connecting a datagram socket sends nothing.
+fn outer_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|address| !address.is_loopback())
+}
+
+#[test]
+fn one_address_cannot_take_all_connections() {
+    let Some(outer) = outer_address() else {
+        println!("skipped: this machine has no address but loopback");
+        return;
+    };
+    let rig = start_on("0.0.0.0", Limits { max_connections: 100, max_connections_per_address: 10, ..limits() });
+    let port = rig.address.port();
+    let mut own: Vec<Client> = (0..10).map(|_| Client::connect(SocketAddr::new(outer, port))).collect();
+    wait_until(|| rig.running.snapshot().connections == 10);
+    let mut over = Client::connect(SocketAddr::new(outer, port));
+    over.get("/x");
+    assert_eq!(over.answer().status, 503, "the eleventh of one address");
+    // Loopback is exempt, and those that are in are served.
+    let mut inner: Vec<Client> = (0..20).map(|_| Client::connect(SocketAddr::from(([127, 0, 0, 1], port)))).collect();
+    for client in inner.iter_mut().chain(&mut own) {
+        client.get("/x");
+        assert_eq!(client.answer().status, 200);
+    }
+}
