@@ -15,8 +15,9 @@ use crate::{logging, sse};
 use serde_json::json;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How often an empty or malformed answer is asked for again before the first byte.
-const SECOND_CHANCES: u32 = 1;
+/// How often a useless answer is asked for again before the first byte, at most: a translator decides for those it can
+/// read (openai_chat.md 3.3), and a broken one is worth one more attempt.
+const SECOND_CHANCES: u32 = 2;
 
 /// Answers one generation request of `surface`, whose caller presented `key`.
 pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Request, mut responder: Responder) {
@@ -38,6 +39,7 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
         gone: request.gone.clone(),
         started: Instant::now(),
         first_content: None,
+        chances: SECOND_CHANCES,
         attempts: 0,
         credential: String::new(),
     };
@@ -84,6 +86,8 @@ struct Run<'a> {
     gone: Gone,
     started: Instant,
     first_content: Option<Duration>,
+    /// Further attempts that are left for useless answers.
+    chances: u32,
     attempts: u32,
     /// Who answered or failed last.
     credential: String,
@@ -99,12 +103,12 @@ enum Broken {
 
 impl Run<'_> {
     fn answer(&mut self, exchange: &mut dyn Exchange, mut output: Output) -> Outcome {
-        let mut chances = SECOND_CHANCES;
         let mut translator = exchange.translator();
         let mut first_call = true;
         loop {
             let answer = match self.send(exchange) {
                 Ok(answer) => answer,
+                Err(_) if self.gone.is_stopped() => return self.fail(output, &mut *translator, stopping()),
                 Err(error) => return self.fail(output, &mut *translator, error),
             };
             let credential = answer.lease.name.clone();
@@ -116,6 +120,9 @@ impl Run<'_> {
                     output.finish(document);
                     return outcome;
                 }
+                Err(Broken::Gone) if self.gone.is_stopped() => {
+                    return self.fail(output, &mut *translator, stopping());
+                }
                 Err(Broken::Gone) => {
                     // Google was asked and counted it; nobody is at fault.
                     let outcome = Outcome { status: 499, usage: translator.usage(), word: "gone".into() };
@@ -123,8 +130,8 @@ impl Run<'_> {
                     return outcome;
                 }
                 // After the first of several calls a fresh translator would lack what that one brought.
-                Err(Broken::Answer { again: true, .. }) if chances > 0 && first_call && !output.has_content() => {
-                    chances -= 1;
+                Err(Broken::Answer { again: true, .. }) if self.chances > 0 && first_call && !output.has_content() => {
+                    self.chances -= 1;
                     self.app.usage.failure(&self.line(&credential), "Exception");
                     translator = exchange.translator();
                 }
@@ -174,7 +181,7 @@ impl Run<'_> {
                     Err(_) if self.gone.is_set() => return Err(Broken::Gone),
                     Err(fault) => {
                         let error = self.app.dispatcher.judge(&answer.lease, &self.model, &fault);
-                        return Err(Broken::Answer { error, again: true });
+                        return Err(Broken::Answer { error, again: self.chances == SECOND_CHANCES });
                     }
                 },
             };
@@ -184,7 +191,7 @@ impl Run<'_> {
             }
             let parsed: Event = serde_json::from_str(event.json()).map_err(|_| Broken::Answer {
                 error: ApiError::server(502, "upstream_invalid", "upstream: an event is not valid JSON"),
-                again: true,
+                again: self.chances == SECOND_CHANCES,
             })?;
             self.translated(translator.event(event.json(), &parsed, &mut out), translator)?;
             self.write(output, &mut out)?;
@@ -305,6 +312,11 @@ impl Run<'_> {
             ("thinking_tokens", json!(usage.thoughts_token_count)),
         ]);
     }
+}
+
+/// What clients are told whose answers outlive the time a stop gives them.
+fn stopping() -> ApiError {
+    ApiError::server(503, "shutting_down", "The server is shutting down; the answer is not complete.")
 }
 
 /// Where an answer goes.

@@ -322,6 +322,9 @@ fn step_json(
                 b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n' if *depth == 0 => {
                     // Between documents, or at the end of a number, `true` or `null`.
                     if mem::take(scalar) {
+                        if data.len() + (at - begin) > limit {
+                            return Step::TooLong;
+                        }
                         data.extend_from_slice(&bytes[begin..at]);
                         return Step::Event(at);
                     }
@@ -452,6 +455,9 @@ mod tests {
     #[test]
     fn an_endless_event_stops_at_the_limit() {
         let endless_lines = "data:\n".repeat(100_002).into_bytes();
+        // One read that holds all of it, and its end, is no exception.
+        let scalar = format!("[{} ]", "1".repeat(100_001));
+        assert!(matches!(EventReader::with_limit(scalar.as_bytes(), 100_000).next_event(), Err(ReadError::TooLong(_))));
         for body in [endless(b"data: "), endless(b"[\""), Box::new(Cursor::new(endless_lines))] {
             let mut reader = EventReader::with_limit(BufReader::new(body), 100_000);
             assert!(matches!(reader.next_event(), Err(ReadError::TooLong(100_000))));

@@ -12,8 +12,6 @@ const CLIENTS = {
   "Open WebUI": (c) => ({ fields: { "URL": `${c.base}/v1`, "Key": c.key, "Model IDs": c.model }, note: "dockerNote" }),
   "SillyTavern": (c) => ({ fields: { "Chat Completion Source": "Custom (OpenAI-compatible)", "Custom Endpoint (Base URL)": `${c.base}/v1`, "Custom API Key": c.key, "Enter a Model ID": c.model }, note: "dockerNote" }),
   "Cline / Roo Code": (c) => ({ fields: { "API Provider": "OpenAI Compatible", "Base URL": `${c.base}/v1`, "API Key": c.key, "Model ID": c.model } }),
-  "Codex CLI": (c) => ({ file: "~/.codex/config.toml", text: `model = "${c.model}"\nmodel_provider = "gemini"\n\n[model_providers.gemini]\nname = "Gemini"\nbase_url = "${c.base}/v1"\nenv_key = "GEMINI_PROXY_KEY"\nwire_api = "responses"\n\n# export GEMINI_PROXY_KEY='${c.key}'` }),
-  "Claude Code": (c) => ({ text: `export ANTHROPIC_BASE_URL='${c.base}'\nexport ANTHROPIC_AUTH_TOKEN='${c.key}'\nexport ANTHROPIC_MODEL='${c.model}'\nexport ANTHROPIC_SMALL_FAST_MODEL='${c.model}'\nclaude` }),
   "Cursor": (c) => ({ fields: { "Override OpenAI Base URL": `${c.base}/v1`, "OpenAI API Key": c.key, "Add model": c.model }, note: "cursorNote" }),
   "curl": (c) => ({ text: `curl -N '${c.base}/v1/chat/completions' \\\n  -H 'Authorization: Bearer ${c.key}' \\\n  -H 'Content-Type: application/json' \\\n  -d '{"model":"${c.model}","stream":true,"messages":[{"role":"user","content":"Hello"}]}'` }),
   "OpenAI Python": (c) => ({ text: `from openai import OpenAI\n\nclient = OpenAI(base_url="${c.base}/v1", api_key="${c.key}")\nanswer = client.chat.completions.create(\n    model="${c.model}",\n    messages=[{"role": "user", "content": "Hello"}],\n)\nprint(answer.choices[0].message.content)` }),

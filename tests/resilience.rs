@@ -181,6 +181,7 @@ fn twenty_members_in_every_bad_state_and_one_good_lose_no_request() {
         let at = names.iter().position(|other| other == name).unwrap();
         pool.reset(pool.find(&format!("cred-{at}")).unwrap()).unwrap();
     }
+    wait_for("all are ready", || pool.views().iter().all(|view| view.status == "active"));
     let before = google.generations().len();
     for _ in 0..63 {
         assert_eq!(ask(&proxy).status, 200);

@@ -36,6 +36,7 @@ pub(super) fn credential(view: &View) -> Value {
         "failure_reason": view.failure_reason,
         "rate_limited_until": iso(view.exhausted_until),
         "disabled": view.disabled,
+        "source": if view.from_config { "config" } else { "file" },
         "kind": match view.kind {
             Kind::Oauth => "oauth",
             Kind::ApiKey => "api_key",
@@ -83,6 +84,7 @@ mod tests {
             status: "active",
             available: true,
             disabled: false,
+            from_config: false,
             expiry: Some(UNIX_EPOCH + Duration::from_secs(1_709_164_800)),
             usage_count: 3,
             created_at: UNIX_EPOCH,

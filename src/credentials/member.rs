@@ -338,6 +338,7 @@ impl Member {
             status: self.status(now),
             available: self.is_usable() && blocked.is_none() && (rest.is_none() || self.is_ready(now)),
             disabled: self.record.disabled(),
+            from_config: self.origin == Origin::Config,
             expiry: self.token.as_ref().map(|token| token.expiry),
             usage_count: self.usage_count,
             created_at: self.created_at,

@@ -137,6 +137,8 @@ pub struct View {
     pub available: bool,
     /// Whether a person switched it off.
     pub disabled: bool,
+    /// Whether it comes from the config and not from the credentials file: then only a person with an editor changes it.
+    pub from_config: bool,
     /// When the access token ends.
     pub expiry: Option<SystemTime>,
     /// Successful uses in this run.

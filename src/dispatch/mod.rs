@@ -225,9 +225,9 @@ impl Dispatcher {
                     round.unsigned = true;
                     log::info!("[ApiClient] Google refused a thought signature. Sending once more without signatures.");
                 }
-                Then::Simplify if !round.simplified && repair::simplify_schemas(call) => {
+                Then::Simplify if !round.simplified && repair::simplify(call) => {
                     round.simplified = true;
-                    log::info!("[ApiClient] Google refused the request. Sending once more with simpler schemas.");
+                    log::info!("[ApiClient] Google refused the request. Sending it once more, simpler.");
                 }
                 _ => return Err(Failure::Judged(Box::new(verdict))),
             }

@@ -41,19 +41,23 @@ fn needs_signatures(model: &str) -> bool {
     !model.starts_with("gemini-1") && !model.starts_with("gemini-2")
 }
 
-/// Leaves only the plainest keywords in the JSON schemas of tools and of the answer.
-pub(super) fn simplify_schemas(call: &mut Call) -> bool {
+/// Leaves only the plainest keywords in the JSON schemas of tools and of the answer, and takes out penalties, which
+/// models came to refuse one after another.
+pub(super) fn simplify(call: &mut Call) -> bool {
     let mut changed = false;
-    let mut simplify = |slot: &mut Value| {
+    let mut plain = |slot: &mut Value| {
         let simpler = schema::minimal(slot.clone());
         changed |= simpler != *slot;
         *slot = simpler;
     };
     for declaration in call.request.tools.iter_mut().flat_map(|tool| &mut tool.function_declarations) {
-        declaration.parameters_json_schema.iter_mut().for_each(&mut simplify);
+        declaration.parameters_json_schema.iter_mut().for_each(&mut plain);
     }
     if let Some(config) = &mut call.request.generation_config {
-        config.other.get_mut("responseJsonSchema").into_iter().for_each(&mut simplify);
+        config.other.get_mut("responseJsonSchema").into_iter().for_each(&mut plain);
+        for name in ["presencePenalty", "frequencyPenalty"] {
+            changed |= config.other.shift_remove(name).is_some();
+        }
     }
     changed
 }

@@ -178,6 +178,11 @@ impl Stream {
         wait.filter(|_| !over).map(|wait| self.written_at + wait)
     }
 
+    /// How long a stream that has begun may be silent.
+    pub(super) fn longest_silence(&self) -> Option<Duration> {
+        self.pings.every
+    }
+
     /// Breaks the silence with what the socket takes at once. A full socket needs no ping: there is something to read.
     pub(super) fn ping(&mut self) {
         self.written_at = Instant::now();

@@ -377,7 +377,7 @@ impl Front {
             _ if running == 0 => return true,
             Some(Stopping::Draining(until)) if now >= until => {
                 self.cut = running;
-                answering.filter_map(Connection::gone).for_each(Gone::set);
+                answering.filter_map(Connection::gone).for_each(Gone::stop);
                 self.stopping = Some(Stopping::Cancelled(now + LAST_WORDS));
             }
             Some(Stopping::Cancelled(until)) if now >= until => {

@@ -63,5 +63,7 @@ fn look(stream: &Weak<Mutex<Stream>>, now: Instant) -> Option<Instant> {
     if stream.next_ping()? <= now {
         stream.ping();
     }
-    stream.next_ping()
+    // The first piece may come long before the first ping is due, and the silence after it is the shorter one.
+    let next = stream.next_ping()?;
+    Some(stream.longest_silence().map_or(next, |every| next.min(now + every)))
 }

@@ -11,6 +11,8 @@ mod counters;
 mod event_writer;
 mod exchange;
 mod front;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod head;
 mod keep_alive;
 mod refusal;

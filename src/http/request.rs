@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A request whose body has arrived whole.
 #[derive(Debug)]
@@ -51,19 +51,34 @@ impl Headers {
     }
 }
 
-/// Says that nobody waits for the answer any more. Cheap to clone; every clone sees the same flag.
+/// Says that nobody waits for the answer any more, or that there is no more time for it. Cheap to clone; every clone sees
+/// the same flag.
 #[derive(Clone, Debug, Default)]
-pub struct Gone(Arc<AtomicBool>);
+pub struct Gone(Arc<AtomicU8>);
+
+const HERE: u8 = 0;
+const LEFT: u8 = 1;
+const STOPPED: u8 = 2;
 
 impl Gone {
-    /// Whether the client is gone.
+    /// Whether the answer must end: the client is gone, or the server stops.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.load(Ordering::Acquire) != HERE
+    }
+
+    /// Whether the server stops while the client still waits and can be told.
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Acquire) == STOPPED
     }
 
     /// Marks the client as gone.
     pub fn set(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.store(LEFT, Ordering::Release);
+    }
+
+    /// Says that the server stops; a client that is gone stays gone.
+    pub fn stop(&self) {
+        let _ = self.0.compare_exchange(HERE, STOPPED, Ordering::AcqRel, Ordering::Acquire);
     }
 }
 

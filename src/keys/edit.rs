@@ -179,7 +179,7 @@ pub(crate) fn limits(limits: &KeyLimits) -> Value {
     })
 }
 
-/// The reverse of [`write`].
+/// The reverse of [`write()`].
 pub(super) fn read(item: &Value) -> Option<Key> {
     let hash = item["sha256"].as_str().filter(|hash| hash.len() == 64 && hash.is_ascii())?;
     let mut digest = [0; 32];

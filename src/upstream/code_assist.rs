@@ -72,7 +72,7 @@ fn wire_name(model: &str) -> &str {
 }
 
 fn generate_body(call: &Call, project: Option<&str>) -> Vec<u8> {
-    let request = Body::of(&call.request, &["model"]).with_safety(
+    let request = Body::of(&call.request, &["model", "serviceTier"]).with_safety(
         call.request.safety_settings.as_deref(),
         &CODE_ASSIST_CATEGORIES,
         |_| true,
@@ -127,7 +127,8 @@ mod tests {
         let call = call(
             Operation::Generate,
             "gemini-3.5-flash",
-            json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}], "labels": {"a": "b"}, "session_id": "s"}),
+            json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}], "labels": {"a": "b"}, "session_id": "s",
+                "serviceTier": "flex"}),
         );
         let body = parsed(generate_body(&call, Some("p")));
         assert_eq!(body["model"], "gemini-3-flash");
@@ -135,6 +136,7 @@ mod tests {
         assert_eq!(body["request"]["contents"][0]["parts"][0]["text"], "hi");
         assert_eq!(body["request"]["labels"], json!({"a": "b"}));
         assert_eq!(body["request"]["session_id"], "s");
+        assert_eq!(body["request"].get("serviceTier"), None, "only the public API has tiers");
         let safety = body["request"]["safetySettings"].as_array().unwrap();
         assert_eq!(safety.len(), 10);
         assert!(safety.iter().all(|setting| setting["threshold"] == "BLOCK_NONE"));

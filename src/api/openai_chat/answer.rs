@@ -1,5 +1,7 @@
-//! An answer of Google read event by event into the pieces a client gets, and the verdict at its end: which finish reason,
-//! or which error (openai_chat.md 2.1 to 2.4, 3.3). Whole answers and streams differ only in what they do with the pieces.
+//! An answer of Google read event by event into the pieces a client gets (openai_chat.md 2.1 to 2.3); [`verdict`]
+//! says at its end which finish reason it has, or which error. Whole answers and streams differ only in what they do with the pieces.
+
+mod verdict;
 
 use super::annotations::{self, Annotation};
 use super::hold::{Fence, Stops};
@@ -8,7 +10,6 @@ use super::media;
 use super::names::Kind;
 use super::reply::{AudioFormat, Json, Reply};
 use super::{arguments, speech};
-use crate::error::ApiError;
 use crate::gemini::response::{Candidate, ResponseBlob, ResponseCall};
 use crate::gemini::surrogates::Joiner;
 use crate::gemini::{Response, ResponsePart, UsageMetadata};
@@ -16,11 +17,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::HashSet;
 use std::sync::Arc;
+use verdict::Finish;
 
-/// Attempts after the first one that an empty answer is worth.
-const EMPTY_RETRIES: u32 = 1;
-/// The same for a call Google could not put together, which a second try often can.
-const MALFORMED_RETRIES: u32 = 2;
+/// Bytes of a stream's text that are kept for citations; ten times what a model can say at once.
+const MAX_CITED: usize = 4 << 20;
 
 /// Something to give to the client now.
 pub(super) enum Piece<'a> {
@@ -57,42 +57,6 @@ pub(super) struct Ending {
     pub audio: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finish {
-    Stop,
-    Length,
-    Filter,
-    Malformed,
-    Odd,
-}
-
-impl Finish {
-    fn read(word: &str) -> Finish {
-        match word {
-            "STOP" => Finish::Stop,
-            "MAX_TOKENS" | "CONTINUATION" => Finish::Length,
-            "SAFETY"
-            | "RECITATION"
-            | "BLOCKLIST"
-            | "PROHIBITED_CONTENT"
-            | "SPII"
-            | "LANGUAGE"
-            | "IMAGE_SAFETY"
-            | "IMAGE_PROHIBITED_CONTENT"
-            | "IMAGE_RECITATION"
-            | "MODEL_ARMOR"
-            | "ESCALATION"
-            | "PUP_LIMITED_DISABLED" => Finish::Filter,
-            "MALFORMED_FUNCTION_CALL"
-            | "UNEXPECTED_TOOL_CALL"
-            | "TOO_MANY_TOOL_CALLS"
-            | "MALFORMED_RESPONSE"
-            | "MISSING_THOUGHT_SIGNATURE" => Finish::Malformed,
-            _ => Finish::Odd,
-        }
-    }
-}
-
 /// The state of one answer.
 pub(super) struct Answer {
     pub reply: Arc<Reply>,
@@ -107,10 +71,11 @@ pub(super) struct Answer {
     fence: Option<Fence>,
     /// A stop sequence of ours was met.
     cut: bool,
-    /// The text given to the client, if the reply keeps it.
-    pub content: String,
     /// Text was given to the client.
-    has_text: bool,
+    shown: bool,
+    /// The text given to the client, if the reply keeps it: a whole answer's content, and in streams what citations
+    /// point into.
+    pub content: String,
     /// Where the parts of the first event begin in `content`.
     part_starts: Vec<usize>,
     events_with_parts: usize,
@@ -141,8 +106,8 @@ impl Answer {
             texts: Joiner::default(),
             in_thoughts: false,
             cut: false,
+            shown: false,
             content: String::new(),
-            has_text: false,
             part_starts: Vec::new(),
             events_with_parts: 0,
             call_ids: HashSet::new(),
@@ -192,15 +157,6 @@ impl Answer {
 
     pub(super) fn is_cut(&self) -> bool {
         self.cut
-    }
-
-    /// Whether `error`, returned by [`Answer::verdict`], is worth another attempt while nothing has been sent.
-    pub(super) fn retryable(&self, error: &ApiError) -> bool {
-        match error.code() {
-            Some("empty_response" | "upstream_incomplete") => self.attempt < EMPTY_RETRIES,
-            Some("malformed_function_call") => self.attempt < MALFORMED_RETRIES,
-            _ => false,
-        }
     }
 
     /// Takes one event.
@@ -332,10 +288,10 @@ impl Answer {
 
     fn show(&mut self, text: &str, emit: &mut dyn FnMut(Piece<'_>)) {
         if !text.is_empty() {
-            if self.reply.keeps_text {
+            self.shown = true;
+            if self.reply.keeps_text && (!self.reply.stream || self.content.len() + text.len() <= MAX_CITED) {
                 self.content.push_str(text);
             }
-            self.has_text = true;
             emit(Piece::Text(text));
         }
     }
@@ -401,41 +357,6 @@ impl Answer {
             self.flush(emit);
             self.images += 1;
             emit(Piece::Image(Image { mime, data, signature }));
-        }
-    }
-
-    fn has_content(&self) -> bool {
-        let held = self.fence.as_ref().is_some_and(Fence::holds);
-        self.has_text || held || self.stops.holds() || self.images > 0 || !self.speech.is_empty()
-    }
-
-    /// The finish reason, or what is wrong with the answer. `sent`: something is with the client already.
-    pub(super) fn verdict(&self, sent: bool) -> Result<&'static str, ApiError> {
-        if self.calls() > 0 && !matches!(self.finish, None | Some(Finish::Filter)) || self.cut && self.calls() > 0 {
-            return Ok(if self.reply.legacy { "function_call" } else { "tool_calls" });
-        }
-        if self.cut {
-            return Ok("stop");
-        }
-        let malformed =
-            || ApiError::server(502, "malformed_function_call", "The model made a malformed function call.");
-        let empty = || ApiError::server(502, "empty_response", "The model gave an empty answer.");
-        match self.finish {
-            None if self.blocked => Ok("content_filter"),
-            None if self.has_content() || self.calls() > 0 || self.thought => {
-                Err(ApiError::server(502, "upstream_incomplete", "The answer ended before it was complete."))
-            }
-            None => Err(empty()),
-            Some(Finish::Filter) => Ok("content_filter"),
-            Some(Finish::Length) => Ok("length"),
-            Some(Finish::Malformed) => Err(malformed()),
-            Some(Finish::Stop | Finish::Odd) if self.has_content() => Ok("stop"),
-            Some(Finish::Stop | Finish::Odd) if self.blocked => Ok("content_filter"),
-            Some(Finish::Stop | Finish::Odd) if self.nameless_call => Err(malformed()),
-            // After one more attempt an empty answer is what the model wants to say.
-            Some(Finish::Stop) if sent || self.attempt >= EMPTY_RETRIES => Ok("stop"),
-            Some(Finish::Odd) if sent => Ok("stop"),
-            Some(Finish::Stop | Finish::Odd) => Err(empty()),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::gemini::signatures::{self, PLACEHOLDER};
 use crate::gemini::thinking::Control;
 use crate::gemini::{Content, FunctionCall, FunctionResponse, Part};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 
 /// The answer to a call whose result the client does not have.
 const NO_RESULT: &str = "No result was recorded for this call.";
@@ -160,7 +161,7 @@ fn read_model(
         parts.extend(history::image(image, reader));
     }
 
-    let mut common = history::message_signatures(&mut message).into_iter();
+    let common = history::message_signatures(&mut message);
     let mut model = Model { parts, calls: Vec::new(), skipped: Vec::new() };
     let calls = take_list(&mut message, "tool_calls").filter(|calls| !calls.is_empty());
     let legacy = take_object(&mut message, "function_call");
@@ -175,6 +176,12 @@ fn read_model(
         (None, Some(call)) => history::legacy_call(call, names, &mut model),
         (None, None) => {}
     }
+    // Some clients copy one signature to every place they know; Google takes it for corrupted on a second part.
+    let mut seen = HashSet::new();
+    for call in &mut model.calls {
+        call.signature = call.signature.take().filter(|signature| seen.insert(signature.clone()));
+    }
+    let mut common = common.into_iter().filter(|signature| seen.insert(signature.clone()));
     if let Some(first) = model.calls.first_mut().filter(|first| first.signature.is_none()) {
         first.signature = common.next();
     }

@@ -85,10 +85,11 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat,
     if let Some(image_config) = extensions.image_config.filter(|_| model.image_output) {
         config.insert("imageConfig".into(), image_config);
     }
-    let (json, instruction) = output_format(format, &model, !tools.names.is_empty(), &mut config);
+    let (json, instruction) = output_format(format, &model, !tools.tools.is_empty(), &mut config);
     conversation.system.extend(instruction.map(Part::text));
 
     let system = Content { parts: conversation.system, ..Content::default() };
+    let tier = take(body, "service_tier");
     let has_config = !config.is_empty() || thinking_config.is_some();
     let request = Request {
         contents: conversation.turns,
@@ -98,7 +99,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat,
         generation_config: has_config.then_some(GenerationConfig { thinking_config, other: config }),
         safety_settings: extensions.safety_settings,
         cached_content: extensions.cached_content,
-        other: Map::new(),
+        other: service_tier(tier.as_ref()),
     };
     let include_usage = take_object(body, "stream_options")
         .and_then(|mut options| take(&mut options, "include_usage"))
@@ -117,7 +118,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat,
         json,
         logprobs,
         audio,
-        tier: take(body, "service_tier").is_some(),
+        tier: tier.is_some(),
         signatures: Arc::clone(context.signatures),
         key_name: context.key_name.to_owned(),
         family: signatures::family(&model.name).to_owned(),
@@ -209,7 +210,8 @@ fn sampling(body: &mut Object, model: &Model, config: &mut Map<String, Value>) -
         // Google's seed has 32 bits.
         config.insert("seed".into(), json!(seed & 0x7fff_ffff));
     }
-    // Gemini 3 and 2.5 Pro: "Penalty is not enabled for this model".
+    // Gemini 3 and 2.5 Pro: "Penalty is not enabled for this model". Of 2.5 Flash it is said and denied; where Google
+    // refuses it, dispatch asks again without.
     let penalties = !model.gemini3 && !model.name.starts_with("gemini-2.5-pro");
     for (name, google) in [("presence_penalty", "presencePenalty"), ("frequency_penalty", "frequencyPenalty")] {
         let value = take(body, name).filter(|value| penalties && value.as_f64().is_some_and(|number| number != 0.0));
@@ -282,11 +284,11 @@ fn output_kinds(
     Ok(Some(format))
 }
 
-/// The output format, and the sentence that asks for it where Google refuses JSON beside functions.
+/// The output format, and the sentence that asks for it where Google refuses JSON beside tools, its own included.
 fn output_format(
     format: Format,
     model: &Model,
-    functions: bool,
+    tools: bool,
     config: &mut Map<String, Value>,
 ) -> (Json, Option<String>) {
     let Format::Json(given) = format else {
@@ -297,7 +299,7 @@ fn output_format(
     }
     let cleaned = given.filter(|given| given.is_object() || given.is_string()).map(schema::json);
     let cleaned = cleaned.filter(|schema| schema.as_object().is_some_and(|schema| !schema.is_empty()));
-    if functions && !model.gemini3 {
+    if tools && !model.gemini3 {
         let lead = "When you give the final answer, reply only with";
         return (
             Json::Asked,
@@ -315,6 +317,12 @@ fn output_format(
         };
     }
     (Json::Enforced, None)
+}
+
+/// The tiers both services sell under the same words; others mean the usual one. Code Assist leaves the field out.
+fn service_tier(asked: Option<&Value>) -> Map<String, Value> {
+    let tier = asked.filter(|tier| matches!(tier.as_str(), Some("flex" | "priority")));
+    tier.map(|tier| ("serviceTier".to_owned(), tier.clone())).into_iter().collect()
 }
 
 /// The name of the conversation. `user` is none: it is the same in all of a person's conversations.

@@ -49,7 +49,7 @@ pub enum Then {
     Again,
     /// Without thought signatures it may do, once.
     Unsign,
-    /// With simpler schemas it may do, once, if it has any.
+    /// With simpler schemas and without penalties it may do, once, if it has any.
     Simplify,
 }
 
@@ -334,9 +334,10 @@ pub static ROWS: &[Row] = &[
     row(&[400], &[Text("invalid function name"), Text("function call turn"), Text("function response parts")],
         "INVALID_ARGUMENT", (Request, No, Stop, BAD_REQUEST),
         "Google refuses the request.", ""),
-    row(&[400], &[Text("schema"), Text("function_declarations"), Text("functiondeclarations"), Text("too many states"), Text("request contains an invalid argument")],
+    row(&[400], &[Text("schema"), Text("function_declarations"), Text("functiondeclarations"), Text("too many states"), Text("request contains an invalid argument"),
+                   Text("penalty is not enabled")],
         "INVALID_ARGUMENT", (Request, No, Simplify, BAD_REQUEST),
-        "Google refuses the request, maybe for a schema in it.", ""),
+        "Google refuses the request, maybe for a schema or a penalty in it.", ""),
     row(&[400], &[],
         "INVALID_ARGUMENT", (Request, No, Stop, BAD_REQUEST),
         "Google refuses the request.", ""),

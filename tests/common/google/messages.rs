@@ -149,6 +149,7 @@ pub static GENERATE: Message = Message(&[
     ("safetySettings", Many(&One(&SAFETY)), Both),
     ("generationConfig", One(&CONFIG), Both),
     ("sessionId", Text, CodeAssist),
+    ("serviceTier", Text, Public),
 ]);
 pub static ENVELOPE: Message = Message(&[
     ("model", Text, Both),

@@ -1,0 +1,92 @@
+//! The end of an answer: Google's finish reason in OpenAI's words, or what is wrong with the answer and whether another
+//! attempt is worth it (openai_chat.md 2.4, 3.3). Knows nothing of how pieces reach the client.
+
+use super::{Answer, Fence};
+use crate::error::ApiError;
+
+/// Attempts after the first one that an empty answer is worth.
+const EMPTY_RETRIES: u32 = 1;
+/// The same for a call Google could not put together, which a second try often can.
+const MALFORMED_RETRIES: u32 = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finish {
+    Stop,
+    Length,
+    Filter,
+    Malformed,
+    Odd,
+}
+
+impl Finish {
+    pub(super) fn read(word: &str) -> Finish {
+        match word {
+            "STOP" => Finish::Stop,
+            "MAX_TOKENS" | "CONTINUATION" => Finish::Length,
+            "SAFETY"
+            | "RECITATION"
+            | "BLOCKLIST"
+            | "PROHIBITED_CONTENT"
+            | "SPII"
+            | "LANGUAGE"
+            | "IMAGE_SAFETY"
+            | "IMAGE_PROHIBITED_CONTENT"
+            | "IMAGE_RECITATION"
+            | "MODEL_ARMOR"
+            | "ESCALATION"
+            | "PUP_LIMITED_DISABLED" => Finish::Filter,
+            "MALFORMED_FUNCTION_CALL"
+            | "UNEXPECTED_TOOL_CALL"
+            | "TOO_MANY_TOOL_CALLS"
+            | "MALFORMED_RESPONSE"
+            | "MISSING_THOUGHT_SIGNATURE" => Finish::Malformed,
+            _ => Finish::Odd,
+        }
+    }
+}
+
+impl Answer {
+    /// The finish reason, or what is wrong with the answer. `sent`: something is with the client already.
+    pub(in crate::api::openai_chat) fn verdict(&self, sent: bool) -> Result<&'static str, ApiError> {
+        if self.calls() > 0 && !matches!(self.finish, None | Some(Finish::Filter)) || self.cut && self.calls() > 0 {
+            return Ok(if self.reply.legacy { "function_call" } else { "tool_calls" });
+        }
+        if self.cut {
+            return Ok("stop");
+        }
+        let malformed =
+            || ApiError::server(502, "malformed_function_call", "The model made a malformed function call.");
+        let empty = || ApiError::server(502, "empty_response", "The model gave an empty answer.");
+        match self.finish {
+            None if self.blocked => Ok("content_filter"),
+            None if self.has_content() || self.calls() > 0 || self.thought => {
+                Err(ApiError::server(502, "upstream_incomplete", "The answer ended before it was complete."))
+            }
+            None => Err(empty()),
+            Some(Finish::Filter) => Ok("content_filter"),
+            Some(Finish::Length) => Ok("length"),
+            Some(Finish::Malformed) => Err(malformed()),
+            Some(Finish::Stop | Finish::Odd) if self.has_content() => Ok("stop"),
+            Some(Finish::Stop | Finish::Odd) if self.blocked => Ok("content_filter"),
+            Some(Finish::Stop | Finish::Odd) if self.nameless_call => Err(malformed()),
+            // After one more attempt an empty answer is what the model wants to say.
+            Some(Finish::Stop) if sent || self.attempt >= EMPTY_RETRIES => Ok("stop"),
+            Some(Finish::Odd) if sent => Ok("stop"),
+            Some(Finish::Stop | Finish::Odd) => Err(empty()),
+        }
+    }
+
+    /// Whether `error`, returned by [`Answer::verdict`], is worth another attempt while nothing has been sent.
+    pub(in crate::api::openai_chat) fn retryable(&self, error: &ApiError) -> bool {
+        match error.code() {
+            Some("empty_response" | "upstream_incomplete") => self.attempt < EMPTY_RETRIES,
+            Some("malformed_function_call") => self.attempt < MALFORMED_RETRIES,
+            _ => false,
+        }
+    }
+
+    fn has_content(&self) -> bool {
+        let held = self.fence.as_ref().is_some_and(Fence::holds);
+        self.shown || held || self.stops.holds() || self.images > 0 || !self.speech.is_empty()
+    }
+}

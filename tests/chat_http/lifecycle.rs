@@ -1,0 +1,118 @@
+//! The life of a request beyond its answer: members that fail on the way, a Google that resets or stalls, the end of the
+//! program. Clients that leave are in `tests/streaming.rs`, a slow reader in `tests/memory.rs`.
+
+use crate::common::google::{FakeGoogle, Outcome, Step};
+use crate::common::http::ask;
+use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
+use crate::{content, error, event, frames, hello, post, start, start_with};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_reset_before_the_head_is_tried_again_and_then_a_502() {
+    for stream in [false, true] {
+        let (google, proxy) = start(Pool::ApiKey);
+        google.script("*", Step::reset());
+        let answer = post(&proxy, &hello(stream));
+        assert_eq!((answer.status, content(&answer).as_str()), (200, "You said: Hi"), "{}", answer.text());
+        google.always("*", Step::reset());
+        let answer = post(&proxy, &hello(stream));
+        assert_eq!(answer.status, 502, "{}", answer.text());
+        assert_eq!(error(&answer.json())["code"], "bad_gateway");
+    }
+}
+
+#[test]
+fn a_google_that_stalls_in_the_middle_is_left_and_told_as_timeout() {
+    let google = FakeGoogle::start();
+    let proxy = start_with(&google, |config| config["request_timeouts"] = json!({"read": 0.3}));
+    google.always(GEMINI_KEY, Step::stream(vec![event("one", None), event("two", Some("STOP"))]).hold_after(1));
+    let answer = post(&proxy, &hello(true));
+    let frames = frames(&answer);
+    let last: Value = serde_json::from_str(frames.last().unwrap()).unwrap();
+    assert_eq!(error(&last)["code"], "timeout");
+    assert!(!answer.text().contains("[DONE]") && answer.text().contains("\"one\""));
+    let left = |call: &crate::common::google::Recorded| call.outcome == Some(Outcome::ClientGone);
+    assert!(google.wait_for(|state| state.generations().any(left), LIMIT), "the upstream call is closed");
+}
+
+#[test]
+fn a_member_that_fails_first_leaves_no_trace_in_the_stream() {
+    let google = FakeGoogle::start();
+    google.add_api_key("AIza-second");
+    let proxy = start_with(&google, |config| config["gemini_api_keys"] = json!([GEMINI_KEY, "AIza-second"]));
+    google.script("*", Step::rate_limited("RATE_LIMIT_EXCEEDED", "30s"));
+    let answer = post(&proxy, &hello(true));
+    assert_eq!((answer.status, content(&answer).as_str()), (200, "You said: Hi"));
+    assert_eq!(frames(&answer).iter().filter(|data| data.contains("\"role\"")).count(), 1);
+    assert_eq!(google.generations().len(), 2);
+}
+
+#[test]
+fn the_model_list_speaks_anthropics_shape_when_asked_to() {
+    let (_google, proxy) = start(Pool::ApiKey);
+    let list = ask(&proxy, "GET", "/v1/models", &[("anthropic-version", "2023-06-01")], b"").json();
+    let models = list["data"].as_array().unwrap();
+    assert!(models.iter().all(|model| model["type"] == "model" && model["display_name"].is_string()));
+    assert_eq!(
+        (&list["has_more"], &list["first_id"], &list["last_id"]),
+        (&json!(false), &models[0]["id"], &models.last().unwrap()["id"])
+    );
+    let answer = ask(&proxy, "GET", "/v1/models/gemini-2.5-pro", &[], b"");
+    assert_eq!((answer.status, answer.json()["id"].as_str()), (200, Some("gemini-2.5-pro")));
+}
+
+#[test]
+fn the_end_of_the_program_is_an_error_event_for_streams_that_do_not_end_in_time() {
+    let google = FakeGoogle::start();
+    let proxy = start_with(&google, |config| config["server"]["drain_sec"] = json!(0.2));
+    google.always(GEMINI_KEY, Step::stream(vec![event("one", None), event("two", Some("STOP"))]).hold_after(1));
+    let body = hello(true).to_string();
+    let mut stream = TcpStream::connect(proxy.address()).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    write!(
+        stream,
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CLIENT_KEY}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    while !line.contains("\"one\"") {
+        line.clear();
+        assert!(stream.read_line(&mut line).unwrap() > 0);
+    }
+    let stopped = std::thread::spawn(move || drop(proxy));
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    stopped.join().unwrap();
+    assert!(rest.contains("data: {\"error\":{\"message\":") && rest.contains("\"shutting_down\""), "{rest}");
+    assert!(!rest.contains("[DONE]"), "{rest}");
+}
+
+#[test]
+fn signatures_of_one_client_are_not_given_to_another() {
+    let google = FakeGoogle::start();
+    let proxy = start_with(&google, |config| config["auth_keys"] = json!([CLIENT_KEY, "sk-other"]));
+    let part = json!([{"functionCall": {"id": "call_1", "name": "w", "args": {}}, "thoughtSignature": "U0lH"}]);
+    google.script(GEMINI_KEY, crate::parts(part, "STOP"));
+    let mut body = json!({"model": "gemini-3.1-pro-preview", "messages": [{"role": "user", "content": "q"}],
+        "tools": [{"type": "function", "function": {"name": "w"}}]});
+    assert_eq!(post(&proxy, &body).json()["choices"][0]["message"]["tool_calls"][0]["id"], "call_1");
+    body["messages"] = json!([{"role": "user", "content": "q"},
+        {"role": "assistant", "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "w", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "ok"}]);
+    let sent = |proxy: &Proxy, key: &str| {
+        let key = format!("Bearer {key}");
+        let answer =
+            ask(proxy, "POST", "/v1/chat/completions", &[("Authorization", &key)], body.to_string().as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        google.last_generation().inner()["contents"][1]["parts"][0]["thoughtSignature"].clone()
+    };
+    assert_eq!(sent(&proxy, "sk-other"), "skip_thought_signature_validator");
+    assert_eq!(sent(&proxy, CLIENT_KEY), "U0lH");
+}

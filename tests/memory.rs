@@ -1,0 +1,142 @@
+//! Large bodies through the real program: its memory grows by at most three times the body, read as the peak the kernel
+//! recorded (`VmHWM`); and a client that reads slowly holds Google back instead of filling memory.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::google::{FakeGoogle, Outcome, Step};
+use common::program::{Folder, Program};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+const KEY: &str = "key-one";
+const BODY: usize = 20 << 20;
+
+fn start(google: &FakeGoogle, folder: &Folder) -> Program {
+    google.add_api_key(KEY);
+    let config = json!({
+        "server": {"host": "127.0.0.1", "port": 0, "workers": 4}, "auth_keys": ["sk-test"], "log_level": "warning",
+        "gemini_api_keys": [KEY], "endpoints": google.endpoints_json(), "log_level": "info",
+        "usage_logging": {"enabled": false}, "min_credentials": 0,
+    });
+    let program = Program::start(folder, &config, &[]);
+    // Threads and buffers that every request needs are there after the first one.
+    ask(&program, &json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Hi"}]}), true);
+    program
+}
+
+/// Peak resident memory in bytes.
+fn peak(program: &Program) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
+}
+
+fn send(program: &Program, body: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", program.port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    if let Err(error) = stream.write_all(body) {
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        panic!("{error}: {answer}");
+    }
+    stream
+}
+
+fn ask(program: &Program, body: &Value, stream: bool) -> String {
+    let mut body = body.clone();
+    body["stream"] = json!(stream);
+    let mut answer = String::new();
+    send(program, body.to_string().as_bytes()).read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{}", &answer[..answer.len().min(500)]);
+    answer
+}
+
+fn check(what: &str, program: &Program, before: usize) {
+    let growth = peak(program).saturating_sub(before);
+    println!("{what}: peak memory grew by {:.2} times the body", growth as f64 / BODY as f64);
+    assert!(growth <= 3 * BODY, "{what}: {} MB for a body of {} MB", growth >> 20, BODY >> 20);
+}
+
+#[test]
+fn a_request_with_twenty_megabytes_of_pictures_takes_three_times_its_size_at_most() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("memory-request");
+    let program = start(&google, &folder);
+    let before = peak(&program);
+    let picture = format!("data:image/png;base64,{}", "iVBORw0K".repeat(BODY / 4 / 8));
+    let content: Vec<Value> = (0..4).map(|_| json!({"type": "image_url", "image_url": {"url": picture}})).collect();
+    let body = json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": content}]});
+    ask(&program, &body, true);
+    let sent = google.last_generation();
+    assert_eq!(sent.inner()["contents"][0]["parts"][3]["inlineData"]["data"].as_str().unwrap().len(), BODY / 4);
+    check("request", &program, before);
+}
+
+#[test]
+fn an_event_of_twenty_megabytes_takes_three_times_its_size_at_most() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("memory-event");
+    let program = start(&google, &folder);
+    let hello = json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Hi"}]});
+    let before = peak(&program);
+    google.script(KEY, Step::huge_event(BODY));
+    assert!(ask(&program, &hello, true).len() > BODY);
+    check("text event", &program, before);
+    let data = "iVBORw0K".repeat(BODY / 8);
+    google.script(
+        KEY,
+        Step::answer(json!({"candidates": [{"content": {"role": "model", "parts": [
+            {"inlineData": {"mimeType": "image/png", "data": data}}]}, "finishReason": "STOP"}]})),
+    );
+    assert!(ask(&program, &hello, true).len() > BODY);
+    check("picture event", &program, before);
+}
+
+#[test]
+fn a_whole_answer_of_twenty_megabytes_takes_three_times_its_size_at_most() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("memory-answer");
+    let program = start(&google, &folder);
+    let before = peak(&program);
+    google.script(KEY, Step::huge_event(BODY));
+    let hello = json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Hi"}]});
+    assert!(ask(&program, &hello, false).len() > BODY);
+    check("whole answer", &program, before);
+}
+
+#[test]
+fn a_slow_reader_holds_google_back_and_fills_no_memory() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("memory-slow");
+    let program = start(&google, &folder);
+    // More than all sockets between Google and the client can hold.
+    let text = "x".repeat(64 << 10);
+    let event = json!({"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}}]});
+    google.script(KEY, Step::stream(vec![event; 640]));
+    let before = peak(&program);
+    let body = json!({"model": "gemini-2.5-flash", "stream": true, "messages": [{"role": "user", "content": "Hi"}]});
+    let calls = google.generations().len();
+    let mut stream = send(&program, body.to_string().as_bytes());
+    // About 1 kB a second.
+    let begun = Instant::now();
+    let mut piece = [0; 100];
+    while begun.elapsed() < Duration::from_secs(2) {
+        stream.read_exact(&mut piece).unwrap();
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    assert_eq!(google.generations()[calls].outcome, None, "Google must wait with the rest");
+    let growth = peak(&program).saturating_sub(before);
+    assert!(growth < 8 << 20, "{} MB for a client that does not read", growth >> 20);
+    drop(stream);
+    let gone = |call: &common::google::Recorded| call.outcome == Some(Outcome::ClientGone);
+    assert!(google.wait_for(|state| state.generations().any(gone), Duration::from_secs(10)), "the call is ended");
+}

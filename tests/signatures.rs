@@ -1,0 +1,186 @@
+//! Gemini 3 refuses a step whose call comes back without its thought signature. A conversation of three steps of tools
+//! goes through the strict fake whatever a client does with the signatures, on either service, whole and streamed.
+
+mod common;
+
+use common::google::FakeGoogle;
+use common::google::User;
+use common::http::ask;
+use common::proxy::{CLIENT_KEY, EMAIL, GEMINI_KEY, Pool, Proxy};
+use serde_json::{Map, Value, json};
+
+const PLACEHOLDER: &str = "skip_thought_signature_validator";
+const MODEL: &str = "gemini-3.1-pro-preview";
+
+/// What a client does with what it does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    /// Gives the message back as it came, as the official Python SDK does.
+    Returns,
+    /// Builds the message anew from the fields it knows.
+    Drops,
+}
+
+fn tools() -> Value {
+    let tool = |name: &str| {
+        json!({"type": "function", "function": {"name": name,
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}})
+    };
+    json!([tool("find"), tool("book"), tool("pay")])
+}
+
+fn proxy(google: &FakeGoogle, pool: Pool) -> Proxy {
+    match pool {
+        Pool::ApiKey => {
+            google.add_api_key(GEMINI_KEY);
+            Proxy::start(google, |config| config["gemini_api_keys"] = json!([GEMINI_KEY]))
+        }
+        Pool::Oauth => {
+            let credential = google.oauth_credential(EMAIL);
+            Proxy::start(google, |config| {
+                std::fs::write(config["credentials_file"].as_str().unwrap(), credential.to_string()).unwrap();
+            })
+        }
+    }
+}
+
+/// One answer as a message, put together from chunks when it is streamed.
+fn turn(proxy: &Proxy, messages: &[Value], stream: bool) -> Value {
+    let body = json!({"model": MODEL, "messages": messages, "tools": tools(), "stream": stream}).to_string();
+    let answer = ask(proxy, "POST", "/v1/chat/completions", &[], body.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    if !stream {
+        return answer.json()["choices"][0]["message"].clone();
+    }
+    let mut message = Map::from_iter([("role".to_owned(), json!("assistant"))]);
+    let mut calls = Vec::new();
+    let mut content = String::new();
+    for frame in answer.text().split("\n\n").filter_map(|frame| frame.strip_prefix("data: {")) {
+        let chunk: Value = serde_json::from_str(&format!("{{{frame}")).unwrap();
+        let delta = &chunk["choices"][0]["delta"];
+        content += delta["content"].as_str().unwrap_or_default();
+        calls.extend(delta["tool_calls"].as_array().cloned().unwrap_or_default());
+        message.extend(delta.get("extra_content").map(|extra| ("extra_content".to_owned(), extra.clone())));
+    }
+    message.insert("content".into(), json!(content));
+    if !calls.is_empty() {
+        message.insert("tool_calls".into(), json!(calls));
+    }
+    Value::Object(message)
+}
+
+/// The message as `client` gives it back.
+fn returned(message: &Value, client: Client) -> Value {
+    if client == Client::Returns {
+        return message.clone();
+    }
+    let calls: Vec<Value> = message["tool_calls"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|call| json!({"id": call["id"], "type": "function", "function": call["function"]}))
+        .collect();
+    json!({"role": "assistant", "content": message["content"], "tool_calls": calls})
+}
+
+/// Runs the conversation to its end; `between` may change the proxy after each step. Returns the signatures Google was
+/// sent with the last request, one per step.
+fn converse(
+    google: &FakeGoogle,
+    mut proxy: Proxy,
+    client: Client,
+    stream: bool,
+    between: impl Fn(Proxy) -> Proxy,
+) -> Vec<String> {
+    let words = r#"call:find{"city":"Oslo"} call:find{"city":"Rome"} then call:book{"city":"Oslo"} then call:pay{}"#;
+    let mut messages = vec![json!({"role": "user", "content": words})];
+    let mut steps = 0;
+    let last = loop {
+        let message = turn(&proxy, &messages, stream);
+        let calls = message["tool_calls"].as_array().cloned().unwrap_or_default();
+        if calls.is_empty() {
+            break message;
+        }
+        steps += 1;
+        assert!(steps <= 3, "{message}");
+        assert_eq!(calls.len(), if steps == 1 { 2 } else { 1 });
+        let signature = |call: &Value| call["extra_content"]["google"]["thought_signature"].is_string();
+        assert!(
+            signature(&calls[0]) && !calls[1..].iter().any(signature),
+            "the first call of a step is signed: {message}"
+        );
+        messages.push(returned(&message, client));
+        for call in calls {
+            messages.push(json!({"role": "tool", "tool_call_id": call["id"], "content": "done"}));
+        }
+        proxy = between(proxy);
+    };
+    assert_eq!(steps, 3);
+    assert!(last["content"].as_str().unwrap().contains("pay answered"), "{last}");
+    let sent = google.generations();
+    let refused: Vec<_> = sent.iter().filter_map(|call| call.refusal.as_ref()).collect();
+    assert!(refused.is_empty(), "nothing had to be repaired: {refused:?}");
+    let inner = google.last_generation().inner().clone();
+    let turns = inner["contents"].as_array().unwrap().iter().filter(|turn| turn["role"] == "model");
+    turns.map(|turn| turn["parts"][0]["thoughtSignature"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// Every client, service and framing.
+fn every(check: impl Fn(&FakeGoogle, Pool, Client, bool)) {
+    for pool in Pool::EACH {
+        for client in [Client::Returns, Client::Drops] {
+            for stream in [false, true] {
+                let google = FakeGoogle::start();
+                google.add_user(User::licensed(EMAIL, "project-1"));
+                check(&google, pool, client, stream);
+            }
+        }
+    }
+}
+
+#[test]
+fn three_steps_of_tools_keep_their_signatures_whether_the_client_returns_them_or_not() {
+    every(|google, pool, client, stream| {
+        let signatures = converse(google, proxy(google, pool), client, stream, |proxy| proxy);
+        assert_eq!(signatures.len(), 3, "{pool:?} {client:?}");
+        assert!(signatures.iter().all(|one| one.len() > 100), "{pool:?} {client:?} {stream}: {signatures:?}");
+    });
+}
+
+#[test]
+fn after_a_restart_only_what_nobody_knows_any_more_is_replaced_by_the_placeholder() {
+    every(|google, pool, client, stream| {
+        let signatures = converse(google, proxy(google, pool), client, stream, |old| {
+            drop(old);
+            proxy(google, pool)
+        });
+        assert_eq!(signatures.len(), 3);
+        let replaced = signatures.iter().filter(|one| *one == PLACEHOLDER).count();
+        assert_eq!(
+            replaced,
+            if client == Client::Drops { 3 } else { 0 },
+            "{pool:?} {client:?} {stream}: {signatures:?}"
+        );
+    });
+}
+
+#[test]
+fn another_clients_key_gets_no_signature_of_this_one() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    // Two keys that look alike once they are masked.
+    let other = CLIENT_KEY.replace("client", "coient");
+    let proxy = Proxy::start(&google, |config| {
+        config["gemini_api_keys"] = json!([GEMINI_KEY]);
+        config["auth_keys"] = json!([CLIENT_KEY, other]);
+    });
+    let mut messages = vec![json!({"role": "user", "content": "call:pay{}"})];
+    let message = turn(&proxy, &messages, false);
+    messages.push(returned(&message, Client::Drops));
+    messages.push(json!({"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "ok"}));
+    let body = json!({"model": MODEL, "messages": messages, "tools": tools()}).to_string();
+    let bearer = format!("Bearer {other}");
+    let answer = ask(&proxy, "POST", "/v1/chat/completions", &[("Authorization", &bearer)], body.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(google.last_generation().inner()["contents"][1]["parts"][0]["thoughtSignature"], PLACEHOLDER);
+}
