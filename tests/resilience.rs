@@ -82,7 +82,7 @@ fn short() -> Tuning {
             suspicion: Duration::from_secs(600),
             ..Timing::default()
         },
-        rounds: Rounds::default(),
+        ..Tuning::default()
     }
 }
 
