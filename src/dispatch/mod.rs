@@ -308,7 +308,8 @@ impl Dispatcher {
                     Rest::Growing(_) => self.history.grown(lease.id, model, rest),
                     _ => rest,
                 };
-                self.pool.report(lease.id, model, Report::Cool { rest, reason, sentence });
+                let limit = verdict.error.status == 429;
+                self.pool.report(lease.id, model, Report::Cool { rest, limit, reason, sentence });
             }
             (Blame::Credential, rest) => {
                 let link = verdict.link.clone();
