@@ -14,7 +14,7 @@ use crate::keys::Keys;
 use crate::login::Logins;
 use crate::state::{Saver, State};
 use crate::upstream::agent::{self, AgentOptions};
-use crate::upstream::{CodeAssist, GenerativeLanguage};
+use crate::upstream::{CodeAssist, Fetcher, GenerativeLanguage};
 use crate::usage::{Reporter, Usage};
 use crate::{endpoints, platform, reload, router, upstream};
 use parking_lot::RwLock;
@@ -82,13 +82,15 @@ impl Current {
     }
 }
 
-/// Times that tests shorten.
+/// What tests shorten or open; no setting leads here.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tuning {
     /// The pool's patience.
     pub timing: Timing,
     /// What is done in the background, and how often.
     pub rounds: Rounds,
+    /// Addresses beside public ones that media may be fetched from.
+    pub media_from: Option<fn(SocketAddr) -> bool>,
 }
 
 /// Why the program cannot start; the text is one line for the operator.
@@ -184,7 +186,10 @@ impl Service {
             models: table(&config, &listed),
             listed,
             signatures: Arc::new(SignatureCache::new(8 * 1024 * 1024, Duration::from_secs(6 * 3600))),
-            fetch: upstream::fetcher().into(),
+            fetch: match tuning.media_from {
+                None => upstream::fetcher().into(),
+                Some(also) => Arc::new(Fetcher::allowing(also)),
+            },
             dispatcher: Arc::new(Dispatcher::new(
                 pool.clone(),
                 Box::new(CodeAssist::new(agent.clone(), &config.endpoints.code_assist)),

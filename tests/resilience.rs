@@ -6,7 +6,6 @@ mod common;
 use common::google::{FakeGoogle, Step, Tier, User};
 use common::proxy::{CLIENT_KEY, Pool, Proxy};
 use gemini_openai_proxy::app::{Service, Tuning};
-use gemini_openai_proxy::caretaker::Rounds;
 use gemini_openai_proxy::config;
 use gemini_openai_proxy::credentials::Timing;
 use serde_json::{Value, json};
@@ -82,7 +81,7 @@ fn short() -> Tuning {
             suspicion: Duration::from_secs(600),
             ..Timing::default()
         },
-        rounds: Rounds::default(),
+        ..Tuning::default()
     }
 }
 

@@ -3,11 +3,16 @@
 
 mod common;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use common::google::{End, FakeGoogle, Recorded, Step};
-use common::proxy::{Pool, Proxy};
+use common::proxy::{GEMINI_KEY, Pool, Proxy};
 use common::python::venv_python;
 use common::script;
+use gemini_openai_proxy::app::Tuning;
 use serde_json::json;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
 
 /// Runs a script of `tests/py` against a fresh proxy, and returns the generations that Google saw.
 fn run(pool: Pool, file: &str, arguments: &[&str]) -> Vec<Recorded> {
@@ -30,6 +35,52 @@ fn openai_chats_streams_lists_models_and_sees_images() {
         let image = generations.last().expect("a generation").body.to_string();
         assert!(image.contains(r#""mimeType":"image/png""#), "{image}");
     }
+}
+
+#[test]
+fn openai_sees_images_by_address() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    // The guard refuses this machine, where a test's pictures are; only a test can open it.
+    let tuning = Tuning { media_from: Some(|address| address.ip().is_loopback()), ..Tuning::default() };
+    let proxy = Proxy::start_with(&google, tuning, |config| config["gemini_api_keys"] = json!([GEMINI_KEY]));
+    let pictures = serve_pictures();
+    let addresses = ["moved", "page"].map(|name| format!("http://{pictures}/{name}"));
+    script::run(&venv_python(), "py/openai_vision_url.py", &[&addresses[0], &addresses[1]], &proxy);
+    for generation in google.generations() {
+        let image = &generation.body["contents"][0]["parts"][1]["inlineData"];
+        assert_eq!(image["mimeType"], "image/png", "{}", generation.body);
+        assert_eq!(image["data"], STANDARD.encode(PNG));
+    }
+    assert_eq!(google.generations().len(), 2, "what is no picture does not reach google");
+}
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and what belongs to it";
+
+/// A server with `/moved`, which leads to a picture, and `/page`, which is none; until the process ends.
+fn serve_pictures() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut line = String::new();
+            let mut reader = BufReader::new(client.try_clone().expect("a twin"));
+            let _ = reader.read_line(&mut line);
+            let mut field = String::from("-");
+            while field.trim_end() != "" {
+                field.clear();
+                let _ = reader.read_line(&mut field);
+            }
+            let (head, body): (&str, &[u8]) = match line.split(' ').nth(1) {
+                Some("/moved") => ("302 Found\r\nLocation: /picture", b""),
+                Some("/picture") => ("200 OK\r\nContent-Type: image/png; charset=binary", PNG),
+                _ => ("200 OK\r\nContent-Type: text/html", b"<html></html>"),
+            };
+            let _ = write!(client, "HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let _ = client.write_all(body);
+        }
+    });
+    address
 }
 
 #[test]

@@ -19,7 +19,11 @@ const NAME_SERVER: &str = "127.77.0.1";
 fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let output = Command::new("make").args(["--no-print-directory", "static"]).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        let output = Command::new("make")
+            .args(["--no-print-directory", "static"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let said = String::from_utf8(output.stdout).unwrap();
         // Its last two lines: what ldd says, and where the binary is.

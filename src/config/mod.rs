@@ -1,9 +1,12 @@
 //! config.json, environment and defaults made into one checked [`Config`]. After that nobody reads them again.
 
+mod lists;
 mod read;
+mod section;
 mod shown;
 
-pub use read::{ConfigError, Loaded, load, parse};
+pub use read::{Loaded, load, parse};
+pub use section::ConfigError;
 pub use shown::shown;
 
 use crate::api::Settings;

@@ -26,15 +26,13 @@ mod response;
 mod speech;
 mod stream;
 mod tools;
-mod usage;
 
-use super::{Call, Context, Exchange, Framing, Operation, Surface, Translator};
+use super::{Call, Context, Exchange, Framing, Operation, Surface, Translator, openai};
 use crate::error::ApiError;
 use crate::gemini::signatures;
 use crate::http;
 use names::Names;
 use reply::Reply;
-use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -57,9 +55,7 @@ impl Surface for OpenAiChat {
     }
 
     fn error(&self, error: &ApiError) -> http::Response {
-        let mut response = http::Response::new(error.status, "application/json", error_body(error));
-        response.headers.extend(error.headers().into_iter().map(|(name, value)| (name.to_owned(), value)));
-        response
+        openai::error::response(error)
     }
 }
 
@@ -69,7 +65,7 @@ pub fn answered_as_chat(call: Call, context: &Context<'_>) -> Box<dyn Exchange> 
     let reply = Reply {
         keeps_text: !stream || call.request.may_be_grounded(),
         model: call.model.clone(),
-        created: request::now(),
+        created: openai::now(),
         stream,
         include_usage: false,
         names: Names::default(),
@@ -121,38 +117,4 @@ impl Exchange for Chat {
             Framing::Events | Framing::Array => Box::new(stream::Stream::new(reply, attempt)),
         }
     }
-}
-
-/// OpenAI's error object; all four keys are always there.
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    error: ErrorFields<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorFields<'a> {
-    message: &'a str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    param: Option<&'a str>,
-    code: Option<&'a str>,
-}
-
-impl<'a> ErrorBody<'a> {
-    fn new(error: &'a ApiError) -> ErrorBody<'a> {
-        ErrorBody {
-            error: ErrorFields {
-                message: &error.message,
-                kind: error.kind.openai_type(),
-                param: error.param.as_deref(),
-                code: error.code(),
-            },
-        }
-    }
-}
-
-fn error_body(error: &ApiError) -> Vec<u8> {
-    let mut body = Vec::new();
-    frame::json(&ErrorBody::new(error), &mut body);
-    body
 }

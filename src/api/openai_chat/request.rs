@@ -7,14 +7,13 @@ use super::options::{self, Format};
 use super::reply::{AudioFormat, Json, Reply};
 use super::tools::{self, Dialect};
 use super::{Chat, messages};
-use crate::api::{Call, Context, Framing, Operation};
+use crate::api::{Call, Context, Framing, Operation, openai};
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::{Model, Resolved};
 use crate::gemini::thinking;
 use crate::gemini::{Content, GenerationConfig, Part, Request, schema, signatures, surrogates};
 use serde_json::{Map, Number, Value, json};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Google takes this many stop sequences; we look for the others ourselves.
 const MAX_STOPS: usize = 5;
@@ -107,7 +106,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat,
     let reply = Reply {
         keeps_text: !stream || request.may_be_grounded(),
         model: requested,
-        created: now(),
+        created: openai::now(),
         stream,
         include_usage,
         names: tools.names,
@@ -149,11 +148,6 @@ fn model(body: &mut Object, context: &Context<'_>) -> Result<(String, Resolved),
             Err(ApiError::new(404, ErrorKind::InvalidRequest, message).with_param("model").with_code("model_not_found"))
         }
     }
-}
-
-/// Unix seconds.
-pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Gemini 2.0 and older: no JSON Schema, OpenAPI's subset instead.

@@ -6,8 +6,8 @@ use super::hold;
 use super::logprobs::Logprob;
 use super::message::{AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
 use super::reply::{Json, Reply};
-use super::usage::Usage;
 use crate::api::Translator;
+use crate::api::openai::{self, usage::Usage};
 use crate::error::ApiError;
 use crate::gemini::{Response, UsageMetadata};
 use serde::Serialize;
@@ -156,7 +156,7 @@ impl Translator for Whole {
     }
 
     fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
-        out.extend_from_slice(&super::error_body(error));
+        out.extend_from_slice(openai::error::body(error).to_string().as_bytes());
     }
 
     fn retryable(&self, error: &ApiError) -> bool {

@@ -6,8 +6,8 @@ use super::frame;
 use super::logprobs::Logprob;
 use super::message::{AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
 use super::reply::Reply;
-use super::usage::Usage;
 use crate::api::Translator;
+use crate::api::openai::{self, usage::Usage};
 use crate::error::ApiError;
 use crate::gemini::{Response, UsageMetadata};
 use std::sync::Arc;
@@ -178,9 +178,7 @@ impl Translator for Stream {
 
     fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
         // No finish and no [DONE] behind it: a client must not take half an answer for a whole one.
-        out.extend_from_slice(b"data: ");
-        frame::json(&super::ErrorBody::new(error), out);
-        out.extend_from_slice(b"\n\n");
+        openai::error::frame(error, out);
     }
 
     fn retryable(&self, error: &ApiError) -> bool {

@@ -161,7 +161,7 @@ fn a_whole_answer_is_one_object() {
     found["created"] = 1.into();
     assert_eq!(
         found.to_string(),
-        r#"{"id":"i","object":"text_completion","created":1,"model":"gemini-2.5-flash","choices":[{"text":"Say: Hello","index":0,"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5,"prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}}}"#
+        r#"{"id":"i","object":"text_completion","created":1,"model":"gemini-2.5-flash","choices":[{"text":"Say: Hello","index":0,"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}"#
     );
 }
 

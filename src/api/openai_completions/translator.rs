@@ -1,7 +1,7 @@
 //! Google's events to `text_completion` objects, whole or in chunks.
 
 use crate::api::Translator;
-use crate::api::openai::{error, finish, usage};
+use crate::api::openai::{error, finish, usage::Usage};
 use crate::error::ApiError;
 use crate::gemini::surrogates::Joiner;
 use crate::gemini::{Response, UsageMetadata};
@@ -129,7 +129,7 @@ impl Translator for Completion {
         if !self.frame.streams {
             let echo = self.frame.echo.as_deref().unwrap_or("");
             let mut whole = self.object(Completion::choice(&format!("{echo}{}", self.text), Some(reason)));
-            whole["usage"] = usage::generated(&self.usage);
+            whole["usage"] = json!(Usage::from(&self.usage));
             out.extend_from_slice(whole.to_string().as_bytes());
             return Ok(());
         }
@@ -137,7 +137,7 @@ impl Translator for Completion {
         self.chunk(&rest, Some(reason), out);
         if self.frame.with_usage {
             let mut last = self.object(json!([]));
-            last["usage"] = usage::generated(&self.usage);
+            last["usage"] = json!(Usage::from(&self.usage));
             sse::frame(&last.to_string(), out);
         }
         out.extend_from_slice(sse::DONE.as_bytes());

@@ -2,6 +2,7 @@
 //! attempt is worth it (openai_chat.md 2.4, 3.3). Knows nothing of how pieces reach the client.
 
 use super::{Answer, Fence};
+use crate::api::openai::finish;
 use crate::error::ApiError;
 
 /// Attempts after the first one that an empty answer is worth.
@@ -20,26 +21,13 @@ pub(super) enum Finish {
 
 impl Finish {
     pub(super) fn read(word: &str) -> Finish {
-        match word {
-            "STOP" => Finish::Stop,
-            "MAX_TOKENS" | "CONTINUATION" => Finish::Length,
-            "SAFETY"
-            | "RECITATION"
-            | "BLOCKLIST"
-            | "PROHIBITED_CONTENT"
-            | "SPII"
-            | "LANGUAGE"
-            | "IMAGE_SAFETY"
-            | "IMAGE_PROHIBITED_CONTENT"
-            | "IMAGE_RECITATION"
-            | "MODEL_ARMOR"
-            | "ESCALATION"
-            | "PUP_LIMITED_DISABLED" => Finish::Filter,
-            "MALFORMED_FUNCTION_CALL"
-            | "UNEXPECTED_TOOL_CALL"
-            | "TOO_MANY_TOOL_CALLS"
-            | "MALFORMED_RESPONSE"
-            | "MISSING_THOUGHT_SIGNATURE" => Finish::Malformed,
+        if finish::is_malformed(word) {
+            return Finish::Malformed;
+        }
+        match finish::reason(word) {
+            "length" => Finish::Length,
+            "content_filter" => Finish::Filter,
+            _ if word == "STOP" => Finish::Stop,
             _ => Finish::Odd,
         }
     }

@@ -1,0 +1,130 @@
+use super::*;
+
+fn config(text: &str) -> Config {
+    parse(text).unwrap().config
+}
+
+fn message(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn an_empty_object_gives_the_old_defaults() {
+    let loaded = parse("\u{feff}{}\r\n").unwrap();
+    let config = loaded.config;
+    assert_eq!((config.host.as_str(), config.port), ("0.0.0.0", 8889));
+    assert!(config.default_keys && config.auth_keys[0].key.matches("123456"));
+    assert_eq!(config.credentials_file, PathBuf::from("credentials1.json"));
+    assert_eq!(config.state_file, PathBuf::from("credentials1.json.state.json"));
+    assert_eq!(config.log_level, LevelFilter::Debug);
+    assert_eq!(config.timeouts.connect, Some(Duration::from_secs(60)));
+    assert_eq!(config.timeouts.read, Some(Duration::from_secs(90)));
+    assert_eq!(config.usage_interval, Some(Duration::from_secs(30)));
+    assert_eq!(config.min_credentials, 1);
+    assert!(config.admin.is_none() && config.public_url.is_none());
+}
+
+#[test]
+fn affinity_and_the_outgoing_proxy_are_words_with_a_meaning() {
+    assert_eq!(config("{}").settings.affinity, Affinity::Named);
+    for (word, expected) in [("off", Affinity::Off), ("named", Affinity::Named), ("content", Affinity::Content)] {
+        assert_eq!(config(&format!(r#"{{"affinity":"{word}"}}"#)).settings.affinity, expected);
+    }
+    assert!(message(r#"{"affinity":"on"}"#).contains("affinity: expected"));
+    assert!(matches!(config("{}").proxy, ProxyChoice::Environment));
+    assert!(matches!(config(r#"{"proxy_url":""}"#).proxy, ProxyChoice::Direct));
+    for url in ["http://proxy:3128", "socks5://u:p@10.0.0.1:1080", "https://proxy/"] {
+        assert!(matches!(config(&format!(r#"{{"proxy_url":"{url}"}}"#)).proxy, ProxyChoice::Fixed(_)), "{url}");
+    }
+}
+
+#[test]
+fn numbers_are_taken_in_every_spelling_of_int() {
+    for port in ["8888", "\"8888\"", "8888.0", "\" 8888 \""] {
+        assert_eq!(config(&format!("{{\"server\":{{\"port\":{port}}}}}")).port, 8888, "{port}");
+    }
+}
+
+#[test]
+fn auth_keys_may_be_one_string_a_list_numbers_or_objects() {
+    let one = config(r#"{"auth_keys":"sk-one"}"#);
+    assert!(!one.default_keys && one.auth_keys[0].key.matches("sk-one"));
+    let many = config(r#"{"auth_keys":["", "a", 7, {"key":"b","name":"bob","requests_per_minute":5,"models":["x"]}]}"#);
+    let keys: Vec<&str> = many.auth_keys.iter().map(|key| key.key.expose()).collect();
+    assert_eq!(keys, ["a", "7", "b"]);
+    assert_eq!(many.auth_keys[2].name, "bob");
+    assert_eq!(many.auth_keys[2].limits.requests_per_minute, Some(5));
+    assert!(config(r#"{"auth_keys":[]}"#).auth_keys.is_empty());
+}
+
+#[test]
+fn mistakes_name_the_key_and_what_was_expected() {
+    for (text, expected) in [
+        ("[]", "expected an object {...}, found a list"),
+        (r#"{"server":{"port":"abc"}}"#, "server.port: expected a whole number from 0 to 65535, found \"abc\""),
+        (r#"{"server":{"port":70000}}"#, "server.port: expected a whole number from 0 to 65535, found 70000"),
+        (r#"{"server":[]}"#, "server: expected an object, found a list"),
+        (r#"{"auth_keys":null}"#, "auth_keys: expected a list of keys, found null"),
+        (r#"{"log_level":"loud"}"#, "log_level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, found \"loud\""),
+        (
+            r#"{"request_timeouts":{"read":"long"}}"#,
+            "request_timeouts.read: expected a number of seconds or null, found \"long\"",
+        ),
+        (r#"{"usage_logging":{"enabled":1}}"#, "usage_logging.enabled: expected true or false, found 1"),
+        (
+            r#"{"endpoints":{"code_assist":"localhost"}}"#,
+            "endpoints.code_assist: expected an address that begins with http:// or https://, found \"localhost\"",
+        ),
+        (r#"{"gemini_api_keys":[{}]}"#, "gemini_api_keys[0]: the key is empty"),
+    ] {
+        assert_eq!(message(text), expected, "{text}");
+    }
+    assert!(message("{\"a\":").starts_with("not valid JSON: "), "{}", message("{\"a\":"));
+    assert!(message("{\"a\":").contains("line 1 column"));
+}
+
+#[test]
+fn a_long_string_at_the_wrong_place_is_not_shown() {
+    assert!(!message(r#"{"server":{"port":"sk-a-secret-that-is-long"}}"#).contains("secret"));
+}
+
+#[test]
+fn unknown_keys_are_named_with_their_place() {
+    let loaded = parse(r#"{"colour":1,"server":{"size":2},"auth_client":{}}"#).unwrap();
+    assert_eq!(loaded.notes, ["config: unknown keys are ignored: server.size, colour"]);
+}
+
+#[test]
+fn null_timeouts_are_no_timeouts() {
+    let config = config(r#"{"request_timeouts":{"connect":null,"read":2.5}}"#);
+    assert_eq!(config.timeouts.connect, None);
+    assert_eq!(config.timeouts.read, Some(Duration::from_millis(2500)));
+}
+
+#[test]
+fn the_address_for_people_hides_the_wildcard() {
+    let mut config = config("{}");
+    assert_eq!(config.base_url(8889), "http://localhost:8889");
+    config.public_url = Some("https://p.example".into());
+    assert_eq!(config.base_url(8889), "https://p.example");
+}
+
+#[test]
+fn the_workers_follow_the_memory() {
+    const MIB: u64 = 1 << 20;
+    for (memory, workers) in [(16, 32), (128, 64), (512, 256), (1024, 512), (65536, 1024)] {
+        assert_eq!(default_workers(memory * MIB), workers, "{memory} MiB");
+    }
+    assert!((32..=1024).contains(&config("{}").limits.workers));
+    assert_eq!(config(r#"{"server":{"workers":7}}"#).limits.max_connections, 21);
+}
+
+#[test]
+fn a_file_of_authorities_is_read_and_checked() {
+    let file = |name: &str| format!(r#"{{"ca_file":"{}/tests/fixtures/tls/{name}"}}"#, env!("CARGO_MANIFEST_DIR"));
+    assert!(config(&file("ca.pem")).authorities.is_some());
+    assert!(config(r#"{"ca_file":""}"#).authorities.is_none());
+    assert!(message(&file("none.pem")).contains("none.pem: No such file"));
+    assert!(message(&file("README.md")).ends_with("README.md: there is no certificate in it"));
+    assert!(message(r#"{"ca_file":1}"#).contains("ca_file: expected a string"));
+}
