@@ -7,11 +7,11 @@ use crate::app::App;
 use crate::credentials::Lease;
 use crate::dispatch::{self, Dispatched};
 use crate::error::ApiError;
-use crate::gemini::{Response as Event, UsageMetadata};
+use crate::gemini::{self, Response as Event, UsageMetadata};
 use crate::http::{EventWriter, Gone, Pings, Request, Responder, Response};
 use crate::keys::{Key, Permit};
 use crate::usage::{Entry, Finished, Line};
-use crate::{logging, sse};
+use crate::{logging, platform, sse};
 use serde_json::json;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -172,6 +172,7 @@ impl Run<'_> {
         let _watch = dispatch::watch(&self.gone);
         let mut out = Vec::new();
         let mut next = Some(answer.first);
+        let mut is_held = true;
         loop {
             let event = match next {
                 Some(event) => event,
@@ -195,6 +196,12 @@ impl Run<'_> {
             })?;
             self.translated(translator.event(event.json(), &parsed, &mut out), translator)?;
             self.write(output, &mut out)?;
+            if is_held && output.has_content() {
+                is_held = false;
+                // From here on there is no further attempt, and the answer may take minutes.
+                exchange.call().request = gemini::Request::default();
+                platform::release_stack();
+            }
             if translator.done() {
                 break;
             }

@@ -1,5 +1,5 @@
 //! What the operating system must be told once at start, and asked now and then. The only file with `unsafe`: each use is
-//! one call into libc with plain numbers or a static string.
+//! a call or two into libc, with a reason.
 #![allow(unsafe_code)]
 
 /// Settings that must come before the first thread and the first big allocation.
@@ -70,6 +70,39 @@ pub fn memory() -> Option<u64> {
     None
 }
 
+/// Bytes below a frame that are left alone: the red zone, and the frames of the calls that follow.
+const STACK_MARGIN: usize = 4096;
+
+/// Gives the pages of this thread's stack that are deeper than the caller back to the system. The deepest moment of a
+/// request is its parsing and sending; a stream then waits in a shallow loop for minutes, and a thousand of them do so
+/// at once.
+#[inline(never)]
+pub fn release_stack() {
+    #[cfg(target_os = "linux")]
+    {
+        let frame = 0_u8;
+        let here = std::hint::black_box(&raw const frame) as usize;
+        let (mut bottom, mut size) = (std::ptr::null_mut(), 0);
+        // SAFETY: the attributes are initialised by pthread_getattr_np before they are read, and destroyed once.
+        let known = unsafe {
+            let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+            libc::pthread_getattr_np(libc::pthread_self(), &mut attributes) == 0 && {
+                let known = libc::pthread_attr_getstack(&attributes, &mut bottom, &mut size) == 0;
+                libc::pthread_attr_destroy(&mut attributes);
+                known
+            }
+        };
+        // SAFETY: sysconf takes an integer and returns one.
+        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+        let end = (here - STACK_MARGIN) & !(page - 1);
+        let is_own = known && (bottom as usize..bottom as usize + size).contains(&end);
+        if is_own {
+            // SAFETY: the pages lie in this thread's own stack, below every live frame; what is there is never read again.
+            unsafe { libc::madvise(bottom, end - bottom as usize, libc::MADV_DONTNEED) };
+        }
+    }
+}
+
 /// Resident memory of this process in bytes; 0 where /proc does not tell.
 pub fn resident_memory() -> u64 {
     let Ok(statm) = std::fs::read_to_string("/proc/self/statm") else { return 0 };
@@ -77,4 +110,49 @@ pub fn resident_memory() -> u64 {
     // SAFETY: sysconf takes an integer and returns one.
     let page_size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     pages * u64::try_from(page_size).unwrap_or(4096)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_released_stack_is_less_and_still_works() {
+        #[inline(never)]
+        fn deep(bytes: &mut [u8]) -> usize {
+            let mut own = [1_u8; 96 * 1024];
+            std::hint::black_box(&mut own);
+            bytes.len() + own.iter().map(|byte| usize::from(*byte)).sum::<usize>()
+        }
+        let run = || {
+            let mut live = [7_u8; 20_000];
+            let begun = deep(&mut live);
+            let before = stack_of_this_thread();
+            release_stack();
+            let after = stack_of_this_thread();
+            assert!(live.iter().all(|byte| *byte == 7), "live frames are left alone");
+            assert_eq!(deep(&mut live), begun);
+            (before, after)
+        };
+        let (before, after) = std::thread::Builder::new().stack_size(512 * 1024).spawn(run).unwrap().join().unwrap();
+        assert!(before >= 96 && after <= before - 80, "{before} KiB before, {after} KiB after");
+    }
+
+    /// Resident KiB of the mapping that holds this frame.
+    fn stack_of_this_thread() -> u64 {
+        let frame = 0_u8;
+        let here = std::hint::black_box(&raw const frame) as u64;
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut is_own = false;
+        for line in maps.lines() {
+            let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+            let bound = |text| u64::from_str_radix(text, 16);
+            if let Some((Ok(begin), Ok(end))) = range.map(|(begin, end)| (bound(begin), bound(end))) {
+                is_own = (begin..end).contains(&here);
+            } else if is_own && let Some(rest) = line.strip_prefix("Rss:") {
+                return rest.trim().trim_end_matches(" kB").parse().unwrap();
+            }
+        }
+        panic!("no mapping holds the stack");
+    }
 }

@@ -35,7 +35,8 @@ fn main() {
         return soak::run(clock, &program, &folder, google, Duration::from_secs(seconds));
     }
     if let Some(kind) = value("--only") {
-        return only(clock, &program, &folder, google, &kind);
+        let count = value("--streams").map_or(200, |count| count.parse().expect("--streams COUNT"));
+        return only(clock, &program, &folder, google, &kind, count);
     }
     let quick = option("--quick").is_some();
     let report = measure(clock, &program, &folder, google, google_tls, quick);
@@ -93,8 +94,8 @@ fn measure(
     Report { start, idle, shorts, phases, abuse, sizes: sizes(program) }
 }
 
-/// One load on the proxy alone, for profilers: `--only short` or `--only streams`; prints the proxy's process id first.
-fn only(clock: Instant, program: &Path, folder: &Folder, google: SocketAddr, kind: &str) {
+/// One load on the proxy alone, for profilers: `--only short` or `--only streams [--streams COUNT]`; prints the proxy's process id first.
+fn only(clock: Instant, program: &Path, folder: &Folder, google: SocketAddr, kind: &str, count: usize) {
     let proxy = process::proxy(program, folder, &format!("http://{google}"), |config| {
         config["server"]["workers"] = json!(1024)
     });
@@ -106,8 +107,10 @@ fn only(clock: Instant, program: &Path, folder: &Folder, google: SocketAddr, kin
         println!("{} us per request", (proxy.figures().cpu - before).as_micros() / 40000);
         return;
     }
-    let every = Duration::from_millis(20);
-    let plan = Streams { count: 200, events: 500, every, ramp: Duration::from_millis(400) };
+    // The same number of events a second for all counts; two cores can pass on no more than that of 200.
+    let every = Duration::from_millis(count.div_ceil(10).max(20) as u64);
+    let plan =
+        Streams { count, events: 100_000 / count.max(200), every, ramp: Duration::from_millis(2) * count as u32 };
     let way = way(clock, Some(&proxy), target, &plan);
     println!("{:?} per event, {:?}, first byte {:.0} us", way.cpu, way.during, way.first_byte.p50);
 }

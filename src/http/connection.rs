@@ -2,6 +2,7 @@
 
 use super::chunked::{ChunkError, Decoder};
 use super::counters::Held;
+use super::exchange::End;
 use super::head::{self, Framing, Head};
 use super::refusal::Refusal;
 use super::request::{Gone, uuid};
@@ -42,6 +43,8 @@ pub(super) enum Step {
     Again,
     Close,
     Dispatch(Box<Complete>),
+    /// The rest of an answer has been sent.
+    Sent(End),
 }
 
 enum Phase {
@@ -49,6 +52,8 @@ enum Phase {
     Head,
     Body(Box<Incoming>),
     Answering(Watched),
+    /// The worker is done, and the client has yet to take the rest of the answer.
+    Sending(Unsent),
     /// Refused or answered for the last time; the bytes that may still be discarded.
     Discarding(usize),
 }
@@ -64,6 +69,15 @@ struct Incoming {
 enum Rest {
     Bytes(u64),
     Chunks(Decoder),
+}
+
+/// The rest of an answer, and what becomes of the connection after it.
+struct Unsent {
+    bytes: Vec<u8>,
+    sent: usize,
+    /// How much had been sent when the deadline was set.
+    block: usize,
+    end: End,
 }
 
 /// What the front knows of a request that a worker answers.
@@ -120,6 +134,11 @@ impl Connection {
         matches!(self.phase, Phase::Answering(_))
     }
 
+    /// Whether an answer is on its way that the client is owed whole.
+    pub(super) fn is_owed(&self) -> bool {
+        matches!(self.phase, Phase::Answering(_) | Phase::Sending(_))
+    }
+
     /// The gone flag of the request that a worker answers.
     pub(super) fn gone(&self) -> Option<&Gone> {
         match &self.phase {
@@ -132,6 +151,27 @@ impl Connection {
     pub(super) fn begin_answer(&mut self, watched: Watched) {
         self.phase = Phase::Answering(watched);
         self.deadline = None;
+    }
+
+    /// The worker gave it back with bytes that the socket did not take; `end` follows them.
+    pub(super) fn begin_sending(&mut self, bytes: Vec<u8>, end: End, limits: &Limits) {
+        self.phase = Phase::Sending(Unsent { bytes, sent: 0, block: 0, end });
+        self.deadline = Some(Instant::now() + limits.write_timeout);
+    }
+
+    /// Sends what the socket takes. Each block that the client takes renews its time, as with [`wire::send_all`].
+    fn send_rest(&mut self, limits: &Limits) -> Option<Step> {
+        let Phase::Sending(unsent) = &mut self.phase else { return None };
+        let Ok(sent) = wire::send_some(&self.socket, &unsent.bytes[unsent.sent..]) else { return Some(Step::Close) };
+        unsent.sent += sent;
+        if unsent.sent == unsent.bytes.len() {
+            return Some(Step::Sent(unsent.end));
+        }
+        if unsent.sent - unsent.block >= wire::BLOCK {
+            unsent.block = unsent.sent;
+            self.deadline = Some(Instant::now() + limits.write_timeout);
+        }
+        Some(Step::Wait)
     }
 
     /// The worker gave it back and the client may ask again.
@@ -157,6 +197,9 @@ impl Connection {
 
     /// Reads what is there and makes the most of it.
     pub(super) fn advance(&mut self, scratch: &mut [u8], shared: &Shared) -> Step {
+        if let Some(step) = self.send_rest(&shared.limits) {
+            return step;
+        }
         let mut reads = 0;
         loop {
             match self.consume(shared) {
@@ -234,7 +277,7 @@ impl Connection {
                     Ok(None) => Consumed::NeedsMore,
                     Err(refusal) => Consumed::Refused(refusal),
                 },
-                Phase::Answering(_) | Phase::Discarding(_) => Consumed::NeedsMore,
+                Phase::Answering(_) | Phase::Sending(_) | Phase::Discarding(_) => Consumed::NeedsMore,
             };
             return consumed;
         }
@@ -341,7 +384,7 @@ impl Connection {
     /// The deadline has passed. Says whether the connection stays for a while, to let a refusal be read.
     pub(super) fn time_out(&mut self) -> bool {
         let is_silent = matches!(self.phase, Phase::Head) && self.buffer.is_empty() && self.leading == 0;
-        if is_silent || matches!(self.phase, Phase::Discarding(_) | Phase::Answering(_)) {
+        if is_silent || matches!(self.phase, Phase::Discarding(_) | Phase::Answering(_) | Phase::Sending(_)) {
             return false;
         }
         self.refuse(&Refusal::new(408, "The request took too long to arrive."), None)

@@ -2,7 +2,7 @@
 //! writer; however it is dropped, the front hears of it.
 
 use super::counters::Held;
-use super::server::Shared;
+use super::server::{Lane, Shared};
 use super::wire::{self, BodyEnd};
 use super::{Gone, Response};
 use mio::net::TcpStream;
@@ -24,7 +24,8 @@ pub(super) enum End {
 /// What workers tell the front, and [`super::Running::stop`] too.
 #[derive(Debug)]
 pub(super) enum Message {
-    Answered(usize, End),
+    /// The connection, what becomes of it, and what of the answer the socket had no room for.
+    Answered(usize, End, Vec<u8>),
     Stop(Duration),
 }
 
@@ -32,6 +33,7 @@ pub(super) struct Exchange {
     pub(super) socket: Arc<TcpStream>,
     /// The front's name for the connection.
     pub(super) token: usize,
+    pub(super) lane: Lane,
     pub(super) id: String,
     /// HTTP/1.1: may be sent chunks.
     pub(super) is_11: bool,
@@ -48,6 +50,8 @@ pub(super) struct Exchange {
     /// The share of the body budget; given back once the answer begins, because until then a retry needs the body.
     pub(super) body_share: Option<Held>,
     pub(super) end: End,
+    /// What the front is to send before the end.
+    pub(super) unsent: Vec<u8>,
 }
 
 impl Exchange {
@@ -58,7 +62,12 @@ impl Exchange {
         let body_end = if has_body { BodyEnd::Length(response.body.len()) } else { BodyEnd::NoBody };
         let head = self.head(response.status, &response.headers, body_end, keep_alive);
         let body: &[u8] = if has_body && !self.head_only { &response.body } else { b"" };
-        if self.send(&mut [IoSlice::new(&head), IoSlice::new(body)]).is_ok() {
+        let pieces = &mut [IoSlice::new(&head), IoSlice::new(body)];
+        let sent = match self.lane {
+            Lane::Short => self.send_now(pieces),
+            Lane::Long => self.send(pieces),
+        };
+        if sent.is_ok() {
             self.end = if keep_alive { End::KeepAlive } else { End::Close };
         }
     }
@@ -78,6 +87,18 @@ impl Exchange {
         sent
     }
 
+    /// Writes what the socket takes at once and leaves the rest to the front: the short lane has few workers, and a client
+    /// that asks without reading must not keep one waiting.
+    fn send_now(&mut self, pieces: &mut [IoSlice]) -> io::Result<()> {
+        self.body_share = None;
+        let unsent = wire::send_now(&self.socket, pieces);
+        if unsent.is_err() {
+            self.gone.set();
+        }
+        self.unsent = unsent?;
+        Ok(())
+    }
+
     /// Whether a further request may follow: both sides must want it.
     pub(super) fn may_keep_alive(&self) -> bool {
         self.keep_alive && !self.shared.is_stopping()
@@ -93,6 +114,6 @@ impl Drop for Exchange {
         // Before the message: whoever sends the next request at once must find the place free.
         self.slot = None;
         self.body_share = None;
-        self.shared.tell_front(Message::Answered(self.token, self.end));
+        self.shared.tell_front(Message::Answered(self.token, self.end, std::mem::take(&mut self.unsent)));
     }
 }

@@ -13,10 +13,12 @@ use super::server::{Lane, LaneOf, Shared};
 use super::workers::{Job, Workers};
 use crossbeam_channel::Receiver;
 use mio::net::TcpStream;
+use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -146,7 +148,7 @@ impl Front {
             }
             while let Ok(message) = self.messages.try_recv() {
                 match message {
-                    Message::Answered(token, end) => self.take_back(token, end),
+                    Message::Answered(token, end, unsent) => self.take_back(token, end, unsent),
                     Message::Stop(limit) => self.stop_accepting(limit),
                 }
             }
@@ -265,6 +267,13 @@ impl Front {
                     return;
                 }
             }
+            Step::Sent(end) => {
+                if !self.go_on(&mut connection, end) {
+                    return;
+                }
+                // Further requests may have been read before this one's answer was sent.
+                self.again.push(token);
+            }
         }
         self.keep(token, connection);
     }
@@ -291,6 +300,7 @@ impl Front {
         let exchange = Exchange {
             socket: connection.socket.clone(),
             token,
+            lane,
             id: id.clone(),
             is_11: head.is_11,
             head_only: head.method == "HEAD",
@@ -301,6 +311,7 @@ impl Front {
             slot: Some(slot),
             body_share,
             end: End::Cut,
+            unsent: Vec::new(),
         };
         let request = Request {
             id,
@@ -322,24 +333,47 @@ impl Front {
     }
 
     /// A worker is done with a connection.
-    fn take_back(&mut self, token: usize, end: End) {
+    fn take_back(&mut self, token: usize, end: End, unsent: Vec<u8>) {
         let Some(mut connection) = self.connections.remove(&token) else { return };
         // Not answering: the front refused it itself when no worker could be had.
         if connection.is_answering() {
-            match end {
-                End::Cut => return,
-                End::Close => {
-                    if !connection.begin_close() {
-                        return;
-                    }
-                }
-                End::KeepAlive if self.stopping.is_some() => return,
-                End::KeepAlive => connection.await_next(&self.shared.limits),
+            let stays = match unsent.is_empty() {
+                true => self.go_on(&mut connection, end),
+                false => self.watch_room(token, &mut connection, end, unsent),
+            };
+            if !stays {
+                return;
             }
         }
         self.keep(token, connection);
         // What came while the worker answered was not read, and the poll will not tell of it again.
         self.drive(token);
+    }
+
+    /// What follows an answer that is with the kernel. False when the connection is to be closed.
+    fn go_on(&self, connection: &mut Connection, end: End) -> bool {
+        match end {
+            End::Cut => false,
+            End::Close => connection.begin_close(),
+            End::KeepAlive if self.stopping.is_some() => false,
+            End::KeepAlive => {
+                connection.await_next(&self.shared.limits);
+                true
+            }
+        }
+    }
+
+    /// Sends the rest of an answer whenever the socket has room. It is watched for room from then on: to its end that costs
+    /// nothing as long as there is.
+    fn watch_room(&mut self, token: usize, connection: &mut Connection, end: End, unsent: Vec<u8>) -> bool {
+        let descriptor = connection.socket.as_raw_fd();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().reregister(&mut SourceFd(&descriptor), Token(token), interest) {
+            log::warn!("http: cannot watch a connection: {error}");
+            return false;
+        }
+        connection.begin_sending(unsent, end, &self.shared.limits);
+        true
     }
 
     /// Ends the patience with those whose deadline has passed.
@@ -364,13 +398,13 @@ impl Front {
         self.accept_at = None;
         self.stopping = Some(Stopping::Draining(Instant::now() + limit));
         // Idle, or with a request that has not arrived whole: no answer is owed.
-        self.connections.retain(|_, connection| connection.is_answering());
+        self.connections.retain(|_, connection| connection.is_owed());
     }
 
     /// Moves a stop on; says whether the front may end.
     fn is_over(&mut self, now: Instant) -> bool {
         // Those that only wait for the client to close have all their bytes with the kernel already.
-        let answering = self.connections.values().filter(|connection| connection.is_answering());
+        let answering = self.connections.values().filter(|connection| connection.is_owed());
         let running = answering.clone().count();
         match self.stopping {
             None => return false,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// A client must take this much of an answer in each write timeout, in bytes. So a large answer has its time and a
 /// reader that takes a byte now and then has not.
-const BLOCK: usize = 64 * 1024;
+pub(super) const BLOCK: usize = 64 * 1024;
 /// Pause between two tries when no descriptor is left to wait with.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -84,6 +84,28 @@ pub(super) fn send_all(socket: &TcpStream, pieces: &mut [IoSlice], limit: Durati
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => waiting.writable(socket)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Writes what the socket takes at once and returns what is left.
+pub(super) fn send_now(socket: &TcpStream, pieces: &mut [IoSlice]) -> io::Result<Vec<u8>> {
+    let mut rest = pieces;
+    loop {
+        IoSlice::advance_slices(&mut rest, 0); // drops empty pieces at the front
+        if rest.is_empty() {
+            return Ok(Vec::new());
+        }
+        match (&*socket).write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(sent) => IoSlice::advance_slices(&mut rest, sent),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut left = Vec::with_capacity(rest.iter().map(|piece| piece.len()).sum());
+                rest.iter().for_each(|piece| left.extend_from_slice(piece));
+                return Ok(left);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

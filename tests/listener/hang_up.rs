@@ -1,6 +1,6 @@
 //! Clients that leave, and clients that only seem to.
 
-use crate::harness::{Client, PATIENCE, limits, reset, start, wait_until};
+use crate::harness::{Client, LARGE, PATIENCE, Rig, limits, reset, start, wait_until};
 use gemini_openai_proxy::http::Limits;
 use std::time::{Duration, Instant};
 
@@ -90,6 +90,63 @@ fn a_client_that_reads_slowly_but_steadily_gets_a_large_answer() {
     }
     assert!(rig.ended.is_empty(), "the answer was cut");
     assert!(begun.elapsed() > Duration::from_millis(600));
+}
+
+/// Clients that have asked for a large answer and taken its first byte alone: more than there are short workers.
+fn those_who_do_not_read(rig: &Rig) -> Vec<Client> {
+    let ask = |_| {
+        let mut client = Client::connect(rig.address);
+        client.get("/short-large");
+        client
+    };
+    let clients: Vec<Client> = (0..4).map(ask).collect();
+    for client in &clients {
+        assert_eq!(client.socket.peek(&mut [0]).unwrap(), 1);
+    }
+    clients
+}
+
+#[test]
+fn clients_that_do_not_read_keep_no_short_worker() {
+    let rig = start(limits());
+    let mut slow = those_who_do_not_read(&rig);
+    slow.iter_mut().for_each(|client| client.get("/short-after"));
+    let mut other = Client::connect(rig.address);
+    let times = (0..10).map(|_| {
+        let begun = Instant::now();
+        other.get("/short");
+        assert_eq!(other.answer().status, 200);
+        begun.elapsed()
+    });
+    let fastest = times.min().unwrap();
+    assert!(fastest < Duration::from_millis(100), "{fastest:?}");
+    for mut client in slow {
+        assert_eq!(client.answer().body.len(), LARGE);
+        assert!(client.answer().body.contains("/short-after"), "the connection goes on");
+    }
+}
+
+#[test]
+fn a_short_answer_that_nobody_takes_ends_with_the_write_timeout() {
+    let rig = start(Limits { write_timeout: Duration::from_millis(300), ..limits() });
+    let begun = Instant::now();
+    let slow = those_who_do_not_read(&rig);
+    wait_until(|| rig.running.snapshot().connections == 0);
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    for mut client in slow {
+        assert!(client.try_answer(false).is_none(), "it was cut");
+    }
+}
+
+#[test]
+fn a_stop_waits_for_a_short_answer_that_is_being_taken() {
+    let rig = start(limits());
+    let mut slow = those_who_do_not_read(&rig);
+    let stop = std::thread::spawn(move || rig.running.stop(PATIENCE));
+    for client in &mut slow {
+        assert_eq!(client.answer().body.len(), LARGE);
+    }
+    assert_eq!(stop.join().unwrap(), 0);
 }
 
 #[test]

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// Longer than anything here takes, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Bytes of an answer that no socket buffer holds whole.
+pub const LARGE: usize = 24 << 20;
+
 /// A running server and the handler's side of it.
 pub struct Rig {
     pub running: Running,
@@ -120,6 +123,7 @@ fn handle(
             responder.respond(response.with_header("X-Fine", "yes"));
         }
         "/peer" => responder.respond(Response::new(200, "text/plain", request.peer.to_string())),
+        "/short-large" => responder.respond(Response::new(200, "text/plain", "x".repeat(LARGE))),
         "/none" => responder.respond(Response::new(204, "text/plain", "never sent")),
         _ => {
             let echo = format!(
