@@ -4,7 +4,7 @@ mod common;
 
 use common::google::{FakeGoogle, Step, Tier, User};
 use common::pool::Scratch;
-use common::proxy::Proxy;
+use common::proxy::{CLIENT_KEY, Proxy};
 use gemini_openai_proxy::app::Service;
 use gemini_openai_proxy::config;
 use serde_json::{Value, json};
@@ -455,6 +455,28 @@ fn members_are_managed_by_ids_that_stay() {
     google.revoke("bob@example.com");
     let refused = act("cred-1", "refresh");
     assert!(refused.status == 400 && refused.text.contains("connect the account again"), "{}", refused.text);
+}
+
+#[test]
+fn a_reset_member_rests_as_briefly_as_the_first_time() {
+    const KEY: &str = "AIza-config-0001";
+    let google = FakeGoogle::start();
+    google.add_api_key(KEY);
+    google.always(KEY, Step::status(429, "Resource has been exhausted (e.g. check quota)."));
+    let proxy = Proxy::start(&google, |config| config["gemini_api_keys"] = json!([KEY]));
+    let client = Browser::new(proxy.base()).with("Authorization", format!("Bearer {CLIENT_KEY}"));
+    let pool = &proxy.service().app().pool;
+    let rest = || {
+        let hi = json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Hi"}]});
+        assert_eq!(client.post("/v1/chat/completions", hi).status, 429);
+        pool.views()[0].cooling[0].1.duration_since(std::time::SystemTime::now()).unwrap()
+    };
+    let first = rest();
+    // Ends the rest alone, as its time would.
+    pool.reset(pool.find("cred-0").unwrap()).unwrap();
+    assert!(rest() > first + Duration::from_secs(10), "a second limit in a row rests for longer");
+    assert_eq!(Browser::new(proxy.base()).send("POST", "/admin/credentials/cred-0/reset", None).status, 200);
+    assert!(rest() < first + Duration::from_secs(10), "a person's reset begins anew");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use common::script;
 use serde_json::json;
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 /// Another key than the one in the config, added on the page.
 const ADDED_KEY: &str = "AIza-added-on-the-page";
@@ -42,6 +43,11 @@ fn a_person_runs_the_proxy_from_the_page() {
         config["admin_password"] = json!("right");
     });
 
+    let denying = FakeGoogle::start();
+    denying.settings(|settings| settings.deny_consent = true);
+    let denied = Proxy::start(&denying, |_| {});
+    let hasty = Proxy::with_login_lifetime(&google, Duration::ZERO);
+
     let folder = Folder::new("browser");
     let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
     let config = folder.write(
@@ -61,7 +67,10 @@ fn a_person_runs_the_proxy_from_the_page() {
             ("EMPTY_URL", &empty.base()),
             ("LIMITED_URL", &limited.base()),
             ("LOCKED_URL", &locked.base()),
+            ("DENIED_URL", &denied.base()),
+            ("HASTY_URL", &hasty.base()),
             ("GOOGLE_URL", &google.base()),
+            ("DENYING_URL", &denying.base()),
             ("GEMINI_KEY", ADDED_KEY),
             ("PROXY_BINARY", env!("CARGO_BIN_EXE_gemini-openai-proxy")),
             ("PROXY_CONFIG", config.to_str().expect("a plain path")),

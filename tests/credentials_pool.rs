@@ -314,7 +314,8 @@ fn a_rest_is_for_one_model_and_ends_by_itself() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
     let pool = open(&google, &scratch, &json!([{"api_key": "AIza-00000001"}, {"api_key": "AIza-00000002"}]));
-    let cool = |rest| Report::Cool { rest, reason: "RATE_LIMIT_EXCEEDED".into(), sentence: "rate limit".into() };
+    let cool =
+        |rest| Report::Cool { rest, limit: true, reason: "RATE_LIMIT_EXCEEDED".into(), sentence: "rate limit".into() };
     let next = |model| pool.checkout(&Want { model, ..anybody() });
     let (first, second) = (next("pro").unwrap().id, next("pro").unwrap().id);
     pool.report(first, "pro", cool(Duration::from_secs(40)));
@@ -384,7 +385,7 @@ fn a_named_conversation_stays_with_its_member_and_leaves_the_rotation_alone() {
     assert!(homes.len() > 1, "all conversations went to one member");
     assert_eq!(pool.checkout(&anybody()).unwrap().name, "cred-0");
     let rest = Duration::from_secs(60);
-    pool.report(home, anybody().model, Report::Cool { rest, reason: "r".into(), sentence: "s".into() });
+    pool.report(home, anybody().model, Report::Cool { rest, limit: true, reason: "r".into(), sentence: "s".into() });
     assert_ne!(named("conversation"), home);
 }
 
@@ -487,6 +488,28 @@ fn a_member_can_be_disabled_enabled_reset_and_removed() {
 }
 
 #[test]
+fn a_model_that_all_are_refused_is_no_limit_that_passes() {
+    let google = FakeGoogle::start();
+    let scratch = Scratch::new();
+    let items = json!([{"api_key": "AIza-00000001"}, {"api_key": "AIza-00000002"}]);
+    let pool = open(&google, &scratch, &items);
+    let cool = |limit, seconds| {
+        let rest = Duration::from_secs(seconds);
+        Report::Cool { rest, limit, reason: "r".into(), sentence: "s".into() }
+    };
+    let (first, second) = (pool.checkout(&anybody()).unwrap().id, pool.checkout(&anybody()).unwrap().id);
+    let model = anybody().model;
+    pool.report(first, model, cool(false, 60));
+    pool.report(second, model, cool(false, 60));
+    assert!(matches!(pool.checkout(&anybody()), Err(Unavailable::Resting(_))));
+    let restarted = open(&google, &scratch, &items);
+    restarted.restore(&pool.snapshot());
+    assert!(matches!(restarted.checkout(&anybody()), Err(Unavailable::Resting(_))));
+    pool.report(second, model, cool(true, 90));
+    assert!(matches!(pool.checkout(&anybody()), Err(Unavailable::Cooling(_))), "one of them is limited only");
+}
+
+#[test]
 fn rests_and_what_is_known_of_accounts_outlive_a_restart_without_a_secret() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
@@ -495,7 +518,7 @@ fn rests_and_what_is_known_of_accounts_outlive_a_restart_without_a_secret() {
     let id = pool.checkout(&anybody()).unwrap().id;
     pool.access(id).unwrap();
     let rest = Duration::from_secs(3600);
-    pool.report(id, "pro", Report::Cool { rest, reason: "QUOTA_EXHAUSTED".into(), sentence: "s".into() });
+    pool.report(id, "pro", Report::Cool { rest, limit: true, reason: "QUOTA_EXHAUSTED".into(), sentence: "s".into() });
     let snapshot = pool.snapshot();
     for name in ["access_token", "refresh_token"] {
         assert!(!snapshot.to_string().contains(items[0][name].as_str().unwrap()));

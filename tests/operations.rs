@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::google::{FakeGoogle, Step, Tier, User};
+use common::google::{FakeGoogle, Recorded, Step, Tier, User};
 use common::program::{Folder, Program};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -121,6 +121,66 @@ fn two_processes_on_one_file_lose_no_change() {
         assert_eq!(email.as_deref(), before["email"].as_str(), "{at}: a token that Google gave to this login");
     }
     assert!(google.read(|state| state.refreshed.len()) == 2 * EACH);
+}
+
+#[test]
+fn two_processes_with_a_hundred_changes_each_lose_none() {
+    const EACH: usize = 100;
+    let google = FakeGoogle::start();
+    let folder = Folder::new("hundred-each");
+    folder.write("credentials.json", "[]");
+    let settings = config(&google, &["sk-client"]);
+    let programs = [Program::start(&folder, &settings, &[]), Program::start(&folder, &settings, &[])];
+    // Every fourth is a login, which is written with its project and e-mail.
+    let item = |process: usize, at: usize| {
+        let name = format!("{process}-{at:03}");
+        if at.is_multiple_of(4) {
+            let email = format!("u{name}@example.com");
+            google.add_user(User::licensed(&email, &format!("project-{name}")));
+            google.oauth_credential(&email)
+        } else {
+            let key = format!("AIza-of-process-{name}");
+            google.add_api_key(&key);
+            json!({"api_key": key})
+        }
+    };
+    let name = |item: &Value| {
+        let name = item["api_key"].as_str().or(item["refresh_token"].as_str());
+        name.unwrap_or_else(|| panic!("{item} has no name")).to_owned()
+    };
+    let mut wanted = Vec::new();
+    let lists: Vec<Vec<Value>> = (0..2).map(|process| (0..EACH).map(|at| item(process, at)).collect()).collect();
+    wanted.extend(lists.iter().flatten().map(name));
+    thread::scope(|scope| {
+        for (program, list) in programs.iter().zip(&lists) {
+            let base = program.base();
+            scope.spawn(move || {
+                for item in list {
+                    let body = json!({"credential": item}).to_string();
+                    let (status, text) = ask(&base, "sk-client", "/admin/credentials/add", &body);
+                    assert!(status == 200 && text.contains("credential_added"), "{text}");
+                }
+            });
+        }
+    });
+    let stored = std::fs::read(folder.join("credentials.json")).unwrap();
+    let mut found: Vec<String> =
+        serde_json::from_slice::<Value>(&stored).unwrap().as_array().unwrap().iter().map(name).collect();
+    found.sort();
+    wanted.sort();
+    assert_eq!(found, wanted, "all are in the file, each once");
+    let end = Instant::now() + Duration::from_secs(60);
+    for program in &programs {
+        let count = || {
+            let mut answer = agent().get(format!("{}/admin/credentials", program.base())).call().unwrap();
+            let list: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+            list.as_array().unwrap().len()
+        };
+        while count() != 2 * EACH {
+            assert!(Instant::now() < end, "it serves {} only: {}", count(), program.log());
+            thread::park_timeout(Duration::from_millis(50));
+        }
+    }
 }
 
 /// What a proxy in between has seen.
@@ -259,6 +319,36 @@ fn a_proxy_that_is_none_is_told_without_its_password() {
     }
 }
 
+/// A change as the admin page makes it; the answer's body.
+fn change(base: &str, login: &str, path: &str, body: &Value) -> String {
+    let request = agent().post(format!("{base}{path}")).header("Authorization", login);
+    let mut answer = request.header("X-Requested-With", "gemini-proxy").send(body.to_string()).unwrap();
+    answer.body_mut().read_to_string().unwrap()
+}
+
+/// One login by redirect and one by paste, each to its end and once more. Gives their states.
+fn logins(base: &str, login: &str, answers: &mut Vec<String>) -> Vec<String> {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build().into();
+    let next = |url: &str| {
+        let answer = agent.get(url).header("Authorization", login).call().unwrap();
+        answer.headers()["location"].to_str().unwrap().to_owned()
+    };
+    let state = |url: &str| url.split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let back = next(&next(&format!("{base}/oauth2/login")));
+    for _ in 0..2 {
+        let mut answer = agent.get(&back).header("Authorization", login).call().unwrap();
+        answers.push(format!("{:?}", answer.headers()) + &answer.body_mut().read_to_string().unwrap());
+    }
+    let started = change(base, login, "/admin/oauth/start", &json!({"mode": "paste"}));
+    let started: Value = serde_json::from_str(&started).unwrap();
+    let carried = next(started["url"].as_str().unwrap());
+    for _ in 0..2 {
+        answers.push(change(base, login, "/admin/oauth/finish", &json!({"text": carried})));
+    }
+    vec![state(&back), state(&carried)]
+}
+
 #[test]
 fn nothing_secret_is_written_or_answered() {
     let google = FakeGoogle::start();
@@ -320,14 +410,60 @@ fn nothing_secret_is_written_or_answered() {
     ] {
         answers.push(ask(&base, key, path, &body).1);
     }
-    for path in ["/", "/admin/credentials", "/admin/usage", "/admin/credentials/cred-0/quota", "/health", "/v1/models"]
-    {
-        for login in [
-            "Basic Y2hlZjphZG1pbi1zZWNyZXQtMDAwNQ==",
-            "Basic Y2hlZjp3cm9uZy1zZWNyZXQtMDAxMg==",
-            "Bearer sk-client-secret-0004",
-        ] {
+    let admin = "Basic Y2hlZjphZG1pbi1zZWNyZXQtMDAwNQ==";
+    let made = change(&base, admin, "/admin/keys", &json!({"name": "guest"}));
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let made = made["key"].as_str().expect("a new key is told once");
+    assert_eq!(ask(&base, made, "/v1/chat/completions", &chat(false)).0, 200);
+    answers.push(change(&base, admin, "/admin/keys", &json!({"name": "guest", "key": "secret-0013"})));
+    let states = logins(&base, admin, &mut answers);
+    for (path, body) in [
+        ("/admin/credentials/add", json!({"credential": {"refresh_token": "1//dead-secret-0014"}})),
+        ("/admin/credentials/add", json!({"credential": {"access_token": "ya29.secret-0015"}})),
+        ("/admin/credentials/add", json!({"credential": {"api_key": "AIza-unknown-secret-0016"}})),
+        (
+            "/admin/credentials/import",
+            json!({"text": "{\"type\": \"service_account\", \"private_key\": \"secret-0017\"}"}),
+        ),
+        ("/admin/credentials/import", json!({"text": "{\"refresh_token\": \"1//secret-0018\""})),
+        ("/admin/oauth/finish", json!({"text": "4/0A-secret-0019", "state": "state-secret-0020"})),
+        ("/admin/oauth/finish", json!({"text": "http://localhost:1/cb?code=4/0A-secret-0019&state=state-secret-0020"})),
+    ] {
+        answers.push(change(&base, admin, path, &body));
+    }
+    for name in ["x-goog-api-key", "x-api-key", "api-key", "Authorization", "Cookie", "Proxy-Authorization"] {
+        for path in ["/v1/models", "/v1beta/models?key=sk-wrong-secret-0010", "/admin/status?token=secret-0012"] {
+            let request = agent().get(format!("{base}{path}")).header(name, "sk-wrong-secret-0010");
+            let mut answer = request.call().unwrap();
+            answers.push(format!("{:?}", answer.headers()) + &answer.body_mut().read_to_string().unwrap());
+        }
+    }
+    for path in [
+        "/",
+        "/admin/credentials",
+        "/admin/usage",
+        "/admin/credentials/cred-0/quota",
+        "/admin/credentials/cred-2/check",
+        "/admin/credentials/cred-6/check",
+        "/admin/status",
+        "/admin/log",
+        "/admin/keys",
+        "/admin/requests",
+        "/admin/stats",
+        "/admin/stats.csv",
+        "/metrics",
+        "/oauth2/callback?code=4/0A-secret-0019&state=state-secret-0020",
+        "/oauth2/callback?error=access_denied&state=state-secret-0020",
+        "/nowhere?key=AIza-query-secret-0011",
+        "/health",
+        "/v1/models",
+    ] {
+        for login in [admin, "Basic Y2hlZjp3cm9uZy1zZWNyZXQtMDAxMg==", "Bearer sk-client-secret-0004"] {
             let mut answer = agent().get(format!("{base}{path}")).header("Authorization", login).call().unwrap();
+            let status = answer.status().as_u16();
+            if login == admin && path.starts_with("/admin/") {
+                assert_eq!(status, 200, "{path} is there to be read");
+            }
             answers.push(format!("{:?}", answer.headers()) + &answer.body_mut().read_to_string().unwrap());
         }
     }
@@ -341,11 +477,21 @@ fn nothing_secret_is_written_or_answered() {
     assert!(log.contains("DEBUG") && log.contains("Refreshed credential"), "the log is at its most talkative:\n{log}");
 
     // The piece of each secret that tells it from the others.
-    let mut secrets: Vec<String> = (1..=12).map(|number| format!("secret-{number:04}")).collect();
+    let mut secrets: Vec<String> = (1..=20).map(|number| format!("secret-{number:04}")).collect();
     google.read(|state| {
         secrets.extend(state.access.keys().cloned());
         secrets.extend(state.refresh.keys().cloned());
+        secrets.extend(state.codes.keys().map(|code| code.replace("4/", "")));
+        let field = |recorded: &Recorded, name: &str| recorded.body[name].as_str().map(str::to_owned);
+        let verifiers: Vec<_> = state.requests.iter().filter_map(|request| field(request, "code_verifier")).collect();
+        assert_eq!(verifiers.len(), 2, "both logins went as far as the exchange");
+        secrets.extend(verifiers);
     });
+    assert!(answers.iter().any(|answer| answer.contains("Authentication Successful")));
+    for state in states {
+        assert!(!log.contains(&state), "a login's state is in the log");
+    }
+    secrets.push(made.into());
     secrets.push("Y2hlZjphZG1pbi1zZWNyZXQtMDAwNQ".into());
     for secret in secrets {
         for (name, text) in [("the log", &log), ("the state file", &state), ("the encrypted file", &stored)] {

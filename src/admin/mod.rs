@@ -76,7 +76,11 @@ pub fn account(app: &App, account: &Account, request: &Request) -> Response {
         Account::Refresh(id) => accounts::refresh(app, id),
         Account::Enable(id) => accounts::manage(app, id, "credential_enabled", |pool, id| pool.enable(id)),
         Account::Disable(id) => accounts::manage(app, id, "credential_disabled", |pool, id| pool.disable(id)),
-        Account::Reset(id) => accounts::manage(app, id, "credential_reset", |pool, id| pool.reset(id)),
+        Account::Reset(id) => accounts::manage(app, id, "credential_reset", |pool, id| {
+            pool.reset(id)?;
+            app.dispatcher.forget(id);
+            Ok(())
+        }),
     }
 }
 

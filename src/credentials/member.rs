@@ -76,6 +76,8 @@ pub(super) struct Blocked {
 #[derive(Clone, Debug)]
 pub(super) struct Cooling {
     pub(super) until: Deadline,
+    /// See [`super::pool::Report::Cool`].
+    pub(super) limit: bool,
     pub(super) reason: String,
     pub(super) sentence: String,
 }
@@ -404,7 +406,7 @@ mod tests {
         ] {
             let mut member = Member::new(MemberId(0), Origin::File, record.clone(), HOUR);
             let until = Deadline::after(now, HOUR);
-            member.cooling.insert("m".into(), Cooling { until, reason: "R".into(), sentence: "s".into() });
+            member.cooling.insert("m".into(), Cooling { until, limit: true, reason: "R".into(), sentence: "s".into() });
             member.block(Block { reason: "R".into(), sentence: "s".into(), link: None }, Some(HOUR / 2));
             member.settle(now);
             assert!(member.wait("m", now).is_some(), "{name}");

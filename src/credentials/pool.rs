@@ -62,10 +62,10 @@ pub struct Lease {
 pub enum Unavailable {
     /// The pool has no usable member of the wanted kind at all.
     None,
-    /// All that could serve are cooling down; the earliest returns after this.
+    /// All that could serve are cooling down, at least one for a limit; the earliest returns after this.
     Cooling(Duration),
-    /// Nobody can serve for another reason that will pass: token endpoint in trouble, account blocked for a while. The
-    /// earliest is tried again after this.
+    /// Nobody can serve for another reason that will pass: token endpoint in trouble, account blocked or model
+    /// refused for a while. The earliest is tried again after this.
     Resting(Duration),
     /// Every usable member was tried by this request already.
     AllTried,
@@ -100,6 +100,8 @@ pub enum Report {
     Cool {
         /// How long.
         rest: Duration,
+        /// Whether a rate or quota was used up, and not the model refused to this member.
+        limit: bool,
         /// A reason word such as `RATE_LIMIT_EXCEEDED`.
         reason: String,
         /// One sentence for the admin page.
@@ -260,7 +262,7 @@ impl Pool {
             }
             usable = true;
             if let Some(wait) = member.wait(want.model, now) {
-                cooling |= member.cooling.contains_key(want.model);
+                cooling |= member.cooling.get(want.model).is_some_and(|cooling| cooling.limit);
                 earliest = Some(earliest.map_or(wait, |earliest| earliest.min(wait)));
             } else if want.tried.contains(&member.id) {
                 tried = true;
@@ -323,11 +325,11 @@ impl Pool {
                 // old access token may go on working for a while after its login was revoked.
                 member.blocked.take_if(|blocked| blocked.until.is_some());
             }
-            Report::Cool { rest, reason, sentence } => {
+            Report::Cool { rest, limit, reason, sentence } => {
                 let cooling = member.cooling.get(model);
                 if cooling.is_none_or(|cooling| cooling.until.left(now) < rest) {
                     let until = Deadline::after(now, rest);
-                    member.cooling.insert(model.to_owned(), Cooling { until, reason, sentence });
+                    member.cooling.insert(model.to_owned(), Cooling { until, limit, reason, sentence });
                 }
             }
             Report::Suspect => member.suspect(self.timing.suspicion, self.timing.longest_suspicion),

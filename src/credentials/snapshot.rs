@@ -43,9 +43,10 @@ impl Pool {
                 if let Some(left) = left.filter(|left| *left < Duration::from_secs(8 * 86_400)) {
                     let text = |name| rest.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
                     let (reason, sentence) = (text("reason"), text("sentence"));
-                    member
-                        .cooling
-                        .insert(model.clone(), Cooling { until: Deadline::after(now, left), reason, sentence });
+                    // Older files do not say it.
+                    let limit = rest.get("limit").and_then(Value::as_bool).unwrap_or(true);
+                    let until = Deadline::after(now, left);
+                    member.cooling.insert(model.clone(), Cooling { until, limit, reason, sentence });
                 }
             }
         }
@@ -56,7 +57,8 @@ fn describe(member: &Member, now: Now) -> Value {
     let mut cooling = Map::new();
     for (model, rest) in &member.cooling {
         let until = millis(rest.until.shown(now));
-        cooling.insert(model.clone(), json!({"until": until, "reason": rest.reason, "sentence": rest.sentence}));
+        let rest = json!({"until": until, "limit": rest.limit, "reason": rest.reason, "sentence": rest.sentence});
+        cooling.insert(model.clone(), rest);
     }
     json!({"email": member.email, "project": member.project, "tier": member.tier, "cooling": cooling})
 }

@@ -36,6 +36,11 @@ impl History {
         }
     }
 
+    /// A person ends all rows of a member.
+    pub fn forget_member(&self, id: MemberId) {
+        self.limits.lock().retain(|(member, _), _| *member != id);
+    }
+
     /// Notes that a model has no capacity.
     pub fn crowd(&self, model: &str, rest: Duration) {
         let now = Instant::now();
@@ -65,6 +70,10 @@ mod tests {
         }
         history.forget(MemberId(1), "a");
         assert_eq!(grown("a"), 30);
+        history.grown(MemberId(2), "a", Duration::from_secs(30));
+        history.forget_member(MemberId(1));
+        assert_eq!([grown("a"), grown("b")], [30, 30], "a person ends the rows of all models");
+        assert_eq!(history.grown(MemberId(2), "a", Duration::from_secs(30)).as_secs(), 60, "of this member only");
     }
 
     #[test]

@@ -183,6 +183,11 @@ impl Dispatcher {
         verdict.error
     }
 
+    /// Forgets the limits in a row of a member that a person reset: the next one rests as briefly as the first.
+    pub fn forget(&self, id: MemberId) {
+        self.history.forget_member(id);
+    }
+
     /// Someone who has not been asked yet, or else someone who failed for nobody's fault.
     fn lease(&self, call: &Call, round: &Round) -> Result<Lease, Unavailable> {
         let want = |tried| Want { model: &call.model, kind: kind_of(call), tried, affinity: call.affinity.as_deref() };
@@ -308,7 +313,8 @@ impl Dispatcher {
                     Rest::Growing(_) => self.history.grown(lease.id, model, rest),
                     _ => rest,
                 };
-                self.pool.report(lease.id, model, Report::Cool { rest, reason, sentence });
+                let limit = verdict.error.status == 429;
+                self.pool.report(lease.id, model, Report::Cool { rest, limit, reason, sentence });
             }
             (Blame::Credential, rest) => {
                 let link = verdict.link.clone();

@@ -6,10 +6,11 @@
 use super::google::{FakeGoogle, User};
 use super::pool::Scratch;
 use gemini_openai_proxy::app::{Service, Tuning};
-use gemini_openai_proxy::config;
+use gemini_openai_proxy::config::{self, Config};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 /// The key that clients present.
 pub const CLIENT_KEY: &str = "sk-client";
@@ -47,6 +48,20 @@ impl Proxy {
 
     /// With other times.
     pub fn start_with(google: &FakeGoogle, tuning: Tuning, change: impl FnOnce(&mut Value)) -> Proxy {
+        Proxy::begin(google, tuning, change, |_| {})
+    }
+
+    /// Where a login must be completed within `lifetime`, which no config file can say.
+    pub fn with_login_lifetime(google: &FakeGoogle, lifetime: Duration) -> Proxy {
+        Proxy::begin(google, Tuning::default(), |_| {}, |config| config.login_lifetime = lifetime)
+    }
+
+    fn begin(
+        google: &FakeGoogle,
+        tuning: Tuning,
+        change: impl FnOnce(&mut Value),
+        adjust: impl FnOnce(&mut Config),
+    ) -> Proxy {
         let files = Scratch::new();
         let mut settings = json!({
             "server": {"host": "127.0.0.1", "port": 0, "workers": 16, "drain_sec": 5},
@@ -58,7 +73,8 @@ impl Proxy {
             "endpoints": google.endpoints_json(),
         });
         change(&mut settings);
-        let config = config::parse(&settings.to_string()).expect("a good config").config;
+        let mut config = config::parse(&settings.to_string()).expect("a good config").config;
+        adjust(&mut config);
         let service = Service::start_with(config, tuning).expect("the proxy starts");
         let address = service.address();
         Proxy { service: Some(service), files, address }

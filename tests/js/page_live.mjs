@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import en from "../../static/en.js";
 import { open, shot, shows, visit } from "./browser.mjs";
 
-const { EMPTY_URL, GOOGLE_URL, LIMITED_URL, LOCKED_URL, PROXY_BINARY, PROXY_CONFIG, GEMINI_KEY, PROXY_KEY } = process.env;
+const { DENIED_URL, DENYING_URL, EMPTY_URL, GOOGLE_URL, HASTY_URL, LIMITED_URL, LOCKED_URL, PROXY_BINARY, PROXY_CONFIG, GEMINI_KEY, PROXY_KEY } = process.env;
 const HOSTILE = '<img src=x onerror="window.hacked=1">';
 
 const chat = (base, key, body, headers = {}) => fetch(`${base}/v1/chat/completions`, {
@@ -19,6 +19,32 @@ const chat = (base, key, body, headers = {}) => fetch(`${base}/v1/chat/completio
 async function confirm(page, values) {
   for (const [name, value] of Object.entries(values)) await page.locator(`dialog [name=${name}]`).fill(value);
   await page.locator("dialog button.primary").click();
+}
+
+// Where `url` sends the browser.
+const next = async (url) => (await fetch(url, { redirect: "manual" })).headers.get("location");
+
+// The address that a login at `base` ends at, for another state than the one it began with.
+async function altered(base) {
+  const back = new URL(await next(await next(`${base}/oauth2/login`)));
+  const state = back.searchParams.get("state");
+  back.searchParams.set("state", state.startsWith("A") ? `B${state.slice(1)}` : `A${state.slice(1)}`);
+  return back.href;
+}
+
+// A login's last page when nothing came of it: what happened, and both ways on.
+async function ended(page, heading, sentence) {
+  await shows(page, "h1", heading);
+  await shows(page, "p", sentence);
+  const links = await page.locator("a").evaluateAll((all) => all.map((link) => [link.textContent, link.getAttribute("href")]));
+  assert.deepEqual(links, [["Log in again", "/oauth2/login"], ["back to the admin page", "/"]]);
+}
+
+// Pastes what a login elsewhere ended with; the page says in `sentence` why it is of no use and what to do.
+async function refused(page, text, sentence) {
+  await page.locator("#form-paste input").fill(text);
+  await page.locator("#form-paste button.primary").click();
+  await shows(page, "#toasts .bad", sentence);
 }
 
 async function ask(page, key, question) {
@@ -72,6 +98,50 @@ export const cases = {
     await page.locator("#form-paste input").fill(consent.headers.get("location"));
     await page.locator("#form-paste button.primary").click();
     await shows(page, "#add-results li", en.resultUpdated);
+  },
+
+  async "google sign-in from another machine, by the code alone"() {
+    const { page } = await open({ base: EMPTY_URL });
+    await page.goto(`${EMPTY_URL}/?login=paste`);
+    await page.locator("#paste-start").click();
+    await page.locator("#paste-link").waitFor();
+    const back = new URL(await next(await page.locator("#paste-link").getAttribute("href")));
+    await page.locator("#form-paste input").fill(back.searchParams.get("code"));
+    await page.locator("#form-paste button.primary").click();
+    await shows(page, "#add-results li", en.resultUpdated);
+  },
+
+  async "a google sign-in that fails ends on a page that says what to do"() {
+    const hosts = [DENIED_URL, HASTY_URL, GOOGLE_URL, DENYING_URL];
+    const { context, page } = await open({ base: EMPTY_URL, hosts, errors: /status of 400/ });
+    await visit(page, DENIED_URL);
+    await page.locator("#add-google summary").click();
+    const [tab] = await Promise.all([context.waitForEvent("page"), page.locator("#google-link").click()]);
+    await ended(tab, "Authentication Failed", "agree to all that is asked");
+    await shot(tab, "login-denied");
+    await tab.getByText("back to the admin page").click();
+    await shows(tab, "#state .title", en.emptyTitle);
+    await tab.close();
+
+    await page.goto(`${HASTY_URL}/oauth2/login`);
+    await ended(page, "OAuth flow not found", "more than ten minutes");
+
+    await page.goto(await altered(EMPTY_URL));
+    await ended(page, "OAuth flow not found", "knows no such login");
+    await page.getByText("Log in again").click();
+    await shows(page, "h1", "Authentication Successful!");
+    await page.getByText("Back to the admin page").click();
+    await shows(page, "#pool li", en.kindGoogle);
+  },
+
+  async "a google sign-in that fails elsewhere is told of when it is pasted"() {
+    const { page } = await open({ base: EMPTY_URL, hosts: [DENIED_URL, HASTY_URL], errors: /status of 400/ });
+    await page.goto(`${EMPTY_URL}/?login=paste`);
+    await refused(page, await altered(EMPTY_URL), "Start again");
+    await page.goto(`${DENIED_URL}/?login=paste`);
+    await refused(page, await next(await next(`${DENIED_URL}/oauth2/login`)), "agree to all that is asked");
+    await page.goto(`${HASTY_URL}/?login=paste`);
+    await refused(page, await next(await next(`${HASTY_URL}/oauth2/login`)), "Start again");
   },
 
   async "a client key: made, used, limited, disabled, deleted"() {
