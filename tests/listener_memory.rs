@@ -1,0 +1,56 @@
+//! A pipeline without end costs no memory. A process of its own: what the neighbours in a test binary hold would be counted.
+
+#[allow(dead_code)] // shared with tests/listener, which uses all of it
+#[path = "listener/harness.rs"]
+mod harness;
+
+use gemini_openai_proxy::platform;
+use harness::{Client, PATIENCE, limits, start};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const PIPELINED: usize = 50_000;
+
+#[test]
+fn a_huge_pipeline_is_answered_in_order_beside_everybody_else() {
+    let rig = start(limits());
+    let mut others = Client::connect(rig.address);
+    let mut writer = TcpStream::connect(rig.address).unwrap();
+    let mut reader = writer.try_clone().unwrap();
+    reader.set_read_timeout(Some(PATIENCE)).unwrap();
+    let before = platform::resident_memory();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for number in 0..PIPELINED {
+                writer.write_all(format!("GET /{number} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).unwrap();
+            }
+        });
+        let mut next = 0;
+        let mut text = String::new();
+        let mut bytes = vec![0; 65536];
+        while next < PIPELINED {
+            let count = reader.read(&mut bytes).unwrap();
+            assert!(count > 0, "cut after {next}");
+            text.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+            let mut used = 0;
+            while let Some(found) = text[used..].find("GET /") {
+                let rest = &text[used + found + 5..];
+                let Some(end) = rest.find(' ') else { break };
+                assert_eq!(rest[..end].parse(), Ok(next));
+                used += found + 5 + end;
+                next += 1;
+            }
+            text.drain(..used);
+            if next % 5000 == 0 {
+                let begun = Instant::now();
+                others.get("/other");
+                assert_eq!(others.answer().status, 200);
+                assert!(begun.elapsed() < Duration::from_secs(2), "another client waited {:?}", begun.elapsed());
+            }
+        }
+    });
+    let grown = platform::resident_memory().saturating_sub(before);
+    assert!(grown < 32 << 20, "{grown} bytes were kept of the pipeline");
+}
