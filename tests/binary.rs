@@ -104,7 +104,7 @@ fn encrypt(folder: &Folder, plain: &str, key: &str) -> String {
         "endpoints": {"oauth_token": "http://127.0.0.1:9/token", "code_assist": "http://127.0.0.1:9"},
     });
     let mut program = Program::start(folder, &config, &["-ek", key]);
-    assert!(program.log().contains("[CredManager] Encryption key provided. Encrypting credentials file."));
+    program.has_said("[CredManager] Encryption key provided. Encrypting credentials file.");
     program.signal("-TERM");
     assert_eq!(program.wait(Duration::from_secs(20)), Some(0));
     let text = std::fs::read_to_string(folder.join("c.json")).unwrap();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A folder of its own under the system's temporary folder; removed when dropped.
@@ -74,6 +75,7 @@ pub struct Program {
     child: Child,
     lines: Receiver<String>,
     log: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
     pub port: u16,
 }
 
@@ -100,16 +102,16 @@ impl Program {
         let (send, lines) = channel();
         let streams: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
-        for stream in streams {
+        let readers = streams.map(|stream| {
             let (send, log) = (send.clone(), log.clone());
             std::thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
                     log.lock().unwrap().push_str(&format!("{line}\n"));
                     let _ = send.send(line);
                 }
-            });
-        }
-        let mut program = Program { child, lines, log, port: 0 };
+            })
+        });
+        let mut program = Program { child, lines, log, readers: readers.into(), port: 0 };
         let line = program.wait_for_line("listening on http://");
         // In the JSON format more follows.
         let address = line.rsplit("http://").next().unwrap().trim_end_matches(|c: char| !c.is_ascii_digit());
@@ -129,8 +131,19 @@ impl Program {
         }
     }
 
+    /// What the program has written and we have read. Whole only after [`Program::wait`]: a line may still be in the
+    /// pipe when the answer it belongs to is here, so a line that must come is asked for with [`Program::has_said`].
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until the log holds this text anywhere.
+    pub fn has_said(&self, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.log.lock().unwrap().contains(text) {
+            assert!(Instant::now() < deadline, "nothing said {text:?}; the log:\n{}", self.log());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
     }
 
     pub fn id(&self) -> u32 {
@@ -146,11 +159,12 @@ impl Program {
         assert!(status.success());
     }
 
-    /// Waits for the end and returns the exit code.
+    /// Waits for the end and returns the exit code. The log is whole then.
     pub fn wait(&mut self, limit: Duration) -> Option<i32> {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                self.readers.drain(..).for_each(|reader| reader.join().unwrap());
                 return status.code();
             }
             assert!(Instant::now() < deadline, "the program did not end; the log:\n{}", self.log());
