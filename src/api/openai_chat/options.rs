@@ -119,7 +119,7 @@ pub(super) fn thinking(
 ) -> Result<Thinking, ApiError> {
     let include = take_any(&mut google, &["include_thoughts", "includeThoughts"]).and_then(|value| value.as_bool());
     let level = take_any(&mut google, &["thinking_level", "thinkingLevel"])
-        .and_then(|value| value.as_str().and_then(level))
+        .and_then(|value| Level::parse(value.as_str()?.to_ascii_lowercase().trim_start_matches("thinking_level_")))
         .map(Ask::Level);
     let budget = take_any(&mut google, &["thinking_budget", "thinkingBudget"]).and_then(|value| integer(&value));
     let budget = checked(budget, "extra_body.google.thinking_config.thinking_budget")?;
@@ -204,17 +204,6 @@ fn read_effort(value: Option<Value>, param: &str) -> Result<Option<Ask>, ApiErro
             ),
         )),
     }
-}
-
-fn level(word: &str) -> Option<Level> {
-    Some(match word.to_ascii_lowercase().trim_start_matches("thinking_level_") {
-        "minimal" => Level::Minimal,
-        "low" => Level::Low,
-        "medium" => Level::Medium,
-        "high" => Level::High,
-        "xhigh" => Level::XHigh,
-        _ => return None,
-    })
 }
 
 /// The format asked of the answer.

@@ -180,8 +180,7 @@ fn limit(body: &mut Object, model: &Model) -> Result<Option<u64>, ApiError> {
         return Err(wrong_type(param, "an integer", &value));
     };
     match u64::try_from(tokens) {
-        Ok(tokens @ 1..) if model.output_token_limit > 0 => Ok(Some(tokens.min(model.output_token_limit))),
-        Ok(tokens @ 1..) => Ok(Some(tokens)),
+        Ok(tokens @ 1..) => Ok(Some(tokens.min(model.output_token_limit))),
         _ => Err(ApiError::invalid(param, "invalid_value", format!("'{param}' must be at least 1."))),
     }
 }
@@ -200,13 +199,12 @@ fn sampling(body: &mut Object, model: &Model, config: &mut Map<String, Value>) -
     if let Some(top_k) = take(body, "top_k").and_then(|value| integer(&value)).filter(|top_k| *top_k >= 1) {
         config.insert("topK".into(), json!(if model.gemini3 { top_k } else { top_k.min(MAX_TOP_K) }));
     }
-    if let Some(seed) = take(body, "seed").and_then(|value| integer(&value)) {
+    let seed = take(body, "seed").and_then(|value| value.as_u64().map(|seed| seed as i64).or_else(|| integer(&value)));
+    if let Some(seed) = seed {
         // Google's seed has 32 bits.
         config.insert("seed".into(), json!(seed & 0x7fff_ffff));
     }
-    // Gemini 3 and 2.5 Pro: "Penalty is not enabled for this model". Of 2.5 Flash it is said and denied; where Google
-    // refuses it, dispatch asks again without.
-    let penalties = !model.gemini3 && !model.name.starts_with("gemini-2.5-pro");
+    let penalties = model.takes_penalties();
     for (name, google) in [("presence_penalty", "presencePenalty"), ("frequency_penalty", "frequencyPenalty")] {
         let value = take(body, name).filter(|value| penalties && value.as_f64().is_some_and(|number| number != 0.0));
         if let Some(value) = value {
