@@ -4,7 +4,7 @@
 use super::content::{Reader, shorten};
 use super::fields::{Object, integer, take, take_list, take_object, take_text, wrong_type};
 use super::options::{self, Format};
-use super::reply::{AudioFormat, Json, Reply};
+use super::reply::{AudioFormat, Json, Reply, kept_text};
 use super::tools::{self, Dialect};
 use super::{Chat, messages};
 use crate::api::{Call, Context, Framing, Operation, openai};
@@ -104,7 +104,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat,
         .and_then(|mut options| take(&mut options, "include_usage"))
         .is_some_and(|wanted| wanted == Value::Bool(true));
     let reply = Reply {
-        keeps_text: !stream || request.may_be_grounded(),
+        kept_text: kept_text(stream, &request),
         model: requested,
         created: openai::now(),
         stream,
