@@ -50,7 +50,7 @@ impl Surface for OpenAiChat {
         body: Vec<u8>,
         context: &Context<'_>,
     ) -> Result<Box<dyn Exchange>, ApiError> {
-        let body = request::body(body)?;
+        let body = openai::object(body)?;
         Ok(Box::new(request::translate(body, context)?))
     }
 

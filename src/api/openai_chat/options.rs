@@ -1,8 +1,8 @@
 //! Google's extensions, the dialects of asking for thoughts, safety settings and the output format (openai_chat.md 1.7,
 //! 1.9; thinking_and_signatures.md 2).
 
-use super::content::shorten;
 use super::fields::{Object, integer, take, take_any, take_list, take_object, take_text, wrong_type};
+use crate::api::openai::shorten;
 use crate::error::ApiError;
 use crate::gemini::SafetySetting;
 use crate::gemini::thinking::{Ask, Effort, Level};
