@@ -5,6 +5,7 @@
 //! `attempts` (events of each attempt) and `out`. `<call_id>`, `<8hex>` and `…` stand for what varies.
 
 mod agreement;
+mod conversations;
 mod mutations;
 
 use gemini_openai_proxy::api::openai_chat::OpenAiChat;
