@@ -174,7 +174,7 @@ impl Answer {
     }
 
     fn candidate(&mut self, candidate: &Candidate<'_>, emit: &mut dyn FnMut(Piece<'_>)) {
-        if let Some(word) = candidate.finish_reason.as_deref() {
+        if let Some(word) = candidate.finish_reason.as_deref().filter(|word| !word.is_empty()) {
             self.finish = Some(Finish::read(word));
         }
         if let Some(grounding) = candidate.grounding_metadata {
