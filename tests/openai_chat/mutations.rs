@@ -1,4 +1,5 @@
-//! Requests that were valid until something was changed in them: refused, or understood as a whole conversation.
+//! Requests that were valid until something was changed in them: refused, or understood as a whole conversation without a
+//! field that Google does not know.
 
 use crate::{Numbers, World, cases};
 use serde_json::Value;
@@ -20,6 +21,9 @@ fn broken_requests_are_refused_and_never_more() {
             Ok(mut exchange) => {
                 good += 1;
                 let call = exchange.call();
+                if let Some(field) = unknown(&serde_json::to_value(&call.request).unwrap(), "") {
+                    panic!("{field} would be refused: {}", String::from_utf8_lossy(&body));
+                }
                 let turns = &call.request.contents;
                 let roles = [turns.first(), turns.last()].map(|turn| turn.unwrap().role.as_deref());
                 assert_eq!(roles, [Some("user"); 2], "{}", String::from_utf8_lossy(&body));
@@ -52,12 +56,19 @@ fn mutate(body: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
     ];
     let (from, length) = (numbers.below(body.len()), numbers.below(40));
     let to = (from + length).min(body.len());
-    match numbers.below(6) {
+    match numbers.below(7) {
         0 if !body.is_empty() => body[from] = numbers.below(256) as u8,
         1 => drop(body.drain(from..to)),
         2 => drop(body.splice(from..from, body[from..to].to_vec())),
         3 => drop(body.splice(from..to, other[numbers.below(other.len())..].iter().copied().take(length))),
         4 => {
+            // A field that nobody knows.
+            let objects: Vec<usize> = (0..body.len()).filter(|at| body[*at] == b'{').collect();
+            if let Some(start) = objects.get(numbers.below(objects.len())) {
+                body.splice(start + 1..start + 1, *b"\"evil\":{\"a\":1},");
+            }
+        }
+        5 => {
             // A value for a value: the document stays whole.
             let colons: Vec<usize> =
                 body.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| at + 1).collect();
@@ -72,5 +83,43 @@ fn mutate(body: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
             }
         }
         _ => drop(body.splice(from..from, WORDS[numbers.below(WORDS.len())].bytes())),
+    }
+}
+
+/// The fields of a request by the field they stand in; what is not listed is not looked into.
+const FIELDS: [(&str, &str); 15] = [
+    ("", "contents systemInstruction tools toolConfig generationConfig safetySettings cachedContent serviceTier"),
+    ("contents", "role parts"),
+    ("systemInstruction", "parts"),
+    ("parts", "text thoughtSignature inlineData fileData functionCall functionResponse mediaResolution"),
+    ("inlineData", "mimeType data"),
+    ("fileData", "mimeType fileUri"),
+    ("functionCall", "name args id"),
+    ("functionResponse", "name response id parts"),
+    ("tools", "functionDeclarations googleSearch urlContext codeExecution"),
+    ("functionDeclarations", "name description parameters parametersJsonSchema"),
+    ("toolConfig", "functionCallingConfig"),
+    ("functionCallingConfig", "mode allowedFunctionNames"),
+    ("safetySettings", "category threshold"),
+    ("thinkingConfig", "includeThoughts thinkingBudget thinkingLevel"),
+    (
+        "generationConfig",
+        "temperature topP topK seed maxOutputTokens stopSequences presencePenalty frequencyPenalty responseMimeType \
+         responseSchema responseJsonSchema responseModalities mediaResolution speechConfig imageConfig thinkingConfig",
+    ),
+];
+
+/// A field in `place` or below that Google does not know there.
+fn unknown(value: &Value, place: &str) -> Option<String> {
+    let (_, known) = FIELDS.iter().find(|(name, _)| *name == place)?;
+    match value {
+        Value::Array(items) => items.iter().find_map(|item| unknown(item, place)),
+        Value::Object(fields) => {
+            fields.iter().find_map(|(name, value)| match known.split(' ').any(|word| word == name) {
+                true => unknown(value, name),
+                false => Some(format!("{place}.{name}")),
+            })
+        }
+        _ => None,
     }
 }
