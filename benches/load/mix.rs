@@ -146,7 +146,10 @@ impl Answer {
         if self.status == status && self.text.contains(piece) {
             return Ok(());
         }
-        Err(format!("not {status} with {piece:?} but {:?}", self.text.chars().take(300).collect::<String>()))
+        // Without the head's many fields; nothing else of an answer is long but what is good in it.
+        let (head, body) = self.text.split_once("\r\n\r\n").unwrap_or((&self.text, ""));
+        let (line, body) = (head.lines().next().unwrap_or(""), body.chars().take(300).collect::<String>());
+        Err(format!("not {status} with {piece:?} but {line:?} and {body:?}"))
     }
 }
 

@@ -25,8 +25,9 @@ const WAVE: Streams =
 const COLUMNS: usize = 1 + KINDS.len();
 /// More than ever run at the same time, so that all threads are there from the beginning.
 const WORKERS: usize = 64;
-/// What the cache of signatures holds is bounded, and reached by this many uses of a tool.
-const TOOLS: usize = 400;
+/// The cache of signatures is full after a thousand uses of a tool. Only after its content was replaced some times, from
+/// more than one thread, have the allocator's gaps between what lives long and what lives shortly come to their full number.
+const TOOLS: usize = 4000;
 
 /// Requests that went as they should, and those that did not.
 #[derive(Default)]
@@ -93,7 +94,8 @@ fn warm_up(clock: Instant, proxy: &Server, client: &Client) {
     let crowd = Streams { count: WORKERS, events: 50, every, ramp: Duration::from_millis(100) };
     let seen = clients::stream(clock, &target(proxy), &crowd, Figures::default);
     assert_eq!(seen.whole, WORKERS, "streams of the warm-up were lost");
-    (0..TOOLS).for_each(|_| client.use_tool().expect("a tool is used"));
+    let use_tools = || (0..TOOLS / 2).for_each(|_| client.use_tool().expect("a tool is used"));
+    std::thread::scope(|scope| (0..2).for_each(|_| _ = scope.spawn(use_tools)));
 }
 
 fn target(proxy: &Server) -> Target {
