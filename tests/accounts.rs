@@ -458,25 +458,38 @@ fn members_are_managed_by_ids_that_stay() {
 }
 
 #[test]
-fn a_reset_member_rests_as_briefly_as_the_first_time() {
-    const KEY: &str = "AIza-config-0001";
-    let google = FakeGoogle::start();
-    google.add_api_key(KEY);
-    google.always(KEY, Step::status(429, "Resource has been exhausted (e.g. check quota)."));
-    let proxy = Proxy::start(&google, |config| config["gemini_api_keys"] = json!([KEY]));
+fn a_member_that_a_person_set_right_rests_as_briefly_as_the_first_time() {
+    let google = google();
+    google.always(EMAIL, Step::status(429, "Resource has been exhausted (e.g. check quota)."));
+    let item = google.oauth_credential(EMAIL);
+    let proxy = Proxy::start(&google, |config| {
+        std::fs::write(config["credentials_file"].as_str().unwrap(), item.to_string()).unwrap();
+    });
     let client = Browser::new(proxy.base()).with("Authorization", format!("Bearer {CLIENT_KEY}"));
     let pool = &proxy.service().app().pool;
     let rest = || {
         let hi = json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Hi"}]});
         assert_eq!(client.post("/v1/chat/completions", hi).status, 429);
-        pool.views()[0].cooling[0].1.duration_since(std::time::SystemTime::now()).unwrap()
+        pool.views()[0].cooling[0].until.duration_since(std::time::SystemTime::now()).unwrap()
     };
+    let browser = Browser::new(proxy.base());
+    let right: [(&str, &dyn Fn() -> Seen); 3] = [
+        ("a reset", &|| browser.send("POST", "/admin/credentials/cred-0/reset", None)),
+        ("a new login", &|| {
+            let credential = google.oauth_credential(EMAIL);
+            browser.post("/admin/credentials/add", json!({"credential": credential}))
+        }),
+        ("another project", &|| browser.post("/admin/credentials/cred-0", json!({"project_id": "other-project"}))),
+    ];
     let first = rest();
-    // Ends the rest alone, as its time would.
-    pool.reset(pool.find("cred-0").unwrap()).unwrap();
-    assert!(rest() > first + Duration::from_secs(10), "a second limit in a row rests for longer");
-    assert_eq!(Browser::new(proxy.base()).send("POST", "/admin/credentials/cred-0/reset", None).status, 200);
-    assert!(rest() < first + Duration::from_secs(10), "a person's reset begins anew");
+    for (name, set_right) in right {
+        // Ends the rest alone, as its time would.
+        pool.reset(pool.find("cred-0").unwrap()).unwrap();
+        assert!(rest() > first + Duration::from_secs(10), "before {name}: a second limit in a row rests for longer");
+        let seen = set_right();
+        assert_eq!(seen.status, 200, "{name}: {}", seen.text);
+        assert!(rest() < first + Duration::from_secs(10), "{name} begins anew");
+    }
 }
 
 #[test]

@@ -96,7 +96,11 @@ pub(super) fn change(app: &App, name: &str, request: &Request) -> Response {
             pool.set_label(id, label)?;
         }
         match project {
-            Some(project) => pool.set_project(id, project),
+            Some(project) => {
+                pool.set_project(id, project)?;
+                app.dispatcher.forget(id);
+                Ok(())
+            }
             None => Ok(()),
         }
     })

@@ -85,6 +85,7 @@ impl Pool {
         let view = member.view(Now::read());
         drop(state);
         self.work.notify_all();
+        self.changed();
         Ok(Check {
             name: view.name,
             label: view.label.unwrap_or_else(|| crate::mask::email(view.email.as_deref())),

@@ -8,9 +8,10 @@ use super::keeper::{Job, Trouble};
 use super::member::{Member, Origin};
 use super::oauth::{Google, TokenFault};
 use super::options::PoolOptions;
-use super::pool::{AccessFault, Kind, MemberId, Pool, State, View};
+use super::pool::{AccessFault, Kind, MemberId, Pool, State};
 use super::record::Record;
 use super::store::Edit;
+use super::view::View;
 use crate::mask;
 use crate::secret::Secret;
 use serde_json::{Value, json};
@@ -102,7 +103,11 @@ impl Pool {
 
     /// What an admin may see of one member.
     pub fn view(&self, id: MemberId) -> Option<View> {
-        self.state.lock().member(id).map(|member| member.view(Now::read()))
+        let now = Now::read();
+        self.state.lock().member(id).map(|member| {
+            member.settle(now);
+            member.view(now)
+        })
     }
 
     /// Whether the file has every change; if not, a later write tries again.
@@ -121,6 +126,7 @@ impl Pool {
             member.record.clone()
         };
         self.write(|state| state.members.retain(|member| member.id != id), Edit::Remove(record));
+        self.changed();
         Ok(())
     }
 
@@ -278,6 +284,7 @@ impl Pool {
         let name = if email.is_some() { mask::email(email.as_deref()) } else { format!("cred-{}", id.0) };
         log::info!("[CredManager] {what} for {name}.");
         self.work.notify_all();
+        self.changed();
         Added { id, updated, email, label: self.label(id), doubt: None }
     }
 }

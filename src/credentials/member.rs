@@ -1,7 +1,7 @@
 //! One member of the pool: what is known about it, and the rules by which it can serve. Pure: no lock, no I/O.
 
 use super::clock::{Deadline, Now};
-use super::pool::{AccessFault, Kind, MemberId, View};
+use super::pool::{AccessFault, Kind, MemberId};
 use super::quota::Quota;
 use super::record::{Identity, Record};
 use super::setup::Block;
@@ -63,16 +63,16 @@ pub(super) enum Flight {
     Setup,
 }
 
-/// A member that cannot serve anything.
+/// Why a member cannot serve anything.
 #[derive(Clone, Debug)]
 pub(super) struct Blocked {
     /// `None`: until a person acts.
     pub(super) until: Option<Deadline>,
     pub(super) why: Block,
-    at: SystemTime,
+    pub(super) at: SystemTime,
 }
 
-/// A member that rests for one model.
+/// Why a member does not serve one model.
 #[derive(Clone, Debug)]
 pub(super) struct Cooling {
     pub(super) until: Deadline,
@@ -84,10 +84,10 @@ pub(super) struct Cooling {
 
 /// Trouble with tokens or set-up that will pass.
 #[derive(Clone, Debug)]
-struct Rest {
+pub(super) struct Rest {
     until: Deadline,
-    sentence: String,
-    at: SystemTime,
+    pub(super) sentence: String,
+    pub(super) at: SystemTime,
 }
 
 pub(super) struct Member {
@@ -109,8 +109,8 @@ pub(super) struct Member {
     pub(super) usage_count: u64,
     pub(super) last_used_at: SystemTime,
     pub(super) last_refreshed_at: Option<SystemTime>,
-    created_at: SystemTime,
-    rest: Option<Rest>,
+    pub(super) created_at: SystemTime,
+    pub(super) rest: Option<Rest>,
     failures: u32,
     /// Failed for nobody's fault where another member did well: taken only when nobody else is there, until then.
     suspected: Option<Deadline>,
@@ -202,7 +202,7 @@ impl Member {
         self.permanent_fault().is_none()
     }
 
-    fn permanent_fault(&self) -> Option<String> {
+    pub(super) fn permanent_fault(&self) -> Option<String> {
         if let Err(reason) = self.record.kind() {
             return Some(reason.into());
         }
@@ -298,74 +298,6 @@ impl Member {
     pub(super) fn recover(&mut self) {
         self.failures = 0;
         self.rest = None;
-    }
-
-    fn status(&self, now: Now) -> &'static str {
-        if self.fault().is_some() {
-            return "error";
-        }
-        if self.flight == Some(Flight::Refresh) {
-            return "refreshing";
-        }
-        if !self.cooling.is_empty() {
-            return "exhausted";
-        }
-        match self.record.kind() {
-            Ok(Kind::Oauth) if self.fresh_token(now).is_none() => "expired",
-            // Nothing to send until a project is found, and that has failed lately.
-            Ok(Kind::Oauth) if self.project.is_none() && self.rest.is_some() => "error",
-            _ => "active",
-        }
-    }
-
-    /// For a settled member.
-    pub(super) fn view(&self, now: Now) -> View {
-        let blocked = self.blocked.as_ref();
-        let rest = self.rest.as_ref();
-        let mut cooling: Vec<_> = self
-            .cooling
-            .iter()
-            .map(|(model, cooling)| (model.clone(), cooling.until.shown(now), cooling.reason.clone()))
-            .collect();
-        cooling.sort();
-        View {
-            name: self.name(),
-            kind: self.record.kind().unwrap_or(Kind::Oauth),
-            email: self.email.clone(),
-            project: self.project.clone(),
-            label: match self.record.kind() {
-                Ok(Kind::ApiKey) => Some(self.label()),
-                _ => self.record.label().map(str::to_owned),
-            },
-            status: self.status(now),
-            available: self.is_usable() && blocked.is_none() && (rest.is_none() || self.is_ready(now)),
-            disabled: self.record.disabled(),
-            from_config: self.origin == Origin::Config,
-            expiry: self.token.as_ref().map(|token| token.expiry),
-            usage_count: self.usage_count,
-            created_at: self.created_at,
-            last_used_at: self.last_used_at,
-            last_refreshed_at: self.last_refreshed_at,
-            exhausted_until: cooling.iter().map(|(_, until, _)| *until).max(),
-            failed_at: blocked.map(|blocked| blocked.at).or(rest.map(|rest| rest.at)),
-            failure_reason: self.permanent_fault().or_else(|| {
-                let longest = || self.cooling.values().max_by_key(|cooling| cooling.until.left(now));
-                blocked
-                    .map(|blocked| blocked.why.sentence.clone())
-                    .or(rest.map(|rest| rest.sentence.clone()))
-                    .or_else(|| longest().map(|cooling| cooling.sentence.clone()))
-            }),
-            reason_code: blocked
-                .map(|blocked| blocked.why.reason.clone())
-                .or_else(|| {
-                    let longest = self.cooling.values().max_by_key(|cooling| cooling.until.left(now));
-                    longest.map(|cooling| cooling.reason.clone())
-                })
-                .or_else(|| self.is_suspected().then(|| "SUSPECTED".to_owned())),
-            link: blocked.and_then(|blocked| blocked.why.link.clone()),
-            tier: self.tier.clone(),
-            cooling,
-        }
     }
 }
 

@@ -21,6 +21,7 @@ mod setup;
 mod snapshot;
 mod store;
 mod timestamp;
+mod view;
 
 pub use check::Check;
 pub use keeper::Keeper;
@@ -30,3 +31,4 @@ pub use options::{PoolOptions, Timing};
 pub use pool::*;
 pub use quota::{Bucket, Quota, QuotaFault};
 pub use store::{Place, StoreError};
+pub use view::{Resting, View};

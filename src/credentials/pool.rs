@@ -11,12 +11,13 @@ use super::options::{PoolOptions, Timing};
 use super::record::Record;
 use super::setup::Block;
 use super::store::{Edit, Store, StoreError};
+use super::view::View;
 use crate::secret::Secret;
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// Which member of the pool, stable while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -118,53 +119,6 @@ pub enum Report {
         /// Where the person can act.
         link: Option<String>,
     },
-}
-
-/// What an admin may see of a member (drop_in_contract.md 6.8). Holds no secret.
-#[derive(Clone, Debug)]
-pub struct View {
-    /// `cred-0`.
-    pub name: String,
-    /// Which service.
-    pub kind: Kind,
-    /// In clear; mask it before it leaves the program.
-    pub email: Option<String>,
-    /// In clear; mask it before it leaves the program.
-    pub project: Option<String>,
-    /// A label the user gave, or the tail of an API key.
-    pub label: Option<String>,
-    /// `active`, `expired`, `refreshing`, `exhausted`, `error`.
-    pub status: &'static str,
-    /// Whether it can be lent out now, for some model.
-    pub available: bool,
-    /// Whether a person switched it off.
-    pub disabled: bool,
-    /// Whether it comes from the config and not from the credentials file: then only a person with an editor changes it.
-    pub from_config: bool,
-    /// When the access token ends.
-    pub expiry: Option<SystemTime>,
-    /// Successful uses in this run.
-    pub usage_count: u64,
-    /// When it came into the pool.
-    pub created_at: SystemTime,
-    /// When it was last lent out; creation time before that.
-    pub last_used_at: SystemTime,
-    /// When its token was last refreshed.
-    pub last_refreshed_at: Option<SystemTime>,
-    /// End of the longest present cool-down.
-    pub exhausted_until: Option<SystemTime>,
-    /// When it was blocked or last failed.
-    pub failed_at: Option<SystemTime>,
-    /// In words.
-    pub failure_reason: Option<String>,
-    /// A reason word.
-    pub reason_code: Option<String>,
-    /// Where a person can act.
-    pub link: Option<String>,
-    /// Code Assist's tier.
-    pub tier: Option<String>,
-    /// Present cool-downs: model, end, reason.
-    pub cooling: Vec<(String, SystemTime, String)>,
 }
 
 /// The pool. All methods take `&self`; one short lock inside, never held over I/O.
@@ -334,10 +288,10 @@ impl Pool {
             }
             Report::Suspect => member.suspect(self.timing.suspicion, self.timing.longest_suspicion),
             Report::Block { rest, reason, sentence, link } => {
-                member.block(Block { reason, sentence, link }, rest);
                 // The project that Google named may have been taken away; the next use asks again.
                 member.project = None;
                 self.settle_project(member);
+                member.block(Block { reason, sentence, link }, rest);
             }
         }
         drop(state);
@@ -425,12 +379,17 @@ impl Pool {
         }
         drop(state);
         self.work.notify_all();
+        self.changed();
         lines.iter().for_each(|line| log::info!("{line}"));
     }
 
+    /// Takes over the project of config or file. Another one than before is a reason to ask Google again about a member
+    /// that is blocked.
     pub(super) fn settle_project(&self, member: &mut Member) {
         let told = self.told_project(member.email.as_deref(), member.email_settled, &member.record);
-        member.project = told.or(member.project.take());
+        if told.is_some() && told != member.project {
+            (member.project, member.blocked) = (told, None);
+        }
     }
 
     /// The project that is known without asking Google: the config's map wins over the file. As long as the e-mail is
