@@ -444,6 +444,51 @@ fn google_item(item: &Value) -> Value {
 }
 
 #[test]
+fn what_is_asked_about_an_old_login_is_not_held_against_the_new_one() {
+    let google = FakeGoogle::start();
+    let scratch = Scratch::new();
+    let old = expired(users(&google, 1).remove(0));
+    let pool = open(&google, &scratch, &json!([old]));
+    let id = pool.find("cred-0").unwrap();
+    google.script("u0@example.com", Step::oauth_error(400, "invalid_grant", "Token has been expired.").hold());
+    let fault = thread::scope(|scope| {
+        let asking = scope.spawn(|| pool.access(id));
+        assert!(google.wait_for(|state| state.requests.iter().any(|r| r.op == "token"), Duration::from_secs(20)));
+        let mut new = google.oauth_credential("u0@example.com");
+        (new["email"], new["label"]) = (json!("u0@example.com"), json!("new"));
+        // The old login is known by its token alone; its account comes from the file as a person may write it.
+        let mut known = old.clone();
+        known["email"] = json!("u0@example.com");
+        known["project_id"] = json!("project-0");
+        scratch.put(&json!([known]));
+        pool.poll_file();
+        let added = pool.add(new).unwrap();
+        assert_eq!((added.id, added.updated), (id, true));
+        google.release();
+        asking.join().unwrap()
+    });
+    assert!(matches!(fault, Err(AccessFault::Dead(_))), "{fault:?}");
+    let view = pool.view(id).unwrap();
+    assert_eq!((view.status, view.label.as_deref()), ("active", Some("new")));
+    assert_eq!(pool.access(id).unwrap().secret.expose(), scratch.items()[0]["access_token"]);
+}
+
+#[test]
+fn two_who_add_the_same_login_at_once_make_one_member() {
+    let google = FakeGoogle::start();
+    let scratch = Scratch::new();
+    let pool = open(&google, &scratch, &json!([]));
+    let item = users(&google, 1).remove(0);
+    let mut updated: Vec<bool> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| pool.add(item.clone()).unwrap().updated)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    updated.sort();
+    assert_eq!(updated.iter().filter(|updated| !**updated).count(), 1);
+    assert_eq!((pool.views().len(), scratch.items().as_array().unwrap().len()), (1, 1));
+}
+
+#[test]
 fn a_member_can_be_disabled_enabled_reset_and_removed() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();

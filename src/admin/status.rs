@@ -27,13 +27,13 @@ pub fn status(app: &App) -> Value {
             "workers": server.workers,
         },
         "address": app.config.base_url(app.port),
-        "alerts": alerts(&app.config, &app.pool.views(), app.state.is_failing()),
+        "alerts": alerts(&app.config, &app.pool.views(), app.pool.unsaved().as_deref(), app.state.is_failing()),
         "config": config::shown(&app.config),
     })
 }
 
 /// The most pressing first.
-fn alerts(config: &config::Config, views: &[View], state_fails: bool) -> Vec<Value> {
+fn alerts(config: &config::Config, views: &[View], unsaved: Option<&str>, state_fails: bool) -> Vec<Value> {
     let mut alerts = Vec::new();
     let mut tell = |level: &str, code: &str, en: &str, zh: &str| {
         alerts.push(json!({"level": level, "code": code, "text_en": en, "text_zh": zh, "link": null}));
@@ -71,6 +71,20 @@ fn alerts(config: &config::Config, views: &[View], state_fails: bool) -> Vec<Val
             "few_credentials",
             &format!("{available} credentials can be used; min_credentials asks for {wanted}."),
             &format!("当前可用凭据 {available} 个，少于 min_credentials 要求的 {wanted} 个。"),
+        );
+    }
+    if let Some(reason) = unsaved {
+        tell(
+            "error",
+            "credentials_unsaved",
+            &format!(
+                "New credentials, changes and tokens are in memory only and lost with a restart. {reason}. Free some space, \
+                 or make the file and its folder writable for the proxy; it tries again every few seconds."
+            ),
+            &format!(
+                "新的凭据、更改和令牌仅保存在内存中，重启后会丢失。{reason}。请释放磁盘空间，或让代理可以写入该文件及其所在目录；\
+                 代理每隔几秒会重试。"
+            ),
         );
     }
     if state_fails {
@@ -114,13 +128,17 @@ mod tests {
 
     #[test]
     fn alerts_come_with_their_cause_only() {
-        let codes = |text: &str, state_fails| -> Vec<String> {
+        let codes = |text: &str, state_fails: bool| -> Vec<String> {
             let config = config::parse(text).unwrap().config;
-            alerts(&config, &[], state_fails).iter().map(|alert| alert["code"].as_str().unwrap().to_owned()).collect()
+            let unsaved = state_fails.then_some("Credentials file c.json cannot be written: no");
+            alerts(&config, &[], unsaved, state_fails)
+                .iter()
+                .map(|alert| alert["code"].as_str().unwrap().to_owned())
+                .collect()
         };
         assert_eq!(codes("{}", false), ["no_credentials", "default_key", "admin_open"]);
         let closed = r#"{"auth_keys":["sk-own"],"admin_username":"a","admin_password":"b"}"#;
-        assert_eq!(codes(closed, true), ["no_credentials", "state_readonly"]);
+        assert_eq!(codes(closed, true), ["no_credentials", "credentials_unsaved", "state_readonly"]);
         let example = r#"{"auth_keys":["your-secret-key-1"],"admin_username":"a","admin_password":"b"}"#;
         assert_eq!(codes(example, false), ["no_credentials", "example_key"]);
     }

@@ -56,6 +56,19 @@ impl Token {
     }
 }
 
+/// A member with one certain login. A person may put another in its place while somebody asks Google about this one; what
+/// comes of that is not about the new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Login {
+    pub(super) id: MemberId,
+    number: u64,
+}
+
+impl Login {
+    /// Nobody's: what is noted about it goes nowhere.
+    pub(super) const NOBODY: Login = Login { id: MemberId(u64::MAX), number: 0 };
+}
+
 /// What a flight, the time in which one thread works for a member, is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flight {
@@ -92,6 +105,8 @@ pub(super) struct Rest {
 
 pub(super) struct Member {
     pub(super) id: MemberId,
+    /// Logins before this one.
+    replaced: u64,
     pub(super) origin: Origin,
     pub(super) record: Record,
     pub(super) email: Option<String>,
@@ -128,6 +143,7 @@ impl Member {
         let token = secret.zip(record.expiry()).map(|(secret, expiry)| Token::loaded(secret, expiry, ahead, now));
         Member {
             id,
+            replaced: 0,
             origin,
             email: record.email().map(str::to_owned),
             email_settled: false,
@@ -153,6 +169,13 @@ impl Member {
         }
     }
 
+    /// Begins anew with another item in the place of this one.
+    pub(super) fn replace(&mut self, record: Record, ahead: Duration) {
+        let (usage_count, created_at, replaced) = (self.usage_count, self.created_at, self.replaced + 1);
+        let new = Member::new(self.id, Origin::File, record, ahead);
+        *self = Member { usage_count, created_at, replaced, ..new };
+    }
+
     /// Takes over what somebody else wrote about the same credential.
     pub(super) fn update(&mut self, record: Record, ahead: Duration) {
         let secret = record.access_token().map(Secret::new);
@@ -170,18 +193,17 @@ impl Member {
         format!("cred-{}", self.id.0)
     }
 
+    pub(super) fn login(&self) -> Login {
+        Login { id: self.id, number: self.replaced }
+    }
+
     pub(super) fn identity(&self) -> Option<Identity> {
         self.record.identity()
     }
 
     /// What is safe to log: the masked e-mail, the key's label or tail.
     pub(super) fn label(&self) -> String {
-        match (self.record.kind(), &self.email, self.record.label()) {
-            (Ok(Kind::ApiKey), _, None) => mask::key(self.record.api_key().unwrap_or_default()),
-            (_, Some(email), _) => mask::email(Some(email)),
-            (_, None, Some(label)) => label.chars().filter(|c| !c.is_control()).take(64).collect(),
-            (_, None, None) => mask::email(None),
-        }
+        label(&self.record, self.email.as_deref()).unwrap_or_else(|| mask::email(None))
     }
 
     /// How log lines name it: the masked e-mail as the old program did, its id as long as there is none.
@@ -298,6 +320,15 @@ impl Member {
     pub(super) fn recover(&mut self) {
         self.failures = 0;
         self.rest = None;
+    }
+}
+
+/// What is safe to show of an item: the masked e-mail, the key's label or tail.
+pub(super) fn label(record: &Record, email: Option<&str>) -> Option<String> {
+    match (record.kind(), email, record.label()) {
+        (Ok(Kind::ApiKey), _, None) => record.api_key().map(mask::key),
+        (_, Some(email), _) => Some(mask::email(Some(email))),
+        (_, None, label) => label.map(|label| label.chars().filter(|c| !c.is_control()).take(64).collect()),
     }
 }
 

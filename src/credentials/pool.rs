@@ -5,7 +5,7 @@
 //! lock asks for the file's.
 
 use super::clock::{Deadline, Now};
-use super::member::{Cooling, Member, Origin};
+use super::member::{Cooling, Login, Member, Origin};
 use super::oauth::Google;
 use super::options::{PoolOptions, Timing};
 use super::record::Record;
@@ -127,7 +127,9 @@ pub struct Pool {
     pub(super) project_id_map: RwLock<HashMap<String, String>>,
     pub(super) timing: Timing,
     /// Held over file I/O, and over nothing else.
-    pub(super) store: Mutex<Store>,
+    store: Mutex<Store>,
+    /// What the store said last; beside it, so that a look waits for no write.
+    unsaved: Mutex<Option<String>>,
     pub(super) state: Mutex<State>,
     /// A flight has landed, or the program is stopping.
     pub(super) landed: Condvar,
@@ -150,6 +152,11 @@ pub(super) struct State {
 impl State {
     pub(super) fn member(&mut self, id: MemberId) -> Option<&mut Member> {
         self.members.iter_mut().find(|member| member.id == id)
+    }
+
+    /// The member, unless another login has taken this one's place.
+    pub(super) fn member_with(&mut self, login: Login) -> Option<&mut Member> {
+        self.member(login.id).filter(|member| member.login() == login)
     }
 
     pub(super) fn join(&mut self, origin: Origin, record: Record, timing: &Timing) -> &mut Member {
@@ -189,6 +196,7 @@ impl Pool {
             google: Google::new(options.agent, options.endpoints, options.oauth_client),
             project_id_map: RwLock::new(options.project_id_map),
             timing,
+            unsaved: Mutex::new(store.unsaved().map(str::to_owned)),
             store: Mutex::new(store),
             state: Mutex::new(state),
             landed: Condvar::new(),
@@ -298,6 +306,11 @@ impl Pool {
         self.changed();
     }
 
+    /// The pool's patience.
+    pub fn timing(&self) -> &Timing {
+        &self.timing
+    }
+
     /// Names who is told, on any thread, that [`Pool::snapshot`] has changed. Once, before the first request.
     pub fn on_change(&self, tell: impl Fn() + Send + Sync + 'static) {
         let _ = self.tell.set(Box::new(tell));
@@ -330,20 +343,31 @@ impl Pool {
         state.members.iter_mut().map(view).collect()
     }
 
-    /// Looks whether somebody else changed the file, and takes it over.
+    /// Looks whether somebody else changed the file, and takes it over. Also tries again what could not be written.
     pub fn poll_file(&self) {
         let mut store = self.store.lock();
-        if let Some(records) = store.poll() {
-            self.adopt(records);
-        }
+        let records = store.poll();
+        self.took(&store, records);
     }
 
-    /// Makes the edit in the file. `before` changes the members under the file's lock, so that nobody compares a
-    /// changed file with members that do not know the change yet.
-    pub(super) fn write(&self, before: impl FnOnce(&mut State), edit: Edit) {
+    /// Changes the members and then the file. The change is made under the file's lock, so that nobody compares a changed
+    /// file with members that do not know the change yet, and so that no other change comes between a look and its edit.
+    /// `None` changes nothing.
+    pub(super) fn write(&self, change: impl FnOnce(&mut State) -> Option<Edit>) {
         let mut store = self.store.lock();
-        before(&mut self.state.lock());
-        if let Some(records) = store.apply(edit) {
+        let Some(edit) = change(&mut self.state.lock()) else { return };
+        let records = store.apply(edit);
+        self.took(&store, records);
+    }
+
+    /// Why changes are not in the file yet, so that a restart would lose them; `None`: all are. Does not wait for a write.
+    pub fn unsaved(&self) -> Option<String> {
+        self.unsaved.lock().clone()
+    }
+
+    fn took(&self, store: &Store, records: Option<Vec<Record>>) {
+        *self.unsaved.lock() = store.unsaved().map(str::to_owned);
+        if let Some(records) = records {
             self.adopt(records);
         }
     }
@@ -366,6 +390,8 @@ impl Pool {
         for record in records {
             let member = match state.members.iter_mut().find(|member| known(member, &record)) {
                 Some(member) => {
+                    // A key of the config that a person has put into the file too stays when the config loses it.
+                    member.origin = Origin::File;
                     member.update(record, self.timing.ahead());
                     member
                 }
