@@ -51,12 +51,12 @@ pub(super) fn welcome(app: &App, added: &Added) {
     }
 }
 
-/// A change that a restart would undo, told with the reason and what to do; `None`: it is in the file.
+/// That a restart would undo changes, why, and what to do; `None`: all are in the file.
 pub(super) fn unsaved(app: &App) -> Option<String> {
     let reason = app.pool.unsaved()?;
     Some(format!(
-        "This holds now, but is in memory only and lost with a restart. {reason}. Free some space, or make the file and its \
-         folder writable for the proxy; it tries again every few seconds."
+        "All credentials work as shown, but the latest changes are in memory only and lost with a restart. {reason}. Free some \
+         space, or make the file and its folder writable for the proxy; it tries again every few seconds."
     ))
 }
 

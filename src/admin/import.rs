@@ -55,6 +55,7 @@ fn told(name: &str, result: Result<Added, AddFault>, app: &App) -> Value {
         Ok(added) => {
             welcome(app, &added);
             let status = if added.updated { "updated" } else { "added" };
+            // An account that was not tried out may not say who it is.
             let label = if added.email.is_none() && name.starts_with('#') { name } else { &added.label };
             json!({"label": label, "status": status, "detail": added.doubt})
         }

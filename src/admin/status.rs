@@ -1,6 +1,7 @@
 //! How the program is: figures of the moment, the configuration in force, and what a person should know or do, as
 //! sentences in English and Chinese.
 
+use super::accounts::unsaved;
 use crate::app::App;
 use crate::config;
 use crate::credentials::View;
@@ -27,7 +28,7 @@ pub fn status(app: &App) -> Value {
             "workers": server.workers,
         },
         "address": app.config.base_url(app.port),
-        "alerts": alerts(&app.config, &app.pool.views(), app.pool.unsaved().as_deref(), app.state.is_failing()),
+        "alerts": alerts(&app.config, &app.pool.views(), unsaved(app).as_deref(), app.state.is_failing()),
         "config": config::shown(&app.config),
     })
 }
@@ -73,18 +74,12 @@ fn alerts(config: &config::Config, views: &[View], unsaved: Option<&str>, state_
             &format!("当前可用凭据 {available} 个，少于 min_credentials 要求的 {wanted} 个。"),
         );
     }
-    if let Some(reason) = unsaved {
+    if let Some(sentence) = unsaved {
         tell(
             "error",
             "credentials_unsaved",
-            &format!(
-                "New credentials, changes and tokens are in memory only and lost with a restart. {reason}. Free some space, \
-                 or make the file and its folder writable for the proxy; it tries again every few seconds."
-            ),
-            &format!(
-                "新的凭据、更改和令牌仅保存在内存中，重启后会丢失。{reason}。请释放磁盘空间，或让代理可以写入该文件及其所在目录；\
-                 代理每隔几秒会重试。"
-            ),
+            sentence,
+            &format!("凭据照常使用，但最新的更改仅保存在内存中，重启后会丢失；代理每隔几秒会重试。{sentence}"),
         );
     }
     if state_fails {
@@ -130,7 +125,7 @@ mod tests {
     fn alerts_come_with_their_cause_only() {
         let codes = |text: &str, state_fails: bool| -> Vec<String> {
             let config = config::parse(text).unwrap().config;
-            let unsaved = state_fails.then_some("Credentials file c.json cannot be written: no");
+            let unsaved = state_fails.then_some("The latest changes are in memory only.");
             alerts(&config, &[], unsaved, state_fails)
                 .iter()
                 .map(|alert| alert["code"].as_str().unwrap().to_owned())
