@@ -37,7 +37,7 @@ const SECRET_LISTS: [&str; 2] = ["auth_keys", "gemini_api_keys"];
 /// Headers in which a client shows who it is.
 const SECRET_HEADERS: [&str; 5] = ["authorization", "x-goog-api-key", "x-api-key", "api-key", "proxy-authorization"];
 
-/// Where everything goes; none outside of tests and benches.
+/// Where everything goes; none in an example, which is no test.
 pub fn folder() -> Option<PathBuf> {
     option_env!("CARGO_TARGET_TMPDIR").map(|target| Path::new(target).join("written"))
 }

@@ -30,13 +30,13 @@ export async function keepResponse(request) {
   keepAnswer(`${head}\n${body}`);
 }
 
-// The document as it stands. Left out are the new key that is shown once, and the settings for programs, which carry the key
-// that the reader typed.
+// The document as it stands. Left out are the three places for keys that this tab made or its reader typed: the new key that
+// is shown once, the field that offers it, and the settings for programs that carry it.
 export async function keepPage(page) {
   if (!folder || page.isClosed()) return;
   const html = await page.evaluate(() => {
     const copy = document.documentElement.cloneNode(true);
-    for (const part of copy.querySelectorAll("script, style, #new-key code, #snippet")) part.remove();
+    for (const part of copy.querySelectorAll("script, style, #new-key code, #known-keys, #snippet")) part.remove();
     return copy.outerHTML;
   });
   keepAnswer(`${page.url().split("?")[0]}\n${html}`);
