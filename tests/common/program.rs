@@ -200,5 +200,7 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // The last lines are kept too.
+        self.readers.drain(..).for_each(|reader| drop(reader.join()));
     }
 }
