@@ -27,6 +27,7 @@ build: ## build the release binary
 check: ## formatting, lints, documentation
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test written -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
 test: ## every test, with the official SDKs as clients; installs what it needs

@@ -172,7 +172,8 @@ fn no_secret_of_the_suite_was_written_or_answered() {
             }
         }
     }
-    assert!(leaks.is_empty(), "{} secrets came out:\n{}", leaks.len(), leaks.join("\n"));
+    let first = leaks.len().min(20);
+    assert!(leaks.is_empty(), "{} secrets came out, at first:\n{}", leaks.len(), leaks[..first].join("\n"));
     assert_eq!(canaries, ["log", "answers"], "what was put there to be found is found there and nowhere else");
     for (kind, floor) in FLOORS {
         assert!(counts[kind] >= floor, "too little was collected to prove anything: {counts:?}");
