@@ -68,12 +68,14 @@ impl Drop for Permit {
 }
 
 impl Counts {
-    /// Begins a new day or minute when it is time. A clock that was set back begins a window too, with its counts kept.
+    /// Begins a new day or minute when it is time. A clock that was set back begins them too, with the counts kept: they
+    /// hold no longer than a day or minute from now, and setting the clock back earns nothing.
     fn roll(&mut self, now: SystemTime) {
         let day = calendar::day(now);
         if day > self.day {
-            (self.day, self.day_requests, self.day_tokens) = (day, 0, 0);
+            (self.day_requests, self.day_tokens) = (0, 0);
         }
+        self.day = day;
         match self.minute_began.map(|began| now.duration_since(began)) {
             Some(Ok(age)) if age >= MINUTE => (self.minute_began, self.minute_requests) = (None, 0),
             Some(Err(_)) => self.minute_began = Some(now),
@@ -238,6 +240,23 @@ mod tests {
         let error = admit(&meter, &limits, 86_402).unwrap_err();
         assert!(error.message.contains("100 tokens per day"), "{}", error.message);
         assert_eq!(error.should_retry, Some(false));
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_costs_a_day_at_most() {
+        let limits = KeyLimits { requests_per_minute: Some(3), requests_per_day: Some(2), ..KeyLimits::default() };
+        let year = 365 * 86_400;
+        let meter = Arc::new(Meter::default());
+        (0..2).for_each(|_| drop(admit(&meter, &limits, year).unwrap()));
+        let error = admit(&meter, &limits, 86_000).unwrap_err();
+        assert_eq!(error.retry_after, Some(Duration::from_secs(400)), "until midnight, not for a year");
+        assert_eq!(meter.today_at(at(86_000)).requests, 2);
+        assert!(admit(&meter, &limits, 86_400).is_ok());
+        // Kept from a run whose clock was wrong.
+        let kept = Today { requests: 2, ..Today::default() };
+        let meter = Arc::new(Meter::restore(calendar::day(at(year)), kept));
+        assert!(admit(&meter, &limits, 86_399).is_err());
+        assert!(admit(&meter, &limits, 86_400).is_ok());
     }
 
     #[test]
