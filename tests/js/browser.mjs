@@ -23,7 +23,10 @@ export async function open({ base = process.env.PROXY_URL, hosts = [], errors, .
   const problems = [];
   const kept = [];
   // Finished only: an answer that a case holds open has no text to wait for.
-  context.on("requestfinished", (request) => kept.push(keepResponse(request)));
+  context.on("requestfinished", (request) => kept.push(keepResponse(request).catch((error) => {
+    // A poll that ends with its page has nobody left to tell.
+    if (!error.message.includes("has been closed")) problems.push(`not kept: ${error.message}`);
+  })));
   context.on("request", (request) => {
     const url = new URL(request.url());
     if (url.protocol !== "data:" && !allowed.includes(url.host)) problems.push(`request to ${request.url()}`);
