@@ -36,8 +36,8 @@ pub struct Guard {
     default_keys: bool,
     admin: Option<AdminLogin>,
     metrics_token: Option<Secret>,
-    /// Wrong passwords of late.
-    wrong: Wrong,
+    /// Wrong passwords of late. Shared with the guards of later configs: a reload is no fresh start for guessing.
+    wrong: Arc<Wrong>,
     /// With a public address every caller may be a stranger behind a local reverse proxy.
     public: bool,
 }
@@ -45,12 +45,21 @@ pub struct Guard {
 impl Guard {
     /// Takes the rules from the config.
     pub fn new(config: &Config, keys: Arc<Keys>) -> Guard {
+        Guard::build(config, keys, Arc::default())
+    }
+
+    /// The rules of another config for the same keys and callers.
+    pub fn with(&self, config: &Config) -> Guard {
+        Guard::build(config, self.keys.clone(), self.wrong.clone())
+    }
+
+    fn build(config: &Config, keys: Arc<Keys>, wrong: Arc<Wrong>) -> Guard {
         Guard {
             keys,
             default_keys: config.default_keys,
             admin: config.admin.clone(),
             metrics_token: config.metrics.token.clone(),
-            wrong: Wrong::default(),
+            wrong,
             public: config.public_url.is_some(),
         }
     }
