@@ -66,6 +66,8 @@ pub fn proxy(program: &Path, folder: &Folder, google: &str, change: impl FnOnce(
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
+    // As deploy/gemini-openai-proxy.service starts it.
+    command.env("GLIBC_TUNABLES", "glibc.malloc.tcache_max=256");
     let errors = log.try_clone().expect("a second handle");
     let child = command
         .args(["run".as_ref(), "-c".as_ref(), file.as_os_str()])

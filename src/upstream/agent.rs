@@ -25,9 +25,10 @@ pub const USER_AGENT: &str = concat!("gemini-openai-proxy/", env!("CARGO_PKG_VER
 const IDLE: Duration = Duration::from_secs(20);
 /// One write of at most the output buffer.
 const WRITE: Duration = Duration::from_secs(30);
-/// Both are held per connection. A response head must fit in the first; Google's have less than 4 KiB.
+/// Both are held per connection. A response head must fit in the first, each line of a request head in the second;
+/// Google's heads have less than 4 KiB, its tokens at most 2 KiB.
 const INPUT_BUFFER: usize = 8 << 10;
-const OUTPUT_BUFFER: usize = 8 << 10;
+const OUTPUT_BUFFER: usize = 4 << 10;
 /// How long a looked-up address is used.
 const NAME_AGE: Duration = Duration::from_secs(60);
 

@@ -8,7 +8,7 @@ use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 /// Pieces of more bytes are not held back.
-const SMALL: usize = 4 << 10;
+const SMALL: usize = 2 << 10;
 
 /// Wraps what the connectors before it made.
 #[derive(Debug, Default)]
