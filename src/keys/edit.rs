@@ -113,6 +113,9 @@ impl Edit {
 
 const EXPIRY: &str = "expires_at: expected a time such as 2027-01-31T00:00:00Z or a day such as 2027-01-31";
 
+/// In seconds since 1970.
+const YEAR_10000: u64 = 253_402_300_800;
+
 fn checked_name(name: &str) -> Result<String, EditError> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
@@ -144,7 +147,8 @@ pub(crate) fn time(value: &Value) -> Option<SystemTime> {
         }
         _ => return None,
     };
-    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds < 1 << 40)?;
+    // Later times cannot be written as text, and the state file holds text.
+    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds < YEAR_10000)?;
     Some(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
 }
 
@@ -228,6 +232,10 @@ mod tests {
             let time = time(&value).unwrap();
             assert_eq!(crate::usage::calendar::iso(time), "2027-01-31T00:00:00Z", "{value}");
         }
-        assert_eq!(time(&json!(-1)), None);
+        for value in [json!(-1), json!(YEAR_10000), json!("10000-01-01")] {
+            assert_eq!(time(&value), None, "{value}");
+        }
+        let last = time(&json!(YEAR_10000 - 1)).unwrap();
+        assert_eq!(time(&json!(crate::usage::calendar::iso(last))), Some(last));
     }
 }

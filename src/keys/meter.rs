@@ -68,10 +68,11 @@ impl Drop for Permit {
 }
 
 impl Counts {
-    /// Begins a new day or minute when it is time. A clock that was set back begins a window too, with its counts kept.
+    /// Begins a new day or minute when it is time. A clock that was set back begins a window too, with its counts kept; by
+    /// days, it was wrong before, and its day is not waited for.
     fn roll(&mut self, now: SystemTime) {
         let day = calendar::day(now);
-        if day > self.day {
+        if day > self.day || day.saturating_add(1) < self.day {
             (self.day, self.day_requests, self.day_tokens) = (day, 0, 0);
         }
         match self.minute_began.map(|began| now.duration_since(began)) {
@@ -238,6 +239,17 @@ mod tests {
         let error = admit(&meter, &limits, 86_402).unwrap_err();
         assert!(error.message.contains("100 tokens per day"), "{}", error.message);
         assert_eq!(error.should_retry, Some(false));
+    }
+
+    #[test]
+    fn a_day_of_a_wrong_clock_ends_with_it() {
+        const DAY: u64 = 86_400;
+        let limits = KeyLimits { requests_per_day: Some(1), ..KeyLimits::default() };
+        let meter = Arc::new(Meter::default());
+        assert!(admit(&meter, &limits, 400 * DAY).is_ok());
+        assert!(admit(&meter, &limits, 400 * DAY - 60).is_err(), "a minute back is the same day's count");
+        assert!(admit(&meter, &limits, 30 * DAY).is_ok());
+        assert!(admit(&meter, &limits, 30 * DAY + 1).is_err());
     }
 
     #[test]
