@@ -71,18 +71,22 @@ pub fn access(fields: &[(&str, Value)]) {
     if !log::log_enabled!(Level::Info) {
         return;
     }
-    let shown = |value: &Value| match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) if text.is_empty() => "-".to_owned(),
-        Value::String(text) if !text.contains([' ', '"', '=']) => text.clone(),
-        other => other.to_string(),
-    };
     let line: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect();
     let known = fields.iter().filter(|(_, value)| !value.is_null());
     let known: Map<String, Value> = known.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     FIELDS.with_borrow_mut(|fields| *fields = Some(known));
     log::info!("{}", line.join(" "));
     FIELDS.with_borrow_mut(|fields| *fields = None);
+}
+
+/// A field's value for people. In quotes it cannot pass for two fields, nor for two lines.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) if text.is_empty() => "-".to_owned(),
+        Value::String(text) if !text.contains(|c: char| " \"=".contains(c) || c.is_control()) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// A line that was kept.
@@ -212,6 +216,20 @@ mod tests {
         let (lines, last) = lines_after(before + 5);
         assert!(last >= before + 510 && lines.len() <= KEPT && lines.iter().all(|line| line.text.len() <= LONGEST));
         assert!(lines.windows(2).all(|pair| pair[0].number + 1 == pair[1].number));
+    }
+
+    #[test]
+    fn a_value_is_one_word_or_in_quotes() {
+        for (value, expected) in [
+            (json!("a/b:c"), "a/b:c"),
+            (json!(""), "-"),
+            (json!(null), "-"),
+            (json!(7), "7"),
+            (json!("a b"), r#""a b""#),
+            (json!("a\n[x]"), r#""a\n[x]""#),
+        ] {
+            assert_eq!(shown(&value), expected);
+        }
     }
 
     #[test]

@@ -272,6 +272,15 @@ fn segments(path: &str) -> Vec<String> {
         segments.remove(0);
     }
     let bare = ["chat", "models", "responses", "messages", "embeddings", "completions", "dashboard"];
+    // Whoever pastes the whole chat endpoint as a base asks there for the models, too.
+    let at = usize::from(word(&segments, 0) == "v1");
+    let next = word(&segments, at + 2);
+    if word(&segments, at) == "chat"
+        && word(&segments, at + 1) == "completions"
+        && (next == "v1" || bare.contains(&next.as_str()))
+    {
+        segments.drain(..at + 2);
+    }
     if bare.contains(&word(&segments, 0).as_str()) {
         segments.insert(0, "v1".to_owned());
     }
@@ -300,6 +309,12 @@ mod tests {
             assert_eq!(lane("POST", path), Lane::Long, "{path}");
         }
         assert_eq!(route("GET", "/v1/chat/completions"), Err(Refusal::WrongMethod("POST")));
+        for path in ["/v1/chat/completions/models", "/chat/completions/v1/models", "/openai/v1/chat/completions/models/"] {
+            assert_eq!(route("GET", path), Ok(Route::Models), "{path}");
+        }
+        // A stored completion of OpenAI's, which nobody has here.
+        assert_eq!(route("GET", "/v1/chat/completions/chatcmpl-1"), Err(Refusal::UnknownPath));
+        assert_eq!(side("/v1/chat/completions/chatcmpl-1"), Side::OpenAi);
     }
 
     #[test]

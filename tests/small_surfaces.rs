@@ -1,4 +1,4 @@
-//! The smaller endpoints through the whole program: embeddings, legacy completions, billing.
+//! The smaller endpoints through the whole program: embeddings, legacy completions, billing, health.
 
 mod common;
 
@@ -95,4 +95,16 @@ fn billing_is_for_key_holders_and_says_that_nothing_was_spent() {
     }
     let stranger = ask(&proxy, "GET", "/dashboard/billing/usage", &[("Authorization", "Bearer wrong")], b"");
     assert_eq!(stranger.status, 401);
+}
+
+#[test]
+fn health_is_one_word_for_everybody_and_figures_on_request() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    for path in ["/health", "/health/", "/health?verbose=0", "/health?x"] {
+        assert_eq!(ask(&proxy, "GET", path, &[], b"").text(), r#"{"status":"healthy"}"#, "{path}");
+    }
+    let health = ask(&proxy, "GET", "/health?verbose=1", &[], b"").json();
+    assert_eq!((&health["status"], &health["version"]), (&json!("healthy"), &json!(env!("CARGO_PKG_VERSION"))));
+    assert_eq!(health["credentials"], json!({"total": 1, "available": 1}));
 }

@@ -46,7 +46,8 @@ impl Series {
         &self.periods
     }
 
-    /// The table of a period, and how many rows it may have. A clock that was set back finds or makes its old period.
+    /// The table of a period, and how many rows it may have. A clock that was set back finds or makes its old period; where
+    /// that lacks room, the newest goes, which the clock that was wrong has made, or the oldest for one older still.
     pub(super) fn table(&mut self, number: u32) -> (&mut Table, usize) {
         if self.periods.last().is_none_or(|(last, _)| *last < number) {
             self.periods.push((number, Arc::default()));
@@ -55,6 +56,9 @@ impl Series {
         let at = match self.periods.binary_search_by_key(&number, |(number, _)| *number) {
             Ok(at) => at,
             Err(at) => {
+                if self.periods.len() >= self.bounds.periods {
+                    self.periods.remove(if at == 0 { 0 } else { self.periods.len() - 1 });
+                }
                 self.periods.insert(at, (number, Arc::default()));
                 at
             }
@@ -110,5 +114,11 @@ mod tests {
         }
         let numbers: Vec<u32> = series.periods().iter().map(|(number, _)| *number).collect();
         assert_eq!(numbers, [3, 4, 5]);
+        for (number, expected) in [(100, [3, 4, 5, 6, 100]), (7, [3, 4, 5, 6, 7]), (2, [2, 4, 5, 6, 7])] {
+            series.table(number);
+            series.table(6);
+            let numbers: Vec<u32> = series.periods().iter().map(|(number, _)| *number).collect();
+            assert_eq!(numbers, expected);
+        }
     }
 }
