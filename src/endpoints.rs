@@ -129,7 +129,7 @@ fn api(app: &App, side: Side, route: Route, request: Request, mut responder: Res
         Route::Completions => return generate(app, &OpenAiCompletions, key, request, responder),
         Route::Embeddings => return generate(app, &OpenAiEmbeddings, key, request, responder),
         Route::GeminiForward if side == Side::Gemini => {
-            let (permit, headers) = key.admit(model_of(&request.path).as_deref(), &app.models);
+            let (permit, headers) = key.admit(model_of(&request).as_deref(), &app.models);
             headers.iter().for_each(|(name, value)| responder.add_header(name, value));
             match permit {
                 // Held until the reply is out.

@@ -309,7 +309,9 @@ mod tests {
             assert_eq!(lane("POST", path), Lane::Long, "{path}");
         }
         assert_eq!(route("GET", "/v1/chat/completions"), Err(Refusal::WrongMethod("POST")));
-        for path in ["/v1/chat/completions/models", "/chat/completions/v1/models", "/openai/v1/chat/completions/models/"] {
+        for path in
+            ["/v1/chat/completions/models", "/chat/completions/v1/models", "/openai/v1/chat/completions/models/"]
+        {
             assert_eq!(route("GET", path), Ok(Route::Models), "{path}");
         }
         // A stored completion of OpenAI's, which nobody has here.

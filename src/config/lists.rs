@@ -8,10 +8,7 @@ use crate::secret::Secret;
 use serde_json::{Map, Value};
 
 /// The keys, and whether they are the built-in default.
-pub(super) fn auth_keys(
-    root: &mut Section,
-    warnings: &mut Vec<String>,
-) -> Result<(Vec<ClientKey>, bool), ConfigError> {
+pub(super) fn auth_keys(root: &mut Section, warnings: &mut Vec<String>) -> Result<(Vec<ClientKey>, bool), ConfigError> {
     let items = match root.take("auth_keys") {
         None => {
             let key = ClientKey { name: "default".into(), key: Secret::new("123456"), limits: KeyLimits::default() };

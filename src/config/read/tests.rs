@@ -107,7 +107,8 @@ fn unknown_keys_are_named_with_their_place() {
     // A limit that is misspelt must not pass for one.
     let text = r#"{"auth_keys":["a",{"key":"b","request_per_day":1}],"gemini_api_keys":[{"key":"c","name":"d"}],
         "models":[{"name":"e","alias":"f"}]}"#;
-    let expected = "config: unknown keys are ignored: auth_keys[1].request_per_day, gemini_api_keys[0].name, models[0].alias";
+    let expected =
+        "config: unknown keys are ignored: auth_keys[1].request_per_day, gemini_api_keys[0].name, models[0].alias";
     assert_eq!(parse(text).unwrap().notes, [expected]);
 }
 
