@@ -123,6 +123,7 @@ pub fn model_of(request: &Request) -> Option<String> {
         ["models", "models", name, ..] | ["models", name, ..] | ["publishers", _, "models", name, ..] => {
             name.split(':').next().map(str::to_owned)
         }
+        ["tunedModels", name, ..] => name.split(':').next().map(|name| format!("tunedModels/{name}")),
         ["models"] => None,
         // What is uploaded may be anything.
         _ if !path.starts_with("/v1beta/") => None,
@@ -301,6 +302,7 @@ mod tests {
             ("/v1beta/models%2Fx:predict", "", Some("x")),
             ("/v1beta/models/models/x:predict", "", Some("x")),
             ("/v1beta/publishers/google/models/x:predict", "", Some("x")),
+            ("/v1beta/tunedModels/x:generateContent", "", Some("tunedModels/x")),
             ("/v1beta/interactions", r#"{"input":"hi","model":"models/x"}"#, Some("x")),
             ("/v1beta/interactions", r#"{"input":"hi","agent":"deep"}"#, Some("deep")),
             ("/v1beta/cachedContents", r#"{"model":"y","model":"x"}"#, Some("x")),

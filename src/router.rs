@@ -177,7 +177,8 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         ["v1" | "v1beta", rest @ ..] if model_call(rest).is_some() => {
             // The guard has just found it.
             let (model, method) = model_call(rest).unwrap_or_default();
-            match TRANSLATED.contains(&method.as_str()) {
+            // Tuned models are in no table and on no other service.
+            match TRANSLATED.contains(&method.as_str()) && !model.starts_with("tunedModels/") {
                 true => (Route::GeminiCall { model, method }, "POST"),
                 false => (Route::GeminiForward, FORWARDED),
             }
@@ -327,7 +328,8 @@ mod tests {
             ("/v1beta/models/x%3AgenerateContent", call("x", "generateContent")),
             ("/v1beta/models/models/x:generateContent", call("models/x", "generateContent")),
             ("/v1/models/x:streamGenerateContent", call("x", "streamGenerateContent")),
-            ("/v1beta/tunedModels/x:countTokens", call("tunedModels/x", "countTokens")),
+            ("/v1beta/tunedModels/x:generateContent", Ok(Route::GeminiForward)),
+            ("/v1/tunedModels/x:generateContent", Ok(Route::GeminiForward)),
             ("/v1beta/publishers/google/models/x:countTokens", call("x", "countTokens")),
         ] {
             assert_eq!(route("POST", path), expected, "{path}");

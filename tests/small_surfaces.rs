@@ -1,4 +1,5 @@
-//! The smaller endpoints through the whole program: embeddings, legacy completions, billing, health.
+//! The smaller endpoints through the whole program: embeddings, legacy completions, billing, health, short
+//! spellings of the native one.
 
 mod common;
 
@@ -107,4 +108,18 @@ fn health_is_one_word_for_everybody_and_figures_on_request() {
     let health = ask(&proxy, "GET", "/health?verbose=1", &[], b"").json();
     assert_eq!((&health["status"], &health["version"]), (&json!("healthy"), &json!(env!("CARGO_PKG_VERSION"))));
     assert_eq!(health["credentials"], json!({"total": 1, "available": 1}));
+}
+
+#[test]
+fn the_short_spellings_of_googles_examples_are_served_by_either_service() {
+    let example =
+        json!({"system_instruction": {"parts": {"text": "Be brief."}}, "contents": {"parts": {"text": "Say hello"}}});
+    for pool in Pool::EACH {
+        let google = FakeGoogle::start();
+        let proxy = Proxy::with_pool(&google, pool);
+        for path in ["/v1beta/models/gemini-2.5-flash:generateContent", "/v1beta/models/gemini-2.5-flash:countTokens"] {
+            let answer = post(&proxy, path, example.clone());
+            assert_eq!(answer.status, 200, "{pool:?} {path}: {}", answer.text());
+        }
+    }
 }
