@@ -1,5 +1,5 @@
-//! The smaller endpoints through the whole program: embeddings, legacy completions, billing, health, short
-//! spellings of the native one.
+//! The smaller endpoints through the whole program: embeddings, legacy completions, billing, health, and what is
+//! peculiar to the native one.
 
 mod common;
 
@@ -122,4 +122,18 @@ fn the_short_spellings_of_googles_examples_are_served_by_either_service() {
             assert_eq!(answer.status, 200, "{pool:?} {path}: {}", answer.text());
         }
     }
+}
+
+#[test]
+fn a_blocked_prompt_is_an_answer_that_usage_counts_as_denied() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let blocked =
+        json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 4}});
+    google.script(GEMINI_KEY, Step::json(200, blocked.clone()));
+    let path = "/v1beta/models/gemini-2.5-flash:generateContent";
+    let answer = post(&proxy, path, json!({"contents": [{"parts": [{"text": "x"}]}]}));
+    assert_eq!((answer.status, answer.json()), (200, blocked));
+    let usage = proxy.service().app().usage.json();
+    assert_eq!(usage["gemini-2.5-flash"]["failed_requests"], json!({"Denied: PROHIBITED_CONTENT": 1}), "{usage}");
 }
