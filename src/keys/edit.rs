@@ -45,8 +45,10 @@ impl Edit {
         let wrong = |text: &str| EditError::Wrong(text.to_owned());
         let body: Value = serde_json::from_slice(body).map_err(|_| wrong("the body is not valid JSON"))?;
         let Value::Object(mut fields) = body else { return Err(wrong("expected a JSON object")) };
-        if let Some(Value::Object(limits)) = fields.shift_remove("limits") {
-            fields.extend(limits);
+        match fields.shift_remove("limits") {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(limits)) => fields.extend(limits),
+            Some(_) => return Err(wrong("limits: expected an object")),
         }
         let name = match fields.get("name") {
             None | Some(Value::Null) => None,
@@ -218,6 +220,7 @@ mod tests {
             (r#"{"name":"a\u0007"}"#, "name: expected 1 to 64 characters"),
             (r#"{"requests_per_minute":-1}"#, "requests_per_minute: expected a whole number or null"),
             (r#"{"limits":{"concurrency":1.5}}"#, "concurrency: expected a whole number or null"),
+            (r#"{"limits":5}"#, "limits: expected an object"),
             (r#"{"models":"x"}"#, "models: expected a list of model names"),
             (r#"{"expires_at":"soon"}"#, EXPIRY),
             (r#"{"disabled":1}"#, "disabled: expected true or false"),
