@@ -39,7 +39,7 @@ bench: static ## measure against nginx, write docs/benchmarks.md
 	./tests/setup.sh
 	STATIC_BINARY=$(abspath $(STATIC)) cargo bench --locked --bench load
 
-soak: ## ten minutes of mixed load: nothing may grow, no request be lost
+soak: ## ten minutes of mixed load: nothing may grow or be lost; write docs/soak.md
 	cargo bench --locked --bench load -- --soak 600
 
 deny: ## licences, bans and sources with cargo-deny (cargo install cargo-deny)

@@ -14,7 +14,7 @@ use crate::error::{ApiError, ErrorKind};
 use crate::forward::{forward, model_of};
 use crate::handler::generate;
 use crate::http::{Request, Responder, Response};
-use crate::logging;
+use crate::logging::{self, Field};
 use crate::router::{Refusal, Route, Side, route, side};
 use serde_json::{Value, json};
 
@@ -159,11 +159,11 @@ fn api(app: &App, side: Side, route: Route, request: Request, mut responder: Res
 /// The line about a request of the API that generates nothing.
 fn log_short(request: &Request, key: &str, status: u16) {
     logging::access(&[
-        ("key", json!(key)),
-        ("method", json!(request.method)),
-        ("path", json!(request.path)),
-        ("status", json!(status)),
-        ("peer", json!(request.peer.to_string())),
+        ("key", key.into()),
+        ("method", Field::from(&request.method)),
+        ("path", Field::from(&request.path)),
+        ("status", status.into()),
+        ("peer", Field::from(&request.peer.to_string())),
     ]);
 }
 

@@ -11,11 +11,11 @@ use crate::app::App;
 use crate::dispatch;
 use crate::error::{ApiError, ErrorKind};
 use crate::http::{EventWriter, Pings, Request, Responder, Response};
-use crate::logging;
+use crate::logging::{self, Field};
 use crate::upstream::{Forward, RawReply};
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -104,12 +104,12 @@ pub fn forward(app: &App, key: &str, request: Request, responder: Responder) {
     app.usage.note("forward", resource(&path), status);
     app.state.touch();
     logging::access(&[
-        ("key", json!(key)),
-        ("surface", json!("forward")),
-        ("path", json!(path)),
-        ("credential", json!(credential)),
-        ("status", json!(status)),
-        ("ms", json!(ms)),
+        ("key", key.into()),
+        ("surface", "forward".into()),
+        ("path", Field::from(&path)),
+        ("credential", Field::from(&credential)),
+        ("status", status.into()),
+        ("ms", ms.into()),
     ]);
 }
 

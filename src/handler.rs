@@ -10,9 +10,9 @@ use crate::error::ApiError;
 use crate::gemini::{self, Response as Event, UsageMetadata};
 use crate::http::{EventWriter, Gone, Pings, Request, Responder, Response};
 use crate::keys::{Key, Permit};
+use crate::logging::{self, Field};
 use crate::usage::{Entry, Finished, Line};
-use crate::{logging, platform, sse};
-use serde_json::json;
+use crate::{platform, sse};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How often a useless answer is asked for again before the first byte, at most: a translator decides for those it can
@@ -317,19 +317,19 @@ impl Run<'_> {
         let usage = &outcome.usage;
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         logging::access(&[
-            ("key", json!(self.key.name)),
-            ("surface", json!(self.surface.name())),
-            ("path", json!(path)),
-            ("model", json!(self.model)),
-            ("credential", json!(self.credential)),
-            ("status", json!(outcome.status)),
-            ("error", json!(Some(&outcome.word).filter(|word| !word.is_empty()))),
-            ("attempts", json!(self.attempts)),
-            ("ms", json!(ms(self.started.elapsed()))),
-            ("ttft_ms", json!(self.first_content.map(ms))),
-            ("prompt_tokens", json!(usage.prompt_token_count)),
-            ("completion_tokens", json!(usage.candidates_token_count)),
-            ("thinking_tokens", json!(usage.thoughts_token_count)),
+            ("key", Field::from(&self.key.name)),
+            ("surface", self.surface.name().into()),
+            ("path", path.into()),
+            ("model", Field::from(&self.model)),
+            ("credential", Field::from(&self.credential)),
+            ("status", outcome.status.into()),
+            ("error", Some(&outcome.word).filter(|word| !word.is_empty()).into()),
+            ("attempts", u64::from(self.attempts).into()),
+            ("ms", ms(self.started.elapsed()).into()),
+            ("ttft_ms", self.first_content.map(ms).into()),
+            ("prompt_tokens", usage.prompt_token_count.into()),
+            ("completion_tokens", usage.candidates_token_count.into()),
+            ("thinking_tokens", usage.thoughts_token_count.into()),
         ]);
     }
 }

@@ -9,10 +9,12 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use simple_logger::SimpleLogger;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 /// Lines kept for the admin page.
@@ -22,12 +24,16 @@ const LONGEST: usize = 4000;
 
 /// The last lines. A part of the logger, which is global itself.
 static LINES: Mutex<Lines> = Mutex::new(Lines { next: 1, lines: VecDeque::new() });
+/// Lines are JSON. Global as the logger is.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// One thread answers one request at a time, so the id of the thread's request is exact.
     static REQUEST_ID: RefCell<String> = const { RefCell::new(String::new()) };
     /// Set while a line is written, so that a panic in `println!` stays silent.
-    static WRITING: RefCell<bool> = const { RefCell::new(false) };
+    static WRITING: Cell<bool> = const { Cell::new(false) };
+    /// The line that is being written; kept for its memory.
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
     /// Fields of the line that is being written, for the JSON format.
     static FIELDS: RefCell<Option<Map<String, Value>>> = const { RefCell::new(None) };
 }
@@ -44,7 +50,9 @@ pub fn start(level: LevelFilter, format: LogFormat) {
         .with_module_level("mio", LevelFilter::Warn);
     log::set_max_level(level);
     // A second call (tests) keeps the first logger.
-    let _ = log::set_boxed_logger(Box::new(Guard { inner, format }));
+    if log::set_boxed_logger(Box::new(Guard { inner })).is_ok() {
+        IS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
+    }
 }
 
 /// Names the request that this thread works on until the returned mark is dropped.
@@ -65,28 +73,84 @@ impl Drop for RequestScope {
     }
 }
 
-/// Writes the one line about a request: `name=value` for people, fields of their own in JSON. Fields that are null are
+/// A value in the line about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field<'a> {
+    /// Not known, or not for this request.
+    None,
+    /// Words of any kind.
+    Text(&'a str),
+    /// A count, or a time in milliseconds.
+    Number(u64),
+}
+
+impl<'a> From<&'a str> for Field<'a> {
+    fn from(text: &'a str) -> Field<'a> {
+        Field::Text(text)
+    }
+}
+
+impl<'a> From<&'a String> for Field<'a> {
+    fn from(text: &'a String) -> Field<'a> {
+        Field::Text(text)
+    }
+}
+
+impl From<u64> for Field<'_> {
+    fn from(number: u64) -> Self {
+        Field::Number(number)
+    }
+}
+
+impl From<u16> for Field<'_> {
+    fn from(number: u16) -> Self {
+        Field::Number(number.into())
+    }
+}
+
+impl<'a, T: Into<Field<'a>>> From<Option<T>> for Field<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Field::None, T::into)
+    }
+}
+
+impl Field<'_> {
+    fn show(self, line: &mut String) {
+        // Writing to a string cannot fail.
+        let _ = match self {
+            Field::None | Field::Text("") => line.write_str("-"),
+            // In quotes it cannot pass for two fields, nor for two lines.
+            Field::Text(text) if text.contains(|c: char| c.is_control() || [' ', '"', '='].contains(&c)) => {
+                write!(line, "{}", json!(text))
+            }
+            Field::Text(text) => line.write_str(text),
+            Field::Number(number) => write!(line, "{number}"),
+        };
+    }
+}
+
+/// Writes the one line about a request: `name=value` for people, fields of their own in JSON. Fields without a value are
 /// a dash or left out.
-pub fn access(fields: &[(&str, Value)]) {
+pub fn access(fields: &[(&str, Field)]) {
     if !log::log_enabled!(Level::Info) {
         return;
     }
-    let line: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect();
-    let known = fields.iter().filter(|(_, value)| !value.is_null());
-    let known: Map<String, Value> = known.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    FIELDS.with_borrow_mut(|fields| *fields = Some(known));
-    log::info!("{}", line.join(" "));
-    FIELDS.with_borrow_mut(|fields| *fields = None);
-}
-
-/// A field's value for people. In quotes it cannot pass for two fields, nor for two lines.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) if text.is_empty() => "-".to_owned(),
-        Value::String(text) if !text.contains(|c: char| " \"=".contains(c) || c.is_control()) => text.clone(),
-        other => other.to_string(),
+    let mut line = String::with_capacity(320);
+    for (name, value) in fields {
+        let space = if line.is_empty() { "" } else { " " };
+        line.extend([space, name, "="]);
+        value.show(&mut line);
     }
+    if IS_JSON.load(Ordering::Relaxed) {
+        let known = fields.iter().filter_map(|(name, value)| match value {
+            Field::None => None,
+            Field::Text(text) => Some(((*name).to_owned(), json!(text))),
+            Field::Number(number) => Some(((*name).to_owned(), json!(number))),
+        });
+        FIELDS.set(Some(known.collect()));
+    }
+    log::info!("{line}");
+    FIELDS.set(None);
 }
 
 /// A line that was kept.
@@ -131,9 +195,9 @@ fn json_line(record: &Record, id: &str, message: &str) -> String {
     line.insert("time".into(), json!(calendar::iso_ms(SystemTime::now())));
     line.insert("level".into(), json!(record.level().as_str()));
     line.insert("target".into(), json!(record.target()));
-    line.insert("request".into(), if id == "-" { Value::Null } else { json!(id) });
+    line.insert("request".into(), if id.is_empty() { Value::Null } else { json!(id) });
     line.insert("message".into(), json!(message));
-    for (name, value) in FIELDS.with_borrow_mut(Option::take).unwrap_or_default() {
+    for (name, value) in FIELDS.take().unwrap_or_default() {
         line.entry(name).or_insert(value);
     }
     Value::Object(line).to_string()
@@ -141,7 +205,6 @@ fn json_line(record: &Record, id: &str, message: &str) -> String {
 
 struct Guard {
     inner: SimpleLogger,
-    format: LogFormat,
 }
 
 impl Log for Guard {
@@ -153,16 +216,33 @@ impl Log for Guard {
         if !self.inner.enabled(record.metadata()) {
             return;
         }
-        let id = REQUEST_ID.with_borrow(|id| if id.is_empty() { "-".into() } else { id.clone() });
-        let line = printable(&format!("[{id}] - {}", record.args()));
+        let mut line = LINE.take();
+        line.clear();
+        let begin = REQUEST_ID.with_borrow(|id| {
+            let id = if id.is_empty() { "-" } else { id };
+            // Writing to a string cannot fail.
+            let _ = write!(line, "[{id}] - ");
+            line.len()
+        });
+        let _ = line.write_fmt(*record.args());
+        make_printable(&mut line);
         keep(record.level(), &line);
-        if self.format == LogFormat::Json {
-            let line = json_line(record, &id, &printable(&record.args().to_string()));
+        if IS_JSON.load(Ordering::Relaxed) {
+            let line = REQUEST_ID.with_borrow(|id| json_line(record, id, &line[begin..]));
             // A log line is not worth a request: a closed pipe or a full disk is no error here.
             let _ = writeln!(std::io::stdout().lock(), "{line}");
-            return;
+        } else {
+            self.print(record, &line);
         }
-        WRITING.with_borrow_mut(|writing| *writing = true);
+        LINE.set(line);
+    }
+
+    fn flush(&self) {}
+}
+
+impl Guard {
+    fn print(&self, record: &Record, line: &str) {
+        WRITING.set(true);
         // `println!` panics when standard output is a closed pipe or a full disk; a log line is not worth a request.
         let _ = panic::catch_unwind(AssertUnwindSafe(|| {
             self.inner.log(
@@ -173,22 +253,24 @@ impl Log for Guard {
                     .build(),
             );
         }));
-        WRITING.with_borrow_mut(|writing| *writing = false);
+        WRITING.set(false);
     }
-
-    fn flush(&self) {}
 }
 
 /// Replaces control characters other than the newline of a multi-line report: URLs, header values and upstream texts can
 /// carry terminal escapes.
-fn printable(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+fn make_printable(line: &mut String) {
+    let is_bad = |c: char| c.is_control() && c != '\n';
+    // 0xC2 begins the control characters beyond ASCII, and few others.
+    if line.bytes().any(|byte| (byte < b' ' && byte != b'\n') || matches!(byte, 0x7f | 0xc2)) {
+        *line = line.chars().map(|c| if is_bad(c) { '\u{fffd}' } else { c }).collect();
+    }
 }
 
 fn silence_panics_while_writing() {
     let default = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        if !WRITING.with_borrow(|writing| *writing) {
+        if !WRITING.get() {
             default(info);
         }
     }));
@@ -201,7 +283,7 @@ mod tests {
     #[test]
     fn a_json_line_holds_the_fields_of_the_request() {
         let fields = Map::from_iter([("status".to_owned(), json!(200)), ("level".to_owned(), json!("x"))]);
-        FIELDS.with_borrow_mut(|current| *current = Some(fields));
+        FIELDS.set(Some(fields));
         let record = Record::builder().level(Level::Info).target("t").build();
         let line: Value = serde_json::from_str(&json_line(&record, "r-1", "a \"b\"\nc")).unwrap();
         assert_eq!((&line["level"], &line["status"], &line["request"]), (&json!("INFO"), &json!(200), &json!("r-1")));
@@ -219,21 +301,32 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_one_word_or_in_quotes() {
-        for (value, expected) in [
-            (json!("a/b:c"), "a/b:c"),
-            (json!(""), "-"),
-            (json!(null), "-"),
-            (json!(7), "7"),
-            (json!("a b"), r#""a b""#),
-            (json!("a\n[x]"), r#""a\n[x]""#),
+    fn terminal_escapes_do_not_reach_the_log() {
+        for (line, shown) in [
+            ("a\x1b[31mb\rc\nd", "a\u{fffd}[31mb\u{fffd}c\nd"),
+            ("\u{9b}2J\x7f", "\u{fffd}2J\u{fffd}"),
+            ("caf\u{e9} \u{a3}", "caf\u{e9} \u{a3}"),
         ] {
-            assert_eq!(shown(&value), expected);
+            let mut printed = line.to_owned();
+            make_printable(&mut printed);
+            assert_eq!(printed, shown);
         }
     }
 
     #[test]
-    fn terminal_escapes_do_not_reach_the_log() {
-        assert_eq!(super::printable("a\x1b[31mb\rc\nd"), "a\u{fffd}[31mb\u{fffd}c\nd");
+    fn a_field_is_shown_so_that_a_line_can_be_taken_apart() {
+        for (field, shown) in [
+            (Field::None, "-"),
+            (Field::Text(""), "-"),
+            (Field::Text("cred-0"), "cred-0"),
+            (Field::Text("a b"), "\"a b\""),
+            (Field::Text("a=\"b\""), "\"a=\\\"b\\\"\""),
+            (Field::Text("a\n[x]"), r#""a\n[x]""#),
+            (Field::from(7_u16), "7"),
+        ] {
+            let mut line = String::new();
+            field.show(&mut line);
+            assert_eq!(line, shown);
+        }
     }
 }

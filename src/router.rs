@@ -5,6 +5,7 @@
 
 use crate::http::Lane;
 use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 
 /// What a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +135,7 @@ pub enum Side {
 /// Finds the route. HEAD is allowed where GET changes nothing.
 pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
     let segments = segments(path);
-    let words: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let words: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     let (route, allowed) = match words.as_slice() {
         [] => (Route::Home, "GET, HEAD"),
         ["static", name] => (Route::Static((*name).to_owned()), "GET, HEAD"),
@@ -211,7 +212,7 @@ fn member_action(id: &str, word: &str) -> Option<Account> {
 /// Which side of the program a path belongs to.
 pub fn side(path: &str) -> Side {
     let segments = segments(path);
-    let words: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let words: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     match words.as_slice() {
         ["v1beta", ..] | ["upload" | "download", "v1" | "v1beta", ..] => Side::Gemini,
         ["v1", rest @ ..] if model_call(rest).is_some() => Side::Gemini,
@@ -255,34 +256,33 @@ fn model_call(words: &[&str]) -> Option<(String, String)> {
 }
 
 /// The path in decoded segments, with the spellings users paste folded into one.
-fn segments(path: &str) -> Vec<String> {
-    let mut segments: Vec<String> = path
+fn segments(path: &str) -> Vec<Cow<'_, str>> {
+    let mut segments: Vec<Cow<str>> = path
         .split('/')
         .filter(|segment| !segment.is_empty())
-        .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+        .map(|segment| percent_decode_str(segment).decode_utf8_lossy())
         .collect();
-    let word = |segments: &[String], at: usize| segments.get(at).cloned().unwrap_or_default();
+    let is = |segments: &[Cow<str>], at: usize, words: &[&str]| {
+        segments.get(at).is_some_and(|segment| words.contains(&segment.as_ref()))
+    };
     // `/openai/v1/x` and `/v1beta/openai/x` are `/v1/x`.
-    if word(&segments, 0) == "openai" {
+    if is(&segments, 0, &["openai"]) {
         segments.remove(0);
-    } else if word(&segments, 0) == "v1beta" && word(&segments, 1) == "openai" {
-        segments.splice(0..2, ["v1".to_owned()]);
+    } else if is(&segments, 0, &["v1beta"]) && is(&segments, 1, &["openai"]) {
+        segments.splice(0..2, ["v1".into()]);
     }
-    while word(&segments, 0) == "v1" && matches!(word(&segments, 1).as_str(), "v1" | "v1beta") {
+    while is(&segments, 0, &["v1"]) && is(&segments, 1, &["v1", "v1beta"]) {
         segments.remove(0);
     }
     let bare = ["chat", "models", "responses", "messages", "embeddings", "completions", "dashboard"];
     // Whoever pastes the whole chat endpoint as a base asks there for the models, too.
-    let at = usize::from(word(&segments, 0) == "v1");
-    let next = word(&segments, at + 2);
-    if word(&segments, at) == "chat"
-        && word(&segments, at + 1) == "completions"
-        && (next == "v1" || bare.contains(&next.as_str()))
-    {
+    let at = usize::from(is(&segments, 0, &["v1"]));
+    let is_chat = is(&segments, at, &["chat"]) && is(&segments, at + 1, &["completions"]);
+    if is_chat && (is(&segments, at + 2, &["v1"]) || is(&segments, at + 2, &bare)) {
         segments.drain(..at + 2);
     }
-    if bare.contains(&word(&segments, 0).as_str()) {
-        segments.insert(0, "v1".to_owned());
+    if is(&segments, 0, &bare) {
+        segments.insert(0, "v1".into());
     }
     segments
 }

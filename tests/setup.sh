@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside a Rust toolchain, Python 3, make and a C compiler: Python's venv module, Node.js for
 # the JavaScript packages, Prometheus' promtool, Chromium and a font with Chinese for the admin page, nginx and Caddy for the
-# files in deploy/. As root on Debian it installs the packages; elsewhere it says in one sentence what is missing.
+# files in deploy/, libfaketime for clocks that jump. As root on Debian it installs the packages; elsewhere it says in one sentence what is missing.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -14,9 +14,10 @@ command -v chromium >/dev/null || missing+=(chromium)
 # Without one, Chinese is boxes on the screenshots.
 [ -n "$(fc-list :lang=zh-cn 2>/dev/null)" ] || missing+=(fontconfig fonts-wqy-zenhei)
 if [ "$(id -u)" = 0 ]; then
-    # For tests/deploy.rs and `make bench`; without them those tests say so and are skipped.
+    # For tests/deploy.rs, tests/clock_jumps.rs and `make bench`; without them those tests say so and are skipped.
     command -v nginx >/dev/null || missing+=(nginx-light)
     command -v caddy >/dev/null || missing+=(caddy)
+    command -v faketime >/dev/null || missing+=(faketime)
 fi
 
 if [ "${#missing[@]}" -gt 0 ]; then

@@ -3,7 +3,9 @@
 //!
 //! All delays are differences to the direct way in the same run: clients, Google and proxy share the machine.
 
+mod answers;
 mod clients;
+mod mix;
 mod process;
 mod report;
 mod soak;
@@ -15,31 +17,35 @@ use report::{Abuse, Phase, Report, Short, Size, Way};
 use serde_json::json;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use upstream::Upstream;
 
 /// Streams at the same time, events each, and the pause between two events in milliseconds.
 const PHASES: [(usize, usize, u64); 4] = [(1, 150, 20), (50, 200, 20), (200, 250, 20), (1000, 300, 200)];
 const QUICK: [(usize, usize, u64); 2] = [(50, 50, 20), (200, 100, 20)];
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let option = |name: &str| arguments.iter().position(|word| word == name);
     let value = |name: &str| option(name).and_then(|at| arguments.get(at + 1)).cloned();
     let program = PathBuf::from(value("--program").unwrap_or_else(|| env!("CARGO_BIN_EXE_gemini-openai-proxy").into()));
     let clock = Instant::now();
-    let (google, google_tls) = upstream::start(clock);
+    let google = upstream::start(clock);
     let folder = Folder::new();
     if let Some(seconds) = value("--soak") {
         let seconds = seconds.parse().expect("--soak SECONDS");
-        return soak::run(clock, &program, &folder, google, Duration::from_secs(seconds));
+        let rules_hold = soak::run(clock, &program, &folder, &google, Duration::from_secs(seconds));
+        return if rules_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if let Some(kind) = value("--only") {
         let count = value("--streams").map_or(200, |count| count.parse().expect("--streams COUNT"));
-        return only(clock, &program, &folder, google, &kind, count);
+        only(clock, &program, &folder, google.plain, &kind, count);
+        return ExitCode::SUCCESS;
     }
     let quick = option("--quick").is_some();
-    let report = measure(clock, &program, &folder, google, google_tls, quick);
+    let report = measure(clock, &program, &folder, &google, quick);
     let table = report.markdown();
     println!("{table}");
     if !quick {
@@ -48,17 +54,11 @@ fn main() {
         std::fs::write(docs.join("benchmarks.md"), &table).expect("the report");
         std::fs::write(docs.join("benchmarks.svg"), report.svg()).expect("the plot");
     }
+    ExitCode::SUCCESS
 }
 
-fn measure(
-    clock: Instant,
-    program: &Path,
-    folder: &Folder,
-    google: SocketAddr,
-    google_tls: SocketAddr,
-    quick: bool,
-) -> Report {
-    let plain = format!("http://{google}");
+fn measure(clock: Instant, program: &Path, folder: &Folder, google: &Upstream, quick: bool) -> Report {
+    let (plain, google, tls_port) = (format!("http://{}", google.plain), google.plain, google.tls.port());
     let start = start_times(program, folder, &plain, if quick { 3 } else { 15 });
     let idle = process::proxy(program, folder, &plain, |_| {}).figures();
 
@@ -78,7 +78,7 @@ fn measure(
         let plan = Streams { count, events, every, ramp };
         // A process of its own, so that memory is what this many streams take.
         let proxy = process::proxy(program, folder, &plain, many);
-        let tls = process::proxy(program, folder, &format!("https://localhost:{}", google_tls.port()), |config| {
+        let tls = process::proxy(program, folder, &format!("https://localhost:{tls_port}"), |config| {
             many(config);
             config["ca_file"] = json!(upstream::AUTHORITY);
         });

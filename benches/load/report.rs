@@ -97,7 +97,7 @@ fn micros(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1000.0
 }
 
-fn mib(bytes: u64) -> f64 {
+pub fn mib(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
 }
 
@@ -115,6 +115,13 @@ fn machine() -> String {
     format!("{cores} cores, {}, load generator, upstream and server on the same machine", name.trim_matches('"'))
 }
 
+/// Day, commit and machine.
+pub fn circumstances() -> String {
+    let day = line_of("date", &["-u", "+%Y-%m-%d"]);
+    let commit = line_of("git", &["rev-parse", "--short", "HEAD"]);
+    format!("{day}, commit {commit}. {}", machine())
+}
+
 impl Report {
     pub fn markdown(&self) -> String {
         let mut page = String::from(
@@ -123,9 +130,7 @@ impl Report {
              pass-through (no translation, no buffering), and through the proxy, which translates OpenAI's chat. *Added* is \
              the difference to the direct way.\n\n",
         );
-        let day = line_of("date", &["-u", "+%Y-%m-%d"]);
-        let commit = line_of("git", &["rev-parse", "--short", "HEAD"]);
-        let _ = writeln!(page, "{day}, commit {commit}. {}. {}.\n", machine(), line_of("nginx", &["-v"]));
+        let _ = writeln!(page, "{}. {}.\n", circumstances(), line_of("nginx", &["-v"]));
         self.streams(&mut page);
         self.short_requests(&mut page);
         self.rest(&mut page);

@@ -1,6 +1,7 @@
-//! A scripted Google on one thread: it answers what the request's own text asks for, so that it needs no state and is
-//! never the slow part. `events=N every_us=M` in the request gives a stream, anything else one whole answer.
+//! The scripted Google's sockets: one thread per listener, which is never the slow part. What it says is `answers`'
+//! business.
 
+use crate::answers::{Answer, Books, Script};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use rustls::pki_types::pem::PemObject as _;
@@ -11,7 +12,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// An authority made for tests and a certificate for `localhost` and 127.0.0.1 under it; both end in a century.
 pub const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/ca.pem");
@@ -20,8 +21,15 @@ const KEY: &[u8] = include_bytes!("../../tests/fixtures/tls/localhost.key");
 
 const LISTENER: Token = Token(0);
 
+/// The addresses of a running Google.
+pub struct Upstream {
+    pub plain: SocketAddr,
+    pub tls: SocketAddr,
+    pub books: Arc<Books>,
+}
+
 /// Starts a plain and a TLS listener; both serve until the process ends.
-pub fn start(clock: Instant) -> (SocketAddr, SocketAddr) {
+pub fn start(clock: Instant) -> Upstream {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain = CertificateDer::pem_slice_iter(CERTIFICATE).collect::<Result<Vec<_>, _>>().expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(KEY).expect("a key");
@@ -31,21 +39,25 @@ pub fn start(clock: Instant) -> (SocketAddr, SocketAddr) {
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .expect("a matching key");
-    (serve(clock, None), serve(clock, Some(Arc::new(tls))))
+    let books = Arc::new(Books::default());
+    let (plain, tls) = (serve(clock, &books, None), serve(clock, &books, Some(Arc::new(tls))));
+    Upstream { plain, tls, books }
 }
 
-fn serve(clock: Instant, tls: Option<Arc<ServerConfig>>) -> SocketAddr {
+fn serve(clock: Instant, books: &Arc<Books>, tls: Option<Arc<ServerConfig>>) -> SocketAddr {
     let mut listener = TcpListener::bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
     let address = listener.local_addr().expect("a bound listener");
     let poll = Poll::new().expect("a poll");
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE).expect("a registration");
-    let google = Google { clock, tls, listener, poll, peers: HashMap::new(), due: BinaryHeap::new(), next: 1 };
+    let books = books.clone();
+    let google = Google { clock, books, tls, listener, poll, peers: HashMap::new(), due: BinaryHeap::new(), next: 1 };
     std::thread::Builder::new().name("google".into()).spawn(move || google.run()).expect("a thread");
     address
 }
 
 struct Google {
     clock: Instant,
+    books: Arc<Books>,
     tls: Option<Arc<ServerConfig>>,
     listener: TcpListener,
     poll: Poll,
@@ -60,15 +72,8 @@ struct Peer {
     tls: Option<Box<ServerConnection>>,
     input: Vec<u8>,
     output: Vec<u8>,
-    script: Script,
-}
-
-/// What is left to send of a stream.
-#[derive(Clone, Copy, Default)]
-struct Script {
-    left: usize,
-    every: Duration,
-    enveloped: bool,
+    /// The stream that is being sent.
+    script: Option<Script>,
 }
 
 impl Google {
@@ -97,7 +102,7 @@ impl Google {
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut socket, Token(self.next), interest).expect("a registration");
             let tls = self.tls.clone().map(|tls| Box::new(ServerConnection::new(tls).expect("a TLS session")));
-            let peer = Peer { socket, tls, input: Vec::new(), output: Vec::new(), script: Script::default() };
+            let peer = Peer { socket, tls, input: Vec::new(), output: Vec::new(), script: None };
             self.peers.insert(self.next, peer);
             self.next += 1;
         }
@@ -107,9 +112,9 @@ impl Google {
         let Some(peer) = self.peers.get_mut(&token) else { return };
         let open = peer.receive();
         while let Some(request) = take_request(&mut peer.input) {
-            peer.script = peer.answer(&request, self.clock);
-            if peer.script.left > 0 {
-                self.due.push(Reverse((Instant::now() + peer.script.every, token)));
+            peer.answer(self.books.answer(&request, self.clock), self.clock);
+            if let Some(script) = &peer.script {
+                self.due.push(Reverse((Instant::now() + script.every, token)));
             }
         }
         if !open || peer.flush().is_err() {
@@ -125,8 +130,8 @@ impl Google {
             peer.event(self.clock);
             if peer.flush().is_err() {
                 self.peers.remove(&token);
-            } else if peer.script.left > 0 {
-                self.due.push(Reverse((due + peer.script.every, token)));
+            } else if let Some(script) = &peer.script {
+                self.due.push(Reverse((due + script.every, token)));
             }
         }
     }
@@ -151,52 +156,34 @@ impl Peer {
         }
     }
 
-    fn answer(&mut self, request: &str, clock: Instant) -> Script {
-        let target = request.split(' ').nth(1).unwrap_or("");
-        if target.starts_with("/token") {
-            let token = format!(r#"{{"access_token":"a{}","expires_in":302,"token_type":"Bearer"}}"#, now(clock));
-            self.whole("200 OK", &token);
-        } else if target.contains("loadCodeAssist") {
-            self.whole("200 OK", r#"{"currentTier":{"id":"standard-tier"},"cloudaicompanionProject":"project"}"#);
-        } else if target.starts_with("/userinfo") {
-            self.whole("200 OK", r#"{"email":"load@example.com"}"#);
-        } else if request.contains("refuse=500") {
-            self.whole("500 Internal Server Error", r#"{"error":{"code":500,"message":"x","status":"INTERNAL"}}"#);
-        } else if target.contains("streamGenerateContent") {
-            self.output.extend_from_slice(
-                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
-            );
-            self.script = Script {
-                left: number(request, "events=").unwrap_or(1) as usize,
-                every: Duration::from_micros(number(request, "every_us=").unwrap_or(0)),
-                enveloped: target.contains("v1internal"),
-            };
-            self.event(clock);
-        } else {
-            let body = event(clock, true);
-            let body = if target.contains("v1internal") { format!(r#"{{"response":{body}}}"#) } else { body };
-            self.whole("200 OK", &body);
-            self.script = Script::default();
+    fn answer(&mut self, answer: Answer, clock: Instant) {
+        match answer {
+            Answer::Whole(status, body) => {
+                let length = body.len();
+                let head =
+                    format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+                self.output.extend_from_slice(head.as_bytes());
+                self.output.extend_from_slice(body.as_bytes());
+            }
+            Answer::Stream(script) => {
+                self.output.extend_from_slice(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+                );
+                self.script = Some(script);
+                self.event(clock);
+            }
         }
-        self.script
     }
 
-    fn whole(&mut self, status: &str, body: &str) {
-        let head =
-            format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
-        self.output.extend_from_slice(head.as_bytes());
-        self.output.extend_from_slice(body.as_bytes());
-    }
-
-    /// One event, stamped with the time, as one chunk; the last one ends the body.
+    /// One event as one chunk; the last one ends the body.
     fn event(&mut self, clock: Instant) {
-        self.script.left -= 1;
-        let last = self.script.left == 0;
-        let json = event(clock, last);
-        let json = if self.script.enveloped { format!(r#"{{"response":{json},"traceId":"t"}}"#) } else { json };
-        let end = if last { "0\r\n\r\n" } else { "" };
+        let Some(mut script) = self.script.take() else { return };
+        script.left = script.left.saturating_sub(1);
+        let json = script.event(clock);
+        let end = if script.left == 0 { "0\r\n\r\n" } else { "" };
         let frame = format!("{:x}\r\ndata: {json}\r\n\r\n\r\n{end}", json.len() + 10);
         self.output.extend_from_slice(frame.as_bytes());
+        self.script = (script.left > 0).then_some(script);
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -241,15 +228,7 @@ fn read_tls(tls: &mut ServerConnection, socket: &mut TcpStream, bytes: &mut [u8]
     }
 }
 
-/// About 600 bytes, as Google's events are; `@` and the nanoseconds are what the clients look for.
-fn event(clock: Instant, last: bool) -> String {
-    let finish = if last { r#","finishReason":"STOP""# } else { "" };
-    format!(
-        r#"{{"candidates":[{{"content":{{"parts":[{{"text":"@{} and then the lighthouse keeper wrote down what he had seen that night, in a small and careful hand,\nas he had done on every other night of that year: \"wind from the west, two ships, no fog\"."}}],"role":"model"}}{finish},"index":0}}],"usageMetadata":{{"promptTokenCount":24,"candidatesTokenCount":48,"totalTokenCount":212,"promptTokensDetails":[{{"modality":"TEXT","tokenCount":24}}],"thoughtsTokenCount":140}},"modelVersion":"gemini-2.5-flash","responseId":"kQ0YaZ-3Cdf4vdIPmZq1oQs"}}"#,
-        now(clock)
-    )
-}
-
+/// Nanoseconds since the program's start.
 pub fn now(clock: Instant) -> u64 {
     clock.elapsed().as_nanos() as u64
 }

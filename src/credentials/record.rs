@@ -22,6 +22,9 @@ const SECONDS_END: i64 = 100_000_000_000;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Record {
     value: Value,
+    /// Read from `value`: the pool asks for every member at every request.
+    kind: Result<Kind, &'static str>,
+    disabled: bool,
 }
 
 /// What makes two items the same credential.
@@ -37,7 +40,9 @@ impl Identity {
 
 impl Record {
     pub(super) fn new(value: Value) -> Record {
-        Record { value }
+        let mut record = Record { value, kind: Err(""), disabled: false };
+        record.read();
+        record
     }
 
     /// An API key item as this program writes it.
@@ -57,6 +62,15 @@ impl Record {
 
     /// What it can be used for; the sentence says why it cannot.
     pub(super) fn kind(&self) -> Result<Kind, &'static str> {
+        self.kind
+    }
+
+    fn read(&mut self) {
+        self.disabled = self.value.get("disabled") == Some(&Value::Bool(true));
+        self.kind = self.read_kind();
+    }
+
+    fn read_kind(&self) -> Result<Kind, &'static str> {
         if !self.value.is_object() {
             return Err("this item of the credentials file is not a JSON object");
         }
@@ -109,7 +123,7 @@ impl Record {
     }
 
     pub(super) fn disabled(&self) -> bool {
-        self.value.get("disabled") == Some(&Value::Bool(true))
+        self.disabled
     }
 
     /// The project that the file names for Code Assist.
@@ -150,6 +164,7 @@ impl Record {
         if plain {
             self.set_plain_order();
         }
+        self.read();
     }
 
     /// Sets or removes a field of our own at the item's top.
@@ -159,6 +174,7 @@ impl Record {
             Some(value) => drop(fields.insert(name.into(), value)),
             None => drop(fields.shift_remove(name)),
         }
+        self.read();
     }
 
     fn set_plain_order(&mut self) {

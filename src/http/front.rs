@@ -1,7 +1,7 @@
 //! The front thread: it owns the listener and every connection that no worker answers, and never blocks.
 //!
 //! One edge-triggered poll watches all sockets for as long as they are open, also while a worker answers: then their
-//! events only tell whether the client hung up, and what it sends meanwhile stays in the kernel.
+//! events tell whether the client hung up or asks again ([`super::turn`]), and what it sends meanwhile stays in the kernel.
 
 use super::accept::{is_lost, network};
 use super::connection::{Complete, Connection, Step, Watched};
@@ -12,6 +12,7 @@ use super::responder::Responder;
 use super::server::{Lane, LaneOf, Shared};
 use super::workers::{Job, Workers};
 use crossbeam_channel::Receiver;
+use mio::event::Event;
 use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -42,6 +43,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const ACCEPT_LOG_PERIOD: Duration = Duration::from_secs(60);
 /// Deadlines are looked after at most this often.
 const SWEEP: Duration = Duration::from_millis(10);
+/// An answered connection whose client says nothing more is looked for so many times in its idle time.
+const LOOKS: u32 = 8;
 /// From setting the gone flags to cutting the sockets.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -82,6 +85,8 @@ pub(super) struct Front {
     accept_at: Option<Instant>,
     accept_failure_logged: Option<Instant>,
     sweep_at: Option<Instant>,
+    /// When to look for connections whose workers are done; `None` while none is answered.
+    look_at: Option<Instant>,
     stopping: Option<Stopping>,
     cut: usize,
 }
@@ -113,6 +118,7 @@ impl Front {
             accept_at: None,
             accept_failure_logged: None,
             sweep_at: None,
+            look_at: None,
             stopping: None,
             cut: 0,
         })
@@ -135,20 +141,13 @@ impl Front {
                 match event.token() {
                     WAKE => {}
                     LISTENER => self.accept_at = Some(Instant::now()),
-                    Token(token) => {
-                        let reset = event.is_error() || event.is_write_closed();
-                        if (reset || event.is_read_closed())
-                            && let Some(connection) = self.connections.get_mut(&token)
-                        {
-                            connection.hang_up(reset);
-                        }
-                        self.drive(token);
-                    }
+                    Token(token) => self.notice(token, event),
                 }
             }
             while let Ok(message) = self.messages.try_recv() {
                 match message {
                     Message::Answered(token, end, unsent) => self.take_back(token, end, unsent),
+                    Message::Done => self.look(),
                     Message::Stop(limit) => self.stop_accepting(limit),
                 }
             }
@@ -156,6 +155,9 @@ impl Front {
             if self.accept_at.is_some_and(|due| due <= now) {
                 self.accept_at = None;
                 self.accept();
+            }
+            if self.look_at.is_some_and(|due| due <= now) {
+                self.look();
             }
             if self.sweep_at.is_some_and(|due| due <= now) {
                 self.sweep(now);
@@ -178,8 +180,33 @@ impl Front {
         let stop = self.stopping.as_ref().map(|stopping| match stopping {
             Stopping::Draining(until) | Stopping::Cancelled(until) | Stopping::Cut(until) => *until,
         });
-        let due = [self.accept_at, self.sweep_at, stop].into_iter().flatten().min()?;
+        let due = [self.accept_at, self.sweep_at, self.look_at, stop].into_iter().flatten().min()?;
         Some(due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Something happened on a connection's socket.
+    fn notice(&mut self, token: usize, event: &Event) {
+        let Some(mut connection) = self.connections.remove(&token) else { return };
+        if connection.is_answering() && connection.turn.call() && !self.go_on(&mut connection, End::KeepAlive) {
+            return;
+        }
+        let reset = event.is_error() || event.is_write_closed();
+        if reset || event.is_read_closed() {
+            connection.hang_up(reset);
+        }
+        self.advance(token, connection);
+    }
+
+    /// Takes back the connections whose workers are done without having told.
+    fn look(&mut self) {
+        let is_done = |connection: &Connection| connection.is_answering() && connection.turn.take();
+        let done: Vec<usize> =
+            self.connections.iter().filter(|(_, connection)| is_done(connection)).map(|(token, _)| *token).collect();
+        for token in done {
+            self.take_back(token, End::KeepAlive, Vec::new());
+        }
+        let is_answered = self.connections.values().any(Connection::is_answering);
+        self.look_at = is_answered.then(|| Instant::now() + self.shared.limits.idle_timeout / LOOKS);
     }
 
     fn accept(&mut self) {
@@ -227,9 +254,8 @@ impl Front {
         if is_over && !connection.refuse(&Refusal::overloaded("The server has too many connections."), None) {
             return;
         }
-        self.keep(token, connection);
         // Usually the request is there already.
-        self.drive(token);
+        self.advance(token, connection);
     }
 
     /// Counted when needed rather than kept: a count that is not kept cannot go wrong.
@@ -245,9 +271,14 @@ impl Front {
         self.connections.insert(token, connection);
     }
 
-    /// Lets a connection go on. It is out of the table meanwhile, so a panic costs this connection alone.
     fn drive(&mut self, token: usize) {
-        let Some(connection) = self.connections.remove(&token) else { return };
+        if let Some(connection) = self.connections.remove(&token) {
+            self.advance(token, connection);
+        }
+    }
+
+    /// Lets a connection go on. It is out of the table meanwhile, so a panic costs this connection alone.
+    fn advance(&mut self, token: usize, connection: Connection) {
         if connection.is_answering() {
             self.connections.insert(token, connection);
             return;
@@ -296,10 +327,13 @@ impl Front {
             return true;
         };
         let gone = Gone::default();
-        connection.begin_answer(Watched { gone: gone.clone(), lane, since: Instant::now(), is_last: !head.keep_alive });
+        let now = Instant::now();
+        connection.begin_answer(Watched { gone: gone.clone(), lane, since: now, is_last: !head.keep_alive });
+        self.look_at.get_or_insert(now + self.shared.limits.idle_timeout / LOOKS);
         let exchange = Exchange {
             socket: connection.socket.clone(),
             token,
+            turn: connection.turn.clone(),
             lane,
             id: id.clone(),
             is_11: head.is_11,
@@ -345,9 +379,8 @@ impl Front {
                 return;
             }
         }
-        self.keep(token, connection);
         // What came while the worker answered was not read, and the poll will not tell of it again.
-        self.drive(token);
+        self.advance(token, connection);
     }
 
     /// What follows an answer that is with the kernel. False when the connection is to be closed.
@@ -397,6 +430,7 @@ impl Front {
         self.listener = None;
         self.accept_at = None;
         self.stopping = Some(Stopping::Draining(Instant::now() + limit));
+        self.look();
         // Idle, or with a request that has not arrived whole: no answer is owed.
         self.connections.retain(|_, connection| connection.is_owed());
     }

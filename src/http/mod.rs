@@ -15,11 +15,13 @@ mod front;
 pub mod fuzzing;
 mod head;
 mod keep_alive;
+mod queue;
 mod refusal;
 mod request;
 mod responder;
 mod response;
 mod server;
+mod turn;
 mod wire;
 mod workers;
 

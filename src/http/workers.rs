@@ -1,10 +1,11 @@
 //! The worker threads of one lane: a fixed number, started when first needed, and a bounded queue before them.
 
 use super::counters::{Counter, Held};
+use super::queue::Queue;
 use super::request::Request;
 use super::responder::Responder;
 use super::server::Handler;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -47,8 +48,7 @@ pub(super) struct Workers {
     capacity: usize,
     handler: Arc<Handler>,
     load: Load,
-    sender: Sender<(Job, Held)>,
-    receiver: Receiver<(Job, Held)>,
+    queue: Arc<Queue<(Job, Held)>>,
     /// Never used to send: it is disconnected when the last worker has ended.
     alive: Sender<()>,
     threads: Vec<JoinHandle<()>>,
@@ -65,12 +65,11 @@ impl Workers {
     ) -> Workers {
         let size = size.max(1);
         let capacity = size + backlog;
-        let (sender, receiver) = crossbeam_channel::bounded(capacity);
-        Workers { name, size, capacity, handler, load, sender, receiver, alive, threads: Vec::new() }
+        Workers { name, size, capacity, handler, load, queue: Arc::new(Queue::new()), alive, threads: Vec::new() }
     }
 
-    /// A place for one more request, or `None` when all are taken. By a counter, not by the channel: a burst is faster
-    /// than the wake-up of idle workers, and a channel of the backlog's size refused 88 of 1000 (crate_notes.md 3).
+    /// A place for one more request, or `None` when all are taken. By a counter, not by the queue's length: a burst is
+    /// faster than the wake-up of idle workers, and a queue of the backlog's size refused 88 of 1000 (crate_notes.md 3).
     pub(super) fn admit(&self) -> Option<Held> {
         let mut slot = self.load.in_flight.hold_empty();
         slot.grow(1, self.capacity).then_some(slot)
@@ -89,16 +88,18 @@ impl Workers {
                 Err(error) => log::warn!("http: works with {} threads: {error}", self.threads.len()),
             }
         }
-        self.sender.try_send((job, unfinished)).map_err(|refused| Box::new(refused.into_inner().0))
+        self.queue.push((job, unfinished));
+        Ok(())
     }
 
     fn start_thread(&self) -> io::Result<JoinHandle<()>> {
-        let (receiver, handler, load) = (self.receiver.clone(), self.handler.clone(), self.load.clone());
+        let (queue, handler, load) = (self.queue.clone(), self.handler.clone(), self.load.clone());
         let alive = self.alive.clone();
         let name = format!("{}-{}", self.name, self.threads.len() + 1);
         Builder::new().name(name).stack_size(STACK).spawn(move || {
             let _alive = alive;
-            while let Ok((job, unfinished)) = receiver.recv() {
+            let bell = Arc::default();
+            while let Some((job, unfinished)) = queue.pop(&bell) {
                 let _running = load.running.hold();
                 run(&*handler, job);
                 // Before `_running`, or the snapshot would show it as queued again.
@@ -108,8 +109,14 @@ impl Workers {
     }
 
     /// Lets the threads end once the queue is empty.
-    pub(super) fn into_threads(self) -> Vec<JoinHandle<()>> {
-        self.threads
+    pub(super) fn into_threads(mut self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut self.threads)
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 

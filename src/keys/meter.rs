@@ -68,13 +68,14 @@ impl Drop for Permit {
 }
 
 impl Counts {
-    /// Begins a new day or minute when it is time. A clock that was set back begins a window too, with its counts kept; by
-    /// days, it was wrong before, and its day is not waited for.
+    /// Begins a new day or minute when it is time. A clock that was set back begins them too, with the counts kept: they
+    /// hold no longer than a day or minute from now, and setting the clock back earns nothing.
     fn roll(&mut self, now: SystemTime) {
         let day = calendar::day(now);
-        if day > self.day || day.saturating_add(1) < self.day {
-            (self.day, self.day_requests, self.day_tokens) = (day, 0, 0);
+        if day > self.day {
+            (self.day_requests, self.day_tokens) = (0, 0);
         }
+        self.day = day;
         match self.minute_began.map(|began| now.duration_since(began)) {
             Some(Ok(age)) if age >= MINUTE => (self.minute_began, self.minute_requests) = (None, 0),
             Some(Err(_)) => self.minute_began = Some(now),
@@ -242,14 +243,20 @@ mod tests {
     }
 
     #[test]
-    fn a_day_of_a_wrong_clock_ends_with_it() {
-        const DAY: u64 = 86_400;
-        let limits = KeyLimits { requests_per_day: Some(1), ..KeyLimits::default() };
+    fn a_clock_that_was_wrong_costs_a_day_at_most() {
+        let limits = KeyLimits { requests_per_minute: Some(3), requests_per_day: Some(2), ..KeyLimits::default() };
+        let year = 365 * 86_400;
         let meter = Arc::new(Meter::default());
-        assert!(admit(&meter, &limits, 400 * DAY).is_ok());
-        assert!(admit(&meter, &limits, 400 * DAY - 60).is_err(), "a minute back is the same day's count");
-        assert!(admit(&meter, &limits, 30 * DAY).is_ok());
-        assert!(admit(&meter, &limits, 30 * DAY + 1).is_err());
+        (0..2).for_each(|_| drop(admit(&meter, &limits, year).unwrap()));
+        let error = admit(&meter, &limits, 86_000).unwrap_err();
+        assert_eq!(error.retry_after, Some(Duration::from_secs(400)), "until midnight, not for a year");
+        assert_eq!(meter.today_at(at(86_000)).requests, 2);
+        assert!(admit(&meter, &limits, 86_400).is_ok());
+        // Kept from a run whose clock was wrong.
+        let kept = Today { requests: 2, ..Today::default() };
+        let meter = Arc::new(Meter::restore(calendar::day(at(year)), kept));
+        assert!(admit(&meter, &limits, 86_399).is_err());
+        assert!(admit(&meter, &limits, 86_400).is_ok());
     }
 
     #[test]

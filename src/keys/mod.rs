@@ -325,8 +325,11 @@ mod tests {
                     keys.create(edit(&format!(r#"{{"name":"{number}"}}"#))).unwrap();
                 }
             });
-            while !made.is_finished() {
+            loop {
                 keys.reload(&config(&[("me too", "sk-mine")]));
+                if made.is_finished() {
+                    break;
+                }
             }
         });
         assert_eq!(keys.list().iter().filter(|key| key.source == Source::Page).count(), 200);

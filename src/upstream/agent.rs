@@ -2,6 +2,7 @@
 //! cache and timeouts. The measured reasons for each setting are in crate_notes.md 2.
 
 use super::cancel::CancelConnector;
+use super::gather::GatherConnector;
 use crate::config::Timeouts;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -120,12 +121,13 @@ pub fn build(options: &AgentOptions) -> Agent {
     if let Some(Authorities(roots)) = &options.authorities {
         config = config.tls_config(TlsConfig::builder().root_certs(roots.clone()).build());
     }
-    // ureq's own chain, with the cancellable layer where it sees the socket's waits.
+    // ureq's own chain, with our layers where they see the socket's waits and writes.
     let connector =
         ().chain(SocksConnector::default())
             .chain(ConnectProxyConnector::default())
             .chain(TcpConnector::default())
             .chain(CancelConnector)
+            .chain(GatherConnector)
             .chain(RustlsConnector::default());
     Agent::with_parts(config.build(), connector, CachingResolver::default())
 }

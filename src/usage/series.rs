@@ -46,23 +46,21 @@ impl Series {
         &self.periods
     }
 
-    /// The table of a period, and how many rows it may have. A clock that was set back finds or makes its old period; where
-    /// that lacks room, the newest goes, which the clock that was wrong has made, or the oldest for one older still.
+    /// The table of a period, and how many rows it may have. A clock that was set back finds or makes its old period: to
+    /// make room, the last one that it had not reached yet goes. Older than all that is kept is a clock that does not
+    /// know the time yet; what it counts is added to the oldest.
     pub(super) fn table(&mut self, number: u32) -> (&mut Table, usize) {
-        if self.periods.last().is_none_or(|(last, _)| *last < number) {
-            self.periods.push((number, Arc::default()));
-            self.tidy();
-        }
-        let at = match self.periods.binary_search_by_key(&number, |(number, _)| *number) {
-            Ok(at) => at,
-            Err(at) => {
-                if self.periods.len() >= self.bounds.periods {
-                    self.periods.remove(if at == 0 { 0 } else { self.periods.len() - 1 });
-                }
-                self.periods.insert(at, (number, Arc::default()));
-                at
+        let is_full = self.periods.len() >= self.bounds.periods;
+        let mut at = self.periods.partition_point(|(other, _)| *other < number);
+        if self.periods.get(at).is_none_or(|(other, _)| *other != number) && !(is_full && at == 0) {
+            if is_full && at < self.periods.len() {
+                self.periods.pop();
             }
-        };
+            self.periods.insert(at, (number, Arc::default()));
+            let before = self.periods.len();
+            self.tidy();
+            at -= before - self.periods.len();
+        }
         (Arc::make_mut(&mut self.periods[at].1), self.bounds.now)
     }
 
@@ -114,11 +112,21 @@ mod tests {
         }
         let numbers: Vec<u32> = series.periods().iter().map(|(number, _)| *number).collect();
         assert_eq!(numbers, [3, 4, 5]);
-        for (number, expected) in [(100, [3, 4, 5, 6, 100]), (7, [3, 4, 5, 6, 7]), (2, [2, 4, 5, 6, 7])] {
-            series.table(number);
-            series.table(6);
-            let numbers: Vec<u32> = series.periods().iter().map(|(number, _)| *number).collect();
-            assert_eq!(numbers, expected);
-        }
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_leaves_no_more_periods_than_there_may_be() {
+        let mut series = Series::new(Bounds { periods: 3, now: 40, over: 20, detailed: 3, old: 4 });
+        let mut put = |number| {
+            let (table, most) = series.table(number);
+            table.row(&Line::new("k", "c", "m"), most).fail("429", 1);
+            series.periods().iter().map(|(number, _)| *number).collect::<Vec<u32>>()
+        };
+        (10..13).for_each(|number| _ = put(number));
+        assert_eq!(put(9000), [11, 12, 9000], "a year ahead");
+        assert_eq!(put(13), [11, 12, 13], "put right");
+        assert_eq!(put(14), [12, 13, 14]);
+        assert_eq!(put(2), [12, 13, 14], "a clock far behind");
+        assert_eq!(series.table(12).0.rows()[0].1.failures(), 2);
     }
 }

@@ -209,7 +209,7 @@ impl FakeGoogle {
         });
     }
 
-    /// Lets every answer that holds now go on.
+    /// Lets the answer to every request that has come so far go on, once, if it holds now or will.
     pub fn release(&self) {
         self.change(|state| state.released += 1);
     }

@@ -11,6 +11,7 @@ use std::time::Instant;
 pub fn answer(shared: &Shared, request: &Request) -> (usize, Reply) {
     let op = op_of(&request.path);
     let index = shared.change(|state| {
+        let released = state.released;
         state.record(Recorded {
             method: request.method.clone(),
             path: request.path.clone(),
@@ -24,6 +25,7 @@ pub fn answer(shared: &Shared, request: &Request) -> (usize, Reply) {
             outcome: None,
             connection: request.connection,
             at: Instant::now(),
+            released,
         })
     });
     let call = Call { shared, request, op, index };

@@ -136,7 +136,11 @@ fn connection(shared: &Shared, stream: &TcpStream, id: u64) {
     let mut buffer = Vec::new();
     while let Some((request, keep)) = read_request(stream, &mut buffer, id) {
         let (index, reply) = super::routes::answer(shared, &request);
-        let outcome = write_reply(shared, stream, &reply, keep, request.method == "HEAD");
+        let released = shared.change(|state| {
+            let now = state.released;
+            state.recorded(index).map_or(now, |recorded| recorded.released)
+        });
+        let outcome = Writer { shared, stream, released }.write(&reply, keep, request.method == "HEAD");
         shared.change(|state| state.recorded(index).map(|recorded| recorded.outcome = Some(outcome)));
         if outcome != Outcome::Sent || !keep {
             return;
@@ -237,79 +241,92 @@ fn read_line(stream: &TcpStream, buffer: &mut Vec<u8>) -> Option<String> {
     }
 }
 
-fn write_reply(shared: &Shared, mut stream: &TcpStream, reply: &Reply, keep: bool, head_only: bool) -> Outcome {
-    for act in &reply.before {
-        if let Some(end) = perform(shared, stream, act, false) {
-            return end;
-        }
-    }
-    let mut head = format!("HTTP/1.1 {} {}\r\n", reply.status, super::errors::status_name(reply.status));
-    for (name, value) in &reply.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str("server: ESF\r\nvary: Origin, X-Origin, Referer\r\nx-content-type-options: nosniff\r\n");
-    if !keep {
-        head.push_str("connection: close\r\n");
-    }
-    match &reply.body {
-        Payload::Whole(body) => {
-            head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-            let mut bytes = head.into_bytes();
-            if !head_only {
-                bytes.extend_from_slice(body);
-            }
-            if stream.write_all(&bytes).is_err() { Outcome::ClientGone } else { Outcome::Sent }
-        }
-        Payload::Chunked(acts) => {
-            head.push_str("transfer-encoding: chunked\r\n\r\n");
-            if stream.write_all(head.as_bytes()).is_err() {
-                return Outcome::ClientGone;
-            }
-            for act in acts {
-                if let Some(end) = perform(shared, stream, act, true) {
-                    return end;
-                }
-            }
-            if stream.write_all(b"0\r\n\r\n").is_err() { Outcome::ClientGone } else { Outcome::Sent }
-        }
-    }
+/// Writes one answer.
+struct Writer<'a> {
+    shared: &'a Shared,
+    stream: &'a TcpStream,
+    /// The releases that its holds have seen.
+    released: u64,
 }
 
-/// Does one act; `Some` ends the connection.
-fn perform(shared: &Shared, mut stream: &TcpStream, act: &Act, framed: bool) -> Option<Outcome> {
-    match act {
-        Act::Send(bytes) if bytes.is_empty() => None,
-        Act::Send(bytes) => {
-            let mut wire = Vec::with_capacity(bytes.len() + 16);
-            if framed {
-                wire.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+impl Writer<'_> {
+    fn write(&mut self, reply: &Reply, keep: bool, head_only: bool) -> Outcome {
+        let mut stream = self.stream;
+        for act in &reply.before {
+            if let Some(end) = self.perform(act, false) {
+                return end;
             }
-            wire.extend_from_slice(bytes);
-            if framed {
-                wire.extend_from_slice(b"\r\n");
+        }
+        let mut head = format!("HTTP/1.1 {} {}\r\n", reply.status, super::errors::status_name(reply.status));
+        for (name, value) in &reply.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("server: ESF\r\nvary: Origin, X-Origin, Referer\r\nx-content-type-options: nosniff\r\n");
+        if !keep {
+            head.push_str("connection: close\r\n");
+        }
+        match &reply.body {
+            Payload::Whole(body) => {
+                head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+                let mut bytes = head.into_bytes();
+                if !head_only {
+                    bytes.extend_from_slice(body);
+                }
+                if stream.write_all(&bytes).is_err() { Outcome::ClientGone } else { Outcome::Sent }
             }
-            stream.write_all(&wire).err().map(|_| Outcome::ClientGone)
+            Payload::Chunked(acts) => {
+                head.push_str("transfer-encoding: chunked\r\n\r\n");
+                if stream.write_all(head.as_bytes()).is_err() {
+                    return Outcome::ClientGone;
+                }
+                for act in acts {
+                    if let Some(end) = self.perform(act, true) {
+                        return end;
+                    }
+                }
+                if stream.write_all(b"0\r\n\r\n").is_err() { Outcome::ClientGone } else { Outcome::Sent }
+            }
         }
-        Act::Pause(length) => {
-            let end = Instant::now() + *length;
-            wait(shared, stream, || end.saturating_duration_since(Instant::now()))
+    }
+
+    /// Does one act; `Some` ends the connection.
+    fn perform(&mut self, act: &Act, framed: bool) -> Option<Outcome> {
+        let Writer { shared, mut stream, .. } = *self;
+        match act {
+            Act::Send(bytes) if bytes.is_empty() => None,
+            Act::Send(bytes) => {
+                let mut wire = Vec::with_capacity(bytes.len() + 16);
+                if framed {
+                    wire.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+                }
+                wire.extend_from_slice(bytes);
+                if framed {
+                    wire.extend_from_slice(b"\r\n");
+                }
+                stream.write_all(&wire).err().map(|_| Outcome::ClientGone)
+            }
+            Act::Pause(length) => {
+                let end = Instant::now() + *length;
+                wait(shared, stream, || end.saturating_duration_since(Instant::now()))
+            }
+            Act::Hold => {
+                shared.change(|state| state.holding += 1);
+                let (seen, poll) = (self.released, Duration::from_millis(10));
+                let end = wait(shared, stream, || {
+                    if shared.read(|state| state.released) > seen { Duration::ZERO } else { poll }
+                });
+                self.released = shared.change(|state| {
+                    state.holding -= 1;
+                    state.released
+                });
+                end
+            }
+            Act::Reset => {
+                let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+                Some(Outcome::Cut)
+            }
+            Act::Close => Some(Outcome::Cut),
         }
-        Act::Hold => {
-            let seen = shared.change(|state| {
-                state.holding += 1;
-                state.released
-            });
-            let poll = Duration::from_millis(10);
-            let end =
-                wait(shared, stream, || if shared.read(|state| state.released) > seen { Duration::ZERO } else { poll });
-            shared.change(|state| state.holding -= 1);
-            end
-        }
-        Act::Reset => {
-            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-            Some(Outcome::Cut)
-        }
-        Act::Close => Some(Outcome::Cut),
     }
 }
 

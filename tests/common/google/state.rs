@@ -139,6 +139,8 @@ pub struct Recorded {
     /// Which connection it came on.
     pub connection: u64,
     pub at: Instant,
+    /// Releases before it came; the next one is for it, even if it does not hold yet.
+    pub released: u64,
 }
 
 impl Recorded {
