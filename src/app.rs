@@ -281,7 +281,7 @@ impl App {
     /// The same with another config or model list.
     fn with(&self, config: Config, listed: Arc<Vec<Listed>>) -> App {
         App {
-            guard: self.guard.renewed(&config),
+            guard: self.guard.with(&config),
             models: table(&config, &listed),
             listed,
             signatures: self.signatures.clone(),

@@ -22,8 +22,8 @@ commands:
   run             start the server (the default)
   auth            connect a Google account and hand it to the running server
   check           look at config, files, network and every credential, and say what to do; exit code 0 or 1
-  decrypt         put the credentials file in clear; the encrypted one is kept as .bak
-  rotate-key      encrypt the credentials file with another key; the old one is kept as .bak
+  decrypt         put the credentials file in clear; the encrypted one is kept beside it
+  rotate-key      encrypt the credentials file with another key; the old one is kept beside it
   generate-key    print a new encryption key for the credentials file
 
 options:

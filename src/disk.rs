@@ -43,6 +43,13 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Another file beside this one: `credentials.json` and `.bak` are `credentials.json.bak`.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
 fn write_beside(target: &Path, temporary: &Path, content: &[u8]) -> io::Result<()> {
     // What a crash left over; `create_new` then refuses to follow a link that somebody put there.
     match fs::remove_file(temporary) {

@@ -1,4 +1,5 @@
 // Speaks with the server: JSON in, JSON out, failures as sentences. Paths are relative, for servers below a path.
+import { say } from "./dialog.js";
 
 export class Failure extends Error {
   constructor(status, message) {
@@ -29,8 +30,10 @@ export const get = (path) => call(path, {}, 15_000);
 
 // A change. The header cannot be sent by another site's page without the server's leave, which it never gives. Long,
 // because some changes ask Google.
-export function send(method, path, body) {
+export async function send(method, path, body) {
   const headers = { "X-Requested-With": "gemini-proxy" };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  return call(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) }, 90_000);
+  if (body) headers["Content-Type"] = "application/json";
+  const answer = await call(path, { method, headers, body: body && JSON.stringify(body) }, 90_000);
+  if (answer?.warning) say(answer.warning, true);
+  return answer;
 }

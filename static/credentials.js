@@ -7,6 +7,7 @@ import { ask, attempt, say } from "./dialog.js";
 const quotas = new Map();
 let shown = [];
 
+const word = (reason) => has(`reason_${reason}`) && t(`reason_${reason}`);
 const known = (text) => (text && text !== "None" && text !== "N/A" ? text : null);
 const titleOf = (c) => c.label || known(c.email) || c.id;
 
@@ -25,7 +26,7 @@ function condition(c) {
 
 function reason(c) {
   if (!c.failure_reason || c.status === "active") return null;
-  return h("p", { class: "reason" }, has(`reason_${c.reason_code}`) && t(`reason_${c.reason_code}`), " ", c.failure_reason, " ", link(c.link, t("whatToDo")));
+  return h("p", { class: "reason" }, word(c.reason_code), " ", c.failure_reason, " ", link(c.link, t("whatToDo")));
 }
 
 function quota(c) {
@@ -59,7 +60,7 @@ function row(c, used) {
       !isKey && fact(t("tokenUntil"), known(c.expiry))),
     reason(c),
     (c.models ?? []).length > 0 && h("ul", { class: "resting" }, c.models.map((model) => h("li", { "data-key": model.model },
-      h("b", null, model.model), " ", t("restsFor"), " ", countdown(model.cooling_until), model.reason && h("span", { class: "note" }, ` · ${has(`reason_${model.reason}`) ? t(`reason_${model.reason}`) : model.reason}`)))),
+      h("b", null, model.model), " ", t(model.refused ? "refusedFor" : "restsFor"), " ", countdown(model.cooling_until), h("span", { class: "note" }, " · ", word(model.reason) || model.detail)))),
     quota(c),
     h("div", { class: "actions" },
       button("check", t("check")), !isKey && button("refresh", t("refresh")), !isKey && button("quota", t("quota")),

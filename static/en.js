@@ -7,8 +7,8 @@ export default {
   durationDays: "{d} d {h} h", durationHours: "{h} h {m} min", durationMinutes: "{m} min {s} s", durationSeconds: "{s} s",
   typeToConfirm: "Type “{word}” to confirm", nothingYet: "Nothing yet.", numbers: "Numbers", time: "Time", sum: "Total", most: "most",
 
-  readyTitle: "It works", readyText: "{usable} of {all} credentials can serve now.", readyResting: "Models resting: {n}.",
-  partlyTitle: "Some models are resting", partlyText: "Google's limits for {models} are used up for now. The first is back in",
+  readyTitle: "It works", readyText: "{usable} of {all} credentials can serve now.", readyResting: "Models resting or refused: {n}.",
+  partlyTitle: "Not all models can be served", partlyText: "No credential can serve {models} now. The first is back in",
   emptyTitle: "No credential yet", emptyText: "Add a Gemini API key or sign in with Google below; nothing can be answered before that.",
   coolingTitle: "All credentials are resting", coolingText: "Google's limits are used up for now. The first one is back in",
   brokenTitle: "No credential can serve", brokenText: "The list below says why for each of them, and what to do.",
@@ -24,7 +24,7 @@ export default {
   uptime: "up {time}", memory: "memory {n}", workers: "threads busy {busy} of {all}", queued: "waiting {n}", connections: "connections {n}",
 
   credentials: "Credentials", kindKey: "API key", kindGoogle: "Google sign-in", id: "id", account: "account", project: "project", used: "used", lastUsed: "last used", tokenUntil: "token until", okFailed: "{ok} answered, {failed} failed",
-  stateReady: "Ready", statePartly: "Ready, some models rest", stateResting: "Rests for", stateDisabled: "Disabled", stateRefreshing: "Renewing its token", stateError: "Needs you", stateExpired: "Token expired, renewed on use", stateUnavailable: "Not available", restsFor: "rests for",
+  stateReady: "Ready", statePartly: "Ready, but not for all models", stateResting: "Rests for", stateDisabled: "Disabled", stateRefreshing: "Renewing its token", stateError: "Needs you", stateExpired: "Token expired, renewed on use", stateUnavailable: "Not available", restsFor: "rests for", refusedFor: "refused, asked again in",
   whatToDo: "What to do", check: "Check", refresh: "Renew token", quota: "Quota", resetCooling: "End rest", quotaAt: "Left at {time}", quotaLeft: "Quota left for {model}", quotaReset: "full again in", quotaNone: "No quota: {why}",
   checkGood: "Healthy.", checkBad: "Not healthy: {why}", refreshed: "Token renewed.", wasReset: "The rest is over.", label: "Label", projectHint: "Now: {now}. Leave empty to keep it.", editTitle: "Edit {name}",
   deleteTitle: "Delete {name}", deleteText: "It leaves the credentials file. Google is not told: revoke a sign-in in your Google account.",

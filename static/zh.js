@@ -7,8 +7,8 @@ export default {
   durationDays: "{d} 天 {h} 小时", durationHours: "{h} 小时 {m} 分", durationMinutes: "{m} 分 {s} 秒", durationSeconds: "{s} 秒",
   typeToConfirm: "请输入“{word}”以确认", nothingYet: "暂无数据。", numbers: "数据", time: "时间", sum: "合计", most: "最高",
 
-  readyTitle: "运行正常", readyText: "{all} 个凭据中有 {usable} 个可用。", readyResting: "冷却中的模型：{n}。",
-  partlyTitle: "部分模型正在冷却", partlyText: "{models} 的 Google 限额暂时用尽。最早恢复还需",
+  readyTitle: "运行正常", readyText: "{all} 个凭据中有 {usable} 个可用。", readyResting: "冷却或被拒的模型：{n}。",
+  partlyTitle: "部分模型不可用", partlyText: "{models} 暂无凭据可用。最早恢复还需",
   emptyTitle: "还没有凭据", emptyText: "请在下方添加 Gemini API 密钥或登录 Google 账号；在此之前无法回答任何请求。",
   coolingTitle: "所有凭据都在冷却", coolingText: "Google 的限额暂时用尽。最早恢复还需",
   brokenTitle: "没有可用的凭据", brokenText: "下方列表说明了每个凭据的原因和处理办法。",
@@ -24,7 +24,7 @@ export default {
   uptime: "已运行 {time}", memory: "内存 {n}", workers: "忙碌线程 {busy}/{all}", queued: "排队 {n}", connections: "连接 {n}",
 
   credentials: "凭据", kindKey: "API 密钥", kindGoogle: "Google 登录", id: "编号", account: "账号", project: "项目", used: "使用次数", lastUsed: "最近使用", tokenUntil: "令牌有效至", okFailed: "成功 {ok}，失败 {failed}",
-  stateReady: "可用", statePartly: "可用，部分模型冷却中", stateResting: "冷却还剩", stateDisabled: "已停用", stateRefreshing: "正在更新令牌", stateError: "需要处理", stateExpired: "令牌过期，使用时更新", stateUnavailable: "不可用", restsFor: "冷却还剩",
+  stateReady: "可用", statePartly: "可用，部分模型除外", stateResting: "冷却还剩", stateDisabled: "已停用", stateRefreshing: "正在更新令牌", stateError: "需要处理", stateExpired: "令牌过期，使用时更新", stateUnavailable: "不可用", restsFor: "冷却还剩", refusedFor: "被拒绝，再次尝试还需",
   whatToDo: "处理办法", check: "检查", refresh: "更新令牌", quota: "配额", resetCooling: "结束冷却", quotaAt: "{time} 时的剩余", quotaLeft: "{model} 的剩余配额", quotaReset: "恢复还需", quotaNone: "无法取得配额：{why}",
   checkGood: "正常。", checkBad: "不正常：{why}", refreshed: "令牌已更新。", wasReset: "冷却已结束。", label: "标签", projectHint: "当前：{now}。留空则不变。", editTitle: "编辑 {name}",
   deleteTitle: "删除 {name}", deleteText: "它会从凭据文件中移除。不会通知 Google；可在 Google 账号中撤销登录授权。",

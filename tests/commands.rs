@@ -139,6 +139,39 @@ fn auth_hands_the_account_to_the_running_proxy() {
 }
 
 #[test]
+fn auth_says_when_the_account_could_not_be_saved() {
+    let google = google();
+    let served = Folder::new("auth-unsaved");
+    let settings = json!({
+        "server": {"host": "127.0.0.1", "port": 0}, "credentials_file": "not there/c.json", "log_level": "info",
+        "state_file": "state.json", "endpoints": google.endpoints_json(), "auth_keys": ["sk-client"],
+    });
+    let program = Program::start(&served, &settings, &[]);
+    let folder = Folder::new("auth-unsaved-here");
+    configure(&folder, &google, |config| {
+        config["auth_client"] = json!({"proxy_url": program.base()});
+        config["credentials_file"] = json!("nor here/c.json");
+    });
+    let mut auth = Auth::start(&folder, &["--paste"]);
+    let back = auth.agree();
+    auth.paste(&back);
+    let (code, said, errors) = auth.end();
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(said.contains(ADDED), "{said}");
+    assert!(errors.starts_with("[WARNING] ") && errors.contains("in memory only"), "{errors}");
+
+    let mut auth = Auth::start(&folder, &["--paste", "--offline"]);
+    let back = auth.agree();
+    auth.paste(&back);
+    let (code, said, errors) = auth.end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        errors.contains("nor here/c.json cannot be written: No such file") && errors.contains("start again"),
+        "{errors}"
+    );
+}
+
+#[test]
 fn auth_says_what_is_wrong_before_anybody_logs_in() {
     let google = google();
     let folder = Folder::new("auth-wrong");

@@ -328,7 +328,7 @@ fn a_rest_is_for_one_model_and_ends_by_itself() {
     let Err(Unavailable::Cooling(wait)) = next("pro") else { panic!("both rest") };
     assert!(wait <= Duration::from_secs(40), "{wait:?}");
     assert_eq!(pool.views()[1].status, "exhausted");
-    assert_eq!((pool.views()[0].cooling[0].0.as_str(), pool.views()[0].available), ("pro", true));
+    assert_eq!((pool.views()[0].cooling[0].model.as_str(), pool.views()[0].available), ("pro", true));
     let scratch = Scratch::new();
     let pool = open(&google, &scratch, &json!({"api_key": "AIza-00000001"}));
     pool.report(pool.checkout(&anybody()).unwrap().id, anybody().model, cool(Duration::from_millis(20)));
@@ -444,6 +444,51 @@ fn google_item(item: &Value) -> Value {
 }
 
 #[test]
+fn what_is_asked_about_an_old_login_is_not_held_against_the_new_one() {
+    let google = FakeGoogle::start();
+    let scratch = Scratch::new();
+    let old = expired(users(&google, 1).remove(0));
+    let pool = open(&google, &scratch, &json!([old]));
+    let id = pool.find("cred-0").unwrap();
+    google.script("u0@example.com", Step::oauth_error(400, "invalid_grant", "Token has been expired.").hold());
+    let fault = thread::scope(|scope| {
+        let asking = scope.spawn(|| pool.access(id));
+        assert!(google.wait_for(|state| state.requests.iter().any(|r| r.op == "token"), Duration::from_secs(20)));
+        let mut new = google.oauth_credential("u0@example.com");
+        (new["email"], new["label"]) = (json!("u0@example.com"), json!("new"));
+        // The old login is known by its token alone; its account comes from the file as a person may write it.
+        let mut known = old.clone();
+        known["email"] = json!("u0@example.com");
+        known["project_id"] = json!("project-0");
+        scratch.put(&json!([known]));
+        pool.poll_file();
+        let added = pool.add(new).unwrap();
+        assert_eq!((added.id, added.updated), (id, true));
+        google.release();
+        asking.join().unwrap()
+    });
+    assert!(matches!(fault, Err(AccessFault::Dead(_))), "{fault:?}");
+    let view = pool.view(id).unwrap();
+    assert_eq!((view.status, view.label.as_deref()), ("active", Some("new")));
+    assert_eq!(pool.access(id).unwrap().secret.expose(), scratch.items()[0]["access_token"]);
+}
+
+#[test]
+fn two_who_add_the_same_login_at_once_make_one_member() {
+    let google = FakeGoogle::start();
+    let scratch = Scratch::new();
+    let pool = open(&google, &scratch, &json!([]));
+    let item = users(&google, 1).remove(0);
+    let mut updated: Vec<bool> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| pool.add(item.clone()).unwrap().updated)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    updated.sort();
+    assert_eq!(updated.iter().filter(|updated| !**updated).count(), 1);
+    assert_eq!((pool.views().len(), scratch.items().as_array().unwrap().len()), (1, 1));
+}
+
+#[test]
 fn a_member_can_be_disabled_enabled_reset_and_removed() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
@@ -534,7 +579,91 @@ fn rests_and_what_is_known_of_accounts_outlive_a_restart_without_a_secret() {
     let id = pool.checkout(&anybody()).unwrap().id;
     assert_eq!(pool.access(id).unwrap().project.as_deref(), Some("project-0"));
     assert_eq!(google.requests().len(), asked, "nothing had to be asked again");
-    assert_eq!(pool.views()[0].cooling[0].2, "QUOTA_EXHAUSTED");
+    assert_eq!(pool.views()[0].cooling[0].reason, "QUOTA_EXHAUSTED");
+}
+
+#[test]
+fn a_block_outlives_a_restart_until_its_time_another_secret_or_another_project() {
+    let google = FakeGoogle::start();
+    let scratch = Scratch::new();
+    let mut item = users(&google, 1).remove(0);
+    item["project_id"] = json!("project-0");
+    let block = |rest| Report::Block {
+        rest,
+        reason: "TOS_VIOLATION".into(),
+        sentence: "restricted".into(),
+        link: Some("https://example.com".into()),
+    };
+    let snapshot = |rest| {
+        let pool = open(&google, &scratch, &item);
+        pool.report(pool.find("cred-0").unwrap(), "m", block(rest));
+        pool.snapshot()
+    };
+    let restarted = |item: &Value, snapshot: &Value| {
+        let pool = open(&google, &scratch, item);
+        pool.restore(snapshot);
+        pool
+    };
+    let forever = snapshot(None);
+    let pool = restarted(&item, &forever);
+    assert_eq!(pool.checkout(&anybody()), Err(Unavailable::None));
+    let view = pool.views().remove(0);
+    assert_eq!((view.status, view.failure_reason.as_deref()), ("error", Some("restricted")));
+    assert_eq!(
+        (view.reason_code.as_deref(), view.link.as_deref()),
+        (Some("TOS_VIOLATION"), Some("https://example.com"))
+    );
+    assert_eq!(pool.snapshot(), forever, "and the next restart");
+    pool.reset(pool.find("cred-0").unwrap()).unwrap();
+    assert!(restarted(&item, &pool.snapshot()).checkout(&anybody()).is_ok(), "a reset holds too");
+
+    let Err(Unavailable::Resting(wait)) =
+        restarted(&item, &snapshot(Some(Duration::from_secs(3600)))).checkout(&anybody())
+    else {
+        panic!("it is blocked for an hour")
+    };
+    assert!(wait > Duration::from_secs(3500) && wait <= Duration::from_secs(3600), "{wait:?}");
+    let soon = restarted(&item, &snapshot(Some(Duration::from_millis(200))));
+    checkout_when_rested(&soon);
+
+    let mut other_login = google.oauth_credential("u0@example.com");
+    other_login["project_id"] = json!("project-0");
+    let mut other_project = item.clone();
+    other_project["project_id"] = json!("project-1");
+    for (name, item) in [("another login", other_login), ("another project", other_project)] {
+        assert!(restarted(&item, &forever).checkout(&anybody()).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_project_that_a_person_corrects_is_a_reason_to_ask_again() {
+    let google = FakeGoogle::start();
+    let scratch = Scratch::new();
+    let mut item = users(&google, 1).remove(0);
+    item["email"] = json!("u0@example.com");
+    item["project_id"] = json!("wrong-project");
+    let pool = open(&google, &scratch, &item);
+    let id = pool.find("cred-0").unwrap();
+    let block = || {
+        let rest = Some(Duration::from_secs(3600));
+        let (reason, sentence) = ("SUBSCRIPTION_REQUIRED".into(), "no licence".into());
+        pool.report(id, "m", Report::Block { rest, reason, sentence, link: None });
+        assert!(pool.checkout(&anybody()).is_err());
+    };
+    block();
+    pool.poll_file();
+    assert!(pool.checkout(&anybody()).is_err(), "nothing was corrected");
+    item["project_id"] = json!("project-0");
+    scratch.put(&item);
+    pool.poll_file();
+    assert_eq!(pool.checkout(&anybody()).unwrap().id, id, "in the file");
+    block();
+    let map = [("u0@example.com".to_owned(), "project-1".to_owned())];
+    pool.reload(map.clone().into(), &[]);
+    assert_eq!(pool.checkout(&anybody()).unwrap().id, id, "in the config");
+    block();
+    pool.reload(map.into(), &[]);
+    assert!(pool.checkout(&anybody()).is_err(), "a reload alone corrects nothing");
 }
 
 #[test]

@@ -170,13 +170,19 @@ impl Bench {
         let rests: Vec<u64> = self.proxy.service().app().pool.views()[0]
             .cooling
             .iter()
-            .map(|(model, until, _)| {
-                assert_eq!(model, MODEL);
-                rounded(until.duration_since(std::time::SystemTime::now()).unwrap().as_secs_f64().ceil() as u64)
+            .map(|resting| {
+                assert_eq!(resting.model, MODEL);
+                rounded(resting.until.duration_since(std::time::SystemTime::now()).unwrap().as_secs_f64().ceil() as u64)
             })
             .collect();
-        json!({"status": bad["status"], "available": bad["is_available"], "reason": bad["reason_code"],
-            "sentence": bad["failure_reason"], "link": bad["link"], "rests": rests.first()})
+        // What is refused for one model stands with the model.
+        let model = &bad["models"][0];
+        let (reason, sentence) = match model["refused"] == true {
+            true => (&model["reason"], &model["detail"]),
+            false => (&bad["reason_code"], &bad["failure_reason"]),
+        };
+        json!({"status": bad["status"], "available": bad["is_available"], "reason": reason, "sentence": sentence,
+            "link": bad["link"], "rests": rests.first()})
     }
 }
 

@@ -78,6 +78,37 @@ fn sighup_takes_over_both_files_and_says_what_it_did() {
 }
 
 #[test]
+fn a_reload_is_no_fresh_start_for_those_who_guess_passwords() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("guessing");
+    let mut settings = config(&google, &["sk-client"]);
+    (settings["admin_username"], settings["admin_password"]) = (json!("chef"), json!("right"));
+    let mut program = Program::start(&folder, &settings, &[]);
+    let base = program.base();
+    // chef:wrong and chef:right
+    let ask = |login: &str| {
+        let request = agent().get(format!("{base}/admin/status")).header("Authorization", format!("Basic {login}"));
+        request.call().unwrap().status().as_u16()
+    };
+    let statuses: Vec<u16> = (0..6).map(|_| ask("Y2hlZjp3cm9uZw==")).collect();
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 429]);
+    settings["auth_keys"] = json!(["sk-other"]);
+    folder.write("config.json", settings.to_string());
+    program.signal("-HUP");
+    program.wait_for_line("config: reloaded: auth_keys");
+    let end = Instant::now() + Duration::from_secs(20);
+    // The last step of a reload is to serve with the new config.
+    let models = || {
+        let request = agent().get(format!("{base}/v1/models")).header("Authorization", "Bearer sk-other");
+        request.call().unwrap().status().as_u16()
+    };
+    while models() != 200 {
+        assert!(Instant::now() < end, "{}", program.log());
+    }
+    assert_eq!(ask("Y2hlZjpyaWdodA=="), 429);
+}
+
+#[test]
 fn two_processes_on_one_file_lose_no_change() {
     const EACH: usize = 100;
     let google = FakeGoogle::start();

@@ -279,6 +279,63 @@ fn rests_outlive_a_restart_and_can_be_counted_down() {
 }
 
 #[test]
+fn a_dead_end_outlives_a_restart_and_a_person_ends_it_for_good() {
+    let google = FakeGoogle::start();
+    let scratch = common::pool::Scratch::new();
+    let names = ["tos@example.com", "revoked@example.com"];
+    let mut items = Vec::new();
+    for name in names {
+        google.add_user(User::licensed(name, "project"));
+        let mut item = google.oauth_credential(name);
+        (item["email"], item["project_id"]) = (json!(name), json!("project"));
+        items.push(item);
+    }
+    items[1]["expiry_date"] = json!(1_000_000_000_000_u64);
+    items.push(json!({"api_key": "AIza-leaked-0001"}));
+    google.add_api_key("AIza-leaked-0001");
+    google.always(names[0], Step::status(403, "disabled in this account for violation of Terms of Service."));
+    google.always("AIza-leaked-0001", Step::status(403, "Your API key was reported as leaked."));
+    google.revoke(names[1]);
+    scratch.put(&json!(items));
+    let text = json!({"server": {"host": "127.0.0.1", "port": 0}, "auth_keys": [CLIENT_KEY], "log_level": "error",
+        "credentials_file": scratch.file(), "endpoints": google.endpoints_json(), "min_credentials": 0,
+        "usage_logging": {"enabled": false}});
+    let run = || Service::start(config::parse(&text.to_string()).unwrap().config).unwrap();
+    let views = |service: &Service| {
+        let reasons = service.app().pool.views().into_iter().map(|view| view.reason_code.unwrap_or_default());
+        reasons.collect::<Vec<_>>()
+    };
+    let dead = ["TOS_VIOLATION", "INVALID_GRANT", "API_KEY_LEAKED"];
+    let service = run();
+    wait_for("the login is found dead", || views(&service)[1] == "INVALID_GRANT");
+    assert_ne!(post(&format!("http://{}", service.address()), &[], &hi()).status, 200);
+    assert_eq!(views(&service), dead);
+    service.stop();
+
+    // The state file names nobody by a secret.
+    let saved = std::fs::read_to_string(scratch.path().join("credentials.json.state.json")).unwrap();
+    assert!(dead.iter().all(|reason| saved.contains(reason)) && !saved.contains("AIza-leaked"), "{saved}");
+    let calls = || google.requests().iter().filter(|request| !request.path.ends_with("/models")).count();
+    let before = calls();
+    let service = run();
+    let base = format!("http://{}", service.address());
+    assert_eq!(post(&base, &[], &hi()).status, 503);
+    assert_eq!((calls(), views(&service)), (before, dead.map(str::to_owned).to_vec()), "nobody was asked again");
+
+    google.clear_scripts();
+    google.change(|state| state.refresh.values_mut().for_each(|token| token.revoked = false));
+    for (name, word) in [("cred-0", "reset"), ("cred-1", "check"), ("cred-2", "check")] {
+        let answer = agent().post(format!("{base}/admin/credentials/{name}/{word}")).send_empty().unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+    }
+    service.stop();
+    let service = run();
+    assert_eq!(views(&service), ["", "", ""], "what a person ended stays ended");
+    assert_eq!(post(&format!("http://{}", service.address()), &[], &hi()).status, 200);
+    service.stop();
+}
+
+#[test]
 fn an_accounts_quota_is_asked_once_and_a_key_has_none() {
     let google = FakeGoogle::start();
     let proxy = start(&google, &["u0@example.com".into(), "AIza-key-0001".into()], Tuning::default());

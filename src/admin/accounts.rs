@@ -1,12 +1,12 @@
 //! Adding, changing, checking and removing credentials (drop_in_contract.md 6.6, row 17). What goes in may hold secrets, what
 //! comes out never does.
 
-use super::login::success;
 use super::view::{credential, now};
 use super::{detail, missing, object};
 use crate::app::App;
-use crate::credentials::{AccessFault, Kind, ManageFault, MemberId, Pool, import};
+use crate::credentials::{AccessFault, Added, Kind, ManageFault, MemberId, Pool};
 use crate::http::{Request, Response};
+use crate::mask;
 use serde_json::{Value, json};
 
 /// A label is shown in one line.
@@ -22,44 +22,59 @@ pub(super) fn add(app: &App, request: &Request) -> Response {
         return missing(["body", "credential"]);
     };
     match app.pool.add(item.clone()) {
-        Ok(added) => Response::json(200, &success(&added)),
+        Ok(added) => {
+            welcome(app, &added);
+            Response::json(200, &success(app, &added))
+        }
         // The old program's word for scripts, and a sentence for people.
         Err(fault) => Response::json(400, &json!({"detail": fault.reason, "message": fault.sentence})),
     }
 }
 
-/// `POST /admin/credentials/import`.
-pub(super) fn import(app: &App, request: &Request) -> Response {
-    let fields = match object(request) {
-        Ok(fields) => fields,
-        Err(refusal) => return refusal,
-    };
-    let Some(text) = fields.get("text").and_then(Value::as_str) else { return missing(["body", "text"]) };
-    let items = match import::items(text) {
-        Ok(items) => items,
-        Err(sentence) => return detail(400, &sentence),
-    };
-    let mut results = Vec::new();
-    for (at, item) in items.into_iter().enumerate() {
-        if request.gone.is_set() {
-            // Nobody reads the results; what is in the pool stays there.
-            break;
-        }
-        results.push(match app.pool.add(item) {
-            Ok(added) => {
-                let status = if added.updated { "updated" } else { "added" };
-                json!({"label": added.label, "status": status, "detail": added.doubt})
-            }
-            Err(fault) => json!({"label": format!("#{}", at + 1), "status": "refused", "detail": fault.sentence}),
-        });
+/// What every way of adding one credential answers.
+pub(super) fn success(app: &App, added: &Added) -> Value {
+    let message = if added.updated { "credential_updated" } else { "credential_added" };
+    let answer = json!({
+        "status": "success",
+        "message": message,
+        "email": mask::email(added.email.as_deref()),
+        "label": added.label,
+        "note": added.doubt,
+    });
+    with_warning(app, answer)
+}
+
+/// What was known of the credential whose place this one took is over.
+pub(super) fn welcome(app: &App, added: &Added) {
+    if added.updated {
+        app.dispatcher.forget(added.id);
     }
-    Response::json(200, &json!({"results": results}))
+}
+
+/// That a restart would undo changes, why, and what to do; `None`: all are in the file.
+pub(super) fn unsaved(app: &App) -> Option<String> {
+    let reason = app.pool.unsaved()?;
+    Some(format!(
+        "All credentials work as shown, but the latest changes are in memory only and lost with a restart. {reason}. Free some \
+         space, or make the file and its folder writable for the proxy; it tries again every few seconds."
+    ))
+}
+
+/// The answer of a change, with a `warning` if it is not in the file.
+pub(super) fn with_warning(app: &App, mut answer: Value) -> Value {
+    if let Some(warning) = unsaved(app) {
+        answer["warning"] = warning.into();
+    }
+    answer
 }
 
 /// `DELETE /admin/credentials/{id}`.
 pub(super) fn remove(app: &App, name: &str) -> Response {
     match find(app, name).and_then(|id| app.pool.remove(id).map_err(|fault| refused(name, fault))) {
-        Ok(()) => Response::json(200, &json!({"status": "success", "message": "credential_deleted"})),
+        Ok(()) => {
+            let answer = json!({"status": "success", "message": "credential_deleted"});
+            Response::json(200, &with_warning(app, answer))
+        }
         Err(refusal) => refusal,
     }
 }
@@ -96,7 +111,11 @@ pub(super) fn change(app: &App, name: &str, request: &Request) -> Response {
             pool.set_label(id, label)?;
         }
         match project {
-            Some(project) => pool.set_project(id, project),
+            Some(project) => {
+                pool.set_project(id, project)?;
+                app.dispatcher.forget(id);
+                Ok(())
+            }
             None => Ok(()),
         }
     })
@@ -174,7 +193,8 @@ pub(super) fn manage(
 fn changed(app: &App, id: MemberId, message: &str) -> Response {
     app.state.touch();
     let view = app.pool.view(id).as_ref().map(credential);
-    Response::json(200, &json!({"status": "success", "message": message, "credential": view}))
+    let answer = json!({"status": "success", "message": message, "credential": view});
+    Response::json(200, &with_warning(app, answer))
 }
 
 fn find(app: &App, name: &str) -> Result<MemberId, Response> {

@@ -1,13 +1,13 @@
 //! Connecting an account with Google's consent page: by redirect where Google's answer can come back to this server, by
 //! paste where it cannot (drop_in_contract.md 6.6, rows 3 and 4; google_code_assist.md 1.3).
 
+use super::accounts::{success, unsaved, welcome};
 use super::{detail, missing, object};
 use crate::app::App;
 use crate::config::{Config, OauthClient};
 use crate::credentials::{AddFault, Added};
 use crate::http::{Request, Response};
 use crate::login::{Attempt, Return, paste_redirect};
-use crate::mask;
 use serde_json::{Value, json};
 
 /// Where the consent page sends the browser afterwards.
@@ -57,7 +57,9 @@ pub(super) fn callback(app: &App, request: &Request) -> Response {
         Ok(added) => {
             let done = "<h1>Authentication Successful!</h1><p>You can close this window now.</p>";
             let verb = if added.updated { "Updated" } else { "Connected" };
-            page(200, &format!("{done}<p>{verb}: {}</p>", escape(&added.label)), "Back to the admin page", "/")
+            let warning = unsaved(app).map(|warning| format!("<p><strong>{}</strong></p>", escape(&warning)));
+            let text = format!("{done}<p>{verb}: {}</p>{}", escape(&added.label), warning.unwrap_or_default());
+            page(200, &text, "Back to the admin page", "/")
         }
         Err(fault) => failed(fault.reason, &fault.sentence),
     }
@@ -121,21 +123,9 @@ pub(super) fn finish(app: &App, request: &Request) -> Response {
         Err(stale) => return detail(400, stale.sentence()),
     };
     match redeem(app, &attempt, &code) {
-        Ok(added) => Response::json(200, &success(&added)),
+        Ok(added) => Response::json(200, &success(app, &added)),
         Err(fault) => detail(400, &fault.sentence),
     }
-}
-
-/// What every way of adding a credential answers.
-pub(super) fn success(added: &Added) -> Value {
-    let message = if added.updated { "credential_updated" } else { "credential_added" };
-    json!({
-        "status": "success",
-        "message": message,
-        "email": mask::email(added.email.as_deref()),
-        "label": added.label,
-        "note": added.doubt,
-    })
 }
 
 fn redeem(app: &App, attempt: &Attempt, code: &str) -> Result<Added, AddFault> {
@@ -143,7 +133,7 @@ fn redeem(app: &App, attempt: &Attempt, code: &str) -> Result<Added, AddFault> {
     if let Err(fault) = &result {
         log::warn!("[CredManager] Login failed: {} ({})", fault.sentence, fault.reason);
     }
-    result
+    result.inspect(|added| welcome(app, added))
 }
 
 fn consent_url(app: &App, attempt: &Attempt) -> String {

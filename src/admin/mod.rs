@@ -1,6 +1,7 @@
 //! The admin page and its JSON, made from views that hold no secrets.
 
 mod accounts;
+mod import;
 mod keys;
 mod login;
 mod metrics;
@@ -68,7 +69,7 @@ pub fn account(app: &App, account: &Account, request: &Request) -> Response {
         Account::StartLogin => login::start(app, request),
         Account::FinishLogin => login::finish(app, request),
         Account::Add => accounts::add(app, request),
-        Account::Import => accounts::import(app, request),
+        Account::Import => import::import(app, request),
         Account::Member(id) if request.method == "DELETE" => accounts::remove(app, id),
         Account::Member(id) => accounts::change(app, id, request),
         Account::Check(id) => accounts::check(app, id),

@@ -1,6 +1,7 @@
 //! How the program is: figures of the moment, the configuration in force, and what a person should know or do, as
 //! sentences in English and Chinese.
 
+use super::accounts::unsaved;
 use crate::app::App;
 use crate::config;
 use crate::credentials::View;
@@ -27,13 +28,13 @@ pub fn status(app: &App) -> Value {
             "workers": server.workers,
         },
         "address": app.config.base_url(app.port),
-        "alerts": alerts(&app.config, &app.pool.views(), app.state.is_failing()),
+        "alerts": alerts(&app.config, &app.pool.views(), unsaved(app).as_deref(), app.state.is_failing()),
         "config": config::shown(&app.config),
     })
 }
 
 /// The most pressing first.
-fn alerts(config: &config::Config, views: &[View], state_fails: bool) -> Vec<Value> {
+fn alerts(config: &config::Config, views: &[View], unsaved: Option<&str>, state_fails: bool) -> Vec<Value> {
     let mut alerts = Vec::new();
     let mut tell = |level: &str, code: &str, en: &str, zh: &str| {
         alerts.push(json!({"level": level, "code": code, "text_en": en, "text_zh": zh, "link": null}));
@@ -71,6 +72,14 @@ fn alerts(config: &config::Config, views: &[View], state_fails: bool) -> Vec<Val
             "few_credentials",
             &format!("{available} credentials can be used; min_credentials asks for {wanted}."),
             &format!("当前可用凭据 {available} 个，少于 min_credentials 要求的 {wanted} 个。"),
+        );
+    }
+    if let Some(sentence) = unsaved {
+        tell(
+            "error",
+            "credentials_unsaved",
+            sentence,
+            &format!("凭据照常使用，但最新的更改仅保存在内存中，重启后会丢失；代理每隔几秒会重试。{sentence}"),
         );
     }
     if state_fails {
@@ -114,13 +123,17 @@ mod tests {
 
     #[test]
     fn alerts_come_with_their_cause_only() {
-        let codes = |text: &str, state_fails| -> Vec<String> {
+        let codes = |text: &str, state_fails: bool| -> Vec<String> {
             let config = config::parse(text).unwrap().config;
-            alerts(&config, &[], state_fails).iter().map(|alert| alert["code"].as_str().unwrap().to_owned()).collect()
+            let unsaved = state_fails.then_some("The latest changes are in memory only.");
+            alerts(&config, &[], unsaved, state_fails)
+                .iter()
+                .map(|alert| alert["code"].as_str().unwrap().to_owned())
+                .collect()
         };
         assert_eq!(codes("{}", false), ["no_credentials", "default_key", "admin_open"]);
         let closed = r#"{"auth_keys":["sk-own"],"admin_username":"a","admin_password":"b"}"#;
-        assert_eq!(codes(closed, true), ["no_credentials", "state_readonly"]);
+        assert_eq!(codes(closed, true), ["no_credentials", "credentials_unsaved", "state_readonly"]);
         let example = r#"{"auth_keys":["your-secret-key-1"],"admin_username":"a","admin_password":"b"}"#;
         assert_eq!(codes(example, false), ["no_credentials", "example_key"]);
     }

@@ -1,6 +1,6 @@
 //! The pool as the admin sees it (drop_in_contract.md 6.8): the old fields in the old order and words, ours after them.
 
-use crate::credentials::{Kind, View};
+use crate::credentials::{Kind, Resting, View};
 use crate::mask;
 use serde_json::{Value, json};
 use std::time::SystemTime;
@@ -15,11 +15,7 @@ pub fn credentials(views: &[View]) -> Value {
 
 /// One of them.
 pub(super) fn credential(view: &View) -> Value {
-    let models: Vec<Value> = view
-        .cooling
-        .iter()
-        .map(|(model, until, reason)| json!({"model": model, "cooling_until": iso(Some(*until)), "reason": reason}))
-        .collect();
+    let models: Vec<Value> = view.cooling.iter().map(model).collect();
     json!({
         "id": view.name,
         "email": mask::email(view.email.as_deref()),
@@ -46,6 +42,16 @@ pub(super) fn credential(view: &View) -> Value {
         "reason_code": view.reason_code,
         "link": view.link,
         "models": models,
+    })
+}
+
+fn model(resting: &Resting) -> Value {
+    json!({
+        "model": resting.model,
+        "cooling_until": iso(Some(resting.until)),
+        "reason": resting.reason,
+        "refused": resting.refused,
+        "detail": resting.sentence,
     })
 }
 

@@ -32,8 +32,8 @@ fn connect(options: &AuthOptions) -> Result<(), String> {
         let pool = Pool::open(pool_options).map_err(|error| error.to_string())?;
         let (attempt, code) = consent(&config, options.paste)?;
         let added = pool.login(&code, &attempt.redirect_uri, attempt.verifier.expose()).map_err(sentence)?;
-        if !pool.is_saved() {
-            return Err(format!("{} cannot be written", config.credentials_file.display()));
+        if let Some(reason) = pool.unsaved() {
+            return Err(format!("{reason}; the login is lost, correct this and start again"));
         }
         report(
             &mask::email(added.email.as_deref()),
@@ -46,8 +46,12 @@ fn connect(options: &AuthOptions) -> Result<(), String> {
     let (attempt, code) = consent(&config, options.paste)?;
     let item =
         exchange_code(&pool_options, &code, &attempt.redirect_uri, attempt.verifier.expose()).map_err(sentence)?;
-    let (email, message) = proxy.add(item)?;
-    report(&email, &message);
+    let answer = proxy.add(item)?;
+    let text = |name| answer.get(name).and_then(Value::as_str);
+    report(text("email").unwrap_or_default(), text("message").unwrap_or_default());
+    if let Some(warning) = text("warning") {
+        eprintln!("[WARNING] {warning}");
+    }
     Ok(())
 }
 
@@ -148,14 +152,11 @@ impl<'a> RunningProxy<'a> {
         }
     }
 
-    fn add(&self, item: Value) -> Result<(String, String), String> {
+    fn add(&self, item: Value) -> Result<Value, String> {
         let url = format!("{}/admin/credentials/add", self.url);
         let body = json!({"credential": item});
         match plain::post_json(&self.agent, &url, self.authorization(), &body) {
-            Ok((200, answer)) => {
-                let text = |name| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-                Ok((text("email"), text("message")))
-            }
+            Ok((200, answer)) => Ok(answer),
             Ok((status, answer)) => Err(format!("the proxy did not take the account: {}", told(status, &answer))),
             Err(reason) => Err(format!("the proxy did not answer: {reason}")),
         }

@@ -188,7 +188,7 @@ fn open_pool(config: &Config, findings: &mut Findings) -> Option<Pool> {
 
 /// New tokens are written through a temporary file beside the old one.
 fn look_at_folder(path: &Path, findings: &mut Findings) {
-    let probe = path.with_file_name(".gemini-openai-proxy-check");
+    let probe = path.with_file_name(format!(".gemini-openai-proxy-check-{}", std::process::id()));
     match OpenOptions::new().write(true).create_new(true).open(&probe) {
         Ok(_) => {
             let _ = fs::remove_file(&probe);

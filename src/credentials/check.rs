@@ -47,11 +47,13 @@ impl Pool {
     /// Looks at one credential now, and lets the pool know: a block that is over ends, a fault that is found blocks. Blocks
     /// on Google.
     pub fn check(&self, id: MemberId) -> Result<Check, ManageFault> {
-        let (previous, kind, key) = {
+        let (login, previous, kind, key) = {
+            let now = Now::read();
             let mut state = self.state.lock();
             let member = state.member(id).ok_or(ManageFault::Unknown)?;
-            member.settle(Now::read());
-            (member.view(Now::read()).status, member.record.kind(), member.record.api_key().map(Secret::new))
+            member.settle(now);
+            let key = member.record.api_key().map(Secret::new);
+            (member.login(), member.view(now).status, member.record.kind(), key)
         };
         let result = match kind {
             Err(sentence) => Err(Trouble::Blocked(block("UNUSABLE", sentence), None)),
@@ -59,7 +61,7 @@ impl Pool {
             Ok(Kind::ApiKey) => self.look_at_key(&key.unwrap_or_default()),
         };
         let mut state = self.state.lock();
-        let member = state.member(id).ok_or(ManageFault::Unknown)?;
+        let member = state.member_with(login).ok_or(ManageFault::Unknown)?;
         let (healthy, reason, link) = match result {
             Ok(fine) => {
                 member.blocked = None;
@@ -85,6 +87,7 @@ impl Pool {
         let view = member.view(Now::read());
         drop(state);
         self.work.notify_all();
+        self.changed();
         Ok(Check {
             name: view.name,
             label: view.label.unwrap_or_else(|| crate::mask::email(view.email.as_deref())),
@@ -170,7 +173,7 @@ impl Pool {
             }
         };
         drop(state);
-        let mut landing = Landing { pool: self, id, result: None };
+        let mut landing = Landing { pool: self, login: job.login, result: None };
         let token = self.exchange_token(&mut job);
         landing.result = Some(match &token {
             Ok(_) => Ok(()),

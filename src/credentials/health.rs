@@ -120,6 +120,7 @@ impl Pool {
         state.members.iter_mut().for_each(|member| self.settle_project(member));
         drop(state);
         self.work.notify_all();
+        self.changed();
         lines.iter().for_each(|line| log::info!("{line}"));
     }
 }

@@ -4,7 +4,7 @@
 //! Nothing in here holds a lock while it talks to Google.
 
 use super::clock::Now;
-use super::member::{Flight, Member, Token};
+use super::member::{Flight, Login, Member, Token};
 use super::oauth::{CallFault, TokenFault};
 use super::pool::{Access, AccessFault, Kind, MemberId, Pool, State};
 use super::record::Record;
@@ -25,7 +25,7 @@ const WAIT: Duration = Duration::from_secs(120);
 
 /// What a flight needs to know, copied out of the member, and what it found.
 pub(super) struct Job {
-    pub(super) id: MemberId,
+    pub(super) login: Login,
     pub(super) record: Record,
     pub(super) log_name: String,
     pub(super) token: Option<Secret>,
@@ -56,14 +56,14 @@ impl Trouble {
 /// Ends the flight when it is dropped, also by a panic: nobody may wait for ever.
 pub(super) struct Landing<'a> {
     pub(super) pool: &'a Pool,
-    pub(super) id: MemberId,
+    pub(super) login: Login,
     pub(super) result: Option<Result<(), Trouble>>,
 }
 
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
         let interrupted = || Err(Trouble::Transient("the refresh was interrupted".into()));
-        self.pool.land(self.id, self.result.take().unwrap_or_else(interrupted));
+        self.pool.land(self.login, self.result.take().unwrap_or_else(interrupted));
     }
 }
 
@@ -114,7 +114,7 @@ impl Pool {
     /// wait for the same refresh would fail with it.
     fn fly_apart(&self, job: Job) -> Result<Access, AccessFault> {
         let interrupted = |_| AccessFault::Transient("the refresh was interrupted".into());
-        let landing = Landing { pool: self, id: job.id, result: None };
+        let landing = Landing { pool: self, login: job.login, result: None };
         thread::scope(|scope| {
             let thread = thread::Builder::new().name("refresh".into()).stack_size(STACK);
             let flight = thread
@@ -143,9 +143,9 @@ impl Pool {
         answer
     }
 
-    fn land(&self, id: MemberId, result: Result<(), Trouble>) {
+    fn land(&self, login: Login, result: Result<(), Trouble>) {
         let mut state = self.state.lock();
-        if let Some(member) = state.member(id) {
+        if let Some(member) = state.member_with(login) {
             member.flight = None;
             member.landed += 1;
             member.outcome = None;
@@ -197,7 +197,7 @@ impl Pool {
 
     /// Refreshes, and notes the new token in the member and the file.
     pub(super) fn exchange_token(&self, job: &mut Job) -> Result<Secret, Trouble> {
-        self.with_member(job.id, |member| member.flight = Some(Flight::Refresh));
+        self.with_member(job.login, |member| member.flight = Some(Flight::Refresh));
         let old = job.record.identity().zip(job.record.refresh_token());
         let Some((of, refresh_token)) = old else {
             return Err(Trouble::Transient("the credential has no refresh token".into()));
@@ -210,15 +210,14 @@ impl Pool {
             TokenFault::Transient(sentence) => Trouble::Transient(sentence),
         })?;
         let token = Token::granted(tokens.access.clone(), tokens.lifetime, self.timing.ahead(), Now::read());
-        let (id, expiry, refresh) = (job.id, token.expiry, tokens.refresh);
-        let note = |state: &mut State| {
-            let Some(member) = state.member(id) else { return };
+        let (expiry, refresh) = (token.expiry, tokens.refresh);
+        self.write(|state| {
+            let member = state.member_with(job.login)?;
             member.record.set_tokens(&token.secret, refresh.as_ref(), expiry);
             member.token = Some(token);
             member.last_refreshed_at = Some(SystemTime::now());
-        };
-        let edit = Edit::Tokens { of, access: tokens.access.clone(), refresh: refresh.clone(), expiry };
-        self.write(note, edit);
+            Some(Edit::Tokens { of, access: tokens.access.clone(), refresh: refresh.clone(), expiry })
+        });
         log::info!("[CredManager] Refreshed credential for {} successfully.", job.log_name);
         job.record.set_tokens(&tokens.access, refresh.as_ref(), expiry);
         job.token = Some(tokens.access.clone());
@@ -240,14 +239,14 @@ impl Pool {
                 }
                 Err(_) => {}
             }
-            self.with_member(job.id, |member| {
+            self.with_member(job.login, |member| {
                 member.email.clone_from(&job.email);
                 member.email_settled = true;
             });
         }
         let told = self.told_project(job.email.as_deref(), true, &job.record);
         if let Some(project) = told.or(job.project.take()) {
-            self.with_member(job.id, |member| member.project = Some(project.clone()));
+            self.with_member(job.login, |member| member.project = Some(project.clone()));
             job.project = Some(project.clone());
             return Ok(Some(project));
         }
@@ -256,7 +255,7 @@ impl Pool {
         match setup::find_project(&self.google, token, job.record.project_hint(), patience, &pause) {
             Ok(found) => {
                 (job.project, job.tier) = (Some(found.project.clone()), found.tier);
-                self.with_member(job.id, |member| {
+                self.with_member(job.login, |member| {
                     member.project.clone_from(&job.project);
                     member.tier.clone_from(&job.tier);
                 });
@@ -268,8 +267,10 @@ impl Pool {
         }
     }
 
-    fn with_member<T>(&self, id: MemberId, change: impl FnOnce(&mut Member) -> T) -> Option<T> {
-        self.state.lock().member(id).map(change)
+    fn with_member(&self, login: Login, change: impl FnOnce(&mut Member)) {
+        if let Some(member) = self.state.lock().member_with(login) {
+            change(member);
+        }
     }
 
     /// Waits; `false` as soon as the program is stopping.
@@ -303,7 +304,7 @@ impl Pool {
                 Ok(job) => {
                     drop(state);
                     // The result stands in the member, for the next request and the admin page.
-                    let landing = Landing { pool: self, id: job.id, result: None };
+                    let landing = Landing { pool: self, login: job.login, result: None };
                     let _ = self.fly(job, landing);
                 }
                 Err(wait) => {
@@ -332,7 +333,7 @@ pub(super) fn take_off(member: &mut Member) -> Job {
     let token = member.fresh_token(Now::read()).map(|token| token.secret.clone());
     member.flight = Some(if token.is_none() { Flight::Refresh } else { Flight::Setup });
     Job {
-        id: member.id,
+        login: member.login(),
         record: member.record.clone(),
         log_name: member.log_name(),
         token,

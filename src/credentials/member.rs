@@ -1,7 +1,7 @@
 //! One member of the pool: what is known about it, and the rules by which it can serve. Pure: no lock, no I/O.
 
 use super::clock::{Deadline, Now};
-use super::pool::{AccessFault, Kind, MemberId, View};
+use super::pool::{AccessFault, Kind, MemberId};
 use super::quota::Quota;
 use super::record::{Identity, Record};
 use super::setup::Block;
@@ -56,6 +56,19 @@ impl Token {
     }
 }
 
+/// A member with one certain login. A person may put another in its place while somebody asks Google about this one; what
+/// comes of that is not about the new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Login {
+    pub(super) id: MemberId,
+    number: u64,
+}
+
+impl Login {
+    /// Nobody's: what is noted about it goes nowhere.
+    pub(super) const NOBODY: Login = Login { id: MemberId(u64::MAX), number: 0 };
+}
+
 /// What a flight, the time in which one thread works for a member, is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flight {
@@ -63,16 +76,16 @@ pub(super) enum Flight {
     Setup,
 }
 
-/// A member that cannot serve anything.
+/// Why a member cannot serve anything.
 #[derive(Clone, Debug)]
 pub(super) struct Blocked {
     /// `None`: until a person acts.
     pub(super) until: Option<Deadline>,
     pub(super) why: Block,
-    at: SystemTime,
+    pub(super) at: SystemTime,
 }
 
-/// A member that rests for one model.
+/// Why a member does not serve one model.
 #[derive(Clone, Debug)]
 pub(super) struct Cooling {
     pub(super) until: Deadline,
@@ -84,14 +97,16 @@ pub(super) struct Cooling {
 
 /// Trouble with tokens or set-up that will pass.
 #[derive(Clone, Debug)]
-struct Rest {
+pub(super) struct Rest {
     until: Deadline,
-    sentence: String,
-    at: SystemTime,
+    pub(super) sentence: String,
+    pub(super) at: SystemTime,
 }
 
 pub(super) struct Member {
     pub(super) id: MemberId,
+    /// Logins before this one.
+    replaced: u64,
     pub(super) origin: Origin,
     pub(super) record: Record,
     pub(super) email: Option<String>,
@@ -109,8 +124,8 @@ pub(super) struct Member {
     pub(super) usage_count: u64,
     pub(super) last_used_at: SystemTime,
     pub(super) last_refreshed_at: Option<SystemTime>,
-    created_at: SystemTime,
-    rest: Option<Rest>,
+    pub(super) created_at: SystemTime,
+    pub(super) rest: Option<Rest>,
     failures: u32,
     /// Failed for nobody's fault where another member did well: taken only when nobody else is there, until then.
     suspected: Option<Deadline>,
@@ -128,6 +143,7 @@ impl Member {
         let token = secret.zip(record.expiry()).map(|(secret, expiry)| Token::loaded(secret, expiry, ahead, now));
         Member {
             id,
+            replaced: 0,
             origin,
             email: record.email().map(str::to_owned),
             email_settled: false,
@@ -153,6 +169,13 @@ impl Member {
         }
     }
 
+    /// Begins anew with another item in the place of this one.
+    pub(super) fn replace(&mut self, record: Record, ahead: Duration) {
+        let (usage_count, created_at, replaced) = (self.usage_count, self.created_at, self.replaced + 1);
+        let new = Member::new(self.id, Origin::File, record, ahead);
+        *self = Member { usage_count, created_at, replaced, ..new };
+    }
+
     /// Takes over what somebody else wrote about the same credential.
     pub(super) fn update(&mut self, record: Record, ahead: Duration) {
         let secret = record.access_token().map(Secret::new);
@@ -170,18 +193,17 @@ impl Member {
         format!("cred-{}", self.id.0)
     }
 
+    pub(super) fn login(&self) -> Login {
+        Login { id: self.id, number: self.replaced }
+    }
+
     pub(super) fn identity(&self) -> Option<Identity> {
         self.record.identity()
     }
 
     /// What is safe to log: the masked e-mail, the key's label or tail.
     pub(super) fn label(&self) -> String {
-        match (self.record.kind(), &self.email, self.record.label()) {
-            (Ok(Kind::ApiKey), _, None) => mask::key(self.record.api_key().unwrap_or_default()),
-            (_, Some(email), _) => mask::email(Some(email)),
-            (_, None, Some(label)) => label.chars().filter(|c| !c.is_control()).take(64).collect(),
-            (_, None, None) => mask::email(None),
-        }
+        label(&self.record, self.email.as_deref()).unwrap_or_else(|| mask::email(None))
     }
 
     /// How log lines name it: the masked e-mail as the old program did, its id as long as there is none.
@@ -202,7 +224,7 @@ impl Member {
         self.permanent_fault().is_none()
     }
 
-    fn permanent_fault(&self) -> Option<String> {
+    pub(super) fn permanent_fault(&self) -> Option<String> {
         if let Err(reason) = self.record.kind() {
             return Some(reason.into());
         }
@@ -299,73 +321,14 @@ impl Member {
         self.failures = 0;
         self.rest = None;
     }
+}
 
-    fn status(&self, now: Now) -> &'static str {
-        if self.fault().is_some() {
-            return "error";
-        }
-        if self.flight == Some(Flight::Refresh) {
-            return "refreshing";
-        }
-        if !self.cooling.is_empty() {
-            return "exhausted";
-        }
-        match self.record.kind() {
-            Ok(Kind::Oauth) if self.fresh_token(now).is_none() => "expired",
-            // Nothing to send until a project is found, and that has failed lately.
-            Ok(Kind::Oauth) if self.project.is_none() && self.rest.is_some() => "error",
-            _ => "active",
-        }
-    }
-
-    /// For a settled member.
-    pub(super) fn view(&self, now: Now) -> View {
-        let blocked = self.blocked.as_ref();
-        let rest = self.rest.as_ref();
-        let mut cooling: Vec<_> = self
-            .cooling
-            .iter()
-            .map(|(model, cooling)| (model.clone(), cooling.until.shown(now), cooling.reason.clone()))
-            .collect();
-        cooling.sort();
-        View {
-            name: self.name(),
-            kind: self.record.kind().unwrap_or(Kind::Oauth),
-            email: self.email.clone(),
-            project: self.project.clone(),
-            label: match self.record.kind() {
-                Ok(Kind::ApiKey) => Some(self.label()),
-                _ => self.record.label().map(str::to_owned),
-            },
-            status: self.status(now),
-            available: self.is_usable() && blocked.is_none() && (rest.is_none() || self.is_ready(now)),
-            disabled: self.record.disabled(),
-            from_config: self.origin == Origin::Config,
-            expiry: self.token.as_ref().map(|token| token.expiry),
-            usage_count: self.usage_count,
-            created_at: self.created_at,
-            last_used_at: self.last_used_at,
-            last_refreshed_at: self.last_refreshed_at,
-            exhausted_until: cooling.iter().map(|(_, until, _)| *until).max(),
-            failed_at: blocked.map(|blocked| blocked.at).or(rest.map(|rest| rest.at)),
-            failure_reason: self.permanent_fault().or_else(|| {
-                let longest = || self.cooling.values().max_by_key(|cooling| cooling.until.left(now));
-                blocked
-                    .map(|blocked| blocked.why.sentence.clone())
-                    .or(rest.map(|rest| rest.sentence.clone()))
-                    .or_else(|| longest().map(|cooling| cooling.sentence.clone()))
-            }),
-            reason_code: blocked
-                .map(|blocked| blocked.why.reason.clone())
-                .or_else(|| {
-                    let longest = self.cooling.values().max_by_key(|cooling| cooling.until.left(now));
-                    longest.map(|cooling| cooling.reason.clone())
-                })
-                .or_else(|| self.is_suspected().then(|| "SUSPECTED".to_owned())),
-            link: blocked.and_then(|blocked| blocked.why.link.clone()),
-            tier: self.tier.clone(),
-            cooling,
-        }
+/// What is safe to show of an item: the masked e-mail, the key's label or tail.
+pub(super) fn label(record: &Record, email: Option<&str>) -> Option<String> {
+    match (record.kind(), email, record.label()) {
+        (Ok(Kind::ApiKey), _, None) => record.api_key().map(mask::key),
+        (_, Some(email), _) => Some(mask::email(Some(email))),
+        (_, None, label) => label.map(|label| label.chars().filter(|c| !c.is_control()).take(64).collect()),
     }
 }
 

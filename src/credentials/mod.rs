@@ -6,6 +6,7 @@
 mod check;
 mod cipher;
 mod clock;
+mod enrol;
 mod health;
 pub mod import;
 mod keeper;
@@ -21,12 +22,15 @@ mod setup;
 mod snapshot;
 mod store;
 mod timestamp;
+mod view;
 
 pub use check::Check;
+pub use enrol::{AddFault, Added, Candidate, exchange_code, label, untried};
 pub use keeper::Keeper;
-pub use manage::{AddFault, Added, ManageFault, exchange_code};
+pub use manage::ManageFault;
 pub use oauth::{TokenFault, Tokens};
 pub use options::{PoolOptions, Timing};
 pub use pool::*;
 pub use quota::{Bucket, Quota, QuotaFault};
 pub use store::{Place, StoreError};
+pub use view::{Resting, View};

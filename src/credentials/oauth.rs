@@ -13,10 +13,13 @@ use std::time::Duration;
 const ANSWER_LIMIT: u64 = 1024 * 1024;
 /// These calls are short; the agent's own wait is meant for generations.
 const READ_IDLE: Duration = Duration::from_secs(20);
+/// Nor is its time for a connection, unless it is shorter.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// The calls of this folder to Google.
 pub(super) struct Google {
     agent: ureq::Agent,
+    connect: Duration,
     pub(super) endpoints: Endpoints,
     /// For credentials that do not name their own.
     client: OauthClient,
@@ -57,7 +60,8 @@ pub(super) enum CallFault {
 
 impl Google {
     pub(super) fn new(agent: ureq::Agent, endpoints: Endpoints, client: OauthClient) -> Google {
-        Google { agent, endpoints, client }
+        let connect = agent.config().timeouts().connect.map_or(CONNECT, |connect| connect.min(CONNECT));
+        Google { agent, connect, endpoints, client }
     }
 
     /// A new access token. Sent without `scope`: asking for fewer scopes than were granted would narrow the token, and
@@ -107,21 +111,20 @@ impl Google {
         if let Some(page) = page {
             url = format!("{url}&pageToken={}", utf8_percent_encode(page, NON_ALPHANUMERIC));
         }
-        let send = || {
-            let request = self.agent.get(&url).config().timeout_per_read(Some(READ_IDLE)).build();
-            request.header("x-goog-api-key", key.expose()).call()
-        };
+        let send = || self.short(self.agent.get(&url)).header("x-goog-api-key", key.expose()).call();
         match read(with_stale_retry(send)).map_err(CallFault::Network)? {
             (200, answer) => Ok(answer),
             (status, answer) => Err(CallFault::Status(status, answer)),
         }
     }
 
+    /// The patience of these calls.
+    fn short<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        request.config().timeout_connect(Some(self.connect)).timeout_per_read(Some(READ_IDLE)).build()
+    }
+
     fn grant(&self, form: &[(&str, &str)]) -> Result<Tokens, TokenFault> {
-        let send = || {
-            let request = self.agent.post(&self.endpoints.oauth_token).config().timeout_per_read(Some(READ_IDLE));
-            request.build().send_form(form.iter().copied())
-        };
+        let send = || self.short(self.agent.post(&self.endpoints.oauth_token)).send_form(form.iter().copied());
         let (status, answer) = read(with_stale_retry(send))
             .map_err(|reason| TokenFault::Transient(format!("token endpoint: {reason}")))?;
         match status {
@@ -134,19 +137,11 @@ impl Google {
     fn call(&self, url: &str, access: &Secret, body: Option<&Value>) -> Result<Value, CallFault> {
         let bearer = format!("Bearer {}", access.expose());
         let send = || match body {
-            Some(body) => self
-                .agent
-                .post(url)
-                .config()
-                .timeout_per_read(Some(READ_IDLE))
-                .build()
-                .header("Authorization", &bearer)
-                .header("Content-Type", "application/json")
-                .send(body.to_string()),
-            None => {
-                let request = self.agent.get(url).config().timeout_per_read(Some(READ_IDLE)).build();
-                request.header("Authorization", &bearer).call()
+            Some(body) => {
+                let request = self.short(self.agent.post(url)).header("Authorization", &bearer);
+                request.header("Content-Type", "application/json").send(body.to_string())
             }
+            None => self.short(self.agent.get(url)).header("Authorization", &bearer).call(),
         };
         match read(with_stale_retry(send)).map_err(CallFault::Network)? {
             (200, answer) => Ok(answer),

@@ -59,6 +59,8 @@ pub struct Timing {
     pub onboarding_poll: Duration,
     /// For an onboarding in all.
     pub onboarding_limit: Duration,
+    /// For trying out what is imported at once; the rest is taken on trust.
+    pub import: Duration,
     /// Between two looks whether somebody else changed the file.
     pub file_poll: Duration,
     /// Others go before a member that failed for nobody's fault; doubles with each in a row.
@@ -78,6 +80,7 @@ impl Default for Timing {
             blocked_probe: Duration::from_secs(900),
             onboarding_poll: Duration::from_secs(5),
             onboarding_limit: Duration::from_secs(90),
+            import: Duration::from_secs(20),
             file_poll: Duration::from_secs(5),
             suspicion: Duration::from_secs(30),
             longest_suspicion: Duration::from_secs(600),

@@ -5,18 +5,19 @@
 //! lock asks for the file's.
 
 use super::clock::{Deadline, Now};
-use super::member::{Cooling, Member, Origin};
+use super::member::{Cooling, Login, Member, Origin};
 use super::oauth::Google;
 use super::options::{PoolOptions, Timing};
 use super::record::Record;
 use super::setup::Block;
 use super::store::{Edit, Store, StoreError};
+use super::view::View;
 use crate::secret::Secret;
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// Which member of the pool, stable while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -120,60 +121,15 @@ pub enum Report {
     },
 }
 
-/// What an admin may see of a member (drop_in_contract.md 6.8). Holds no secret.
-#[derive(Clone, Debug)]
-pub struct View {
-    /// `cred-0`.
-    pub name: String,
-    /// Which service.
-    pub kind: Kind,
-    /// In clear; mask it before it leaves the program.
-    pub email: Option<String>,
-    /// In clear; mask it before it leaves the program.
-    pub project: Option<String>,
-    /// A label the user gave, or the tail of an API key.
-    pub label: Option<String>,
-    /// `active`, `expired`, `refreshing`, `exhausted`, `error`.
-    pub status: &'static str,
-    /// Whether it can be lent out now, for some model.
-    pub available: bool,
-    /// Whether a person switched it off.
-    pub disabled: bool,
-    /// Whether it comes from the config and not from the credentials file: then only a person with an editor changes it.
-    pub from_config: bool,
-    /// When the access token ends.
-    pub expiry: Option<SystemTime>,
-    /// Successful uses in this run.
-    pub usage_count: u64,
-    /// When it came into the pool.
-    pub created_at: SystemTime,
-    /// When it was last lent out; creation time before that.
-    pub last_used_at: SystemTime,
-    /// When its token was last refreshed.
-    pub last_refreshed_at: Option<SystemTime>,
-    /// End of the longest present cool-down.
-    pub exhausted_until: Option<SystemTime>,
-    /// When it was blocked or last failed.
-    pub failed_at: Option<SystemTime>,
-    /// In words.
-    pub failure_reason: Option<String>,
-    /// A reason word.
-    pub reason_code: Option<String>,
-    /// Where a person can act.
-    pub link: Option<String>,
-    /// Code Assist's tier.
-    pub tier: Option<String>,
-    /// Present cool-downs: model, end, reason.
-    pub cooling: Vec<(String, SystemTime, String)>,
-}
-
 /// The pool. All methods take `&self`; one short lock inside, never held over I/O.
 pub struct Pool {
     pub(super) google: Google,
     pub(super) project_id_map: RwLock<HashMap<String, String>>,
     pub(super) timing: Timing,
     /// Held over file I/O, and over nothing else.
-    pub(super) store: Mutex<Store>,
+    store: Mutex<Store>,
+    /// What the store said last; beside it, so that a look waits for no write.
+    unsaved: Mutex<Option<String>>,
     pub(super) state: Mutex<State>,
     /// A flight has landed, or the program is stopping.
     pub(super) landed: Condvar,
@@ -196,6 +152,11 @@ pub(super) struct State {
 impl State {
     pub(super) fn member(&mut self, id: MemberId) -> Option<&mut Member> {
         self.members.iter_mut().find(|member| member.id == id)
+    }
+
+    /// The member, unless another login has taken this one's place.
+    pub(super) fn member_with(&mut self, login: Login) -> Option<&mut Member> {
+        self.member(login.id).filter(|member| member.login() == login)
     }
 
     pub(super) fn join(&mut self, origin: Origin, record: Record, timing: &Timing) -> &mut Member {
@@ -235,6 +196,7 @@ impl Pool {
             google: Google::new(options.agent, options.endpoints, options.oauth_client),
             project_id_map: RwLock::new(options.project_id_map),
             timing,
+            unsaved: Mutex::new(store.unsaved().map(str::to_owned)),
             store: Mutex::new(store),
             state: Mutex::new(state),
             landed: Condvar::new(),
@@ -334,14 +296,19 @@ impl Pool {
             }
             Report::Suspect => member.suspect(self.timing.suspicion, self.timing.longest_suspicion),
             Report::Block { rest, reason, sentence, link } => {
-                member.block(Block { reason, sentence, link }, rest);
                 // The project that Google named may have been taken away; the next use asks again.
                 member.project = None;
                 self.settle_project(member);
+                member.block(Block { reason, sentence, link }, rest);
             }
         }
         drop(state);
         self.changed();
+    }
+
+    /// The pool's patience.
+    pub fn timing(&self) -> &Timing {
+        &self.timing
     }
 
     /// Names who is told, on any thread, that [`Pool::snapshot`] has changed. Once, before the first request.
@@ -376,20 +343,31 @@ impl Pool {
         state.members.iter_mut().map(view).collect()
     }
 
-    /// Looks whether somebody else changed the file, and takes it over.
+    /// Looks whether somebody else changed the file, and takes it over. Also tries again what could not be written.
     pub fn poll_file(&self) {
         let mut store = self.store.lock();
-        if let Some(records) = store.poll() {
-            self.adopt(records);
-        }
+        let records = store.poll();
+        self.took(&store, records);
     }
 
-    /// Makes the edit in the file. `before` changes the members under the file's lock, so that nobody compares a
-    /// changed file with members that do not know the change yet.
-    pub(super) fn write(&self, before: impl FnOnce(&mut State), edit: Edit) {
+    /// Changes the members and then the file. The change is made under the file's lock, so that nobody compares a changed
+    /// file with members that do not know the change yet, and so that no other change comes between a look and its edit.
+    /// `None` changes nothing.
+    pub(super) fn write(&self, change: impl FnOnce(&mut State) -> Option<Edit>) {
         let mut store = self.store.lock();
-        before(&mut self.state.lock());
-        if let Some(records) = store.apply(edit) {
+        let Some(edit) = change(&mut self.state.lock()) else { return };
+        let records = store.apply(edit);
+        self.took(&store, records);
+    }
+
+    /// Why changes are not in the file yet, so that a restart would lose them; `None`: all are. Does not wait for a write.
+    pub fn unsaved(&self) -> Option<String> {
+        self.unsaved.lock().clone()
+    }
+
+    fn took(&self, store: &Store, records: Option<Vec<Record>>) {
+        *self.unsaved.lock() = store.unsaved().map(str::to_owned);
+        if let Some(records) = records {
             self.adopt(records);
         }
     }
@@ -412,6 +390,8 @@ impl Pool {
         for record in records {
             let member = match state.members.iter_mut().find(|member| known(member, &record)) {
                 Some(member) => {
+                    // A key of the config that a person has put into the file too stays when the config loses it.
+                    member.origin = Origin::File;
                     member.update(record, self.timing.ahead());
                     member
                 }
@@ -425,12 +405,17 @@ impl Pool {
         }
         drop(state);
         self.work.notify_all();
+        self.changed();
         lines.iter().for_each(|line| log::info!("{line}"));
     }
 
+    /// Takes over the project of config or file. Another one than before is a reason to ask Google again about a member
+    /// that is blocked.
     pub(super) fn settle_project(&self, member: &mut Member) {
         let told = self.told_project(member.email.as_deref(), member.email_settled, &member.record);
-        member.project = told.or(member.project.take());
+        if told.is_some() && told != member.project {
+            (member.project, member.blocked) = (told, None);
+        }
     }
 
     /// The project that is known without asking Google: the config's map wins over the file. As long as the e-mail is

@@ -2,7 +2,7 @@
 //! file was before stays beside it.
 
 use super::cipher::Cipher;
-use super::store::StoreError;
+use super::store::{StoreError, looks_plain};
 use crate::disk;
 use crate::secret::Secret;
 use std::fmt;
@@ -79,10 +79,9 @@ pub fn write_new(path: &Path, content: &[u8]) -> Result<(), RekeyFault> {
     write().map_err(|error| RekeyFault::Unwritable { path: path.to_owned(), error })
 }
 
-/// Whether the bytes are JSON in clear.
+/// Whether the bytes are JSON in clear, or nothing.
 pub fn is_plain(bytes: &[u8]) -> bool {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|byte| matches!(byte, b'{' | b'['))
+    looks_plain(bytes).unwrap_or(true)
 }
 
 fn replace(path: &Path, content: &[u8]) -> Result<PathBuf, RekeyFault> {
@@ -97,9 +96,8 @@ fn replace(path: &Path, content: &[u8]) -> Result<PathBuf, RekeyFault> {
 fn keep(path: &Path, content: &[u8]) -> Result<PathBuf, RekeyFault> {
     let mut number = 1;
     loop {
-        let mut name = path.as_os_str().to_owned();
-        name.push(if number == 1 { ".bak".to_owned() } else { format!(".bak{number}") });
-        let backup = PathBuf::from(name);
+        let ending = if number == 1 { ".bak".to_owned() } else { format!(".bak{number}") };
+        let backup = disk::beside(path, &ending);
         match write_new(&backup, content) {
             Err(RekeyFault::Unwritable { error, .. })
                 if error.kind() == io::ErrorKind::AlreadyExists && number < 100 =>

@@ -1,13 +1,14 @@
-//! What the pool wants to know again after a restart: rests, and what Google said about accounts. Holds no secret: a
-//! member is named by a hash of its token or key.
+//! What the pool wants to know again after a restart: rests, blocks, and what Google said about accounts. Holds no secret: a
+//! member is named by a hash of its token or key, so another login or key of the same person starts anew.
 
 use super::clock::{Deadline, Now};
 use super::manage::millis;
-use super::member::{Cooling, Member};
+use super::member::{Blocked, Cooling, Member};
 use super::pool::Pool;
+use super::setup::Block;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Pool {
     /// For the state file.
@@ -36,18 +37,16 @@ impl Pool {
             member.tier = text("tier");
             self.settle_project(member);
             for (model, rest) in known.get("cooling").and_then(Value::as_object).into_iter().flatten() {
-                let until =
-                    rest.get("until").and_then(Value::as_u64).map(|until| UNIX_EPOCH + Duration::from_millis(until));
-                let left = until.and_then(|until| until.duration_since(now.wall).ok());
-                // A week is the longest quota there is; more than that is a clock that was wrong.
-                if let Some(left) = left.filter(|left| *left < Duration::from_secs(8 * 86_400)) {
-                    let text = |name| rest.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-                    let (reason, sentence) = (text("reason"), text("sentence"));
+                if let Some(until) = time(rest, "until").and_then(|until| deadline(until, now)) {
+                    let (reason, sentence) = (word(rest, "reason"), word(rest, "sentence"));
                     // Older files do not say it.
                     let limit = rest.get("limit").and_then(Value::as_bool).unwrap_or(true);
-                    let until = Deadline::after(now, left);
                     member.cooling.insert(model.clone(), Cooling { until, limit, reason, sentence });
                 }
+            }
+            // Another project in the config or the file is what the person was asked for.
+            if text("project") == member.project {
+                member.blocked = known.get("blocked").and_then(|blocked| blocked_again(blocked, now));
             }
         }
     }
@@ -60,7 +59,43 @@ fn describe(member: &Member, now: Now) -> Value {
         let rest = json!({"until": until, "limit": rest.limit, "reason": rest.reason, "sentence": rest.sentence});
         cooling.insert(model.clone(), rest);
     }
-    json!({"email": member.email, "project": member.project, "tier": member.tier, "cooling": cooling})
+    let blocked = member.blocked.as_ref().map(|blocked| {
+        let until = blocked.until.map(|until| millis(until.shown(now)));
+        let why = &blocked.why;
+        json!({"until": until, "at": millis(blocked.at), "reason": why.reason, "sentence": why.sentence, "link": why.link})
+    });
+    json!({
+        "email": member.email,
+        "project": member.project,
+        "tier": member.tier,
+        "cooling": cooling,
+        "blocked": blocked,
+    })
+}
+
+/// `None`: its time is over, or it is not understood.
+fn blocked_again(saved: &Value, now: Now) -> Option<Blocked> {
+    let until = match saved.get("until")? {
+        Value::Null => None,
+        _ => Some(deadline(time(saved, "until")?, now)?),
+    };
+    let link = saved.get("link").and_then(Value::as_str).map(str::to_owned);
+    let why = Block { reason: word(saved, "reason"), sentence: word(saved, "sentence"), link };
+    Some(Blocked { until, why, at: time(saved, "at").unwrap_or(now.wall) })
+}
+
+/// `None`: it has passed, or the clock was wrong: a week is the longest quota there is.
+fn deadline(until: SystemTime, now: Now) -> Option<Deadline> {
+    let left = until.duration_since(now.wall).ok()?;
+    (left < Duration::from_secs(8 * 86_400)).then(|| Deadline::after(now, left))
+}
+
+fn time(saved: &Value, name: &str) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_millis(saved.get(name)?.as_u64()?))
+}
+
+fn word(saved: &Value, name: &str) -> String {
+    saved.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn fingerprint(member: &Member) -> Option<String> {

@@ -9,6 +9,7 @@ use crate::disk::{self, Stamp};
 use crate::secret::Secret;
 use serde_json::Value;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -137,8 +138,11 @@ pub(super) struct Store {
     stamp: Option<Stamp>,
     /// Edits that are not in the file yet.
     waiting: Vec<Edit>,
-    /// The last failure that was logged, so that a read-only disk is one line and not one per refresh.
+    /// Why the file could not be read or written the last time. Logged when it changes, so that a read-only disk is one line
+    /// and not one per refresh.
     complaint: Option<String>,
+    /// What the file was before this program wrote it has been seen to.
+    kept: bool,
 }
 
 #[derive(Default)]
@@ -158,7 +162,8 @@ impl Store {
         let document = read(path, cipher.as_ref())?.unwrap_or_default();
         let items = document.items.clone();
         let exposed = document.exposed;
-        let mut store = Store { path: path.to_owned(), cipher, document, stamp, waiting: Vec::new(), complaint: None };
+        let (waiting, complaint, kept) = (Vec::new(), None, false);
+        let mut store = Store { path: path.to_owned(), cipher, document, stamp, waiting, complaint, kept };
         if exposed {
             log::info!("[CredManager] Encryption key provided. Encrypting credentials file.");
             store.sync();
@@ -177,12 +182,17 @@ impl Store {
     /// Looks whether somebody else changed the file; if so, returns its items. Also retries a failed write.
     pub(super) fn poll(&mut self) -> Option<Vec<Record>> {
         let changed = disk::stamp(&self.path) != self.stamp;
-        (changed || !self.waiting.is_empty()).then(|| self.sync()).flatten()
+        (changed || self.is_behind()).then(|| self.sync()).flatten()
     }
 
-    /// Whether no edit waits for a file that can be written.
-    pub(super) fn is_saved(&self) -> bool {
-        self.waiting.is_empty()
+    /// Why edits are not in the file yet; `None`: all are.
+    pub(super) fn unsaved(&self) -> Option<&str> {
+        self.complaint.as_deref().filter(|_| self.is_behind())
+    }
+
+    /// Whether the file lacks an edit, or stands in clear although there is a key.
+    fn is_behind(&self) -> bool {
+        !self.waiting.is_empty() || self.document.exposed
     }
 
     fn sync(&mut self) -> Option<Vec<Record>> {
@@ -190,7 +200,7 @@ impl Store {
         let reloaded = match self.reload() {
             Ok(reloaded) => reloaded,
             Err(error) => {
-                self.complain(format!("[CredManager] {error} The file changed while running and is left alone."));
+                self.complain(format!("{error} The file changed while running and is left alone"), "");
                 return None;
             }
         };
@@ -198,8 +208,10 @@ impl Store {
         self.waiting.iter().for_each(|edit| edit.apply(&mut items));
         if items == self.document.items && !self.document.exposed {
             self.waiting.clear();
+            self.complaint = None;
             return reloaded.then_some(items);
         }
+        self.keep_original();
         let text = render(&items, self.document.single);
         let text = self.cipher.as_ref().map_or_else(|| text.clone(), |cipher| cipher.encrypt(&text));
         match disk::replace(&self.path, text.as_bytes()) {
@@ -208,11 +220,12 @@ impl Store {
                 self.document = Document { single: self.document.single, items: items.clone(), exposed: false };
                 self.waiting.clear();
                 self.complaint = None;
+                self.kept = true;
             }
-            Err(error) => self.complain(format!(
-                "[CredManager] Credentials file {} cannot be written: {error}. Serving goes on; new tokens are lost at the next start.",
-                self.path.display()
-            )),
+            Err(error) => self.complain(
+                format!("Credentials file {} cannot be written: {error}", self.path.display()),
+                " Serving goes on; new tokens are lost at the next start.",
+            ),
         }
         reloaded.then_some(items)
     }
@@ -230,12 +243,39 @@ impl Store {
         self.document = document;
         Ok(changed)
     }
-}
 
-impl Store {
-    fn complain(&mut self, complaint: String) {
+    /// What the file was before this program wrote it for the first time stays beside it as `.bak`, once
+    /// (drop_in_contract.md 6.4, row 6). With a key it does not stay in clear (row 9). Best effort: tokens that cannot be
+    /// written are worse than no backup.
+    fn keep_original(&mut self) {
+        if self.kept {
+            return;
+        }
+        let backup = disk::beside(&self.path, ".bak");
+        let (bytes, is_new) = match std::fs::read(&backup) {
+            Ok(bytes) => (bytes, false),
+            Err(error) if error.kind() == ErrorKind::NotFound => (std::fs::read(&self.path).unwrap_or_default(), true),
+            Err(_) => return,
+        };
+        let plain = looks_plain(&bytes);
+        self.kept = plain.is_some();
+        let sealed = match (plain, &self.cipher, std::str::from_utf8(&bytes)) {
+            (None, ..) => return,
+            (Some(true), Some(cipher), Ok(text)) => cipher.encrypt(text).into_bytes(),
+            _ if is_new => bytes,
+            _ => return,
+        };
+        if let Err(error) = disk::replace(&backup, &sealed) {
+            log::warn!(
+                "[CredManager] {} cannot be written: {error}. There is no copy of what the file was.",
+                backup.display()
+            );
+        }
+    }
+
+    fn complain(&mut self, complaint: String, consequence: &str) {
         if self.complaint.as_ref() != Some(&complaint) {
-            log::error!("{complaint}");
+            log::error!("[CredManager] {complaint}.{consequence}");
             self.complaint = Some(complaint);
         }
     }
@@ -245,19 +285,18 @@ impl Store {
 fn read(path: &Path, cipher: Option<&Cipher>) -> Result<Option<Document>, StoreError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(StoreError::Unreadable { path: path.to_owned(), reason: error.to_string() }),
     };
+    let Some(plain) = looks_plain(&bytes) else { return Ok(None) };
     let bytes = without_mark(&bytes);
-    let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) else { return Ok(None) };
-    let looks_plain = matches!(first, b'{' | b'[');
     match cipher {
-        Some(cipher) if !looks_plain => {
+        Some(cipher) if !plain => {
             let text = cipher.decrypt(bytes).ok_or(StoreError::WrongKey(None))?;
             parse(&text, false).map(Some).map_err(|_| StoreError::NotJson)
         }
         Some(_) => parse(bytes, true).map(Some).map_err(StoreError::WrongKey),
-        None => parse(bytes, false).map(Some).map_err(|place| StoreError::NoKey(place.filter(|_| looks_plain))),
+        None => parse(bytes, false).map(Some).map_err(|place| StoreError::NoKey(place.filter(|_| plain))),
     }
 }
 
@@ -270,6 +309,12 @@ fn parse(bytes: &[u8], exposed: bool) -> Result<Document, Option<Place>> {
         object @ Value::Object(_) => Ok(Document { items: vec![Record::new(object)], single: true, exposed }),
         _ => Err(None),
     }
+}
+
+/// Whether the bytes are JSON in clear and not a token; `None`: there is nothing in them.
+pub(super) fn looks_plain(bytes: &[u8]) -> Option<bool> {
+    let first = without_mark(bytes).iter().find(|byte| !byte.is_ascii_whitespace())?;
+    Some(matches!(first, b'{' | b'['))
 }
 
 /// The byte order mark that editors on Windows put in front.

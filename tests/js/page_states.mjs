@@ -282,6 +282,28 @@ export const cases = {
     await shot(page, "all-resting");
   },
 
+  async "a credential that was refused a model is usable and says which and why"() {
+    const { page } = await sampled();
+    await visit(page);
+    const credential = page.locator("[data-id=cred-1]");
+    assert.equal((await credential.locator(".word").textContent()).trim(), en.statePartly);
+    assert.match(await credential.locator(".resting li").nth(0).textContent(), new RegExp(`gemini-2.5-pro ${en.restsFor} .* · ${en.reason_RATE_LIMIT_EXCEEDED}$`));
+    assert.match(await credential.locator(".resting li").nth(1).textContent(), new RegExp(`gemini-3-pro-preview ${en.refusedFor} .* · The model does not exist`));
+    await shows(page, "#state .title", en.readyTitle);
+  },
+
+  async "a change that could not be saved is told with its answer"() {
+    const { context, page } = await sampled();
+    const warning = "It works now, but is in memory only.";
+    await context.route("**/admin/credentials/import", (route) => route.fulfill({ json: { results: [{ label: "AIz***0001", status: "added", detail: null }], warning } }));
+    await visit(page);
+    await page.locator("#add-key summary").click();
+    await page.locator("#form-keys textarea").fill("AIza");
+    await page.locator("#form-keys button").click();
+    await shows(page, "#toasts .bad", warning);
+    await shows(page, "#add-results .good", en.resultAdded);
+  },
+
   async "a lost login says so"() {
     const { context, page } = await sampled({ errors: /status of 403/ });
     await visit(page);

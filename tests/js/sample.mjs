@@ -37,7 +37,7 @@ export function sample(range = "24h", word = (text) => text, link = "https://sup
     "admin/credentials": [
       credential("cred-0", { email: word("a*i*e*******@gmail.com"), project_id: word("***-2345"), tier: word("standard-tier") }),
       credential("cred-1", { kind: "api_key", label: word("studio key …x9Qk"), email: "None", project_id: "None", expiry: "N/A", tier: null,
-        models: [{ model: word("gemini-2.5-pro"), cooling_until: iso(2563), reason: word("RATE_LIMIT_EXCEEDED") }, { model: word("gemini-3-pro-preview"), cooling_until: iso(41), reason: "RATE_LIMIT_EXCEEDED" }] }),
+        models: [{ model: word("gemini-2.5-pro"), cooling_until: iso(2563), reason: word("RATE_LIMIT_EXCEEDED"), refused: false, detail: word("The short-term limit for this model is reached.") }, { model: word("gemini-3-pro-preview"), cooling_until: iso(41), reason: "NOT_FOUND", refused: true, detail: word("The model does not exist, or this credential has no access to it.") }] }),
       credential("cred-2", { email: word("b*b@example.com"), status: "error", is_available: false, reason_code: word("VALIDATION_REQUIRED"),
         failure_reason: word("Google wants this account to be verified before it is served again."), link, failed_at: iso(-600) }),
       credential("cred-3", { kind: "api_key", label: word("old key"), source: "config", disabled: true, is_available: false, email: "None", project_id: "None", expiry: "N/A", tier: null, usage_count: 0 }),

@@ -1,6 +1,6 @@
 use super::{Edit, Record, Store, StoreError};
 use crate::credentials::cipher::Cipher;
-use crate::disk::Scratch;
+use crate::disk::{self, Scratch};
 use crate::secret::Secret;
 use serde_json::json;
 use std::fs;
@@ -202,4 +202,69 @@ fn a_write_that_fails_is_made_up_for_later() {
     fs::create_dir(&folder).unwrap();
     store.poll();
     assert!(text(&path).contains("\"two\""));
+}
+
+#[test]
+fn what_the_file_was_before_the_first_write_stays_beside_it_once() {
+    let scratch = Scratch::new("store-backup");
+    let (path, backup) = (scratch.0.join("credentials.json"), scratch.0.join("credentials.json.bak"));
+    let original = "[ {\"refresh_token\":\"r\"},\r\n 7 ]";
+    fs::write(&path, original).unwrap();
+    for access in ["one", "two"] {
+        let (mut store, items) = Store::open(&path, None).unwrap();
+        store.poll();
+        store.apply(tokens(&items[0], access));
+        store.apply(tokens(&items[0], "three"));
+        assert_eq!(text(&backup), original);
+    }
+    assert_eq!(fs::metadata(&backup).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 2);
+
+    let own = scratch.0.join("own.json");
+    let (mut store, _) = Store::open(&own, None).unwrap();
+    store.apply(add(json!({"refresh_token": "a"})));
+    store.apply(add(json!({"refresh_token": "b"})));
+    assert!(!disk::beside(&own, ".bak").exists(), "what this program made itself was nothing before");
+}
+
+#[test]
+fn with_a_key_no_backup_stays_in_clear() {
+    let key = Secret::new("secret");
+    let original = "[ {\"refresh_token\":\"1//plain\"} ]";
+    for made_without_key in [false, true] {
+        let scratch = Scratch::new("store-backup-key");
+        let (path, backup) = (scratch.0.join("credentials.json"), scratch.0.join("credentials.json.bak"));
+        fs::write(&path, original).unwrap();
+        if made_without_key {
+            let (mut store, items) = Store::open(&path, None).unwrap();
+            store.apply(tokens(&items[0], "one"));
+            assert_eq!(text(&backup), original);
+        }
+        Store::open(&path, Some(&key)).unwrap();
+        assert_eq!(Cipher::new(&key).decrypt(text(&backup).as_bytes()).unwrap(), original.as_bytes());
+        for entry in fs::read_dir(&scratch.0).unwrap() {
+            assert!(!text(&entry.unwrap().path()).contains("1//plain"));
+        }
+    }
+}
+
+#[test]
+fn why_edits_wait_is_told_until_they_are_written() {
+    let scratch = Scratch::new("store-unsaved");
+    let folder = scratch.0.join("folder");
+    let path = folder.join("credentials.json");
+    let (mut store, _) = Store::open(&path, None).unwrap();
+    assert_eq!(store.unsaved(), None);
+    store.apply(add(json!({"refresh_token": "a"})));
+    let reason = store.unsaved().unwrap().to_owned();
+    assert!(reason.contains("credentials.json cannot be written: No such file"), "{reason}");
+    fs::create_dir(&folder).unwrap();
+    store.poll();
+    assert_eq!(store.unsaved(), None);
+
+    fs::write(&path, "{broken").unwrap();
+    store.poll();
+    assert_eq!(store.unsaved(), None, "nothing waits for a file that somebody else broke");
+    store.apply(add(json!({"refresh_token": "b"})));
+    assert!(store.unsaved().unwrap().contains("is left alone"));
 }
