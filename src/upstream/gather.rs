@@ -121,7 +121,8 @@ mod tests {
     #[test]
     fn a_head_waits_for_its_body_and_nothing_is_lost_or_reordered() {
         let big = vec![b'b'; 8 << 10];
-        let cases: [(&[&[u8]], &[&[u8]]); 5] = [
+        type Pieces<'a> = &'a [&'a [u8]];
+        let cases: [(Pieces, Pieces); 5] = [
             (&[b"head", b"body"], &[b"headbody"]),
             (&[b"head"], &[b"head"]),
             (&[b"head", &big, b"rest"], &[b"head", &big, b"rest"]),
