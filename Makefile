@@ -2,6 +2,8 @@
 CONFIG ?= config.json
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 STATIC := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/gemini-openai-proxy
+# What the tests' programs write and answer is collected here and searched for secrets.
+WRITTEN := $(or $(CARGO_TARGET_DIR),target)/tmp/written
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo build check test static bench soak deny clean
@@ -25,11 +27,14 @@ build: ## build the release binary
 check: ## formatting, lints, documentation
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test written -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
 test: ## every test, with the official SDKs as clients; installs what it needs
 	./tests/setup.sh
+	rm -rf $(WRITTEN) && mkdir -p $(WRITTEN)
 	cargo test --locked
+	cargo test --locked --test written
 
 static: ## a binary without shared libraries, in target/HOST/release
 	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --bin gemini-openai-proxy --target $(HOST)

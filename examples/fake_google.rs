@@ -3,6 +3,8 @@
 
 #[path = "../tests/common/google/mod.rs"]
 mod google;
+#[path = "../tests/common/written.rs"]
+mod written;
 
 use google::{FakeGoogle, User};
 use std::time::Duration;

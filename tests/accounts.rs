@@ -5,6 +5,8 @@ mod common;
 use common::google::{FakeGoogle, Step, Tier, User};
 use common::pool::Scratch;
 use common::proxy::{CLIENT_KEY, Proxy};
+use common::wire::unled_agent;
+use common::written;
 use gemini_openai_proxy::app::Service;
 use gemini_openai_proxy::app::Tuning;
 use gemini_openai_proxy::config;
@@ -40,8 +42,7 @@ struct Browser {
 
 impl Browser {
     fn new(base: String) -> Browser {
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build();
-        Browser { base, headers: Vec::new(), agent: agent.into() }
+        Browser { base, headers: Vec::new(), agent: unled_agent() }
     }
 
     fn with(mut self, name: &'static str, value: impl Into<String>) -> Browser {
@@ -55,6 +56,7 @@ impl Browser {
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
+        body.into_iter().for_each(written::secrets_in);
         let body = body.map(Value::to_string).unwrap_or_default();
         let mut answer = match body.is_empty() {
             true => self.agent.run(request.body(()).unwrap()),
@@ -211,9 +213,9 @@ fn where_google_cannot_come_back_the_page_asks_for_the_code() {
     let google = google();
     let proxy = Proxy::start(&google, |config| {
         config["admin_username"] = json!("chef");
-        config["admin_password"] = json!("secret");
+        config["admin_password"] = json!("distant-password");
     });
-    let login = ("Authorization", "Basic Y2hlZjpzZWNyZXQ=");
+    let login = ("Authorization", "Basic Y2hlZjpkaXN0YW50LXBhc3N3b3Jk");
     let far = Browser::new(proxy.base()).with(login.0, login.1).with("Host", "vps.example:8889");
     let seen = far.get("/oauth2/login");
     assert_eq!((seen.status, seen.location.as_str()), (302, "/?login=paste"));
@@ -310,14 +312,14 @@ fn the_old_programs_add_is_answered_as_it_answered() {
         assert_eq!((&answer["message"], &answer["email"]), (&json!(message), &json!(MASKED)));
     }
     for (body, status, words) in [
-        (json!({"credential": {"access_token": "ya29.secret"}}), 400, "\"detail\":\"missing_refresh_token\""),
-        (json!({"credential": {"refresh_token": "1//dead"}}), 400, "\"detail\":\"invalid_grant\""),
+        (json!({"credential": {"access_token": "ya29.secret-token"}}), 400, "\"detail\":\"missing_refresh_token\""),
+        (json!({"credential": {"refresh_token": "1//dead-token"}}), 400, "\"detail\":\"invalid_grant\""),
         (json!({"credential": "x"}), 422, "Field required"),
         (json!({}), 422, "Field required"),
     ] {
         let seen = browser.post("/admin/credentials/add", body);
         assert!(seen.status == status && seen.text.contains(words), "{} {}", seen.status, seen.text);
-        assert!(!seen.text.contains("ya29.secret") && !seen.text.contains("1//dead"), "{}", seen.text);
+        assert!(!seen.text.contains("ya29.secret-token") && !seen.text.contains("1//dead-token"), "{}", seen.text);
     }
     assert_eq!(browser.members().len(), 1);
 }
@@ -332,12 +334,14 @@ fn every_known_shape_can_be_imported_at_once() {
             0 => {
                 json!({"access_token": access, "refresh_token": refresh, "scope": "x openid", "token_type": "Bearer", "id_token": "eyJ", "expiry_date": login.expiry_ms})
             }
-            1 => json!({"type": "authorized_user", "client_id": "id", "client_secret": "s", "refresh_token": refresh}),
+            1 => {
+                json!({"type": "authorized_user", "client_id": "id", "client_secret": "oauth-secret-0001", "refresh_token": refresh})
+            }
             2 => {
-                json!({"token": {"access_token": access, "refresh_token": refresh, "expiry": "2020-01-01T00:00:00Z", "client_id": "id", "client_secret": "s"}, "auto": true, "type": "gemini"})
+                json!({"token": {"access_token": access, "refresh_token": refresh, "expiry": "2020-01-01T00:00:00Z", "client_id": "id", "client_secret": "oauth-secret-0001"}, "auto": true, "type": "gemini"})
             }
             3 => {
-                json!({"client_id": "id", "client_secret": "s", "token": access, "refresh_token": refresh, "scopes": [], "expiry": "2020-01-01T00:00:00"})
+                json!({"client_id": "id", "client_secret": "oauth-secret-0001", "token": access, "refresh_token": refresh, "scopes": [], "expiry": "2020-01-01T00:00:00"})
             }
             4 => {
                 json!({"access_token": access, "refresh_token": refresh, "token_type": "Bearer", "expiry_date": login.expiry_ms, "scopes": [], "project_id": "project-4"})
@@ -351,7 +355,7 @@ fn every_known_shape_can_be_imported_at_once() {
         .map(|at| shapes(at, &google.add_user(User::licensed(&format!("u{at}@example.com"), &format!("project-{at}")))))
         .collect();
     let mut pasted = items.clone();
-    pasted.push(json!({"type": "service_account", "private_key": "PRIVATE"}));
+    pasted.push(json!({"type": "service_account", "private_key": "PRIVATE-KEY-0001"}));
     let import = |text: String| browser.post("/admin/credentials/import", json!({"text": text}));
     let seen = import(json!(pasted).to_string());
     assert_eq!(seen.status, 200, "{}", seen.text);
@@ -359,7 +363,7 @@ fn every_known_shape_can_be_imported_at_once() {
     let status = |status: &str| results.iter().filter(|result| result["status"] == status).count();
     assert_eq!((status("added"), status("refused"), results.len()), (6, 1, 7), "{}", seen.text);
     assert!(results[6]["detail"].as_str().unwrap().contains("service account"));
-    assert!(!seen.text.contains("PRIVATE"));
+    assert!(!seen.text.contains("PRIVATE-KEY-0001"));
     let known: Vec<Value> = browser.members().iter().map(|member| member["status"].clone()).collect();
     assert_eq!(known, vec![json!("active"); 6]);
     let seen = import(items[0].to_string());

@@ -4,6 +4,7 @@ mod common;
 
 use common::google::{FakeGoogle, Step};
 use common::program::{Folder, Program, run};
+use common::wire::{self, Wire};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -74,16 +75,17 @@ fn credentials_that_cannot_be_read_are_exit_3_and_untouched() {
         json!({"server": {"host": "127.0.0.1", "port": 0}, "credentials_file": "c.json", "log_level": "error"})
             .to_string(),
     );
-    let plain = r#"{"access_token":"a","refresh_token":"r","token_type":"Bearer","expiry_date":1}"#;
-    let encrypted = encrypt(&folder, plain, "right");
+    let plain =
+        r#"{"access_token":"ya29.plain-token","refresh_token":"1//plain-token","token_type":"Bearer","expiry_date":1}"#;
+    let encrypted = encrypt(&folder, plain, "right-file-key");
     const WRONG: &str =
         "FATAL: Credentials file is encrypted, but the provided key is incorrect or the file is corrupted.";
     const NO_KEY: &str =
         "FATAL: Failed to decode credentials file. It might be encrypted, but no encryption key was provided.";
     let half = &encrypted[..encrypted.len() / 2];
     for (content, key, expected) in [
-        (encrypted.as_str(), Some("wrong"), WRONG),
-        (half, Some("right"), WRONG),
+        (encrypted.as_str(), Some("wrong-file-key"), WRONG),
+        (half, Some("right-file-key"), WRONG),
         (encrypted.as_str(), None, NO_KEY),
         (r#"{"access_token":"a","#, None, NO_KEY),
     ] {
@@ -118,27 +120,27 @@ fn encrypt(folder: &Folder, plain: &str, key: &str) -> String {
 }
 
 fn config(google: &FakeGoogle) -> Value {
-    google.add_api_key("key-one");
+    google.add_api_key("AIza-key-of-programs");
     json!({
-        "server": {"host": "127.0.0.1", "port": 0}, "auth_keys": ["sk-test"], "log_level": "info",
-        "gemini_api_keys": ["key-one"], "endpoints": google.endpoints_json(),
+        "server": {"host": "127.0.0.1", "port": 0}, "auth_keys": ["sk-client-of-programs"], "log_level": "info",
+        "gemini_api_keys": ["AIza-key-of-programs"], "endpoints": google.endpoints_json(),
     })
 }
 
-fn post_stream(port: u16) -> BufReader<TcpStream> {
+fn post_stream(port: u16) -> BufReader<Wire> {
     let body = r#"{"model":"gemini-2.5-flash","stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut stream = wire::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     write!(
         stream,
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-client-of-programs\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .unwrap();
     BufReader::new(stream)
 }
 
-fn read_until(stream: &mut BufReader<TcpStream>, text: &str) {
+fn read_until(stream: &mut BufReader<Wire>, text: &str) {
     let mut line = String::new();
     while !line.contains(text) {
         line.clear();
@@ -151,7 +153,7 @@ fn sigterm_lets_running_streams_finish_and_exits_0() {
     let google = FakeGoogle::start();
     let folder = Folder::new("drain");
     let mut program = Program::start(&folder, &config(&google), &[]);
-    google.always("key-one", Step::default_answer().hold_after(1));
+    google.always("AIza-key-of-programs", Step::default_answer().hold_after(1));
     let mut streams: Vec<_> = (0..5).map(|_| post_stream(program.port)).collect();
     for stream in &mut streams {
         read_until(stream, "\"delta\"");
@@ -175,7 +177,7 @@ fn answers_that_outlive_the_limit_are_cut() {
     let mut config = config(&google);
     config["server"]["drain_sec"] = json!(0.3);
     let mut program = Program::start(&folder, &config, &[]);
-    google.always("key-one", Step::default_answer().hold_after(1));
+    google.always("AIza-key-of-programs", Step::default_answer().hold_after(1));
     let mut stream = post_stream(program.port);
     read_until(&mut stream, "\"delta\"");
     program.signal("-INT");
@@ -195,7 +197,7 @@ fn no_secret_reaches_the_log_at_any_level() {
     program.wait(Duration::from_secs(20));
     let log = program.log();
     assert!(log.contains("model=gemini-2.5-flash"), "{log}");
-    for secret in ["sk-test", "key-one", "\"Hi\"", "You said"] {
+    for secret in ["sk-client-of-programs", "AIza-key-of-programs", "\"Hi\"", "You said"] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
 }

@@ -40,7 +40,7 @@ fn a_person_runs_the_proxy_from_the_page() {
 
     let locked = Proxy::start(&google, |config| {
         config["admin_username"] = json!("admin");
-        config["admin_password"] = json!("right");
+        config["admin_password"] = json!("right-password");
     });
 
     let denying = FakeGoogle::start();

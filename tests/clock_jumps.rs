@@ -40,7 +40,7 @@ impl Bench {
         folder.write("credentials.json", json!(accounts).to_string());
         let config = json!({
             "server": {"host": "127.0.0.1", "port": 0}, "credentials_file": "credentials.json", "endpoints": google.endpoints_json(),
-            "auth_keys": ["sk-test", {"key": "sk-few", "name": "few", "requests_per_minute": 2}],
+            "auth_keys": ["sk-client-of-programs", {"key": "sk-few-client", "name": "few", "requests_per_minute": 2}],
         });
         set_clock(&folder, "+0");
         let offset = folder.join("offset").display().to_string();
@@ -73,7 +73,7 @@ impl Bench {
     fn answered(&mut self, count: usize) -> Vec<String> {
         let before = self.google.generations_count();
         for _ in 0..count {
-            let reply = self.ask("sk-test");
+            let reply = self.ask("sk-client-of-programs");
             assert_eq!(reply.status, 200, "{}\n{}", reply.body, self.program.log());
         }
         let generations = self.google.generations().split_off(before);
@@ -121,7 +121,7 @@ impl Bench {
         self.google.script(ADA, Step::refusal(refusal));
         // One of two requests in turn is hers, and the other account answers it.
         let before = self.google.generations_count();
-        (0..2).for_each(|_| assert_eq!(self.ask("sk-test").status, 200));
+        (0..2).for_each(|_| assert_eq!(self.ask("sk-client-of-programs").status, 200));
         assert_eq!(self.google.generations_count(), before + 3);
         assert_eq!(self.answered(3), [BOB]);
     }
@@ -163,14 +163,14 @@ fn a_clock_that_jumps_forward_renews_every_token_once_and_ends_every_rest() {
     let Some(mut bench) = Bench::start() else { return };
     assert_eq!(bench.answered(2), [ADA, BOB]);
     bench.limit_ada("3600s");
-    let statuses = [0, 1, 2].map(|_| bench.ask("sk-few").status);
+    let statuses = [0, 1, 2].map(|_| bench.ask("sk-few-client").status);
     assert_eq!(statuses, [200, 200, 429]);
     assert_eq!(bench.refreshes(), [0, 0]);
 
     // Five hours of sleep: the tokens are over at Google too.
     bench.set_clock("+5h");
     [ADA, BOB].iter().for_each(|email| bench.google.expire(email));
-    assert_eq!(bench.ask("sk-few").status, 200, "a new minute");
+    assert_eq!(bench.ask("sk-few-client").status, 200, "a new minute");
     bench.is_sound();
     assert_eq!(bench.refreshes(), [1, 1], "{}", bench.program.log());
     bench.answered(20);
@@ -181,11 +181,11 @@ fn a_clock_that_jumps_forward_renews_every_token_once_and_ends_every_rest() {
 fn a_clock_that_jumps_back_keeps_tokens_and_prolongs_no_rest() {
     let Some(mut bench) = Bench::start() else { return };
     assert_eq!(bench.answered(2), [ADA, BOB]);
-    let statuses = [0, 1, 2].map(|_| bench.ask("sk-few").status);
+    let statuses = [0, 1, 2].map(|_| bench.ask("sk-few-client").status);
     assert_eq!(statuses, [200, 200, 429]);
     bench.limit_ada("2s");
     bench.set_clock("-5h");
-    let reply = bench.ask("sk-few");
+    let reply = bench.ask("sk-few-client");
     let wait: u64 = reply.header("retry-after").and_then(|seconds| seconds.parse().ok()).expect("a time to wait");
     assert!(reply.status == 429 && wait <= 60, "{} after {wait} s", reply.status);
     bench.wait_until("her rest is over", |members| members.iter().all(|member| member["status"] == "active"));
@@ -195,7 +195,7 @@ fn a_clock_that_jumps_back_keeps_tokens_and_prolongs_no_rest() {
 
     // A token of this wrong time is granted...
     bench.google.expire(ADA);
-    (0..2).for_each(|_| assert_eq!(bench.ask("sk-test").status, 200));
+    (0..2).for_each(|_| assert_eq!(bench.ask("sk-client-of-programs").status, 200));
     bench.is_sound();
     assert_eq!(bench.refreshes(), [1, 0], "{}", bench.program.log());
     // ... and seems to be over when the clock is put right.

@@ -4,6 +4,8 @@ mod common;
 
 use common::google::{FakeGoogle, Tier, User};
 use common::program::{Folder, Program, command, run};
+use common::wire::unled_agent;
+use common::written;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -22,7 +24,7 @@ fn google() -> FakeGoogle {
 /// A config that others may not read, in front of the fake Google.
 fn configure(folder: &Folder, google: &FakeGoogle, change: impl FnOnce(&mut Value)) {
     let mut config = json!({
-        "server": {"host": "127.0.0.1", "port": 1}, "auth_keys": ["sk-test"], "log_level": "info",
+        "server": {"host": "127.0.0.1", "port": 1}, "auth_keys": ["sk-client-of-programs"], "log_level": "info",
         "credentials_file": "c.json", "endpoints": google.endpoints_json(),
         "admin_username": "chef", "admin_password": "pass-word",
     });
@@ -75,14 +77,15 @@ impl Auth {
         drop(self.child.stdin.take());
         self.output.read_to_string(&mut self.said).unwrap();
         let output = self.child.wait_with_output().unwrap();
-        (output.status.code(), self.said, String::from_utf8(output.stderr).unwrap())
+        let errors = String::from_utf8(output.stderr).unwrap();
+        written::log(&format!("{}{errors}", self.said));
+        (output.status.code(), self.said, errors)
     }
 }
 
 /// Status and `Location`.
 fn get(url: &str) -> (u16, String) {
-    let agent = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build();
-    let answer = ureq::Agent::from(agent).get(url).call().unwrap();
+    let answer = unled_agent().get(url).call().unwrap();
     let location = answer.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
     (answer.status().as_u16(), location.unwrap_or_default())
 }
@@ -186,7 +189,7 @@ fn auth_says_what_is_wrong_before_anybody_logs_in() {
 
     let program = Program::start(
         &Folder::new("auth-other"),
-        &json!({"server": {"host": "127.0.0.1", "port": 0}, "admin_username": "chef", "admin_password": "other"}),
+        &json!({"server": {"host": "127.0.0.1", "port": 0}, "admin_username": "chef", "admin_password": "other-password"}),
         &[],
     );
     configure(&folder, &google, |config| config["auth_client"] = json!({"proxy_url": program.base()}));
@@ -205,8 +208,8 @@ fn auth_offline_writes_the_file_and_a_running_proxy_takes_it_over() {
     let folder = Folder::new("auth-offline");
     configure(&folder, &google, |config| config["server"]["port"] = json!(0));
     let config: Value = serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
-    let mut program = Program::start(&folder, &config, &["-ek", "k"]);
-    let mut auth = Auth::start(&folder, &["--paste", "--offline", "-ek", "k"]);
+    let mut program = Program::start(&folder, &config, &["-ek", "first-file-key"]);
+    let mut auth = Auth::start(&folder, &["--paste", "--offline", "-ek", "first-file-key"]);
     let back = auth.agree();
     assert!(back.starts_with("https://codeassist.google.com/authcode?"), "{back}");
     let code = back.split("code=").nth(1).unwrap().split('&').next().unwrap();
@@ -223,7 +226,7 @@ fn decrypt_and_rotate_key_keep_everything_and_touch_nothing_with_a_wrong_key() {
     let google = google();
     let folder = Folder::new("rekey");
     configure(&folder, &google, |_| {});
-    let mut auth = Auth::start(&folder, &["--paste", "--offline", "-ek", "one"]);
+    let mut auth = Auth::start(&folder, &["--paste", "--offline", "-ek", "first-file-key"]);
     let back = auth.agree();
     auth.paste(&back);
     assert_eq!(auth.end().0, Some(0));
@@ -231,32 +234,33 @@ fn decrypt_and_rotate_key_keep_everything_and_touch_nothing_with_a_wrong_key() {
     let files = || std::fs::read_dir(folder.path()).unwrap().count();
     let (first, count) = (content(), files());
     for (arguments, code) in [
-        (&["decrypt", "-c", "config.json", "-ek", "wrong"][..], 3),
-        (&["decrypt", "-c", "config.json", "-ek", "wrong", "--output", "plain.json"], 3),
+        (&["decrypt", "-c", "config.json", "-ek", "wrong-file-key"][..], 3),
+        (&["decrypt", "-c", "config.json", "-ek", "wrong-file-key", "--output", "plain.json"], 3),
         (&["decrypt", "-c", "config.json"], 1),
-        (&["rotate-key", "-c", "config.json", "-ek", "wrong", "--new-key", "two"], 3),
-        (&["rotate-key", "-c", "config.json", "-ek", "one", "--new-key", "one"], 1),
-        (&["rotate-key", "-c", "config.json", "-ek", "one", "--new-key-file", "none"], 1),
-        (&["rotate-key", "-c", "config.json", "-ek", "one"], 2),
+        (&["rotate-key", "-c", "config.json", "-ek", "wrong-file-key", "--new-key", "second-file-key"], 3),
+        (&["rotate-key", "-c", "config.json", "-ek", "first-file-key", "--new-key", "first-file-key"], 1),
+        (&["rotate-key", "-c", "config.json", "-ek", "first-file-key", "--new-key-file", "none"], 1),
+        (&["rotate-key", "-c", "config.json", "-ek", "first-file-key"], 2),
     ] {
         let output = run(&folder, arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(output.stderr));
         assert_eq!((content(), files()), (first.clone(), count), "{arguments:?}");
     }
-    let shown = text(run(&folder, &["decrypt", "-c", "config.json", "-ek", "one", "--output", "-"]).stdout);
+    let shown = text(run(&folder, &["decrypt", "-c", "config.json", "-ek", "first-file-key", "--output", "-"]).stdout);
     assert!(shown.contains("refresh_token"), "{shown}");
     assert_eq!(content(), first);
 
-    folder.write("new.key", "two\n");
-    let rotated = run(&folder, &["rotate-key", "-c", "config.json", "-ek", "one", "--new-key-file", "new.key"]);
+    folder.write("new.key", "second-file-key\n");
+    let rotated =
+        run(&folder, &["rotate-key", "-c", "config.json", "-ek", "first-file-key", "--new-key-file", "new.key"]);
     assert_eq!(rotated.status.code(), Some(0), "{}", text(rotated.stderr));
     assert_eq!(std::fs::read_to_string(folder.join("c.json.bak")).unwrap(), first, "the backup stays encrypted");
     assert!(content().starts_with("gAAAAA") && content() != first);
-    assert_eq!(run(&folder, &["decrypt", "-c", "config.json", "-ek", "one"]).status.code(), Some(3));
-    assert_eq!(run(&folder, &["decrypt", "-c", "config.json", "-ek", "two"]).status.code(), Some(0));
+    assert_eq!(run(&folder, &["decrypt", "-c", "config.json", "-ek", "first-file-key"]).status.code(), Some(3));
+    assert_eq!(run(&folder, &["decrypt", "-c", "config.json", "-ek", "second-file-key"]).status.code(), Some(0));
     assert_eq!(content(), shown);
     assert!(std::fs::read_to_string(folder.join("c.json.bak2")).unwrap().starts_with("gAAAAA"));
-    let again = run(&folder, &["decrypt", "-c", "config.json", "-ek", "two"]);
+    let again = run(&folder, &["decrypt", "-c", "config.json", "-ek", "second-file-key"]);
     assert!(again.status.code() == Some(1) && text(again.stderr).contains("is not encrypted"));
 }
 
@@ -288,7 +292,7 @@ fn a_good_set_up_is_found_good() {
         assert!(lines.contains(words), "{words}: {lines}");
     }
     assert!(google.generations().is_empty());
-    let (code, lines) = check(&folder, &["-ek", "k"]);
+    let (code, lines) = check(&folder, &["-ek", "first-file-key"]);
     assert_eq!(code, Some(0), "{lines}");
     assert!(lines.contains("[WARNING] c.json is in clear although a key is given"), "{lines}");
     assert!(
@@ -318,7 +322,7 @@ fn what_is_broken_is_named_with_its_remedy() {
 
     credentials("gAAAAABm");
     is_found(&[], "c.json is encrypted and no key is given; give it with --encryption-key-file");
-    is_found(&["-ek", "wrong"], "Give the key that c.json was encrypted with, or restore a backup");
+    is_found(&["-ek", "wrong-file-key"], "Give the key that c.json was encrypted with, or restore a backup");
     credentials("{\"refresh_token\": ");
     is_found(&[], "Correct c.json, or restore a backup");
 

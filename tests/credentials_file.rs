@@ -5,6 +5,7 @@ mod common;
 use common::google::{FakeGoogle, User};
 use common::pool::{Scratch, anybody, options};
 use common::python::venv_python;
+use common::written;
 use gemini_openai_proxy::credentials::{Kind, Pool, PoolOptions, Want};
 use gemini_openai_proxy::secret::Secret;
 use serde_json::{Value, json};
@@ -22,6 +23,7 @@ const PASSPHRASE: &str = "密钥 with spaces";
 const REWRITER: &str = "GEMINI_PROXY_TEST_REWRITER";
 
 fn with_key(file: PathBuf, base: &str, key: Option<&str>) -> PoolOptions {
+    key.into_iter().for_each(written::secret);
     PoolOptions { encryption_key: key.map(Secret::new), ..options(base, file) }
 }
 
@@ -73,7 +75,7 @@ fn a_file_that_cannot_be_understood_stops_the_start_and_stays_as_it_is() {
     let no_json = python("encrypt", PASSPHRASE, b"not json");
     let cut = whole[..whole.len() / 2].to_vec();
     for (name, content, key, words) in [
-        ("wrong key", &whole, Some("other"), "the provided key is incorrect or the file is corrupted."),
+        ("wrong key", &whole, Some("another-passphrase"), "the provided key is incorrect or the file is corrupted."),
         ("no key", &whole, None, "no encryption key was provided."),
         ("cut", &cut, Some(PASSPHRASE), "the provided key is incorrect or the file is corrupted."),
         ("no JSON inside", &no_json, Some(PASSPHRASE), "after decryption. The file is likely corrupted."),

@@ -178,15 +178,15 @@ fn a_member_in_trouble_is_left_in_peace_for_a_while() {
 fn a_wrong_oauth_client_is_not_the_accounts_fault() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
-    google.settings(|settings| settings.client = Some(("other".into(), "secret".into())));
+    google.settings(|settings| settings.client = Some(("other".into(), "oauth-secret-0002".into())));
     let items: Vec<Value> = users(&google, 2).into_iter().map(expired).collect();
-    let own = json!({"client_id": "other", "client_secret": "secret", "type": "authorized_user",
+    let own = json!({"client_id": "other", "client_secret": "oauth-secret-0002", "type": "authorized_user",
         "refresh_token": items[1]["refresh_token"]});
     let pool = open(&google, &scratch, &json!([items[0], own]));
     let first = pool.checkout(&anybody()).unwrap();
     let Err(AccessFault::Transient(sentence)) = pool.access(first.id) else { panic!("the config is wrong") };
     assert!(sentence.contains("oauth_client"), "{sentence}");
-    assert!(!sentence.contains("client-secret"));
+    assert!(!sentence.contains("oauth-secret-0003"));
     let second = pool.checkout(&anybody()).unwrap();
     assert_eq!(second.name, "cred-1");
     pool.access(second.id).expect("an item's own client wins");

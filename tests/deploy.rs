@@ -6,6 +6,7 @@ mod common;
 use common::google::{FakeGoogle, Step};
 use common::program::Folder;
 use common::proxy::{CLIENT_KEY, Pool, Proxy};
+use common::wire::agent_with;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
@@ -73,8 +74,7 @@ fn streams_unbuffered(google: &FakeGoogle, port: u16) {
     google.always("*", Step::stream(vec![event("one", None), event("two", Some("STOP"))]).hold_after(1));
     let authority = Certificate::from_pem(&std::fs::read(repository("tests/fixtures/tls/ca.pem")).unwrap()).unwrap();
     let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[authority])).build();
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().tls_config(tls).proxy(None).timeout_per_read(Some(LIMIT)).build().into();
+    let agent = agent_with(|config| config.tls_config(tls).timeout_per_read(Some(LIMIT)));
     let body = json!({"model": "gemini-2.5-flash", "stream": true, "messages": [{"role": "user", "content": "Hi"}]});
     let answer = agent
         .post(format!("https://localhost:{port}/v1/chat/completions"))

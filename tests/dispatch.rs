@@ -115,7 +115,7 @@ fn bench_with(oauth: usize, key: bool, change: impl FnOnce(&mut Vec<Member>)) ->
     if key {
         google.add_api_key(KEY);
         let access = Ok(Access { secret: Secret::new(KEY), project: None });
-        members.push(Member { kind: Kind::ApiKey, email: KEY.into(), access, fresh: None });
+        members.push(Member { kind: Kind::ApiKey, email: "AIz***tKey".into(), access, fresh: None });
     }
     change(&mut members);
     let members = Arc::new(Members { members, state: Mutex::default() });

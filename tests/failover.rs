@@ -4,11 +4,8 @@ mod common;
 
 use common::google::{FakeGoogle, Step, User};
 use common::proxy::{CLIENT_KEY, Proxy};
+use common::wire::agent;
 use serde_json::{Value, json};
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into()
-}
 
 fn ask(agent: &ureq::Agent, proxy: &Proxy) -> (u16, Value) {
     let body = json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Hi"}]}).to_string();

@@ -7,6 +7,7 @@ mod common;
 
 use common::google::{Cut, End, FakeGoogle, Step, Tier, User};
 use common::proxy::{CLIENT_KEY, Proxy};
+use common::wire::{agent, agent_with};
 use gemini_openai_proxy::app::Tuning;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -121,12 +122,7 @@ fn bench(trouble: &Trouble, keys: bool, with_good: bool) -> Bench {
 
 impl Bench {
     fn ask(&self) -> (u16, Value) {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .timeout_global(Some(Duration::from_secs(60)))
-            .build()
-            .into();
+        let agent = agent_with(|config| config.timeout_global(Some(Duration::from_secs(60))));
         let body = json!({"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}).to_string();
         let mut answer = agent
             .post(format!("{}/v1/chat/completions", self.proxy.base()))
@@ -163,8 +159,7 @@ impl Bench {
 
     /// How the admin sees the bad member.
     fn admin(&self) -> Value {
-        let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
-        let mut answer = agent.get(format!("{}/admin/credentials", self.proxy.base())).call().unwrap();
+        let mut answer = agent().get(format!("{}/admin/credentials", self.proxy.base())).call().unwrap();
         let list: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
         let bad = &list[0];
         let rests: Vec<u64> = self.proxy.service().app().pool.views()[0]

@@ -5,19 +5,20 @@ mod common;
 
 use common::google::{Cut, End, FakeGoogle, Step, User};
 use common::program::{Folder, Program};
+use common::wire;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// One key in the pool and one attempt per request, so that each fault shows.
 fn config(google: &FakeGoogle) -> Value {
-    google.add_api_key("key-one");
+    google.add_api_key("AIza-key-of-programs");
     json!({
-        "server": {"host": "127.0.0.1", "port": 0}, "auth_keys": ["sk-test"], "log_level": "info",
-        "gemini_api_keys": ["key-one"], "max_attempts": 1, "endpoints": google.endpoints_json(),
+        "server": {"host": "127.0.0.1", "port": 0}, "auth_keys": ["sk-client-of-programs"], "log_level": "info",
+        "gemini_api_keys": ["AIza-key-of-programs"], "max_attempts": 1, "endpoints": google.endpoints_json(),
         "request_timeouts": {"connect": 2, "read": 1},
     })
 }
@@ -26,11 +27,11 @@ fn config(google: &FakeGoogle) -> Value {
 fn ask(port: u16, stream: bool) -> (u16, String) {
     let body = json!({"model": "gemini-2.5-flash", "stream": stream, "messages": [{"role": "user", "content": "Hi"}]});
     let body = body.to_string();
-    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut socket = wire::connect(("127.0.0.1", port)).unwrap();
     socket.set_read_timeout(Some(LIMIT)).unwrap();
     write!(
         socket,
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test\r\nConnection: close\r\n\
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-client-of-programs\r\nConnection: close\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -157,7 +158,7 @@ fn a_name_or_a_proxy_that_does_not_work_is_a_502_with_a_reason_in_the_log() {
 }
 
 fn health(port: u16) -> u16 {
-    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut socket = wire::connect(("127.0.0.1", port)).unwrap();
     socket.set_read_timeout(Some(LIMIT)).unwrap();
     socket.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();

@@ -7,18 +7,18 @@ mod common;
 
 use common::google::{FakeGoogle, Outcome, Step};
 use common::program::{Folder, Program};
+use common::wire::{self, Wire};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-const KEY: &str = "key-one";
+const KEY: &str = "AIza-key-of-programs";
 const BODY: usize = 20 << 20;
 
 fn start(google: &FakeGoogle, folder: &Folder) -> Program {
     google.add_api_key(KEY);
     let config = json!({
-        "server": {"host": "127.0.0.1", "port": 0, "workers": 4}, "auth_keys": ["sk-test"], "log_level": "warning",
+        "server": {"host": "127.0.0.1", "port": 0, "workers": 4}, "auth_keys": ["sk-client-of-programs"], "log_level": "warning",
         "gemini_api_keys": [KEY], "endpoints": google.endpoints_json(), "log_level": "info",
         "usage_logging": {"enabled": false}, "min_credentials": 0,
     });
@@ -35,11 +35,11 @@ fn peak(program: &Program) -> usize {
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
 }
 
-fn send(program: &Program, body: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect(("127.0.0.1", program.port)).unwrap();
+fn send(program: &Program, body: &[u8]) -> Wire {
+    let mut stream = wire::connect(("127.0.0.1", program.port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-client-of-programs\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).unwrap();

@@ -20,7 +20,7 @@ fn an_upload_comes_back_through_us_and_its_pieces_need_no_key() {
     let start = ask(
         &proxy,
         "POST",
-        "/upload/v1beta/files?key=sk-client",
+        "/upload/v1beta/files?key=sk-client-of-most-tests",
         &[
             ("X-Goog-Upload-Command", "start"),
             ("X-Goog-Upload-Protocol", "resumable"),
@@ -31,7 +31,7 @@ fn an_upload_comes_back_through_us_and_its_pieces_need_no_key() {
     assert_eq!(start.status, 200, "{}", start.text());
     let address = start.header("x-goog-upload-url").unwrap().to_owned();
     let target = address.strip_prefix(&proxy.base()).expect("the address is ours").to_owned();
-    assert!(!address.contains("sk-client") && !address.contains(GEMINI_KEY), "{address}");
+    assert!(!address.contains(CLIENT_KEY) && !address.contains(GEMINI_KEY), "{address}");
 
     let piece = [("X-Goog-Upload-Command", "upload, finalize"), ("X-Goog-Upload-Offset", "0"), ("Authorization", "")];
     let stranger = ask(&proxy, "POST", "/upload/v1beta/files?upload_id=guess", &piece, b"hello");
@@ -52,14 +52,14 @@ fn an_upload_comes_back_through_us_and_its_pieces_need_no_key() {
     assert_eq!(get(&proxy, "/v1beta/files").status, 200, "a file that is not there blocks no key");
 
     for request in google.requests() {
-        assert!(!format!("{:?}{:?}", request.headers, request.query).contains("sk-client"), "{request:?}");
+        assert!(!format!("{:?}{:?}", request.headers, request.query).contains(CLIENT_KEY), "{request:?}");
     }
 }
 
 #[test]
 fn what_one_client_stores_stays_with_one_key() {
     let google = FakeGoogle::start();
-    let keys: Vec<String> = (0..4).map(|n| format!("AIza-{n}")).collect();
+    let keys: Vec<String> = (0..4).map(|n| format!("AIza-files-{n}")).collect();
     keys.iter().for_each(|key| google.add_api_key(key));
     let proxy = Proxy::start(&google, |config| config["gemini_api_keys"] = json!(keys));
     let used = || google.requests().last().unwrap().header("x-goog-api-key").unwrap().to_owned();

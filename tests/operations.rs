@@ -5,6 +5,8 @@ mod common;
 
 use common::google::{FakeGoogle, Recorded, Step, Tier, User};
 use common::program::{Folder, Program};
+use common::wire::{agent, unled_agent};
+use common::written;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -12,10 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into()
-}
 
 fn config(google: &FakeGoogle, keys: &[&str]) -> Value {
     json!({"server": {"host": "127.0.0.1", "port": 0}, "auth_keys": keys, "credentials_file": "credentials.json",
@@ -40,11 +38,11 @@ fn sighup_takes_over_both_files_and_says_what_it_did() {
     google.add_api_key("AIza-two-0002");
     let folder = Folder::new("sighup");
     folder.write("credentials.json", "[]");
-    let mut settings = config(&google, &["sk-old"]);
+    let mut settings = config(&google, &["sk-old-client"]);
     let mut program = Program::start(&folder, &settings, &[]);
     let base = program.base();
-    assert_eq!(ask(&base, "sk-old", CHAT, HI).0, 503);
-    settings["auth_keys"] = json!(["sk-new"]);
+    assert_eq!(ask(&base, "sk-old-client", CHAT, HI).0, 503);
+    settings["auth_keys"] = json!(["sk-new-client"]);
     settings["gemini_api_keys"] = json!(["AIza-one-0001"]);
     settings["server"]["workers"] = json!(3);
     folder.write("config.json", settings.to_string());
@@ -59,11 +57,11 @@ fn sighup_takes_over_both_files_and_says_what_it_did() {
     );
     // The last step of a reload is to serve with the new config.
     let end = Instant::now() + Duration::from_secs(20);
-    while ask(&base, "sk-new", CHAT, HI).0 != 200 {
+    while ask(&base, "sk-new-client", CHAT, HI).0 != 200 {
         assert!(Instant::now() < end, "{}", program.log());
     }
-    assert_eq!(ask(&base, "sk-old", CHAT, HI).0, 401);
-    assert_eq!(ask(&base, "sk-new", CHAT, HI).0, 200);
+    assert_eq!(ask(&base, "sk-old-client", CHAT, HI).0, 401);
+    assert_eq!(ask(&base, "sk-new-client", CHAT, HI).0, 200);
     let asked: std::collections::HashSet<_> =
         google.generations().into_iter().filter_map(|request| request.who).collect();
     assert_eq!(asked.len(), 2, "both new keys serve: {asked:?}");
@@ -72,7 +70,7 @@ fn sighup_takes_over_both_files_and_says_what_it_did() {
     program.signal("-HUP");
     let line = program.wait_for_line("config: not reloaded");
     assert!(line.contains("log_level"), "{line}");
-    assert_eq!(ask(&base, "sk-new", CHAT, HI).0, 200, "a file that does not read changes nothing");
+    assert_eq!(ask(&base, "sk-new-client", CHAT, HI).0, 200, "a file that does not read changes nothing");
     program.signal("-TERM");
     assert_eq!(program.wait(Duration::from_secs(20)), Some(0));
 }
@@ -241,12 +239,12 @@ fn head(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-/// CONNECT with `user:pass`, and everything else refused.
+/// CONNECT with `user:proxy-password`, and everything else refused.
 fn http_proxy(mut stream: TcpStream) -> Option<()> {
     let head = head(&mut stream)?;
     let target = head.strip_prefix("CONNECT ")?.split(' ').next()?.to_owned();
-    // base64 of user:pass
-    if !head.to_ascii_lowercase().contains("proxy-authorization: basic dxnlcjpwyxnz") {
+    // base64 of user:proxy-password, in lower case
+    if !head.to_ascii_lowercase().contains("proxy-authorization: basic dxnlcjpwcm94es1wyxnzd29yza") {
         return stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n").ok();
     }
     let google = TcpStream::connect(target).ok()?;
@@ -310,13 +308,13 @@ fn calls_to_google_take_the_proxy_of_the_config() {
         let folder = Folder::new("outgoing");
         let mut settings = config(&google, &["sk-client"]);
         settings["gemini_api_keys"] = json!(["AIza-one-0001"]);
-        let login = if name == "http" { "user:pass@" } else { "" };
+        let login = if name == "http" { "user:proxy-password@" } else { "" };
         settings["proxy_url"] = json!(format!("{name}://{login}127.0.0.1:{port}"));
         let program = Program::start(&folder, &settings, &[]);
         let (status, body) = ask(&program.base(), "sk-client", CHAT, HI);
         assert_eq!(status, 200, "{name}: {body}\n{}", program.log());
         assert!(seen.connections.load(Ordering::SeqCst) >= 1, "{name}");
-        assert!(!program.log().contains("user:pass"), "the proxy's password is in the log");
+        assert!(!program.log().contains("proxy-password"), "the proxy's password is in the log");
     }
 }
 
@@ -352,6 +350,7 @@ fn a_proxy_that_is_none_is_told_without_its_password() {
 
 /// A change as the admin page makes it; the answer's body.
 fn change(base: &str, login: &str, path: &str, body: &Value) -> String {
+    written::secrets_in(body);
     let request = agent().post(format!("{base}{path}")).header("Authorization", login);
     let mut answer = request.header("X-Requested-With", "gemini-proxy").send(body.to_string()).unwrap();
     answer.body_mut().read_to_string().unwrap()
@@ -359,8 +358,7 @@ fn change(base: &str, login: &str, path: &str, body: &Value) -> String {
 
 /// One login by redirect and one by paste, each to its end and once more. Gives their states.
 fn logins(base: &str, login: &str, answers: &mut Vec<String>) -> Vec<String> {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build().into();
+    let agent = unled_agent();
     let next = |url: &str| {
         let answer = agent.get(url).header("Authorization", login).call().unwrap();
         answer.headers()["location"].to_str().unwrap().to_owned()

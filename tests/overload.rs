@@ -5,9 +5,9 @@ mod common;
 
 use common::google::{FakeGoogle, Step};
 use common::program::{Folder, Program};
+use common::wire::{self, Wire};
 use serde_json::json;
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -15,14 +15,14 @@ const WORKERS: usize = 4;
 /// The listener's fixed queue.
 const BACKLOG: usize = 64;
 
-fn begin(port: u16, request: &str) -> TcpStream {
-    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+fn begin(port: u16, request: &str) -> Wire {
+    let mut socket = wire::connect(("127.0.0.1", port)).unwrap();
     socket.set_read_timeout(Some(LIMIT)).unwrap();
     socket.write_all(request.as_bytes()).unwrap();
     socket
 }
 
-fn end(mut socket: TcpStream) -> String {
+fn end(mut socket: Wire) -> String {
     let mut text = String::new();
     socket.read_to_string(&mut text).unwrap();
     text
@@ -31,7 +31,7 @@ fn end(mut socket: TcpStream) -> String {
 fn chat() -> String {
     let body = r#"{"model":"gemini-2.5-flash","stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
     format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test\r\nConnection: close\r\n\
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-client-of-programs\r\nConnection: close\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -55,15 +55,15 @@ fn fastest(port: u16, request: &str, expected: &str) -> (Duration, String) {
 fn beyond_workers_and_queue_the_answer_is_503_at_once_and_the_admitted_finish() {
     let folder = Folder::new("overload");
     let google = FakeGoogle::start();
-    google.add_api_key("key-one");
+    google.add_api_key("AIza-key-of-programs");
     google.always("*", Step::default_answer().hold());
     let config = json!({
-        "server": {"host": "127.0.0.1", "port": 0, "workers": WORKERS, "max_connections": 500}, "auth_keys": ["sk-test"],
-        "gemini_api_keys": ["key-one"], "endpoints": google.endpoints_json(),
+        "server": {"host": "127.0.0.1", "port": 0, "workers": WORKERS, "max_connections": 500}, "auth_keys": ["sk-client-of-programs"],
+        "gemini_api_keys": ["AIza-key-of-programs"], "endpoints": google.endpoints_json(),
         "log_level": "info",
     });
     let program = Program::start(&folder, &config, &[]);
-    let admitted: Vec<TcpStream> = (0..WORKERS + BACKLOG).map(|_| begin(program.port, &chat())).collect();
+    let admitted: Vec<Wire> = (0..WORKERS + BACKLOG).map(|_| begin(program.port, &chat())).collect();
     let generations = |count| google.wait_for(move |state| state.generations().count() == count, LIMIT);
     assert!(generations(WORKERS), "all workers are taken");
 

@@ -5,6 +5,7 @@ mod common;
 
 use common::google::{FakeGoogle, Step, Tier, User};
 use common::proxy::{CLIENT_KEY, Pool, Proxy};
+use common::wire::agent;
 use gemini_openai_proxy::app::{Service, Tuning};
 use gemini_openai_proxy::config;
 use gemini_openai_proxy::credentials::Timing;
@@ -21,10 +22,6 @@ struct Told {
     status: u16,
     retry_after: Option<u64>,
     body: Value,
-}
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into()
 }
 
 fn post(base: &str, headers: &[(&str, &str)], body: &Value) -> Told {

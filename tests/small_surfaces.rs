@@ -94,7 +94,7 @@ fn billing_is_for_key_holders_and_says_that_nothing_was_spent() {
         let subscription = ask(&proxy, "GET", &format!("{prefix}/dashboard/billing/subscription"), &[], b"").json();
         assert!(subscription["hard_limit_usd"].as_f64().unwrap() > 0.0, "{subscription}");
     }
-    let stranger = ask(&proxy, "GET", "/dashboard/billing/usage", &[("Authorization", "Bearer wrong")], b"");
+    let stranger = ask(&proxy, "GET", "/dashboard/billing/usage", &[("Authorization", "Bearer sk-wrong-client")], b"");
     assert_eq!(stranger.status, 401);
 }
 

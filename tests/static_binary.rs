@@ -4,9 +4,10 @@ mod common;
 
 use common::google::FakeGoogle;
 use common::program::{Folder, Program};
+use common::wire;
 use serde_json::json;
 use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -81,10 +82,10 @@ fn it_streams_a_chat_from_an_empty_root_with_only_resolv_conf() {
     root.write("etc/resolv.conf", format!("nameserver {NAME_SERVER}\n"));
 
     let google = FakeGoogle::start();
-    google.add_api_key("key-one");
+    google.add_api_key("AIza-key-of-programs");
     let config = json!({
-        "server": {"host": "127.0.0.1", "port": 0}, "auth_keys": ["sk-test"], "log_level": "info",
-        "gemini_api_keys": ["key-one"],
+        "server": {"host": "127.0.0.1", "port": 0}, "auth_keys": ["sk-client-of-programs"], "log_level": "info",
+        "gemini_api_keys": ["AIza-key-of-programs"],
         "endpoints": {"generative_language": format!("http://google.example:{}", google.address().port())},
     });
     let mut command = Command::new("chroot");
@@ -94,11 +95,11 @@ fn it_streams_a_chat_from_an_empty_root_with_only_resolv_conf() {
     }
     let program = Program::spawn(&root, &config, command);
     let body = r#"{"model":"gemini-2.5-flash","stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
-    let mut socket = TcpStream::connect(("127.0.0.1", program.port)).unwrap();
+    let mut socket = wire::connect(("127.0.0.1", program.port)).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     write!(
         socket,
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test\r\nConnection: close\r\n\
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-client-of-programs\r\nConnection: close\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     )

@@ -4,20 +4,20 @@ mod common;
 
 use common::google::{FakeGoogle, Outcome, Step};
 use common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
+use common::wire::{self, Wire};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-fn post(proxy: &Proxy, path: &str, body: &Value) -> BufReader<TcpStream> {
+fn post(proxy: &Proxy, path: &str, body: &Value) -> BufReader<Wire> {
     send(proxy, path, body, "close")
 }
 
-fn send(proxy: &Proxy, path: &str, body: &Value, connection: &str) -> BufReader<TcpStream> {
+fn send(proxy: &Proxy, path: &str, body: &Value, connection: &str) -> BufReader<Wire> {
     let body = body.to_string();
-    let mut stream = TcpStream::connect(proxy.address()).unwrap();
+    let mut stream = wire::connect(proxy.address()).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     write!(
         stream,

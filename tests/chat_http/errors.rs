@@ -3,10 +3,10 @@
 use crate::common::google::{FakeGoogle, Step};
 use crate::common::http::{Answer, ask};
 use crate::common::proxy::{CLIENT_KEY, EMAIL, GEMINI_KEY, Pool, Proxy};
+use crate::common::wire;
 use crate::{cases, content, error, hello, post, start, start_with};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 fn step(case: &Value) -> Step {
@@ -149,7 +149,15 @@ fn requests_that_never_reach_google_are_refused_in_openais_shape() {
     let unknown = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}).to_string();
     for (method, path, key, body, status, kind, code) in [
         ("POST", "/v1/chat/completions", "", hi.as_str(), 401, "invalid_request_error", Some("invalid_api_key")),
-        ("POST", "/v1/chat/completions", "Bearer no", &hi, 401, "invalid_request_error", Some("invalid_api_key")),
+        (
+            "POST",
+            "/v1/chat/completions",
+            "Bearer sk-wrong-client",
+            &hi,
+            401,
+            "invalid_request_error",
+            Some("invalid_api_key"),
+        ),
         ("POST", "/v1/chat/completions", "ok", "{\"model\":", 400, "invalid_request_error", None),
         ("POST", "/v1/chat/completions", "ok", "[]", 400, "invalid_request_error", None),
         ("POST", "/v1/chat/completions", "ok", "", 400, "invalid_request_error", None),
@@ -178,7 +186,7 @@ fn requests_that_never_reach_google_are_refused_in_openais_shape() {
 #[test]
 fn two_hundred_megabytes_are_refused_before_they_are_sent() {
     let (_google, proxy) = start(Pool::ApiKey);
-    let mut stream = TcpStream::connect(proxy.address()).unwrap();
+    let mut stream = wire::connect(proxy.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     write!(
         stream,

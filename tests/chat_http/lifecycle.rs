@@ -4,10 +4,10 @@
 use crate::common::google::{FakeGoogle, Outcome, Step};
 use crate::common::http::ask;
 use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
+use crate::common::wire;
 use crate::{content, error, event, frames, hello, post, start, start_with};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -72,7 +72,7 @@ fn the_end_of_the_program_is_an_error_event_for_streams_that_do_not_end_in_time(
     let proxy = start_with(&google, |config| config["server"]["drain_sec"] = json!(0.2));
     google.always(GEMINI_KEY, Step::stream(vec![event("one", None), event("two", Some("STOP"))]).hold_after(1));
     let body = hello(true).to_string();
-    let mut stream = TcpStream::connect(proxy.address()).unwrap();
+    let mut stream = wire::connect(proxy.address()).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     write!(
         stream,
@@ -97,7 +97,7 @@ fn the_end_of_the_program_is_an_error_event_for_streams_that_do_not_end_in_time(
 #[test]
 fn signatures_of_one_client_are_not_given_to_another() {
     let google = FakeGoogle::start();
-    let proxy = start_with(&google, |config| config["auth_keys"] = json!([CLIENT_KEY, "sk-other"]));
+    let proxy = start_with(&google, |config| config["auth_keys"] = json!([CLIENT_KEY, "sk-other-client"]));
     let part = json!([{"functionCall": {"id": "call_1", "name": "w", "args": {}}, "thoughtSignature": "U0lH"}]);
     google.script(GEMINI_KEY, crate::parts(part, "STOP"));
     let mut body = json!({"model": "gemini-3.1-pro-preview", "messages": [{"role": "user", "content": "q"}],
@@ -113,6 +113,6 @@ fn signatures_of_one_client_are_not_given_to_another() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         google.last_generation().inner()["contents"][1]["parts"][0]["thoughtSignature"].clone()
     };
-    assert_eq!(sent(&proxy, "sk-other"), "skip_thought_signature_validator");
+    assert_eq!(sent(&proxy, "sk-other-client"), "skip_thought_signature_validator");
     assert_eq!(sent(&proxy, CLIENT_KEY), "U0lH");
 }

@@ -3,6 +3,7 @@
 
 use crate::common::google::FakeGoogle;
 use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Proxy};
+use crate::common::wire::agent_with;
 use crate::{cases, error, start_with};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -108,12 +109,7 @@ fn a_thousand_broken_requests_are_answered_or_refused() {
     let begun = Instant::now();
     let google = FakeGoogle::start();
     let proxy: Proxy = start_with(&google, |_| {});
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .proxy(None)
-        .timeout_global(Some(Duration::from_secs(10)))
-        .build()
-        .into();
+    let agent = agent_with(|config| config.timeout_global(Some(Duration::from_secs(10))));
     let seeds = seeds();
     assert!(seeds.len() > 50, "the fixtures are there");
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);

@@ -3,6 +3,7 @@
 // Each test binary uses a part of this.
 #![allow(dead_code, missing_docs)]
 
+use super::written;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -45,7 +46,16 @@ impl Client {
     }
 
     pub fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Reply> {
+        written::secrets_of_request(target, headers.iter().copied());
+        written::file("request.json", body);
         let result = self.exchange(method, target, headers, body);
+        if let Ok(reply) = &result {
+            let head = format!("{method} {}: {}\n{:?}", target.split('?').next().unwrap(), reply.status, reply.headers);
+            match written::shows_a_new_key(method, target) {
+                true => written::answer_with_new_key(&head, &reply.body),
+                false => written::answer(&format!("{head}\n{}", reply.body)),
+            }
+        }
         if result.as_ref().is_ok_and(|reply| reply.header("connection") == Some("close")) || result.is_err() {
             self.stream = None;
         }

@@ -4,9 +4,10 @@
 #![allow(dead_code)]
 
 use super::proxy::{CLIENT_KEY, Proxy};
+use super::wire::{self, Wire};
+use super::written;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 /// A whole answer.
@@ -34,7 +35,8 @@ impl Answer {
 /// Sends a request with the client's key, unless `headers` hold their own `Authorization` (empty: none), and reads the
 /// answer to its end.
 pub fn ask(proxy: &Proxy, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(proxy.address()).expect("the proxy accepts");
+    written::secrets_of_request(target, headers.iter().copied());
+    let mut stream = wire::connect(proxy.address()).expect("the proxy accepts");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", proxy.address());
     if !headers.iter().any(|(name, _)| *name == "Authorization") {
@@ -48,9 +50,9 @@ pub fn ask(proxy: &Proxy, method: &str, target: &str, headers: &[(&str, &str)], 
     read(BufReader::new(stream))
 }
 
-fn read(mut stream: BufReader<TcpStream>) -> Answer {
+fn read(mut stream: BufReader<Wire>) -> Answer {
     let mut line = String::new();
-    let mut next = |stream: &mut BufReader<TcpStream>| {
+    let mut next = |stream: &mut BufReader<Wire>| {
         line.clear();
         stream.read_line(&mut line).expect("a line");
         line.trim_end().to_owned()

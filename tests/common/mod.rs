@@ -8,3 +8,5 @@ pub mod program;
 pub mod proxy;
 pub mod python;
 pub mod script;
+pub mod wire;
+pub mod written;

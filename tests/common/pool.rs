@@ -4,6 +4,7 @@
 #![allow(dead_code, missing_docs)]
 
 use super::google::FakeGoogle;
+use super::written;
 use gemini_openai_proxy::config::{Endpoints, OauthClient};
 use gemini_openai_proxy::credentials::{Pool, PoolOptions, Timing, Want};
 use gemini_openai_proxy::secret::Secret;
@@ -12,6 +13,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+/// Of the OAuth client in [`options`].
+const OAUTH_SECRET: &str = "oauth-secret-0003";
 
 /// A folder that goes away with the test.
 pub struct Scratch(PathBuf);
@@ -36,6 +40,7 @@ impl Scratch {
 
     /// Writes the credentials file.
     pub fn put(&self, items: &Value) -> PathBuf {
+        written::secrets_in(items);
         fs::write(self.file(), items.to_string()).expect("the file");
         self.file()
     }
@@ -47,12 +52,14 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        written::files_of(&self.0);
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
 /// Rests and polls short enough for a test, everything at `base`.
 pub fn options(base: &str, file: PathBuf) -> PoolOptions {
+    written::secret(OAUTH_SECRET);
     let agent = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build();
     PoolOptions {
         credentials_file: file,
@@ -66,7 +73,7 @@ pub fn options(base: &str, file: PathBuf) -> PoolOptions {
             userinfo: format!("{base}/v1/userinfo"),
             generative_language: base.into(),
         },
-        oauth_client: OauthClient { id: "client".into(), secret: Secret::new("client-secret") },
+        oauth_client: OauthClient { id: "client".into(), secret: Secret::new(OAUTH_SECRET) },
         agent: agent.into(),
         timing: Timing {
             first_rest: Duration::from_millis(20),

@@ -1,6 +1,7 @@
 //! The real binary as a child process: started, spoken to, ended.
 #![allow(dead_code, missing_docs)] // each test binary uses a part
 
+use super::written;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ impl Folder {
     }
 
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        written::file(name, &String::from_utf8_lossy(text.as_ref()));
         let path = self.join(name);
         std::fs::write(&path, text).unwrap();
         path
@@ -39,12 +41,14 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        written::files_of(&self.0);
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 /// The binary with arguments, in a folder, without the caller's proxy and key variables.
 pub fn command(folder: &Folder, arguments: &[&str]) -> Command {
+    written::secrets_of_arguments(arguments);
     let mut command = Command::new(env!("CARGO_BIN_EXE_gemini-openai-proxy"));
     command.current_dir(folder.path()).args(arguments);
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "GEMINI_PROXY_ENCRYPTION_KEY"] {
@@ -60,7 +64,9 @@ pub fn run(folder: &Folder, arguments: &[&str]) -> Output {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         if child.try_wait().unwrap().is_some() {
-            return child.wait_with_output().unwrap();
+            let output = child.wait_with_output().unwrap();
+            keep(arguments, &output);
+            return output;
         }
         if Instant::now() > deadline {
             child.kill().unwrap();
@@ -68,6 +74,21 @@ pub fn run(folder: &Folder, arguments: &[&str]) -> Output {
         }
         std::thread::park_timeout(Duration::from_millis(5));
     }
+}
+
+/// What a command printed. Two print a secret on standard output because that is what they are for.
+fn keep(arguments: &[&str], output: &Output) {
+    let printed = String::from_utf8_lossy(&output.stdout);
+    match arguments {
+        ["generate-key"] => {
+            let key = printed.lines().last().unwrap_or_default();
+            written::secret(key);
+            written::log(&printed.replace(key, "(shown once)"));
+        }
+        ["decrypt", .., "--output", "-"] => {}
+        _ => written::log(&printed),
+    }
+    written::log(&String::from_utf8_lossy(&output.stderr));
 }
 
 /// A server process; killed when dropped.
@@ -90,6 +111,7 @@ impl Program {
         let mut all = vec!["run", "-c", "config.json"];
         all.extend(arguments);
         let mut command = command(folder, &all);
+        environment.iter().filter(|(name, _)| name.ends_with("_KEY")).for_each(|(_, key)| written::secret(key));
         command.envs(environment.iter().copied());
         Program::spawn(folder, config, command)
     }
@@ -106,6 +128,7 @@ impl Program {
             let (send, log) = (send.clone(), log.clone());
             std::thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    written::log(&line);
                     log.lock().unwrap().push_str(&format!("{line}\n"));
                     let _ = send.send(line);
                 }
@@ -177,5 +200,7 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // The last lines are kept too.
+        self.readers.drain(..).for_each(|reader| drop(reader.join()));
     }
 }

@@ -5,6 +5,7 @@
 
 use super::google::{FakeGoogle, User};
 use super::pool::Scratch;
+use super::written;
 use gemini_openai_proxy::app::{Service, Tuning};
 use gemini_openai_proxy::config::{self, Config};
 use serde_json::{Value, json};
@@ -13,9 +14,9 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The key that clients present.
-pub const CLIENT_KEY: &str = "sk-client";
+pub const CLIENT_KEY: &str = "sk-client-of-most-tests";
 /// The Gemini API key of [`Pool::ApiKey`].
-pub const GEMINI_KEY: &str = "AIza-fake";
+pub const GEMINI_KEY: &str = "AIza-key-of-most-tests";
 /// The account of [`Pool::Oauth`].
 pub const EMAIL: &str = "ada@example.com";
 
@@ -73,6 +74,7 @@ impl Proxy {
             "endpoints": google.endpoints_json(),
         });
         change(&mut settings);
+        written::secrets_in(&settings);
         let mut config = config::parse(&settings.to_string()).expect("a good config").config;
         adjust(&mut config);
         let service = Service::start_with(config, tuning).expect("the proxy starts");

@@ -4,6 +4,8 @@
 #![allow(dead_code)] // each test binary uses a part
 
 use super::proxy::{CLIENT_KEY, Proxy};
+use super::wire::Relay;
+use super::written;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -22,20 +24,20 @@ pub fn run(interpreter: &Path, script: &str, arguments: &[&str], proxy: &Proxy) 
 
 /// The same with more variables in the script's environment.
 pub fn run_with(interpreter: &Path, script: &str, arguments: &[&str], proxy: &Proxy, variables: &[(&str, &str)]) {
+    let relay = Relay::to(proxy.address());
     let mut command = Command::new("timeout");
     command.arg(LIMIT_SECONDS).arg(interpreter).arg(file(script)).args(arguments);
-    command.env("PROXY_URL", proxy.base()).env("PROXY_KEY", CLIENT_KEY).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("PROXY_URL", relay.base()).env("PROXY_KEY", CLIENT_KEY).env("PYTHONDONTWRITEBYTECODE", "1");
     command.envs(variables.iter().copied());
+    if let Some(folder) = written::folder().filter(|folder| folder.is_dir()) {
+        command.env("WRITTEN_FOLDER", folder);
+    }
     // The clients must reach the proxy itself, and with nothing but the key they are given.
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "OPENAI_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY"] {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
     let output = command.stdin(Stdio::null()).output().expect("timeout(1) and the interpreter start");
-    assert!(
-        output.status.success(),
-        "{script} {arguments:?}: {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    written::answer(&format!("{script} {arguments:?}\n{printed}"));
+    assert!(output.status.success(), "{script} {arguments:?}: {}\n{printed}", output.status);
 }

@@ -93,7 +93,10 @@ fn a_login_goes_through_consent_and_code_exchange_with_pkce() {
     assert_eq!(exchange(&code, redirect, verifier).1["error"], json!("invalid_grant"), "a code works once");
     let again = page(redirect).1;
     let code = again.split("code=").nth(1).unwrap().split('&').next().unwrap().replace("%2F", "/").replace("%2D", "-");
-    assert_eq!(exchange(&code, redirect, &"x".repeat(43)).1["error_description"], json!("Invalid code verifier."));
+    assert_eq!(
+        exchange(&code, redirect, &"wrong-verifier-".repeat(3)).1["error_description"],
+        json!("Invalid code verifier.")
+    );
     client.fake.settings(|settings| settings.deny_consent = true);
     assert!(page(redirect).1.contains("error=access_denied&state=s1"));
 }

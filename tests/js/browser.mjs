@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { keepLog, keepPage, keepResponse } from "./written.mjs";
 
 const shots = fileURLToPath(new URL("../screenshots/", import.meta.url));
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -20,16 +21,23 @@ export async function open({ base = process.env.PROXY_URL, hosts = [], errors, .
   context.setDefaultTimeout(15_000);
   const allowed = [base, ...hosts].map((url) => new URL(url).host);
   const problems = [];
+  const kept = [];
+  // Finished only: an answer that a case holds open has no text to wait for.
+  context.on("requestfinished", (request) => kept.push(keepResponse(request).catch((error) => {
+    // A poll that ends with its page has nobody left to tell.
+    if (!error.message.includes("has been closed")) problems.push(`not kept: ${error.message}`);
+  })));
   context.on("request", (request) => {
     const url = new URL(request.url());
     if (url.protocol !== "data:" && !allowed.includes(url.host)) problems.push(`request to ${request.url()}`);
     if (url.pathname === "/favicon.ico") problems.push("the browser asked for a favicon");
   });
   context.on("console", (message) => {
+    keepLog(message.text());
     if (message.type() === "error" && !errors?.test(message.text())) problems.push(`console: ${message.text()}`);
   });
   context.on("weberror", (error) => problems.push(`uncaught: ${error.error().stack}`));
-  watched.push({ context, problems });
+  watched.push({ context, problems, kept });
   return { context, page: await context.newPage() };
 }
 
@@ -39,7 +47,10 @@ export async function visit(page, base = process.env.PROXY_URL) {
   await page.locator("#state .title").waitFor();
 }
 
-export const shot = (page, name) => page.screenshot({ path: path.join(shots, `${name}.png`), fullPage: true });
+export async function shot(page, name) {
+  await keepPage(page);
+  await page.screenshot({ path: path.join(shots, `${name}.png`), fullPage: true });
+}
 
 // Fails on what axe-core calls serious or critical below `root`.
 export async function accessible(page, where, root = "html") {
@@ -73,7 +84,11 @@ export async function run(cases) {
       console.log(`FAILED ${name}\n${error.stack}\n${watched.flatMap(({ problems }) => problems).join("\n")}`);
       for (const { context } of watched) await context.pages()[0]?.screenshot({ path: path.join(shots, `failed-${name.replaceAll(" ", "-")}.png`) }).catch(() => {});
     }
-    for (const { context } of watched) await context.close();
+    for (const { context, kept } of watched) {
+      for (const page of context.pages()) await keepPage(page);
+      await Promise.all(kept);
+      await context.close();
+    }
   }
   return failed;
 }

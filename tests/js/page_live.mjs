@@ -5,15 +5,20 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import en from "../../static/en.js";
 import { open, shot, shows, visit } from "./browser.mjs";
+import { keepAnswer, keepLog } from "./written.mjs";
 
 const { DENIED_URL, DENYING_URL, EMPTY_URL, GOOGLE_URL, HASTY_URL, LIMITED_URL, LOCKED_URL, PROXY_BINARY, PROXY_CONFIG, GEMINI_KEY, PROXY_KEY } = process.env;
 const HOSTILE = '<img src=x onerror="window.hacked=1">';
 
-const chat = (base, key, body, headers = {}) => fetch(`${base}/v1/chat/completions`, {
-  method: "POST",
-  headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json", ...headers },
-  body: JSON.stringify({ model: "gemini-2.5-flash", messages: [{ role: "user", content: "hi" }], ...body }),
-});
+async function chat(base, key, body, headers = {}) {
+  const answer = await fetch(`${base}/v1/chat/completions`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json", ...headers },
+    body: JSON.stringify({ model: "gemini-2.5-flash", messages: [{ role: "user", content: "hi" }], ...body }),
+  });
+  keepAnswer(await answer.clone().text());
+  return answer;
+}
 
 // Answers the dialog that is open.
 async function confirm(page, values) {
@@ -231,7 +236,7 @@ export const cases = {
   },
 
   async "a wrong password sees nothing"() {
-    for (const [password, status] of [["wrong", 401], ["right", 200]]) {
+    for (const [password, status] of [["wrong-password", 401], ["right-password", 200]]) {
       const { page } = await open({ base: LOCKED_URL, errors: /status of 40[14]/, httpCredentials: { username: "admin", password } });
       const answer = await page.goto(`${LOCKED_URL}/`);
       assert.equal(answer.status(), status);
@@ -243,7 +248,9 @@ export const cases = {
   async "the server goes and comes back"() {
     const start = async () => {
       const child = spawn(PROXY_BINARY, ["run", "-c", PROXY_CONFIG], { stdio: ["ignore", "pipe", "pipe"] });
+      createInterface({ input: child.stderr }).on("line", keepLog);
       const lines = createInterface({ input: child.stdout });
+      lines.on("line", keepLog);
       for await (const line of lines) {
         const found = /listening on (http:\/\/\S+)/.exec(line);
         if (found) return { child, base: found[1] };

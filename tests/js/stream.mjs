@@ -38,5 +38,5 @@ for await (const entry of openai.models.list()) models.push(entry.id);
 assert.ok(models.includes(model), models);
 
 await assert.rejects(openai.chat.completions.create({ model, messages: [] }), OpenAI.BadRequestError);
-await assert.rejects(openai.withOptions({ apiKey: "sk-wrong" }).models.list(), OpenAI.AuthenticationError);
+await assert.rejects(openai.withOptions({ apiKey: "sk-wrong-client" }).models.list(), OpenAI.AuthenticationError);
 await assert.rejects(openai.models.retrieve("gpt-nonsense"), OpenAI.NotFoundError);

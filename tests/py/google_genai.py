@@ -102,7 +102,7 @@ else:
     assert error.code >= 400 and "API key" in error.message, error
 
 # A client that nobody holds closes itself.
-stranger = client("sk-wrong")
+stranger = client("sk-wrong-client")
 error = failure(lambda: stranger.models.generate_content(model=model, contents="hi"))
 assert (error.code, error.status) == (401, "UNAUTHENTICATED"), error
 error = failure(lambda: google.models.generate_content(model="gpt-nonsense", contents="hi"))

@@ -11,7 +11,7 @@ def chat(by=openai, **options):
     return by.chat.completions.create(**({"model": "gemini-2.5-flash", "messages": hello} | options))
 
 
-wrong = client(api_key="sk-wrong")
+wrong = client(api_key="sk-wrong-client")
 error = raised(sdk.AuthenticationError, lambda: chat(by=wrong))
 assert error.status_code == 401 and error.code == "invalid_api_key", error.body
 raised(sdk.AuthenticationError, lambda: wrong.models.list())

@@ -20,14 +20,14 @@ fn proxy(google: &FakeGoogle, keys: Value) -> Proxy {
 #[test]
 fn five_per_minute_under_twenty_parallel_clients_are_five() {
     let google = FakeGoogle::start();
-    let proxy = proxy(&google, json!([{"key": "sk-slow", "name": "slow", "requests_per_minute": 5}]));
+    let proxy = proxy(&google, json!([{"key": "sk-slow-client", "name": "slow", "requests_per_minute": 5}]));
     let start = Barrier::new(20);
     let began = Instant::now();
     let replies: Vec<_> = std::thread::scope(|scope| {
         let ask = || {
             let mut client = Client::new(proxy.address());
             start.wait();
-            (0..5).map(|_| client.chat("sk-slow", "gemini-2.5-flash").unwrap()).collect::<Vec<_>>()
+            (0..5).map(|_| client.chat("sk-slow-client", "gemini-2.5-flash").unwrap()).collect::<Vec<_>>()
         };
         let threads: Vec<_> = (0..20).map(|_| scope.spawn(ask)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
@@ -57,10 +57,10 @@ fn every_surface_keeps_the_limits_in_its_own_words() {
     let proxy = proxy(
         &google,
         json!([
-            {"key": "sk-day", "requests_per_day": 0},
-            {"key": "sk-flash", "models": ["gemini-2.5-flash"]},
-            {"key": "sk-old", "expires_at": "2020-01-01T00:00:00Z"},
-            {"key": "sk-tokens", "tokens_per_day": 20},
+            {"key": "sk-day-client", "requests_per_day": 0},
+            {"key": "sk-flash-client", "models": ["gemini-2.5-flash"]},
+            {"key": "sk-old-client", "expires_at": "2020-01-01T00:00:00Z"},
+            {"key": "sk-tokens-client", "tokens_per_day": 20},
         ]),
     );
     let mut client = Client::new(proxy.address());
@@ -79,49 +79,51 @@ fn every_surface_keeps_the_limits_in_its_own_words() {
         ("/v1/completions", r#"{"model":"gemini-2.5-pro","prompt":"Hi"}"#),
         ("/v1beta/models/imagen-4.0-generate-001:predict", "{}"),
     ] {
-        let reply = ask("sk-day", path, body);
+        let reply = ask("sk-day-client", path, body);
         assert_eq!(reply.status, 429, "{path}: {}", reply.body);
         assert!(reply.body.contains("0 requests per day") && reply.header("retry-after").is_some(), "{}", reply.body);
-        let reply = ask("sk-flash", path, body);
+        let reply = ask("sk-flash-client", path, body);
         assert_eq!(reply.status, 403, "{path}: {}", reply.body);
-        assert_eq!(ask("sk-old", path, body).status, 401, "{path}");
+        assert_eq!(ask("sk-old-client", path, body).status, 401, "{path}");
     }
-    assert_eq!(ask("sk-flash", "/v1/chat/completions", chat).json()["error"]["type"], "permission_error");
-    assert_eq!(ask("sk-flash", native, contents).json()["error"]["status"], "PERMISSION_DENIED");
-    assert_eq!(ask("sk-day", native, contents).json()["error"]["status"], "RESOURCE_EXHAUSTED");
-    assert_eq!(ask("sk-flash", "/v1beta/models/gemini-2.5-flash:generateContent", contents).status, 200);
+    assert_eq!(ask("sk-flash-client", "/v1/chat/completions", chat).json()["error"]["type"], "permission_error");
+    assert_eq!(ask("sk-flash-client", native, contents).json()["error"]["status"], "PERMISSION_DENIED");
+    assert_eq!(ask("sk-day-client", native, contents).json()["error"]["status"], "RESOURCE_EXHAUSTED");
+    assert_eq!(ask("sk-flash-client", "/v1beta/models/gemini-2.5-flash:generateContent", contents).status, 200);
     // 15 tokens each: the second begins below the limit of 20, the third does not.
-    let statuses: Vec<u16> = (0..3).map(|_| ask("sk-tokens", "/v1/chat/completions", chat).status).collect();
+    let statuses: Vec<u16> = (0..3).map(|_| ask("sk-tokens-client", "/v1/chat/completions", chat).status).collect();
     assert_eq!(statuses, [200, 200, 429]);
 }
 
 #[test]
 fn concurrency_counts_what_runs() {
     let google = FakeGoogle::start();
-    let proxy = proxy(&google, json!([{"key": "sk-two", "concurrency": 2}]));
+    let proxy = proxy(&google, json!([{"key": "sk-two-client", "concurrency": 2}]));
     google.clear_scripts();
     google.always("*", answer().hold());
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| Client::new(proxy.address()).chat("sk-two", "gemini-2.5-flash").unwrap().status))
+            .map(|_| {
+                scope.spawn(|| Client::new(proxy.address()).chat("sk-two-client", "gemini-2.5-flash").unwrap().status)
+            })
             .collect();
         assert!(google.wait_for(|state| state.generations().count() == 2, Duration::from_secs(20)));
         let mut client = Client::new(proxy.address());
-        let refused = client.chat("sk-two", "gemini-2.5-flash").unwrap();
+        let refused = client.chat("sk-two-client", "gemini-2.5-flash").unwrap();
         assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")), "{}", refused.body);
         google.clear_scripts();
         google.always("*", answer());
         google.release();
         running.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap(), 200));
         // One after the other never meets the limit, however soon the next comes.
-        (0..50).for_each(|_| assert_eq!(client.chat("sk-two", "gemini-2.5-flash").unwrap().status, 200));
+        (0..50).for_each(|_| assert_eq!(client.chat("sk-two-client", "gemini-2.5-flash").unwrap().status, 200));
     });
 }
 
 #[test]
 fn a_key_of_the_page_is_made_limited_disabled_and_deleted() {
     let google = FakeGoogle::start();
-    let proxy = proxy(&google, json!(["sk-user"]));
+    let proxy = proxy(&google, json!(["sk-user-client"]));
     let mut client = Client::new(proxy.address());
     let mut call = |method: &str, path: &str, body: Value| client.send(method, path, &[], &body.to_string()).unwrap();
     let made = call("POST", "/admin/keys", json!({"name": "phone", "requests_per_day": 1}));

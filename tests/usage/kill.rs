@@ -15,12 +15,12 @@ const BEHIND: Duration = Duration::from_millis(4500);
 const TOKENS: u64 = 15;
 
 fn config(google: &FakeGoogle) -> Value {
-    google.add_api_key("key-one");
+    google.add_api_key("AIza-key-of-programs");
     google.always("*", answer());
     json!({
         "server": {"host": "127.0.0.1", "port": 0, "workers": 8},
-        "auth_keys": [{"key": "sk-test", "name": "test"}, {"key": "sk-day", "name": "day", "requests_per_day": 3}],
-        "gemini_api_keys": ["key-one"], "endpoints": google.endpoints_json(),
+        "auth_keys": [{"key": "sk-client-of-programs", "name": "test"}, {"key": "sk-day-client", "name": "day", "requests_per_day": 3}],
+        "gemini_api_keys": ["AIza-key-of-programs"], "endpoints": google.endpoints_json(),
         "credentials_file": "c.json", "log_level": "info", "usage_logging": {"enabled": false},
     })
 }
@@ -48,7 +48,7 @@ fn load(address: SocketAddr, stop: &AtomicBool) -> Vec<Instant> {
             let mut client = Client::new(address);
             let mut answered = Vec::new();
             while !stop.load(Ordering::Acquire) {
-                match client.chat("sk-test", "gemini-2.5-flash") {
+                match client.chat("sk-client-of-programs", "gemini-2.5-flash") {
                     Ok(reply) if reply.status == 200 => answered.push(Instant::now()),
                     _ => break,
                 }
@@ -122,7 +122,7 @@ fn an_orderly_end_loses_nothing_and_limits_of_the_day_go_on() {
         let mut program = Program::start(&folder, &config, &[]);
         assert_eq!(counted(&program), 3 * round);
         let mut client = Client::new(address(&program));
-        let statuses = [(); 4].map(|()| client.chat("sk-day", "gemini-2.5-flash").unwrap().status);
+        let statuses = [(); 4].map(|()| client.chat("sk-day-client", "gemini-2.5-flash").unwrap().status);
         assert_eq!(statuses, expected, "round {round}");
         if round == 0 {
             let reply = client.send("POST", "/admin/keys", &[], r#"{"name":"phone"}"#).unwrap();
@@ -134,7 +134,7 @@ fn an_orderly_end_loses_nothing_and_limits_of_the_day_go_on() {
         assert_eq!(program.wait(Duration::from_secs(20)), Some(0), "{}", program.log());
     }
     let state = std::fs::read_to_string(folder.join("c.json.state.json")).unwrap();
-    assert!(!state.contains(&made) && !state.contains("sk-test"), "{state}");
+    assert!(!state.contains(&made) && !state.contains("sk-client-of-programs"), "{state}");
 }
 
 #[test]
@@ -145,8 +145,8 @@ fn the_access_log_is_one_line_of_json_per_request() {
     config["log_format"] = json!("json");
     let mut program = Program::start(&folder, &config, &[]);
     let mut client = Client::new(address(&program));
-    assert_eq!(client.chat("sk-test", "gemini-2.5-flash").unwrap().status, 200);
-    assert_eq!(client.chat("sk-wrong", "gemini-2.5-flash").unwrap().status, 401);
+    assert_eq!(client.chat("sk-client-of-programs", "gemini-2.5-flash").unwrap().status, 200);
+    assert_eq!(client.chat("sk-wrong-client", "gemini-2.5-flash").unwrap().status, 401);
     program.signal("-TERM");
     program.wait(Duration::from_secs(20));
     let log = program.log();
@@ -171,5 +171,5 @@ fn the_access_log_is_one_line_of_json_per_request() {
     }
     assert!(access[0]["request"].is_string() && access[0]["ms"].is_number());
     assert_eq!((&access[1]["status"], &access[1]["key"]), (&json!(401), &json!("")));
-    assert!(!log.contains("sk-test") && !log.contains("sk-wrong"), "{log}");
+    assert!(!log.contains("sk-client-of-programs") && !log.contains("sk-wrong-client"), "{log}");
 }

@@ -5,15 +5,15 @@ use crate::common::google::FakeGoogle;
 use crate::common::proxy::Proxy;
 use serde_json::json;
 
-/// Base64 of `chef:right` and `chef:wrong`.
-const RIGHT: (&str, &str) = ("Authorization", "Basic Y2hlZjpyaWdodA==");
-const WRONG: (&str, &str) = ("Authorization", "Basic Y2hlZjp3cm9uZw==");
+/// Base64 of `chef:right-password` and `chef:wrong-password`.
+const RIGHT: (&str, &str) = ("Authorization", "Basic Y2hlZjpyaWdodC1wYXNzd29yZA==");
+const WRONG: (&str, &str) = ("Authorization", "Basic Y2hlZjp3cm9uZy1wYXNzd29yZA==");
 
 fn closed(google: &FakeGoogle) -> Proxy {
     Proxy::start(google, |config| {
         config["admin_username"] = json!("chef");
-        config["admin_password"] = json!("right");
-        config["metrics"] = json!({"token": "tick"});
+        config["admin_password"] = json!("right-password");
+        config["metrics"] = json!({"token": "metrics-token-0001"});
     })
 }
 
@@ -81,8 +81,12 @@ fn wrong_passwords_are_slowed_down() {
     assert!((1..=60).contains(&slowed.header("retry-after").unwrap().parse::<u64>().unwrap()));
     let other = ("X-Forwarded-For", "203.0.113.7");
     assert_eq!(ask(&[RIGHT, other], "/admin/usage").status, 200, "somebody else behind the same proxy");
-    assert_eq!(ask(&[("Authorization", "Bearer tick")], "/metrics").status, 200, "the token is no password");
-    assert_eq!(ask(&[("Authorization", "Bearer tock")], "/metrics").status, 401);
+    assert_eq!(
+        ask(&[("Authorization", "Bearer metrics-token-0001")], "/metrics").status,
+        200,
+        "the token is no password"
+    );
+    assert_eq!(ask(&[("Authorization", "Bearer another-token-0001")], "/metrics").status, 401);
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub use script::{Cut, End, Step};
 pub use server::Outcome;
 pub use state::{Login, OnboardAnswer, Recorded, Settings, State, Tier, User};
 
+use super::written;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -181,6 +182,7 @@ impl FakeGoogle {
     }
 
     pub fn add_api_key(&self, key: &str) {
+        written::secret(key);
         self.change(|state| state.keys.insert(key.to_string()));
     }
 

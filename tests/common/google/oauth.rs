@@ -1,5 +1,6 @@
 //! Google's OAuth: consent page, token endpoint, revocation, token info and the three user info addresses.
 
+use super::super::written;
 use super::errors::{self, Refusal};
 use super::routes::Call;
 use super::server::{Reply, parse_form};
@@ -62,6 +63,7 @@ pub fn consent(call: &Call) -> Reply {
             scopes: scopes.clone(),
             used: false,
         };
+        written::secret(&code);
         state.codes.insert(code.clone(), record);
         Some((code, scopes))
     });
@@ -169,6 +171,7 @@ fn by_code(
     record.used = true;
     if let Some((challenge, method)) = &record.challenge {
         let verifier = verifier.ok_or_else(|| fail(400, "invalid_grant", "Missing code verifier."))?;
+        written::secret(verifier);
         let made = match method.as_str() {
             "S256" => URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())),
             _ => verifier.to_string(),
@@ -201,6 +204,7 @@ fn tokens(state: &mut State, email: &str, scopes: &[String]) -> Value {
     let claims =
         json!({"iss": "https://accounts.google.com", "sub": subject(email), "email": email, "email_verified": true});
     let id_token = format!("{}.{}.ZmFrZQ", part(json!({"alg": "RS256", "typ": "JWT"})), part(claims));
+    written::secret(&id_token);
     json!({
         "access_token": state.issue_access(email, scopes),
         "expires_in": state.settings.expires_in,

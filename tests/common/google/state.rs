@@ -1,5 +1,6 @@
 //! What the fake knows: users, keys, tokens, models, scripts and the record of what was asked.
 
+use super::super::written;
 use super::models::{Model, builtin};
 use super::script::Step;
 use super::server::Outcome;
@@ -282,6 +283,7 @@ impl State {
     /// A new access token of that user.
     pub fn issue_access(&mut self, email: &str, scopes: &[String]) -> String {
         let token = format!("ya29.fake-{}-{}", self.next(), email.replace('@', "-at-"));
+        written::secret(&token);
         self.access.insert(token.clone(), AccessToken { email: email.into(), scopes: scopes.to_vec(), dead: false });
         token
     }
@@ -289,6 +291,7 @@ impl State {
     /// A new refresh token of that user.
     pub fn issue_refresh(&mut self, email: &str) -> String {
         let token = format!("1//0fake-{}-{}", self.next(), email.replace('@', "-at-"));
+        written::secret(&token);
         self.refresh.insert(token.clone(), RefreshToken { email: email.into(), revoked: false });
         token
     }
