@@ -205,6 +205,12 @@ impl ModelTable {
 }
 
 impl Model {
+    /// Gemini 3 and 2.5 Pro: "Penalty is not enabled for this model". Of 2.5 Flash it is said and denied; where Google
+    /// refuses it, dispatch asks again without.
+    pub fn takes_penalties(&self) -> bool {
+        !self.gemini3 && !self.name.starts_with("gemini-2.5-pro")
+    }
+
     fn control(&mut self, thinking: Option<&Control>) {
         let Some(thinking) = thinking else { return };
         self.thinking = thinking.clone();

@@ -14,7 +14,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-use node::{add_alternative, clean};
+use node::{add_alternative, clean, split_types};
 use serde_json::{Map, Value, json};
 
 /// Tool parameters, cleaned.
@@ -30,7 +30,7 @@ pub struct Parameters {
 /// as JSON text, or a bare map of properties.
 pub fn parameters(schema: Value) -> Parameters {
     let Some(root) = clean(&document(schema)) else { return Parameters::default() };
-    let root = match object_root(root) {
+    let mut root = match object_root(root) {
         Ok(object) => {
             let schema = object.contains_key("properties").then_some(Value::Object(object));
             return Parameters { schema, wrapped: false };
@@ -39,6 +39,10 @@ pub fn parameters(schema: Value) -> Parameters {
     };
     if !root.contains_key("type") && !root.contains_key("anyOf") {
         return Parameters::default();
+    }
+    if let Some(Value::Array(names)) = root.get("type").filter(|kind| kind.is_array()).cloned() {
+        root.remove("type");
+        split_types(&mut root, &names);
     }
     let wrapper = json!({"type": "object", "properties": {"input": root}, "required": ["input"]});
     Parameters { schema: Some(wrapper), wrapped: true }
@@ -111,26 +115,28 @@ fn is_bare_property_map(map: &Map<String, Value>) -> bool {
 
 /// The root as one object: itself, or what its alternatives have in common. `Err` gives a root back that is no object.
 fn object_root(mut root: Map<String, Value>) -> Result<Map<String, Value>, Map<String, Value>> {
-    if may_be_object(&root) {
-        // Null as the whole of the parameters has no use.
-        root.insert("type".into(), "object".into());
-    }
+    let may_be = may_be_object(&root);
     let Some(Value::Array(members)) = root.get("anyOf") else {
-        return if may_be_object(&root) { Ok(root) } else { Err(root) };
+        return if may_be { Ok(plain_object(root)) } else { Err(root) };
     };
     let objects: Vec<&Map<String, Value>> =
         members.iter().filter_map(Value::as_object).filter(|member| !is_null(member)).collect();
     if objects.iter().all(|member| may_be_object(member)) {
         let united = unite(&objects);
-        root.remove("anyOf");
         merge(&mut root, united);
-        return Ok(root);
+    } else if !may_be {
+        return Err(root);
     }
-    if may_be_object(&root) {
-        root.remove("anyOf");
-        return Ok(root);
-    }
-    Err(root)
+    Ok(plain_object(root))
+}
+
+/// Leaves the object of a root that may be something else, too: parameters are nothing else.
+fn plain_object(mut root: Map<String, Value>) -> Map<String, Value> {
+    root.retain(|keyword, _| {
+        matches!(keyword.as_str(), "title" | "description" | "properties" | "required" | "propertyOrdering")
+    });
+    root.insert("type".into(), "object".into());
+    root
 }
 
 fn may_be_object(schema: &Map<String, Value>) -> bool {

@@ -18,8 +18,7 @@ pub fn object(mut body: Vec<u8>) -> Result<Map<String, Value>, ApiError> {
         Ok(_) => Err(ApiError::bad_request("the request body must be a JSON object")),
         Err(error) => {
             let place = format!("line {} column {}", error.line(), error.column());
-            Err(ApiError::bad_request(format!("the request body is not valid JSON ({place})"))
-                .with_code("invalid_json"))
+            Err(ApiError::bad_request(format!("the request body is not valid JSON ({place})")))
         }
     }
 }
@@ -45,10 +44,15 @@ pub fn unknown_model(name: &str) -> ApiError {
     let mut error = ApiError::invalid(
         "model",
         "model_not_found",
-        format!("The model `{}` does not exist or you do not have access to it.", name.escape_debug()),
+        format!("The model `{}` does not exist or you do not have access to it.", shorten(name)),
     );
     error.status = 404;
     error
+}
+
+/// A client's word, short enough for an error message.
+pub fn shorten(word: &str) -> &str {
+    word.char_indices().nth(64).map_or(word, |(end, _)| &word[..end])
 }
 
 /// Unix seconds, for `created`.
@@ -69,7 +73,7 @@ mod tests {
         assert_eq!(field(&fields, "b"), None);
         assert_eq!(object(b"[]".to_vec()).unwrap_err().status, 400);
         let error = object(b"{\n\"secret\": x}".to_vec()).unwrap_err();
-        assert_eq!(error.code(), Some("invalid_json"));
+        assert_eq!((error.status, error.code()), (400, None));
         assert!(error.message.contains("line 2") && !error.message.contains("secret"), "{}", error.message);
         assert!(object(Vec::new()).is_err());
     }

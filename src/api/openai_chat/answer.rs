@@ -19,9 +19,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use verdict::Finish;
 
-/// Bytes of a stream's text that are kept for citations; ten times what a model can say at once.
-const MAX_CITED: usize = 4 << 20;
-
 /// Something to give to the client now.
 pub(super) enum Piece<'a> {
     Thought(&'a str),
@@ -73,9 +70,10 @@ pub(super) struct Answer {
     cut: bool,
     /// Text was given to the client.
     shown: bool,
-    /// The text given to the client, if the reply keeps it: a whole answer's content, and in streams what citations
-    /// point into.
+    /// The text given to the client: a whole answer's content, and in streams what citations point into.
     pub content: String,
+    /// `content` is all of the text; empty else.
+    keeps: bool,
     /// Where the parts of the first event begin in `content`.
     part_starts: Vec<usize>,
     events_with_parts: usize,
@@ -108,6 +106,7 @@ impl Answer {
             cut: false,
             shown: false,
             content: String::new(),
+            keeps: true,
             part_starts: Vec::new(),
             events_with_parts: 0,
             call_ids: HashSet::new(),
@@ -175,7 +174,7 @@ impl Answer {
     }
 
     fn candidate(&mut self, candidate: &Candidate<'_>, emit: &mut dyn FnMut(Piece<'_>)) {
-        if let Some(word) = candidate.finish_reason.as_deref() {
+        if let Some(word) = candidate.finish_reason.as_deref().filter(|word| !word.is_empty()) {
             self.finish = Some(Finish::read(word));
         }
         if let Some(grounding) = candidate.grounding_metadata {
@@ -289,8 +288,12 @@ impl Answer {
     fn show(&mut self, text: &str, emit: &mut dyn FnMut(Piece<'_>)) {
         if !text.is_empty() {
             self.shown = true;
-            if self.reply.keeps_text && (!self.reply.stream || self.content.len() + text.len() <= MAX_CITED) {
+            if self.keeps && self.reply.kept_text - self.content.len() >= text.len() {
                 self.content.push_str(text);
+            } else {
+                // Citations cannot be placed in a part of a text.
+                self.keeps = false;
+                self.content = String::new();
             }
             emit(Piece::Text(text));
         }
@@ -362,9 +365,9 @@ impl Answer {
 
     /// What comes after the last piece.
     pub(super) fn ending(&mut self) -> Ending {
-        let annotations = match self.grounding.is_empty() {
-            true => Vec::new(),
-            false => {
+        let annotations = match self.keeps && !self.grounding.is_empty() {
+            false => Vec::new(),
+            true => {
                 let starts = if self.events_with_parts == 1 { &self.part_starts[..] } else { &[] };
                 annotations::annotations(&self.grounding, &self.content, starts)
             }

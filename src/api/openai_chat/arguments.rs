@@ -66,11 +66,12 @@ fn write_text(text: &str, integers: Option<&Value>, wrapped: bool) -> String {
     if wrapped {
         let entries = serde_json::from_str::<Entries>(text).map(|entries| entries.0).unwrap_or_default();
         if let Some((_, input)) = entries.iter().find(|(name, _)| name == "input") {
-            write(input.get(), integers.and_then(|schema| schema.get("properties")?.get("input")), 0, &mut out);
+            let input_schema = integers.and_then(|schema| schema.get("properties")?.get("input"));
+            write(input.get(), input_schema.as_slice(), 0, &mut out);
             return out;
         }
     }
-    write(text.trim(), integers, 0, &mut out);
+    write(text.trim(), integers.as_slice(), 0, &mut out);
     out
 }
 
@@ -103,9 +104,9 @@ pub(super) fn has_integer(schema: &Value) -> bool {
 /// Levels of nesting that are written anew; what lies deeper is copied, so that no answer can exhaust the stack.
 const MAX_DEPTH: usize = 100;
 
-/// Writes a JSON text compactly. Each level is scanned again by the one above it, which is cheap for arguments: they are
-/// small or flat.
-fn write(text: &str, schema: Option<&Value>, depth: usize, out: &mut String) {
+/// Writes a JSON text compactly; `schemas` are all that may describe it. Each level is scanned again by the one above it,
+/// which is cheap for arguments: they are small or flat.
+fn write(text: &str, schemas: &[&Value], depth: usize, out: &mut String) {
     match text.as_bytes().first() {
         _ if depth == MAX_DEPTH => out.push_str(text),
         Some(b'{') => {
@@ -117,7 +118,8 @@ fn write(text: &str, schema: Option<&Value>, depth: usize, out: &mut String) {
                 out.push_str(if index == 0 { "" } else { "," });
                 write_string(name, out);
                 out.push(':');
-                write(value.get(), schema.and_then(|schema| schema.get("properties")?.get(name)), depth + 1, out);
+                let member = within(schemas, &|schema| schema.get("properties")?.get(name));
+                write(value.get(), &member, depth + 1, out);
             }
             out.push('}');
         }
@@ -128,7 +130,11 @@ fn write(text: &str, schema: Option<&Value>, depth: usize, out: &mut String) {
             out.push('[');
             for (index, value) in items.iter().enumerate() {
                 out.push_str(if index == 0 { "" } else { "," });
-                write(value.get(), schema.and_then(|schema| schema.get("items")), depth + 1, out);
+                let item = within(schemas, &|schema| {
+                    let place = schema.get("prefixItems").and_then(|places| places.get(index));
+                    place.or_else(|| schema.get("items"))
+                });
+                write(value.get(), &item, depth + 1, out);
             }
             out.push(']');
         }
@@ -136,7 +142,7 @@ fn write(text: &str, schema: Option<&Value>, depth: usize, out: &mut String) {
             Some(string) => write_string(&string, out),
             None => out.push_str(text),
         },
-        _ if schema.is_some_and(wants_integer) => out.push_str(&whole(text)),
+        _ if wants_integer(schemas) => out.push_str(&whole(text)),
         _ => out.push_str(text),
     }
 }
@@ -154,18 +160,33 @@ fn write_string(string: &str, out: &mut String) {
     out.push_str(&serde_json::to_string(string).unwrap_or_default());
 }
 
-fn wants_integer(schema: &Value) -> bool {
-    let is = |value: &Value, word: &str| value.as_str().is_some_and(|text| text.eq_ignore_ascii_case(word));
-    match schema.get("type") {
-        Some(Value::Array(types)) => {
-            types.iter().any(|word| is(word, "integer")) && !types.iter().any(|word| is(word, "number"))
+/// Where `step` leads to from the schemas and from their alternatives.
+fn within<'a>(schemas: &[&'a Value], step: &dyn Fn(&'a Value) -> Option<&'a Value>) -> Vec<&'a Value> {
+    let mut found = Vec::new();
+    for schema in schemas {
+        found.extend(step(schema));
+        for member in alternatives(schema) {
+            found.extend(within(&[member], step));
         }
-        Some(word) => is(word, "integer"),
-        None => schema.get("anyOf").and_then(Value::as_array).is_some_and(|members| {
-            members.iter().any(wants_integer)
-                && !members.iter().any(|member| member.get("type").is_some_and(|word| is(word, "number")))
-        }),
     }
+    found
+}
+
+fn wants_integer(schemas: &[&Value]) -> bool {
+    let says = |word| schemas.iter().any(|schema| may_be(schema, word));
+    says("integer") && !says("number")
+}
+
+fn may_be(schema: &Value, kind: &str) -> bool {
+    let is_kind = |value: &Value| value.as_str() == Some(kind);
+    schema
+        .get("type")
+        .is_some_and(|kinds| is_kind(kinds) || kinds.as_array().is_some_and(|list| list.iter().any(is_kind)))
+        || alternatives(schema).any(|member| may_be(member, kind))
+}
+
+fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
+    schema.get("anyOf").and_then(Value::as_array).into_iter().flatten()
 }
 
 /// A number without a fraction of zeros; any other text as it is.
@@ -242,12 +263,16 @@ mod tests {
     fn numbers_keep_their_text_unless_the_schema_says_integer() {
         let schema = json!({"properties": {
             "n": {"type": "integer"}, "x": {"type": "number"}, "l": {"type": "array", "items": {"type": "integer"}},
-            "o": {"properties": {"n": {"type": ["integer", "null"]}}}, "u": {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+            "o": {"properties": {"n": {"type": ["integer", "null"]}}}, "u": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+            "m": {"anyOf": [{"properties": {"n": {"type": "string"}, "x": {"type": "integer"}}},
+                            {"properties": {"n": {"type": "integer"}, "x": {"type": "number"}}}, {"type": "null"}]},
+            "t": {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "number"}], "items": {"type": "integer"}}
         }});
         for (given, expected) in [
             (r#"{"n": 3.0, "x": 3.0}"#, r#"{"n":3,"x":3.0}"#),
             (r#"{"l":[1.0, 2, 2.5]}"#, r#"{"l":[1,2,2.5]}"#),
             (r#"{"o":{"n":4.00,"z":4.0},"u":5.0}"#, r#"{"o":{"n":4,"z":4.0},"u":5}"#),
+            (r#"{"m":{"n":1.0,"x":2.0},"t":[1.0,2.0,3.0]}"#, r#"{"m":{"n":1,"x":2.0},"t":[1,2.0,3]}"#),
             (r#"{"n":1e3}"#, r#"{"n":1000}"#),
             (r#"{"n":-0.5}"#, r#"{"n":-0.5}"#),
             (r#"{"n":123456789012345678901234567890}"#, r#"{"n":123456789012345678901234567890}"#),

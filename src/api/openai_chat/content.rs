@@ -4,6 +4,7 @@
 use super::fields::{Object, take, take_text, wrong_type};
 use super::media::{self, Media};
 use crate::api::Context;
+use crate::api::openai::shorten;
 use crate::error::ApiError;
 use crate::gemini::{FileData, Part};
 use serde_json::{Value, json};
@@ -281,9 +282,4 @@ fn is_http(url: &str) -> bool {
 
 fn bad_media(param: &str, reason: &str) -> ApiError {
     ApiError::invalid(param, "invalid_image_url", format!("'{param}' cannot be used: {reason}."))
-}
-
-/// A client's word, short enough for an error message.
-pub(super) fn shorten(word: &str) -> &str {
-    word.char_indices().nth(64).map_or(word, |(end, _)| &word[..end])
 }

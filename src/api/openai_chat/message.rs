@@ -1,6 +1,6 @@
 //! The JSON shapes that whole answers and chunks share.
 
-use super::answer::ToolCall;
+use super::answer::{ToolCall, random_id};
 use serde::{Serialize, Serializer};
 
 /// One of `tool_calls`; `index` in streams only.
@@ -106,13 +106,23 @@ impl<'a> ImageShape<'a> {
     }
 }
 
+/// How long a client may refer to an audio answer; nobody can, but the field is not optional.
+const AUDIO_LIFE_SECONDS: u64 = 3600;
+
 /// `message.audio`.
 #[derive(Serialize)]
 pub(super) struct AudioShape<'a> {
-    pub id: String,
-    pub data: &'a str,
-    pub expires_at: u64,
-    pub transcript: &'static str,
+    id: String,
+    data: &'a str,
+    expires_at: u64,
+    transcript: &'static str,
+}
+
+impl<'a> AudioShape<'a> {
+    pub(super) fn new(data: &'a str, created: u64) -> AudioShape<'a> {
+        let id = format!("audio_{}", random_id(24));
+        AudioShape { id, data, expires_at: created + AUDIO_LIFE_SECONDS, transcript: "" }
+    }
 }
 
 /// `choices[].logprobs`.

@@ -1,11 +1,12 @@
 //! The conversation: roles, system messages, tool calls and their results made into Google's turns (openai_chat.md 1.2,
 //! 1.4 to 1.6) with the signatures that belong to them (thinking_and_signatures.md 4 to 6).
 
-use super::content::{Reader, shorten};
+use super::content::Reader;
 use super::fields::{Object, take, take_list, take_object, take_text, wrong_type};
 use super::history::{self, Call, Item, Model};
 use super::names::Names;
 use super::pairing;
+use crate::api::openai::shorten;
 use crate::api::{Context, MidSystem};
 use crate::error::ApiError;
 use crate::gemini::models::Model as ModelEntry;

@@ -50,7 +50,7 @@ impl Surface for OpenAiChat {
         body: Vec<u8>,
         context: &Context<'_>,
     ) -> Result<Box<dyn Exchange>, ApiError> {
-        let body = request::body(body)?;
+        let body = openai::object(body)?;
         Ok(Box::new(request::translate(body, context)?))
     }
 
@@ -63,7 +63,7 @@ impl Surface for OpenAiChat {
 pub fn answered_as_chat(call: Call, context: &Context<'_>) -> Box<dyn Exchange> {
     let stream = call.operation == Operation::Stream;
     let reply = Reply {
-        keeps_text: !stream || call.request.may_be_grounded(),
+        kept_text: reply::kept_text(stream, &call.request),
         model: call.model.clone(),
         created: openai::now(),
         stream,

@@ -1,8 +1,8 @@
 //! Google's extensions, the dialects of asking for thoughts, safety settings and the output format (openai_chat.md 1.7,
 //! 1.9; thinking_and_signatures.md 2).
 
-use super::content::shorten;
 use super::fields::{Object, integer, take, take_any, take_list, take_object, take_text, wrong_type};
+use crate::api::openai::shorten;
 use crate::error::ApiError;
 use crate::gemini::SafetySetting;
 use crate::gemini::thinking::{Ask, Effort, Level};
@@ -119,7 +119,7 @@ pub(super) fn thinking(
 ) -> Result<Thinking, ApiError> {
     let include = take_any(&mut google, &["include_thoughts", "includeThoughts"]).and_then(|value| value.as_bool());
     let level = take_any(&mut google, &["thinking_level", "thinkingLevel"])
-        .and_then(|value| value.as_str().and_then(level))
+        .and_then(|value| Level::parse(value.as_str()?.to_ascii_lowercase().trim_start_matches("thinking_level_")))
         .map(Ask::Level);
     let budget = take_any(&mut google, &["thinking_budget", "thinkingBudget"]).and_then(|value| integer(&value));
     let budget = checked(budget, "extra_body.google.thinking_config.thinking_budget")?;
@@ -204,17 +204,6 @@ fn read_effort(value: Option<Value>, param: &str) -> Result<Option<Ask>, ApiErro
             ),
         )),
     }
-}
-
-fn level(word: &str) -> Option<Level> {
-    Some(match word.to_ascii_lowercase().trim_start_matches("thinking_level_") {
-        "minimal" => Level::Minimal,
-        "low" => Level::Low,
-        "medium" => Level::Medium,
-        "high" => Level::High,
-        "xhigh" => Level::XHigh,
-        _ => return None,
-    })
 }
 
 /// The format asked of the answer.

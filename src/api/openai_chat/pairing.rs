@@ -101,22 +101,29 @@ fn orphan(item: &mut Item) {
     }
 }
 
-/// Gemini 3 pairs calls and results by id, so within one message every id must be there once.
+/// Gemini 3 pairs calls and results by id, so within one turn every id must be there once.
 fn give_ids(items: &mut [Item]) {
+    let mut seen = HashSet::new();
     for item in items {
-        let Item::Model(model) = item else { continue };
-        let mut seen = HashSet::new();
-        for (position, call) in model.calls.iter_mut().enumerate() {
-            let fresh = match &call.id {
-                Some(id) => !seen.insert(id.clone()),
-                None => true,
-            };
-            if fresh {
-                // The same history must give the same request, or nothing is ever cached.
-                let id = format!("call_{position}_{}", call.google);
-                seen.insert(id.clone());
-                call.id = Some(id);
+        let model = match item {
+            Item::Model(model) => model,
+            // Hoisted: messages before and after it are one turn.
+            Item::System(_) => continue,
+            _ => {
+                seen.clear();
+                continue;
             }
+        };
+        if !model.parts.is_empty() {
+            seen.clear();
+        }
+        for call in &mut model.calls {
+            if call.id.as_ref().is_some_and(|id| seen.insert(id.clone())) {
+                continue;
+            }
+            // The same history must give the same request, or nothing is ever cached.
+            let mut fresh = (seen.len()..).map(|number| format!("call_{number}_{}", call.google));
+            call.id = fresh.find(|id| seen.insert(id.clone()));
         }
     }
 }

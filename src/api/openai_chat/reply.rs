@@ -1,8 +1,23 @@
 //! What must be remembered of a request to answer it.
 
 use super::names::Names;
+use crate::gemini::Request;
 use crate::gemini::signatures::SignatureCache;
 use std::sync::Arc;
+
+/// Bytes of a stream's text that are kept for citations; ten times what a model can say at once.
+const CITED: usize = 4 << 20;
+/// The same where no tool of Google's own is asked for: something between us and Google may search all the same.
+const CITED_UNASKED: usize = 8 << 10;
+
+/// How much of an answer's text is needed again: all of a whole answer, of a stream what citations are ranges of.
+pub(super) fn kept_text(stream: bool, request: &Request) -> usize {
+    match stream {
+        false => usize::MAX,
+        true if request.may_be_grounded() => CITED,
+        true => CITED_UNASKED,
+    }
+}
 
 /// How JSON was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +61,8 @@ pub(super) struct Reply {
     pub stops: Vec<String>,
     /// Whether and how JSON was asked for.
     pub json: Json,
-    /// The answer's text is needed again after it was given out: whole, or for ranges of citations.
-    pub keeps_text: bool,
+    /// Bytes of the answer's text that are kept after it was given out ([`kept_text`]).
+    pub kept_text: usize,
     /// Token probabilities are wanted.
     pub logprobs: bool,
     /// Set for speech models.

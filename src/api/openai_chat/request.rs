@@ -1,17 +1,17 @@
 //! The fields of a chat request (openai_chat.md 1.1): sampling, limits, output kinds, and the order in which the other
 //! files of this folder take the request apart.
 
-use super::content::{Reader, shorten};
+use super::content::Reader;
 use super::fields::{Object, integer, take, take_list, take_object, take_text, wrong_type};
 use super::options::{self, Format};
-use super::reply::{AudioFormat, Json, Reply};
+use super::reply::{AudioFormat, Json, Reply, kept_text};
 use super::tools::{self, Dialect};
 use super::{Chat, messages};
 use crate::api::{Call, Context, Framing, Operation, openai};
-use crate::error::{ApiError, ErrorKind};
+use crate::error::ApiError;
 use crate::gemini::models::{Model, Resolved};
 use crate::gemini::thinking;
-use crate::gemini::{Content, GenerationConfig, Part, Request, schema, signatures, surrogates};
+use crate::gemini::{Content, GenerationConfig, Part, Request, schema, signatures};
 use serde_json::{Map, Number, Value, json};
 use std::sync::Arc;
 
@@ -25,22 +25,13 @@ const MAX_TOP_K: i64 = 64;
 const OPENAI_VOICES: [&str; 13] =
     ["alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse"];
 
-/// Parses a body as clients send it: byte order mark, halves of surrogate pairs and doubled keys are forgiven.
-pub(super) fn body(mut bytes: Vec<u8>) -> Result<Object, ApiError> {
-    surrogates::repair(&mut bytes);
-    let json = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    match serde_json::from_slice(json) {
-        Ok(Value::Object(body)) => Ok(body),
-        Ok(_) => Err(ApiError::bad_request("The body of your request must be a JSON object.")),
-        // serde_json's message names place and kind, never the text.
-        Err(error) => Err(ApiError::bad_request(format!("We could not parse the JSON body of your request: {error}."))),
-    }
-}
-
 /// Translates a parsed body.
 pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat, ApiError> {
     let body = &mut body;
-    let (requested, resolved) = model(body, context)?;
+    let requested = openai::model(body)?.to_owned();
+    let Some(resolved) = context.models.resolve(&requested) else {
+        return Err(openai::unknown_model(&requested));
+    };
     let Resolved { model, base: _, search, thinking: suffix } = resolved;
     let stream = match take(body, "stream") {
         None => false,
@@ -104,7 +95,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat,
         .and_then(|mut options| take(&mut options, "include_usage"))
         .is_some_and(|wanted| wanted == Value::Bool(true));
     let reply = Reply {
-        keeps_text: !stream || request.may_be_grounded(),
+        kept_text: kept_text(stream, &request),
         model: requested,
         created: openai::now(),
         stream,
@@ -130,24 +121,6 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat,
     };
     let framing = if stream { Framing::Events } else { Framing::Whole };
     Ok(Chat::new(call, framing, reply))
-}
-
-fn model(body: &mut Object, context: &Context<'_>) -> Result<(String, Resolved), ApiError> {
-    let requested = match take(body, "model") {
-        Some(Value::String(model)) if !model.trim().is_empty() => model,
-        None | Some(Value::String(_)) => {
-            return Err(ApiError::bad_request("you must provide a model parameter").with_param("model"));
-        }
-        Some(other) => return Err(wrong_type("model", "a string", &other)),
-    };
-    match context.models.resolve(requested.trim()) {
-        Some(resolved) => Ok((requested, resolved)),
-        None => {
-            let message =
-                format!("The model `{}` does not exist or you do not have access to it.", shorten(&requested));
-            Err(ApiError::new(404, ErrorKind::InvalidRequest, message).with_param("model").with_code("model_not_found"))
-        }
-    }
 }
 
 /// Gemini 2.0 and older: no JSON Schema, OpenAPI's subset instead.
@@ -180,8 +153,7 @@ fn limit(body: &mut Object, model: &Model) -> Result<Option<u64>, ApiError> {
         return Err(wrong_type(param, "an integer", &value));
     };
     match u64::try_from(tokens) {
-        Ok(tokens @ 1..) if model.output_token_limit > 0 => Ok(Some(tokens.min(model.output_token_limit))),
-        Ok(tokens @ 1..) => Ok(Some(tokens)),
+        Ok(tokens @ 1..) => Ok(Some(tokens.min(model.output_token_limit))),
         _ => Err(ApiError::invalid(param, "invalid_value", format!("'{param}' must be at least 1."))),
     }
 }
@@ -200,13 +172,12 @@ fn sampling(body: &mut Object, model: &Model, config: &mut Map<String, Value>) -
     if let Some(top_k) = take(body, "top_k").and_then(|value| integer(&value)).filter(|top_k| *top_k >= 1) {
         config.insert("topK".into(), json!(if model.gemini3 { top_k } else { top_k.min(MAX_TOP_K) }));
     }
-    if let Some(seed) = take(body, "seed").and_then(|value| integer(&value)) {
+    let seed = take(body, "seed").and_then(|value| value.as_u64().map(|seed| seed as i64).or_else(|| integer(&value)));
+    if let Some(seed) = seed {
         // Google's seed has 32 bits.
         config.insert("seed".into(), json!(seed & 0x7fff_ffff));
     }
-    // Gemini 3 and 2.5 Pro: "Penalty is not enabled for this model". Of 2.5 Flash it is said and denied; where Google
-    // refuses it, dispatch asks again without.
-    let penalties = !model.gemini3 && !model.name.starts_with("gemini-2.5-pro");
+    let penalties = model.takes_penalties();
     for (name, google) in [("presence_penalty", "presencePenalty"), ("frequency_penalty", "frequencyPenalty")] {
         let value = take(body, name).filter(|value| penalties && value.as_f64().is_some_and(|number| number != 0.0));
         if let Some(value) = value {

@@ -1,7 +1,7 @@
 //! A whole answer: one `chat.completion` document (openai_chat.md 2.1).
 
 use super::annotations::Annotation;
-use super::answer::{Answer, Piece, ToolCall, random_id};
+use super::answer::{Answer, Piece, ToolCall};
 use super::hold;
 use super::logprobs::Logprob;
 use super::message::{AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
@@ -12,9 +12,6 @@ use crate::error::ApiError;
 use crate::gemini::{Response, UsageMetadata};
 use serde::Serialize;
 use std::sync::Arc;
-
-/// How long a client may refer to an audio answer; nobody can, but the field is not optional.
-const AUDIO_LIFE_SECONDS: u64 = 3600;
 
 /// Collects an answer, of one event or of many.
 pub(super) struct Whole {
@@ -102,14 +99,15 @@ impl Translator for Whole {
     fn end(&mut self, out: &mut Vec<u8>) -> Result<(), ApiError> {
         self.answer.flush(&mut |piece| self.collected.take(piece));
         let finish = self.answer.verdict(false)?;
-        let ending = self.answer.ending();
         let reply = Arc::clone(&self.answer.reply);
+        if reply.json != Json::No {
+            // Before the ending, whose citations are ranges of what the client gets.
+            self.answer.content = hold::without_fences(&self.answer.content).to_owned();
+        }
+        let ending = self.answer.ending();
         let id = self.answer.id().to_owned();
         let Collected { reasoning, calls, images } = &self.collected;
-        let text = match reply.json {
-            Json::No => self.answer.content.as_str(),
-            Json::Enforced | Json::Asked => hold::without_fences(&self.answer.content),
-        };
+        let text = self.answer.content.as_str();
         let says_nothing = text.is_empty() && (!calls.is_empty() || finish == "content_filter");
         let message = Message {
             role: "assistant",
@@ -127,12 +125,7 @@ impl Translator for Whole {
                 .enumerate()
                 .map(|(index, (mime, data, signature))| ImageShape::new(index, mime, data, signature.as_deref()))
                 .collect(),
-            audio: ending.audio.as_deref().map(|data| AudioShape {
-                id: format!("audio_{}", random_id(24)),
-                data,
-                expires_at: reply.created + AUDIO_LIFE_SECONDS,
-                transcript: "",
-            }),
+            audio: ending.audio.as_deref().map(|data| AudioShape::new(data, reply.created)),
             extra_content: ending.signature.as_deref().map(ExtraContent::new),
         };
         let logprobs = &self.logprobs;

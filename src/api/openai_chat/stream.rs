@@ -1,7 +1,7 @@
 //! A streamed answer: the sequence of `chat.completion.chunk` events (openai_chat.md 2.7). Every rule here was found by
 //! an SDK that breaks without it.
 
-use super::answer::{Answer, Piece, random_id};
+use super::answer::{Answer, Piece};
 use super::frame;
 use super::logprobs::Logprob;
 use super::message::{AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
@@ -11,9 +11,6 @@ use crate::api::openai::{self, usage::Usage};
 use crate::error::ApiError;
 use crate::gemini::{Response, UsageMetadata};
 use std::sync::Arc;
-
-/// How long a client may refer to an audio answer.
-const AUDIO_LIFE_SECONDS: u64 = 3600;
 
 /// Translates a stream.
 pub(super) struct Stream {
@@ -154,9 +151,7 @@ impl Translator for Stream {
         let ending = answer.ending();
         writer.begin(b"\"\"", out);
         if let Some(data) = ending.audio.as_deref() {
-            let id = format!("audio_{}", random_id(24));
-            let expires_at = writer.reply.created + AUDIO_LIFE_SECONDS;
-            writer.field(out, b"\"audio\":", &AudioShape { id, data, expires_at, transcript: "" });
+            writer.field(out, b"\"audio\":", &AudioShape::new(data, writer.reply.created));
         }
         if let Some(signature) = ending.signature.as_deref() {
             writer.field(out, b"\"extra_content\":", &ExtraContent::new(signature));

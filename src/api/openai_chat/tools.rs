@@ -1,9 +1,9 @@
 //! Tools and tool choice (openai_chat.md 1.8): functions, custom tools, legacy functions, Google's built-in tools in all
 //! the spellings clients use.
 
-use super::content::shorten;
 use super::fields::{Object, take, take_any, take_list, take_object, take_text};
 use super::names::{Kind, Names};
+use crate::api::openai::shorten;
 use crate::error::ApiError;
 use crate::gemini::schema;
 use crate::gemini::{FunctionCallingConfig, FunctionDeclaration, Tool, ToolConfig};

@@ -44,7 +44,8 @@ pub fn read(fields: &Map<String, Value>, resolved: &Resolved) -> Result<Asked, A
     }
     for (name, google) in [("presence_penalty", "presencePenalty"), ("frequency_penalty", "frequencyPenalty")] {
         // Models that refuse penalties answer better without them than not at all.
-        if let Some(penalty) = number(fields, name)?.filter(|penalty| *penalty != 0.0 && takes_penalties(resolved)) {
+        let penalty = number(fields, name)?.filter(|penalty| *penalty != 0.0 && resolved.model.takes_penalties());
+        if let Some(penalty) = penalty {
             config.other.insert(google.into(), as_sent(fields, name, penalty, penalty.clamp(-2.0, 1.99)));
         }
     }
@@ -133,11 +134,6 @@ fn stops(fields: &Map<String, Value>) -> Result<Vec<String>, ApiError> {
     }
     stops.truncate(MAX_STOPS);
     Ok(stops)
-}
-
-/// Gemini 3 and 2.5 Pro say "Penalty is not enabled for this model".
-fn takes_penalties(resolved: &Resolved) -> bool {
-    !resolved.model.gemini3 && !resolved.model.name.starts_with("gemini-2.5-pro")
 }
 
 /// The number as the client wrote it where nothing had to change: 1 stays 1.

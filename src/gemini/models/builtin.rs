@@ -20,6 +20,7 @@ struct Limits(u64, u64);
 
 /// The text models. The old program told 65535 for the output; Google documents 65536.
 const TEXT: Limits = Limits(1_048_576, 65_536);
+const SECOND_GENERATION: Limits = Limits(1_048_576, 8_192);
 const IMAGE: Limits = Limits(32_768, 32_768);
 const IMAGE_3: Limits = Limits(65_536, 32_768);
 const SPEECH: Limits = Limits(8_192, 16_384);
@@ -28,8 +29,8 @@ const GEMMA_4: Limits = Limits(262_144, 32_768);
 
 #[rustfmt::skip]
 const MODELS: &[Row] = &[
-    row("gemini-2.0-flash", "Gemini 2.0 Flash", "Fast multimodal model of the second generation", (2025, 2, 5), Limits(1_048_576, 8_192)),
-    row("gemini-2.0-flash-lite", "Gemini 2.0 Flash-Lite", "Small multimodal model of the second generation", (2025, 2, 25), Limits(1_048_576, 8_192)),
+    row("gemini-2.0-flash", "Gemini 2.0 Flash", "Fast multimodal model of the second generation", (2025, 2, 5), SECOND_GENERATION),
+    row("gemini-2.0-flash-lite", "Gemini 2.0 Flash-Lite", "Small multimodal model of the second generation", (2025, 2, 25), SECOND_GENERATION),
     row("gemini-2.5-pro", "Gemini 2.5 Pro", "Reasoning model for complex tasks", (2025, 6, 17), TEXT),
     row("gemini-2.5-pro-preview-05-06", "Gemini 2.5 Pro Preview 05-06", "Preview of Gemini 2.5 Pro", (2025, 5, 6), TEXT),
     row("gemini-2.5-flash", "Gemini 2.5 Flash", "Fast reasoning model", (2025, 6, 17), TEXT),
@@ -160,7 +161,11 @@ pub(super) fn guess(name: &str) -> Model {
             None => Thinking::Unknown,
         }
     };
-    let limits = if name.starts_with("gemma-") { GEMMA_3 } else { TEXT };
+    let limits = match name {
+        _ if name.starts_with("gemma-") => GEMMA_3,
+        _ if name.starts_with("gemini-2.0-") || name.starts_with("gemini-1.") => SECOND_GENERATION,
+        _ => TEXT,
+    };
     Model {
         name: name.into(),
         display_name: name.into(),
@@ -266,6 +271,11 @@ mod tests {
         ] {
             let model = guess(name);
             assert_eq!((model.thinking, model.gemini3), (thinking, gemini3), "{name}");
+        }
+        for (name, limit) in
+            [("gemini-2.0-flash-001", 8_192), ("gemini-1.5-pro", 8_192), ("gemini-2.5-flash-001", 65_536)]
+        {
+            assert_eq!(guess(name).output_token_limit, limit, "{name}");
         }
         assert!(guess("gemini-4-flash-image").image_output);
         assert!(guess("gemini-3.1-flash-tts-preview").speech_output);

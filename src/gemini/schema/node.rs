@@ -118,6 +118,11 @@ impl<'a> Cleaner<'a> {
         if !alternatives.is_empty() {
             join(&mut schema, alternatives, &mut types);
         }
+        // Layers that contradict each other leave keywords of types that are out of the question.
+        schema.retain(|keyword, value| {
+            meant_for(keyword)
+                .is_none_or(|meant| meant.iter().any(|name| types.allow(name) && fits(keyword, value, name)))
+        });
         match types.keyword() {
             // The spelling that every Gemini version takes. The root must stay an object to its callers.
             Some(Value::Array(names)) if depth > 0 => split_types(&mut schema, &names),
@@ -309,28 +314,33 @@ fn join(schema: &mut Map<String, Value>, mut members: Vec<Value>, types: &mut Ty
     }
 }
 
+/// The types for which a keyword means something; `None`: for all.
+pub(super) fn meant_for(keyword: &str) -> Option<&'static [&'static str]> {
+    Some(match keyword {
+        "properties" | "required" | "propertyOrdering" => &["object"],
+        "items" | "prefixItems" | "minItems" | "maxItems" => &["array"],
+        "minimum" | "maximum" => &["number", "integer"],
+        "enum" | "format" => &["string", "number", "integer"],
+        _ => return None,
+    })
+}
+
 /// Writes a list of types as a choice, each member with the keywords that mean something for its type. A choice that is
 /// already there says it all.
-fn split_types(schema: &mut Map<String, Value>, names: &[Value]) {
+pub(super) fn split_types(schema: &mut Map<String, Value>, names: &[Value]) {
     if schema.contains_key("anyOf") {
+        schema.retain(|keyword, _| meant_for(keyword).is_none());
         return;
     }
     let mut members: Vec<Map<String, Value>> =
         names.iter().map(|name| Map::from_iter([("type".to_owned(), name.clone())])).collect();
     for (keyword, value) in std::mem::take(schema) {
-        let meant_for: &[&str] = match keyword.as_str() {
-            "properties" | "required" | "propertyOrdering" => &["object"],
-            "items" | "prefixItems" | "minItems" | "maxItems" => &["array"],
-            "minimum" | "maximum" => &["number", "integer"],
-            "enum" => &["string", "number", "integer"],
-            "format" => &["string", "number", "integer"],
-            _ => {
-                schema.insert(keyword, value);
-                continue;
-            }
+        let Some(types) = meant_for(&keyword) else {
+            schema.insert(keyword, value);
+            continue;
         };
         let mut takers = members.iter_mut().filter(|member| {
-            member["type"].as_str().is_some_and(|name| meant_for.contains(&name) && fits(&keyword, &value, name))
+            member["type"].as_str().is_some_and(|name| types.contains(&name) && fits(&keyword, &value, name))
         });
         if let Some(first) = takers.next() {
             takers.for_each(|member| _ = member.insert(keyword.clone(), value.clone()));

@@ -1,7 +1,7 @@
 //! From a clean JSON Schema to the OpenAPI subset of `parameters` and `responseSchema` (json_schema.md 1, column O).
 
 use super::merge;
-use super::node::push_new;
+use super::node::{meant_for, push_new};
 use super::references::list;
 use super::values::{Hints, in_words};
 use serde_json::{Map, Value, json};
@@ -36,6 +36,8 @@ fn node(mut schema: Map<String, Value>) -> Map<String, Value> {
         }
         "string".into()
     });
+    // From beside a choice that says no type.
+    schema.retain(|keyword, _| meant_for(keyword).is_none_or(|types| types.contains(&name.as_str())));
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.values_mut().for_each(translate_in_place);
     }
@@ -123,12 +125,9 @@ fn alternatives(
 fn fits(keyword: &str, member: &Map<String, Value>) -> bool {
     let is = |name: &str| member.get("type").is_none_or(|word| word == name);
     match keyword {
-        "properties" | "required" | "propertyOrdering" => is("object"),
-        "items" | "prefixItems" | "minItems" | "maxItems" => is("array"),
-        "minimum" | "maximum" => is("number") || is("integer"),
         "enum" | "format" => is("string"),
         "type" => !member.contains_key("anyOf"),
-        _ => true,
+        _ => meant_for(keyword).is_none_or(|types| types.iter().any(|name| is(name))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The least a schema can be and still tell the model what to send: for the second try after Google refused the first
 //! without saying which keyword it disliked (json_schema.md 4).
 
+use super::merge;
 use super::references::list;
 use serde_json::{Map, Value, json};
 
@@ -16,6 +17,8 @@ fn node(mut schema: Map<String, Value>) -> Map<String, Value> {
     }
     let mut reduced = Map::new();
     let kind = schema.get("type").and_then(single_type).map(str::to_owned);
+    // What stood beside a choice may be meant for another type than the chosen one.
+    let is = |name: &str| kind.as_deref() == Some(name);
     if let Some(kind) = &kind {
         reduced.insert("type".into(), kind.as_str().into());
     }
@@ -23,11 +26,14 @@ fn node(mut schema: Map<String, Value>) -> Map<String, Value> {
         reduced.insert("description".into(), description);
     }
     if let Some(Value::Array(values)) = schema.remove("enum")
+        && is("string")
         && values.iter().all(Value::is_string)
     {
         reduced.insert("enum".into(), values.into());
     }
-    if let Some(Value::Object(properties)) = schema.remove("properties") {
+    if let Some(Value::Object(properties)) = schema.remove("properties")
+        && is("object")
+    {
         let properties: Map<String, Value> =
             properties.into_iter().map(|(name, schema)| (name, reduce(schema))).collect();
         reduced.insert("properties".into(), properties.into());
@@ -35,7 +41,7 @@ fn node(mut schema: Map<String, Value>) -> Map<String, Value> {
             reduced.insert("required".into(), required);
         }
     }
-    if kind.as_deref() == Some("array") {
+    if is("array") {
         let items = schema.remove("items").or_else(|| list(schema.get("prefixItems")).first().cloned());
         let items = items.map(reduce).unwrap_or_else(|| json!({"type": "string"}));
         reduced.insert("items".into(), items);
@@ -44,7 +50,7 @@ fn node(mut schema: Map<String, Value>) -> Map<String, Value> {
 }
 
 /// One member stands for all: the one that can hold most.
-fn chosen(beside: Map<String, Value>, members: Vec<Value>) -> Map<String, Value> {
+fn chosen(mut beside: Map<String, Value>, members: Vec<Value>) -> Map<String, Value> {
     let rank = |member: &Value| match member.get("type").and_then(single_type) {
         Some("object") => 4,
         Some("array") => 3,
@@ -55,12 +61,11 @@ fn chosen(beside: Map<String, Value>, members: Vec<Value>) -> Map<String, Value>
     // The first of the highest rank.
     let best = members.into_iter().rev().max_by_key(rank);
     let Some(Value::Object(mut best)) = best else { return node(beside) };
-    for (keyword, value) in beside {
-        // The field's own description says more than that of one of its forms.
-        if keyword == "description" || !best.contains_key(&keyword) {
-            best.insert(keyword, value);
-        }
+    // The field's own description says more than that of one of its forms.
+    if let Some(description) = beside.remove("description") {
+        best.insert("description".into(), description);
     }
+    merge(&mut best, beside);
     node(best)
 }
 

@@ -73,7 +73,8 @@ fn faults(schema: &Value, at: &str, faults: &mut Vec<String>) {
         let fits = match keyword {
             "required" | "propertyOrdering" => unique && list.iter().all(exist),
             "enum" => {
-                unique && list.iter().all(|value| value.is_number() || value.as_str().is_some_and(|s| !s.is_empty()))
+                let texts = is("string") && list.iter().all(|value| value.as_str().is_some_and(|s| !s.is_empty()));
+                unique && (texts || (is("number") || is("integer")) && list.iter().all(Value::is_number))
             }
             "anyOf" => unique && list.len() > 1,
             _ => true,
@@ -110,8 +111,12 @@ fn openapi_faults(schema: &Value, at: &str, faults: &mut Vec<String>) {
     if typed == map.contains_key("anyOf") || (kind == "ARRAY") != map.contains_key("items") {
         faults.push(format!("{at} has type {kind}"));
     }
-    if map.contains_key("enum") && kind != "STRING" {
-        faults.push(format!("{at} lists values of {kind}"));
+    for (keyword, owner) in
+        [("enum", "STRING"), ("properties", "OBJECT"), ("required", "OBJECT"), ("minItems", "ARRAY")]
+    {
+        if map.contains_key(keyword) && kind != owner {
+            faults.push(format!("{at} has {keyword} and is {kind}"));
+        }
     }
     for (name, property) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
         openapi_faults(property, &format!("{at}.{name}"), faults);
@@ -288,4 +293,107 @@ fn hostile_schemas_end_soon_in_a_small_stack_and_a_bounded_size() {
     };
     let thread = std::thread::Builder::new().stack_size(256 * 1024).spawn(work).unwrap();
     thread.join().unwrap();
+}
+
+#[test]
+fn the_plainest_form_of_a_choice_keeps_what_stands_beside_it() {
+    let schema = json!({"type": "object", "description": "D", "properties": {"a": {"type": "string"}}, "required": ["a"],
+        "anyOf": [{"type": "object", "properties": {"b": {"type": "string"}}, "required": ["b"]}, {"type": "null"}]});
+    let plainest = json!({"type": "object", "description": "D", "required": ["b", "a"],
+        "properties": {"a": {"type": "string"}, "b": {"type": "string"}}});
+    assert_eq!(minimal(schema), plainest);
+}
+
+/// A generator that gives the same numbers in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+
+    fn word(&mut self, words: &str) -> String {
+        let words: Vec<&str> = words.split(' ').collect();
+        words[self.below(words.len())].to_owned()
+    }
+
+    fn value(&mut self) -> Value {
+        let values = json!(["x", "", 1, 2.5, -3, true, null, [1], {"a": 1}, "date-time", "int32", 1e300]);
+        values[self.below(12)].clone()
+    }
+}
+
+/// Any schema, valid or not: keywords with values that belong to them and with some that do not.
+fn random_schema(numbers: &mut Numbers, depth: usize) -> Value {
+    const KEYWORDS: &str = "type type types properties properties required items tuple prefixItems anyOf oneOf allOf enum const \
+                            $ref nullable minimum exclusiveMaximum format pattern minItems title description \
+                            additionalProperties patternProperties default not $defs propertyOrdering maxLength multipleOf x-a";
+    const TYPES: &str = "string number integer boolean array object null STRING any";
+    const NAMES: &str = "a type $ref format items";
+    const REFERENCES: &str = "# #/$defs/a #/$defs/type #/properties/a #/nope https://x/y";
+    if depth == 0 || numbers.below(12) == 0 {
+        let plain = json!([true, false, {}, {"type": "string"}, null, "x", {"not": {}}]);
+        return plain[numbers.below(7)].clone();
+    }
+    let inner = |numbers: &mut Numbers| random_schema(numbers, depth - 1);
+    let schemas = |numbers: &mut Numbers| (0..numbers.below(4)).map(|_| inner(numbers)).collect::<Value>();
+    let words = |numbers: &mut Numbers, of: &str| (0..numbers.below(4)).map(|_| numbers.word(of)).collect::<Value>();
+    let mut schema = Map::new();
+    for _ in 0..=numbers.below(4) {
+        let keyword = numbers.word(KEYWORDS);
+        let (keyword, value) = match keyword.as_str() {
+            "type" => ("type", numbers.word(TYPES).into()),
+            "types" => ("type", words(numbers, TYPES)),
+            "properties" | "patternProperties" | "$defs" => {
+                let fields = (0..numbers.below(4)).map(|_| (numbers.word(NAMES), inner(numbers)));
+                (keyword.as_str(), Value::Object(fields.collect()))
+            }
+            "required" | "propertyOrdering" => (keyword.as_str(), words(numbers, NAMES)),
+            "items" | "not" | "additionalProperties" => (keyword.as_str(), inner(numbers)),
+            "tuple" => ("items", schemas(numbers)),
+            "prefixItems" | "anyOf" | "oneOf" | "allOf" => (keyword.as_str(), schemas(numbers)),
+            "enum" => ("enum", (0..numbers.below(5)).map(|_| numbers.value()).collect()),
+            "$ref" => ("$ref", numbers.word(REFERENCES).into()),
+            other => (other, numbers.value()),
+        };
+        schema.insert(keyword.into(), value);
+    }
+    schema.into()
+}
+
+#[test]
+fn whatever_a_schema_says_it_comes_out_by_googles_rules_and_stays_so() {
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let mut wrong = Vec::new();
+    for _ in 0..3000 {
+        let schema = random_schema(&mut numbers, 4);
+        let mut found = Vec::new();
+        let cleaned = json(schema.clone());
+        faults(&cleaned, "json", &mut found);
+        let again = json(cleaned.clone());
+        if again != cleaned {
+            found.push(format!("{cleaned}\n  becomes {again}"));
+        }
+        openapi_faults(&openapi(schema.clone()), "openapi", &mut found);
+        faults(&minimal(cleaned), "minimal", &mut found);
+        if let Parameters { schema: Some(cleaned), .. } = parameters(schema.clone()) {
+            faults(&cleaned, "parameters", &mut found);
+            if cleaned["type"] != "object" || cleaned.get("properties").is_none() || cleaned.get("anyOf").is_some() {
+                found.push(format!("root {cleaned}"));
+            }
+            let again = parameters(cleaned.clone()).schema;
+            if again.as_ref() != Some(&cleaned) {
+                found.push(format!("{cleaned}\n  becomes {again:?}"));
+            }
+            faults(&minimal(cleaned), "minimal", &mut found);
+        }
+        if !found.is_empty() {
+            wrong.push(format!("{schema}\n  {}", found.join("\n  ")));
+        }
+    }
+    wrong.sort_by_key(String::len);
+    assert!(wrong.is_empty(), "{} wrong, the shortest is {}", wrong.len(), wrong[0]);
 }

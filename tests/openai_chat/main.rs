@@ -4,6 +4,10 @@
 //! request, or `__err__`), `absent` (paths that must not be there); for answers `given` (fields of the request),
 //! `attempts` (events of each attempt) and `out`. `<call_id>`, `<8hex>` and `…` stand for what varies.
 
+mod agreement;
+mod conversations;
+mod mutations;
+
 use gemini_openai_proxy::api::openai_chat::OpenAiChat;
 use gemini_openai_proxy::api::{Context, Exchange, Fetch, Framing, MidSystem, Settings, Surface};
 use gemini_openai_proxy::error::{ApiError, ErrorKind};
@@ -522,77 +526,5 @@ impl Numbers {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 % end.max(1) as u64) as usize
-    }
-}
-
-#[test]
-fn broken_requests_are_refused_and_never_more() {
-    let world = World::new();
-    let seeds: Vec<String> =
-        ["requests", "requests_more"].into_iter().flat_map(cases).map(|case| case["in"].to_string()).collect();
-    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-    let (mut good, mut refused) = (0, 0);
-    for _ in 0..4000 {
-        let mut body = seeds[numbers.below(seeds.len())].clone().into_bytes();
-        let other = seeds[numbers.below(seeds.len())].as_bytes();
-        for _ in 0..=numbers.below(3) {
-            mutate(&mut body, other, &mut numbers);
-        }
-        match world.parse(body.clone()) {
-            Ok(mut exchange) => {
-                good += 1;
-                let call = exchange.call();
-                let turns = &call.request.contents;
-                let roles = [turns.first(), turns.last()].map(|turn| turn.unwrap().role.as_deref());
-                assert_eq!(roles, [Some("user"); 2], "{}", String::from_utf8_lossy(&body));
-                assert!(turns.iter().all(|turn| !turn.parts.is_empty()));
-            }
-            Err(error) => {
-                refused += 1;
-                assert!((400..500).contains(&error.status), "{error:?}");
-            }
-        }
-    }
-    assert!(good > 200 && refused > 200, "{good} good, {refused} refused: the mutations are worth something");
-}
-
-/// One change: of a byte, of a word, a piece cut out, doubled or taken from another request.
-fn mutate(body: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
-    const WORDS: [&str; 12] = [
-        "null",
-        "[]",
-        "{}",
-        "-1",
-        "1e999",
-        "\"\"",
-        "\"tool\"",
-        "true",
-        "\"\\ud83d\"",
-        "[[[[",
-        "99999999999999999999",
-        "\"image_url\"",
-    ];
-    let (from, length) = (numbers.below(body.len()), numbers.below(40));
-    let to = (from + length).min(body.len());
-    match numbers.below(6) {
-        0 if !body.is_empty() => body[from] = numbers.below(256) as u8,
-        1 => drop(body.drain(from..to)),
-        2 => drop(body.splice(from..from, body[from..to].to_vec())),
-        3 => drop(body.splice(from..to, other[numbers.below(other.len())..].iter().copied().take(length))),
-        4 => {
-            // A value for a value: the document stays whole.
-            let colons: Vec<usize> =
-                body.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| at + 1).collect();
-            if let Some(start) = colons.get(numbers.below(colons.len())).copied() {
-                let rest = &body[start..];
-                let end = serde_json::Deserializer::from_slice(rest)
-                    .into_iter::<Value>()
-                    .next()
-                    .and_then(Result::ok)
-                    .map_or(0, |value| value.to_string().len().min(rest.len()));
-                body.splice(start..start + end, WORDS[numbers.below(WORDS.len())].bytes());
-            }
-        }
-        _ => drop(body.splice(from..from, WORDS[numbers.below(WORDS.len())].bytes())),
     }
 }
