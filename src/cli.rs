@@ -202,18 +202,20 @@ fn output(arguments: &mut pico_args::Arguments) -> Result<Option<PathBuf>, Strin
         .map(|value: Option<String>| value.map(|value| PathBuf::from(value.replace(ESCAPED_DASH, "-"))))
 }
 
-/// A value that looks like an option is a forgotten value: `-ek --config x` must not encrypt with the key `--config`.
+/// A value that looks like an option is a forgotten value: `-ek --config x` must not encrypt with the key `--config`. Of an
+/// option given twice the last one counts, so that a wrapper's own can be overridden.
 fn option(arguments: &mut pico_args::Arguments, name: &'static str) -> Result<Option<String>, String> {
-    let value: Option<String> = arguments.opt_value_from_str(name).map_err(|error| match error {
-        pico_args::Error::OptionWithoutAValue(_) => format!("argument {name}: expected one argument"),
-        other => other.to_string(),
-    })?;
-    match value {
-        Some(value) if value.starts_with('-') => {
-            Err(format!("argument {name}: expected one argument (write {name}=VALUE if it begins with '-')"))
+    let mut last = None;
+    loop {
+        let value: Option<String> = arguments.opt_value_from_str(name).map_err(|error| match error {
+            pico_args::Error::OptionWithoutAValue(_) => format!("argument {name}: expected one argument"),
+            other => other.to_string(),
+        })?;
+        let Some(value) = value else { return Ok(last) };
+        if value.starts_with('-') {
+            return Err(format!("argument {name}: expected one argument (write {name}=VALUE if it begins with '-')"));
         }
-        Some(value) => Ok(Some(value.strip_prefix(ESCAPED_DASH).map(|rest| format!("-{rest}")).unwrap_or(value))),
-        None => Ok(None),
+        last = Some(value.strip_prefix(ESCAPED_DASH).map(|rest| format!("-{rest}")).unwrap_or(value));
     }
 }
 
@@ -313,6 +315,7 @@ mod tests {
             ("run --config=a.json --encryption-key=k", Some("a.json"), Some("k")),
             ("run --conf a.json --enc k", Some("a.json"), Some("k")),
             ("-ek=-k", None, Some("-k")),
+            ("run -c a.json -ek k --config=b.json", Some("b.json"), Some("k")),
         ] {
             assert_eq!(parsed(line), run(config, key), "{line}");
         }

@@ -1,6 +1,7 @@
 //! Answers every route: the short ones here, generation by the handler. Adds what belongs to a side of the program: CORS
 //! and client keys on the API, the login on the admin pages.
 
+use crate::access::query_value;
 use crate::admin;
 use crate::api::compat::{self, Compat};
 use crate::api::gemini::GeminiSurface;
@@ -62,7 +63,7 @@ pub fn serve(app: &App, request: Request, mut responder: Responder) {
 /// anybody is there.
 fn page(app: &App, route: &Route, request: &Request) -> Response {
     match route {
-        Route::Health => return Response::json(200, &json!({"status": "healthy"})),
+        Route::Health => return health(app, request),
         Route::Home if request.method == "HEAD" => return Response::empty(200),
         _ => {}
     }
@@ -86,6 +87,19 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
     }
 }
 
+/// The old program's answer, to the byte; with `?verbose=1` figures that name nobody.
+fn health(app: &App, request: &Request) -> Response {
+    let mut health = json!({"status": "healthy"});
+    if query_value(&request.query, "verbose").is_some_and(|word| !matches!(word.as_str(), "0" | "false")) {
+        let views = app.pool.views();
+        let available = views.iter().filter(|view| view.available).count();
+        health["version"] = json!(env!("CARGO_PKG_VERSION"));
+        health["uptime_seconds"] = json!(app.started.elapsed().as_secs());
+        health["credentials"] = json!({"total": views.len(), "available": available});
+    }
+    Response::json(200, &health)
+}
+
 fn api(app: &App, side: Side, route: Route, request: Request, mut responder: Responder) {
     let key = match app.guard.client(&request) {
         Ok(key) => key,
@@ -105,7 +119,7 @@ fn api(app: &App, side: Side, route: Route, request: Request, mut responder: Res
     let answer = match route {
         Route::Chat => return generate(app, &OpenAiChat, key, request, responder),
         Route::GeminiCall { model, method } => {
-            let sse = crate::access::query_value(&request.query, "alt").as_deref() == Some("sse");
+            let sse = query_value(&request.query, "alt").as_deref() == Some("sse");
             let native = GeminiSurface { model, method, sse };
             if compat::wanted(&request.query) {
                 return generate(app, &Compat(native), key, request, responder);
@@ -115,7 +129,7 @@ fn api(app: &App, side: Side, route: Route, request: Request, mut responder: Res
         Route::Completions => return generate(app, &OpenAiCompletions, key, request, responder),
         Route::Embeddings => return generate(app, &OpenAiEmbeddings, key, request, responder),
         Route::GeminiForward if side == Side::Gemini => {
-            let (permit, headers) = key.admit(model_of(&request.path).as_deref(), &app.models);
+            let (permit, headers) = key.admit(model_of(&request).as_deref(), &app.models);
             headers.iter().for_each(|(name, value)| responder.add_header(name, value));
             match permit {
                 // Held until the reply is out.

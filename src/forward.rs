@@ -15,6 +15,7 @@ use crate::logging::{self, Field};
 use crate::upstream::{Forward, RawReply};
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -112,12 +113,28 @@ pub fn forward(app: &App, key: &str, request: Request, responder: Responder) {
     ]);
 }
 
-/// The model that a request is about, if it is about one.
-pub fn model_of(path: &str) -> Option<String> {
-    let path = native_path(path);
-    let about_models = path.split('/').skip_while(|word| *word != "v1beta").nth(1) == Some("models");
-    let model = percent_decode_str(resource(&path)).decode_utf8_lossy().into_owned();
-    (about_models && model != "models").then_some(model)
+/// The model that a request is about, if it is about one: in the path, or in the body of those that name it there, such as
+/// interactions. Both are read as Google will read them, for a key may be held to some models.
+pub fn model_of(request: &Request) -> Option<String> {
+    let path = native_path(&request.path);
+    let path = percent_decode_str(&path).decode_utf8_lossy();
+    let words: Vec<&str> = path.split('/').skip_while(|word| *word != "v1beta").skip(1).collect();
+    let name = match words.as_slice() {
+        ["models", "models", name, ..] | ["models", name, ..] | ["publishers", _, "models", name, ..] => {
+            name.split(':').next().map(str::to_owned)
+        }
+        ["tunedModels", name, ..] => name.split(':').next().map(|name| format!("tunedModels/{name}")),
+        ["models"] => None,
+        // What is uploaded may be anything.
+        _ if !path.starts_with("/v1beta/") => None,
+        _ => named_in_body(&request.body),
+    };
+    name.map(|name| name.strip_prefix("models/").unwrap_or(&name).to_owned())
+}
+
+fn named_in_body(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    ["model", "agent"].iter().find_map(|name| body[*name].as_str().map(str::to_owned))
 }
 
 /// Sends the reply; returns the status for the log.
@@ -272,7 +289,29 @@ mod tests {
             assert_eq!(native_path(path), expected);
             assert_eq!(resource(expected), word, "{path}");
             let model = expected.contains("/models/").then(|| word.to_owned());
-            assert_eq!(model_of(path), model, "{path}");
+            assert_eq!(model_of(&request(path, "", &[])), model, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_model_is_found_wherever_google_finds_it() {
+        for (path, body, expected) in [
+            ("/v1beta/models", "", None),
+            ("/v1beta/models/x%2Dy:predict", "", Some("x-y")),
+            ("/v1beta/%6Dodels/x:predict", "", Some("x")),
+            ("/v1beta/models%2Fx:predict", "", Some("x")),
+            ("/v1beta/models/models/x:predict", "", Some("x")),
+            ("/v1beta/publishers/google/models/x:predict", "", Some("x")),
+            ("/v1beta/tunedModels/x:generateContent", "", Some("tunedModels/x")),
+            ("/v1beta/interactions", r#"{"input":"hi","model":"models/x"}"#, Some("x")),
+            ("/v1beta/interactions", r#"{"input":"hi","agent":"deep"}"#, Some("deep")),
+            ("/v1beta/cachedContents", r#"{"model":"y","model":"x"}"#, Some("x")),
+            ("/v1beta/files", r#"{"file":{}}"#, None),
+            ("/v1beta/files", "no JSON", None),
+            ("/upload/v1beta/files", r#"{"model":"x"}"#, None),
+        ] {
+            let asked = Request { body: body.into(), ..request(path, "", &[]) };
+            assert_eq!(model_of(&asked).as_deref(), expected, "{path} {body}");
         }
     }
 

@@ -42,6 +42,7 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
         chances: SECOND_CHANCES,
         attempts: 0,
         credential: String::new(),
+        is_denied: false,
     };
     let mut exchange = match surface.parse(&request, body, &context) {
         Ok(exchange) => exchange,
@@ -91,6 +92,8 @@ struct Run<'a> {
     attempts: u32,
     /// Who answered or failed last.
     credential: String,
+    /// Google answered that it does not answer such a prompt.
+    is_denied: bool,
 }
 
 /// Why relaying an answer stopped before its end.
@@ -194,6 +197,7 @@ impl Run<'_> {
                 error: ApiError::server(502, "upstream_invalid", "upstream: an event is not valid JSON"),
                 again: self.chances == SECOND_CHANCES,
             })?;
+            self.note_denial(&parsed);
             self.translated(translator.event(event.json(), &parsed, &mut out), translator)?;
             self.write(output, &mut out)?;
             if is_held && output.has_content() {
@@ -214,6 +218,15 @@ impl Run<'_> {
             return Err(Broken::Gone);
         }
         Ok(Some(out))
+    }
+
+    /// A blocked prompt is an answer for the client, but the old program's usage counts it among the failures, too
+    /// (drop_in_contract.md 6.9).
+    fn note_denial(&mut self, event: &Event) {
+        let reason = event.prompt_feedback.as_ref().and_then(|feedback| feedback.block_reason.as_deref());
+        if let Some(reason) = reason.filter(|_| !std::mem::replace(&mut self.is_denied, true)) {
+            self.app.usage.failure(&self.line(&self.credential), &format!("Denied: {reason}"));
+        }
     }
 
     fn translated(&self, result: Result<(), ApiError>, translator: &dyn Translator) -> Result<(), Broken> {

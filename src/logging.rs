@@ -119,7 +119,10 @@ impl Field<'_> {
         // Writing to a string cannot fail.
         let _ = match self {
             Field::None | Field::Text("") => line.write_str("-"),
-            Field::Text(text) if text.contains([' ', '"', '=']) => write!(line, "{}", json!(text)),
+            // In quotes it cannot pass for two fields, nor for two lines.
+            Field::Text(text) if text.contains(|c: char| c.is_control() || [' ', '"', '='].contains(&c)) => {
+                write!(line, "{}", json!(text))
+            }
             Field::Text(text) => line.write_str(text),
             Field::Number(number) => write!(line, "{number}"),
         };
@@ -318,6 +321,7 @@ mod tests {
             (Field::Text("cred-0"), "cred-0"),
             (Field::Text("a b"), "\"a b\""),
             (Field::Text("a=\"b\""), "\"a=\\\"b\\\"\""),
+            (Field::Text("a\n[x]"), r#""a\n[x]""#),
             (Field::from(7_u16), "7"),
         ] {
             let mut line = String::new();

@@ -78,6 +78,8 @@ pub fn merge(old: &Config, new: Config) -> (Config, Changes) {
         max_attempts: old.max_attempts,
         proxy: old.proxy.clone(),
         authorities: old.authorities.clone(),
+        log_format: old.log_format,
+        login_lifetime: old.login_lifetime,
         prints,
         ..new
     };
@@ -102,6 +104,8 @@ mod tests {
         assert_eq!(changes.waiting, ["server"]);
         assert_eq!(changes.to_string(), "reloaded: affinity, auth_keys, public_url; a restart is needed for: server");
         assert_eq!(merged.port, 1);
+        let (merged_format, _) = merge(&old, config(r#"{"log_format":"json"}"#));
+        assert_eq!(merged_format.log_format, old.log_format, "the logger goes on as it began");
         assert!(merged.auth_keys[0].key.matches("two") && merged.public_url.is_some());
         let (_, again) = merge(&merged, config(new));
         assert_eq!(again.to_string(), "reloaded, but a restart is needed for: server");

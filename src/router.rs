@@ -132,7 +132,7 @@ pub enum Side {
     Admin,
 }
 
-/// Finds the route. HEAD counts as GET.
+/// Finds the route. HEAD is allowed where GET changes nothing.
 pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
     let segments = segments(path);
     let words: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
@@ -178,7 +178,8 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         ["v1" | "v1beta", rest @ ..] if model_call(rest).is_some() => {
             // The guard has just found it.
             let (model, method) = model_call(rest).unwrap_or_default();
-            match TRANSLATED.contains(&method.as_str()) {
+            // Tuned models are in no table and on no other service.
+            match TRANSLATED.contains(&method.as_str()) && !model.starts_with("tunedModels/") {
                 true => (Route::GeminiCall { model, method }, "POST"),
                 false => (Route::GeminiForward, FORWARDED),
             }
@@ -192,7 +193,6 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         }
         _ => return Err(Refusal::UnknownPath),
     };
-    let method = if method == "HEAD" { "GET" } else { method };
     if allowed.split(", ").any(|word| word == method) { Ok(route) } else { Err(Refusal::WrongMethod(allowed)) }
 }
 
@@ -275,6 +275,12 @@ fn segments(path: &str) -> Vec<Cow<'_, str>> {
         segments.remove(0);
     }
     let bare = ["chat", "models", "responses", "messages", "embeddings", "completions", "dashboard"];
+    // Whoever pastes the whole chat endpoint as a base asks there for the models, too.
+    let at = usize::from(is(&segments, 0, &["v1"]));
+    let is_chat = is(&segments, at, &["chat"]) && is(&segments, at + 1, &["completions"]);
+    if is_chat && (is(&segments, at + 2, &["v1"]) || is(&segments, at + 2, &bare)) {
+        segments.drain(..at + 2);
+    }
     if is(&segments, 0, &bare) {
         segments.insert(0, "v1".into());
     }
@@ -303,6 +309,14 @@ mod tests {
             assert_eq!(lane("POST", path), Lane::Long, "{path}");
         }
         assert_eq!(route("GET", "/v1/chat/completions"), Err(Refusal::WrongMethod("POST")));
+        for path in
+            ["/v1/chat/completions/models", "/chat/completions/v1/models", "/openai/v1/chat/completions/models/"]
+        {
+            assert_eq!(route("GET", path), Ok(Route::Models), "{path}");
+        }
+        // A stored completion of OpenAI's, which nobody has here.
+        assert_eq!(route("GET", "/v1/chat/completions/chatcmpl-1"), Err(Refusal::UnknownPath));
+        assert_eq!(side("/v1/chat/completions/chatcmpl-1"), Side::OpenAi);
     }
 
     #[test]
@@ -313,7 +327,8 @@ mod tests {
             ("/v1beta/models/x%3AgenerateContent", call("x", "generateContent")),
             ("/v1beta/models/models/x:generateContent", call("models/x", "generateContent")),
             ("/v1/models/x:streamGenerateContent", call("x", "streamGenerateContent")),
-            ("/v1beta/tunedModels/x:countTokens", call("tunedModels/x", "countTokens")),
+            ("/v1beta/tunedModels/x:generateContent", Ok(Route::GeminiForward)),
+            ("/v1/tunedModels/x:generateContent", Ok(Route::GeminiForward)),
             ("/v1beta/publishers/google/models/x:countTokens", call("x", "countTokens")),
         ] {
             assert_eq!(route("POST", path), expected, "{path}");
@@ -412,5 +427,7 @@ mod tests {
         assert_eq!(route("GET", "/v1"), Err(Refusal::UnknownPath));
         assert_eq!(route("POST", "/health"), Err(Refusal::WrongMethod("GET, HEAD")));
         assert_eq!(route("HEAD", "/health"), Ok(Route::Health));
+        // A preview of the address must not use the code up.
+        assert_eq!(route("HEAD", "/oauth2/callback"), Err(Refusal::WrongMethod("GET")));
     }
 }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -25,6 +25,8 @@ type Source = Box<dyn Fn() -> Value + Send + Sync>;
 /// The state file. Cheap to share; all methods take `&self`.
 pub struct State {
     path: PathBuf,
+    /// What is in the file is not known, so it must not be replaced.
+    is_closed: bool,
     /// Sections as they were read, until their owner takes them; what nobody takes is written back.
     read: Mutex<Map<String, Value>>,
     sources: Mutex<Vec<(String, Source)>>,
@@ -38,35 +40,26 @@ pub struct State {
 struct Failure(Option<io::ErrorKind>);
 
 impl State {
-    /// Reads the file; a missing one is empty. One that does not parse is renamed to `<name>.broken` and reported.
+    /// Reads the file; a missing one is empty. One that does not parse is renamed to `<name>.broken` and reported; one that
+    /// cannot be read or put aside stays as it is, and nothing is saved.
     pub fn open(path: impl Into<PathBuf>) -> State {
         let path = path.into();
         let read = match fs::read(&path) {
+            Ok(bytes) if bytes.is_empty() => Ok(Map::new()),
             Ok(bytes) => match serde_json::from_slice(&bytes) {
-                Ok(Value::Object(sections)) => sections,
-                _ if bytes.is_empty() => Map::new(),
-                _ => {
-                    let mut aside = path.clone().into_os_string();
-                    aside.push(".broken");
-                    let moved = fs::rename(&path, &aside).is_ok();
-                    log::error!(
-                        "state: {} is no state file of this program; it is {}",
-                        path.display(),
-                        if moved { "kept beside with the ending .broken" } else { "in the way" }
-                    );
-                    Map::new()
-                }
+                Ok(Value::Object(sections)) => Ok(sections),
+                _ => put_aside(&path),
             },
-            Err(error) => {
-                if error.kind() != io::ErrorKind::NotFound {
-                    log::error!("state: {}: {error}", path.display());
-                }
-                Map::new()
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Map::new()),
+            Err(error) => Err(error),
         };
+        if let Err(error) = &read {
+            log::error!("state: {}: {error}; it is left as it is, and nothing is saved", path.display());
+        }
         State {
             path,
-            read: Mutex::new(read),
+            is_closed: read.is_err(),
+            read: Mutex::new(read.unwrap_or_default()),
             sources: Mutex::new(Vec::new()),
             changed: AtomicBool::new(false),
             writing: Mutex::new(Failure::default()),
@@ -88,16 +81,16 @@ impl State {
         self.changed.store(true, Ordering::Release);
     }
 
-    /// Whether the last write failed.
+    /// Whether what changes is not saved.
     pub fn is_failing(&self) -> bool {
         // Without waiting for a write that is going on: then the file can be written, or will fail again.
-        self.writing.try_lock().is_some_and(|failure| failure.0.is_some())
+        self.is_closed || self.writing.try_lock().is_some_and(|failure| failure.0.is_some())
     }
 
     /// Writes the file now if anything changed. A failure is logged once and tried again later.
     pub fn save(&self) {
         let mut failure = self.writing.lock();
-        if !self.changed.swap(false, Ordering::AcqRel) {
+        if self.is_closed || !self.changed.swap(false, Ordering::AcqRel) {
             return;
         }
         let mut sections = self.read.lock().clone();
@@ -116,6 +109,15 @@ impl State {
             }
         }
     }
+}
+
+/// Renames a file that is none of this program's; there are no sections then.
+fn put_aside(path: &Path) -> io::Result<Map<String, Value>> {
+    let mut aside = path.to_owned().into_os_string();
+    aside.push(".broken");
+    fs::rename(path, &aside)?;
+    log::error!("state: {} is no state file of this program; it is kept with the ending .broken", path.display());
+    Ok(Map::new())
 }
 
 /// The thread that writes the state file.
@@ -173,6 +175,21 @@ mod tests {
         let state = State::open(&path);
         assert_eq!(state.take("usage"), None);
         assert_eq!(fs::read_to_string(scratch.0.join("state.json.broken")).unwrap(), "{\"usage\":");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_never_replaced() {
+        let scratch = Scratch::new("state-unread");
+        // Root reads every file, but no folder.
+        let path = scratch.0.join("state.json");
+        fs::create_dir(&path).unwrap();
+        let state = State::open(&path);
+        assert!(state.is_failing());
+        state.source("usage", || json!(1));
+        state.touch();
+        state.save();
+        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1, "nothing beside it");
+        assert!(path.is_dir());
     }
 
     #[test]

@@ -111,3 +111,25 @@ fn google_genai_uploads_reads_and_deletes_files() {
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
     script::run(&venv_python(), "py/google_genai_files.py", &[], &proxy);
 }
+
+#[test]
+fn a_key_that_is_held_to_some_models_cannot_reach_others_by_what_is_passed_on() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::start(&google, |config| {
+        config["gemini_api_keys"] = json!([GEMINI_KEY]);
+        config["auth_keys"] = json!([{"key": CLIENT_KEY, "models": ["gemini-2.5-flash"]}]);
+    });
+    google.add_api_key(GEMINI_KEY);
+    let ask = |path: &str, body: &str| ask(&proxy, "POST", path, &[], body.as_bytes()).status;
+    for (path, body) in [
+        ("/v1beta/models/gemini-2.5-pro:predict", ""),
+        ("/v1beta/models/gemini-2.5-flash%2Dimage:predict", ""),
+        ("/v1beta/%6Dodels/gemini-2.5-pro:predict", ""),
+        ("/v1beta/interactions", r#"{"model":"gemini-2.5-pro","input":"hi"}"#),
+    ] {
+        assert_eq!(ask(path, body), 403, "{path}");
+    }
+    assert!(google.requests().iter().all(|request| request.method != "POST"));
+    assert_ne!(ask("/v1beta/models/gemini-2.5-flash:predict", ""), 403);
+    assert_ne!(ask("/v1beta/interactions", r#"{"model":"models/gemini-2.5-flash"}"#), 403);
+}

@@ -80,10 +80,10 @@ fn a_reload_is_no_fresh_start_for_those_who_guess_passwords() {
     let google = FakeGoogle::start();
     let folder = Folder::new("guessing");
     let mut settings = config(&google, &["sk-client"]);
-    (settings["admin_username"], settings["admin_password"]) = (json!("chef"), json!("right"));
+    (settings["admin_username"], settings["admin_password"]) = (json!("chef"), json!("right-password-0001"));
     let mut program = Program::start(&folder, &settings, &[]);
     let base = program.base();
-    // chef:wrong and chef:right
+    // chef:wrong and chef:right-password-0001
     let ask = |login: &str| {
         let request = agent().get(format!("{base}/admin/status")).header("Authorization", format!("Basic {login}"));
         request.call().unwrap().status().as_u16()
@@ -103,7 +103,7 @@ fn a_reload_is_no_fresh_start_for_those_who_guess_passwords() {
     while models() != 200 {
         assert!(Instant::now() < end, "{}", program.log());
     }
-    assert_eq!(ask("Y2hlZjpyaWdodA=="), 429);
+    assert_eq!(ask("Y2hlZjpyaWdodC1wYXNzd29yZC0wMDAx"), 429);
 }
 
 #[test]

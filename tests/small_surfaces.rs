@@ -1,4 +1,5 @@
-//! The smaller endpoints through the whole program: embeddings, legacy completions, billing.
+//! The smaller endpoints through the whole program: embeddings, legacy completions, billing, health, and what is
+//! peculiar to the native one.
 
 mod common;
 
@@ -95,4 +96,44 @@ fn billing_is_for_key_holders_and_says_that_nothing_was_spent() {
     }
     let stranger = ask(&proxy, "GET", "/dashboard/billing/usage", &[("Authorization", "Bearer sk-wrong-client")], b"");
     assert_eq!(stranger.status, 401);
+}
+
+#[test]
+fn health_is_one_word_for_everybody_and_figures_on_request() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    for path in ["/health", "/health/", "/health?verbose=0", "/health?x"] {
+        assert_eq!(ask(&proxy, "GET", path, &[], b"").text(), r#"{"status":"healthy"}"#, "{path}");
+    }
+    let health = ask(&proxy, "GET", "/health?verbose=1", &[], b"").json();
+    assert_eq!((&health["status"], &health["version"]), (&json!("healthy"), &json!(env!("CARGO_PKG_VERSION"))));
+    assert_eq!(health["credentials"], json!({"total": 1, "available": 1}));
+}
+
+#[test]
+fn the_short_spellings_of_googles_examples_are_served_by_either_service() {
+    let example =
+        json!({"system_instruction": {"parts": {"text": "Be brief."}}, "contents": {"parts": {"text": "Say hello"}}});
+    for pool in Pool::EACH {
+        let google = FakeGoogle::start();
+        let proxy = Proxy::with_pool(&google, pool);
+        for path in ["/v1beta/models/gemini-2.5-flash:generateContent", "/v1beta/models/gemini-2.5-flash:countTokens"] {
+            let answer = post(&proxy, path, example.clone());
+            assert_eq!(answer.status, 200, "{pool:?} {path}: {}", answer.text());
+        }
+    }
+}
+
+#[test]
+fn a_blocked_prompt_is_an_answer_that_usage_counts_as_denied() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let blocked =
+        json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 4}});
+    google.script(GEMINI_KEY, Step::json(200, blocked.clone()));
+    let path = "/v1beta/models/gemini-2.5-flash:generateContent";
+    let answer = post(&proxy, path, json!({"contents": [{"parts": [{"text": "x"}]}]}));
+    assert_eq!((answer.status, answer.json()), (200, blocked));
+    let usage = proxy.service().app().usage.json();
+    assert_eq!(usage["gemini-2.5-flash"]["failed_requests"], json!({"Denied: PROHIBITED_CONTENT": 1}), "{usage}");
 }

@@ -8,11 +8,8 @@ use crate::secret::Secret;
 use serde_json::{Map, Value};
 
 /// The keys, and whether they are the built-in default.
-pub(super) fn auth_keys(
-    value: Option<Value>,
-    warnings: &mut Vec<String>,
-) -> Result<(Vec<ClientKey>, bool), ConfigError> {
-    let items = match value {
+pub(super) fn auth_keys(root: &mut Section, warnings: &mut Vec<String>) -> Result<(Vec<ClientKey>, bool), ConfigError> {
+    let items = match root.take("auth_keys") {
         None => {
             let key = ClientKey { name: "default".into(), key: Secret::new("123456"), limits: KeyLimits::default() };
             warnings.push(
@@ -27,7 +24,7 @@ pub(super) fn auth_keys(
     };
     let mut keys = Vec::new();
     for (at, item) in items.into_iter().enumerate() {
-        let key = client_key(at, item)?;
+        let key = client_key(root, at, item)?;
         if key.key.is_empty() {
             warnings.push(format!("auth_keys[{at}]: an empty key would let anybody in; it is ignored"));
             continue;
@@ -43,12 +40,16 @@ pub(super) fn auth_keys(
     Ok((keys, false))
 }
 
-fn client_key(at: usize, item: Value) -> Result<ClientKey, ConfigError> {
-    let plain =
-        |key: String| ClientKey { name: crate::mask::key(&key), key: Secret::new(key), limits: KeyLimits::default() };
+fn client_key(root: &mut Section, at: usize, item: Value) -> Result<ClientKey, ConfigError> {
+    // Header values come without the space around them, so a key that keeps it would never match.
+    let plain = |key: &str| ClientKey {
+        name: crate::mask::key(key.trim()),
+        key: Secret::new(key.trim()),
+        limits: KeyLimits::default(),
+    };
     match item {
-        Value::String(key) => Ok(plain(key)),
-        Value::Number(number) => Ok(plain(number.to_string())),
+        Value::String(key) => Ok(plain(&key)),
+        Value::Number(number) => Ok(plain(&number.to_string())),
         Value::Object(map) => {
             let mut section = Section { path: format!("auth_keys[{at}]"), map, unknown: Vec::new() };
             let key = match section.take("key") {
@@ -79,25 +80,24 @@ fn client_key(at: usize, item: Value) -> Result<ClientKey, ConfigError> {
             let limit = |section: &mut Section, key| -> Result<Option<u64>, ConfigError> {
                 Ok(section.in_range(key, 0..=i64::MAX)?.map(i64::unsigned_abs))
             };
-            Ok(ClientKey {
-                name: name.unwrap_or_else(|| crate::mask::key(&key)),
-                key: Secret::new(key),
-                limits: KeyLimits {
-                    models,
-                    requests_per_minute: limit(&mut section, "requests_per_minute")?,
-                    requests_per_day: limit(&mut section, "requests_per_day")?,
-                    tokens_per_day: limit(&mut section, "tokens_per_day")?,
-                    concurrency: limit(&mut section, "concurrency")?,
-                    expires_at,
-                },
-            })
+            let limits = KeyLimits {
+                models,
+                requests_per_minute: limit(&mut section, "requests_per_minute")?,
+                requests_per_day: limit(&mut section, "requests_per_day")?,
+                tokens_per_day: limit(&mut section, "tokens_per_day")?,
+                concurrency: limit(&mut section, "concurrency")?,
+                expires_at,
+            };
+            section.close(root);
+            let plain = plain(&key);
+            Ok(ClientKey { name: name.unwrap_or(plain.name), key: plain.key, limits })
         }
         other => Err(ConfigError(format!("auth_keys[{at}]: expected a string or an object, found {}", kind(&other)))),
     }
 }
 
-pub(super) fn api_keys(value: Option<Value>) -> Result<Vec<ApiKey>, ConfigError> {
-    let items = match value {
+pub(super) fn api_keys(root: &mut Section) -> Result<Vec<ApiKey>, ConfigError> {
+    let items = match root.take("gemini_api_keys") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(items)) => items,
         Some(single) => vec![single],
@@ -108,8 +108,9 @@ pub(super) fn api_keys(value: Option<Value>) -> Result<Vec<ApiKey>, ConfigError>
             Value::String(key) => (key, None),
             Value::Object(map) => {
                 let mut section = Section { path: format!("gemini_api_keys[{at}]"), map, unknown: Vec::new() };
-                let label = section.text("label")?;
-                (section.text("key")?.unwrap_or_default(), label)
+                let (key, label) = (section.text("key")?.unwrap_or_default(), section.text("label")?);
+                section.close(root);
+                (key, label)
             }
             other => {
                 let found = kind(&other);
@@ -127,8 +128,8 @@ pub(super) fn api_keys(value: Option<Value>) -> Result<Vec<ApiKey>, ConfigError>
     Ok(keys)
 }
 
-pub(super) fn models(value: Option<Value>) -> Result<Vec<ModelEntry>, ConfigError> {
-    let items = match value {
+pub(super) fn models(root: &mut Section) -> Result<Vec<ModelEntry>, ConfigError> {
+    let items = match root.take("models") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(items)) => items,
         Some(other) => return Err(ConfigError(format!("models: expected a list, found {}", kind(&other)))),
@@ -146,6 +147,7 @@ pub(super) fn models(value: Option<Value>) -> Result<Vec<ModelEntry>, ConfigErro
         };
         let alias_of = section.text("alias_of")?;
         let thinking = section.given("thinking").map(|value| thinking_control(&section, &value)).transpose()?;
+        section.close(root);
         entries.push(ModelEntry { name, alias_of, thinking });
     }
     Ok(entries)

@@ -53,13 +53,13 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
     let mut warnings = Vec::new();
 
     let mut server = root.section("server")?;
-    let host = server.text("host")?.unwrap_or_else(|| "0.0.0.0".into());
+    let host = server.text("host")?.filter(|host| !host.is_empty()).unwrap_or_else(|| "0.0.0.0".into());
     let port = server.port("port")?.unwrap_or(8889);
     let limits = limits(&mut server)?;
     let drain = server.seconds("drain_sec")?.unwrap_or(Some(Duration::from_secs(30))).unwrap_or(Duration::MAX);
     server.close(&mut root);
 
-    let (auth_keys, default_keys) = auth_keys(root.take("auth_keys"), &mut warnings)?;
+    let (auth_keys, default_keys) = auth_keys(&mut root, &mut warnings)?;
 
     let mut timeouts = root.section("request_timeouts")?;
     let request_timeouts = Timeouts {
@@ -73,7 +73,7 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
 
     let mut usage = root.section("usage_logging")?;
     let enabled = usage.flag("enabled")?.unwrap_or(true);
-    let interval = usage.number("interval_sec")?.unwrap_or(30.0);
+    let interval = usage.period("interval_sec")?.unwrap_or(Some(Duration::from_secs(30)));
     usage.close(&mut root);
 
     let mut stream = root.section("stream")?;
@@ -81,9 +81,12 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
     let keep_alive = stream.seconds("keep_alive_sec")?.unwrap_or(Some(Duration::from_secs(15)));
     stream.close(&mut root);
 
-    let credentials_file = PathBuf::from(root.text("credentials_file")?.unwrap_or_else(|| "credentials1.json".into()));
-    let state_file = match root.text("state_file")? {
-        Some(path) => PathBuf::from(path),
+    let credentials_file = root.path("credentials_file")?.unwrap_or_else(|| "credentials1.json".into());
+    let state_file = match root.path("state_file")? {
+        Some(path) if path == credentials_file => {
+            return Err(ConfigError("state_file: expected another file than credentials_file".into()));
+        }
+        Some(path) => path,
         None => {
             let mut name = credentials_file.clone().into_os_string();
             name.push(".state.json");
@@ -100,6 +103,9 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         username.zip(password).map(|(username, password)| AdminLogin { username, password: Secret::new(password) });
     let public_url =
         root.text("public_url")?.map(|url| url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+    if public_url.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+        warnings.push("public_url should begin with http:// or https://: hints and logins use it as it is".into());
+    }
     if root.take("external_credentials_file").is_some() {
         warnings.push(
             "external_credentials_file is not read: put those credentials into credentials_file, or import them".into(),
@@ -118,17 +124,17 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         log_level: log_level(root.text("log_level")?.as_deref())?,
         log_format: log_format(root.text("log_format")?.as_deref())?,
         timeouts: request_timeouts,
-        usage_interval: (enabled && interval > 0.0).then(|| Duration::from_secs_f64(interval)),
+        usage_interval: interval.filter(|_| enabled),
         public_url,
         min_credentials: root.whole("min_credentials")?.unwrap_or(1).max(0).unsigned_abs(),
         admin,
         auth_client: auth_client(&mut root)?,
         login_lifetime: crate::login::LIFETIME,
-        gemini_api_keys: api_keys(root.take("gemini_api_keys"))?,
+        gemini_api_keys: api_keys(&mut root)?,
         endpoints: endpoints(&mut root)?,
         proxy: proxy(&mut root)?,
         oauth_client: oauth_client(&mut root)?,
-        models: models(root.take("models"))?,
+        models: models(&mut root)?,
         settings: settings(&mut root)?,
         authorities: authorities(&mut root)?,
         max_attempts: root.in_range("max_attempts", 1..=20)?.unwrap_or(3) as u32,

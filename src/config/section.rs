@@ -3,7 +3,11 @@
 
 use serde_json::{Map, Value};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
+
+/// Seconds of a year: nobody means a longer time, and far longer ones have no [`Duration`].
+const LONGEST: f64 = 86_400.0 * 365.0;
 
 /// What is wrong with the configuration: one line that names the key and what was expected.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,13 +77,20 @@ impl Section {
         }
     }
 
-    pub(super) fn number(&mut self, key: &str) -> Result<Option<f64>, ConfigError> {
-        match self.given(key) {
-            None => Ok(None),
-            Some(value) => match value.as_f64() {
-                Some(number) => Ok(Some(number)),
-                None => Err(self.wrong(key, "a number", &value)),
-            },
+    /// A file's path; an empty one names nothing.
+    pub(super) fn path(&mut self, key: &str) -> Result<Option<PathBuf>, ConfigError> {
+        match self.text(key)? {
+            Some(path) if path.is_empty() => Err(self.wrong(key, "the path of a file", &Value::String(path))),
+            path => Ok(path.map(PathBuf::from)),
+        }
+    }
+
+    /// A period in seconds; `Some(None)` is 0 or less: never.
+    pub(super) fn period(&mut self, key: &str) -> Result<Option<Option<Duration>>, ConfigError> {
+        let Some(value) = self.given(key) else { return Ok(None) };
+        match value.as_f64().filter(|number| *number <= LONGEST) {
+            Some(number) => Ok(Some((number > 0.0).then(|| Duration::from_secs_f64(number)))),
+            None => Err(self.wrong(key, "a number of seconds", &value)),
         }
     }
 
@@ -89,7 +100,7 @@ impl Section {
         if value.is_null() {
             return Ok(Some(None));
         }
-        match value.as_f64().filter(|number| (0.0..=86_400.0 * 365.0).contains(number)) {
+        match value.as_f64().filter(|number| (0.0..=LONGEST).contains(number)) {
             Some(0.0) => Ok(Some(None)),
             Some(number) => Ok(Some(Some(Duration::from_secs_f64(number)))),
             None => Err(self.wrong(key, "a number of seconds or null", &value)),

@@ -1,6 +1,7 @@
 //! The configuration in force, for the admin page: each value with where it comes from, secrets as counts or stars.
 
 use super::{Config, LogFormat};
+use crate::upstream::agent::ProxyChoice;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use std::time::Duration;
 pub fn shown(config: &Config) -> Value {
     let seconds = |time: Option<Duration>| json!(time.map(|time| time.as_secs_f64()));
     let set = |is_set: bool| json!(is_set.then_some("***"));
-    let values: [(&str, Value); 35] = [
+    let values: [(&str, Value); 39] = [
         ("server.host", json!(config.host)),
         ("server.port", json!(config.port)),
         ("server.workers", json!(config.limits.workers)),
@@ -23,11 +24,15 @@ pub fn shown(config: &Config) -> Value {
         ("oauth_client", json!(config.oauth_client.id)),
         ("min_credentials", json!(config.min_credentials)),
         ("max_attempts", json!(config.max_attempts)),
+        ("affinity", json!(format!("{:?}", config.settings.affinity).to_lowercase())),
+        ("proxy_url", proxy(&config.proxy)),
+        ("ca_file", set(config.authorities.is_some())),
         ("request_timeouts.connect", seconds(config.timeouts.connect)),
         ("request_timeouts.read", seconds(config.timeouts.read)),
         ("stream.early_head_after_sec", seconds(config.early_head_after)),
         ("stream.keep_alive_sec", seconds(config.keep_alive)),
         ("models", json!(config.models.iter().map(|model| &model.name).collect::<Vec<_>>())),
+        ("mid_system", json!(format!("{:?}", config.settings.mid_system).to_lowercase())),
         ("media_resolution", json!(config.settings.media_resolution)),
         ("continue_text", json!(config.settings.continue_text)),
         ("admin_username", json!(config.admin.as_ref().map(|login| &login.username))),
@@ -57,6 +62,15 @@ fn counted(count: usize, what: &str) -> Value {
     json!(format!("{count} {what}{}", if count == 1 { "" } else { "s" }))
 }
 
+/// The address of a proxy may hold a password.
+fn proxy(choice: &ProxyChoice) -> Value {
+    match choice {
+        ProxyChoice::Environment => Value::Null,
+        ProxyChoice::Direct => json!(""),
+        ProxyChoice::Fixed(_) => json!("***"),
+    }
+}
+
 /// An address without the login that may stand in it.
 fn address(url: &str) -> Value {
     match url.split_once("//").map(|(scheme, rest)| (scheme, rest.split_once('@'))) {
@@ -73,7 +87,8 @@ mod tests {
     fn every_value_names_its_source_and_no_secret_is_shown() {
         let text = r#"{"server":{"port":8888},"auth_keys":["sk-very-secret"],"gemini_api_keys":["AIza-secret"],
             "admin_username":"chef","admin_password":"secret-word","metrics":{"token":"secret-token"},"endpoints":{"code_assist":"http://me:secret@gate/x"},
-            "oauth_client":{"client_id":"me","client_secret":"secret-half"}}"#;
+            "oauth_client":{"client_id":"me","client_secret":"secret-half"},"proxy_url":"http://me:secret@proxy:1",
+            "mid_system":"inplace"}"#;
         let value = shown(&crate::config::parse(text).unwrap().config);
         assert!(!value.to_string().contains("secret"), "{value}");
         for (key, expected) in [
@@ -82,6 +97,9 @@ mod tests {
             ("auth_keys", json!({"value": "1 key", "source": "file"})),
             ("admin_password", json!({"value": "***", "source": "file"})),
             ("log_format", json!({"value": "text", "source": "default"})),
+            ("mid_system", json!({"value": "inplace", "source": "file"})),
+            ("affinity", json!({"value": "named", "source": "default"})),
+            ("proxy_url", json!({"value": "***", "source": "file"})),
         ] {
             assert_eq!(value[key], expected, "{key}");
         }

@@ -42,7 +42,7 @@ impl Dispatcher {
                     return Ok((lease, reply));
                 }
                 Ok(reply) => reply,
-                // Not sent again: nobody knows whether an upload or a deletion was done.
+                // No other member is asked: nobody knows whether an upload or a deletion was done.
                 Err(fault) => return Err(fault.verdict().error),
             };
             let (status, headers) = (reply.status, reply.headers.clone());

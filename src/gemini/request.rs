@@ -3,6 +3,7 @@
 //! The fields this program reads or writes are typed; everything else a native client sends is kept in `other` and goes
 //! upstream as it came. Surfaces other than the native one leave `other` empty: Google refuses unknown fields.
 
+use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -11,13 +12,13 @@ use serde_json::{Map, Value};
 #[serde(rename_all = "camelCase", default)]
 pub struct Request {
     /// The turns, oldest first; roles `user` and `model`.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "turns")]
     pub contents: Vec<Content>,
     /// Text only; its role is ignored by Google.
     #[serde(skip_serializing_if = "Option::is_none", alias = "system_instruction")]
     pub system_instruction: Option<Content>,
     /// Function declarations and built-in tools.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list")]
     pub tools: Vec<Tool>,
     /// How functions may be called.
     #[serde(skip_serializing_if = "Option::is_none", alias = "tool_config")]
@@ -55,7 +56,7 @@ pub struct Content {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     /// The parts in order.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "list")]
     pub parts: Vec<Part>,
     /// Everything else, from native clients only.
     #[serde(flatten)]
@@ -190,7 +191,7 @@ impl Request {
 #[serde(rename_all = "camelCase", default)]
 pub struct Tool {
     /// The client's own functions.
-    #[serde(skip_serializing_if = "Vec::is_empty", alias = "function_declarations")]
+    #[serde(skip_serializing_if = "Vec::is_empty", alias = "function_declarations", deserialize_with = "list")]
     pub function_declarations: Vec<FunctionDeclaration>,
     /// `{}` turns Google Search on.
     #[serde(skip_serializing_if = "Option::is_none", alias = "google_search")]
@@ -246,7 +247,7 @@ pub struct FunctionCallingConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// Only with ANY or VALIDATED.
-    #[serde(skip_serializing_if = "Vec::is_empty", alias = "allowed_function_names")]
+    #[serde(skip_serializing_if = "Vec::is_empty", alias = "allowed_function_names", deserialize_with = "list")]
     pub allowed_function_names: Vec<String>,
     /// Everything else, from native clients only.
     #[serde(flatten)]
@@ -292,13 +293,28 @@ pub struct SafetySetting {
     pub threshold: String,
 }
 
-/// JSON null where a list stands means the default, as protobuf JSON reads it.
-fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+/// A list. Google's servers also take its only element in its place, as examples in Google's documentation have it
+/// (`"contents": {"parts": {"text": "..."}}`), and null for none.
+fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
+    T: DeserializeOwned,
 {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+    let items = match Value::deserialize(deserializer)? {
+        Value::Null => Vec::new(),
+        Value::Array(items) => items,
+        only => vec![only],
+    };
+    items.into_iter().map(|item| serde_json::from_value(item).map_err(D::Error::custom)).collect()
+}
+
+/// The turns. The public API takes one without a role for the user's, Code Assist refuses it.
+fn turns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Content>, D::Error> {
+    let mut turns: Vec<Content> = list(deserializer)?;
+    for turn in turns.iter_mut().filter(|turn| turn.role.as_deref().is_none_or(str::is_empty)) {
+        turn.role = Some("user".into());
+    }
+    Ok(turns)
 }
 
 #[cfg(test)]
@@ -315,5 +331,26 @@ mod tests {
         ] {
             assert_eq!(serde_json::from_str::<Request>(request).unwrap().names_stored(), expected, "{request}");
         }
+    }
+
+    #[test]
+    fn what_google_reads_generously_is_read_as_well() {
+        let expected = serde_json::json!({
+            "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+            "systemInstruction": {"parts": [{"text": "s"}]},
+            "tools": [{"functionDeclarations": [{"name": "f"}]}],
+        });
+        for request in [
+            r#"{"contents":{"parts":{"text":"hi"}},"system_instruction":{"parts":{"text":"s"}},
+                "tools":{"function_declarations":{"name":"f"}}}"#,
+            r#"{"contents":[{"role":"","parts":[{"text":"hi"}]}],"systemInstruction":{"parts":[{"text":"s"}]},
+                "tools":[{"functionDeclarations":[{"name":"f"}]}]}"#,
+        ] {
+            let request: Request = serde_json::from_str(request).unwrap();
+            assert_eq!(serde_json::to_value(request).unwrap(), expected);
+        }
+        let nothing: Request = serde_json::from_str(r#"{"contents":null,"tools":null}"#).unwrap();
+        assert_eq!(serde_json::to_string(&nothing).unwrap(), "{}");
+        assert!(serde_json::from_str::<Request>(r#"{"contents":"hi"}"#).is_err());
     }
 }

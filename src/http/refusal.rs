@@ -41,10 +41,11 @@ impl Refusal {
     }
 }
 
-/// What a client is told when its handler panicked or never answered.
+/// What a client is told when its handler panicked or never answered. Who may read it (CORS) is what the handler has said
+/// by then.
 pub(super) fn internal_error() -> Response {
     let body = json!({"error": {"message": "An internal server error occurred.", "type": "internal_error"}});
-    Response::json(500, &body).with_header("Access-Control-Allow-Origin", "*")
+    Response::json(500, &body)
 }
 
 #[cfg(test)]

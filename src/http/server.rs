@@ -22,6 +22,8 @@ use std::time::Duration;
 const LISTEN_BACKLOG: i32 = 1024;
 /// How long [`Running::stop`] waits for handlers that do not heed the gone flag and whose socket is cut.
 const STRAGGLERS: Duration = Duration::from_secs(1);
+/// A year: what is longer may have no instant at its end.
+const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
 /// Which worker pool answers a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,7 +262,7 @@ impl Running {
     /// warning in the log: nothing can end a thread from outside.
     pub fn stop(self, limit: Duration) -> usize {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        self.shared.tell_front(Message::Stop(limit));
+        self.shared.tell_front(Message::Stop(limit.min(FOREVER)));
         let ended = self.front.join().unwrap_or_else(|_| {
             log::error!("http: the front panicked");
             Ended::default()

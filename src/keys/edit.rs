@@ -45,8 +45,10 @@ impl Edit {
         let wrong = |text: &str| EditError::Wrong(text.to_owned());
         let body: Value = serde_json::from_slice(body).map_err(|_| wrong("the body is not valid JSON"))?;
         let Value::Object(mut fields) = body else { return Err(wrong("expected a JSON object")) };
-        if let Some(Value::Object(limits)) = fields.shift_remove("limits") {
-            fields.extend(limits);
+        match fields.shift_remove("limits") {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(limits)) => fields.extend(limits),
+            Some(_) => return Err(wrong("limits: expected an object")),
         }
         let name = match fields.get("name") {
             None | Some(Value::Null) => None,
@@ -113,6 +115,9 @@ impl Edit {
 
 const EXPIRY: &str = "expires_at: expected a time such as 2027-01-31T00:00:00Z or a day such as 2027-01-31";
 
+/// In seconds since 1970.
+const YEAR_10000: u64 = 253_402_300_800;
+
 fn checked_name(name: &str) -> Result<String, EditError> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
@@ -144,7 +149,8 @@ pub(crate) fn time(value: &Value) -> Option<SystemTime> {
         }
         _ => return None,
     };
-    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds < 1 << 40)?;
+    // Later times cannot be written as text, and the state file holds text.
+    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds < YEAR_10000)?;
     Some(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
 }
 
@@ -214,6 +220,7 @@ mod tests {
             (r#"{"name":"a\u0007"}"#, "name: expected 1 to 64 characters"),
             (r#"{"requests_per_minute":-1}"#, "requests_per_minute: expected a whole number or null"),
             (r#"{"limits":{"concurrency":1.5}}"#, "concurrency: expected a whole number or null"),
+            (r#"{"limits":5}"#, "limits: expected an object"),
             (r#"{"models":"x"}"#, "models: expected a list of model names"),
             (r#"{"expires_at":"soon"}"#, EXPIRY),
             (r#"{"disabled":1}"#, "disabled: expected true or false"),
@@ -228,6 +235,10 @@ mod tests {
             let time = time(&value).unwrap();
             assert_eq!(crate::usage::calendar::iso(time), "2027-01-31T00:00:00Z", "{value}");
         }
-        assert_eq!(time(&json!(-1)), None);
+        for value in [json!(-1), json!(YEAR_10000), json!("10000-01-01")] {
+            assert_eq!(time(&value), None, "{value}");
+        }
+        let last = time(&json!(YEAR_10000 - 1)).unwrap();
+        assert_eq!(time(&json!(crate::usage::calendar::iso(last))), Some(last));
     }
 }

@@ -136,8 +136,10 @@ impl Keys {
 
     /// Takes over the keys of a config that was read again. What a key has used stays with it.
     pub fn reload(&self, config: &[ClientKey]) {
-        let old = self.list();
-        let fresh = Keys::new(config, Some(&self.saved()));
+        // One lock from the first look to the end: a key that the page makes meanwhile waits and is not lost.
+        let mut list = self.list.write();
+        let old = std::mem::take(&mut *list);
+        let fresh = Keys::new(config, Some(&saved(&old)));
         let keep = |key: Arc<Key>| {
             let same = old.iter().find(|old| old.digest == key.digest && old.source == key.source);
             match same {
@@ -145,25 +147,12 @@ impl Keys {
                 None => key,
             }
         };
-        let list = fresh.list().into_iter().map(keep).collect();
-        *self.list.write() = list;
+        *list = fresh.list().into_iter().map(keep).collect();
     }
 
     /// The section for the state file.
     pub fn saved(&self) -> Value {
-        let list = self.list();
-        let made: Vec<Value> =
-            list.iter().filter(|key| key.source == Source::Page).map(|key| edit::write(key)).collect();
-        let today = calendar::day(SystemTime::now());
-        let mut used = Map::new();
-        for key in &list {
-            let counts = key.today();
-            if let Some(last) = counts.last_used {
-                let last = last.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-                used.insert(key.name.clone(), json!([today, counts.requests, counts.tokens, last]));
-            }
-        }
-        json!({"keys": made, "used": used})
+        saved(&self.list())
     }
 
     /// All keys in order.
@@ -240,12 +229,26 @@ impl Keys {
     }
 }
 
+fn saved(list: &[Arc<Key>]) -> Value {
+    let made: Vec<Value> = list.iter().filter(|key| key.source == Source::Page).map(|key| edit::write(key)).collect();
+    let today = calendar::day(SystemTime::now());
+    let mut used = Map::new();
+    for key in list {
+        let counts = key.today();
+        if let Some(last) = counts.last_used {
+            let last = last.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            used.insert(key.name.clone(), json!([today, counts.requests, counts.tokens, last]));
+        }
+    }
+    json!({"keys": made, "used": used})
+}
+
 fn editable(list: &[Arc<Key>], id: &str) -> Result<usize, EditError> {
     let at = list.iter().position(|key| key.id == id).ok_or(EditError::Unknown)?;
     match list[at].source {
         Source::Page => Ok(at),
         Source::Config => {
-            Err(EditError::Conflict("this key is in config.json; change it there and restart the program".into()))
+            Err(EditError::Conflict("this key is in config.json; change it there, then send SIGHUP or restart".into()))
         }
     }
 }
@@ -309,6 +312,29 @@ mod tests {
         assert!(matches!(keys.delete("config-0"), Err(EditError::Conflict(_))));
         assert!(matches!(keys.change("config-0", &edit(r#"{"disabled":true}"#)), Err(EditError::Conflict(_))));
         assert!(keys.find("").is_none() && keys.find("a").is_some());
+    }
+
+    #[test]
+    fn a_reload_keeps_what_was_used_and_loses_no_key_that_is_made_meanwhile() {
+        let keys = Keys::new(&config(&[("me", "sk-mine")]), None);
+        let key = keys.find("sk-mine").unwrap();
+        key.admit(None, &ModelTable::new(&[])).0.unwrap().spend(7);
+        std::thread::scope(|scope| {
+            let made = scope.spawn(|| {
+                for number in 0..200 {
+                    keys.create(edit(&format!(r#"{{"name":"{number}"}}"#))).unwrap();
+                }
+            });
+            loop {
+                keys.reload(&config(&[("me too", "sk-mine")]));
+                if made.is_finished() {
+                    break;
+                }
+            }
+        });
+        assert_eq!(keys.list().iter().filter(|key| key.source == Source::Page).count(), 200);
+        let renamed = keys.find("sk-mine").unwrap();
+        assert_eq!((renamed.name.as_str(), renamed.today().tokens), ("me too", 7));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::error::{Fault, Refusal};
 use super::exchange;
 use crate::credentials::Access;
+use percent_encoding::percent_decode_str;
 use std::io::Read;
 use ureq::{Agent, http};
 
@@ -109,10 +110,10 @@ pub(super) fn send(agent: &Agent, base: &str, access: &Access, request: &Forward
     Ok(RawReply { status: response.status().as_u16(), headers, reader: Box::new(response.into_body().into_reader()) })
 }
 
-/// The query without the client's key for us.
+/// The query without the client's key for us, however its name is written: the guard decodes names, too.
 fn without_key(query: &str) -> String {
-    let kept: Vec<&str> =
-        query.split('&').filter(|pair| !pair.is_empty() && *pair != "key" && !pair.starts_with("key=")).collect();
+    let name = |pair: &str| percent_decode_str(pair.split('=').next().unwrap_or("")).decode_utf8_lossy().into_owned();
+    let kept: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty() && name(pair) != "key").collect();
     kept.join("&")
 }
 
@@ -126,6 +127,7 @@ mod tests {
             ("a=1&key=secret&b=2", "a=1&b=2"),
             ("monkey=1&keys=2", "monkey=1&keys=2"),
             ("key&a", "a"),
+            ("%6Bey=secret&a=key", "a=key"),
         ] {
             assert_eq!(super::without_key(query), expected);
         }

@@ -86,6 +86,7 @@ fn an_unanswered_request_is_answered_with_500() {
         assert_eq!(answer.status, 500, "{path}");
         let expected = r#"{"error":{"message":"An internal server error occurred.","type":"internal_error"}}"#;
         assert_eq!(answer.body, expected);
+        assert_eq!(answer.header("access-control-allow-origin"), None, "whose answer it is, only the handler knows");
     }
     client.get("/x");
     assert_eq!(client.answer().status, 200);

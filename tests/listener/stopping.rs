@@ -6,25 +6,25 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_stop_lets_running_answers_finish() {
-    let rig = start(limits());
-    let mut idle = Client::connect(rig.address);
-    idle.get("/x");
-    idle.answer();
-    let mut busy = Client::connect(rig.address);
-    busy.get("/wait");
-    let gone = rig.entered.recv_timeout(PATIENCE).unwrap();
-    let stop = thread::spawn({
+fn a_stop_lets_running_answers_finish_however_long_it_may_take() {
+    for limit in [PATIENCE, Duration::MAX] {
+        let rig = start(limits());
+        let mut idle = Client::connect(rig.address);
+        idle.get("/x");
+        idle.answer();
+        let mut busy = Client::connect(rig.address);
+        busy.get("/wait");
+        let gone = rig.entered.recv_timeout(PATIENCE).unwrap();
         let running = rig.running;
-        move || running.stop(PATIENCE)
-    });
-    assert_eq!(idle.rest(), Ok(String::new()));
-    wait_until(|| TcpStream::connect(rig.address).is_err());
-    assert!(!gone.is_set());
-    rig.release.send(()).unwrap();
-    let answer = busy.answer();
-    assert_eq!((answer.body.as_str(), answer.header("connection")), ("waited", Some("close")));
-    assert_eq!(stop.join().unwrap(), 0);
+        let stop = thread::spawn(move || running.stop(limit));
+        assert_eq!(idle.rest(), Ok(String::new()));
+        wait_until(|| TcpStream::connect(rig.address).is_err());
+        assert!(!gone.is_set());
+        rig.release.send(()).unwrap();
+        let answer = busy.answer();
+        assert_eq!((answer.body.as_str(), answer.header("connection")), ("waited", Some("close")));
+        assert_eq!(stop.join().unwrap(), 0);
+    }
 }
 
 #[test]

@@ -52,6 +52,9 @@ fn auth_keys_may_be_one_string_a_list_numbers_or_objects() {
     let many = config(r#"{"auth_keys":["", "a", 7, {"key":"b","name":"bob","requests_per_minute":5,"models":["x"]}]}"#);
     let keys: Vec<&str> = many.auth_keys.iter().map(|key| key.key.expose()).collect();
     assert_eq!(keys, ["a", "7", "b"]);
+    let spaced = config(r#"{"auth_keys":[" a ", " ", {"key":"b\n"}]}"#);
+    let keys: Vec<&str> = spaced.auth_keys.iter().map(|key| key.key.expose()).collect();
+    assert_eq!(keys, ["a", "b"], "as they arrive in headers");
     assert_eq!(many.auth_keys[2].name, "bob");
     assert_eq!(many.auth_keys[2].limits.requests_per_minute, Some(5));
     assert!(config(r#"{"auth_keys":[]}"#).auth_keys.is_empty());
@@ -76,6 +79,15 @@ fn mistakes_name_the_key_and_what_was_expected() {
             "endpoints.code_assist: expected an address that begins with http:// or https://, found \"localhost\"",
         ),
         (r#"{"gemini_api_keys":[{}]}"#, "gemini_api_keys[0]: the key is empty"),
+        (
+            r#"{"usage_logging":{"interval_sec":1e30}}"#,
+            "usage_logging.interval_sec: expected a number of seconds, found 1e+30",
+        ),
+        (r#"{"credentials_file":""}"#, "credentials_file: expected the path of a file, found \"\""),
+        (
+            r#"{"credentials_file":"x.json","state_file":"x.json"}"#,
+            "state_file: expected another file than credentials_file",
+        ),
     ] {
         assert_eq!(message(text), expected, "{text}");
     }
@@ -92,6 +104,29 @@ fn a_long_string_at_the_wrong_place_is_not_shown() {
 fn unknown_keys_are_named_with_their_place() {
     let loaded = parse(r#"{"colour":1,"server":{"size":2},"auth_client":{}}"#).unwrap();
     assert_eq!(loaded.notes, ["config: unknown keys are ignored: server.size, colour"]);
+    // A limit that is misspelt must not pass for one.
+    let text = r#"{"auth_keys":["a",{"key":"b","request_per_day":1}],"gemini_api_keys":[{"key":"c","name":"d"}],
+        "models":[{"name":"e","alias":"f"}]}"#;
+    let expected =
+        "config: unknown keys are ignored: auth_keys[1].request_per_day, gemini_api_keys[0].name, models[0].alias";
+    assert_eq!(parse(text).unwrap().notes, [expected]);
+}
+
+#[test]
+fn the_report_is_off_without_a_period() {
+    for (text, expected) in [("0", None), ("-5", None), ("-1e300", None), ("null", Some(30_000)), ("2.5", Some(2500))] {
+        let interval = config(&format!("{{\"usage_logging\":{{\"interval_sec\":{text}}}}}")).usage_interval;
+        assert_eq!(interval, expected.map(Duration::from_millis), "{text}");
+    }
+    assert_eq!(config(r#"{"usage_logging":{"enabled":false}}"#).usage_interval, None);
+}
+
+#[test]
+fn an_empty_host_is_every_address_and_a_public_url_without_scheme_is_told() {
+    assert_eq!(config(r#"{"server":{"host":""}}"#).host, "0.0.0.0");
+    let warnings = |text: &str| parse(text).unwrap().warnings;
+    assert!(warnings(r#"{"auth_keys":["k"],"public_url":"p.example"}"#)[0].starts_with("public_url should begin"));
+    assert!(warnings(r#"{"auth_keys":["k"],"public_url":"https://p.example"}"#).is_empty());
 }
 
 #[test]

@@ -178,8 +178,11 @@ fn refused(refusal: &Refusal) -> Verdict {
         (word, ..) => Cow::Borrowed(word),
     };
     // Messages about a credential can name its project or owner, so the client gets our sentence. HTML is never passed on.
+    let names_project =
+        ["project_number:", "projects/", "resource project "].iter().any(|word| details.message.contains(word));
     let message: Cow<'_, str> = match row.blame {
         Blame::Credential => Cow::Borrowed(row.sentence),
+        Blame::CredentialAndModel if names_project => Cow::Borrowed(row.sentence),
         _ if !details.message.trim().is_empty() => Cow::Borrowed(cut(details.message.trim())),
         _ => Cow::Owned(format!("Google answered with status {status}")),
     };
