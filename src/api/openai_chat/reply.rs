@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// Bytes of a stream's text that are kept for citations; ten times what a model can say at once.
 const CITED: usize = 4 << 20;
 /// The same where no tool of Google's own is asked for: something between us and Google may search all the same.
-const CITED_UNASKED: usize = 8 << 10;
+const CITED_UNASKED: usize = 2 << 10;
 
 /// How much of an answer's text is needed again: all of a whole answer, of a stream what citations are ranges of.
 pub(super) fn kept_text(stream: bool, request: &Request) -> usize {
