@@ -6,7 +6,7 @@ STATIC := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/gemini-openai-proxy
 WRITTEN := $(or $(CARGO_TARGET_DIR),target)/tmp/written
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build check test static bench soak deny clean
+.PHONY: help run demo build check test static bench soak deny sbom clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -49,6 +49,9 @@ soak: ## ten minutes of mixed load: nothing may grow or be lost; write docs/soak
 
 deny: ## licences, bans and sources with cargo-deny (cargo install cargo-deny)
 	cargo deny check bans licenses sources
+
+sbom: ## what the binary is built from, as a CycloneDX bill of materials on standard output
+	@python3 deploy/sbom.py
 
 clean: ## remove what was built and installed for tests
 	cargo clean

@@ -2,6 +2,7 @@
 //! tests included; known sources; licences that allow the program to be what its own licence says.
 
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Whole names, or beginnings that end in `*`. tiny_http's and rustls's own dependencies must not bring them in either.
@@ -99,6 +100,35 @@ fn every_dependency_has_a_licence_that_is_known_to_be_fine() {
     for package in packages {
         let licence = package["license"].as_str().unwrap_or("");
         assert!(is_allowed(licence), "{}: {licence:?}", package["name"]);
+    }
+}
+
+/// deploy/sbom.py goes its own way through the metadata; cargo's tree is the witness.
+#[test]
+fn the_bill_of_materials_names_what_is_compiled_in() {
+    let output = |command: &mut Command| {
+        let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let bill: Value = serde_json::from_str(&output(Command::new("python3").arg("deploy/sbom.py"))).unwrap();
+    let arguments = ["tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"];
+    let tree = output(Command::new(env!("CARGO")).args(arguments));
+    let in_tree: BTreeSet<String> = tree
+        .lines()
+        .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+        .filter(|package| !package.starts_with("gemini-openai-proxy "))
+        .collect();
+    let text = |component: &Value, name: &str| component[name].as_str().unwrap().to_owned();
+    let components = bill["components"].as_array().unwrap();
+    let in_bill: BTreeSet<String> = components
+        .iter()
+        .map(|component| format!("{} v{}", text(component, "name"), text(component, "version")))
+        .collect();
+    assert_eq!(in_bill, in_tree);
+    for component in components {
+        assert!(is_allowed(&text(&component["licenses"][0], "expression")), "{component}");
+        assert_eq!(text(&component["hashes"][0], "content").len(), 64, "{component}");
     }
 }
 
