@@ -617,7 +617,7 @@ fn a_list_is_answered_in_time_however_slow_google_is() {
     for item in [
         json!({"api_key": "AIza-good-key-0001"}),
         json!({"api_key": "AIza-dead-key-0002"}),
-        json!({"type": "service_account", "private_key": "PRIVATE"}),
+        json!({"type": "service_account", "private_key": "PRIVATE-KEY-0003"}),
         json!("AIza-good-key-0001"),
         json!(5),
     ] {
@@ -651,7 +651,7 @@ fn a_list_is_answered_in_time_however_slow_google_is() {
     );
     assert!(results[5]["detail"].as_str().unwrap().contains("too slow"), "{}", results[5]);
     assert_eq!((results.len(), &results[49]["status"]), (50, &json!("updated")));
-    for secret in ["PRIVATE", "AIza-dead", "1//", "ya29", "user00@"] {
+    for secret in ["PRIVATE-KEY", "AIza-dead", "1//", "ya29", "user00@"] {
         assert!(!seen.text.contains(secret), "{secret}");
     }
     assert_eq!(browser.members().len(), ACCOUNTS + 1);
