@@ -165,9 +165,9 @@ impl Service {
         pool.on_change(move || changed.touch());
         let listed = state.take("models").and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default();
         let listed: Arc<Vec<Listed>> = Arc::new(listed);
-        let usage = Arc::new(Usage::restore(state.take("usage").as_ref()));
-        let usage_of = usage.clone();
-        state.source("usage", move || usage_of.saved());
+        let usage = Arc::new(Usage::restore(state.take("usage").as_ref(), &pool.names()));
+        let (usage_of, names_of) = (usage.clone(), pool.clone());
+        state.source("usage", move || usage_of.saved(&names_of.names()));
         let keys = Arc::new(Keys::new(&config.auth_keys, state.take("keys").as_ref()));
         let keys_of = keys.clone();
         state.source("keys", move || keys_of.saved());

@@ -172,6 +172,9 @@ fn limits(server: &mut Section) -> Result<Limits, ConfigError> {
     if let Some(connections) = server.in_range("max_connections", 1..=100_000)? {
         limits.max_connections = connections as usize;
     }
+    if let Some(connections) = server.in_range("max_connections_per_address", 1..=100_000)? {
+        limits.max_connections_per_address = connections as usize;
+    }
     if let Some(megabytes) = server.in_range("max_body_mb", 1..=1024)? {
         limits.max_body = megabytes as usize * 1024 * 1024;
         limits.body_budget = limits.body_budget.max(limits.max_body * 2);

@@ -9,11 +9,12 @@ use std::time::Duration;
 pub fn shown(config: &Config) -> Value {
     let seconds = |time: Option<Duration>| json!(time.map(|time| time.as_secs_f64()));
     let set = |is_set: bool| json!(is_set.then_some("***"));
-    let values: [(&str, Value); 39] = [
+    let values: [(&str, Value); 40] = [
         ("server.host", json!(config.host)),
         ("server.port", json!(config.port)),
         ("server.workers", json!(config.limits.workers)),
         ("server.max_connections", json!(config.limits.max_connections)),
+        ("server.max_connections_per_address", json!(config.limits.max_connections_per_address)),
         ("server.max_body_mb", json!(config.limits.max_body / (1024 * 1024))),
         ("server.drain_sec", seconds(Some(config.drain).filter(|drain| *drain != Duration::MAX))),
         ("auth_keys", counted(config.auth_keys.len(), "key")),

@@ -25,6 +25,12 @@ impl Pool {
         Value::Object(members)
     }
 
+    /// Who is called `cred-0` and so on in this run: the same hash as in [`Pool::snapshot`].
+    pub fn names(&self) -> Map<String, Value> {
+        let state = self.state.lock();
+        state.members.iter().filter_map(|member| Some((member.name(), fingerprint(member)?.into()))).collect()
+    }
+
     /// Takes over an earlier [`Pool::snapshot`]; what does not fit is ignored. To be called before the first request.
     pub fn restore(&self, snapshot: &Value) {
         let now = Now::read();

@@ -151,7 +151,8 @@ fn the_workers_follow_the_memory() {
         assert_eq!(default_workers(memory * MIB), workers, "{memory} MiB");
     }
     assert!((32..=1024).contains(&config("{}").limits.workers));
-    assert_eq!(config(r#"{"server":{"workers":7}}"#).limits.max_connections, 21);
+    let limits = config(r#"{"server":{"workers":7,"max_connections_per_address":9}}"#).limits;
+    assert_eq!((limits.max_connections, limits.max_connections_per_address), (21, 9));
 }
 
 #[test]
