@@ -9,13 +9,13 @@ pub fn prepare() {
 }
 
 /// Keeps glibc's allocator from hoarding: with its defaults twenty 5 MB bodies left 317 MB behind, with these 8 MB, at no
-/// loss of speed (crate_notes.md 5). Fewer arenas would save little, since large blocks are mapped alone, and workers
-/// would wait for each other: with two there were a tenth more switches between threads per short request than with eight.
+/// loss of speed (crate_notes.md 5). With eight arenas a short request had a tenth fewer switches between threads, but the
+/// gaps in them grew for as long as the program was watched (`make soak`); with two its memory stays where it is.
 fn tune_allocator() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt takes two integers and touches only the allocator's own settings.
     unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 8);
+        libc::mallopt(libc::M_ARENA_MAX, 2);
         libc::mallopt(libc::M_MMAP_THRESHOLD, 64 * 1024);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 128 * 1024);
     }
