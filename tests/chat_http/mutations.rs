@@ -2,6 +2,7 @@
 //! shape, in time, and nothing breaks for those that follow. The changes are the same in every run.
 
 use crate::common::google::FakeGoogle;
+use crate::common::numbers::Numbers;
 use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Proxy};
 use crate::common::wire::agent_with;
 use crate::{cases, error, start_with};
@@ -9,18 +10,6 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 const COUNT: usize = 1000;
-
-/// A generator that gives the same numbers in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end.max(1) as u64) as usize
-    }
-}
 
 /// Valid requests without addresses: no test may ask a network.
 fn seeds() -> Vec<Value> {

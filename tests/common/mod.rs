@@ -3,6 +3,7 @@
 pub mod client;
 pub mod google;
 pub mod http;
+pub mod numbers;
 pub mod pool;
 pub mod program;
 pub mod proxy;

@@ -7,6 +7,8 @@
 mod agreement;
 mod conversations;
 mod mutations;
+#[path = "../common/numbers.rs"]
+mod numbers;
 
 use gemini_openai_proxy::api::openai_chat::OpenAiChat;
 use gemini_openai_proxy::api::{Context, Exchange, Fetch, Framing, MidSystem, Settings, Surface};
@@ -15,6 +17,7 @@ use gemini_openai_proxy::gemini::Response;
 use gemini_openai_proxy::gemini::models::ModelTable;
 use gemini_openai_proxy::gemini::signatures::SignatureCache;
 use gemini_openai_proxy::http::{Gone, Headers, Request};
+use numbers::Numbers;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -515,16 +518,4 @@ fn speech_comes_as_a_wav_file() {
     let document: Value = serde_json::from_str(&answer(&*exchange, &[json!([event])]).unwrap()).unwrap();
     let audio = document["choices"][0]["message"]["audio"]["data"].as_str().unwrap();
     assert!(audio.starts_with("UklGR"), "{audio}");
-}
-
-/// A generator that gives the same numbers in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end.max(1) as u64) as usize
-    }
 }
