@@ -1,7 +1,7 @@
 //! gemini-openai-proxy: OpenAI-compatible access to Google Gemini from a pool of the user's own credentials.
 //!
-//! A request goes one way: [`http`] (front, then a worker) -> [`router`] and
-//! [`endpoints`] -> [`handler`] -> `api/<surface>` (request) ->
+//! A request goes one way: [`http`] (front, then a worker) -> [`serve`] (route,
+//! endpoints, generate) -> `api/<surface>` (request) ->
 //! [`dispatch`] -> [`credentials`] (the pool) -> [`upstream`] -> Google; and back: upstream events -> `api/<surface>`
 //! (stream translator) -> the event writer in [`http`]. Google's own types ([`gemini`]) are the hub: N surfaces cost N
 //! translators, and the native surface loses nothing.
@@ -14,37 +14,25 @@
 //! - the credentials file and its records are private to [`credentials`]; [`admin`] sees views, never a [`secret::Secret`];
 //! - no lock is held across I/O, logging or a refresh.
 //!
-//! Reading order: [`app`] (the wiring), [`router`], [`endpoints`], [`handler`], [`api`], [`dispatch`], then the folders. [`commands`] is what the
+//! Reading order: [`serve`] (its `mod.rs` names its files in the order of a request), [`api`], [`dispatch`], then the folders. [`commands`] is what the
 //! program does in a terminal besides serving.
 
-pub mod access;
 pub mod admin;
-pub mod affinity;
 pub mod api;
-pub mod app;
-pub mod caretaker;
-pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod credentials;
-mod disk;
 pub mod dispatch;
-pub mod endpoints;
 pub mod error;
-pub mod forward;
 pub mod gemini;
-pub mod handler;
 pub mod http;
 pub mod keys;
 pub mod logging;
-pub mod login;
 pub mod mask;
-pub mod platform;
-pub mod reload;
-pub mod router;
+pub mod os;
 pub mod secret;
-pub mod shutdown;
+pub mod serve;
 pub mod sse;
-pub mod state;
+pub mod storage;
 pub mod upstream;
 pub mod usage;

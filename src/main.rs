@@ -1,14 +1,15 @@
 //! Arguments, configuration, logger, run; print the error and exit.
 
-use gemini_openai_proxy::app::Service;
-use gemini_openai_proxy::cli::{self, Command, RunOptions};
+use gemini_openai_proxy::commands::args::{self, Command, RunOptions};
 use gemini_openai_proxy::commands::{self, Failure};
-use gemini_openai_proxy::{config, logging, platform, shutdown};
+use gemini_openai_proxy::os::{platform, shutdown};
+use gemini_openai_proxy::serve::service::Service;
+use gemini_openai_proxy::{config, logging};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     platform::prepare();
-    let result = match cli::parse(std::env::args_os().skip(1)) {
+    let result = match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Run(options)) => run(&options),
         Ok(Command::Auth(options)) => commands::auth(&options),
         Ok(Command::Check(options)) => commands::check(&options),
@@ -16,14 +17,14 @@ fn main() -> ExitCode {
         Ok(Command::RotateKey(options)) => commands::rotate_key(&options),
         Ok(Command::GenerateKey) => generate_key(),
         Ok(Command::Help) => {
-            print!("{}", cli::HELP);
+            print!("{}", args::HELP);
             Ok(())
         }
         Ok(Command::Version) => {
             println!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
             Ok(())
         }
-        Err(message) => Err((2, format!("{}\n{}: error: {message}", cli::USAGE, env!("CARGO_PKG_NAME")))),
+        Err(message) => Err((2, format!("{}\n{}: error: {message}", args::USAGE, env!("CARGO_PKG_NAME")))),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
 
 fn run(options: &RunOptions) -> Result<(), Failure> {
     let wrong = |message: String| (1, message);
-    let key = options.key(std::env::var(cli::KEY_VARIABLE).ok()).map_err(wrong)?;
+    let key = options.key(std::env::var(args::KEY_VARIABLE).ok()).map_err(wrong)?;
     let loaded = config::load(options.config.as_deref()).map_err(|error| wrong(error.to_string()))?;
     let mut stop = shutdown::Stop::install().map_err(|error| wrong(format!("cannot handle signals: {error}")))?;
     logging::start(loaded.config.log_level, loaded.config.log_format);
@@ -74,7 +75,7 @@ fn reload(service: &Service, options: &RunOptions) {
 }
 
 fn generate_key() -> Result<(), Failure> {
-    let key = cli::new_key().map_err(|message| (1, message))?;
+    let key = args::new_key().map_err(|message| (1, message))?;
     println!("Generated new encryption key. Please store it securely:\n{key}");
     Ok(())
 }

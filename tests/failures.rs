@@ -8,7 +8,7 @@ mod common;
 use common::google::{Cut, End, FakeGoogle, Step, Tier, User};
 use common::proxy::{CLIENT_KEY, Proxy};
 use common::wire::{agent, agent_with};
-use gemini_openai_proxy::app::Tuning;
+use gemini_openai_proxy::serve::service::Tuning;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;

@@ -4,7 +4,7 @@
 #[path = "listener/harness.rs"]
 mod harness;
 
-use gemini_openai_proxy::platform;
+use gemini_openai_proxy::os::platform;
 use harness::{Client, PATIENCE, limits, start};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -9,7 +9,7 @@ use common::google::{End, FakeGoogle, Recorded, Step};
 use common::proxy::{GEMINI_KEY, Pool, Proxy};
 use common::python::venv_python;
 use common::script;
-use gemini_openai_proxy::app::Tuning;
+use gemini_openai_proxy::serve::service::Tuning;
 use serde_json::json;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};

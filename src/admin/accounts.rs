@@ -3,10 +3,10 @@
 
 use super::view::{credential, now};
 use super::{detail, missing, object};
-use crate::app::App;
 use crate::credentials::{AccessFault, Added, Kind, ManageFault, MemberId, Pool};
 use crate::http::{Request, Response};
 use crate::mask;
+use crate::serve::app::App;
 use serde_json::{Value, json};
 
 /// A label is shown in one line.

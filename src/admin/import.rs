@@ -3,10 +3,10 @@
 
 use super::accounts::{welcome, with_warning};
 use super::{detail, missing, object};
-use crate::app::App;
 use crate::credentials::{AddFault, Added, Candidate, Pool, import, label, untried};
 use crate::dispatch;
 use crate::http::{Gone, Request, Response};
+use crate::serve::app::App;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use parking_lot::Mutex;
 use serde_json::{Value, json};

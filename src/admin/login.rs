@@ -3,11 +3,11 @@
 
 use super::accounts::{success, unsaved, welcome};
 use super::{detail, missing, object};
-use crate::app::App;
 use crate::config::{Config, OauthClient};
+use crate::credentials::consent::{Attempt, Return, paste_redirect};
 use crate::credentials::{AddFault, Added};
 use crate::http::{Request, Response};
-use crate::login::{Attempt, Return, paste_redirect};
+use crate::serve::app::App;
 use serde_json::{Value, json};
 
 /// Where the consent page sends the browser afterwards.

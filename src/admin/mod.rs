@@ -16,10 +16,10 @@ pub use routes::{answer, figures};
 pub use view::credentials;
 pub(crate) use view::date;
 
-use crate::access;
-use crate::app::App;
 use crate::http::{Request, Response};
-use crate::router::Account;
+use crate::serve::access;
+use crate::serve::app::App;
+use crate::serve::route::Account;
 use serde_json::{Value, json};
 
 const HTML: &str = "text/html; charset=utf-8";

@@ -1,12 +1,13 @@
 //! The admin routes for figures, client keys and requests, behind the login that the caller has checked.
 
 use super::{keys, metrics, requests, stats, status};
-use crate::access::{query_value, same_origin};
-use crate::app::App;
+use crate::http::query_value;
 use crate::http::{Request, Response};
 use crate::keys::{Edit, EditError};
 use crate::logging;
-use crate::router::Route;
+use crate::serve::access::same_origin;
+use crate::serve::app::App;
+use crate::serve::route::Route;
 use crate::usage::calendar;
 use serde_json::{Value, json};
 
@@ -66,7 +67,7 @@ pub fn figures(app: &App) -> Response {
         server: app.server.get().map(|server| server.snapshot()).unwrap_or_default(),
         pool: app.pool.views(),
         uptime: app.started.elapsed(),
-        memory: crate::platform::resident_memory(),
+        memory: crate::os::platform::resident_memory(),
     });
     super::harden(Response::new(200, "text/plain; version=0.0.4; charset=utf-8", text))
 }

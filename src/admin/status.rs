@@ -2,9 +2,9 @@
 //! sentences in English and Chinese.
 
 use super::accounts::unsaved;
-use crate::app::App;
 use crate::config;
 use crate::credentials::View;
+use crate::serve::app::App;
 use crate::usage::calendar;
 use serde_json::{Value, json};
 use std::time::SystemTime;
@@ -20,7 +20,7 @@ pub fn status(app: &App) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": app.started.elapsed().as_secs(),
         "now": calendar::iso(SystemTime::now()),
-        "memory_bytes": crate::platform::resident_memory(),
+        "memory_bytes": crate::os::platform::resident_memory(),
         "server": {
             "connections": server.connections,
             "busy": server.busy,

@@ -39,7 +39,7 @@ impl Surface for Compat {
 pub fn wanted(query: &str) -> bool {
     ["compat", "openai_compat"]
         .iter()
-        .filter_map(|name| crate::access::query_value(query, name))
+        .filter_map(|name| crate::http::query_value(query, name))
         .any(|word| ["openai", "true", "1", "yes", "oai"].iter().any(|known| word.eq_ignore_ascii_case(known)))
 }
 

@@ -109,7 +109,7 @@ pub struct Call {
     /// The request in Google's terms. For `CountTokens`, `Embed` and `BatchEmbed` it is the body of that method.
     pub request: Request,
     /// The name of the conversation: prefer the same credential for it. A surface puts in what the body says, the handler
-    /// adds headers and hashes it ([`crate::affinity`]).
+    /// adds headers and hashes it ([`crate::serve::affinity`]).
     pub affinity: Option<String>,
 }
 

@@ -3,10 +3,10 @@
 
 use super::listener::Listener;
 use super::{Failure, agent_for_google, configured};
-use crate::cli::AuthOptions;
+use crate::commands::args::AuthOptions;
 use crate::config::{AdminLogin, Config, Timeouts};
+use crate::credentials::consent::{Attempt, LIFETIME, Return, paste_redirect};
 use crate::credentials::{AddFault, Pool, PoolOptions, exchange_code};
-use crate::login::{Attempt, LIFETIME, Return, paste_redirect};
 use crate::mask;
 use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
 use crate::upstream::plain;
@@ -129,7 +129,7 @@ impl<'a> RunningProxy<'a> {
         let url = config.auth_client.proxy_url.clone().unwrap_or_else(|| local_url(config));
         let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
         // The environment's proxy is for the way to Google; it does not know this machine's loopback.
-        let local = crate::access::is_loopback_name(authority);
+        let local = crate::serve::access::is_loopback_name(authority);
         let agent = agent::build(&AgentOptions {
             timeouts: Timeouts { connect: Some(Duration::from_secs(10)), read: Some(ADDING) },
             workers: 1,

@@ -2,7 +2,7 @@
 //! nobody, and writes nothing but refreshed tokens.
 
 use super::{Failure, agent_for_google};
-use crate::cli::RunOptions;
+use crate::commands::args::RunOptions;
 use crate::config::{self, Config, Timeouts};
 use crate::credentials::{Check, Kind, MemberId, Pool, PoolOptions, rekey};
 use crate::upstream::plain;

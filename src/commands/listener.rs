@@ -1,6 +1,6 @@
 //! Receives the browser that comes back from Google's consent page: a listener for one login on this machine.
 
-use crate::login::{Attempt, Return};
+use crate::credentials::consent::{Attempt, Return};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver, Sender};

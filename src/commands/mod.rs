@@ -1,6 +1,7 @@
 //! What the program does in a terminal besides serving: connect an account, look for what is wrong, change the encryption
 //! of the credentials file. Each prints for a person and ends; none starts the server.
 
+pub mod args;
 mod auth;
 mod check;
 mod listener;
@@ -10,10 +11,10 @@ pub use auth::auth;
 pub use check::check;
 pub use rekey::{decrypt, rotate_key};
 
-use crate::cli::{self, RunOptions};
 use crate::config::{self, Config, Timeouts};
 use crate::secret::Secret;
 use crate::upstream::agent::{self, AgentOptions};
+use args::RunOptions;
 
 /// An exit code and what to say on standard error; nothing more when the text is empty.
 pub type Failure = (u8, String);
@@ -26,7 +27,7 @@ fn configured(options: &RunOptions) -> Result<Config, String> {
 }
 
 fn encryption_key(options: &RunOptions) -> Result<Option<Secret>, String> {
-    options.key(std::env::var(cli::KEY_VARIABLE).ok())
+    options.key(std::env::var(args::KEY_VARIABLE).ok())
 }
 
 /// A client for Google that takes the way the server takes.

@@ -1,7 +1,7 @@
 //! `decrypt` and `rotate-key`: the encryption of the credentials file, with the file as it was kept beside it.
 
 use super::{Failure, configured};
-use crate::cli::{self, DecryptOptions, RotateOptions};
+use crate::commands::args::{self, DecryptOptions, RotateOptions};
 use crate::credentials::rekey::{self, RekeyFault};
 use crate::secret::Secret;
 use std::io::Write;
@@ -37,7 +37,7 @@ pub fn decrypt(options: &DecryptOptions) -> Result<(), Failure> {
 
 /// Encrypts the credentials file with another key.
 pub fn rotate_key(options: &RotateOptions) -> Result<(), Failure> {
-    let new = cli::chosen_key(options.new_key.as_ref(), options.new_key_file.as_deref(), "--new-key-file")
+    let new = args::chosen_key(options.new_key.as_ref(), options.new_key_file.as_deref(), "--new-key-file")
         .map_err(plainly)?
         .ok_or_else(|| plainly("the new key is empty; `generate-key` makes one".into()))?;
     let config = configured(&options.run).map_err(plainly)?;

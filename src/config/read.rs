@@ -5,7 +5,7 @@ use super::section::{ConfigError, Section, kind};
 use super::{AdminLogin, AuthClient, Config, Endpoints, LogFormat, Metrics, OauthClient, Timeouts};
 use crate::api::{Affinity, MidSystem, Settings};
 use crate::http::Limits;
-use crate::platform;
+use crate::os::platform;
 use crate::secret::Secret;
 use crate::upstream::agent::{self, Authorities, ProxyChoice};
 use log::LevelFilter;
@@ -129,7 +129,7 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         min_credentials: root.whole("min_credentials")?.unwrap_or(1).max(0).unsigned_abs(),
         admin,
         auth_client: auth_client(&mut root)?,
-        login_lifetime: crate::login::LIFETIME,
+        login_lifetime: crate::credentials::consent::LIFETIME,
         gemini_api_keys: api_keys(&mut root)?,
         endpoints: endpoints(&mut root)?,
         proxy: proxy(&mut root)?,

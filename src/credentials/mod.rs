@@ -6,6 +6,7 @@
 mod check;
 mod cipher;
 mod clock;
+pub mod consent;
 mod enrol;
 mod health;
 pub mod import;

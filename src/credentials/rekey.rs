@@ -3,8 +3,8 @@
 
 use super::cipher::Cipher;
 use super::store::{StoreError, looks_plain};
-use crate::disk;
 use crate::secret::Secret;
+use crate::storage::disk;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -112,7 +112,7 @@ fn keep(path: &Path, content: &[u8]) -> Result<PathBuf, RekeyFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::Scratch;
+    use crate::storage::disk::Scratch;
     use std::os::unix::fs::PermissionsExt;
 
     const TEXT: &str = "[\n  {\"refresh_token\": \"r\", \"名\": \"李\"}\n]";

@@ -5,8 +5,8 @@
 
 use super::cipher::Cipher;
 use super::record::{Identity, Record};
-use crate::disk::{self, Stamp};
 use crate::secret::Secret;
+use crate::storage::disk::{self, Stamp};
 use serde_json::Value;
 use std::fmt;
 use std::io::ErrorKind;

@@ -15,6 +15,7 @@ mod front;
 pub mod fuzzing;
 mod head;
 mod keep_alive;
+mod query;
 mod queue;
 mod refusal;
 mod request;
@@ -26,6 +27,7 @@ mod wire;
 mod workers;
 
 pub use event_writer::{EventWriter, Pings};
+pub use query::query_value;
 pub use request::{Gone, Headers, Request};
 pub use responder::Responder;
 pub use response::Response;

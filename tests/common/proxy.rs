@@ -6,8 +6,8 @@
 use super::google::{FakeGoogle, User};
 use super::pool::Scratch;
 use super::written;
-use gemini_openai_proxy::app::{Service, Tuning};
 use gemini_openai_proxy::config::{self, Config};
+use gemini_openai_proxy::serve::service::{Service, Tuning};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;

@@ -1,7 +1,7 @@
 use super::{Edit, Record, Store, StoreError};
 use crate::credentials::cipher::Cipher;
-use crate::disk::{self, Scratch};
 use crate::secret::Secret;
+use crate::storage::disk::{self, Scratch};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::MetadataExt;

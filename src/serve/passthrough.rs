@@ -7,11 +7,11 @@
 
 use crate::api::Surface;
 use crate::api::gemini::GeminiSurface;
-use crate::app::App;
 use crate::dispatch;
 use crate::error::{ApiError, ErrorKind};
 use crate::http::{EventWriter, Pings, Request, Responder, Response};
 use crate::logging::{self, Field};
+use crate::serve::app::App;
 use crate::upstream::{Forward, RawReply};
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
@@ -51,7 +51,7 @@ impl Uploads {
         if !native_path(&request.path).starts_with("/upload/") {
             return None;
         }
-        let id = crate::access::query_value(&request.query, "upload_id")?;
+        let id = crate::http::query_value(&request.query, "upload_id")?;
         let uploads = self.0.lock();
         let upload = uploads.iter().find(|upload| upload.id == id && upload.begun.elapsed() < UPLOAD_AGE)?;
         Some(upload.key.clone())
@@ -239,7 +239,7 @@ fn readdress(reply: &mut RawReply, base: &str, google: &str, mut begun: impl FnM
         };
         let Some(target) = ours else { continue };
         if let Some((_, query)) = target.split_once('?')
-            && let Some(id) = crate::access::query_value(query, "upload_id")
+            && let Some(id) = crate::http::query_value(query, "upload_id")
         {
             begun(id);
         }

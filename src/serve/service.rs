@@ -1,86 +1,26 @@
-//! The wiring, in dependency order, and the ordered end.
+//! Start, reload and stop of the program: the wiring in dependency order, and the ordered end.
 
-use crate::access::Guard;
-use crate::api::Fetch;
-use crate::caretaker::{Caretaker, Rounds};
 use crate::config::Config;
+use crate::credentials::consent::Logins;
 use crate::credentials::{Keeper, Pool, PoolOptions, StoreError, Timing};
 use crate::dispatch::Dispatcher;
-use crate::forward::Uploads;
-use crate::gemini::models::{Listed, ModelTable};
+use crate::gemini::models::Listed;
 use crate::gemini::signatures::SignatureCache;
-use crate::http::{Gauge, Running, Server};
+use crate::http::{Running, Server};
 use crate::keys::Keys;
-use crate::login::Logins;
-use crate::state::{Saver, State};
+use crate::os::platform;
+use crate::serve::access::Guard;
+use crate::serve::app::{App, Current, table};
+use crate::serve::background::{Caretaker, Rounds};
+use crate::serve::{endpoints, reload, route};
+use crate::storage::state::{Saver, State};
 use crate::upstream::agent::{self, AgentOptions};
-use crate::upstream::{CodeAssist, Fetcher, GenerativeLanguage};
+use crate::upstream::{self, CodeAssist, Fetcher, GenerativeLanguage};
 use crate::usage::{Reporter, Usage};
-use crate::{endpoints, platform, reload, router, upstream};
-use parking_lot::RwLock;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// What every request may use. Parts that a reload changes are plain values, all others are shared with the [`App`] that
-/// takes this one's place.
-pub struct App {
-    /// What the user said.
-    pub config: Config,
-    /// Who may call.
-    pub guard: Guard,
-    /// The models: the built-in table, the config's, and what Google lists.
-    pub models: ModelTable,
-    /// What Google lists for the pool's keys.
-    pub listed: Arc<Vec<Listed>>,
-    /// Thought signatures of earlier answers.
-    pub signatures: Arc<SignatureCache>,
-    /// Gets images by address.
-    pub fetch: Arc<dyn Fetch>,
-    /// The credentials.
-    pub pool: Arc<Pool>,
-    /// Logins with Google that are under way.
-    pub logins: Arc<Logins>,
-    /// Sends requests to Google.
-    pub dispatcher: Arc<Dispatcher>,
-    /// Uploads that are under way.
-    pub uploads: Arc<Uploads>,
-    /// Counters.
-    pub usage: Arc<Usage>,
-    /// What outlives a restart.
-    pub state: Arc<State>,
-    /// The keys of the clients.
-    pub keys: Arc<Keys>,
-    /// Since when it runs.
-    pub started: Instant,
-    /// The port it listens on.
-    pub port: u16,
-    /// The server's figures, once it serves.
-    pub server: Arc<OnceLock<Gauge>>,
-}
-
-/// The present [`App`]: each request takes it once, and a reload puts another one here.
-pub struct Current(RwLock<Arc<App>>);
-
-impl Current {
-    /// The one for a request that begins now.
-    pub fn get(&self) -> Arc<App> {
-        self.0.read().clone()
-    }
-
-    /// Takes over what Google lists.
-    pub fn learn(&self, list: Vec<Listed>) {
-        let mut app = self.0.write();
-        *app = Arc::new(app.with(app.config.clone(), Arc::new(list)));
-        app.state.touch();
-    }
-
-    fn configure(&self, config: Config) {
-        let mut app = self.0.write();
-        *app = Arc::new(app.with(config, app.listed.clone()));
-    }
-}
 
 /// What tests shorten or open; no setting leads here.
 #[derive(Clone, Copy, Debug, Default)]
@@ -207,12 +147,12 @@ impl Service {
             pool: pool.clone(),
             config,
         };
-        let current = Arc::new(Current(RwLock::new(Arc::new(app))));
+        let current = Arc::new(Current::new(app));
         let (serving, listing) = (current.clone(), current.clone());
         state.source("models", move || serde_json::to_value(&*listing.get().listed).unwrap_or_default());
         let handler = move |request, responder| endpoints::serve(&serving.get(), request, responder);
         let app = current.get();
-        let running = server.start(router::lane, Arc::new(handler)).map_err(StartError::Thread)?;
+        let running = server.start(route::lane, Arc::new(handler)).map_err(StartError::Thread)?;
         let _ = app.server.set(running.gauge());
         log::info!("listening on http://{address}");
 
@@ -268,47 +208,5 @@ impl Service {
         self.current.get().pool.poll_file();
         self.saver.stop();
         log::info!("Application shutdown complete.");
-    }
-}
-
-fn table(config: &Config, listed: &[Listed]) -> ModelTable {
-    let mut models = ModelTable::new(&config.models);
-    models.learn(listed);
-    models
-}
-
-impl App {
-    /// The same with another config or model list.
-    fn with(&self, config: Config, listed: Arc<Vec<Listed>>) -> App {
-        App {
-            guard: self.guard.with(&config),
-            models: table(&config, &listed),
-            listed,
-            signatures: self.signatures.clone(),
-            fetch: self.fetch.clone(),
-            pool: self.pool.clone(),
-            dispatcher: self.dispatcher.clone(),
-            uploads: self.uploads.clone(),
-            logins: self.logins.clone(),
-            usage: self.usage.clone(),
-            state: self.state.clone(),
-            keys: self.keys.clone(),
-            started: self.started,
-            port: self.port,
-            server: self.server.clone(),
-            config,
-        }
-    }
-
-    fn warn_about_few_credentials(&self, port: u16) {
-        let wanted = self.config.min_credentials;
-        let available = self.pool.views().iter().filter(|view| view.available).count() as u64;
-        if wanted > 0 && available < wanted {
-            log::warn!(
-                "Available credentials ({available}) is less than the required minimum ({wanted}). Please add more \
-                 credentials via the admin page: {}/oauth2/login",
-                self.config.base_url(port)
-            );
-        }
     }
 }

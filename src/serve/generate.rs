@@ -1,9 +1,7 @@
 //! The one generation handler, for every surface: parse, dispatch, translate back, write, count. It alone decides when an
 //! answer may still move to another credential: until the first piece of content has gone out.
 
-use crate::affinity;
 use crate::api::{Context, Exchange, Framing, Surface, Translator};
-use crate::app::App;
 use crate::credentials::Lease;
 use crate::dispatch::{self, Dispatched};
 use crate::error::ApiError;
@@ -11,8 +9,11 @@ use crate::gemini::{self, Response as Event, UsageMetadata};
 use crate::http::{EventWriter, Gone, Pings, Request, Responder, Response};
 use crate::keys::{Key, Permit};
 use crate::logging::{self, Field};
+use crate::os::platform;
+use crate::serve::affinity;
+use crate::serve::app::App;
+use crate::sse;
 use crate::usage::{Entry, Finished, Line};
-use crate::{platform, sse};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How often a useless answer is asked for again before the first byte, at most: a translator decides for those it can
@@ -51,7 +52,7 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
     let call = exchange.call();
     call.affinity = match call.request.names_stored() {
         // Files and caches belong to the credential they were stored with.
-        true => Some(crate::forward::affinity(&key.name)),
+        true => Some(crate::serve::passthrough::affinity(&key.name)),
         false => affinity::of(app.config.settings.affinity, &key.name, &request.headers, call),
     };
     run.model.clone_from(&call.model);

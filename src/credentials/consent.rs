@@ -3,8 +3,8 @@
 //!
 //! Knows no pool, no socket and no HTTP client: who redeems the code is told what it needs.
 
-use crate::access::query_value;
 use crate::config::OauthClient;
+use crate::http::query_value;
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

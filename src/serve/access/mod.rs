@@ -8,12 +8,11 @@ pub use origin::same_origin;
 
 use crate::config::{AdminLogin, Config};
 use crate::error::{ApiError, ErrorKind};
-use crate::http::{Request, Response};
+use crate::http::{Request, Response, query_value};
 use crate::keys::{Key, Keys, Source};
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use percent_encoding::percent_decode_str;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Instant;
@@ -182,15 +181,6 @@ fn basic(value: &str) -> Option<(String, String)> {
     let text = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
     let (username, password) = text.split_once(':')?;
     Some((username.to_owned(), password.to_owned()))
-}
-
-/// The first value of `name` in a query, decoded; `+` is a space, as forms write it.
-pub fn query_value(query: &str, name: &str) -> Option<String> {
-    query.split('&').find_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-        (decode(key) == name).then(|| decode(value))
-    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! Written whole and atomically by one thread, [`SAVE_EVERY`] after something changed, and once more at the end: a
 //! `kill -9` loses at most that much. A file that does not parse is put aside, never overwritten.
 
-use crate::disk;
+use crate::storage::disk;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
@@ -149,7 +149,7 @@ impl Saver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::Scratch;
+    use crate::storage::disk::Scratch;
     use serde_json::json;
 
     #[test]

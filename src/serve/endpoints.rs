@@ -1,7 +1,6 @@
 //! Answers every route: the short ones here, generation by the handler. Adds what belongs to a side of the program: CORS
 //! and client keys on the API, the login on the admin pages.
 
-use crate::access::query_value;
 use crate::admin;
 use crate::api::compat::{self, Compat};
 use crate::api::gemini::GeminiSurface;
@@ -9,13 +8,14 @@ use crate::api::openai_chat::OpenAiChat;
 use crate::api::openai_completions::OpenAiCompletions;
 use crate::api::openai_embeddings::OpenAiEmbeddings;
 use crate::api::{Surface, billing, models};
-use crate::app::App;
 use crate::error::{ApiError, ErrorKind};
-use crate::forward::{forward, model_of};
-use crate::handler::generate;
+use crate::http::query_value;
 use crate::http::{Request, Responder, Response};
 use crate::logging::{self, Field};
-use crate::router::{Refusal, Route, Side, route, side};
+use crate::serve::app::App;
+use crate::serve::generate::generate;
+use crate::serve::passthrough::{forward, model_of};
+use crate::serve::route::{Refusal, Route, Side, route, side};
 use serde_json::{Value, json};
 
 /// What browsers may read of an API answer, and the wildcard that fits callers without cookies.

@@ -1,8 +1,8 @@
 //! What is done when nobody asks for it: Google's model list is fetched every few hours, and while the server is idle its
 //! credentials are looked at one by one. One thread; no request and no start ever waits for it.
 
-use crate::app::Current;
 use crate::gemini::models::Listed;
+use crate::serve::app::Current;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::io;
 use std::sync::Arc;

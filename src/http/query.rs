@@ -1,0 +1,12 @@
+//! Reading the query of a request.
+
+use percent_encoding::percent_decode_str;
+
+/// The first value of `name` in a query, decoded; `+` is a space, as forms write it.
+pub fn query_value(query: &str, name: &str) -> Option<String> {
+    query.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+        (decode(key) == name).then(|| decode(value))
+    })
+}

@@ -1,0 +1,123 @@
+//! What requests use, and how a reload or a new model list puts another one in its place.
+
+use crate::api::Fetch;
+use crate::config::Config;
+use crate::credentials::Pool;
+use crate::credentials::consent::Logins;
+use crate::dispatch::Dispatcher;
+use crate::gemini::models::{Listed, ModelTable};
+use crate::gemini::signatures::SignatureCache;
+use crate::http::Gauge;
+use crate::keys::Keys;
+use crate::serve::access::Guard;
+use crate::serve::passthrough::Uploads;
+use crate::storage::state::State;
+use crate::usage::Usage;
+use parking_lot::RwLock;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+/// What every request may use. Parts that a reload changes are plain values, all others are shared with the [`App`] that
+/// takes this one's place.
+pub struct App {
+    /// What the user said.
+    pub config: Config,
+    /// Who may call.
+    pub guard: Guard,
+    /// The models: the built-in table, the config's, and what Google lists.
+    pub models: ModelTable,
+    /// What Google lists for the pool's keys.
+    pub listed: Arc<Vec<Listed>>,
+    /// Thought signatures of earlier answers.
+    pub signatures: Arc<SignatureCache>,
+    /// Gets images by address.
+    pub fetch: Arc<dyn Fetch>,
+    /// The credentials.
+    pub pool: Arc<Pool>,
+    /// Logins with Google that are under way.
+    pub logins: Arc<Logins>,
+    /// Sends requests to Google.
+    pub dispatcher: Arc<Dispatcher>,
+    /// Uploads that are under way.
+    pub uploads: Arc<Uploads>,
+    /// Counters.
+    pub usage: Arc<Usage>,
+    /// What outlives a restart.
+    pub state: Arc<State>,
+    /// The keys of the clients.
+    pub keys: Arc<Keys>,
+    /// Since when it runs.
+    pub started: Instant,
+    /// The port it listens on.
+    pub port: u16,
+    /// The server's figures, once it serves.
+    pub server: Arc<OnceLock<Gauge>>,
+}
+
+/// The present [`App`]: each request takes it once, and a reload puts another one here.
+pub struct Current(RwLock<Arc<App>>);
+
+impl Current {
+    pub(super) fn new(app: App) -> Current {
+        Current(RwLock::new(Arc::new(app)))
+    }
+
+    /// The one for a request that begins now.
+    pub fn get(&self) -> Arc<App> {
+        self.0.read().clone()
+    }
+
+    /// Takes over what Google lists.
+    pub fn learn(&self, list: Vec<Listed>) {
+        let mut app = self.0.write();
+        *app = Arc::new(app.with(app.config.clone(), Arc::new(list)));
+        app.state.touch();
+    }
+
+    pub(super) fn configure(&self, config: Config) {
+        let mut app = self.0.write();
+        *app = Arc::new(app.with(config, app.listed.clone()));
+    }
+}
+
+pub(super) fn table(config: &Config, listed: &[Listed]) -> ModelTable {
+    let mut models = ModelTable::new(&config.models);
+    models.learn(listed);
+    models
+}
+
+impl App {
+    /// The same with another config or model list.
+    fn with(&self, config: Config, listed: Arc<Vec<Listed>>) -> App {
+        App {
+            guard: self.guard.with(&config),
+            models: table(&config, &listed),
+            listed,
+            signatures: self.signatures.clone(),
+            fetch: self.fetch.clone(),
+            pool: self.pool.clone(),
+            dispatcher: self.dispatcher.clone(),
+            uploads: self.uploads.clone(),
+            logins: self.logins.clone(),
+            usage: self.usage.clone(),
+            state: self.state.clone(),
+            keys: self.keys.clone(),
+            started: self.started,
+            port: self.port,
+            server: self.server.clone(),
+            config,
+        }
+    }
+
+    pub(super) fn warn_about_few_credentials(&self, port: u16) {
+        let wanted = self.config.min_credentials;
+        let available = self.pool.views().iter().filter(|view| view.available).count() as u64;
+        if wanted > 0 && available < wanted {
+            log::warn!(
+                "Available credentials ({available}) is less than the required minimum ({wanted}). Please add more \
+                 credentials via the admin page: {}/oauth2/login",
+                self.config.base_url(port)
+            );
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The way of a request through the program, from the head that [`crate::http`] hands over to the answer, and the start,
+//! reload and end of the service around it.
+//!
+//! In the order of the way: [`route`] finds what a path means, [`endpoints`] answers what is short and checks the caller
+//! with [`access`], [`generate`] runs one generation in any dialect, [`passthrough`] sends on what is not translated.
+//! [`app`] is what requests use, [`service`] starts and stops it, [`background`] works when nobody asks.
+
+pub mod access;
+pub mod affinity;
+pub mod app;
+pub mod background;
+pub mod endpoints;
+pub mod generate;
+pub mod passthrough;
+pub mod reload;
+pub mod route;
+pub mod service;

@@ -1,0 +1,5 @@
+//! Files that must survive: replacing one safely ([`disk`]), and the state file that the parts of the program share
+//! ([`state`]).
+
+pub(crate) mod disk;
+pub mod state;
