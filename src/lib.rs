@@ -8,7 +8,7 @@
 //!
 //! Who may know whom, mostly about what is absent:
 //! - only [`http`] knows client sockets; it knows no route and no JSON but its own refusals;
-//! - only [`upstream`] and `credentials/oauth` know the HTTP client (ureq); [`commands`] is given a built one;
+//! - only [`upstream`] and `credentials/google/oauth` know the HTTP client (ureq); [`commands`] is given a built one;
 //! - [`api`] knows neither of them, nor credentials; a surface never knows another surface;
 //! - only [`dispatch`] knows the pool and the upstreams together;
 //! - the credentials file and its records are private to [`credentials`]; [`admin`] sees views, never a [`secret::Secret`];

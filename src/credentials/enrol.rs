@@ -1,14 +1,15 @@
 //! How a credential comes into the pool: tried out with Google, or taken on trust, and then put in the place of an older login
 //! of the same account, or behind all others.
 
-use super::check;
-use super::keeper::{Job, Trouble};
-use super::member::{self, Login, Member, Origin};
-use super::oauth::{Google, TokenFault};
-use super::options::PoolOptions;
-use super::pool::{Kind, MemberId, Pool, State};
-use super::record::Record;
-use super::store::Edit;
+use crate::credentials::file::record::Record;
+use crate::credentials::file::store::Edit;
+use crate::credentials::google::check;
+use crate::credentials::google::oauth::{Google, TokenFault};
+use crate::credentials::lease::{Kind, MemberId};
+use crate::credentials::options::PoolOptions;
+use crate::credentials::pool::member::{self, Login, Member, Origin};
+use crate::credentials::refresh::{Job, Trouble};
+use crate::credentials::{Pool, State};
 use crate::mask;
 use crate::secret::Secret;
 use serde_json::{Value, json};

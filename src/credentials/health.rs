@@ -1,12 +1,13 @@
 //! What is asked of Google in the background, never a generation: does an idle member still work, and which models do
 //! the pool's keys have.
 
-use super::clock::Now;
-use super::member::Origin;
-use super::oauth::CallFault;
-use super::pool::{Kind, MemberId, Pool};
-use super::record::Record;
 use crate::config::ApiKey;
+use crate::credentials::Pool;
+use crate::credentials::file::record::Record;
+use crate::credentials::google::oauth::CallFault;
+use crate::credentials::lease::{Kind, MemberId};
+use crate::credentials::pool::clock::Now;
+use crate::credentials::pool::member::Origin;
 use crate::secret::Secret;
 use serde_json::Value;
 use std::collections::HashMap;

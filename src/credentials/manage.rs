@@ -1,10 +1,11 @@
 //! What a person does to a member: remove, disable, label, reset, refresh. A config member changes for this run only.
 
-use super::clock::Now;
-use super::member::Origin;
-use super::pool::{AccessFault, MemberId, Pool, State};
-use super::store::Edit;
-use super::view::View;
+use crate::credentials::file::store::Edit;
+use crate::credentials::lease::{AccessFault, MemberId};
+use crate::credentials::pool::clock::Now;
+use crate::credentials::pool::member::Origin;
+use crate::credentials::pool::view::View;
+use crate::credentials::{Pool, State};
 use serde_json::Value;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -133,6 +134,6 @@ impl Pool {
 }
 
 /// Milliseconds since 1970, as the file and the state have times.
-pub(super) fn millis(time: SystemTime) -> u64 {
+pub(crate) fn millis(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -1,5 +1,5 @@
 //! Google's two services behind one trait: Code Assist for OAuth credentials, the public Generative Language API for API
-//! keys. The only folder, with `credentials/oauth`, that knows the HTTP client.
+//! keys. The only folder, with `credentials/google/oauth`, that knows the HTTP client.
 //!
 //! A call becomes an [`Answer`], which gives the upstream's events one by one in the public API's shape, whatever the
 //! service wraps them in. What fails is a [`Fault`], judged by the table in `error/`.

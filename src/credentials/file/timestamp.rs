@@ -5,7 +5,7 @@
 const DAY: i64 = 86_400;
 
 /// Milliseconds since 1970 of `YYYY-MM-DDTHH:MM:SS[.fraction][Z|±HH:MM]`; `None` when it is something else.
-pub(super) fn parse(text: &str) -> Option<i64> {
+pub(crate) fn parse(text: &str) -> Option<i64> {
     let text = text.trim();
     let (date, rest) = text.split_at_checked(10)?;
     let mut fields = date.splitn(3, '-').map(number);
@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str) -> Option<i64> {
 }
 
 /// `YYYY-MM-DDTHH:MM:SS` in UTC, without a zone.
-pub(super) fn format_naive(millis: i64) -> String {
+pub(crate) fn format_naive(millis: i64) -> String {
     let seconds = millis.div_euclid(1000);
     let (year, month, day) = civil_from_days(seconds.div_euclid(DAY));
     let clock = seconds.rem_euclid(DAY);

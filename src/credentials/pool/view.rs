@@ -2,7 +2,7 @@
 
 use super::clock::Now;
 use super::member::{Cooling, Flight, Member, Origin};
-use super::pool::Kind;
+use crate::credentials::lease::Kind;
 use std::time::SystemTime;
 
 /// A member (drop_in_contract.md 6.8).
@@ -69,7 +69,7 @@ pub struct Resting {
 
 impl Member {
     /// For a settled member.
-    pub(super) fn view(&self, now: Now) -> View {
+    pub(crate) fn view(&self, now: Now) -> View {
         let blocked = self.blocked.as_ref();
         let rest = self.rest.as_ref();
         let limit = self.longest_limit(now);

@@ -9,47 +9,47 @@ const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
-    pub(super) monotonic: Instant,
-    pub(super) wall: SystemTime,
+pub(crate) struct Now {
+    pub(crate) monotonic: Instant,
+    pub(crate) wall: SystemTime,
 }
 
 impl Now {
-    pub(super) fn read() -> Now {
+    pub(crate) fn read() -> Now {
         Now { monotonic: Instant::now(), wall: SystemTime::now() }
     }
 }
 
 /// When something ends, on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Deadline {
+pub(crate) struct Deadline {
     monotonic: Instant,
     wall: SystemTime,
 }
 
 impl Deadline {
-    pub(super) fn after(now: Now, span: Duration) -> Deadline {
+    pub(crate) fn after(now: Now, span: Duration) -> Deadline {
         let span = span.min(LONGEST);
         Deadline { monotonic: now.monotonic + span, wall: now.wall + span }
     }
 
     /// An end that is told by the wall clock, such as that of a token in the file.
-    pub(super) fn at(wall: SystemTime, now: Now) -> Deadline {
+    pub(crate) fn at(wall: SystemTime, now: Now) -> Deadline {
         Deadline::after(now, wall.duration_since(now.wall).unwrap_or_default())
     }
 
-    pub(super) fn is_over(&self, now: Now) -> bool {
+    pub(crate) fn is_over(&self, now: Now) -> bool {
         self.left(now).is_zero()
     }
 
     /// What the clock that ends first still shows.
-    pub(super) fn left(&self, now: Now) -> Duration {
+    pub(crate) fn left(&self, now: Now) -> Duration {
         let wall = self.wall.duration_since(now.wall).unwrap_or_default();
         self.monotonic.saturating_duration_since(now.monotonic).min(wall)
     }
 
     /// The end as people read it.
-    pub(super) fn shown(&self, now: Now) -> SystemTime {
+    pub(crate) fn shown(&self, now: Now) -> SystemTime {
         now.wall + self.left(now)
     }
 }

@@ -2,10 +2,10 @@
 //! member is named by a hash of its token or key, so another login or key of the same person starts anew.
 
 use super::clock::{Deadline, Now};
-use super::manage::millis;
 use super::member::{Blocked, Cooling, Member};
-use super::pool::Pool;
-use super::setup::Block;
+use crate::credentials::Pool;
+use crate::credentials::google::setup::Block;
+use crate::credentials::manage::millis;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -2,9 +2,9 @@
 //!
 //! Reads the shapes of google_code_assist.md 1.10 and writes each back in its own. Knows no file, no pool, no network.
 
-use super::pool::Kind;
 use super::timestamp;
 use crate::config::OauthClient;
+use crate::credentials::lease::Kind;
 use crate::secret::Secret;
 use serde_json::{Map, Value};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,7 +20,7 @@ const SECONDS_END: i64 = 100_000_000_000;
 
 /// An item of the file, whatever it is.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Record {
+pub(crate) struct Record {
     value: Value,
     /// Read from `value`: the pool asks for every member at every request.
     kind: Result<Kind, &'static str>,
@@ -29,24 +29,24 @@ pub(super) struct Record {
 
 /// What makes two items the same credential.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Identity(Secret);
+pub(crate) struct Identity(Secret);
 
 impl Identity {
     /// The token or key itself.
-    pub(super) fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         self.0.expose()
     }
 }
 
 impl Record {
-    pub(super) fn new(value: Value) -> Record {
+    pub(crate) fn new(value: Value) -> Record {
         let mut record = Record { value, kind: Err(""), disabled: false };
         record.read();
         record
     }
 
     /// An API key item as this program writes it.
-    pub(super) fn api_key_item(key: &Secret, label: Option<&str>) -> Record {
+    pub(crate) fn api_key_item(key: &Secret, label: Option<&str>) -> Record {
         let mut fields = Map::new();
         fields.insert("type".into(), "api_key".into());
         fields.insert("api_key".into(), key.expose().into());
@@ -56,12 +56,12 @@ impl Record {
         Record::new(Value::Object(fields))
     }
 
-    pub(super) fn value(&self) -> &Value {
+    pub(crate) fn value(&self) -> &Value {
         &self.value
     }
 
     /// What it can be used for; the sentence says why it cannot.
-    pub(super) fn kind(&self) -> Result<Kind, &'static str> {
+    pub(crate) fn kind(&self) -> Result<Kind, &'static str> {
         self.kind
     }
 
@@ -87,7 +87,7 @@ impl Record {
     }
 
     /// `None` for an item that cannot be used.
-    pub(super) fn identity(&self) -> Option<Identity> {
+    pub(crate) fn identity(&self) -> Option<Identity> {
         let text = match self.kind().ok()? {
             Kind::Oauth => self.refresh_token(),
             Kind::ApiKey => self.api_key(),
@@ -95,61 +95,61 @@ impl Record {
         text.map(|text| Identity(Secret::new(text)))
     }
 
-    pub(super) fn access_token(&self) -> Option<&str> {
+    pub(crate) fn access_token(&self) -> Option<&str> {
         self.token_field(&ACCESS)
     }
 
-    pub(super) fn refresh_token(&self) -> Option<&str> {
+    pub(crate) fn refresh_token(&self) -> Option<&str> {
         self.token_field(&REFRESH)
     }
 
-    pub(super) fn api_key(&self) -> Option<&str> {
+    pub(crate) fn api_key(&self) -> Option<&str> {
         self.text("api_key")
     }
 
     /// When the access token ends.
-    pub(super) fn expiry(&self) -> Option<SystemTime> {
+    pub(crate) fn expiry(&self) -> Option<SystemTime> {
         let tokens = self.tokens()?;
         let millis = EXPIRY.iter().find_map(|name| expiry_millis(tokens.get(*name)?))?;
         u64::try_from(millis).ok().map(|millis| UNIX_EPOCH + Duration::from_millis(millis))
     }
 
-    pub(super) fn email(&self) -> Option<&str> {
+    pub(crate) fn email(&self) -> Option<&str> {
         self.text("email")
     }
 
-    pub(super) fn label(&self) -> Option<&str> {
+    pub(crate) fn label(&self) -> Option<&str> {
         self.text("label")
     }
 
-    pub(super) fn disabled(&self) -> bool {
+    pub(crate) fn disabled(&self) -> bool {
         self.disabled
     }
 
     /// The project that the file names for Code Assist.
-    pub(super) fn project(&self) -> Option<&str> {
+    pub(crate) fn project(&self) -> Option<&str> {
         self.text("project_id").or_else(|| self.text("projectId"))
     }
 
     /// A project that belongs to the account and may be offered when Google names none (gcloud's own login).
-    pub(super) fn project_hint(&self) -> Option<&str> {
+    pub(crate) fn project_hint(&self) -> Option<&str> {
         self.text("quota_project_id")
     }
 
     /// The OAuth client the tokens were issued to, when the item names it: a refresh token works with no other.
-    pub(super) fn client(&self) -> Option<OauthClient> {
+    pub(crate) fn client(&self) -> Option<OauthClient> {
         let field = |name| self.text(name).or_else(|| text(self.tokens()?, name));
         Some(OauthClient { id: field("client_id")?.into(), secret: Secret::new(field("client_secret")?) })
     }
 
     /// Whether it is only what the old program wrote, and so may stand alone in the file as a single object.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         let fields = self.value.as_object();
         fields.is_some_and(|fields| fields.keys().all(|key| PLAIN.contains(&key.as_str())))
     }
 
     /// Puts new tokens into the fields where this item keeps them. `None` keeps the refresh token.
-    pub(super) fn set_tokens(&mut self, access: &Secret, refresh: Option<&Secret>, expiry: SystemTime) {
+    pub(crate) fn set_tokens(&mut self, access: &Secret, refresh: Option<&Secret>, expiry: SystemTime) {
         let plain = self.is_plain();
         let millis = expiry.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
         let nested = self.value.get("token").is_some_and(Value::is_object);
@@ -168,7 +168,7 @@ impl Record {
     }
 
     /// Sets or removes a field of our own at the item's top.
-    pub(super) fn set(&mut self, name: &str, value: Option<Value>) {
+    pub(crate) fn set(&mut self, name: &str, value: Option<Value>) {
         let Some(fields) = self.value.as_object_mut() else { return };
         match value {
             Some(value) => drop(fields.insert(name.into(), value)),

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 /// What set-up found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) project: String,
-    pub(super) tier: Option<String>,
+pub(crate) struct Found {
+    pub(crate) project: String,
+    pub(crate) tier: Option<String>,
 }
 
 /// Why there is no project.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SetupFault {
+pub(crate) enum SetupFault {
     /// The access token is not accepted.
     Unauthorized,
     /// A person has to act first.
@@ -27,25 +27,25 @@ pub(super) enum SetupFault {
 
 /// What keeps an account from working, in words for the admin page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Block {
+pub(crate) struct Block {
     /// Google's reason word, or one of ours.
-    pub(super) reason: String,
-    pub(super) sentence: String,
-    pub(super) link: Option<String>,
+    pub(crate) reason: String,
+    pub(crate) sentence: String,
+    pub(crate) link: Option<String>,
 }
 
 /// How patiently onboarding is watched.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// Between two looks.
-    pub(super) poll: Duration,
+    pub(crate) poll: Duration,
     /// In all.
-    pub(super) limit: Duration,
+    pub(crate) limit: Duration,
 }
 
 /// Finds the project. `hint` is offered to Google where a tier wants the user's own project. `pause` waits and says
 /// whether to go on (`false`: the program is stopping).
-pub(super) fn find_project(
+pub(crate) fn find_project(
     google: &Google,
     access: &Secret,
     hint: Option<&str>,
@@ -77,7 +77,7 @@ pub(super) fn find_project(
 }
 
 /// The tier of an account, changing nothing at Google; `None`: it still has to be onboarded, and can be.
-pub(super) fn look(google: &Google, access: &Secret, hint: Option<&str>) -> Result<Option<String>, SetupFault> {
+pub(crate) fn look(google: &Google, access: &Secret, hint: Option<&str>) -> Result<Option<String>, SetupFault> {
     let hint = hint.filter(is_id);
     let loaded = load(google, access, hint)?;
     if let Some(current) = loaded.get("currentTier").filter(|tier| tier.is_object()) {
@@ -218,7 +218,7 @@ fn no_project(loaded: &Value) -> SetupFault {
     })
 }
 
-pub(super) fn setup_fault(fault: CallFault) -> SetupFault {
+pub(crate) fn setup_fault(fault: CallFault) -> SetupFault {
     let (status, body) = match fault {
         CallFault::Network(reason) => return SetupFault::Transient(format!("Code Assist: {reason}")),
         CallFault::Status(status, body) => (status, body),

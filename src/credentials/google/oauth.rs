@@ -1,4 +1,4 @@
-//! Talks to Google's token and user-info endpoints; the only file of this folder that knows the HTTP client.
+//! Talks to Google's token and user-info endpoints; the only file of the credentials that knows the HTTP client.
 //!
 //! Knows no pool and no file. Facts: google_code_assist.md 1.6 to 1.9.
 
@@ -17,10 +17,10 @@ const READ_IDLE: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// The calls of this folder to Google.
-pub(super) struct Google {
+pub(crate) struct Google {
     agent: ureq::Agent,
     connect: Duration,
-    pub(super) endpoints: Endpoints,
+    pub(crate) endpoints: Endpoints,
     /// For credentials that do not name their own.
     client: OauthClient,
 }
@@ -51,7 +51,7 @@ pub enum TokenFault {
 
 /// How a call with an access token failed.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum CallFault {
+pub(crate) enum CallFault {
     /// Google answered with this status and, if it was JSON, this body.
     Status(u16, Value),
     /// No usable answer.
@@ -59,14 +59,14 @@ pub(super) enum CallFault {
 }
 
 impl Google {
-    pub(super) fn new(agent: ureq::Agent, endpoints: Endpoints, client: OauthClient) -> Google {
+    pub(crate) fn new(agent: ureq::Agent, endpoints: Endpoints, client: OauthClient) -> Google {
         let connect = agent.config().timeouts().connect.map_or(CONNECT, |connect| connect.min(CONNECT));
         Google { agent, connect, endpoints, client }
     }
 
     /// A new access token. Sent without `scope`: asking for fewer scopes than were granted would narrow the token, and
     /// Code Assist refuses it then (drop_in_contract.md 6.3, row 3).
-    pub(super) fn refresh(&self, refresh_token: &str, own: Option<&OauthClient>) -> Result<Tokens, TokenFault> {
+    pub(crate) fn refresh(&self, refresh_token: &str, own: Option<&OauthClient>) -> Result<Tokens, TokenFault> {
         let client = own.unwrap_or(&self.client);
         self.grant(&[
             ("grant_type", "refresh_token"),
@@ -77,7 +77,7 @@ impl Google {
     }
 
     /// Tokens for an authorization code. `redirect_uri` is byte for byte the one of the consent page's address.
-    pub(super) fn exchange(&self, code: &str, redirect_uri: &str, verifier: &str) -> Result<Tokens, TokenFault> {
+    pub(crate) fn exchange(&self, code: &str, redirect_uri: &str, verifier: &str) -> Result<Tokens, TokenFault> {
         self.grant(&[
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -89,24 +89,24 @@ impl Google {
     }
 
     /// The account's e-mail address, if the token's scopes show it.
-    pub(super) fn email(&self, access: &Secret) -> Result<Option<String>, CallFault> {
+    pub(crate) fn email(&self, access: &Secret) -> Result<Option<String>, CallFault> {
         let answer = self.call(&self.endpoints.userinfo, access, None)?;
         Ok(answer.get("email").and_then(Value::as_str).filter(|email| !email.is_empty()).map(str::to_owned))
     }
 
     /// POST to a Code Assist method such as `loadCodeAssist`.
-    pub(super) fn code_assist(&self, method: &str, access: &Secret, body: &Value) -> Result<Value, CallFault> {
+    pub(crate) fn code_assist(&self, method: &str, access: &Secret, body: &Value) -> Result<Value, CallFault> {
         let url = format!("{}/v1internal:{method}", self.endpoints.code_assist);
         self.call(&url, access, Some(body))
     }
 
     /// GET of a long-running operation; `name` is a path as Google returned it.
-    pub(super) fn operation(&self, name: &str, access: &Secret) -> Result<Value, CallFault> {
+    pub(crate) fn operation(&self, name: &str, access: &Secret) -> Result<Value, CallFault> {
         self.call(&format!("{}/v1internal/{name}", self.endpoints.code_assist), access, None)
     }
 
     /// One page of the public API's model list.
-    pub(super) fn model_page(&self, key: &Secret, size: u32, page: Option<&str>) -> Result<Value, CallFault> {
+    pub(crate) fn model_page(&self, key: &Secret, size: u32, page: Option<&str>) -> Result<Value, CallFault> {
         let mut url = format!("{}/v1beta/models?pageSize={size}", self.endpoints.generative_language);
         if let Some(page) = page {
             url = format!("{url}&pageToken={}", utf8_percent_encode(page, NON_ALPHANUMERIC));

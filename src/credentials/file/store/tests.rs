@@ -1,5 +1,5 @@
 use super::{Edit, Record, Store, StoreError};
-use crate::credentials::cipher::Cipher;
+use crate::credentials::file::cipher::Cipher;
 use crate::secret::Secret;
 use crate::storage::disk::{self, Scratch};
 use serde_json::json;

@@ -9,21 +9,21 @@ use fernet::Fernet;
 use sha2::{Digest, Sha256};
 
 /// A key, made from the text the user typed.
-pub(super) struct Cipher(Fernet);
+pub(crate) struct Cipher(Fernet);
 
 impl Cipher {
     /// The key is the SHA-256 of the text, also for a text that looks like a Fernet key (drop_in_contract.md 6.4, row 7).
-    pub(super) fn new(passphrase: &Secret) -> Cipher {
+    pub(crate) fn new(passphrase: &Secret) -> Cipher {
         // 32 bytes in URL-safe base64 are a Fernet key by definition.
         Cipher(Fernet::new(&derive(passphrase)).unwrap())
     }
 
-    pub(super) fn encrypt(&self, text: &str) -> String {
+    pub(crate) fn encrypt(&self, text: &str) -> String {
         self.0.encrypt(text.as_bytes())
     }
 
     /// `None`: another key, or not a whole token.
-    pub(super) fn decrypt(&self, token: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn decrypt(&self, token: &[u8]) -> Option<Vec<u8>> {
         let token = normalise(token)?;
         // The crate refuses tokens from the future; Python does not look, and a VPS may have a wrong clock.
         self.0.decrypt_at_time(&token, None, u64::MAX / 2).ok()

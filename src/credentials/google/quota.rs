@@ -1,9 +1,10 @@
 //! What Google says is left of an account's quota (google_code_assist.md 4.2). A hint for people, never a reason to use a
 //! member or not: per-minute limits are not in it.
 
-use super::manage::ManageFault;
 use super::oauth::CallFault;
-use super::pool::{AccessFault, Kind, MemberId, Pool};
+use crate::credentials::Pool;
+use crate::credentials::lease::{AccessFault, Kind, MemberId};
+use crate::credentials::manage::ManageFault;
 use serde_json::{Value, json};
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};

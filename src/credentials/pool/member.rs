@@ -1,10 +1,10 @@
 //! One member of the pool: what is known about it, and the rules by which it can serve. Pure: no lock, no I/O.
 
 use super::clock::{Deadline, Now};
-use super::pool::{AccessFault, Kind, MemberId};
-use super::quota::Quota;
-use super::record::{Identity, Record};
-use super::setup::Block;
+use crate::credentials::file::record::{Identity, Record};
+use crate::credentials::google::quota::Quota;
+use crate::credentials::google::setup::Block;
+use crate::credentials::lease::{AccessFault, Kind, MemberId};
 use crate::mask;
 use crate::secret::Secret;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ const MARGIN: Duration = Duration::from_secs(60);
 
 /// Where a member comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// An item of the credentials file.
     File,
     /// `gemini_api_keys` of the config.
@@ -24,9 +24,9 @@ pub(super) enum Origin {
 
 /// An access token and the times that follow from its end.
 #[derive(Clone, Debug)]
-pub(super) struct Token {
-    pub(super) secret: Secret,
-    pub(super) expiry: SystemTime,
+pub(crate) struct Token {
+    pub(crate) secret: Secret,
+    pub(crate) expiry: SystemTime,
     /// Not used from here on.
     fresh_until: Deadline,
     /// Replaced ahead from here on.
@@ -41,7 +41,7 @@ impl Token {
     }
 
     /// A token that was just granted. Short-lived ones are not refreshed all the time.
-    pub(super) fn granted(secret: Secret, lifetime: Duration, ahead: Duration, now: Now) -> Token {
+    pub(crate) fn granted(secret: Secret, lifetime: Duration, ahead: Duration, now: Now) -> Token {
         let refresh = (lifetime - ahead.min(lifetime / 2)).max(Duration::from_secs(10));
         Token {
             secret,
@@ -59,85 +59,85 @@ impl Token {
 /// A member with one certain login. A person may put another in its place while somebody asks Google about this one; what
 /// comes of that is not about the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Login {
-    pub(super) id: MemberId,
+pub(crate) struct Login {
+    pub(crate) id: MemberId,
     number: u64,
 }
 
 impl Login {
     /// Nobody's: what is noted about it goes nowhere.
-    pub(super) const NOBODY: Login = Login { id: MemberId(u64::MAX), number: 0 };
+    pub(crate) const NOBODY: Login = Login { id: MemberId(u64::MAX), number: 0 };
 }
 
 /// What a flight, the time in which one thread works for a member, is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flight {
+pub(crate) enum Flight {
     Refresh,
     Setup,
 }
 
 /// Why a member cannot serve anything.
 #[derive(Clone, Debug)]
-pub(super) struct Blocked {
+pub(crate) struct Blocked {
     /// `None`: until a person acts.
-    pub(super) until: Option<Deadline>,
-    pub(super) why: Block,
-    pub(super) at: SystemTime,
+    pub(crate) until: Option<Deadline>,
+    pub(crate) why: Block,
+    pub(crate) at: SystemTime,
 }
 
 /// Why a member does not serve one model.
 #[derive(Clone, Debug)]
-pub(super) struct Cooling {
-    pub(super) until: Deadline,
-    /// See [`super::pool::Report::Cool`].
-    pub(super) limit: bool,
-    pub(super) reason: String,
-    pub(super) sentence: String,
+pub(crate) struct Cooling {
+    pub(crate) until: Deadline,
+    /// See [`crate::credentials::lease::Report::Cool`].
+    pub(crate) limit: bool,
+    pub(crate) reason: String,
+    pub(crate) sentence: String,
 }
 
 /// Trouble with tokens or set-up that will pass.
 #[derive(Clone, Debug)]
-pub(super) struct Rest {
+pub(crate) struct Rest {
     until: Deadline,
-    pub(super) sentence: String,
-    pub(super) at: SystemTime,
+    pub(crate) sentence: String,
+    pub(crate) at: SystemTime,
 }
 
-pub(super) struct Member {
-    pub(super) id: MemberId,
+pub(crate) struct Member {
+    pub(crate) id: MemberId,
     /// Logins before this one.
     replaced: u64,
-    pub(super) origin: Origin,
-    pub(super) record: Record,
-    pub(super) email: Option<String>,
+    pub(crate) origin: Origin,
+    pub(crate) record: Record,
+    pub(crate) email: Option<String>,
     /// The e-mail was asked for and there is none, or it is not worth asking now.
-    pub(super) email_settled: bool,
-    pub(super) project: Option<String>,
-    pub(super) tier: Option<String>,
-    pub(super) token: Option<Token>,
-    pub(super) flight: Option<Flight>,
+    pub(crate) email_settled: bool,
+    pub(crate) project: Option<String>,
+    pub(crate) tier: Option<String>,
+    pub(crate) token: Option<Token>,
+    pub(crate) flight: Option<Flight>,
     /// Flights that ended so far, and what the last one came to.
-    pub(super) landed: u64,
-    pub(super) outcome: Option<AccessFault>,
-    pub(super) blocked: Option<Blocked>,
-    pub(super) cooling: HashMap<String, Cooling>,
-    pub(super) usage_count: u64,
-    pub(super) last_used_at: SystemTime,
-    pub(super) last_refreshed_at: Option<SystemTime>,
-    pub(super) created_at: SystemTime,
-    pub(super) rest: Option<Rest>,
+    pub(crate) landed: u64,
+    pub(crate) outcome: Option<AccessFault>,
+    pub(crate) blocked: Option<Blocked>,
+    pub(crate) cooling: HashMap<String, Cooling>,
+    pub(crate) usage_count: u64,
+    pub(crate) last_used_at: SystemTime,
+    pub(crate) last_refreshed_at: Option<SystemTime>,
+    pub(crate) created_at: SystemTime,
+    pub(crate) rest: Option<Rest>,
     failures: u32,
     /// Failed for nobody's fault where another member did well: taken only when nobody else is there, until then.
     suspected: Option<Deadline>,
     suspicions: u32,
     /// When it was last lent out or checked.
-    pub(super) touched: Instant,
+    pub(crate) touched: Instant,
     /// What Google last said is left, and when.
-    pub(super) quota: Option<(Instant, Quota)>,
+    pub(crate) quota: Option<(Instant, Quota)>,
 }
 
 impl Member {
-    pub(super) fn new(id: MemberId, origin: Origin, record: Record, ahead: Duration) -> Member {
+    pub(crate) fn new(id: MemberId, origin: Origin, record: Record, ahead: Duration) -> Member {
         let now = Now::read();
         let secret = record.access_token().map(Secret::new);
         let token = secret.zip(record.expiry()).map(|(secret, expiry)| Token::loaded(secret, expiry, ahead, now));
@@ -170,14 +170,14 @@ impl Member {
     }
 
     /// Begins anew with another item in the place of this one.
-    pub(super) fn replace(&mut self, record: Record, ahead: Duration) {
+    pub(crate) fn replace(&mut self, record: Record, ahead: Duration) {
         let (usage_count, created_at, replaced) = (self.usage_count, self.created_at, self.replaced + 1);
         let new = Member::new(self.id, Origin::File, record, ahead);
         *self = Member { usage_count, created_at, replaced, ..new };
     }
 
     /// Takes over what somebody else wrote about the same credential.
-    pub(super) fn update(&mut self, record: Record, ahead: Duration) {
+    pub(crate) fn update(&mut self, record: Record, ahead: Duration) {
         let secret = record.access_token().map(Secret::new);
         let ours = self.token.as_ref().map(|token| token.expiry);
         if let Some((secret, expiry)) = secret.zip(record.expiry()).filter(|(_, expiry)| Some(*expiry) > ours) {
@@ -189,30 +189,30 @@ impl Member {
         self.record = record;
     }
 
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("cred-{}", self.id.0)
     }
 
-    pub(super) fn login(&self) -> Login {
+    pub(crate) fn login(&self) -> Login {
         Login { id: self.id, number: self.replaced }
     }
 
-    pub(super) fn identity(&self) -> Option<Identity> {
+    pub(crate) fn identity(&self) -> Option<Identity> {
         self.record.identity()
     }
 
     /// What is safe to log: the masked e-mail, the key's label or tail.
-    pub(super) fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         label(&self.record, self.email.as_deref()).unwrap_or_else(|| mask::email(None))
     }
 
     /// How log lines name it: the masked e-mail as the old program did, its id as long as there is none.
-    pub(super) fn log_name(&self) -> String {
+    pub(crate) fn log_name(&self) -> String {
         if self.email.is_some() { self.label() } else { self.name() }
     }
 
     /// Forgets cool-downs and blocks whose time is over.
-    pub(super) fn settle(&mut self, now: Now) {
+    pub(crate) fn settle(&mut self, now: Now) {
         self.cooling.retain(|_, cooling| !cooling.until.is_over(now));
         self.blocked.take_if(|blocked| blocked.until.is_some_and(|until| until.is_over(now)));
         self.rest.take_if(|rest| rest.until.is_over(now));
@@ -220,11 +220,11 @@ impl Member {
     }
 
     /// Whether it may serve at all, now or after a while.
-    pub(super) fn is_usable(&self) -> bool {
+    pub(crate) fn is_usable(&self) -> bool {
         self.permanent_fault().is_none()
     }
 
-    pub(super) fn permanent_fault(&self) -> Option<String> {
+    pub(crate) fn permanent_fault(&self) -> Option<String> {
         if let Err(reason) = self.record.kind() {
             return Some(reason.into());
         }
@@ -235,18 +235,18 @@ impl Member {
     }
 
     /// Why it cannot be used at present whatever is tried.
-    pub(super) fn fault(&self) -> Option<AccessFault> {
+    pub(crate) fn fault(&self) -> Option<AccessFault> {
         let blocked = || self.blocked.as_ref().map(|blocked| blocked.why.sentence.clone());
         self.permanent_fault().or_else(blocked).map(AccessFault::Dead)
     }
 
     /// Token trouble that has not passed yet.
-    pub(super) fn resting(&self) -> Option<AccessFault> {
+    pub(crate) fn resting(&self) -> Option<AccessFault> {
         self.rest.as_ref().map(|rest| AccessFault::Transient(rest.sentence.clone()))
     }
 
     /// A token or key, and for Code Assist a project: nothing to ask Google first.
-    pub(super) fn is_ready(&self, now: Now) -> bool {
+    pub(crate) fn is_ready(&self, now: Now) -> bool {
         match self.record.kind() {
             Ok(Kind::ApiKey) => true,
             Ok(Kind::Oauth) => self.fresh_token(now).is_some() && self.project.is_some(),
@@ -254,12 +254,12 @@ impl Member {
         }
     }
 
-    pub(super) fn fresh_token(&self, now: Now) -> Option<&Token> {
+    pub(crate) fn fresh_token(&self, now: Now) -> Option<&Token> {
         self.token.as_ref().filter(|token| token.is_fresh(now))
     }
 
     /// How long until it can serve `model`; `None`: now. For a settled, usable member.
-    pub(super) fn wait(&self, model: &str, now: Now) -> Option<Duration> {
+    pub(crate) fn wait(&self, model: &str, now: Now) -> Option<Duration> {
         let blocked = self.blocked.as_ref().and_then(|blocked| blocked.until);
         let rest = self.rest.as_ref().filter(|_| !self.is_ready(now)).map(|rest| rest.until);
         let cooling = self.cooling.get(model).map(|cooling| cooling.until);
@@ -267,7 +267,7 @@ impl Member {
     }
 
     /// When the keeper has to work for it; `None`: nothing to do until something changes.
-    pub(super) fn due(&self, now: Now) -> Option<Duration> {
+    pub(crate) fn due(&self, now: Now) -> Option<Duration> {
         if self.record.kind() != Ok(Kind::Oauth) || !self.is_usable() || self.flight.is_some() {
             return None;
         }
@@ -280,11 +280,11 @@ impl Member {
         Some(work.max(held.unwrap_or_default()))
     }
 
-    pub(super) fn wants_refresh(&self, now: Now) -> bool {
+    pub(crate) fn wants_refresh(&self, now: Now) -> bool {
         self.token.as_ref().is_none_or(|token| token.refresh_at.is_over(now))
     }
 
-    pub(super) fn block(&mut self, why: Block, rest: Option<Duration>) {
+    pub(crate) fn block(&mut self, why: Block, rest: Option<Duration>) {
         let now = Now::read();
         let until = rest.map(|rest| Deadline::after(now, rest));
         self.blocked = Some(Blocked { until, why, at: now.wall });
@@ -292,39 +292,39 @@ impl Member {
 
     /// Trouble that passes: rests `first`, doubled with each failure in a row up to `longest`, less up to a quarter so
     /// that members do not come back in step.
-    pub(super) fn rest(&mut self, sentence: String, first: Duration, longest: Duration) {
+    pub(crate) fn rest(&mut self, sentence: String, first: Duration, longest: Duration) {
         let full = first.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures += 1;
-        let rest = full - full.mul_f64(super::keeper::random_fraction() / 4.0);
+        let rest = full - full.mul_f64(crate::credentials::refresh::random_fraction() / 4.0);
         let now = Now::read();
         self.rest = Some(Rest { until: Deadline::after(now, rest), sentence, at: now.wall });
     }
 
     /// Others go first for `first`, doubled with each suspicion in a row up to `longest`.
-    pub(super) fn suspect(&mut self, first: Duration, longest: Duration) {
+    pub(crate) fn suspect(&mut self, first: Duration, longest: Duration) {
         let span = first.saturating_mul(1 << self.suspicions.min(16)).min(longest);
         self.suspicions += 1;
         self.suspected = Some(Deadline::after(Now::read(), span));
     }
 
     /// Doing well clears every suspicion.
-    pub(super) fn trust(&mut self) {
+    pub(crate) fn trust(&mut self) {
         (self.suspected, self.suspicions) = (None, 0);
     }
 
     /// For a settled member.
-    pub(super) fn is_suspected(&self) -> bool {
+    pub(crate) fn is_suspected(&self) -> bool {
         self.suspected.is_some()
     }
 
-    pub(super) fn recover(&mut self) {
+    pub(crate) fn recover(&mut self) {
         self.failures = 0;
         self.rest = None;
     }
 }
 
 /// What is safe to show of an item: the masked e-mail, the key's label or tail.
-pub(super) fn label(record: &Record, email: Option<&str>) -> Option<String> {
+pub(crate) fn label(record: &Record, email: Option<&str>) -> Option<String> {
     match (record.kind(), email, record.label()) {
         (Ok(Kind::ApiKey), _, None) => record.api_key().map(mask::key),
         (_, Some(email), _) => Some(mask::email(Some(email))),

@@ -75,7 +75,7 @@ impl std::error::Error for StoreError {}
 
 /// A change of one item.
 #[derive(Clone, Debug)]
-pub(super) enum Edit {
+pub(crate) enum Edit {
     /// Appends the item, or puts it in the place of the same credential or of an older login.
     Add { record: Record, instead_of: Option<Identity> },
     /// New tokens after a refresh.
@@ -131,7 +131,7 @@ fn same(one: &Record, other: &Record) -> bool {
 }
 
 /// The file and what was last seen in it.
-pub(super) struct Store {
+pub(crate) struct Store {
     path: PathBuf,
     cipher: Option<Cipher>,
     document: Document,
@@ -156,7 +156,7 @@ struct Document {
 
 impl Store {
     /// Opens the file and returns its items in order. A plain file is encrypted at once when there is a key.
-    pub(super) fn open(path: &Path, key: Option<&Secret>) -> Result<(Store, Vec<Record>), StoreError> {
+    pub(crate) fn open(path: &Path, key: Option<&Secret>) -> Result<(Store, Vec<Record>), StoreError> {
         let cipher = key.map(Cipher::new);
         let stamp = disk::stamp(path);
         let document = read(path, cipher.as_ref())?.unwrap_or_default();
@@ -173,20 +173,20 @@ impl Store {
 
     /// Makes `edit` part of the file. Returns the file's items if somebody else had changed them. A file that cannot be
     /// written is logged once; the edit stays for the next attempt.
-    pub(super) fn apply(&mut self, edit: Edit) -> Option<Vec<Record>> {
+    pub(crate) fn apply(&mut self, edit: Edit) -> Option<Vec<Record>> {
         self.waiting.retain(|waiting| !waiting.is_outdated_by(&edit));
         self.waiting.push(edit);
         self.sync()
     }
 
     /// Looks whether somebody else changed the file; if so, returns its items. Also retries a failed write.
-    pub(super) fn poll(&mut self) -> Option<Vec<Record>> {
+    pub(crate) fn poll(&mut self) -> Option<Vec<Record>> {
         let changed = disk::stamp(&self.path) != self.stamp;
         (changed || self.is_behind()).then(|| self.sync()).flatten()
     }
 
     /// Why edits are not in the file yet; `None`: all are.
-    pub(super) fn unsaved(&self) -> Option<&str> {
+    pub(crate) fn unsaved(&self) -> Option<&str> {
         self.complaint.as_deref().filter(|_| self.is_behind())
     }
 
@@ -312,7 +312,7 @@ fn parse(bytes: &[u8], exposed: bool) -> Result<Document, Option<Place>> {
 }
 
 /// Whether the bytes are JSON in clear and not a token; `None`: there is nothing in them.
-pub(super) fn looks_plain(bytes: &[u8]) -> Option<bool> {
+pub(crate) fn looks_plain(bytes: &[u8]) -> Option<bool> {
     let first = without_mark(bytes).iter().find(|byte| !byte.is_ascii_whitespace())?;
     Some(matches!(first, b'{' | b'['))
 }

@@ -3,13 +3,14 @@
 //! A flight is the time in which one thread works for one member; others that need that member wait for its landing.
 //! Nothing in here holds a lock while it talks to Google.
 
-use super::clock::Now;
-use super::member::{Flight, Login, Member, Token};
-use super::oauth::{CallFault, TokenFault};
-use super::pool::{Access, AccessFault, Kind, MemberId, Pool, State};
-use super::record::Record;
-use super::setup::{self, Block, Patience, SetupFault};
-use super::store::Edit;
+use crate::credentials::file::record::Record;
+use crate::credentials::file::store::Edit;
+use crate::credentials::google::oauth::{CallFault, TokenFault};
+use crate::credentials::google::setup::{self, Block, Patience, SetupFault};
+use crate::credentials::lease::{Access, AccessFault, Kind, MemberId};
+use crate::credentials::pool::clock::Now;
+use crate::credentials::pool::member::{Flight, Login, Member, Token};
+use crate::credentials::{Pool, State};
 use crate::secret::Secret;
 use std::io;
 use std::sync::Arc;
@@ -24,19 +25,19 @@ const STACK: usize = 512 * 1024;
 const WAIT: Duration = Duration::from_secs(120);
 
 /// What a flight needs to know, copied out of the member, and what it found.
-pub(super) struct Job {
-    pub(super) login: Login,
-    pub(super) record: Record,
-    pub(super) log_name: String,
-    pub(super) token: Option<Secret>,
-    pub(super) email: Option<String>,
-    pub(super) project: Option<String>,
-    pub(super) tier: Option<String>,
+pub(crate) struct Job {
+    pub(crate) login: Login,
+    pub(crate) record: Record,
+    pub(crate) log_name: String,
+    pub(crate) token: Option<Secret>,
+    pub(crate) email: Option<String>,
+    pub(crate) project: Option<String>,
+    pub(crate) tier: Option<String>,
 }
 
 /// Why a flight came to nothing.
 #[derive(Clone, Debug)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// The account cannot serve: for good, or until it is asked again after this time.
     Blocked(Block, Option<Duration>),
     /// The configuration is wrong; it may be corrected any time.
@@ -45,7 +46,7 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    pub(super) fn sentence(&self) -> &str {
+    pub(crate) fn sentence(&self) -> &str {
         match self {
             Trouble::Blocked(block, _) => &block.sentence,
             Trouble::Config(sentence) | Trouble::Transient(sentence) => sentence,
@@ -54,10 +55,10 @@ impl Trouble {
 }
 
 /// Ends the flight when it is dropped, also by a panic: nobody may wait for ever.
-pub(super) struct Landing<'a> {
-    pub(super) pool: &'a Pool,
-    pub(super) login: Login,
-    pub(super) result: Option<Result<(), Trouble>>,
+pub(crate) struct Landing<'a> {
+    pub(crate) pool: &'a Pool,
+    pub(crate) login: Login,
+    pub(crate) result: Option<Result<(), Trouble>>,
 }
 
 impl Drop for Landing<'_> {
@@ -69,7 +70,7 @@ impl Drop for Landing<'_> {
 
 impl Pool {
     /// A usable token: the present one unless it is missing, about to end, or the one that Google just refused.
-    pub(super) fn obtain(&self, id: MemberId, stale: Option<&Secret>) -> Result<Access, AccessFault> {
+    pub(crate) fn obtain(&self, id: MemberId, stale: Option<&Secret>) -> Result<Access, AccessFault> {
         let deadline = Instant::now() + WAIT;
         let mut awaited = None;
         let mut state = self.state.lock();
@@ -172,7 +173,7 @@ impl Pool {
     }
 
     /// Gets the job a token that Google accepts and a project.
-    pub(super) fn work(&self, job: &mut Job) -> Result<Access, Trouble> {
+    pub(crate) fn work(&self, job: &mut Job) -> Result<Access, Trouble> {
         let mut refreshed = false;
         loop {
             let secret = match &job.token {
@@ -196,7 +197,7 @@ impl Pool {
     }
 
     /// Refreshes, and notes the new token in the member and the file.
-    pub(super) fn exchange_token(&self, job: &mut Job) -> Result<Secret, Trouble> {
+    pub(crate) fn exchange_token(&self, job: &mut Job) -> Result<Secret, Trouble> {
         self.with_member(job.login, |member| member.flight = Some(Flight::Refresh));
         let old = job.record.identity().zip(job.record.refresh_token());
         let Some((of, refresh_token)) = old else {
@@ -329,7 +330,7 @@ fn api_key(member: &Member, stale: Option<&Secret>) -> Result<Access, AccessFaul
     }
 }
 
-pub(super) fn take_off(member: &mut Member) -> Job {
+pub(crate) fn take_off(member: &mut Member) -> Job {
     let token = member.fresh_token(Now::read()).map(|token| token.secret.clone());
     member.flight = Some(if token.is_none() { Flight::Refresh } else { Flight::Setup });
     Job {
@@ -389,6 +390,6 @@ impl Drop for Keeper {
 }
 
 /// From 0 up to 1, to keep members out of step. Without randomness all are in step, and that is all.
-pub(super) fn random_fraction() -> f64 {
+pub(crate) fn random_fraction() -> f64 {
     getrandom::u32().map_or(0.0, |number| f64::from(number) / f64::from(u32::MAX))
 }

@@ -1,13 +1,14 @@
 //! Looks whether a credential works, without spending a generation and without onboarding anybody: token and
 //! `loadCodeAssist` for an account, one page of the model list for an API key.
 
-use super::clock::Now;
-use super::keeper::{Landing, Trouble, take_off};
-use super::manage::ManageFault;
-use super::member::Member;
 use super::oauth::{CallFault, Google};
-use super::pool::{Kind, MemberId, Pool};
 use super::setup::{self, Block, SetupFault};
+use crate::credentials::Pool;
+use crate::credentials::lease::{Kind, MemberId};
+use crate::credentials::manage::ManageFault;
+use crate::credentials::pool::clock::Now;
+use crate::credentials::pool::member::Member;
+use crate::credentials::refresh::{Landing, Trouble, take_off};
 use crate::secret::Secret;
 use std::time::{Duration, Instant};
 
@@ -184,7 +185,7 @@ impl Pool {
 }
 
 /// Whether Google takes the key: one entry of the model list, which costs nothing.
-pub(super) fn try_key(google: &Google, key: &Secret) -> Result<(), Trouble> {
+pub(crate) fn try_key(google: &Google, key: &Secret) -> Result<(), Trouble> {
     match google.model_page(key, 1, None) {
         Ok(_) => Ok(()),
         Err(fault @ CallFault::Status(400 | 401 | 403 | 404, _)) => match setup::setup_fault(fault) {

@@ -1,0 +1,8 @@
+//! The credentials file: its items, its encryption, and how a person's text becomes items.
+
+pub(crate) mod cipher;
+pub mod import;
+pub(crate) mod record;
+pub mod rekey;
+pub(crate) mod store;
+mod timestamp;

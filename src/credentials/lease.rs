@@ -1,0 +1,106 @@
+//! What the rest of the program sees of a credential: who was chosen, for what, and how it went.
+
+use crate::secret::Secret;
+use std::time::Duration;
+
+/// Which member of the pool, stable while the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MemberId(pub u64);
+
+/// Which of Google's services a member can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// OAuth credential: Code Assist.
+    Oauth,
+    /// API key: the public Generative Language API.
+    ApiKey,
+}
+
+/// What a request needs of a member.
+#[derive(Clone, Debug)]
+pub struct Want<'a> {
+    /// Google's model name; cool-downs are per member and model.
+    pub model: &'a str,
+    /// Only members of this kind.
+    pub kind: Option<Kind>,
+    /// Members that this request has tried already.
+    pub tried: &'a [MemberId],
+    /// The conversation's name, for affinity.
+    pub affinity: Option<&'a str>,
+}
+
+/// A member that was chosen for one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Who.
+    pub id: MemberId,
+    /// Which service.
+    pub kind: Kind,
+    /// `cred-0`, as in the admin list.
+    pub name: String,
+    /// The masked e-mail or key tail, safe to log.
+    pub label: String,
+}
+
+/// Why nobody could be chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// The pool has no usable member of the wanted kind at all.
+    None,
+    /// All that could serve are cooling down, at least one for a limit; the earliest returns after this.
+    Cooling(Duration),
+    /// Nobody can serve for another reason that will pass: token endpoint in trouble, account blocked or model
+    /// refused for a while. The earliest is tried again after this.
+    Resting(Duration),
+    /// Every usable member was tried by this request already.
+    AllTried,
+}
+
+/// What a request to Google needs: the token or key, and the project for Code Assist.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// OAuth access token or API key.
+    pub secret: Secret,
+    /// Code Assist's project, once known.
+    pub project: Option<String>,
+}
+
+/// Why a member has no working token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessFault {
+    /// It needs a person (revoked, no refresh token, no project). The sentence is for logs and the admin page.
+    Dead(String),
+    /// Google's token endpoint or the network has trouble; the member is fine and rests for a moment.
+    Transient(String),
+}
+
+/// What an attempt says about the member that served it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// It worked.
+    Success,
+    /// It failed for nobody's fault where another member then did well: others go first for a while.
+    Suspect,
+    /// It must rest for this model, this long.
+    Cool {
+        /// How long.
+        rest: Duration,
+        /// Whether a rate or quota was used up, and not the model refused to this member.
+        limit: bool,
+        /// A reason word such as `RATE_LIMIT_EXCEEDED`.
+        reason: String,
+        /// One sentence for the admin page.
+        sentence: String,
+    },
+    /// It cannot serve anything until a person acts or the time is over.
+    Block {
+        /// How long before it is tried again; `None`: until a person acts.
+        rest: Option<Duration>,
+        /// A reason word such as `VALIDATION_REQUIRED`.
+        reason: String,
+        /// One sentence for the admin page.
+        sentence: String,
+        /// Where the person can act.
+        link: Option<String>,
+    },
+}
