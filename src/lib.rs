@@ -21,6 +21,7 @@ pub mod admin;
 pub mod api;
 pub mod commands;
 pub mod config;
+pub mod conversation;
 pub mod credentials;
 pub mod dispatch;
 pub mod error;

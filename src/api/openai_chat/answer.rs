@@ -3,13 +3,13 @@
 
 mod verdict;
 
-use super::annotations::{self, Annotation};
-use super::hold::{Fence, Stops};
-use super::logprobs::{self, Logprob};
-use super::media;
-use super::names::Kind;
 use super::reply::{AudioFormat, Json, Reply};
-use super::{arguments, speech};
+use crate::conversation::citations::{self, Annotation};
+use crate::conversation::hold::{Fence, Stops};
+use crate::conversation::logprobs::{self, Logprob};
+use crate::conversation::media;
+use crate::conversation::names::Kind;
+use crate::conversation::{arguments, speech};
 use crate::gemini::response::{Candidate, ResponseBlob, ResponseCall};
 use crate::gemini::surrogates::Joiner;
 use crate::gemini::{Response, ResponsePart, UsageMetadata};
@@ -369,7 +369,7 @@ impl Answer {
             false => Vec::new(),
             true => {
                 let starts = if self.events_with_parts == 1 { &self.part_starts[..] } else { &[] };
-                annotations::annotations(&self.grounding, &self.content, starts)
+                citations::annotations(&self.grounding, &self.content, starts)
             }
         };
         let speech = std::mem::take(&mut self.speech);

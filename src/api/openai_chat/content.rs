@@ -2,9 +2,9 @@
 //! by address or with the wrong wrapping.
 
 use super::fields::{Object, take, take_text, wrong_type};
-use super::media::{self, Media};
 use crate::api::Context;
 use crate::api::openai::shorten;
+use crate::conversation::media::{self, Media};
 use crate::error::ApiError;
 use crate::gemini::{FileData, Part};
 use serde_json::{Value, json};

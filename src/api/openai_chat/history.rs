@@ -1,10 +1,10 @@
 //! One message of the history: calls in every spelling with the signatures clients carry (thinking_and_signatures.md 5.1),
 //! results of tools, pictures the assistant made.
 
-use super::arguments;
 use super::content::Reader;
 use super::fields::{Object, take, take_any, take_list, take_object, take_text};
-use super::names::Names;
+use crate::conversation::arguments;
+use crate::conversation::names::Names;
 use crate::error::ApiError;
 use crate::gemini::Part;
 use crate::gemini::signatures;

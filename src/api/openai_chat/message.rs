@@ -128,6 +128,6 @@ impl<'a> AudioShape<'a> {
 /// `choices[].logprobs`.
 #[derive(Serialize)]
 pub(super) struct LogprobsShape<'a> {
-    pub content: &'a [super::logprobs::Logprob],
+    pub content: &'a [crate::conversation::logprobs::Logprob],
     pub refusal: (),
 }

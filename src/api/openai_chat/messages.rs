@@ -4,10 +4,10 @@
 use super::content::Reader;
 use super::fields::{Object, take, take_list, take_object, take_text, wrong_type};
 use super::history::{self, Call, Item, Model};
-use super::names::Names;
 use super::pairing;
 use crate::api::openai::shorten;
 use crate::api::{Context, MidSystem};
+use crate::conversation::names::Names;
 use crate::error::ApiError;
 use crate::gemini::models::Model as ModelEntry;
 use crate::gemini::signatures::{self, PLACEHOLDER};

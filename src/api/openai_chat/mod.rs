@@ -5,33 +5,25 @@
 //! a `reply::Reply`. On the way out: `answer` reads Google's events into pieces; `response` makes one document of
 //! them, `stream` a sequence of chunks.
 
-mod annotations;
 mod answer;
-mod arguments;
 mod content;
 mod fields;
-mod frame;
 mod history;
-mod hold;
-mod logprobs;
-mod media;
 mod message;
 mod messages;
-mod names;
 mod options;
 mod pairing;
 mod reply;
 mod request;
 mod response;
-mod speech;
 mod stream;
 mod tools;
 
 use super::{Call, Context, Exchange, Framing, Operation, Surface, Translator, openai};
+use crate::conversation::names::Names;
 use crate::error::ApiError;
 use crate::gemini::signatures;
 use crate::http;
-use names::Names;
 use reply::Reply;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

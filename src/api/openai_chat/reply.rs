@@ -1,6 +1,6 @@
 //! What must be remembered of a request to answer it.
 
-use super::names::Names;
+use crate::conversation::names::Names;
 use crate::gemini::Request;
 use crate::gemini::signatures::SignatureCache;
 use std::sync::Arc;

@@ -1,13 +1,13 @@
 //! A whole answer: one `chat.completion` document (openai_chat.md 2.1).
 
-use super::annotations::Annotation;
 use super::answer::{Answer, Piece, ToolCall};
-use super::hold;
-use super::logprobs::Logprob;
 use super::message::{AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
 use super::reply::{Json, Reply};
 use crate::api::Translator;
 use crate::api::openai::{self, usage::Usage};
+use crate::conversation::citations::Annotation;
+use crate::conversation::hold;
+use crate::conversation::logprobs::Logprob;
 use crate::error::ApiError;
 use crate::gemini::{Response, UsageMetadata};
 use serde::Serialize;

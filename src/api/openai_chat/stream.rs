@@ -2,12 +2,12 @@
 //! an SDK that breaks without it.
 
 use super::answer::{Answer, Piece};
-use super::frame;
-use super::logprobs::Logprob;
 use super::message::{AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
 use super::reply::Reply;
 use crate::api::Translator;
+use crate::api::frame;
 use crate::api::openai::{self, usage::Usage};
+use crate::conversation::logprobs::Logprob;
 use crate::error::ApiError;
 use crate::gemini::{Response, UsageMetadata};
 use std::sync::Arc;

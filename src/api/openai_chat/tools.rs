@@ -2,8 +2,8 @@
 //! the spellings clients use.
 
 use super::fields::{Object, take, take_any, take_list, take_object, take_text};
-use super::names::{Kind, Names};
 use crate::api::openai::shorten;
+use crate::conversation::names::{Kind, Names};
 use crate::error::ApiError;
 use crate::gemini::schema;
 use crate::gemini::{FunctionCallingConfig, FunctionDeclaration, Tool, ToolConfig};

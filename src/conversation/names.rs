@@ -12,7 +12,7 @@ const MAX_NAME: usize = 64;
 
 /// How the calls of a tool are given to the client.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Arguments are a JSON text.
     Function {
         /// The parameters were wrapped as `{"input": ...}`.
@@ -26,7 +26,7 @@ pub(super) enum Kind {
 
 /// A tool the client declared.
 #[derive(Clone, Debug)]
-pub(super) struct Declared {
+pub(crate) struct Declared {
     /// The client's name.
     pub client: String,
     /// Google's name.
@@ -37,7 +37,7 @@ pub(super) struct Declared {
 
 /// The tools of one request.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     tools: Vec<Declared>,
     by_client: HashMap<String, usize>,
     by_google: HashMap<String, usize>,
@@ -45,7 +45,7 @@ pub(super) struct Names {
 
 impl Names {
     /// Adds a tool; `None` if one of that name is there already, because Google refuses duplicates.
-    pub(super) fn add(&mut self, client: &str, kind: Kind) -> Option<&Declared> {
+    pub(crate) fn add(&mut self, client: &str, kind: Kind) -> Option<&Declared> {
         if self.by_client.contains_key(client) {
             return None;
         }
@@ -60,22 +60,22 @@ impl Names {
         self.tools.last()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.tools.is_empty()
     }
 
     /// The tool by the client's name.
-    pub(super) fn get(&self, client: &str) -> Option<&Declared> {
+    pub(crate) fn get(&self, client: &str) -> Option<&Declared> {
         self.by_client.get(client).map(|index| &self.tools[*index])
     }
 
     /// Google's name for a tool of the history, declared or not.
-    pub(super) fn to_google<'a>(&'a self, client: &'a str) -> Cow<'a, str> {
+    pub(crate) fn to_google<'a>(&'a self, client: &'a str) -> Cow<'a, str> {
         self.get(client).map_or_else(|| clean(client), |tool| Cow::Borrowed(tool.google.as_str()))
     }
 
     /// The tool a call of the model means. Gemini sometimes puts `default_api.` before the name it was given.
-    pub(super) fn called(&self, name: &str) -> Option<&Declared> {
+    pub(crate) fn called(&self, name: &str) -> Option<&Declared> {
         let find = |name: &str| {
             let index = self.by_google.get(name).or_else(|| self.by_client.get(name));
             index.map(|index| &self.tools[*index])
@@ -89,7 +89,7 @@ impl Names {
 
 impl Kind {
     /// A function with these cleaned parameters.
-    pub(super) fn function(schema: Option<&Value>, wrapped: bool) -> Kind {
+    pub(crate) fn function(schema: Option<&Value>, wrapped: bool) -> Kind {
         let integers = schema.filter(|schema| arguments::has_integer(schema)).cloned();
         Kind::Function { wrapped, integers }
     }

@@ -31,7 +31,7 @@ impl Formatter for OneLine {
 }
 
 /// Appends `value` as JSON without line breaks of any kind.
-pub(super) fn json<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+pub(crate) fn json<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     let start = out.len();
     if value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, OneLine)).is_err() {
         // Only a type whose keys are no strings can do that; none of ours has such.

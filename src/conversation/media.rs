@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 /// Media as Google takes it inline.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Media {
+pub(crate) struct Media {
     /// As the client said or as the bytes say; `None`: neither says anything.
     pub mime: Option<String>,
     /// Base64, standard alphabet, padded.
@@ -14,12 +14,12 @@ pub(super) struct Media {
 }
 
 /// Whether the text begins like a data URL.
-pub(super) fn is_data_url(text: &str) -> bool {
+pub(crate) fn is_data_url(text: &str) -> bool {
     text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }
 
 /// Reads a data URL, percent-encoded or base64. The text is cut in place: it may be large.
-pub(super) fn data_url(mut url: String) -> Result<Media, &'static str> {
+pub(crate) fn data_url(mut url: String) -> Result<Media, &'static str> {
     let Some(comma) = url.find(',') else {
         return Err("the data URL has no comma");
     };
@@ -39,7 +39,7 @@ pub(super) fn data_url(mut url: String) -> Result<Media, &'static str> {
 
 /// Base64 in either alphabet, with or without padding and line breaks, made standard. A text that is standard already is
 /// returned as it is.
-pub(super) fn normalise(data: String) -> Result<String, &'static str> {
+pub(crate) fn normalise(data: String) -> Result<String, &'static str> {
     if is_standard(data.as_bytes()) {
         return Ok(data);
     }
@@ -72,7 +72,7 @@ fn is_standard(data: &[u8]) -> bool {
 }
 
 /// The media type in Google's spelling, without parameters; `None` when it says nothing.
-pub(super) fn telling(mime: &str) -> Option<String> {
+pub(crate) fn telling(mime: &str) -> Option<String> {
     let mime = mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match mime.as_str() {
         "image/jpg" | "image/pjpeg" => Some("image/jpeg".into()),
@@ -83,13 +83,13 @@ pub(super) fn telling(mime: &str) -> Option<String> {
 }
 
 /// The media type that the first bytes of a base64 text show.
-pub(super) fn sniff_base64(data: &str) -> Option<&'static str> {
+pub(crate) fn sniff_base64(data: &str) -> Option<&'static str> {
     let end = data.len().min(44) / 4 * 4;
     sniff(&STANDARD.decode(data.get(..end)?).ok()?)
 }
 
 /// The media type that the first bytes show.
-pub(super) fn sniff(bytes: &[u8]) -> Option<&'static str> {
+pub(crate) fn sniff(bytes: &[u8]) -> Option<&'static str> {
     let at = |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic));
     let found = match bytes {
         _ if at(0, b"\x89PNG") => "image/png",
@@ -117,7 +117,7 @@ pub(super) fn sniff(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// The media type a file name promises, for the types Google takes inline.
-pub(super) fn by_extension(name: &str) -> Option<&'static str> {
+pub(crate) fn by_extension(name: &str) -> Option<&'static str> {
     let extension = name.rsplit_once('.')?.1.to_ascii_lowercase();
     let found = match extension.as_str() {
         "png" => "image/png",
@@ -144,19 +144,19 @@ pub(super) fn by_extension(name: &str) -> Option<&'static str> {
 }
 
 /// Whether Google takes this type as `inlineData` without reading it as text.
-pub(super) fn is_binary_media(mime: &str) -> bool {
+pub(crate) fn is_binary_media(mime: &str) -> bool {
     // SVG is text to everyone but a browser; Google refuses it as an image.
     let family = ["image/", "audio/", "video/"].iter().any(|family| mime.starts_with(family));
     mime == "application/pdf" || family && mime != "image/svg+xml"
 }
 
 /// Encodes bytes as Google wants them.
-pub(super) fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
 /// Decodes what [`normalise`] returned.
-pub(super) fn decode(data: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(data: &str) -> Option<Vec<u8>> {
     STANDARD.decode(data).ok()
 }
 

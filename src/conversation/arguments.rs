@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use std::fmt;
 
 /// The `args` of a call in the history. Never fails: a client replays a bad call in every later request.
-pub(super) fn from_client(arguments: Option<Value>) -> Value {
+pub(crate) fn from_client(arguments: Option<Value>) -> Value {
     let text = match arguments {
         None | Some(Value::Null) => return json!({}),
         Some(Value::String(text)) => text,
@@ -48,7 +48,7 @@ fn object(value: Value) -> Value {
 
 /// The text for the client: compact, keys and numbers as they came, but `3.0` is `3` where `integers` (the parameters)
 /// says integer. `wrapped`: only what is under `input`.
-pub(super) fn to_client(args: Option<&RawValue>, integers: Option<&Value>, wrapped: bool) -> String {
+pub(crate) fn to_client(args: Option<&RawValue>, integers: Option<&Value>, wrapped: bool) -> String {
     let Some(text) = args.map(RawValue::get).filter(|text| *text != "null") else {
         return "{}".into();
     };
@@ -76,7 +76,7 @@ fn write_text(text: &str, integers: Option<&Value>, wrapped: bool) -> String {
 }
 
 /// The free text of a custom tool's call.
-pub(super) fn input(args: Option<&RawValue>) -> String {
+pub(crate) fn input(args: Option<&RawValue>) -> String {
     let Some(args) = args else {
         return String::new();
     };
@@ -92,7 +92,7 @@ fn is_object(text: &str) -> bool {
 }
 
 /// Whether a schema has an integer anywhere; a property of that name does no harm.
-pub(super) fn has_integer(schema: &Value) -> bool {
+pub(crate) fn has_integer(schema: &Value) -> bool {
     match schema {
         Value::String(text) => text == "integer",
         Value::Array(list) => list.iter().any(has_integer),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One entry of `annotations`.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Annotation {
+pub(crate) struct Annotation {
     #[serde(rename = "type")]
     kind: &'static str,
     url_citation: Citation,
@@ -59,7 +59,7 @@ struct Segment {
 
 /// The citations of `content`. `part_starts`: where in it each part of Google's answer begins, in bytes, when the answer
 /// came in one piece. A text that is no grounding metadata gives none.
-pub(super) fn annotations(grounding: &str, content: &str, part_starts: &[usize]) -> Vec<Annotation> {
+pub(crate) fn annotations(grounding: &str, content: &str, part_starts: &[usize]) -> Vec<Annotation> {
     let Ok(grounding) = serde_json::from_str::<Grounding>(grounding) else {
         return Vec::new();
     };

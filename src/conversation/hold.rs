@@ -3,26 +3,26 @@
 
 /// Cuts a text at the first of some sequences.
 #[derive(Debug, Default)]
-pub(super) struct Stops {
+pub(crate) struct Stops {
     stops: Vec<String>,
     held: String,
 }
 
 impl Stops {
-    pub(super) fn new(stops: &[String]) -> Stops {
+    pub(crate) fn new(stops: &[String]) -> Stops {
         Stops { stops: stops.to_vec(), held: String::new() }
     }
 
-    pub(super) fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         !self.held.is_empty()
     }
 
-    pub(super) fn is_off(&self) -> bool {
+    pub(crate) fn is_off(&self) -> bool {
         self.stops.is_empty()
     }
 
     /// What of the text may be shown now, and whether a stop sequence was met.
-    pub(super) fn push(&mut self, text: &str) -> (String, bool) {
+    pub(crate) fn push(&mut self, text: &str) -> (String, bool) {
         self.held.push_str(text);
         if let Some(start) = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min() {
             self.held.truncate(start);
@@ -34,7 +34,7 @@ impl Stops {
     }
 
     /// What is still held: no stop sequence after all.
-    pub(super) fn finish(&mut self) -> String {
+    pub(crate) fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
     }
 }
@@ -46,7 +46,7 @@ fn overlap(text: &str, stop: &str) -> usize {
 
 /// Takes the fences off a streamed text that begins with one.
 #[derive(Debug)]
-pub(super) struct Fence {
+pub(crate) struct Fence {
     state: State,
     held: String,
 }
@@ -59,12 +59,12 @@ enum State {
 }
 
 impl Fence {
-    pub(super) fn new() -> Fence {
+    pub(crate) fn new() -> Fence {
         Fence { state: State::Start, held: String::new() }
     }
 
     /// What of the text may be shown now.
-    pub(super) fn push(&mut self, text: &str) -> String {
+    pub(crate) fn push(&mut self, text: &str) -> String {
         self.held.push_str(text);
         if self.state == State::Start {
             match opening(&self.held) {
@@ -84,7 +84,7 @@ impl Fence {
     }
 
     /// What is still held, without the closing fence.
-    pub(super) fn finish(&mut self) -> String {
+    pub(crate) fn finish(&mut self) -> String {
         let held = std::mem::take(&mut self.held);
         match self.state {
             State::Inside if held.trim() == "```" || held.trim().is_empty() => String::new(),
@@ -93,7 +93,7 @@ impl Fence {
     }
 
     /// Whether anything is held.
-    pub(super) fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         !self.held.is_empty()
     }
 }
@@ -135,7 +135,7 @@ fn closing(text: &str) -> usize {
 }
 
 /// Takes the fences off a whole text, if it has both.
-pub(super) fn without_fences(text: &str) -> &str {
+pub(crate) fn without_fences(text: &str) -> &str {
     let Opening::End(start) = opening(text) else {
         return text;
     };
