@@ -7,7 +7,7 @@ use common::google::{FakeGoogle, Step, User};
 use gemini_openai_proxy::api::{Call, Operation};
 use gemini_openai_proxy::config::Timeouts;
 use gemini_openai_proxy::credentials::{Access, AccessFault, Kind, Lease, MemberId, Report, Unavailable, Want};
-use gemini_openai_proxy::dispatch::{Dispatched, Dispatcher, Lending};
+use gemini_openai_proxy::dispatch::{Bounds, Budget, Dispatched, Dispatcher, Lending};
 use gemini_openai_proxy::error::ApiError;
 use gemini_openai_proxy::http::{Gone, Headers};
 use gemini_openai_proxy::secret::Secret;
@@ -92,8 +92,11 @@ struct Bench {
     members: Arc<Members>,
     dispatcher: Dispatcher,
     failures: Vec<String>,
+    /// Of the request sent last.
+    attempts: u32,
 }
 
+const BOUNDS: Bounds = Bounds { attempts: 3, credentials: 16, patience: Duration::from_secs(30) };
 const KEY: &str = "AIzaTestKey";
 
 /// `oauth` users `user-0@...` and, if asked for, one API key after them.
@@ -102,6 +105,10 @@ fn bench(oauth: usize, key: bool) -> Bench {
 }
 
 fn bench_with(oauth: usize, key: bool, change: impl FnOnce(&mut Vec<Member>)) -> Bench {
+    bounded(oauth, key, BOUNDS, change)
+}
+
+fn bounded(oauth: usize, key: bool, bounds: Bounds, change: impl FnOnce(&mut Vec<Member>)) -> Bench {
     let google = FakeGoogle::start();
     let mut members = Vec::new();
     for at in 0..oauth {
@@ -128,8 +135,8 @@ fn bench_with(oauth: usize, key: bool, change: impl FnOnce(&mut Vec<Member>)) ->
     });
     let code_assist = Box::new(CodeAssist::new(agent.clone(), google.base()));
     let public = Box::new(GenerativeLanguage::new(agent, google.base()));
-    let dispatcher = Dispatcher::new(members.clone(), code_assist, public, 3);
-    Bench { google, members, dispatcher, failures: Vec::new() }
+    let dispatcher = Dispatcher::new(members.clone(), code_assist, public, bounds);
+    Bench { google, members, dispatcher, failures: Vec::new(), attempts: 0 }
 }
 
 impl Bench {
@@ -148,7 +155,10 @@ impl Bench {
     fn send_call(&mut self, call: &mut Call) -> Result<Dispatched, ApiError> {
         let failures = &mut self.failures;
         let mut failed = |lease: &Lease, word: &str| failures.push(format!("{} {word}", lease.name));
-        self.dispatcher.send(call, &Gone::default(), &mut failed)
+        let mut budget = Budget::new();
+        let result = self.dispatcher.send(call, &mut budget, &Gone::default(), &mut failed);
+        self.attempts = budget.asked();
+        result
     }
 
     fn asked(&self) -> Vec<String> {
@@ -171,7 +181,7 @@ fn a_429_moves_to_the_next_credential_and_rests_the_first_for_googles_delay() {
     let mut bench = bench(2, false);
     bench.script(0, Step::rate_limited("RATE_LIMIT_EXCEEDED", "12.5s"));
     let done = bench.send().unwrap();
-    assert_eq!((done.lease.name.as_str(), done.attempts), ("cred-1", 2));
+    assert_eq!((done.lease.name.as_str(), bench.attempts), ("cred-1", 2));
     assert_eq!(bench.failures, ["cred-0 429"]);
     let reports = bench.reports();
     let Report::Cool { rest, reason, .. } = &reports[0].1 else { panic!("{reports:?}") };
@@ -239,7 +249,7 @@ fn a_401_is_refreshed_once_on_the_same_credential() {
     let mut bench = bench(2, false);
     bench.script(0, Step::status(401, "expired"));
     let done = bench.send().unwrap();
-    assert_eq!((done.lease.name.as_str(), done.attempts), ("cred-0", 1));
+    assert_eq!((done.lease.name.as_str(), bench.attempts), ("cred-0", 1));
     assert_eq!(bench.members.state.lock().unwrap().renewals, 1);
 }
 
@@ -272,7 +282,7 @@ fn no_capacity_gets_two_quick_retries_and_blames_nobody() {
     let mut bench = bench(1, false);
     bench.script(0, Step::capacity(503, "gemini-2.5-flash"));
     bench.script(0, Step::status(503, "The model is overloaded. Please try again later."));
-    assert_eq!(bench.send().unwrap().attempts, 3);
+    assert_eq!((bench.send().is_ok(), bench.attempts), (true, 3));
     assert_eq!(bench.reports(), [(0, Report::Success)]);
 
     bench.always(0, Step::status(503, "The model is overloaded. Please try again later."));
@@ -292,7 +302,7 @@ fn trouble_of_google_and_the_network_is_retried_on_another_credential() {
         let mut bench = bench(2, false);
         bench.script(0, step);
         let done = bench.send().unwrap();
-        assert_eq!((done.lease.name.as_str(), done.attempts), ("cred-1", 2));
+        assert_eq!((done.lease.name.as_str(), bench.attempts), ("cred-1", 2));
         assert_eq!(bench.reports(), [(0, Report::Suspect), (1, Report::Success)], "nobody rests");
     }
     let mut bench = bench(1, false);
@@ -376,7 +386,7 @@ fn a_client_that_left_stops_everything_and_no_credential_is_blamed() {
         });
         let began = Instant::now();
         let mut failed = |_: &Lease, _: &str| panic!("nothing failed");
-        bench.dispatcher.send(&mut call(), &gone, &mut failed).unwrap_err();
+        bench.dispatcher.send(&mut call(), &mut Budget::new(), &gone, &mut failed).unwrap_err();
         assert!(began.elapsed() < Duration::from_secs(10));
     });
     assert_eq!((bench.asked().len(), bench.reports().len()), (1, 0));
@@ -425,6 +435,56 @@ fn a_raw_request_goes_on_to_the_next_key_and_keeps_googles_own_reply() {
     let alone = bench_with(0, false, |members| members.push(wrong()));
     let error = alone.dispatcher.forward(&get("/v1beta/models"), "models", None, &gone).unwrap_err();
     assert!(error.status == 503 || error.status == 429, "{error:?}");
+}
+
+/// As many members that Google does not know as wanted.
+fn strangers(count: usize, bounds: Bounds) -> Bench {
+    bounded(0, false, bounds, |members| {
+        members.extend((0..count).map(|at| Member {
+            kind: Kind::ApiKey,
+            email: format!("stranger-{at}"),
+            access: Ok(Access { secret: Secret::new(format!("AIzaStranger{at}")), project: None }),
+            fresh: None,
+        }));
+    })
+}
+
+#[test]
+fn a_request_ends_after_16_credentials_or_30_seconds_and_says_that_others_are_left() {
+    let late = Bounds { patience: Duration::ZERO, ..BOUNDS };
+    for (count, bounds, calls) in [(40, BOUNDS, 16), (40, late, 1), (16, BOUNDS, 16), (1, late, 1)] {
+        for passed_on in [false, true] {
+            let mut bench = strangers(count, bounds);
+            let error = match passed_on {
+                false => bench.send().unwrap_err(),
+                true => {
+                    let headers = Headers::default();
+                    let request =
+                        Forward { method: "GET", path: "/v1beta/files", query: "", headers: &headers, body: b"" };
+                    bench.dispatcher.forward(&request, "files", None, &Gone::default()).unwrap_err()
+                }
+            };
+            assert_eq!(bench.google.requests().len(), calls, "{count} members, passed on: {passed_on}");
+            if count == 40 {
+                assert_eq!((error.status, error.code()), (503, Some("no_available_account")));
+                assert_eq!(error.retry_after, Some(Duration::from_secs(1)));
+                assert!(error.message.contains(&format!("{calls} were asked")), "{}", error.message);
+            } else {
+                assert!(!error.message.contains("were asked"), "nobody is left: {}", error.message);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_bound_counts_over_all_attempts_of_a_request() {
+    let bench = strangers(40, BOUNDS);
+    let mut budget = Budget::new();
+    for asked in [16, 17] {
+        bench.dispatcher.send(&mut call(), &mut budget, &Gone::default(), &mut |_, _| {}).unwrap_err();
+        assert_eq!(bench.google.requests().len(), asked, "a request that goes on makes one more attempt at least");
+        assert!(!bench.dispatcher.may_ask_again(&budget));
+    }
 }
 
 #[test]

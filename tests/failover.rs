@@ -3,6 +3,7 @@
 mod common;
 
 use common::google::{FakeGoogle, Step, User};
+use common::http;
 use common::proxy::{CLIENT_KEY, Proxy};
 use common::wire::agent;
 use serde_json::{Value, json};
@@ -88,4 +89,64 @@ fn a_pool_without_members_says_what_to_do() {
     let (status, body) = ask(&agent(), &proxy);
     assert_eq!(status, 503);
     assert_eq!(body["error"]["code"], "no_available_account", "{body}");
+}
+
+/// Eight keys of Google's, of which one serves, and eight clients, each of which prefers another key for its files.
+fn eight_keys(google: &FakeGoogle, serves: usize, limited: &Step) -> Proxy {
+    let keys: Vec<String> = (0..8).map(|n| format!("AIza-of-eight-{n}")).collect();
+    for key in &keys {
+        google.add_api_key(key);
+    }
+    for key in keys.iter().enumerate().filter(|(at, _)| *at != serves).map(|(_, key)| key) {
+        google.always(key, limited.clone());
+    }
+    Proxy::start(google, |config| {
+        config["gemini_api_keys"] = json!(keys);
+        config["auth_keys"] = (0..8).map(|n| json!(format!("sk-client-number-{n}"))).collect();
+    })
+}
+
+#[test]
+fn one_of_eight_keys_serves_calls_files_and_uploads_of_every_client() {
+    let start = [("X-Goog-Upload-Command", "start"), ("X-Goog-Upload-Protocol", "resumable")];
+    let text = br#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#.as_slice();
+    let ways = [
+        ("POST", "/v1beta/models/gemini-2.5-flash:generateContent", "generateContent", &[][..], text),
+        ("GET", "/v1beta/files", "files", &[], b""),
+        ("POST", "/upload/v1beta/files", "files", &start, br#"{"file":{"display_name":"notes"}}"#),
+    ];
+    for (method, path, operation, headers, body) in ways {
+        let limited = Step::rate_limited("RATE_LIMIT_EXCEEDED", "30s").on(operation);
+        // A new pool for each client: the first request that meets the limits is the one that counts.
+        for client in 0..8 {
+            let google = FakeGoogle::start();
+            let proxy = eight_keys(&google, client, &limited);
+            let key = format!("Bearer sk-client-number-{client}");
+            let headers: Vec<(&str, &str)> = headers.iter().copied().chain([("Authorization", key.as_str())]).collect();
+            let answer = http::ask(&proxy, method, path, &headers, body);
+            assert_eq!(answer.status, 200, "{method} {path} of client {client}: {}", answer.text());
+            let Some(target) = answer.header("x-goog-upload-url").and_then(|url| url.strip_prefix(&proxy.base()))
+            else {
+                continue;
+            };
+            let piece = [("X-Goog-Upload-Command", "upload, finalize"), ("X-Goog-Upload-Offset", "0")];
+            let done = http::ask(&proxy, "POST", target, &piece, b"hello");
+            assert_eq!(done.status, 200, "the end of the upload of client {client}: {}", done.text());
+        }
+    }
+}
+
+#[test]
+fn a_thousand_refused_keys_cost_a_request_sixteen_calls() {
+    for (method, path) in [("POST", "/v1beta/models/gemini-2.5-flash:generateContent"), ("GET", "/v1beta/files")] {
+        let google = FakeGoogle::start();
+        let keys: Vec<String> = (0..1000).map(|n| format!("AIza-unknown-{n}")).collect();
+        let proxy = Proxy::start(&google, |config| config["gemini_api_keys"] = json!(keys));
+        let calls = || google.requests().iter().filter(|request| request.path == path).count();
+        let answer = http::ask(&proxy, method, path, &[], br#"{"contents":[{"parts":[{"text":"hi"}]}]}"#);
+        assert_eq!((answer.status, calls()), (503, 16), "{}", answer.text());
+        assert_eq!(answer.header("retry-after"), Some("1"), "the next credentials can be asked at once");
+        let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("16 were asked and none could serve this request"), "{message}");
+    }
 }

@@ -100,6 +100,8 @@ fn start(google: &FakeGoogle, names: &[String], tuning: Tuning) -> Proxy {
         })
         .collect();
     Proxy::start_with(google, tuning, |config| {
+        // One request may meet all of them.
+        config["max_credentials_per_request"] = json!(names.len());
         std::fs::write(config["credentials_file"].as_str().unwrap(), json!(items).to_string()).unwrap();
     })
 }

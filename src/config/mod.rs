@@ -72,6 +72,10 @@ pub struct Config {
     pub authorities: Option<Authorities>,
     /// Attempts over different credentials before the first byte.
     pub max_attempts: u32,
+    /// Credentials that one request may ask before the first byte.
+    pub max_credentials_per_request: u32,
+    /// How long a request may go from credential to credential before the first byte.
+    pub failover: Duration,
     /// Send the head with a comment when the first event takes longer; `None`: never.
     pub early_head_after: Option<Duration>,
     /// Silence after which a stream gets a comment; `None`: never.

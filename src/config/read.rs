@@ -138,6 +138,8 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         settings: settings(&mut root)?,
         authorities: authorities(&mut root)?,
         max_attempts: root.in_range("max_attempts", 1..=20)?.unwrap_or(3) as u32,
+        max_credentials_per_request: root.in_range("max_credentials_per_request", 1..=1000)?.unwrap_or(16) as u32,
+        failover: root.seconds("failover_sec")?.unwrap_or(Some(Duration::from_secs(30))).unwrap_or(Duration::MAX),
         early_head_after,
         keep_alive,
         drain,

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub fn shown(config: &Config) -> Value {
     let seconds = |time: Option<Duration>| json!(time.map(|time| time.as_secs_f64()));
     let set = |is_set: bool| json!(is_set.then_some("***"));
-    let values: [(&str, Value); 40] = [
+    let values: [(&str, Value); 42] = [
         ("server.host", json!(config.host)),
         ("server.port", json!(config.port)),
         ("server.workers", json!(config.limits.workers)),
@@ -25,6 +25,8 @@ pub fn shown(config: &Config) -> Value {
         ("oauth_client", json!(config.oauth_client.id)),
         ("min_credentials", json!(config.min_credentials)),
         ("max_attempts", json!(config.max_attempts)),
+        ("max_credentials_per_request", json!(config.max_credentials_per_request)),
+        ("failover_sec", seconds(Some(config.failover).filter(|time| *time != Duration::MAX))),
         ("affinity", json!(format!("{:?}", config.settings.affinity).to_lowercase())),
         ("proxy_url", proxy(&config.proxy)),
         ("ca_file", set(config.authorities.is_some())),

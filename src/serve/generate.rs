@@ -3,7 +3,7 @@
 
 use crate::api::{Context, Exchange, Framing, Surface, Translator};
 use crate::credentials::Lease;
-use crate::dispatch::{self, Dispatched};
+use crate::dispatch::{self, Budget, Dispatched};
 use crate::error::ApiError;
 use crate::gemini::{self, Response as Event, UsageMetadata};
 use crate::http::{EventWriter, Gone, Pings, Request, Responder, Response};
@@ -109,15 +109,19 @@ impl Run<'_> {
     fn answer(&mut self, exchange: &mut dyn Exchange, mut output: Output) -> Outcome {
         let mut translator = exchange.translator();
         let mut first_call = true;
+        let mut budget = Budget::new();
         loop {
-            let answer = match self.send(exchange) {
+            let answer = match self.send(exchange, &mut budget) {
                 Ok(answer) => answer,
                 Err(_) if self.gone.is_stopped() => return self.fail(output, &mut *translator, stopping()),
                 Err(error) => return self.fail(output, &mut *translator, error),
             };
             let credential = answer.lease.name.clone();
             match self.relay(answer, exchange, &mut *translator, &mut output) {
-                Ok(None) => first_call = false,
+                Ok(None) => {
+                    first_call = false;
+                    budget = Budget::new();
+                }
                 Ok(Some(document)) => {
                     let outcome = Outcome { status: 200, usage: translator.usage(), word: String::new() };
                     self.count(true, &outcome);
@@ -134,7 +138,12 @@ impl Run<'_> {
                     return outcome;
                 }
                 // After the first of several calls a fresh translator would lack what that one brought.
-                Err(Broken::Answer { again: true, .. }) if self.chances > 0 && first_call && !output.has_content() => {
+                Err(Broken::Answer { again: true, .. })
+                    if self.chances > 0
+                        && first_call
+                        && !output.has_content()
+                        && self.app.dispatcher.may_ask_again(&budget) =>
+                {
                     self.chances -= 1;
                     self.app.usage.failure(&self.line(&credential), "Exception");
                     translator = exchange.translator();
@@ -148,10 +157,10 @@ impl Run<'_> {
     }
 
     /// Asks Google, over as many credentials as it takes; counts the attempts that fail.
-    fn send(&mut self, exchange: &mut dyn Exchange) -> Result<Dispatched, ApiError> {
+    fn send(&mut self, exchange: &mut dyn Exchange, budget: &mut Budget) -> Result<Dispatched, ApiError> {
         let mut failures: Vec<(String, String)> = Vec::new();
         let mut failed = |lease: &Lease, reason: &str| failures.push((lease.name.clone(), reason.to_owned()));
-        let result = self.app.dispatcher.send(exchange.call(), &self.gone, &mut failed);
+        let result = self.app.dispatcher.send(exchange.call(), budget, &self.gone, &mut failed);
         for (credential, reason) in failures {
             self.attempts += 1;
             self.app.usage.failure(&self.line(&credential), &reason);

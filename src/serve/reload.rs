@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Keys that were used up at the start: sockets, files, threads and the one client for Google are made of them.
-const AT_START: [&str; 13] = [
+const AT_START: [&str; 15] = [
     "server",
     "credentials_file",
     "state_file",
@@ -17,6 +17,8 @@ const AT_START: [&str; 13] = [
     "oauth_client_id",
     "oauth_client_secret",
     "max_attempts",
+    "max_credentials_per_request",
+    "failover_sec",
     "proxy_url",
     "ca_file",
     "log_format",
@@ -76,6 +78,8 @@ pub fn merge(old: &Config, new: Config) -> (Config, Changes) {
         endpoints: old.endpoints.clone(),
         oauth_client: old.oauth_client.clone(),
         max_attempts: old.max_attempts,
+        max_credentials_per_request: old.max_credentials_per_request,
+        failover: old.failover,
         proxy: old.proxy.clone(),
         authorities: old.authorities.clone(),
         log_format: old.log_format,

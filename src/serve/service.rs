@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::credentials::consent::Logins;
 use crate::credentials::{Keeper, Pool, PoolOptions, StoreError, Timing};
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Bounds, Dispatcher};
 use crate::gemini::models::Listed;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Running, Server};
@@ -134,7 +134,11 @@ impl Service {
                 pool.clone(),
                 Box::new(CodeAssist::new(agent.clone(), &config.endpoints.code_assist)),
                 Box::new(GenerativeLanguage::new(agent.clone(), &config.endpoints.generative_language)),
-                config.max_attempts,
+                Bounds {
+                    attempts: config.max_attempts,
+                    credentials: config.max_credentials_per_request,
+                    patience: config.failover,
+                },
             )),
             uploads: Arc::default(),
             logins: Arc::new(Logins::new(config.login_lifetime)),

@@ -5,7 +5,7 @@ use super::error::{Fault, Refusal};
 use super::exchange;
 use crate::credentials::Access;
 use percent_encoding::percent_decode_str;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use ureq::{Agent, http};
 
 /// Request headers that reach Google. Everything else, above all the client's own key, stays here.
@@ -78,12 +78,15 @@ impl std::fmt::Debug for RawReply {
 }
 
 impl RawReply {
-    /// What an error reply means, and its body, which is used up by looking.
-    pub fn refusal(self) -> (Fault, Vec<u8>) {
+    /// What an error reply means, and the reply with its body in memory.
+    pub fn refusal(self) -> (Fault, RawReply) {
+        let RawReply { status, mut headers, reader } = self;
         let mut body = Vec::new();
         // What came before a break is enough.
-        let _ = self.reader.take(1 << 20).read_to_end(&mut body);
-        (Refusal::read(self.status, &body, None).fault(), body)
+        let _ = reader.take(1 << 20).read_to_end(&mut body);
+        headers.retain(|(name, _)| name != "content-length");
+        let fault = Refusal::read(status, &body, None).fault();
+        (fault, RawReply { status, headers, reader: Box::new(Cursor::new(body)) })
     }
 }
 

@@ -15,7 +15,7 @@ pub fn answer(call: &Call) -> Result<Reply, Refusal> {
     let method = call.request.method.as_str();
     let path = call.request.path.as_str();
     if path == "/upload/v1beta/files" {
-        return upload(call);
+        return call.forced(&key).map_or_else(|| upload(call), Ok);
     }
     let path = path.strip_prefix("/v1beta/").unwrap_or("");
     if let Some(rest) = path.strip_prefix("models/") {

@@ -1,0 +1,139 @@
+//! What differs between a call that is translated and a request that is passed on: how one credential is asked, and what
+//! its failure allows.
+
+use super::repair;
+use crate::api::{Call, Operation};
+use crate::credentials::{Access, Kind, Lease, MemberId, Want};
+use crate::upstream::error::Then;
+use crate::upstream::{Answer, Event, Fault, Forward, RawReply, Upstream, Verdict};
+
+/// One request, as the loop asks it of one credential after the other.
+pub(super) trait Attempt {
+    type Answer;
+
+    /// Whether Google may be asked the same again when nobody knows what became of the request.
+    const IS_REPEATABLE: bool;
+    /// Whether a 404, or a failure of nobody's, says something about the credential when another one then does well. It
+    /// does not where it is about the thing that was asked for, which another key may own.
+    const TELLS_OF_CREDENTIAL: bool;
+
+    /// Who can be asked, but for those in `tried`.
+    fn want<'a>(&'a self, tried: &'a [MemberId]) -> Want<'a>;
+
+    /// A word for the log.
+    fn mode(&self) -> &'static str;
+
+    /// Asks Google with this credential, up to the first piece of the answer. A failure may have come as an answer that the
+    /// client can be given.
+    fn ask(&self, upstream: &dyn Upstream, access: &Access) -> Result<Self::Answer, (Fault, Option<Self::Answer>)>;
+
+    /// Takes out of the request what Google refused; false when there is nothing to take out.
+    fn repair(&mut self, then: Then) -> bool;
+
+    /// Hears of every failure.
+    fn failed(&mut self, lease: &Lease, verdict: &Verdict);
+}
+
+/// Called for each failed attempt with who failed and how usage counts it: the HTTP status, or `Exception`.
+pub type Failed<'a> = dyn FnMut(&Lease, &str) + 'a;
+
+/// A call of a dialect.
+pub(super) struct Translated<'a, 'f> {
+    pub call: &'a mut Call,
+    pub failed: &'a mut Failed<'f>,
+}
+
+impl Attempt for Translated<'_, '_> {
+    type Answer = (Event, Answer);
+
+    const IS_REPEATABLE: bool = true;
+    const TELLS_OF_CREDENTIAL: bool = true;
+
+    fn want<'a>(&'a self, tried: &'a [MemberId]) -> Want<'a> {
+        Want { model: &self.call.model, kind: kind_of(self.call), tried, affinity: self.call.affinity.as_deref() }
+    }
+
+    fn mode(&self) -> &'static str {
+        if self.call.operation == Operation::Stream { "Streaming" } else { "Non-Streaming" }
+    }
+
+    fn ask(&self, upstream: &dyn Upstream, access: &Access) -> Result<(Event, Answer), (Fault, Option<Self::Answer>)> {
+        let ask = || {
+            let mut answer = upstream.send(access, self.call)?;
+            match answer.next_event()? {
+                Some(first) => Ok((first, answer)),
+                None => Err(Fault::Incomplete("it is empty".into())),
+            }
+        };
+        ask().map_err(|fault| (fault, None))
+    }
+
+    fn repair(&mut self, then: Then) -> bool {
+        let (is_changed, what) = match then {
+            Then::Unsign => {
+                (repair::remove_signatures(self.call), "a thought signature. Sending once more without signatures.")
+            }
+            Then::Simplify => (repair::simplify(self.call), "the request. Sending it once more, simpler."),
+            _ => return false,
+        };
+        if is_changed {
+            log::info!("[ApiClient] Google refused {what}");
+        }
+        is_changed
+    }
+
+    fn failed(&mut self, lease: &Lease, verdict: &Verdict) {
+        (self.failed)(lease, &verdict.word);
+    }
+}
+
+/// Embeddings, uploaded files and caches exist on the public API only.
+fn kind_of(call: &Call) -> Option<Kind> {
+    match call.operation {
+        Operation::Embed | Operation::BatchEmbed => Some(Kind::ApiKey),
+        Operation::Generate | Operation::Stream | Operation::CountTokens => {
+            call.request.names_stored().then_some(Kind::ApiKey)
+        }
+    }
+}
+
+/// A request of a native client that goes to the public API as it is.
+pub(super) struct Passthrough<'a> {
+    pub request: &'a Forward<'a>,
+    /// What cool-downs are for, such as a model or `files`.
+    pub resource: &'a str,
+    pub affinity: Option<&'a str>,
+}
+
+impl Attempt for Passthrough<'_> {
+    type Answer = RawReply;
+
+    /// Nobody knows whether an upload or a deletion was done.
+    const IS_REPEATABLE: bool = false;
+    const TELLS_OF_CREDENTIAL: bool = false;
+
+    fn want<'a>(&'a self, tried: &'a [MemberId]) -> Want<'a> {
+        Want { model: self.resource, kind: Some(Kind::ApiKey), tried, affinity: self.affinity }
+    }
+
+    fn mode(&self) -> &'static str {
+        "Passthrough"
+    }
+
+    fn ask(&self, upstream: &dyn Upstream, access: &Access) -> Result<RawReply, (Fault, Option<RawReply>)> {
+        match upstream.forward(access, self.request) {
+            Ok(reply) if reply.status < 400 => Ok(reply),
+            Ok(reply) => {
+                let (fault, reply) = reply.refusal();
+                Err((fault, Some(reply)))
+            }
+            Err(fault) => Err((fault, None)),
+        }
+    }
+
+    fn repair(&mut self, _: Then) -> bool {
+        false
+    }
+
+    fn failed(&mut self, _: &Lease, _: &Verdict) {}
+}

@@ -1,0 +1,258 @@
+//! The one loop over credentials. What follows a failure is for [`policy`] to say; this carries it out.
+
+use super::attempt::Attempt;
+use super::policy::{self, Next, Progress};
+use super::{Budget, Dispatcher, unavailable};
+use crate::credentials::{AccessFault, Kind, Lease, MemberId, Report, Unavailable};
+use crate::error::ApiError;
+use crate::http::Gone;
+use crate::upstream::error::{Blame, Then};
+use crate::upstream::{Fault, Verdict};
+use std::thread;
+use std::time::{Duration, Instant};
+use unavailable::Last;
+
+/// The least wait for trouble that is nobody's fault; the second one is three times as long.
+const WAIT: Duration = Duration::from_millis(200);
+/// How soon a wait notices that the client is gone.
+const SLICE: Duration = Duration::from_millis(50);
+/// What a client waits when the token endpoint has trouble.
+const TOKEN_TROUBLE: Duration = Duration::from_secs(10);
+
+/// One request on its way from credential to credential.
+pub(super) struct Failover<'a, A: Attempt> {
+    dispatcher: &'a Dispatcher,
+    attempt: A,
+    budget: &'a mut Budget,
+    gone: &'a Gone,
+    counted: u32,
+    waits: u32,
+    asked: Asked,
+    last: Option<Last<(Lease, A::Answer)>>,
+}
+
+/// Who was asked, and what the pool may have to hear of them in the end.
+#[derive(Default)]
+struct Asked {
+    all: Vec<MemberId>,
+    /// Those that a further attempt must not ask.
+    out: Vec<MemberId>,
+    /// Those that know no such model, to be reported if another one does.
+    without_model: Vec<(Lease, Verdict)>,
+    /// Those that failed for nobody's fault, to be reported if another one does well.
+    suspects: Vec<MemberId>,
+}
+
+/// How one credential failed.
+enum Failure<T> {
+    /// Google or the network, maybe with an answer that the client can be given.
+    Judged(Box<Verdict>, Option<T>),
+    /// There was no token to ask with.
+    NoToken(AccessFault),
+}
+
+impl<'a, A: Attempt> Failover<'a, A> {
+    pub fn new(dispatcher: &'a Dispatcher, attempt: A, budget: &'a mut Budget, gone: &'a Gone) -> Failover<'a, A> {
+        Failover { dispatcher, attempt, budget, gone, counted: 0, waits: 0, asked: Asked::default(), last: None }
+    }
+
+    /// Asks until a credential answers or the policy says to stop. Under a [`crate::upstream::cancel::scope`].
+    pub fn run(mut self) -> Result<(Lease, A::Answer), ApiError> {
+        loop {
+            let lease = match self.lease() {
+                Ok(lease) => lease,
+                Err(unavailable) => return self.end(unavailable),
+            };
+            self.budget.asked += 1;
+            self.asked.all.push(lease.id);
+            self.announce(&lease);
+            let (next, failure) = match self.ask(&lease) {
+                Ok(answer) => {
+                    self.succeeded(&lease);
+                    return Ok((lease, answer));
+                }
+                Err(failed) => failed,
+            };
+            if self.gone.is_set() {
+                return Err(Fault::Gone.verdict().error);
+            }
+            self.last = self.take_note(&lease, failure, next).or(self.last.take());
+            match next {
+                Next::Tell => return self.end(Unavailable::AllTried),
+                Next::GiveUp => {
+                    return match self.lease() {
+                        Ok(_) => Err(unavailable::others_are_left(self.budget.asked, self.last.as_ref())),
+                        Err(unavailable) => self.end(unavailable),
+                    };
+                }
+                Next::Renew | Next::Repair | Next::Other => {}
+                Next::Wait => {
+                    self.waits += 1;
+                    wait(self.waits, self.gone)?;
+                }
+            }
+        }
+    }
+
+    fn end(self, unavailable: Unavailable) -> Result<(Lease, A::Answer), ApiError> {
+        unavailable::give_up(unavailable, self.attempt.want(&[]).kind, self.last)
+    }
+
+    /// Someone who has not been asked yet, or else someone who failed for nobody's fault.
+    fn lease(&self) -> Result<Lease, Unavailable> {
+        let checkout = |tried| self.dispatcher.pool.checkout(&self.attempt.want(tried));
+        match checkout(&self.asked.all) {
+            Err(_) if self.asked.out.len() < self.asked.all.len() => checkout(&self.asked.out),
+            result => result,
+        }
+    }
+
+    /// Asks one credential, again with a fresh token or a repaired request, until another one is next or nobody.
+    fn ask(&mut self, lease: &Lease) -> Result<A::Answer, (Next, Failure<A::Answer>)> {
+        let pool = &self.dispatcher.pool;
+        let mut can_renew = lease.kind == Kind::Oauth;
+        let mut token = pool.access(lease.id);
+        loop {
+            let access = match token {
+                Ok(access) => access,
+                Err(fault) => return Err((self.next(None, can_renew), Failure::NoToken(fault))),
+            };
+            let (verdict, reply) = match self.attempt.ask(self.dispatcher.upstream(lease.kind), &access) {
+                Ok(answer) => return Ok(answer),
+                Err((fault, reply)) => (Box::new(fault.verdict()), reply),
+            };
+            if self.gone.is_set() {
+                return Err((Next::Tell, Failure::Judged(verdict, None)));
+            }
+            self.attempt.failed(lease, &verdict);
+            token = match self.next(Some(&verdict), can_renew) {
+                Next::Renew => {
+                    can_renew = false;
+                    log::info!(
+                        "[ApiClient] Google refused the token of {}({}). Refreshing it.",
+                        lease.name,
+                        lease.label
+                    );
+                    pool.renew(lease.id, &access.secret)
+                }
+                Next::Repair if self.attempt.repair(verdict.then) => Ok(access),
+                Next::Repair => return Err((Next::Tell, Failure::Judged(verdict, reply))),
+                next => return Err((next, Failure::Judged(verdict, reply))),
+            };
+        }
+    }
+
+    fn next(&self, verdict: Option<&Verdict>, can_renew: bool) -> Next {
+        let progress = Progress {
+            elapsed: self.budget.began.elapsed(),
+            asked: self.budget.asked,
+            counted: self.counted + u32::from(verdict.is_some_and(policy::is_counted)),
+            waits: self.waits,
+            can_renew,
+            is_repeatable: A::IS_REPEATABLE,
+            is_crowded: self.dispatcher.history.is_crowded(self.attempt.want(&[]).model),
+        };
+        policy::next(verdict, &progress, &self.dispatcher.bounds)
+    }
+
+    /// Tells the log and the pool of a failure. Gives back what the client is told if nothing helps.
+    fn take_note(
+        &mut self,
+        lease: &Lease,
+        failure: Failure<A::Answer>,
+        next: Next,
+    ) -> Option<Last<(Lease, A::Answer)>> {
+        let (verdict, reply) = match failure {
+            Failure::Judged(verdict, reply) => (*verdict, reply),
+            Failure::NoToken(fault) => {
+                self.asked.out.push(lease.id);
+                return no_token(lease, &fault);
+            }
+        };
+        let goes_on = matches!(next, Next::Other | Next::Wait);
+        let mood = if goes_on { " Rotating credential and retrying." } else { "" };
+        let (word, reason) = (&verdict.word, &verdict.reason);
+        let what = if word == "Exception" { String::new() } else { format!(" with status {word}") };
+        log::warn!("[ApiClient] Request failed{what} for {}({}).{mood} ({reason})", lease.name, lease.label);
+
+        self.counted += u32::from(policy::is_counted(&verdict));
+        match verdict.then {
+            Then::Stop | Then::Unsign | Then::Simplify => {}
+            Then::Again => {
+                self.asked.suspects.push(lease.id);
+                if !goes_on && verdict.blame == Blame::Model && A::IS_REPEATABLE {
+                    // Those who come now need not repeat what just failed.
+                    let model = self.attempt.want(&[]).model;
+                    self.dispatcher.history.crowd(model, verdict.duration.unwrap_or_default());
+                }
+            }
+            Then::Other | Then::Renew => {
+                self.asked.out.push(lease.id);
+                match policy::is_counted(&verdict) {
+                    false => self.dispatcher.report(lease, self.attempt.want(&[]).model, &verdict),
+                    true if verdict.error.status == 404 => {
+                        self.asked.without_model.push((lease.clone(), verdict.clone()));
+                    }
+                    true => self.asked.suspects.push(lease.id),
+                }
+            }
+        }
+        let reply = reply.map(|reply| (lease.clone(), reply));
+        Some(Last { blame: verdict.blame, error: verdict.error, reply })
+    }
+
+    /// A 404 of some is their own only when another credential knows the model; else the client asked for what is not.
+    fn succeeded(&self, lease: &Lease) {
+        let model = self.attempt.want(&[]).model;
+        let Dispatcher { pool, history, .. } = self.dispatcher;
+        if A::TELLS_OF_CREDENTIAL {
+            for (stranger, verdict) in &self.asked.without_model {
+                self.dispatcher.report(stranger, model, verdict);
+            }
+            for suspect in self.asked.suspects.iter().filter(|suspect| **suspect != lease.id) {
+                pool.report(*suspect, model, Report::Suspect);
+            }
+        }
+        history.forget(lease.id, model);
+        pool.report(lease.id, model, Report::Success);
+    }
+
+    fn announce(&self, lease: &Lease) {
+        let (attempt, max, mode) = (self.counted + 1, self.dispatcher.bounds.attempts, self.attempt.mode());
+        let (name, label) = (&lease.name, &lease.label);
+        log::info!("[ApiClient] Attempt {attempt}/{max} ({mode}): Sending request with {name}({label})");
+    }
+}
+
+/// What the client is told if nobody else has a token either. The pool knows already who has none.
+fn no_token<T>(lease: &Lease, fault: &AccessFault) -> Option<Last<T>> {
+    match fault {
+        AccessFault::Dead(_) => {
+            log::warn!("[ApiClient] {}({}) has no usable token.", lease.name, lease.label);
+            None
+        }
+        AccessFault::Transient(_) => {
+            log::warn!("[ApiClient] {}({}) cannot get a token now.", lease.name, lease.label);
+            let message = "API request failed: Google's token endpoint cannot be used right now";
+            let error = ApiError::server(503, "upstream_auth_error", message).with_retry_after(TOKEN_TROUBLE);
+            Some(Last { blame: Blame::Nobody, error, reply: None })
+        }
+    }
+}
+
+/// Waits before repeat number `count`, 1 to 1.5 times the plan so that many clients do not come back at once. Ends early
+/// when the client is gone.
+fn wait(count: u32, gone: &Gone) -> Result<(), ApiError> {
+    let mut byte = [0];
+    // Without random numbers the wait is just not spread.
+    let _ = getrandom::fill(&mut byte);
+    let plan = WAIT * 3u32.pow(count.saturating_sub(1).min(4));
+    let end = Instant::now() + plan + plan * u32::from(byte[0]) / 512;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        if gone.is_set() {
+            return Err(Fault::Gone.verdict().error);
+        }
+        thread::sleep(left.min(SLICE));
+    }
+    Ok(())
+}
