@@ -13,6 +13,8 @@ pub mod openai;
 pub mod openai_chat;
 pub mod openai_completions;
 pub mod openai_embeddings;
+pub(crate) mod options;
+pub(crate) mod params;
 
 use crate::error::ApiError;
 use crate::gemini::models::ModelTable;

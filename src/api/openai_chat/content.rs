@@ -1,9 +1,9 @@
 //! Message content made into Google's parts (openai_chat.md 1.3): text, images, audio, video and files, whether inline,
 //! by address or with the wrong wrapping.
 
-use super::fields::{Object, take, take_text, wrong_type};
 use crate::api::Context;
 use crate::api::openai::shorten;
+use crate::api::params::{Object, take, take_text, wrong_type};
 use crate::conversation::media::{self, Media};
 use crate::error::ApiError;
 use crate::gemini::{FileData, Part};

@@ -2,7 +2,7 @@
 //! results of tools, pictures the assistant made.
 
 use super::content::Reader;
-use super::fields::{Object, take, take_any, take_list, take_object, take_text};
+use crate::api::params::{Object, take, take_any, take_list, take_object, take_text};
 use crate::conversation::arguments;
 use crate::conversation::names::Names;
 use crate::error::ApiError;

@@ -2,10 +2,10 @@
 //! 1.4 to 1.6) with the signatures that belong to them (thinking_and_signatures.md 4 to 6).
 
 use super::content::Reader;
-use super::fields::{Object, take, take_list, take_object, take_text, wrong_type};
 use super::history::{self, Call, Item, Model};
 use super::pairing;
 use crate::api::openai::shorten;
+use crate::api::params::{Object, take, take_list, take_object, take_text, wrong_type};
 use crate::api::{Context, MidSystem};
 use crate::conversation::names::Names;
 use crate::error::ApiError;

@@ -1,17 +1,14 @@
 //! `/v1/chat/completions`: OpenAI's chat dialect over Google's types. openai_chat.md is its specification.
 //!
 //! On the way in: `request` (fields), `messages`, `history` and `pairing` (the conversation), `content` and `media` (parts),
-//! `tools` and `names`, `options` (Google's extensions, thinking, output format). What the answer must know goes into
-//! a `reply::Reply`. On the way out: `answer` reads Google's events into pieces; `response` makes one document of
-//! them, `stream` a sequence of chunks.
+//! `tools`. What the answer must know goes into a `reply::Reply`. On the way out: `answer` reads Google's events into
+//! pieces; `response` makes one document of them, `stream` a sequence of chunks.
 
 mod answer;
 mod content;
-mod fields;
 mod history;
 mod message;
 mod messages;
-mod options;
 mod pairing;
 mod reply;
 mod request;

@@ -2,11 +2,11 @@
 //! files of this folder take the request apart.
 
 use super::content::Reader;
-use super::fields::{Object, integer, take, take_list, take_object, take_text, wrong_type};
-use super::options::{self, Format};
 use super::reply::{AudioFormat, Json, Reply, kept_text};
 use super::tools::{self, Dialect};
 use super::{Chat, messages};
+use crate::api::options::{self, Format};
+use crate::api::params::{Object, integer, take, take_list, take_object, take_text, wrong_type};
 use crate::api::{Call, Context, Framing, Operation, openai};
 use crate::error::ApiError;
 use crate::gemini::models::{Model, Resolved};

@@ -4,20 +4,20 @@
 use crate::error::ApiError;
 use serde_json::{Map, Value};
 
-pub(super) type Object = Map<String, Value>;
+pub(crate) type Object = Map<String, Value>;
 
 /// Moves a field out; null and absent are the same.
-pub(super) fn take(object: &mut Object, name: &str) -> Option<Value> {
+pub(crate) fn take(object: &mut Object, name: &str) -> Option<Value> {
     object.get_mut(name).map(Value::take).filter(|value| !value.is_null())
 }
 
 /// The first of several spellings that is there.
-pub(super) fn take_any(object: &mut Object, names: &[&str]) -> Option<Value> {
+pub(crate) fn take_any(object: &mut Object, names: &[&str]) -> Option<Value> {
     names.iter().find_map(|name| take(object, name))
 }
 
 /// A text field; another type counts as absent.
-pub(super) fn take_text(object: &mut Object, name: &str) -> Option<String> {
+pub(crate) fn take_text(object: &mut Object, name: &str) -> Option<String> {
     match take(object, name)? {
         Value::String(text) => Some(text),
         _ => None,
@@ -25,7 +25,7 @@ pub(super) fn take_text(object: &mut Object, name: &str) -> Option<String> {
 }
 
 /// An object field; another type counts as absent.
-pub(super) fn take_object(object: &mut Object, name: &str) -> Option<Object> {
+pub(crate) fn take_object(object: &mut Object, name: &str) -> Option<Object> {
     match take(object, name)? {
         Value::Object(inner) => Some(inner),
         _ => None,
@@ -33,7 +33,7 @@ pub(super) fn take_object(object: &mut Object, name: &str) -> Option<Object> {
 }
 
 /// A list field; another type counts as absent.
-pub(super) fn take_list(object: &mut Object, name: &str) -> Option<Vec<Value>> {
+pub(crate) fn take_list(object: &mut Object, name: &str) -> Option<Vec<Value>> {
     match take(object, name)? {
         Value::Array(list) => Some(list),
         _ => None,
@@ -41,7 +41,7 @@ pub(super) fn take_list(object: &mut Object, name: &str) -> Option<Vec<Value>> {
 }
 
 /// A whole number, also written as `8.0`; another type counts as absent.
-pub(super) fn integer(value: &Value) -> Option<i64> {
+pub(crate) fn integer(value: &Value) -> Option<i64> {
     if let Some(number) = value.as_i64() {
         return Some(number);
     }
@@ -52,7 +52,7 @@ pub(super) fn integer(value: &Value) -> Option<i64> {
 }
 
 /// 400 for a field of the wrong JSON type.
-pub(super) fn wrong_type(param: impl Into<String>, wanted: &str, got: &Value) -> ApiError {
+pub(crate) fn wrong_type(param: impl Into<String>, wanted: &str, got: &Value) -> ApiError {
     let param = param.into();
     let message = format!("Invalid type for '{param}': expected {wanted}, but got {} instead.", type_name(got));
     ApiError::invalid(param, "invalid_type", message)

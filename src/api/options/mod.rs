@@ -1,8 +1,8 @@
 //! Google's extensions, the dialects of asking for thoughts, safety settings and the output format (openai_chat.md 1.7,
 //! 1.9; thinking_and_signatures.md 2).
 
-use super::fields::{Object, integer, take, take_any, take_list, take_object, take_text, wrong_type};
 use crate::api::openai::shorten;
+use crate::api::params::{Object, integer, take, take_any, take_list, take_object, take_text, wrong_type};
 use crate::error::ApiError;
 use crate::gemini::SafetySetting;
 use crate::gemini::thinking::{Ask, Effort, Level};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 /// What was found under `extra_body.google`, `google` and `extra_body`, the first that has it.
 #[derive(Debug, Default)]
-pub(super) struct Extensions {
+pub(crate) struct Extensions {
     pub thinking: Object,
     pub marker: Option<String>,
     pub cached_content: Option<String>,
@@ -20,7 +20,7 @@ pub(super) struct Extensions {
 }
 
 /// Takes Google's extensions out of the request.
-pub(super) fn extensions(body: &mut Object) -> Extensions {
+pub(crate) fn extensions(body: &mut Object) -> Extensions {
     let mut places = Vec::new();
     let mut extra = take_object(body, "extra_body").unwrap_or_default();
     places.extend(take_object(&mut extra, "google"));
@@ -104,14 +104,14 @@ fn safety_settings(list: Vec<Value>) -> Option<Vec<SafetySetting>> {
 
 /// What the client asks about thinking.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Thinking {
+pub(crate) struct Thinking {
     pub ask: Option<Ask>,
     pub include: Option<bool>,
 }
 
 /// Takes every dialect out of the request; the first in the order of thinking_and_signatures.md 2 wins. `suffix` comes
 /// from the model's name.
-pub(super) fn thinking(
+pub(crate) fn thinking(
     body: &mut Object,
     mut google: Object,
     suffix: Option<Ask>,
@@ -208,7 +208,7 @@ fn read_effort(value: Option<Value>, param: &str) -> Result<Option<Ask>, ApiErro
 
 /// The format asked of the answer.
 #[derive(Debug, PartialEq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// No particular one.
     Text,
     /// JSON, by a schema or without one.
@@ -216,7 +216,7 @@ pub(super) enum Format {
 }
 
 /// Takes `response_format` out of the request.
-pub(super) fn format(body: &mut Object) -> Result<Format, ApiError> {
+pub(crate) fn format(body: &mut Object) -> Result<Format, ApiError> {
     let mut format = match take(body, "response_format") {
         None => return Ok(Format::Text),
         Some(Value::Object(format)) => format,
@@ -247,7 +247,7 @@ pub(super) fn format(body: &mut Object) -> Result<Format, ApiError> {
 }
 
 /// Takes the stop sequences out of the request, empty ones left out.
-pub(super) fn stops(body: &mut Object) -> Vec<String> {
+pub(crate) fn stops(body: &mut Object) -> Vec<String> {
     let list = match body.get("stop") {
         Some(Value::String(_)) => take_text(body, "stop").into_iter().collect(),
         _ => {
