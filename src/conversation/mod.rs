@@ -6,4 +6,7 @@ pub(crate) mod hold;
 pub(crate) mod logprobs;
 pub(crate) mod media;
 pub(crate) mod names;
+pub(crate) mod pairing;
 pub(crate) mod speech;
+pub(crate) mod tools;
+pub(crate) mod turns;

@@ -1,6 +1,7 @@
 //! What OpenAI's endpoints have in common on the wire: the error object, token counts, finish reasons, reading a body.
 //! No surface itself.
 
+pub(crate) mod content;
 pub mod error;
 pub mod finish;
 pub mod usage;

@@ -5,16 +5,11 @@
 //! pieces; `response` makes one document of them, `stream` a sequence of chunks.
 
 mod answer;
-mod content;
-mod history;
 mod message;
-mod messages;
-mod pairing;
 mod reply;
-mod request;
+pub(crate) mod request;
 mod response;
 mod stream;
-mod tools;
 
 use super::{Call, Context, Exchange, Framing, Operation, Surface, Translator, openai};
 use crate::conversation::names::Names;

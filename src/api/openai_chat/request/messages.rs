@@ -1,7 +1,7 @@
 //! One message of the history: calls in every spelling with the signatures clients carry (thinking_and_signatures.md 5.1),
 //! results of tools, pictures the assistant made.
 
-use super::content::Reader;
+use crate::api::openai::content::Reader;
 use crate::api::params::{Object, take, take_any, take_list, take_object, take_text};
 use crate::conversation::arguments;
 use crate::conversation::names::Names;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const ID_MARK: &str = "__thought__";
 
 /// One message, read.
-pub(super) enum Item {
+pub(crate) enum Item {
     System(Vec<Part>),
     User(Vec<Part>),
     Model(Model),
@@ -24,7 +24,7 @@ pub(super) enum Item {
 }
 
 /// An assistant message.
-pub(super) struct Model {
+pub(crate) struct Model {
     pub parts: Vec<Part>,
     pub calls: Vec<Call>,
     /// Ids of calls without a name: their results are left out, too.
@@ -32,7 +32,7 @@ pub(super) struct Model {
 }
 
 /// A call in an assistant message.
-pub(super) struct Call {
+pub(crate) struct Call {
     /// The client's id without the signature in it.
     pub id: Option<String>,
     /// The client's name of the tool.
@@ -46,7 +46,7 @@ pub(super) struct Call {
 }
 
 /// What a tool answered.
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     pub id: Option<String>,
     pub name: Option<String>,
     pub text: String,
@@ -54,7 +54,7 @@ pub(super) struct Outcome {
 }
 
 /// Reads a `tool` or `function` message.
-pub(super) fn outcome(
+pub(crate) fn outcome(
     mut message: Object,
     content: Value,
     path: &str,
@@ -81,7 +81,7 @@ pub(super) fn outcome(
 }
 
 /// Reads one of `tool_calls`.
-pub(super) fn call(mut call: Object, names: &Names, model: &mut Model) {
+pub(crate) fn call(mut call: Object, names: &Names, model: &mut Model) {
     let raw_id = take_text(&mut call, "id").filter(|id| !id.is_empty());
     let (id, in_id) = match raw_id.map(split_id) {
         Some((id, signature)) => (Some(id), signature),
@@ -118,7 +118,7 @@ pub(super) fn call(mut call: Object, names: &Names, model: &mut Model) {
 }
 
 /// Reads `function_call`; its result is the next `function` message.
-pub(super) fn legacy_call(mut call: Object, names: &Names, model: &mut Model) {
+pub(crate) fn legacy_call(mut call: Object, names: &Names, model: &mut Model) {
     let signature = extra_content(&mut call);
     let Some(client) = take_text(&mut call, "name").filter(|name| !name.is_empty()) else {
         return;
@@ -129,7 +129,7 @@ pub(super) fn legacy_call(mut call: Object, names: &Names, model: &mut Model) {
 }
 
 /// Signatures that belong to the message as a whole, in the order they are looked for.
-pub(super) fn message_signatures(message: &mut Object) -> Vec<String> {
+pub(crate) fn message_signatures(message: &mut Object) -> Vec<String> {
     let mut found: Vec<String> = extra_content(message).into_iter().collect();
     if let Some(mut fields) = take_object(message, "provider_specific_fields") {
         let list = take_list(&mut fields, "thought_signatures").unwrap_or_default();
@@ -140,7 +140,7 @@ pub(super) fn message_signatures(message: &mut Object) -> Vec<String> {
 
 /// A picture the assistant made (`images`, the dialect of litellm and OpenRouter). One that cannot be read is left out:
 /// the conversation must go on.
-pub(super) fn image(image: Value, reader: &mut Reader<'_>) -> Option<Part> {
+pub(crate) fn image(image: Value, reader: &mut Reader<'_>) -> Option<Part> {
     let (url, signature) = match image {
         Value::String(url) => (url, None),
         Value::Object(mut image) => {
@@ -160,7 +160,7 @@ pub(super) fn image(image: Value, reader: &mut Reader<'_>) -> Option<Part> {
 }
 
 /// Text of the assistant: thoughts this program had put in marks are cut off, pictures in Markdown become media again.
-pub(super) fn assistant_text(text: String, marker: Option<&str>, reader: &mut Reader<'_>, parts: &mut Vec<Part>) {
+pub(crate) fn assistant_text(text: String, marker: Option<&str>, reader: &mut Reader<'_>, parts: &mut Vec<Part>) {
     let text = match marker.and_then(|marker| after_thoughts(&text, marker)) {
         Some(rest) => rest.to_owned(),
         None => text,

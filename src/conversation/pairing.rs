@@ -1,6 +1,6 @@
 //! Results of tools brought to their calls (openai_chat.md 1.5): clients lose, double, reorder and rename them.
 
-use super::history::Item;
+use crate::api::openai_chat::request::messages::Item;
 use crate::gemini::Part;
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +13,7 @@ struct Open {
 
 /// Gives every result to its call: the nearest one before it with that id, or one in the message that follows at once.
 /// What no call wants becomes text of the user.
-pub(super) fn match_results(items: &mut [Item], gemini3: bool) {
+pub(crate) fn match_results(items: &mut [Item], gemini3: bool) {
     let mut by_id: HashMap<String, Open> = HashMap::new();
     let mut by_name: HashMap<String, Open> = HashMap::new();
     let mut nameless: Option<Open> = None;

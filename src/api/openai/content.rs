@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const MAX_FETCHED: usize = 40 * 1024 * 1024;
 
 /// Reads the contents of one request.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     context: &'a Context<'a>,
     gemini3: bool,
     fetched: usize,
@@ -22,17 +22,17 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(context: &'a Context<'a>, gemini3: bool) -> Reader<'a> {
+    pub(crate) fn new(context: &'a Context<'a>, gemini3: bool) -> Reader<'a> {
         Reader { context, gemini3, fetched: 0, low: 0, images: 0 }
     }
 
     /// Whether there were images and the client wants all of them in low resolution.
-    pub(super) fn all_low(&self) -> bool {
+    pub(crate) fn all_low(&self) -> bool {
         self.images > 0 && self.low == self.images
     }
 
     /// The parts of `content`, empty texts left out. `path` names the message for errors.
-    pub(super) fn parts(&mut self, content: Value, path: &str) -> Result<Vec<Part>, ApiError> {
+    pub(crate) fn parts(&mut self, content: Value, path: &str) -> Result<Vec<Part>, ApiError> {
         let list = match content {
             Value::Null => return Ok(Vec::new()),
             Value::String(text) => return Ok(text_part(text).into_iter().collect()),
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a data URL, raw base64 or an address into a part.
-    pub(super) fn media(&mut self, url: String) -> Result<Part, String> {
+    pub(crate) fn media(&mut self, url: String) -> Result<Part, String> {
         let trimmed = url.trim();
         if trimmed.len() != url.len() {
             return self.media(trimmed.to_owned());

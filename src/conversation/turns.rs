@@ -1,10 +1,10 @@
 //! The conversation: roles, system messages, tool calls and their results made into Google's turns (openai_chat.md 1.2,
 //! 1.4 to 1.6) with the signatures that belong to them (thinking_and_signatures.md 4 to 6).
 
-use super::content::Reader;
-use super::history::{self, Call, Item, Model};
 use super::pairing;
+use crate::api::openai::content::Reader;
 use crate::api::openai::shorten;
+use crate::api::openai_chat::request::messages::{self as history, Call, Item, Model};
 use crate::api::params::{Object, take, take_list, take_object, take_text, wrong_type};
 use crate::api::{Context, MidSystem};
 use crate::conversation::names::Names;
@@ -23,7 +23,7 @@ const BLANK: &str = " ";
 
 /// What the messages become.
 #[derive(Debug, Default)]
-pub(super) struct Conversation {
+pub(crate) struct Conversation {
     /// For `systemInstruction`; texts only.
     pub system: Vec<Part>,
     /// For `contents`.
@@ -31,7 +31,7 @@ pub(super) struct Conversation {
 }
 
 /// Takes the messages out of the request.
-pub(super) fn read(
+pub(crate) fn read(
     messages: Option<Value>,
     model: &ModelEntry,
     names: &Names,

@@ -1,13 +1,16 @@
 //! The fields of a chat request (openai_chat.md 1.1): sampling, limits, output kinds, and the order in which the other
 //! files of this folder take the request apart.
 
-use super::content::Reader;
-use super::reply::{AudioFormat, Json, Reply, kept_text};
-use super::tools::{self, Dialect};
-use super::{Chat, messages};
+pub(crate) mod messages;
+
+use super::Chat;
+use crate::api::openai::content::Reader;
+use crate::api::openai_chat::reply::{AudioFormat, Json, Reply, kept_text};
 use crate::api::options::{self, Format};
 use crate::api::params::{Object, integer, take, take_list, take_object, take_text, wrong_type};
 use crate::api::{Call, Context, Framing, Operation, openai};
+use crate::conversation::tools::{self, Dialect};
+use crate::conversation::turns;
 use crate::error::ApiError;
 use crate::gemini::models::{Model, Resolved};
 use crate::gemini::thinking;
@@ -65,7 +68,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat,
     let mut reader = Reader::new(context, model.gemini3);
     let marker = extensions.marker.as_deref();
     let messages = take(body, "messages");
-    let mut conversation = messages::read(messages, &model, &tools.names, marker, &mut reader, context)?;
+    let mut conversation = turns::read(messages, &model, &tools.names, marker, &mut reader, context)?;
     if !model.gemini3 && reader.all_low() {
         config.insert("mediaResolution".into(), json!("MEDIA_RESOLUTION_LOW"));
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 /// What a request says about tools.
 #[derive(Debug, Default)]
-pub(super) struct Tools {
+pub(crate) struct Tools {
     /// For `tools` of Google's request.
     pub tools: Vec<Tool>,
     /// For `toolConfig`.
@@ -24,7 +24,7 @@ pub(super) struct Tools {
 
 /// Which field of a declaration Google's model reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(crate) enum Dialect {
     /// `parametersJsonSchema`.
     JsonSchema,
     /// `parameters` in the OpenAPI subset: Gemini 2.0 and older.
@@ -46,7 +46,7 @@ struct Builder {
 }
 
 /// Takes the tools out of the request. `search`: the model's suffix asks for Google Search.
-pub(super) fn read(body: &mut Object, dialect: Dialect, search: bool) -> Result<Tools, ApiError> {
+pub(crate) fn read(body: &mut Object, dialect: Dialect, search: bool) -> Result<Tools, ApiError> {
     let mut builder =
         Builder { dialect, declarations: Vec::new(), names: Names::default(), builtins: Builtins::default() };
     let functions = take_list(body, "functions");
