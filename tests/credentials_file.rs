@@ -6,7 +6,7 @@ use common::google::{FakeGoogle, User};
 use common::pool::{Scratch, anybody, options};
 use common::python::venv_python;
 use common::written;
-use gemini_openai_proxy::credentials::{Kind, Pool, PoolOptions, Want};
+use gemini_openai_proxy::credentials::{Credentials, Kind, Options, Want};
 use gemini_openai_proxy::secret::Secret;
 use serde_json::{Value, json};
 use std::fs;
@@ -22,9 +22,9 @@ const PASSPHRASE: &str = "密钥 with spaces";
 /// `<file>|<address of the fake Google>`, set for the child process that is killed.
 const REWRITER: &str = "GEMINI_PROXY_TEST_REWRITER";
 
-fn with_key(file: PathBuf, base: &str, key: Option<&str>) -> PoolOptions {
+fn with_key(file: PathBuf, base: &str, key: Option<&str>) -> Options {
     key.into_iter().for_each(written::secret);
-    PoolOptions { encryption_key: key.map(Secret::new), ..options(base, file) }
+    Options { encryption_key: key.map(Secret::new), ..options(base, file) }
 }
 
 fn python(action: &str, passphrase: &str, input: &[u8]) -> Vec<u8> {
@@ -50,7 +50,7 @@ fn what_python_encrypted_opens_here() {
     let mut token = python("encrypt", PASSPHRASE, items.to_string().as_bytes());
     token.extend_from_slice(b"\r\n");
     fs::write(scratch.file(), &token).unwrap();
-    let pool = Pool::open(with_key(scratch.file(), NOWHERE, Some(PASSPHRASE))).unwrap();
+    let pool = Credentials::open(with_key(scratch.file(), NOWHERE, Some(PASSPHRASE))).unwrap();
     assert!(pool.has(Kind::Oauth));
     let lease = pool.checkout(&Want { kind: Some(Kind::ApiKey), ..anybody() }).unwrap();
     assert_eq!(pool.access(lease.id).unwrap().secret.expose(), "AIza-key-0001");
@@ -62,7 +62,7 @@ fn what_is_encrypted_here_opens_in_python() {
     let scratch = Scratch::new();
     let items = json!([{"refresh_token": "1//refresh", "备注": "保留\u{1F511}"}, null, {"api_key": "AIza-key-0001"}]);
     scratch.put(&items);
-    Pool::open(with_key(scratch.file(), NOWHERE, Some(PASSPHRASE))).unwrap();
+    Credentials::open(with_key(scratch.file(), NOWHERE, Some(PASSPHRASE))).unwrap();
     let token = fs::read(scratch.file()).unwrap();
     assert!(token.starts_with(b"gAAAA"));
     let decrypted = python("decrypt", PASSPHRASE, &token);
@@ -83,7 +83,7 @@ fn a_file_that_cannot_be_understood_stops_the_start_and_stays_as_it_is() {
     ] {
         let scratch = Scratch::new();
         fs::write(scratch.file(), content).unwrap();
-        let error = Pool::open(with_key(scratch.file(), NOWHERE, key)).err().expect(name);
+        let error = Credentials::open(with_key(scratch.file(), NOWHERE, key)).err().expect(name);
         let text = error.to_string();
         assert!(text.starts_with("FATAL: ") && text.contains(words) && !text.contains('\n'), "{name}: {text}");
         assert_eq!(error.exit_code(), 3);
@@ -94,7 +94,7 @@ fn a_file_that_cannot_be_understood_stops_the_start_and_stays_as_it_is() {
 
 /// Refreshes for as long as it is let; one line for each time the file was written.
 fn rewrite(file: &Path, base: &str, rounds: usize) {
-    let pool = Pool::open(with_key(file.to_owned(), base, Some(PASSPHRASE))).unwrap();
+    let pool = Credentials::open(with_key(file.to_owned(), base, Some(PASSPHRASE))).unwrap();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -123,7 +123,7 @@ fn put_accounts(google: &FakeGoogle, scratch: &Scratch) {
 /// What the file says, which must be everything that was put in.
 fn check(scratch: &Scratch) {
     let token = fs::read(scratch.file()).unwrap();
-    let pool = Pool::open(with_key(scratch.file(), NOWHERE, Some(PASSPHRASE))).unwrap();
+    let pool = Credentials::open(with_key(scratch.file(), NOWHERE, Some(PASSPHRASE))).unwrap();
     assert_eq!(pool.usable_count(), 4);
     assert!(token.starts_with(b"gAAAA"));
 }

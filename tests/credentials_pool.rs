@@ -5,7 +5,9 @@ mod common;
 use common::google::{FakeGoogle, Step, Tier, User};
 use common::pool::{Scratch, anybody, open, options};
 use gemini_openai_proxy::config::ApiKey;
-use gemini_openai_proxy::credentials::{AccessFault, Keeper, Kind, ManageFault, Pool, Report, Unavailable, View, Want};
+use gemini_openai_proxy::credentials::{
+    AccessFault, Credentials, Kind, ManageFault, Refresher, Report, Unavailable, View, Want,
+};
 use gemini_openai_proxy::secret::Secret;
 use serde_json::{Value, json};
 use std::sync::{Arc, Barrier};
@@ -30,7 +32,7 @@ fn expired(mut item: Value) -> Value {
 }
 
 /// Waits until the members look as wanted. The condition is what is waited for, the pause only keeps the CPU free.
-fn wait_until(pool: &Pool, wanted: impl Fn(&[View]) -> bool) -> Vec<View> {
+fn wait_until(pool: &Credentials, wanted: impl Fn(&[View]) -> bool) -> Vec<View> {
     let end = Instant::now() + PATIENCE;
     loop {
         let views = pool.views();
@@ -43,7 +45,7 @@ fn wait_until(pool: &Pool, wanted: impl Fn(&[View]) -> bool) -> Vec<View> {
 }
 
 /// A rest of a few milliseconds is over when somebody is lent out again.
-fn checkout_when_rested(pool: &Pool) -> gemini_openai_proxy::credentials::Lease {
+fn checkout_when_rested(pool: &Credentials) -> gemini_openai_proxy::credentials::Lease {
     let end = Instant::now() + PATIENCE;
     loop {
         match pool.checkout(&anybody()) {
@@ -162,7 +164,7 @@ fn a_member_in_trouble_is_left_in_peace_for_a_while() {
     let mut options = options(&google.base(), scratch.put(&expired(users(&google, 1).remove(0))));
     options.timing.first_rest = Duration::from_secs(60);
     options.timing.longest_rest = Duration::from_secs(60);
-    let pool = Pool::open(options).unwrap();
+    let pool = Credentials::open(options).unwrap();
     google.always("*", Step::html(500).on("token"));
     let id = pool.checkout(&anybody()).unwrap().id;
     for _ in 0..3 {
@@ -237,15 +239,15 @@ fn a_verified_account_comes_back_by_itself() {
     google.add_user(User::new("u@example.com", "p", Tier::ValidationRequired));
     let mut options = options(&google.base(), scratch.put(&google.oauth_credential("u@example.com")));
     options.timing.blocked_probe = Duration::from_millis(20);
-    let pool = Arc::new(Pool::open(options).unwrap());
-    let keeper = Keeper::start(Arc::clone(&pool)).unwrap();
+    let pool = Arc::new(Credentials::open(options).unwrap());
+    let refresher = Refresher::start(Arc::clone(&pool)).unwrap();
     assert!(google.wait_for(
         |state| state.requests.iter().filter(|request| request.op == "loadCodeAssist").count() > 1,
         PATIENCE
     ));
     google.set_tier("u@example.com", Tier::Licensed);
     wait_until(&pool, |views| views[0].status == "active" && views[0].project.as_deref() == Some("p"));
-    keeper.stop();
+    refresher.stop();
 }
 
 #[test]
@@ -256,16 +258,16 @@ fn the_project_map_wins_over_google_and_the_file() {
     let mut item = google.oauth_credential("Mixed.Case@example.com");
     item["project_id"] = json!("from-file");
     let mut options = options(&google.base(), scratch.put(&item));
-    let without_map = Pool::open(options.clone()).unwrap();
-    let project = |pool: &Pool| pool.access(pool.checkout(&anybody()).unwrap().id).unwrap().project.unwrap();
+    let without_map = Credentials::open(options.clone()).unwrap();
+    let project = |pool: &Credentials| pool.access(pool.checkout(&anybody()).unwrap().id).unwrap().project.unwrap();
     assert_eq!(project(&without_map), "from-file");
     options.project_id_map.insert("mixed.case@example.com".into(), "mapped".into());
-    assert_eq!(project(&Pool::open(options).unwrap()), "mapped");
+    assert_eq!(project(&Credentials::open(options).unwrap()), "mapped");
     assert_eq!(google.count("/v1internal:loadCodeAssist"), 0);
 }
 
 #[test]
-fn the_keeper_resolves_and_refreshes_everybody_without_a_request() {
+fn the_refresher_resolves_and_refreshes_everybody_without_a_request() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
     let mut items = users(&google, 4);
@@ -273,12 +275,12 @@ fn the_keeper_resolves_and_refreshes_everybody_without_a_request() {
     // Ends within the time ahead.
     items[2]["expiry_date"] = json!(common::google::now_ms() + 240_000);
     let pool = Arc::new(open(&google, &scratch, &json!(items)));
-    let keeper = Keeper::start(Arc::clone(&pool)).unwrap();
+    let refresher = Refresher::start(Arc::clone(&pool)).unwrap();
     let done = |view: &View| view.status == "active" && view.email.is_some() && view.project.is_some();
     wait_until(&pool, |views| views.iter().all(done) && views[2].last_refreshed_at.is_some());
     let refreshes: Vec<u64> = (0..4).map(|at| google.refreshes(&format!("u{at}@example.com"))).collect();
     assert_eq!(refreshes, [0, 1, 1, 0]);
-    keeper.stop();
+    refresher.stop();
 }
 
 #[test]
@@ -294,7 +296,7 @@ fn members_take_turns_in_file_order_and_the_config_comes_last() {
     for key in ["AIza-config-0002", "AIza-file-0001"] {
         options.api_keys.push(ApiKey { key: Secret::new(key), label: None });
     }
-    let pool = Pool::open(options).unwrap();
+    let pool = Credentials::open(options).unwrap();
     let turn = |want: &Want| pool.checkout(want).unwrap().name;
     let order: Vec<String> = (0..6).map(|_| turn(&anybody())).collect();
     assert_eq!(order, ["cred-0", "cred-2", "cred-3", "cred-4", "cred-0", "cred-2"]);
@@ -395,12 +397,12 @@ fn an_item_added_by_hand_joins_and_a_removed_one_leaves() {
     let scratch = Scratch::new();
     let items = users(&google, 3);
     let pool = Arc::new(open(&google, &scratch, &json!([items[0], items[1]])));
-    let keeper = Keeper::start(Arc::clone(&pool)).unwrap();
+    let refresher = Refresher::start(Arc::clone(&pool)).unwrap();
     scratch.put(&json!([items[1], items[2]]));
     let names = |views: &[View]| views.iter().map(|view| view.name.clone()).collect::<Vec<_>>();
     let views = wait_until(&pool, |views| names(views) == ["cred-1", "cred-2"] && views[1].project.is_some());
     assert_eq!(views[1].email.as_deref(), Some("u2@example.com"));
-    keeper.stop();
+    refresher.stop();
 }
 
 #[test]
@@ -495,7 +497,7 @@ fn a_member_can_be_disabled_enabled_reset_and_removed() {
     let items = users(&google, 1);
     let mut options = options(&google.base(), scratch.put(&json!([null, items[0]])));
     options.api_keys.push(ApiKey { key: Secret::new("AIza-config-0002"), label: None });
-    let pool = Pool::open(options).unwrap();
+    let pool = Credentials::open(options).unwrap();
     let (broken, id, config) =
         (pool.find("cred-0").unwrap(), pool.find("cred-1").unwrap(), pool.find("cred-2").unwrap());
     let oauth = Want { kind: Some(Kind::Oauth), ..anybody() };
@@ -677,7 +679,7 @@ fn a_login_ends_with_an_account_in_the_pool_or_a_word_that_says_why_not() {
     google.add_user(User::licensed("u@example.com", "their-project"));
     let options = options(&google.base(), scratch.put(&json!([])));
     let agent = options.agent.clone();
-    let pool = Pool::open(options).unwrap();
+    let pool = Credentials::open(options).unwrap();
     let consent = |scopes: &str| {
         let base = google.base();
         let url = format!(

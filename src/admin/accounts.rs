@@ -3,7 +3,7 @@
 
 use super::view::{credential, now};
 use super::{detail, missing, object};
-use crate::credentials::{AccessFault, Added, Kind, ManageFault, MemberId, Pool};
+use crate::credentials::{AccessFault, Added, Credentials, Kind, ManageFault, MemberId};
 use crate::http::{Request, Response};
 use crate::mask;
 use crate::serve::app::App;
@@ -178,7 +178,7 @@ pub(super) fn manage(
     app: &App,
     name: &str,
     message: &str,
-    change: impl FnOnce(&Pool, MemberId) -> Result<(), ManageFault>,
+    change: impl FnOnce(&Credentials, MemberId) -> Result<(), ManageFault>,
 ) -> Response {
     let id = match find(app, name) {
         Ok(id) => id,

@@ -3,7 +3,7 @@
 
 use super::accounts::{welcome, with_warning};
 use super::{detail, missing, object};
-use crate::credentials::{AddFault, Added, Candidate, Pool, import, label, untried};
+use crate::credentials::{AddFault, Added, Candidate, Credentials, import, label, untried};
 use crate::dispatch;
 use crate::http::{Gone, Request, Response};
 use crate::serve::app::App;
@@ -64,7 +64,7 @@ fn told(name: &str, result: Result<Added, AddFault>, app: &App) -> Value {
 }
 
 /// What trying each item out came to; `None` for those that were not done in time.
-fn try_out(pool: &Pool, items: &[Value], gone: &Gone) -> Vec<Option<Result<Candidate, AddFault>>> {
+fn try_out(pool: &Credentials, items: &[Value], gone: &Gone) -> Vec<Option<Result<Candidate, AddFault>>> {
     let end = Instant::now() + pool.timing().import;
     let late = Gone::default();
     let next = AtomicUsize::new(0);

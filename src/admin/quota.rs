@@ -1,12 +1,12 @@
 //! `GET /admin/credentials/{id}/quota`: Google's own figures for an account, as a hint.
 
 use super::view::iso;
-use crate::credentials::{ManageFault, Pool, QuotaFault};
+use crate::credentials::{Credentials, ManageFault, QuotaFault};
 use crate::http::Response;
 use serde_json::{Value, json};
 
 /// Asks Google unless the figures are fresh; blocks on it.
-pub fn quota(pool: &Pool, name: &str) -> Response {
+pub fn quota(pool: &Credentials, name: &str) -> Response {
     let found = pool.find(name).ok_or(QuotaFault::Member(ManageFault::Unknown)).and_then(|id| pool.quota(id));
     let fault = match found {
         Ok(quota) => {

@@ -6,7 +6,7 @@ use super::{Failure, agent_for_google, configured};
 use crate::commands::args::AuthOptions;
 use crate::config::{AdminLogin, Config, Timeouts};
 use crate::credentials::consent::{Attempt, LIFETIME, Return, paste_redirect};
-use crate::credentials::{AddFault, Pool, PoolOptions, exchange_code};
+use crate::credentials::{AddFault, Credentials, Options, exchange_code};
 use crate::mask;
 use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
 use crate::upstream::plain;
@@ -26,10 +26,10 @@ pub fn auth(options: &AuthOptions) -> Result<(), Failure> {
 fn connect(options: &AuthOptions) -> Result<(), String> {
     let config = configured(&options.run)?;
     let agent = agent_for_google(&config, config.timeouts, 1);
-    let pool_options = PoolOptions::new(&config, agent);
+    let pool_options = Options::new(&config, agent);
     // Whatever can fail without Google fails before a person goes through the consent page.
     if options.offline {
-        let pool = Pool::open(pool_options).map_err(|error| error.to_string())?;
+        let pool = Credentials::open(pool_options).map_err(|error| error.to_string())?;
         let (attempt, code) = consent(&config, options.paste)?;
         let added = pool.login(&code, &attempt.redirect_uri, attempt.verifier.expose()).map_err(sentence)?;
         if let Some(reason) = pool.unsaved() {

@@ -4,7 +4,7 @@
 use super::{Failure, agent_for_google};
 use crate::commands::args::RunOptions;
 use crate::config::{self, Config, Timeouts};
-use crate::credentials::{Check, Kind, MemberId, Pool, PoolOptions, rekey};
+use crate::credentials::{Check, Credentials, Kind, MemberId, Options, rekey};
 use crate::upstream::plain;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
@@ -127,7 +127,7 @@ fn look_at_mode(path: &Path, findings: &mut Findings) {
 }
 
 /// Opens the credentials as `run` would, but encrypts nothing.
-fn open_pool(config: &Config, findings: &mut Findings) -> Option<Pool> {
+fn open_pool(config: &Config, findings: &mut Findings) -> Option<Credentials> {
     let path = &config.credentials_file;
     let name = path.display();
     let mut config = config.clone();
@@ -168,7 +168,7 @@ fn open_pool(config: &Config, findings: &mut Findings) -> Option<Pool> {
     }
     look_at_folder(path, findings);
     let agent = agent_for_google(&config, Timeouts { connect: Some(REACH), read: Some(CALL) }, TOGETHER);
-    match Pool::open(PoolOptions::new(&config, agent)) {
+    match Credentials::open(Options::new(&config, agent)) {
         Ok(pool) => {
             if config.encryption_key.is_some() && path.exists() {
                 findings.good(&format!("{name} is encrypted, and the key fits"));
@@ -230,7 +230,7 @@ fn origin(url: &str) -> String {
     url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")
 }
 
-fn look_at_credentials(pool: &Pool, ids: &[MemberId], findings: &mut Findings) {
+fn look_at_credentials(pool: &Credentials, ids: &[MemberId], findings: &mut Findings) {
     for group in ids.chunks(TOGETHER) {
         let checks: Vec<Option<Check>> = thread::scope(|scope| {
             let threads: Vec<_> = group.iter().map(|id| scope.spawn(|| pool.check(*id).ok())).collect();
@@ -242,7 +242,7 @@ fn look_at_credentials(pool: &Pool, ids: &[MemberId], findings: &mut Findings) {
     }
 }
 
-fn report(pool: &Pool, check: &Check, findings: &mut Findings) {
+fn report(pool: &Credentials, check: &Check, findings: &mut Findings) {
     let disabled = pool.find(&check.name).and_then(|id| pool.view(id)).is_some_and(|view| view.disabled);
     let text = format!("{} ({}): {}", check.name, check.label, check.reason.trim_end_matches('.'));
     match check.healthy {

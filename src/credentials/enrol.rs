@@ -6,10 +6,10 @@ use crate::credentials::file::store::Edit;
 use crate::credentials::google::check;
 use crate::credentials::google::oauth::{Google, TokenFault};
 use crate::credentials::lease::{Kind, MemberId};
-use crate::credentials::options::PoolOptions;
+use crate::credentials::options::Options;
 use crate::credentials::pool::member::{self, Login, Member, Origin};
 use crate::credentials::refresh::{Job, Trouble};
-use crate::credentials::{Pool, State};
+use crate::credentials::{Credentials, State};
 use crate::mask;
 use crate::secret::Secret;
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ pub struct AddFault {
     pub passing: bool,
 }
 
-impl Pool {
+impl Credentials {
     /// Adds an item of any shape the file may have, after it was tried out; a key is taken on trust while Google cannot be
     /// reached. Blocks on Google. One that is in the pool already, or another login of the same account and project, is
     /// replaced.
@@ -92,7 +92,7 @@ impl Pool {
         }
     }
 
-    /// Takes an item untried: the keeper finds out about it, as about those of the file at the start. Does not put it in the
+    /// Takes an item untried: the refresher finds out about it, as about those of the file at the start. Does not put it in the
     /// place of another login that may be the better one.
     pub fn trust(&self, item: Value, doubt: &str) -> Result<Candidate, AddFault> {
         let record = Record::new(item);
@@ -212,7 +212,7 @@ pub fn label(item: &Value) -> Option<String> {
 }
 
 /// Tokens for the code of a consent page, as an item for a credentials file. Blocks on Google.
-pub fn exchange_code(options: &PoolOptions, code: &str, redirect_uri: &str, verifier: &str) -> Result<Value, AddFault> {
+pub fn exchange_code(options: &Options, code: &str, redirect_uri: &str, verifier: &str) -> Result<Value, AddFault> {
     let google = Google::new(options.agent.clone(), options.endpoints.clone(), options.oauth_client.clone());
     Ok(redeem(&google, code, redirect_uri, verifier)?.value().clone())
 }

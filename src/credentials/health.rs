@@ -2,7 +2,7 @@
 //! the pool's keys have.
 
 use crate::config::ApiKey;
-use crate::credentials::Pool;
+use crate::credentials::Credentials;
 use crate::credentials::file::record::Record;
 use crate::credentials::google::oauth::CallFault;
 use crate::credentials::lease::{Kind, MemberId};
@@ -18,7 +18,7 @@ const PAGES: usize = 10;
 /// Keys that are asked for the list before it is given up for now.
 const KEYS: usize = 3;
 
-impl Pool {
+impl Credentials {
     /// Checks the member that was left alone for longest, if the server is idle and somebody is due. A suspected one is
     /// due at once. Says who it was; `None`: nobody is due. Blocks on Google.
     pub fn check_idle(&self) -> Option<MemberId> {

@@ -5,7 +5,7 @@ use crate::credentials::lease::{AccessFault, MemberId};
 use crate::credentials::pool::clock::Now;
 use crate::credentials::pool::member::Origin;
 use crate::credentials::pool::view::View;
-use crate::credentials::{Pool, State};
+use crate::credentials::{Credentials, State};
 use serde_json::Value;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,7 +31,7 @@ impl fmt::Display for ManageFault {
     }
 }
 
-impl Pool {
+impl Credentials {
     /// The member of this name (`cred-0`).
     pub fn find(&self, name: &str) -> Option<MemberId> {
         self.state.lock().members.iter().find(|member| member.name() == name).map(|member| member.id)

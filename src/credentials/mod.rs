@@ -39,12 +39,12 @@ pub use google::oauth::{TokenFault, Tokens};
 pub use google::quota::{Bucket, Quota, QuotaFault};
 pub use lease::*;
 pub use manage::ManageFault;
-pub use options::{PoolOptions, Timing};
+pub use options::{Options, Timing};
 pub use pool::view::{Resting, View};
-pub use refresh::Keeper;
+pub use refresh::Refresher;
 
 /// The pool. All methods take `&self`; one short lock inside, never held over I/O.
-pub struct Pool {
+pub struct Credentials {
     pub(crate) google: Google,
     pub(crate) project_id_map: RwLock<HashMap<String, String>>,
     pub(crate) timing: Timing,
@@ -55,7 +55,7 @@ pub struct Pool {
     pub(crate) state: Mutex<State>,
     /// A flight has landed, or the program is stopping.
     pub(crate) landed: Condvar,
-    /// There may be work for the keeper.
+    /// There may be work for the refresher.
     pub(crate) work: Condvar,
     tell: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -90,9 +90,9 @@ impl State {
     }
 }
 
-impl Pool {
-    /// Reads the credentials file. Asks Google nothing: that is the keeper's work, and the requests'.
-    pub fn open(options: PoolOptions) -> Result<Pool, StoreError> {
+impl Credentials {
+    /// Reads the credentials file. Asks Google nothing: that is the refresher's work, and the requests'.
+    pub fn open(options: Options) -> Result<Credentials, StoreError> {
         let (store, records) = Store::open(&options.credentials_file, options.encryption_key.as_ref())?;
         let timing = options.timing;
         let mut state = State { members: Vec::new(), last: None, next: 0, lent: None, stopping: false };
@@ -114,7 +114,7 @@ impl Pool {
                 state.join(Origin::Config, record, &timing);
             }
         }
-        let pool = Pool {
+        let pool = Credentials {
             google: Google::new(options.agent, options.endpoints, options.oauth_client),
             project_id_map: RwLock::new(options.project_id_map),
             timing,
@@ -233,7 +233,7 @@ impl Pool {
         &self.timing
     }
 
-    /// Names who is told, on any thread, that [`Pool::snapshot`] has changed. Once, before the first request.
+    /// Names who is told, on any thread, that [`Credentials::snapshot`] has changed. Once, before the first request.
     pub fn on_change(&self, tell: impl Fn() + Send + Sync + 'static) {
         let _ = self.tell.set(Box::new(tell));
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What a pool is made of.
 #[derive(Clone)]
-pub struct PoolOptions {
+pub struct Options {
     /// The old program's credentials.json.
     pub credentials_file: PathBuf,
     /// Encrypts it.
@@ -28,10 +28,10 @@ pub struct PoolOptions {
     pub timing: Timing,
 }
 
-impl PoolOptions {
+impl Options {
     /// As the config says.
-    pub fn new(config: &Config, agent: ureq::Agent) -> PoolOptions {
-        PoolOptions {
+    pub fn new(config: &Config, agent: ureq::Agent) -> Options {
+        Options {
             credentials_file: config.credentials_file.clone(),
             encryption_key: config.encryption_key.clone(),
             api_keys: config.gemini_api_keys.clone(),

@@ -1,4 +1,4 @@
-//! What the pool does with Google: refresh, e-mail and project, on demand for a request or ahead by the keeper's threads.
+//! What the pool does with Google: refresh, e-mail and project, on demand for a request or ahead by threads of its own.
 //!
 //! A flight is the time in which one thread works for one member; others that need that member wait for its landing.
 //! Nothing in here holds a lock while it talks to Google.
@@ -10,7 +10,7 @@ use crate::credentials::google::setup::{self, Block, Patience, SetupFault};
 use crate::credentials::lease::{Access, AccessFault, Kind, MemberId};
 use crate::credentials::pool::clock::Now;
 use crate::credentials::pool::member::{Flight, Login, Member, Token};
-use crate::credentials::{Pool, State};
+use crate::credentials::{Credentials, State};
 use crate::secret::Secret;
 use std::io;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl Trouble {
 
 /// Ends the flight when it is dropped, also by a panic: nobody may wait for ever.
 pub(crate) struct Landing<'a> {
-    pub(crate) pool: &'a Pool,
+    pub(crate) pool: &'a Credentials,
     pub(crate) login: Login,
     pub(crate) result: Option<Result<(), Trouble>>,
 }
@@ -68,7 +68,7 @@ impl Drop for Landing<'_> {
     }
 }
 
-impl Pool {
+impl Credentials {
     /// A usable token: the present one unless it is missing, about to end, or the one that Google just refused.
     pub(crate) fn obtain(&self, id: MemberId, stale: Option<&Secret>) -> Result<Access, AccessFault> {
         let deadline = Instant::now() + WAIT;
@@ -356,28 +356,28 @@ fn take_off_ahead(member: &mut Member) -> Job {
 }
 
 /// The threads that refresh and resolve ahead of the requests, and watch the file. Owned by the program's wiring.
-pub struct Keeper {
-    pool: Arc<Pool>,
+pub struct Refresher {
+    pool: Arc<Credentials>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Keeper {
+impl Refresher {
     /// Starts the threads.
-    pub fn start(pool: Arc<Pool>) -> io::Result<Keeper> {
-        let mut keeper = Keeper { pool, threads: Vec::new() };
+    pub fn start(pool: Arc<Credentials>) -> io::Result<Refresher> {
+        let mut refresher = Refresher { pool, threads: Vec::new() };
         for number in 0..THREADS {
-            let pool = Arc::clone(&keeper.pool);
-            let thread = thread::Builder::new().name(format!("keeper-{number}")).stack_size(STACK);
-            keeper.threads.push(thread.spawn(move || pool.keep())?);
+            let pool = Arc::clone(&refresher.pool);
+            let thread = thread::Builder::new().name(format!("refresher-{number}")).stack_size(STACK);
+            refresher.threads.push(thread.spawn(move || pool.keep())?);
         }
-        Ok(keeper)
+        Ok(refresher)
     }
 
     /// Ends the threads; a call to Google that is under way is waited for, so shut the agent down first.
     pub fn stop(self) {}
 }
 
-impl Drop for Keeper {
+impl Drop for Refresher {
     fn drop(&mut self) {
         self.pool.state.lock().stopping = true;
         self.pool.landed.notify_all();

@@ -13,7 +13,7 @@ mod repair;
 mod unavailable;
 
 use crate::api::Call;
-use crate::credentials::{Access, AccessFault, Kind, Lease, MemberId, Pool, Report, Unavailable, Want};
+use crate::credentials::{Access, AccessFault, Credentials, Kind, Lease, MemberId, Report, Unavailable, Want};
 use crate::error::ApiError;
 use crate::http::Gone;
 use crate::secret::Secret;
@@ -30,31 +30,31 @@ use std::time::Instant;
 
 /// What dispatch needs of the pool.
 pub trait Lending: Send + Sync {
-    /// See [`Pool::checkout`].
+    /// See [`Credentials::checkout`].
     fn checkout(&self, want: &Want<'_>) -> Result<Lease, Unavailable>;
-    /// See [`Pool::access`].
+    /// See [`Credentials::access`].
     fn access(&self, id: MemberId) -> Result<Access, AccessFault>;
-    /// See [`Pool::renew`].
+    /// See [`Credentials::renew`].
     fn renew(&self, id: MemberId, stale: &Secret) -> Result<Access, AccessFault>;
-    /// See [`Pool::report`].
+    /// See [`Credentials::report`].
     fn report(&self, id: MemberId, model: &str, report: Report);
 }
 
-impl Lending for Pool {
+impl Lending for Credentials {
     fn checkout(&self, want: &Want<'_>) -> Result<Lease, Unavailable> {
-        Pool::checkout(self, want)
+        Credentials::checkout(self, want)
     }
 
     fn access(&self, id: MemberId) -> Result<Access, AccessFault> {
-        Pool::access(self, id)
+        Credentials::access(self, id)
     }
 
     fn renew(&self, id: MemberId, stale: &Secret) -> Result<Access, AccessFault> {
-        Pool::renew(self, id, stale)
+        Credentials::renew(self, id, stale)
     }
 
     fn report(&self, id: MemberId, model: &str, report: Report) {
-        Pool::report(self, id, model, report);
+        Credentials::report(self, id, model, report);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::api::Fetch;
 use crate::config::Config;
-use crate::credentials::Pool;
+use crate::credentials::Credentials;
 use crate::credentials::consent::Logins;
 use crate::dispatch::Dispatcher;
 use crate::gemini::models::{Listed, ModelTable};
@@ -33,7 +33,7 @@ pub struct App {
     /// Gets images by address.
     pub fetch: Arc<dyn Fetch>,
     /// The credentials.
-    pub pool: Arc<Pool>,
+    pub pool: Arc<Credentials>,
     /// Logins with Google that are under way.
     pub logins: Arc<Logins>,
     /// Sends requests to Google.

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::credentials::consent::Logins;
-use crate::credentials::{Keeper, Pool, PoolOptions, StoreError, Timing};
+use crate::credentials::{Credentials, Options, Refresher, StoreError, Timing};
 use crate::dispatch::{Bounds, Dispatcher};
 use crate::gemini::models::Listed;
 use crate::gemini::signatures::SignatureCache;
@@ -71,7 +71,7 @@ pub struct Service {
     current: Arc<Current>,
     running: Running,
     address: SocketAddr,
-    keeper: Keeper,
+    refresher: Refresher,
     reporter: Option<Reporter>,
     caretaker: Caretaker,
     saver: Saver,
@@ -93,8 +93,8 @@ impl Service {
             proxy: config.proxy.clone(),
             authorities: config.authorities.clone(),
         });
-        let options = PoolOptions { timing: tuning.timing, ..PoolOptions::new(&config, agent.clone()) };
-        let pool = Arc::new(Pool::open(options).map_err(StartError::Credentials)?);
+        let options = Options { timing: tuning.timing, ..Options::new(&config, agent.clone()) };
+        let pool = Arc::new(Credentials::open(options).map_err(StartError::Credentials)?);
         let state = Arc::new(State::open(&config.state_file));
         if let Some(snapshot) = state.take("pool") {
             pool.restore(&snapshot);
@@ -160,7 +160,7 @@ impl Service {
         let _ = app.server.set(running.gauge());
         log::info!("listening on http://{address}");
 
-        let keeper = Keeper::start(pool.clone()).map_err(StartError::Thread)?;
+        let refresher = Refresher::start(pool.clone()).map_err(StartError::Thread)?;
         let reporter = match app.config.usage_interval {
             Some(interval) => Some(Reporter::start(app.usage.clone(), pool, interval).map_err(StartError::Thread)?),
             None => None,
@@ -168,7 +168,7 @@ impl Service {
         let caretaker = Caretaker::start(current.clone(), tuning.rounds).map_err(StartError::Thread)?;
         let saver = Saver::start(state).map_err(StartError::Thread)?;
         app.warn_about_few_credentials(address.port());
-        Ok(Service { current, running, address, keeper, reporter, caretaker, saver, agent })
+        Ok(Service { current, running, address, refresher, reporter, caretaker, saver, agent })
     }
 
     /// Where it listens.
@@ -206,7 +206,7 @@ impl Service {
         }
         // Calls to Google that nobody waits for any more would only delay the end.
         self.agent.shutdown();
-        self.keeper.stop();
+        self.refresher.stop();
         self.caretaker.stop();
         // Tokens that a full disk has kept out of the file have a last chance.
         self.current.get().pool.poll_file();

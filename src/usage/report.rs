@@ -2,7 +2,7 @@
 
 use super::{Counts, Line, Usage, sum_by_model};
 use crate::admin::date;
-use crate::credentials::{Pool, View};
+use crate::credentials::{Credentials, View};
 use crate::mask;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use std::fmt::Write;
@@ -19,7 +19,7 @@ pub struct Reporter {
 
 impl Reporter {
     /// Starts a thread that writes the report every `interval`, when something has changed.
-    pub fn start(usage: Arc<Usage>, pool: Arc<Pool>, interval: Duration) -> io::Result<Reporter> {
+    pub fn start(usage: Arc<Usage>, pool: Arc<Credentials>, interval: Duration) -> io::Result<Reporter> {
         let (stop, stopped) = bounded(0);
         let thread = std::thread::Builder::new().name("usage-report".into()).spawn(move || {
             log::info!("Usage logging task started. Interval: {}s", interval.as_secs_f64());

@@ -6,7 +6,7 @@
 use super::google::FakeGoogle;
 use super::written;
 use gemini_openai_proxy::config::{Endpoints, OauthClient};
-use gemini_openai_proxy::credentials::{Pool, PoolOptions, Timing, Want};
+use gemini_openai_proxy::credentials::{Credentials, Options, Timing, Want};
 use gemini_openai_proxy::secret::Secret;
 use serde_json::Value;
 use std::fs;
@@ -58,10 +58,10 @@ impl Drop for Scratch {
 }
 
 /// Rests and polls short enough for a test, everything at `base`.
-pub fn options(base: &str, file: PathBuf) -> PoolOptions {
+pub fn options(base: &str, file: PathBuf) -> Options {
     written::secret(OAUTH_SECRET);
     let agent = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build();
-    PoolOptions {
+    Options {
         credentials_file: file,
         encryption_key: None,
         api_keys: Vec::new(),
@@ -88,8 +88,8 @@ pub fn options(base: &str, file: PathBuf) -> PoolOptions {
 }
 
 /// A pool on `items`.
-pub fn open(google: &FakeGoogle, scratch: &Scratch, items: &Value) -> Pool {
-    Pool::open(options(&google.base(), scratch.put(items))).expect("a file that opens")
+pub fn open(google: &FakeGoogle, scratch: &Scratch, items: &Value) -> Credentials {
+    Credentials::open(options(&google.base(), scratch.put(items))).expect("a file that opens")
 }
 
 /// Anybody, for any model.

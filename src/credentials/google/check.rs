@@ -3,7 +3,7 @@
 
 use super::oauth::{CallFault, Google};
 use super::setup::{self, Block, SetupFault};
-use crate::credentials::Pool;
+use crate::credentials::Credentials;
 use crate::credentials::lease::{Kind, MemberId};
 use crate::credentials::manage::ManageFault;
 use crate::credentials::pool::clock::Now;
@@ -44,7 +44,7 @@ struct Fine {
     tier: Option<String>,
 }
 
-impl Pool {
+impl Credentials {
     /// Looks at one credential now, and lets the pool know: a block that is over ends, a fault that is found blocks. Blocks
     /// on Google.
     pub fn check(&self, id: MemberId) -> Result<Check, ManageFault> {

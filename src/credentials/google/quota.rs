@@ -2,7 +2,7 @@
 //! member or not: per-minute limits are not in it.
 
 use super::oauth::CallFault;
-use crate::credentials::Pool;
+use crate::credentials::Credentials;
 use crate::credentials::lease::{AccessFault, Kind, MemberId};
 use crate::credentials::manage::ManageFault;
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ impl fmt::Display for QuotaFault {
     }
 }
 
-impl Pool {
+impl Credentials {
     /// The figures, at most 45 s old. Blocks on Google.
     pub fn quota(&self, id: MemberId) -> Result<Quota, QuotaFault> {
         {

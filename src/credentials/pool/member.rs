@@ -266,7 +266,7 @@ impl Member {
         [blocked, rest, cooling].into_iter().flatten().map(|until| until.left(now)).max()
     }
 
-    /// When the keeper has to work for it; `None`: nothing to do until something changes.
+    /// When the refresher has to work for it; `None`: nothing to do until something changes.
     pub(crate) fn due(&self, now: Now) -> Option<Duration> {
         if self.record.kind() != Ok(Kind::Oauth) || !self.is_usable() || self.flight.is_some() {
             return None;
@@ -355,7 +355,7 @@ mod tests {
         ] {
             assert_eq!(token.is_fresh(then), fresh, "{name}");
         }
-        // Set back by a day, an hour on: the keeper does not wait for yesterday to pass.
+        // Set back by a day, an hour on: the refresher does not wait for yesterday to pass.
         assert!(token.refresh_at.is_over(later(now, HOUR, now.wall - 24 * HOUR)));
     }
 

@@ -3,14 +3,14 @@
 
 use super::clock::{Deadline, Now};
 use super::member::{Blocked, Cooling, Member};
-use crate::credentials::Pool;
+use crate::credentials::Credentials;
 use crate::credentials::google::setup::Block;
 use crate::credentials::manage::millis;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-impl Pool {
+impl Credentials {
     /// For the state file.
     pub fn snapshot(&self) -> Value {
         let now = Now::read();
@@ -25,13 +25,13 @@ impl Pool {
         Value::Object(members)
     }
 
-    /// Who is called `cred-0` and so on in this run: the same hash as in [`Pool::snapshot`].
+    /// Who is called `cred-0` and so on in this run: the same hash as in [`Credentials::snapshot`].
     pub fn names(&self) -> Map<String, Value> {
         let state = self.state.lock();
         state.members.iter().filter_map(|member| Some((member.name(), fingerprint(member)?.into()))).collect()
     }
 
-    /// Takes over an earlier [`Pool::snapshot`]; what does not fit is ignored. To be called before the first request.
+    /// Takes over an earlier [`Credentials::snapshot`]; what does not fit is ignored. To be called before the first request.
     pub fn restore(&self, snapshot: &Value) {
         let now = Now::read();
         let mut state = self.state.lock();
