@@ -1,8 +1,10 @@
 //! The tests' fake Google as a program, to try and to load the proxy against:
 //! `cargo run --example fake_google -- --port 9000 [--events N] [--delay-ms D] [--api-key K]`. Runs until killed.
 
+#[allow(dead_code, unused_imports)] // the tests use the rest
 #[path = "../tests/common/google/mod.rs"]
 mod google;
+#[allow(dead_code)] // the tests use the rest
 #[path = "../tests/common/written.rs"]
 mod written;
 

@@ -1,12 +1,10 @@
 //! Connecting and managing credentials over HTTP, against the fake Google.
 
-mod common;
-
-use common::google::{FakeGoogle, Step, Tier, User};
-use common::pool::Scratch;
-use common::proxy::{CLIENT_KEY, Proxy};
-use common::wire::unled_agent;
-use common::written;
+use crate::common::google::{FakeGoogle, Step, Tier, User};
+use crate::common::pool::Scratch;
+use crate::common::proxy::{CLIENT_KEY, Proxy};
+use crate::common::wire::unled_agent;
+use crate::common::written;
 use gemini_openai_proxy::config;
 use gemini_openai_proxy::serve::service::Service;
 use gemini_openai_proxy::serve::service::Tuning;
@@ -328,7 +326,7 @@ fn the_old_programs_add_is_answered_as_it_answered() {
 fn every_known_shape_can_be_imported_at_once() {
     let google = FakeGoogle::start();
     let (proxy, browser) = started(&google);
-    let shapes = |at: usize, login: &common::google::Login| {
+    let shapes = |at: usize, login: &crate::common::google::Login| {
         let (access, refresh) = (&login.access_token, &login.refresh_token);
         match at {
             0 => {

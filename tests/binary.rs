@@ -1,10 +1,8 @@
 //! The real program: what it says and how it ends when something is wrong, and that it serves and stops properly.
 
-mod common;
-
-use common::google::{FakeGoogle, Step};
-use common::program::{Folder, Program, run};
-use common::wire::{self, Wire};
+use crate::common::google::{FakeGoogle, Step};
+use crate::common::program::{Folder, Program, run};
+use crate::common::wire::{self, Wire};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

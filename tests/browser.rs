@@ -1,12 +1,10 @@
 //! The admin page in a headless Chromium (Debian's package, installed by `tests/setup.sh`). The cases are in `js/page_*.mjs`;
 //! their screenshots go to `tests/screenshots`.
 
-mod common;
-
-use common::google::{FakeGoogle, Step, User};
-use common::program::Folder;
-use common::proxy::{EMAIL, GEMINI_KEY, Pool, Proxy};
-use common::script;
+use crate::common::google::{FakeGoogle, Step, User};
+use crate::common::program::Folder;
+use crate::common::proxy::{EMAIL, GEMINI_KEY, Pool, Proxy};
+use crate::common::script;
 use serde_json::json;
 use std::net::TcpListener;
 use std::path::Path;

@@ -1,12 +1,10 @@
 //! The wall clock jumps by hours under the real binary, as after a sleep, in a restored virtual machine, or when NTP puts
 //! right a clock that was wrong. Debian's libfaketime does it; without it these tests say so and are skipped.
 
-mod common;
-
-use common::client::{Client, Reply};
-use common::google::errors::{Refusal, retry_info};
-use common::google::{FakeGoogle, Step, User};
-use common::program::{Folder, Program};
+use crate::common::client::{Client, Reply};
+use crate::common::google::errors::{Refusal, retry_info};
+use crate::common::google::{FakeGoogle, Step, User};
+use crate::common::program::{Folder, Program};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,11 +1,9 @@
 //! The words beside `run`, with the real program: auth, check, decrypt, rotate-key.
 
-mod common;
-
-use common::google::{FakeGoogle, Tier, User};
-use common::program::{Folder, Program, command, run};
-use common::wire::unled_agent;
-use common::written;
+use crate::common::google::{FakeGoogle, Tier, User};
+use crate::common::program::{Folder, Program, command, run};
+use crate::common::wire::unled_agent;
+use crate::common::written;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;

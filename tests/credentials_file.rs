@@ -1,11 +1,9 @@
 //! The credentials file: shared with Python, safe against crashes, untouched when it cannot be understood.
 
-mod common;
-
-use common::google::{FakeGoogle, User};
-use common::pool::{Scratch, anybody, options};
-use common::python::venv_python;
-use common::written;
+use crate::common::google::{FakeGoogle, User};
+use crate::common::pool::{Scratch, anybody, options};
+use crate::common::python::venv_python;
+use crate::common::written;
 use gemini_openai_proxy::credentials::{Credentials, Kind, Options, Want};
 use gemini_openai_proxy::secret::Secret;
 use serde_json::{Value, json};
@@ -159,7 +157,7 @@ fn a_kill_at_any_moment_leaves_a_file_that_opens() {
             break;
         }
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "refreshes_at_once_leave_a_whole_file", "--nocapture"])
+            .args(["--exact", "credentials_file::refreshes_at_once_leave_a_whole_file", "--nocapture"])
             .env(REWRITER, format!("{}|{}", scratch.file().display(), google.base()))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,9 +1,7 @@
 //! The pool against the fake Google: refresh, set-up, rotation, rests.
 
-mod common;
-
-use common::google::{FakeGoogle, Step, Tier, User};
-use common::pool::{Scratch, anybody, open, options};
+use crate::common::google::{FakeGoogle, Step, Tier, User};
+use crate::common::pool::{Scratch, anybody, open, options};
 use gemini_openai_proxy::config::ApiKey;
 use gemini_openai_proxy::credentials::{
     AccessFault, Credentials, Kind, ManageFault, Refresher, Report, Unavailable, View, Want,
@@ -92,7 +90,7 @@ fn a_token_that_has_ended_is_refreshed_before_use_and_written_to_the_file() {
     let written = scratch.items();
     assert_eq!(written[0]["access_token"], access.secret.expose());
     assert_eq!((&written[0]["refresh_token"], &written[0]["note"]), (&item["refresh_token"], &json!("kept")));
-    assert!(written[0]["expiry_date"].as_u64() > Some(common::google::now_ms() + 3_000_000));
+    assert!(written[0]["expiry_date"].as_u64() > Some(crate::common::google::now_ms() + 3_000_000));
     let token = google.requests().into_iter().find(|request| request.op == "token").unwrap();
     assert_eq!(token.body.get("scope"), None, "a refresh must not narrow the scopes");
     assert_eq!(pool.access(lease.id).unwrap().secret, access.secret);
@@ -273,7 +271,7 @@ fn the_refresher_resolves_and_refreshes_everybody_without_a_request() {
     let mut items = users(&google, 4);
     items[1] = expired(items[1].clone());
     // Ends within the time ahead.
-    items[2]["expiry_date"] = json!(common::google::now_ms() + 240_000);
+    items[2]["expiry_date"] = json!(crate::common::google::now_ms() + 240_000);
     let pool = Arc::new(open(&google, &scratch, &json!(items)));
     let refresher = Refresher::start(Arc::clone(&pool)).unwrap();
     let done = |view: &View| view.status == "active" && view.email.is_some() && view.project.is_some();
@@ -691,10 +689,10 @@ fn a_login_ends_with_an_account_in_the_pool_or_a_word_that_says_why_not() {
         let code = location.split(['?', '&']).find_map(|pair| pair.strip_prefix("code=")).unwrap();
         percent_encoding::percent_decode_str(code).decode_utf8().unwrap().into_owned()
     };
-    let email = common::google::state::EMAIL_SCOPE;
-    let code = consent(&format!("{email}%20{}", common::google::state::CLOUD_PLATFORM));
+    let email = crate::common::google::state::EMAIL_SCOPE;
+    let code = consent(&format!("{email}%20{}", crate::common::google::state::CLOUD_PLATFORM));
     assert_eq!(pool.login(&code, REDIRECT, "wrong verifier").unwrap_err().reason, "invalid_grant");
-    let code = consent(&format!("{email}%20{}", common::google::state::CLOUD_PLATFORM));
+    let code = consent(&format!("{email}%20{}", crate::common::google::state::CLOUD_PLATFORM));
     let added = pool.login(&code, REDIRECT, &verifier).unwrap();
     assert_eq!(added.email.as_deref(), Some("u@example.com"));
     assert_eq!(pool.access(added.id).unwrap().project.as_deref(), Some("their-project"));

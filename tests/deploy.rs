@@ -1,12 +1,10 @@
 //! What stands in deploy/ works: the reverse proxies' files with the real nginx and Caddy, if they are installed (as
 //! tests/setup.sh does), the unit with systemd's own check.
 
-mod common;
-
-use common::google::{FakeGoogle, Step};
-use common::program::Folder;
-use common::proxy::{CLIENT_KEY, Pool, Proxy};
-use common::wire::agent_with;
+use crate::common::google::{FakeGoogle, Step};
+use crate::common::program::Folder;
+use crate::common::proxy::{CLIENT_KEY, Pool, Proxy};
+use crate::common::wire::agent_with;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};

@@ -1,9 +1,7 @@
 //! Failover: who is asked in which order, what the pool hears, what the client is told. The pool is a double that rests
 //! its members for exactly as long as it is told and writes down every report; Google is the fake.
 
-mod common;
-
-use common::google::{FakeGoogle, Step, User};
+use crate::common::google::{FakeGoogle, Step, User};
 use gemini_openai_proxy::api::{Call, Operation};
 use gemini_openai_proxy::config::Timeouts;
 use gemini_openai_proxy::credentials::{Access, AccessFault, Kind, Lease, MemberId, Report, Unavailable, Want};

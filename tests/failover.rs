@@ -1,11 +1,9 @@
 //! The pool as clients feel it: whatever single credentials go through, requests are answered.
 
-mod common;
-
-use common::google::{FakeGoogle, Step, User};
-use common::http;
-use common::proxy::{CLIENT_KEY, Proxy};
-use common::wire::agent;
+use crate::common::google::{FakeGoogle, Step, User};
+use crate::common::http;
+use crate::common::proxy::{CLIENT_KEY, Pool, Proxy};
+use crate::common::wire::agent;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -149,4 +147,16 @@ fn a_thousand_refused_keys_cost_a_request_sixteen_calls() {
         let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
         assert!(message.contains("16 were asked and none could serve this request"), "{message}");
     }
+}
+
+#[test]
+fn a_rest_is_as_long_as_googles_retry_after_says() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let refusal =
+        json!({"error": {"code": 429, "message": "Resource has been exhausted.", "status": "RESOURCE_EXHAUSTED"}});
+    google.always("*", Step::json(429, refusal).header("retry-after", "41"));
+    let body = json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Hi"}]}).to_string();
+    let answer = http::ask(&proxy, "POST", "/v1/chat/completions", &[], body.as_bytes());
+    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("41")), "{}", answer.text());
 }

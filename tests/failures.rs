@@ -3,11 +3,9 @@
 //! `tests/fixtures/errors/google.jsonl` (Google's answers, one for each row of the table at least) with what follows in
 //! `failures/answers.jsonl`, and `failures/other.jsonl` for connections, tokens and accounts.
 
-mod common;
-
-use common::google::{Cut, End, FakeGoogle, Step, Tier, User};
-use common::proxy::{CLIENT_KEY, Proxy};
-use common::wire::{agent, agent_with};
+use crate::common::google::{Cut, End, FakeGoogle, Step, Tier, User};
+use crate::common::proxy::{CLIENT_KEY, Proxy};
+use crate::common::wire::{agent, agent_with};
 use gemini_openai_proxy::serve::service::Tuning;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -58,7 +56,7 @@ fn trouble(given: &Value) -> Trouble {
         "unsupported client" => Trouble::Account(Tier::UnsupportedClient),
         "to be verified" => Trouble::Account(Tier::ValidationRequired),
         "onboarding fails" => {
-            Trouble::Account(Tier::NewFree { polls: 0, answer: common::google::OnboardAnswer::Error })
+            Trouble::Account(Tier::NewFree { polls: 0, answer: crate::common::google::OnboardAnswer::Error })
         }
         other => panic!("unknown kind {other:?}"),
     }

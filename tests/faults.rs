@@ -1,11 +1,9 @@
 //! What breaks between the program and Google, or under it, with the real binary: each fault has its promised outcome,
 //! and the program serves on afterwards.
 
-mod common;
-
-use common::google::{Cut, End, FakeGoogle, Step, User};
-use common::program::{Folder, Program};
-use common::wire;
+use crate::common::google::{Cut, End, FakeGoogle, Step, User};
+use crate::common::program::{Folder, Program};
+use crate::common::wire;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpListener;

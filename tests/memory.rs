@@ -3,11 +3,9 @@
 
 #![cfg(target_os = "linux")]
 
-mod common;
-
-use common::google::{FakeGoogle, Outcome, Step};
-use common::program::{Folder, Program};
-use common::wire::{self, Wire};
+use crate::common::google::{FakeGoogle, Outcome, Step};
+use crate::common::program::{Folder, Program};
+use crate::common::wire::{self, Wire};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -137,6 +135,6 @@ fn a_slow_reader_holds_google_back_and_fills_no_memory() {
     let growth = peak(&program).saturating_sub(before);
     assert!(growth < 8 << 20, "{} MB for a client that does not read", growth >> 20);
     drop(stream);
-    let gone = |call: &common::google::Recorded| call.outcome == Some(Outcome::ClientGone);
+    let gone = |call: &crate::common::google::Recorded| call.outcome == Some(Outcome::ClientGone);
     assert!(google.wait_for(|state| state.generations().any(gone), Duration::from_secs(10)), "the call is ended");
 }

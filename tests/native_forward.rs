@@ -1,12 +1,10 @@
 //! What of Google's API is passed on as it is: uploads, files, methods that nobody translates.
 
-mod common;
-
-use common::google::FakeGoogle;
-use common::http::{Answer, ask};
-use common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
-use common::python::venv_python;
-use common::script;
+use crate::common::google::FakeGoogle;
+use crate::common::http::{Answer, ask};
+use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
+use crate::common::python::venv_python;
+use crate::common::script;
 use serde_json::{Value, json};
 
 fn get(proxy: &Proxy, path: &str) -> Answer {

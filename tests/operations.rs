@@ -1,12 +1,10 @@
 //! The real binary in the hands of an operator: SIGHUP, two processes on one file, a proxy on the way out, and nothing
 //! secret in anything it writes.
 
-mod common;
-
-use common::google::{FakeGoogle, Recorded, Step, Tier, User};
-use common::program::{Folder, Program};
-use common::wire::{agent, unled_agent};
-use common::written;
+use crate::common::google::{FakeGoogle, Recorded, Step, Tier, User};
+use crate::common::program::{Folder, Program};
+use crate::common::wire::{agent, unled_agent};
+use crate::common::written;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -341,7 +339,7 @@ fn a_proxy_that_is_none_is_told_without_its_password() {
     let folder = Folder::new("proxy-url");
     for url in ["ftp://u:hunter22@proxy", "proxy:3128", "http://", "http://u:hunter22@proxy/path", "socks5://"] {
         folder.write("config.json", json!({"proxy_url": url}).to_string());
-        let output = common::program::run(&folder, &["run", "-c", "config.json"]);
+        let output = crate::common::program::run(&folder, &["run", "-c", "config.json"]);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{url}: {text}");
         assert!(text.contains("proxy_url: expected") && !text.contains("hunter22"), "{text}");

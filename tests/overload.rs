@@ -1,11 +1,9 @@
 //! More requests than workers and queue can take, at the real program: who comes too late is told so at once, who was
 //! admitted is served, and the short lane does not notice.
 
-mod common;
-
-use common::google::{FakeGoogle, Step};
-use common::program::{Folder, Program};
-use common::wire::{self, Wire};
+use crate::common::google::{FakeGoogle, Step};
+use crate::common::program::{Folder, Program};
+use crate::common::wire::{self, Wire};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};

@@ -1,11 +1,9 @@
 //! The pool over time, through the whole program: many bad members at once, a token endpoint that is down, restarts,
 //! idle hours, conversations that stay where they are.
 
-mod common;
-
-use common::google::{FakeGoogle, Step, Tier, User};
-use common::proxy::{CLIENT_KEY, Pool, Proxy};
-use common::wire::agent;
+use crate::common::google::{FakeGoogle, Step, Tier, User};
+use crate::common::proxy::{CLIENT_KEY, Pool, Proxy};
+use crate::common::wire::agent;
 use gemini_openai_proxy::config;
 use gemini_openai_proxy::credentials::Timing;
 use gemini_openai_proxy::serve::service::{Service, Tuning};
@@ -214,7 +212,7 @@ fn ten_simultaneous_401s_are_one_refresh() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::Oauth);
     assert_eq!(ask(&proxy).status, 200);
-    let email = common::proxy::EMAIL;
+    let email = crate::common::proxy::EMAIL;
     google.expire(email);
     let start = Barrier::new(10);
     let statuses: Vec<u16> = thread::scope(|scope| {
@@ -254,7 +252,7 @@ fn a_token_endpoint_that_is_down_kills_nobody() {
 #[test]
 fn rests_outlive_a_restart_and_can_be_counted_down() {
     let google = FakeGoogle::start();
-    let scratch = common::pool::Scratch::new();
+    let scratch = crate::common::pool::Scratch::new();
     google.add_api_key("AIza-one-0001");
     let text = json!({"server": {"host": "127.0.0.1", "port": 0}, "auth_keys": [CLIENT_KEY], "log_level": "warning",
         "credentials_file": scratch.file(), "gemini_api_keys": ["AIza-one-0001"], "endpoints": google.endpoints_json(),
@@ -280,7 +278,7 @@ fn rests_outlive_a_restart_and_can_be_counted_down() {
 #[test]
 fn a_dead_end_outlives_a_restart_and_a_person_ends_it_for_good() {
     let google = FakeGoogle::start();
-    let scratch = common::pool::Scratch::new();
+    let scratch = crate::common::pool::Scratch::new();
     let names = ["tos@example.com", "revoked@example.com"];
     let mut items = Vec::new();
     for name in names {
@@ -357,7 +355,7 @@ fn an_accounts_quota_is_asked_once_and_a_key_has_none() {
 fn models_that_google_lists_are_known() {
     let google = FakeGoogle::start();
     let model = google.read(|state| state.models.iter().find(|model| model.id == "gemini-2.5-flash").unwrap().clone());
-    google.add_model(common::google::Model { id: "aurora-1".into(), ..model });
+    google.add_model(crate::common::google::Model { id: "aurora-1".into(), ..model });
     let proxy = start(&google, &["AIza-key-0001".into()], Tuning::default());
     let listed = |path: &str| get(&proxy, path).body.to_string().contains("aurora-1");
     wait_for("the list", || listed("/v1/models"));
@@ -386,7 +384,7 @@ fn idle_members_are_looked_at_without_a_generation() {
     tuning.rounds.look = Duration::from_millis(10);
     let names = ["u0@example.com".to_owned(), "AIza-key-0001".to_owned()];
     let proxy = start(&google, &names, tuning);
-    let looked = |state: &common::google::State, name: &str, path: &str| {
+    let looked = |state: &crate::common::google::State, name: &str, path: &str| {
         state.requests.iter().filter(|r| r.who.as_deref() == Some(name) && r.path.starts_with(path)).count() >= 3
     };
     assert!(google.wait_for(|state| looked(state, &names[0], "/v1internal:loadCodeAssist"), PATIENCE));

@@ -1,10 +1,8 @@
 //! The official JavaScript SDK of OpenAI as a client: its stream and tool helpers. `tests/setup.sh` installs it.
 
-mod common;
-
-use common::google::FakeGoogle;
-use common::proxy::{Pool, Proxy};
-use common::script;
+use crate::common::google::FakeGoogle;
+use crate::common::proxy::{Pool, Proxy};
+use crate::common::script;
 use std::path::Path;
 
 fn run(pool: Pool, file: &str, arguments: &[&str]) -> usize {

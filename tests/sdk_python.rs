@@ -1,14 +1,12 @@
 //! The official Python SDKs as clients: OpenAI's on `/v1`, Google's on `/v1beta`, each with a pool on either service of the
 //! strict fake Google.
 
-mod common;
-
+use crate::common::google::{End, FakeGoogle, Recorded, Step};
+use crate::common::proxy::{GEMINI_KEY, Pool, Proxy};
+use crate::common::python::venv_python;
+use crate::common::script;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::google::{End, FakeGoogle, Recorded, Step};
-use common::proxy::{GEMINI_KEY, Pool, Proxy};
-use common::python::venv_python;
-use common::script;
 use gemini_openai_proxy::serve::service::Tuning;
 use serde_json::json;
 use std::io::{BufRead, BufReader, Write};

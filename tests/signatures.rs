@@ -1,12 +1,10 @@
 //! Gemini 3 refuses a step whose call comes back without its thought signature. A conversation of three steps of tools
 //! goes through the strict fake whatever a client does with the signatures, on either service, whole and streamed.
 
-mod common;
-
-use common::google::FakeGoogle;
-use common::google::User;
-use common::http::ask;
-use common::proxy::{CLIENT_KEY, EMAIL, GEMINI_KEY, Pool, Proxy};
+use crate::common::google::FakeGoogle;
+use crate::common::google::User;
+use crate::common::http::ask;
+use crate::common::proxy::{CLIENT_KEY, EMAIL, GEMINI_KEY, Pool, Proxy};
 use serde_json::{Map, Value, json};
 
 const PLACEHOLDER: &str = "skip_thought_signature_validator";

@@ -1,11 +1,9 @@
 //! The smaller endpoints through the whole program: embeddings, legacy completions, billing, health, and what is
 //! peculiar to the native one.
 
-mod common;
-
-use common::google::{FakeGoogle, Step};
-use common::http::{Answer, ask};
-use common::proxy::{GEMINI_KEY, Pool, Proxy};
+use crate::common::google::{FakeGoogle, Step};
+use crate::common::http::{Answer, ask};
+use crate::common::proxy::{GEMINI_KEY, Pool, Proxy};
 use serde_json::{Value, json};
 
 fn post(proxy: &Proxy, path: &str, body: Value) -> Answer {

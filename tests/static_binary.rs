@@ -1,10 +1,8 @@
 //! What `make static` builds needs nothing of the system it runs on.
 
-mod common;
-
-use common::google::FakeGoogle;
-use common::program::{Folder, Program};
-use common::wire;
+use crate::common::google::FakeGoogle;
+use crate::common::program::{Folder, Program};
+use crate::common::wire;
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::UdpSocket;

@@ -1,10 +1,8 @@
 //! Events reach the client as they come, and a client that leaves takes its upstream call with it.
 
-mod common;
-
-use common::google::{FakeGoogle, Outcome, Step};
-use common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
-use common::wire::{self, Wire};
+use crate::common::google::{FakeGoogle, Outcome, Step};
+use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
+use crate::common::wire::{self, Wire};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::time::{Duration, Instant};
@@ -112,7 +110,7 @@ fn a_client_that_leaves_before_the_first_event_ends_the_upstream_call() {
         assert!(google.wait_for(|state| state.generations().count() > before, LIMIT));
         drop(client);
         let left = Instant::now();
-        let gone = |call: &common::google::Recorded| call.outcome == Some(Outcome::ClientGone);
+        let gone = |call: &crate::common::google::Recorded| call.outcome == Some(Outcome::ClientGone);
         assert!(google.wait_for(|state| state.generations().skip(before).any(gone), LIMIT), "stream={stream}");
         assert!(left.elapsed() < Duration::from_secs(1), "stream={stream}: {:?}", left.elapsed());
     }

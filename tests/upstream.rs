@@ -1,8 +1,6 @@
 //! What goes to Google and what comes back, against the fake: latency, timeouts, cancelling, cut and broken answers.
 
-mod common;
-
-use common::google::{End, FakeGoogle, Outcome, Step, User};
+use crate::common::google::{End, FakeGoogle, Outcome, Step, User};
 use gemini_openai_proxy::api::{Call, Operation};
 use gemini_openai_proxy::config::Timeouts;
 use gemini_openai_proxy::credentials::Access;
@@ -175,7 +173,7 @@ fn a_client_that_left_cancels_the_wait_for_the_head_and_for_an_event() {
     let took = cancelled_after(&bench.google, &gone, || answer.next_event().map(drop));
     assert!(took < Duration::from_secs(1), "stream: {took:?}");
     drop(answer);
-    let closed = |state: &common::google::State| {
+    let closed = |state: &crate::common::google::State| {
         state.requests.iter().filter(|request| request.outcome == Some(Outcome::ClientGone)).count() == 2
     };
     assert!(bench.google.wait_for(closed, Duration::from_secs(5)), "Google still serves those who left");

@@ -1,10 +1,10 @@
 //! Google's failures as a client sees them, and the errors of our own (openai_chat.md 3.1).
 
+use super::{cases, content, error, hello, post, start, start_with};
 use crate::common::google::{FakeGoogle, Step};
 use crate::common::http::{Answer, ask};
 use crate::common::proxy::{CLIENT_KEY, EMAIL, GEMINI_KEY, Pool, Proxy};
 use crate::common::wire;
-use crate::{cases, content, error, hello, post, start, start_with};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::time::Duration;

@@ -1,11 +1,11 @@
 //! The life of a request beyond its answer: members that fail on the way, a Google that resets or stalls, the end of the
 //! program. Clients that leave are in `tests/streaming.rs`, a slow reader in `tests/memory.rs`.
 
+use super::{content, error, event, frames, hello, post, start, start_with};
 use crate::common::google::{FakeGoogle, Outcome, Step};
 use crate::common::http::ask;
 use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
 use crate::common::wire;
-use crate::{content, error, event, frames, hello, post, start, start_with};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::time::Duration;
@@ -99,7 +99,7 @@ fn signatures_of_one_client_are_not_given_to_another() {
     let google = FakeGoogle::start();
     let proxy = start_with(&google, |config| config["auth_keys"] = json!([CLIENT_KEY, "sk-other-client"]));
     let part = json!([{"functionCall": {"id": "call_1", "name": "w", "args": {}}, "thoughtSignature": "U0lH"}]);
-    google.script(GEMINI_KEY, crate::parts(part, "STOP"));
+    google.script(GEMINI_KEY, super::parts(part, "STOP"));
     let mut body = json!({"model": "gemini-3.1-pro-preview", "messages": [{"role": "user", "content": "q"}],
         "tools": [{"type": "function", "function": {"name": "w"}}]});
     assert_eq!(post(&proxy, &body).json()["choices"][0]["message"]["tool_calls"][0]["id"], "call_1");

@@ -1,11 +1,11 @@
 //! A thousand requests that were valid until something was changed in them: each is answered or refused in OpenAI's
 //! shape, in time, and nothing breaks for those that follow. The changes are the same in every run.
 
+use super::{cases, error, start_with};
 use crate::common::google::FakeGoogle;
 use crate::common::numbers::Numbers;
 use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Proxy};
 use crate::common::wire::agent_with;
-use crate::{cases, error, start_with};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -148,5 +148,5 @@ fn a_thousand_broken_requests_are_answered_or_refused() {
     let shown: Vec<String> = refusals.iter().map(|(why, body)| format!("{why}\n    {body}")).collect();
     assert!(refusals.is_empty(), "Google refused {}:\n{}", shown.len(), shown.join("\n"));
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
-    assert_eq!(crate::post(&proxy, &crate::hello(false)).status, 200, "{GEMINI_KEY} still serves");
+    assert_eq!(super::post(&proxy, &super::hello(false)).status, 200, "{GEMINI_KEY} still serves");
 }

@@ -1,9 +1,9 @@
 //! Answers that are of no use: asked for once more while nothing has gone out, then told with a true status
 //! (openai_chat.md 2.4 and 3.3).
 
+use super::{content, error, event, finishes, frames, hello, parts, post, start};
 use crate::common::google::{End, Step};
 use crate::common::proxy::Pool;
-use crate::{content, error, event, finishes, frames, hello, parts, post, start};
 use serde_json::{Value, json};
 
 /// What a client gets in the end.

@@ -1,9 +1,9 @@
 //! Bytes on the wire, from Google and to the client (openai_chat.md 2.8 and 2.9). The reader's own tests in `src/sse.rs`
 //! cut each of these bodies at every place; here they go through the whole program.
 
+use super::{cases, content, error, event, finishes, frames, hello, parts, post, start, start_with};
 use crate::common::google::{FakeGoogle, Step};
 use crate::common::proxy::{GEMINI_KEY, Pool};
-use crate::{cases, content, error, event, finishes, frames, hello, parts, post, start, start_with};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,5 @@
 //! A client that keeps its connection, for tests that send many requests.
 
-// Each test binary uses a part of this.
-#![allow(dead_code, missing_docs)]
-
 use super::written;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

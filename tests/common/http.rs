@@ -1,8 +1,5 @@
 //! One plain HTTP request to the proxy.
 
-// Each test binary uses a part of this.
-#![allow(dead_code)]
-
 use super::proxy::{CLIENT_KEY, Proxy};
 use super::wire::{self, Wire};
 use super::written;

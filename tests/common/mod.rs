@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
+pub mod alone;
 pub mod client;
 pub mod google;
 pub mod http;

@@ -1,5 +1,4 @@
 //! Random numbers for tests that try many inputs.
-#![allow(dead_code)] // each test binary uses a part
 
 /// A generator that gives the same numbers in every run (xorshift).
 pub struct Numbers(pub u64);

@@ -1,8 +1,5 @@
 //! A pool on a file of its own in front of the fake Google, for tests of the credentials alone.
 
-// Each test binary uses a part of this.
-#![allow(dead_code, missing_docs)]
-
 use super::google::FakeGoogle;
 use super::written;
 use gemini_openai_proxy::config::{Endpoints, OauthClient};

@@ -1,5 +1,4 @@
 //! The real binary as a child process: started, spoken to, ended.
-#![allow(dead_code, missing_docs)] // each test binary uses a part
 
 use super::written;
 use serde_json::Value;

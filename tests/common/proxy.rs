@@ -1,8 +1,6 @@
 //! The program under test, in this process: `app::Service` on a free loopback port in front of a fake Google, with its
 //! files in a directory of its own.
 
-#![allow(dead_code)] // each test binary uses a part
-
 use super::google::{FakeGoogle, User};
 use super::pool::Scratch;
 use super::written;

@@ -1,8 +1,6 @@
 //! The Python of the tests: one virtual environment in `tests/.venv` with `tests/requirements.txt`, made on first use and
 //! made again when the requirements change.
 
-#![allow(dead_code)] // each test binary uses a part
-
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};

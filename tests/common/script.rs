@@ -1,8 +1,6 @@
 //! Client programs in other languages: each gets the proxy's address and a key, and says with its exit code whether what it
 //! saw was right.
 
-#![allow(dead_code)] // each test binary uses a part
-
 use super::proxy::{CLIENT_KEY, Proxy};
 use super::wire::Relay;
 use super::written;

@@ -1,9 +1,6 @@
 //! The tests' ways to a proxy: an agent, a socket, and a relay for clients in other languages. What comes back by them is
 //! kept by [`written`].
 
-// Each test binary uses a part of this.
-#![allow(dead_code, missing_docs)]
-
 use super::written;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};

@@ -4,9 +4,6 @@
 //! appends to files of its own. A secret's one legitimate place (a new key is shown once) is blanked before it is kept, so
 //! that the same secret anywhere else is found.
 
-// Each test binary uses a part of this, the fake Google's example next to nothing.
-#![allow(dead_code, missing_docs)]
-
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};

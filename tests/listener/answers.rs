@@ -1,6 +1,6 @@
 //! What goes back to the client.
 
-use crate::harness::{Client, ask, limits, start, start_on, wait_until};
+use super::harness::{Client, ask, limits, start, start_on, wait_until};
 use std::io::ErrorKind;
 
 #[test]

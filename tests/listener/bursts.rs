@@ -1,6 +1,6 @@
 //! Many clients at once.
 
-use crate::harness::{Client, PATIENCE, limits, start, wait_until};
+use super::harness::{Client, PATIENCE, limits, start, wait_until};
 use gemini_openai_proxy::http::Limits;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! Clients that send too much: heads without end, connections without end from one address.
 
-use crate::harness::{Client, PATIENCE, limits, start, start_on, wait_until};
+use super::harness::{Client, PATIENCE, limits, start, start_on, wait_until};
 use gemini_openai_proxy::http::Limits;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};

@@ -1,6 +1,6 @@
 //! Where a request begins and ends.
 
-use crate::harness::{Client, ask, limits, start};
+use super::harness::{Client, ask, limits, start};
 use gemini_openai_proxy::http::Limits;
 use serde_json::Value;
 

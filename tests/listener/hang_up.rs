@@ -1,6 +1,6 @@
 //! Clients that leave, and clients that only seem to.
 
-use crate::harness::{Client, LARGE, PATIENCE, Rig, limits, reset, start, wait_until};
+use super::harness::{Client, LARGE, PATIENCE, Rig, limits, reset, start, wait_until};
 use gemini_openai_proxy::http::Limits;
 use std::time::{Duration, Instant};
 

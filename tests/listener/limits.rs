@@ -1,6 +1,6 @@
 //! Sizes and deadlines.
 
-use crate::harness::{Client, ask, limits, start, wait_until};
+use super::harness::{Client, ask, limits, start, wait_until};
 use gemini_openai_proxy::http::Limits;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -104,7 +104,7 @@ fn the_byte_budget_is_shared_and_given_back() {
     };
     let mut first = Client::connect(rig.address);
     first.send(post("/wait", 1000));
-    rig.entered.recv_timeout(crate::harness::PATIENCE).unwrap();
+    rig.entered.recv_timeout(super::harness::PATIENCE).unwrap();
     let refused = ask(rig.address, post("/x", 900));
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
     let chunked =

@@ -1,6 +1,6 @@
 //! The end of a server.
 
-use crate::harness::{Client, PATIENCE, limits, start, wait_until};
+use super::harness::{Client, PATIENCE, limits, start, wait_until};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};

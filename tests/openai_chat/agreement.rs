@@ -1,6 +1,6 @@
 //! A whole answer and a stream say the same of the same events: what the chunks add up to is the message.
 
-use crate::{List, Numbers, answer, cases, compact, exchange};
+use super::{List, Numbers, answer, cases, compact, exchange};
 use serde_json::{Value, json};
 
 /// What a client has in the end, without what is random in it: message, finish reason and usage, or the error's code.

@@ -1,7 +1,7 @@
 //! Whatever clients make of a history (results lost, doubled, early, late or of calls that are gone), Google gets one it
 //! accepts.
 
-use crate::{List, Numbers, World};
+use super::{List, Numbers, World};
 use gemini_openai_proxy::api::MidSystem;
 use serde_json::{Value, json};
 

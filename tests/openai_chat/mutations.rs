@@ -1,7 +1,7 @@
 //! Requests that were valid until something was changed in them: refused, or understood as a whole conversation without a
 //! field that Google does not know.
 
-use crate::{Numbers, World, cases};
+use super::{Numbers, World, cases};
 use serde_json::Value;
 
 #[test]

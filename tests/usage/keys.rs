@@ -1,9 +1,9 @@
 //! Keys of clients: limits to the last request, keys made and taken away while the program runs.
 
+use super::counters::answer;
 use crate::common::client::Client;
 use crate::common::google::FakeGoogle;
 use crate::common::proxy::{GEMINI_KEY, Proxy};
-use crate::counters::answer;
 use serde_json::{Value, json};
 use std::sync::Barrier;
 use std::time::{Duration, Instant};

@@ -1,10 +1,10 @@
 //! Usage under `kill -9`: never behind by more than the saving's period, never more than what was sent, and the state file
 //! always opens. The log's lines and limits over restarts are looked at here too, as they need the real program.
 
+use super::counters::answer;
 use crate::common::client::Client;
 use crate::common::google::FakeGoogle;
 use crate::common::program::{Folder, Program};
-use crate::counters::answer;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

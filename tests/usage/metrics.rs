@@ -1,9 +1,9 @@
 //! `/metrics` as Prometheus' own tool reads it.
 
+use super::counters::answer;
 use crate::common::client::Client;
 use crate::common::google::{FakeGoogle, Step};
 use crate::common::proxy::{CLIENT_KEY, Pool, Proxy};
-use crate::counters::answer;
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};

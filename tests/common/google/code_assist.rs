@@ -107,8 +107,6 @@ fn load(user: &User, raw: &Value) -> Result<Reply, Refusal> {
         Tier::Free => json!({"currentTier": tier("free-tier"),
             "allowedTiers": [default_tier("free-tier"), tier("standard-tier")], "cloudaicompanionProject": user.project}),
         Tier::NewFree { .. } => json!({"allowedTiers": [default_tier("free-tier"), tier("standard-tier")]}),
-        Tier::NewStandard => json!({"allowedTiers": [default_tier("standard-tier")],
-            "ineligibleTiers": [ineligible("UNSUPPORTED_LOCATION", "Your current account is not eligible.")]}),
         Tier::UnsupportedClient => json!({"ineligibleTiers": [ineligible("UNSUPPORTED_CLIENT",
             "This client is no longer supported for Gemini Code Assist for individuals. To continue using Gemini, please \
              migrate to the Antigravity suite of products: https://antigravity.google")]}),
@@ -190,7 +188,6 @@ fn operation(call: &Call, user: &User, name: &str) -> Result<Reply, Refusal> {
         if let Some(known) = known {
             known.tier = match known.tier {
                 Tier::NewFree { .. } => Tier::Free,
-                Tier::NewStandard => Tier::Licensed,
                 ref other => other.clone(),
             };
         }

@@ -1,7 +1,7 @@
 //! The request messages of both services as tables: which field, which type, who knows it.
 
 use super::proto::Kind::{
-    self, Any, Bool, Bytes, Category, Enum, Int32, Int64, LooseEnum, Many, Number, Object, One, Table, Text,
+    Any, Bool, Bytes, Category, Enum, Int32, Int64, LooseEnum, Many, Number, Object, One, Table, Text,
 };
 use super::proto::Known::{Both, CodeAssist, Public};
 use super::proto::Message;

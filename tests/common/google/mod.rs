@@ -5,9 +5,6 @@
 //! Order of things for a generation: credential, strict checks, scripted step, default answer (see [`engine`] for what the
 //! default answers and for the `call:tool{...}` convention).
 
-// Each test binary uses a part of this.
-#![allow(dead_code, unused_imports, missing_docs)]
-
 pub mod calls;
 pub mod code_assist;
 pub mod engine;
@@ -27,7 +24,7 @@ pub mod strict;
 pub mod strict_contents;
 pub mod strict_schema;
 
-pub use models::{Model, Thinking};
+pub use models::Model;
 pub use script::{Cut, End, Step};
 pub use server::Outcome;
 pub use state::{Login, OnboardAnswer, Recorded, Settings, State, Tier, User};

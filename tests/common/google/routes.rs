@@ -5,7 +5,6 @@ use super::server::{Reply, Request, parse_form};
 use super::state::{CLOUD_PLATFORM, Recorded, User};
 use super::{Shared, code_assist, oauth, public};
 use serde_json::Value;
-use std::time::Instant;
 
 /// Answers one request; also gives its place in the record.
 pub fn answer(shared: &Shared, request: &Request) -> (usize, Reply) {
@@ -23,8 +22,6 @@ pub fn answer(shared: &Shared, request: &Request) -> (usize, Reply) {
             status: 0,
             refusal: None,
             outcome: None,
-            connection: request.connection,
-            at: Instant::now(),
             released,
         })
     });

@@ -1,6 +1,6 @@
 //! Forced answers: what a test makes the fake say, and how badly it says it.
 
-use super::errors::{self, Refusal};
+use super::errors::Refusal;
 use super::server::{Act, Payload, Reply};
 use serde_json::{Value, json};
 use std::time::Duration;

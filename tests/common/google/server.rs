@@ -20,8 +20,6 @@ pub struct Request {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// Which connection it came on, from 1.
-    pub connection: u64,
 }
 
 impl Request {
@@ -115,7 +113,7 @@ pub fn serve(shared: Arc<Shared>, listener: TcpListener) {
         shared.open.lock().unwrap().insert(id, twin);
         let shared = shared.clone();
         let run = move || {
-            connection(&shared, &stream, id);
+            connection(&shared, &stream);
             // The twin first: a reset goes out only when the last descriptor closes.
             shared.open.lock().unwrap().remove(&id);
             drop(stream);
@@ -131,10 +129,10 @@ pub fn serve(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
-fn connection(shared: &Shared, stream: &TcpStream, id: u64) {
+fn connection(shared: &Shared, stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::new();
-    while let Some((request, keep)) = read_request(stream, &mut buffer, id) {
+    while let Some((request, keep)) = read_request(stream, &mut buffer) {
         let (index, reply) = super::routes::answer(shared, &request);
         let released = shared.change(|state| {
             let now = state.released;
@@ -149,13 +147,13 @@ fn connection(shared: &Shared, stream: &TcpStream, id: u64) {
 }
 
 /// The next request and whether the connection may be kept; `None` at the end or when it is not HTTP.
-fn read_request(mut stream: &TcpStream, buffer: &mut Vec<u8>, connection: u64) -> Option<(Request, bool)> {
+fn read_request(mut stream: &TcpStream, buffer: &mut Vec<u8>) -> Option<(Request, bool)> {
     let _ = stream.set_read_timeout(None);
     let (mut request, head) = loop {
         let mut slots = [httparse::EMPTY_HEADER; 100];
         let mut parsed = httparse::Request::new(&mut slots);
         if let httparse::Status::Complete(length) = parsed.parse(buffer).ok()? {
-            break (from_head(&parsed, connection)?, length);
+            break (from_head(&parsed)?, length);
         }
         fill(stream, buffer)?;
     };
@@ -183,7 +181,7 @@ fn read_request(mut stream: &TcpStream, buffer: &mut Vec<u8>, connection: u64) -
     Some((request, keep))
 }
 
-fn from_head(parsed: &httparse::Request, connection: u64) -> Option<Request> {
+fn from_head(parsed: &httparse::Request) -> Option<Request> {
     let target = parsed.path?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let headers = parsed
@@ -197,7 +195,6 @@ fn from_head(parsed: &httparse::Request, connection: u64) -> Option<Request> {
         query: parse_form(query),
         headers,
         body: Vec::new(),
-        connection,
     })
 }
 

@@ -6,7 +6,7 @@ use super::script::Step;
 use super::server::Outcome;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 pub const EMAIL_SCOPE: &str = "https://www.googleapis.com/auth/userinfo.email";
@@ -21,8 +21,6 @@ pub enum Tier {
     Free,
     /// Not onboarded; `onboardUser` is done after `polls` looks at the operation. `answer` says what names the project.
     NewFree { polls: u32, answer: OnboardAnswer },
-    /// Not onboarded, default tier `standard-tier`: the client must bring its project.
-    NewStandard,
     /// Login works, nothing else does.
     UnsupportedClient,
     /// Must open a page first.
@@ -137,9 +135,6 @@ pub struct Recorded {
     pub refusal: Option<String>,
     /// Set when the answer is over.
     pub outcome: Option<Outcome>,
-    /// Which connection it came on.
-    pub connection: u64,
-    pub at: Instant,
     /// Releases before it came; the next one is for it, even if it does not hold yet.
     pub released: u64,
 }

@@ -1,18 +1,15 @@
 //! `/v1/chat/completions` over HTTP, in front of the strict fake Google: what Google's failures become, answers that are
 //! worth a second try, bytes on the wire, the life of a request, and requests that are broken at random.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod errors;
 mod lifecycle;
 mod mutations;
 mod retries;
 mod wire;
 
-use common::google::{FakeGoogle, Step};
-use common::http::{Answer, ask};
-use common::proxy::{GEMINI_KEY, Pool, Proxy};
+use crate::common::google::{FakeGoogle, Step};
+use crate::common::http::{Answer, ask};
+use crate::common::proxy::{GEMINI_KEY, Pool, Proxy};
 use serde_json::{Value, json};
 
 /// A fake, and a proxy in front of it that has one credential.

@@ -7,9 +7,8 @@
 mod agreement;
 mod conversations;
 mod mutations;
-#[path = "../common/numbers.rs"]
-mod numbers;
 
+use crate::common::numbers::Numbers;
 use gemini_openai_proxy::api::openai_chat::OpenAiChat;
 use gemini_openai_proxy::api::{Context, Exchange, Fetch, Framing, MidSystem, Settings, Surface};
 use gemini_openai_proxy::error::{ApiError, ErrorKind};
@@ -17,7 +16,6 @@ use gemini_openai_proxy::gemini::Response;
 use gemini_openai_proxy::gemini::models::ModelTable;
 use gemini_openai_proxy::gemini::signatures::SignatureCache;
 use gemini_openai_proxy::http::{Gone, Headers, Request};
-use numbers::Numbers;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;

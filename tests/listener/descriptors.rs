@@ -1,30 +1,21 @@
-//! Running out of file descriptors is survived. The limit belongs to the process, so the test runs itself again in one
-//! that has few.
+//! Running out of file descriptors is survived. The limit belongs to the process, so the test runs alone
+//! in one that has few.
 
-#[allow(dead_code)] // shared with tests/listener, which uses all of it
-#[path = "listener/harness.rs"]
-mod harness;
-
-use harness::{Client, limits, start, wait_until};
+use super::harness::{Client, limits, start, wait_until};
+use crate::common::alone;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
-use std::process::Command;
 use std::time::Duration;
 
 const FEW: u64 = 64;
 
 #[test]
 fn running_out_of_descriptors_is_survived() {
-    if descriptor_limit() > FEW {
-        let status = Command::new("sh")
-            .args(["-c", &format!("ulimit -n {FEW} && exec \"$0\" --exact running_out_of_descriptors_is_survived")])
-            .arg(std::env::current_exe().unwrap())
-            .status()
-            .unwrap();
-        assert!(status.success(), "the run with {FEW} descriptors failed");
+    let few = format!("ulimit -n {FEW} && exec \"$0\" \"$@\"");
+    if !alone::is_alone(running_out_of_descriptors_is_survived, &["sh", "-c", &few]) {
         return;
     }
-
+    assert_eq!(descriptor_limit(), FEW);
     let rig = start(limits());
     let mut before = Client::connect(rig.address);
     before.get("/before");
@@ -44,7 +35,7 @@ fn running_out_of_descriptors_is_survived() {
     assert_eq!(before.answer().body, "GET /meanwhile  0 -");
 
     drop(hoard);
-    client.socket.set_read_timeout(Some(harness::PATIENCE)).unwrap();
+    client.socket.set_read_timeout(Some(super::harness::PATIENCE)).unwrap();
     assert_eq!(client.answer().body, "GET /after  0 -");
     drop((before, client));
     wait_until(|| rig.running.snapshot().connections == 0);

@@ -1,11 +1,8 @@
-//! A pipeline without end costs no memory. A process of its own: what the neighbours in a test binary hold would be counted.
+//! A pipeline without end costs no memory. What its neighbours hold would be counted, so it runs alone.
 
-#[allow(dead_code)] // shared with tests/listener, which uses all of it
-#[path = "listener/harness.rs"]
-mod harness;
-
+use super::harness::{Client, PATIENCE, limits, start};
+use crate::common::alone;
 use gemini_openai_proxy::os::platform;
-use harness::{Client, PATIENCE, limits, start};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::thread;
@@ -15,6 +12,9 @@ const PIPELINED: usize = 50_000;
 
 #[test]
 fn a_huge_pipeline_is_answered_in_order_beside_everybody_else() {
+    if !alone::is_alone(a_huge_pipeline_is_answered_in_order_beside_everybody_else, &[]) {
+        return;
+    }
     let rig = start(limits());
     let mut others = Client::connect(rig.address);
     let mut writer = TcpStream::connect(rig.address).unwrap();

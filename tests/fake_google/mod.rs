@@ -1,14 +1,11 @@
 //! The fake Google against its own rules: what it refuses, what it lets pass, and how it answers.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod accounts;
 mod answers;
 mod faults;
 mod refusals;
 
-use common::google::{FakeGoogle, User};
+use crate::common::google::{FakeGoogle, User};
 use serde_json::{Value, json};
 use std::time::Duration;
 

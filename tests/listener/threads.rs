@@ -1,11 +1,8 @@
-//! Idle and slow clients cost no thread and no time. Threads are counted in the whole process, so this test is alone.
+//! Idle and slow clients cost no thread and no time. Threads are counted in the whole process, so this test runs alone.
 
-#[allow(dead_code)] // shared with tests/listener, which uses all of it
-#[path = "listener/harness.rs"]
-mod harness;
-
+use super::harness::{Client, limits, start, wait_until};
+use crate::common::alone;
 use gemini_openai_proxy::http::Limits;
-use harness::{Client, limits, start, wait_until};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +12,9 @@ const DRIPPING: usize = 200;
 
 #[test]
 fn idle_and_dripping_clients_cost_neither_threads_nor_time() {
+    if !alone::is_alone(idle_and_dripping_clients_cost_neither_threads_nor_time, &[]) {
+        return;
+    }
     // Workers begin when they are needed; with one in each lane, none begins in between.
     let rig = start(Limits { workers: 1, short_workers: 1, ..limits() });
     let mut client = Client::connect(rig.address);

@@ -2,9 +2,12 @@
 
 mod answers;
 mod bursts;
+mod descriptors;
 mod floods;
 mod framing;
 mod hang_up;
 mod harness;
 mod limits;
+mod memory;
 mod stopping;
+mod threads;

@@ -1,0 +1,37 @@
+//! Every test of the whole program, in one binary: one file or folder for each surface or promise. README.md says which kind of
+//! test stands where; `written.rs` alone is another binary, since it searches what this one has collected.
+
+mod common;
+
+mod accounts;
+mod binary;
+mod browser;
+mod chat_http;
+mod clock_jumps;
+mod commands;
+mod credentials_file;
+mod credentials_pool;
+mod dependencies;
+mod deploy;
+mod dispatch;
+mod failover;
+mod failures;
+mod fake_google;
+mod faults;
+mod listener;
+mod memory;
+mod native_forward;
+mod openai_chat;
+mod operations;
+mod overload;
+mod readme;
+mod resilience;
+mod sdk_node;
+mod sdk_python;
+mod signatures;
+mod small_surfaces;
+mod static_binary;
+mod streaming;
+mod tiny_http_status;
+mod upstream;
+mod usage;
