@@ -1,12 +1,13 @@
 //! One client connection while the front owns it: bytes in, complete requests or refusals out.
 
+use super::Response;
 use super::chunked::{ChunkError, Decoder};
 use super::counters::Held;
 use super::exchange::End;
 use super::head::{self, Framing, Head};
 use super::refusal::Refusal;
-use super::request::{Gone, uuid};
-use super::server::{Lane, Limits, Shared};
+use super::request::{Gone, Request, request_id, uuid};
+use super::server::{Admitted, Lane, Limits, Shared};
 use super::turn::Turn;
 use super::wire::{self, BodyEnd};
 use mio::net::TcpStream;
@@ -31,9 +32,13 @@ const HALF_CLOSE: Duration = Duration::from_millis(50);
 
 /// A request that has arrived whole.
 pub(super) struct Complete {
-    pub(super) head: Head,
-    pub(super) body: Vec<u8>,
-    pub(super) body_share: Option<Held>,
+    pub(super) request: Request,
+    pub(super) admitted: Admitted,
+    /// HTTP/1.1.
+    pub(super) is_11: bool,
+    /// The client's wish.
+    pub(super) keep_alive: bool,
+    pub(super) body_share: Held,
 }
 
 /// What the front does next with a connection.
@@ -60,9 +65,7 @@ enum Phase {
 }
 
 struct Incoming {
-    head: Head,
-    body: Vec<u8>,
-    share: Held,
+    complete: Complete,
     rest: Rest,
     ends: Instant,
 }
@@ -92,7 +95,20 @@ pub(super) struct Watched {
 enum Consumed {
     NeedsMore,
     Complete(Box<Complete>),
-    Refused(Refusal),
+    Refused(Refused),
+}
+
+/// A request that no worker answers.
+struct Refused {
+    response: Response,
+    id: Option<String>,
+    keep_alive: bool,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Refused {
+        Refused { response: refusal.response(), id: None, keep_alive: false }
+    }
 }
 
 pub(super) struct Connection {
@@ -214,9 +230,14 @@ impl Connection {
             match self.consume(shared) {
                 Consumed::NeedsMore => {}
                 Consumed::Complete(complete) => return Step::Dispatch(complete),
-                Consumed::Refused(refusal) => {
-                    if !self.refuse(&refusal, None) {
+                Consumed::Refused(Refused { response, id, keep_alive }) => {
+                    let keep_alive = keep_alive && !shared.is_stopping();
+                    if !self.answer(&response, id.as_deref(), keep_alive) {
                         return Step::Close;
+                    }
+                    if keep_alive {
+                        self.await_next(&shared.limits);
+                        continue;
                     }
                 }
             }
@@ -283,12 +304,12 @@ impl Connection {
                 Phase::Head => match self.consume_head(shared) {
                     Ok(true) => continue,
                     Ok(false) => Consumed::NeedsMore,
-                    Err(refusal) => Consumed::Refused(refusal),
+                    Err(refused) => Consumed::Refused(refused),
                 },
                 Phase::Body(_) => match self.consume_body(shared) {
                     Ok(Some(complete)) => Consumed::Complete(complete),
                     Ok(None) => Consumed::NeedsMore,
-                    Err(refusal) => Consumed::Refused(refusal),
+                    Err(refusal) => Consumed::Refused(refusal.into()),
                 },
                 Phase::Answering(_) | Phase::Sending(_) | Phase::Discarding(_) => Consumed::NeedsMore,
             };
@@ -297,22 +318,22 @@ impl Connection {
     }
 
     /// Parses the head once it is whole; says whether it was.
-    fn consume_head(&mut self, shared: &Shared) -> Result<bool, Refusal> {
+    fn consume_head(&mut self, shared: &Shared) -> Result<bool, Refused> {
         let limits = &shared.limits;
         if self.scanned == 0 {
             let leading = self.buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             self.buffer.drain(..leading);
             self.leading += leading;
             if self.leading > MAX_LEADING {
-                return Err(Refusal::bad_request("There are too many empty lines before the request."));
+                return Err(Refusal::bad_request("There are too many empty lines before the request.").into());
             }
         }
         let end = head::end(&self.buffer, self.scanned);
         if head::request_line_is_too_long(&self.buffer) {
-            return Err(Refusal::new(414, "The request line is too long."));
+            return Err(Refusal::new(414, "The request line is too long.").into());
         }
         if end.unwrap_or(self.buffer.len()) > limits.max_head {
-            return Err(Refusal::new(431, "The request head is too large."));
+            return Err(Refusal::new(431, "The request head is too large.").into());
         }
         let Some(end) = end else {
             self.scanned = self.buffer.len();
@@ -328,48 +349,59 @@ impl Connection {
         Ok(true)
     }
 
-    fn begin_body(&mut self, head: Head, shared: &Shared) -> Result<(), Refusal> {
+    /// Has the head judged, and goes on to the body.
+    fn begin_body(&mut self, head: Head, shared: &Shared) -> Result<(), Refused> {
         let limits = &shared.limits;
-        let (rest, expected) = match head.framing {
+        let Head { method, path, query, headers, is_11, keep_alive, expects_continue, framing } = head;
+        let (id, peer, gone) = (request_id(&headers), self.peer, Gone::default());
+        let mut request = Request { id, method, path, query, headers, body: Vec::new(), peer, gone };
+        let admitted = (shared.judge)(&request).map_err(|response| {
+            // A body that comes all the same would be taken for the next request.
+            let keep_alive = keep_alive && matches!(framing, Framing::None | Framing::Length(0));
+            Refused { response, id: Some(request.id.clone()), keep_alive }
+        })?;
+        let (rest, expected) = match framing {
             Framing::None => (Rest::Bytes(0), 0),
             Framing::Length(length) => (Rest::Bytes(length), usize::try_from(length).unwrap_or(usize::MAX)),
             Framing::Chunked => (Rest::Chunks(Decoder::new(limits.max_body)), 0),
         };
         if expected > limits.max_body {
-            return Err(Refusal::too_large());
+            return Err(Refusal::too_large().into());
         }
         // Said before the upload rather than in the middle of it, where that can be known.
         if shared.body_bytes.value().saturating_add(expected) > limits.body_budget && expected > 0 {
-            return Err(Refusal::overloaded("The server holds too many large requests at the moment."));
+            return Err(Refusal::overloaded("The server holds too many large requests at the moment.").into());
         }
-        let wants_body = head.framing == Framing::Chunked || expected > 0;
-        if wants_body && head.expects_continue && self.buffer.is_empty() {
+        let wants_body = framing == Framing::Chunked || expected > 0;
+        if wants_body && expects_continue && self.buffer.is_empty() {
             let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
             if wire::send_some(&self.socket, go_on).is_ok_and(|sent| sent < go_on.len()) {
-                return Err(Refusal::bad_request("The client does not read."));
+                return Err(Refusal::bad_request("The client does not read.").into());
             }
         }
         let now = Instant::now();
         let ends = now + limits.body_timeout;
         self.deadline = Some(ends.min(now + limits.body_idle_timeout));
-        let body = Vec::with_capacity(expected.min(FIRST_RESERVE));
-        let share = shared.body_bytes.hold_empty();
-        self.phase = Phase::Body(Box::new(Incoming { head, body, share, rest, ends }));
+        request.body.reserve_exact(expected.min(FIRST_RESERVE));
+        let body_share = shared.body_bytes.hold_empty();
+        let complete = Complete { request, admitted, is_11, keep_alive, body_share };
+        self.phase = Phase::Body(Box::new(Incoming { complete, rest, ends }));
         Ok(())
     }
 
     /// Moves arrived bytes into the body, and takes the request out once it is whole.
     fn consume_body(&mut self, shared: &Shared) -> Result<Option<Box<Complete>>, Refusal> {
         let Phase::Body(incoming) = &mut self.phase else { return Ok(None) };
-        let before = incoming.body.len();
-        let used = match &mut incoming.rest {
+        let Incoming { complete: Complete { request, body_share, .. }, rest, .. } = &mut **incoming;
+        let before = request.body.len();
+        let used = match rest {
             Rest::Bytes(left) => {
                 let used = self.buffer.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                incoming.body.extend_from_slice(&self.buffer[..used]);
+                request.body.extend_from_slice(&self.buffer[..used]);
                 *left -= used as u64;
                 used
             }
-            Rest::Chunks(decoder) => decoder.decode(&self.buffer, &mut incoming.body).map_err(|error| match error {
+            Rest::Chunks(decoder) => decoder.decode(&self.buffer, &mut request.body).map_err(|error| match error {
                 ChunkError::Malformed => Refusal::bad_request("The chunked body is malformed."),
                 ChunkError::TooLarge => Refusal::too_large(),
             })?,
@@ -379,10 +411,10 @@ impl Connection {
             // An idle connection holds no memory.
             self.buffer = Vec::new();
         }
-        if !incoming.share.grow(incoming.body.len() - before, shared.limits.body_budget) {
+        if !body_share.grow(request.body.len() - before, shared.limits.body_budget) {
             return Err(Refusal::overloaded("The server holds too many large requests at the moment."));
         }
-        let is_whole = match &incoming.rest {
+        let is_whole = match rest {
             Rest::Bytes(left) => *left == 0,
             Rest::Chunks(decoder) => decoder.is_done(),
         };
@@ -390,8 +422,7 @@ impl Connection {
             return Ok(None);
         }
         let Phase::Body(incoming) = std::mem::replace(&mut self.phase, Phase::Head) else { return Ok(None) };
-        let Incoming { head, body, share, .. } = *incoming;
-        Ok(Some(Box::new(Complete { head, body, body_share: Some(share) })))
+        Ok(Some(Box::new(incoming.complete)))
     }
 
     /// The deadline has passed. Says whether the connection stays for a while, to let a refusal be read.
@@ -404,17 +435,21 @@ impl Connection {
     }
 
     /// Answers for the front and turns to discarding. False when the client cannot take the answer: just close.
-    pub(super) fn refuse(&mut self, refusal: &Refusal, id: Option<String>) -> bool {
-        let response = refusal.response();
+    pub(super) fn refuse(&mut self, refusal: &Refusal, id: Option<&str>) -> bool {
+        self.answer(&refusal.response(), id, false)
+    }
+
+    fn answer(&mut self, response: &Response, id: Option<&str>, keep_alive: bool) -> bool {
         let fields = response.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let id = id.unwrap_or_else(uuid);
-        let mut bytes = wire::head(response.status, fields, &id, BodyEnd::Length(response.body.len()), false);
+        let id = id.map_or_else(uuid, str::to_owned);
+        let end = BodyEnd::Length(response.body.len());
+        let mut bytes = wire::head(response.status, fields, &id, end, keep_alive);
         if !self.is_head {
             bytes.extend_from_slice(&response.body);
         }
         // A socket buffer that has no room for this belongs to a client that does not read.
         let sent = wire::send_some(&self.socket, &bytes).is_ok_and(|sent| sent == bytes.len());
-        sent && self.begin_close()
+        sent && (keep_alive || self.begin_close())
     }
 
     /// Says that nothing more will be sent and waits for the client to close. False when it has: just close.

@@ -7,9 +7,9 @@ use super::accept::{is_lost, network};
 use super::connection::{Complete, Connection, Step, Watched};
 use super::exchange::{End, Exchange, Message};
 use super::refusal::Refusal;
-use super::request::{Gone, Request, request_id};
+use super::request::Gone;
 use super::responder::Responder;
-use super::server::{Lane, LaneOf, Shared};
+use super::server::{Admitted, Lane, Shared};
 use super::workers::{Job, Workers};
 use crossbeam_channel::Receiver;
 use mio::event::Event;
@@ -73,7 +73,6 @@ pub(super) struct Front {
     listener: Option<mio::net::TcpListener>,
     messages: Receiver<Message>,
     shared: Arc<Shared>,
-    lane: LaneOf,
     long: Workers,
     short: Workers,
     connections: HashMap<usize, Connection>,
@@ -97,7 +96,6 @@ impl Front {
         listener: std::net::TcpListener,
         messages: Receiver<Message>,
         shared: Arc<Shared>,
-        lane: LaneOf,
         long: Workers,
         short: Workers,
     ) -> io::Result<Front> {
@@ -108,7 +106,6 @@ impl Front {
             listener: Some(listener),
             messages,
             shared,
-            lane,
             long,
             short,
             connections: HashMap::new(),
@@ -311,53 +308,40 @@ impl Front {
 
     /// Hands a request to its lane, or refuses it. False when the connection is to be closed.
     fn dispatch(&mut self, token: usize, connection: &mut Connection, complete: Complete) -> bool {
-        let Complete { head, body, body_share } = complete;
-        let id = request_id(&head.headers);
-        let lane = (self.lane)(&head.method, &head.path);
+        let Complete { request, admitted: Admitted { lane, answer }, is_11, keep_alive, body_share } = complete;
         let workers = match lane {
             Lane::Long => &mut self.long,
             Lane::Short => &mut self.short,
         };
         let Some(slot) = workers.admit() else {
             let busy = Refusal::overloaded("The server is busy; try again in a moment.");
-            if !connection.refuse(&busy, Some(id)) {
+            if !connection.refuse(&busy, Some(&request.id)) {
                 return false;
             }
             self.again.push(token);
             return true;
         };
-        let gone = Gone::default();
         let now = Instant::now();
-        connection.begin_answer(Watched { gone: gone.clone(), lane, since: now, is_last: !head.keep_alive });
+        connection.begin_answer(Watched { gone: request.gone.clone(), lane, since: now, is_last: !keep_alive });
         self.look_at.get_or_insert(now + self.shared.limits.idle_timeout / LOOKS);
         let exchange = Exchange {
             socket: connection.socket.clone(),
             token,
             turn: connection.turn.clone(),
             lane,
-            id: id.clone(),
-            is_11: head.is_11,
-            head_only: head.method == "HEAD",
-            keep_alive: head.keep_alive,
+            id: request.id.clone(),
+            is_11,
+            head_only: request.method == "HEAD",
+            keep_alive,
             headers: Vec::new(),
-            gone: gone.clone(),
+            gone: request.gone.clone(),
             shared: self.shared.clone(),
             slot: Some(slot),
-            body_share,
+            body_share: Some(body_share),
             end: End::Cut,
             unsent: Vec::new(),
         };
-        let request = Request {
-            id,
-            method: head.method,
-            path: head.path,
-            query: head.query,
-            headers: head.headers,
-            body,
-            peer: connection.peer,
-            gone,
-        };
-        match workers.submit(Job { request, responder: Responder::new(exchange) }) {
+        match workers.submit(Job { request, responder: Responder::new(exchange), answer }) {
             Ok(()) => true,
             Err(job) => {
                 job.responder.abandon();

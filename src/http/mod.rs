@@ -1,7 +1,7 @@
 //! The only folder that knows sockets of clients. It accepts, frames, limits, queues and writes; it knows no route.
 //!
 //! One front thread (`front`) owns every connection that is not being answered and hands complete requests to worker
-//! threads (`workers`); a worker answers through a [`Responder`], after which a kept-alive connection goes back to the
+//! threads (`workers`), once the program has judged their heads ([`Judge`]); a worker answers through a [`Responder`], after which a kept-alive connection goes back to the
 //! front. crate_notes.md 1 and design.md "The front" list what this must survive.
 
 mod accept;
@@ -31,4 +31,4 @@ pub use query::query_value;
 pub use request::{Gone, Headers, Request};
 pub use responder::Responder;
 pub use response::Response;
-pub use server::{Gauge, Handler, Lane, LaneOf, Limits, Running, Server, Snapshot};
+pub use server::{Admitted, Gauge, Judge, Lane, Limits, Running, Server, Snapshot};

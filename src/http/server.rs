@@ -6,7 +6,7 @@ use super::exchange::Message;
 use super::front::{Ended, Front, WAKE};
 use super::keep_alive::{self, Watch};
 use super::workers::{Load, Workers};
-use super::{Request, Responder};
+use super::{Request, Responder, Response};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
@@ -86,15 +86,22 @@ impl Default for Limits {
     }
 }
 
-/// What answers requests: called on a worker thread, once per request. A panic in it is caught and answered with 500.
-pub type Handler = dyn Fn(Request, Responder) + Send + Sync;
+/// What becomes of a request whose head was judged good.
+pub struct Admitted {
+    /// Who answers it.
+    pub lane: Lane,
+    /// Answers it, on a worker thread, once its body has come. A panic is caught and answered with 500.
+    pub answer: Box<dyn FnOnce(Request, Responder) + Send>,
+}
 
-/// Chooses the lane from method and path (without query).
-pub type LaneOf = fn(method: &str, path: &str) -> Lane;
+/// Judges each request once, when its head has come and nothing of its body was read (the body is empty). What it refuses
+/// is answered at once. Runs on the front thread, so it must not block.
+pub type Judge = dyn Fn(&Request) -> Result<Admitted, Response> + Send + Sync;
 
 /// What the front, the workers and the keep-alive thread have in common.
 pub(super) struct Shared {
     pub(super) limits: Limits,
+    pub(super) judge: Box<Judge>,
     /// Bytes of request bodies held in all.
     pub(super) body_bytes: Counter,
     /// Open client connections.
@@ -156,7 +163,7 @@ impl Server {
     }
 
     /// Starts the front, both lanes and the keep-alive thread. Workers are started when first needed.
-    pub fn start(self, lane: LaneOf, handler: Arc<Handler>) -> io::Result<Running> {
+    pub fn start(self, judge: Box<Judge>) -> io::Result<Running> {
         let Server { listener, address, limits } = self;
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
@@ -165,10 +172,11 @@ impl Server {
         let (alive, all_ended) = unbounded();
         let (load, short_load) = (Load::default(), Load::default());
         let backlog = limits.backlog;
-        let long = Workers::new("long", limits.workers, backlog, handler.clone(), load.clone(), alive.clone());
-        let short = Workers::new("short", limits.short_workers, backlog, handler, short_load, alive);
+        let long = Workers::new("long", limits.workers, backlog, load.clone(), alive.clone());
+        let short = Workers::new("short", limits.short_workers, backlog, short_load, alive);
         let shared = Arc::new(Shared {
             limits,
+            judge,
             body_bytes: Counter::default(),
             connections: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
@@ -176,7 +184,7 @@ impl Server {
             waker,
             watches,
         });
-        let front = Front::new(poll, listener, messages, shared.clone(), lane, long, short)?;
+        let front = Front::new(poll, listener, messages, shared.clone(), long, short)?;
         let keep_alive = Builder::new().name("keep-alive".into()).spawn(move || keep_alive::run(&watched))?;
         let front = Builder::new().name("front".into()).spawn(move || front.run())?;
         Ok(Running { address, shared, load, front, keep_alive, all_ended })

@@ -4,7 +4,6 @@ use super::counters::{Counter, Held};
 use super::queue::Queue;
 use super::request::Request;
 use super::responder::Responder;
-use super::server::Handler;
 use crossbeam_channel::Sender;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +17,7 @@ const STACK: usize = if cfg!(debug_assertions) { 1024 * 1024 } else { 256 * 1024
 pub(super) struct Job {
     pub(super) request: Request,
     pub(super) responder: Responder,
+    pub(super) answer: Box<dyn FnOnce(Request, Responder) + Send>,
 }
 
 /// What the snapshot reads of a lane.
@@ -46,7 +46,6 @@ pub(super) struct Workers {
     name: &'static str,
     size: usize,
     capacity: usize,
-    handler: Arc<Handler>,
     load: Load,
     queue: Arc<Queue<(Job, Held)>>,
     /// Never used to send: it is disconnected when the last worker has ended.
@@ -55,17 +54,10 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    pub(super) fn new(
-        name: &'static str,
-        size: usize,
-        backlog: usize,
-        handler: Arc<Handler>,
-        load: Load,
-        alive: Sender<()>,
-    ) -> Workers {
+    pub(super) fn new(name: &'static str, size: usize, backlog: usize, load: Load, alive: Sender<()>) -> Workers {
         let size = size.max(1);
         let capacity = size + backlog;
-        Workers { name, size, capacity, handler, load, queue: Arc::new(Queue::new()), alive, threads: Vec::new() }
+        Workers { name, size, capacity, load, queue: Arc::new(Queue::new()), alive, threads: Vec::new() }
     }
 
     /// A place for one more request, or `None` when all are taken. By a counter, not by the queue's length: a burst is
@@ -93,7 +85,7 @@ impl Workers {
     }
 
     fn start_thread(&self) -> io::Result<JoinHandle<()>> {
-        let (queue, handler, load) = (self.queue.clone(), self.handler.clone(), self.load.clone());
+        let (queue, load) = (self.queue.clone(), self.load.clone());
         let alive = self.alive.clone();
         let name = format!("{}-{}", self.name, self.threads.len() + 1);
         Builder::new().name(name).stack_size(STACK).spawn(move || {
@@ -101,7 +93,7 @@ impl Workers {
             let bell = Arc::default();
             while let Some((job, unfinished)) = queue.pop(&bell) {
                 let _running = load.running.hold();
-                run(&*handler, job);
+                run(job);
                 // Before `_running`, or the snapshot would show it as queued again.
                 drop(unfinished);
             }
@@ -121,12 +113,12 @@ impl Drop for Workers {
 }
 
 /// Answers one request. The responder inside answers for itself when the handler panics.
-fn run(handler: &Handler, Job { request, responder }: Job) {
+fn run(Job { request, responder, answer }: Job) {
     if request.gone.is_set() {
         responder.abandon();
         return;
     }
-    if catch_unwind(AssertUnwindSafe(|| handler(request, responder))).is_err() {
+    if catch_unwind(AssertUnwindSafe(|| answer(request, responder))).is_err() {
         log::error!("http: a request panicked; its client was told 500 or cut off");
     }
 }

@@ -6,7 +6,7 @@ use crate::credentials::{Credentials, Options, Refresher, StoreError, Timing};
 use crate::dispatch::{Bounds, Dispatcher};
 use crate::gemini::models::Listed;
 use crate::gemini::signatures::SignatureCache;
-use crate::http::{Running, Server};
+use crate::http::{Admitted, Request, Running, Server};
 use crate::keys::Keys;
 use crate::os::platform;
 use crate::serve::access::Guard;
@@ -154,9 +154,13 @@ impl Service {
         let current = Arc::new(Current::new(app));
         let (serving, listing) = (current.clone(), current.clone());
         state.source("models", move || serde_json::to_value(&*listing.get().listed).unwrap_or_default());
-        let handler = move |request, responder| endpoints::serve(&serving.get(), request, responder);
+        let judge = move |request: &Request| {
+            let (lane, serving) = (route::lane(&request.method, &request.path), serving.clone());
+            let answer = move |request, responder| endpoints::serve(&serving.get(), request, responder);
+            Ok(Admitted { lane, answer: Box::new(answer) })
+        };
         let app = current.get();
-        let running = server.start(route::lane, Arc::new(handler)).map_err(StartError::Thread)?;
+        let running = server.start(Box::new(judge)).map_err(StartError::Thread)?;
         let _ = app.server.set(running.gauge());
         log::info!("listening on http://{address}");
 

@@ -153,3 +153,34 @@ fn a_request_that_ends_early_is_told_so() {
         assert_eq!(client.answer().status, 400, "{bytes}");
     }
 }
+
+#[test]
+fn a_head_that_is_refused_is_answered_before_its_body() {
+    let rig = start(limits());
+    // Without a body the connection goes on, also to a request that came right behind.
+    let mut client = Client::connect(rig.address);
+    client.send("GET /refused HTTP/1.1\r\nHost: h\r\nX-Request-ID: mine\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.body.as_str()), (403, "refused"));
+    assert_eq!((answer.header("x-judged"), answer.header("x-request-id")), (Some("yes"), Some("mine")));
+    assert!(client.answer().body.starts_with("GET /next"));
+    client.send("HEAD /refused HTTP/1.1\r\nHost: h\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.head_answer().header("content-length"), Some("7"));
+    assert!(client.answer().body.starts_with("GET /next"));
+    client.send("GET /refused HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    assert_eq!(client.answer().header("connection"), Some("close"));
+    assert_eq!(client.rest(), Ok(String::new()));
+
+    // Where one is announced, it is neither waited for nor taken for a request.
+    for framing in
+        ["Content-Length: 1000", "Expect: 100-continue\r\nContent-Length: 1000", "Transfer-Encoding: chunked"]
+    {
+        let mut client = Client::connect(rig.address);
+        client.send(format!("POST /refused HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n"));
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.header("connection")), (403, Some("close")), "{framing}");
+        client.send("GET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(client.rest(), Ok(String::new()), "{framing}");
+    }
+    rig.running.stop(std::time::Duration::ZERO);
+}

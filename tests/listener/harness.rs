@@ -1,7 +1,7 @@
 //! A server with a small scripted handler, and a client that sees every byte.
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use gemini_openai_proxy::http::{Gone, Lane, Limits, Pings, Request, Responder, Response, Running, Server};
+use gemini_openai_proxy::http::{Admitted, Gone, Lane, Limits, Pings, Request, Responder, Response, Running, Server};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -39,14 +39,19 @@ pub fn start_on(host: &str, limits: Limits) -> Rig {
     let (end, ended) = unbounded();
     let server = Server::bind(host, 0, limits).unwrap();
     let address = server.local_addr();
-    let handler = move |request: Request, responder: Responder| handle(request, responder, &enter, &released, &end);
-    let running = server.start(lane, Arc::new(handler)).unwrap();
+    let hands = Arc::new((enter, released, end));
+    let judge = move |request: &Request| {
+        if request.path == "/refused" {
+            assert!(request.body.is_empty(), "the body is not there yet");
+            return Err(Response::new(403, "text/plain", "refused").with_header("X-Judged", "yes"));
+        }
+        let (lane, hands) = (if request.path.starts_with("/short") { Lane::Short } else { Lane::Long }, hands.clone());
+        let answer = move |request, responder| handle(request, responder, &hands.0, &hands.1, &hands.2);
+        Ok(Admitted { lane, answer: Box::new(answer) })
+    };
+    let running = server.start(Box::new(judge)).unwrap();
     assert_eq!(running.local_addr(), address);
     Rig { running, address, entered, release, ended }
-}
-
-fn lane(_method: &str, path: &str) -> Lane {
-    if path.starts_with("/short") { Lane::Short } else { Lane::Long }
 }
 
 fn handle(
