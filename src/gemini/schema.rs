@@ -2,9 +2,10 @@
 //! property may be called `type` or `format`.
 //!
 //! The result holds these keywords only: type, format, title, description, enum, properties, required, propertyOrdering,
-//! items, prefixItems, minItems, maxItems, minimum, maximum, anyOf. References are inlined, recursion is cut, what has no
+//! additionalProperties, items, prefixItems, minItems, maxItems, minimum, maximum, anyOf. References are inlined, recursion is cut, what has no
 //! keyword becomes a hint in the description. Cleaning a clean schema changes nothing.
 
+mod maps;
 mod node;
 mod openapi;
 mod reduce;
@@ -32,7 +33,8 @@ pub fn parameters(schema: Value) -> Parameters {
     let Some(root) = clean(&document(schema)) else { return Parameters::default() };
     let mut root = match object_root(root) {
         Ok(object) => {
-            let schema = object.contains_key("properties").then_some(Value::Object(object));
+            let says_something = ["properties", "additionalProperties"].iter().any(|name| object.contains_key(*name));
+            let schema = says_something.then_some(Value::Object(object));
             return Parameters { schema, wrapped: false };
         }
         Err(other) => other,
@@ -133,7 +135,9 @@ fn object_root(mut root: Map<String, Value>) -> Result<Map<String, Value>, Map<S
 /// Leaves the object of a root that may be something else, too: parameters are nothing else.
 fn plain_object(mut root: Map<String, Value>) -> Map<String, Value> {
     root.retain(|keyword, _| {
-        matches!(keyword.as_str(), "title" | "description" | "properties" | "required" | "propertyOrdering")
+        const OF_OBJECTS: [&str; 6] =
+            ["title", "description", "properties", "required", "propertyOrdering", "additionalProperties"];
+        OF_OBJECTS.contains(&keyword.as_str())
     });
     root.insert("type".into(), "object".into());
     root
@@ -175,6 +179,10 @@ fn unite(objects: &[&Map<String, Value>]) -> Map<String, Value> {
     if !required.is_empty() {
         united.insert("required".into(), required.into());
     }
+    let values = objects.iter().filter_map(|object| object.get("additionalProperties")).cloned().reduce(either);
+    if let Some(values) = values {
+        united.insert("additionalProperties".into(), values);
+    }
     united
 }
 
@@ -192,7 +200,7 @@ fn either(one: Value, other: Value) -> Value {
     let mut members = Vec::new();
     for schema in [one, other] {
         // Anything goes in one of them.
-        if schema.as_object().is_some_and(Map::is_empty) {
+        if schema == Value::Bool(true) || schema.as_object().is_some_and(Map::is_empty) {
             return schema;
         }
         add_alternative(&mut members, schema);

@@ -1,5 +1,6 @@
 //! Builds the clean schema of one node from its layers, and so of the whole tree, within a budget.
 
+use super::maps::name_rules;
 use super::references::{Layers, References, alternatives, list};
 use super::values::{Hints, Types, bounds, count, enumeration, known_type, text_rules};
 use serde_json::{Map, Value, json};
@@ -47,27 +48,27 @@ pub(super) fn clean(document: &Value) -> Option<Map<String, Value>> {
     cleaned
 }
 
-struct Cleaner<'a> {
+pub(super) struct Cleaner<'a> {
     references: References<'a>,
     deepest: usize,
     nodes: usize,
     bytes: usize,
 }
 
-struct Node {
-    schema: Map<String, Value>,
+pub(super) struct Node {
+    pub(super) schema: Map<String, Value>,
     /// The recursion ends here.
     cut: bool,
 }
 
 impl<'a> Cleaner<'a> {
     /// Past the budget nothing more is looked at: the attempt is given up, or was the last one and ends here.
-    fn over_budget(&self) -> bool {
+    pub(super) fn over_budget(&self) -> bool {
         self.nodes > MOST_NODES || self.bytes > MOST_BYTES
     }
 
     /// A node that all of `sources` describe, the first one with the most say.
-    fn node(&mut self, sources: &[&'a Value], depth: usize) -> Option<Node> {
+    pub(super) fn node(&mut self, sources: &[&'a Value], depth: usize) -> Option<Node> {
         self.nodes += 1;
         let here = self.references.here();
         let layers = self.references.enter(sources);
@@ -108,8 +109,9 @@ impl<'a> Cleaner<'a> {
         if types.allow("array") {
             self.array(layers, depth, &mut types, &mut schema);
         }
-        if !decided && types.untyped() && is_map(layers) {
-            types.set("object");
+        if types.allow("object") && (!decided || !types.untyped()) {
+            self.map(layers, depth, &mut types, &mut schema);
+            name_rules(layers, &types, &mut hints);
         }
         if !decided || !types.untyped() {
             text_rules(layers, &types, &mut schema, &mut hints);
@@ -317,7 +319,7 @@ fn join(schema: &mut Map<String, Value>, mut members: Vec<Value>, types: &mut Ty
 /// The types for which a keyword means something; `None`: for all.
 pub(super) fn meant_for(keyword: &str) -> Option<&'static [&'static str]> {
     Some(match keyword {
-        "properties" | "required" | "propertyOrdering" => &["object"],
+        "properties" | "required" | "propertyOrdering" | "additionalProperties" => &["object"],
         "items" | "prefixItems" | "minItems" | "maxItems" => &["array"],
         "minimum" | "maximum" => &["number", "integer"],
         "enum" | "format" => &["string", "number", "integer"],
@@ -359,12 +361,6 @@ fn fits(keyword: &str, value: &Value, name: &str) -> bool {
         "format" => matches!(value.as_str(), Some("date-time" | "date" | "time")) == (name == "string"),
         _ => true,
     }
-}
-
-/// An object whose names are not known beforehand.
-fn is_map(layers: &Layers) -> bool {
-    let says = |keyword| layers.all(keyword).any(Value::is_object);
-    says("patternProperties") || says("additionalProperties")
 }
 
 /// A node of which only the type is told.

@@ -1,5 +1,6 @@
 //! From a clean JSON Schema to the OpenAPI subset of `parameters` and `responseSchema` (json_schema.md 1, column O).
 
+use super::maps::describe as describe_map;
 use super::merge;
 use super::node::{meant_for, push_new};
 use super::references::list;
@@ -8,10 +9,15 @@ use serde_json::{Map, Value, json};
 
 /// The whole schema. Its root may be of any type.
 pub(super) fn translate(schema: Map<String, Value>) -> Value {
-    let untyped_root = !schema.contains_key("type") && !schema.contains_key("anyOf");
+    let untyped = !schema.contains_key("type") && !schema.contains_key("anyOf");
+    let is_empty_object = schema.get("type").is_some_and(|name| name == "object")
+        && !schema.contains_key("properties")
+        && !schema.contains_key("anyOf");
     let mut schema = node(schema);
-    if untyped_root {
+    if untyped || is_empty_object {
         schema.insert("type".into(), "OBJECT".into());
+    }
+    if untyped {
         schema.remove("description");
     }
     Value::Object(schema)
@@ -30,7 +36,7 @@ fn node(mut schema: Map<String, Value>) -> Map<String, Value> {
         let members = names.iter().map(|name| json!({"type": name})).collect();
         return alternatives(schema, Vec::new(), members, nullable);
     }
-    let name = names.first().cloned().unwrap_or_else(|| {
+    let mut name = names.first().cloned().unwrap_or_else(|| {
         if !nullable {
             hints.push("any value".into());
         }
@@ -40,6 +46,14 @@ fn node(mut schema: Map<String, Value>) -> Map<String, Value> {
     schema.retain(|keyword, _| meant_for(keyword).is_none_or(|types| types.contains(&name.as_str())));
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.values_mut().for_each(translate_in_place);
+    }
+    if let Some(values) = schema.remove("additionalProperties") {
+        hints.push(describe_map(&values));
+    }
+    // Google refuses an object without properties ("should be non-empty for OBJECT type").
+    if name == "object" && !schema.contains_key("properties") {
+        hints.push("a JSON object, written as text".into());
+        name = "string".into();
     }
     if name == "array" {
         array(&mut schema);

@@ -1,8 +1,10 @@
 //! The least a schema can be and still tell the model what to send: for the second try after Google refused the first
 //! without saying which keyword it disliked (json_schema.md 4).
 
+use super::maps;
 use super::merge;
 use super::references::list;
+use super::values::Hints;
 use serde_json::{Map, Value, json};
 
 /// Reduces a clean schema.
@@ -40,6 +42,13 @@ fn node(mut schema: Map<String, Value>) -> Map<String, Value> {
         if let Some(required) = schema.remove("required") {
             reduced.insert("required".into(), required);
         }
+    }
+    if let Some(values) = schema.remove("additionalProperties")
+        && is("object")
+    {
+        let mut hints = Hints::default();
+        hints.push(maps::describe(&values));
+        hints.append_to(&mut reduced);
     }
     if is("array") {
         let items = schema.remove("items").or_else(|| list(schema.get("prefixItems")).first().cloned());

@@ -32,7 +32,7 @@ fn every_case_comes_out_as_its_fixture_says_and_stays_so() {
 const WILD: &str = include_str!("../../../tests/fixtures/schema/wild.jsonl");
 
 /// Every keyword that may be in a schema for `parametersJsonSchema`, and in one for `parameters`.
-const KEYWORDS: [&str; 15] = [
+const KEYWORDS: [&str; 16] = [
     "type",
     "format",
     "title",
@@ -41,6 +41,7 @@ const KEYWORDS: [&str; 15] = [
     "properties",
     "required",
     "propertyOrdering",
+    "additionalProperties",
     "items",
     "prefixItems",
     "minItems",
@@ -86,8 +87,9 @@ fn faults(schema: &Value, at: &str, faults: &mut Vec<String>) {
     for (name, property) in properties.into_iter().flatten() {
         self::faults(property, &format!("{at}.{name}"), faults);
     }
-    for keyword in ["items", "anyOf", "prefixItems"] {
+    for keyword in ["items", "anyOf", "prefixItems", "additionalProperties"] {
         match map.get(keyword) {
+            Some(Value::Bool(true)) if keyword == "additionalProperties" => {}
             Some(Value::Array(members)) => {
                 members.iter().for_each(|member| self::faults(member, &format!("{at}.{keyword}"), faults));
             }
@@ -101,12 +103,16 @@ fn faults(schema: &Value, at: &str, faults: &mut Vec<String>) {
 fn openapi_faults(schema: &Value, at: &str, faults: &mut Vec<String>) {
     let map = schema.as_object().unwrap();
     for keyword in map.keys() {
-        let known = (KEYWORDS.contains(&keyword.as_str()) && keyword != "prefixItems") || keyword == "nullable";
+        let json_only = ["prefixItems", "additionalProperties"].contains(&keyword.as_str());
+        let known = (KEYWORDS.contains(&keyword.as_str()) && !json_only) || keyword == "nullable";
         if !known || (map.contains_key("anyOf") && keyword != "anyOf") {
             faults.push(format!("{at} has {keyword}"));
         }
     }
     let kind = map.get("type").and_then(Value::as_str).unwrap_or_default();
+    if kind == "OBJECT" && !map.contains_key("properties") && at.contains('.') {
+        faults.push(format!("{at} is an object without properties"));
+    }
     let typed = ["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"].contains(&kind);
     if typed == map.contains_key("anyOf") || (kind == "ARRAY") != map.contains_key("items") {
         faults.push(format!("{at} has type {kind}"));
@@ -381,7 +387,10 @@ fn whatever_a_schema_says_it_comes_out_by_googles_rules_and_stays_so() {
         faults(&minimal(cleaned), "minimal", &mut found);
         if let Parameters { schema: Some(cleaned), .. } = parameters(schema.clone()) {
             faults(&cleaned, "parameters", &mut found);
-            if cleaned["type"] != "object" || cleaned.get("properties").is_none() || cleaned.get("anyOf").is_some() {
+            if cleaned["type"] != "object"
+                || (cleaned.get("properties").or(cleaned.get("additionalProperties"))).is_none()
+                || cleaned.get("anyOf").is_some()
+            {
                 found.push(format!("root {cleaned}"));
             }
             let again = parameters(cleaned.clone()).schema;

@@ -1,0 +1,89 @@
+//! Maps: objects whose property names are not known beforehand. What their values are stays a schema; what is said of the
+//! names becomes a hint.
+
+use super::node::{Cleaner, add_alternative};
+use super::references::Layers;
+use super::values::{Hints, Types, count, in_words};
+use serde_json::{Map, Value, json};
+
+impl<'a> Cleaner<'a> {
+    /// `additionalProperties` of a node, from that keyword, `unevaluatedProperties` and `patternProperties`.
+    pub(super) fn map(
+        &mut self,
+        layers: &Layers<'a>,
+        depth: usize,
+        types: &mut Types,
+        schema: &mut Map<String, Value>,
+    ) {
+        let keyword = ["additionalProperties", "unevaluatedProperties"]
+            .into_iter()
+            .find(|keyword| layers.all(keyword).any(|value| value.is_object() || value.is_boolean()));
+        let rest: Vec<&Value> = keyword.into_iter().flat_map(|keyword| layers.all(keyword)).collect();
+        let rest: Vec<&Value> = rest.into_iter().filter(|value| value.is_object() || value.is_boolean()).collect();
+        let patterns = layers.all("patternProperties").filter_map(Value::as_object).flatten();
+        let mut sources: Vec<Vec<&Value>> = patterns.map(|(_, source)| vec![source]).collect();
+        if !rest.is_empty() {
+            sources.push(rest);
+        }
+        let mut members: Vec<Value> = Vec::new();
+        for source in sources {
+            if self.over_budget() {
+                break;
+            }
+            let Some(node) = self.node(&source, depth + 1) else { continue };
+            if node.schema.is_empty() {
+                members = vec![true.into()];
+                break;
+            }
+            add_alternative(&mut members, node.schema.into());
+        }
+        let values = match members.len() {
+            0 => return,
+            1 => members.remove(0),
+            _ => json!({"anyOf": members}),
+        };
+        types.set("object");
+        schema.insert("additionalProperties".into(), values);
+    }
+}
+
+/// What a schema says of the names and the number of properties, which Google has no keyword for.
+pub(super) fn name_rules(layers: &Layers, types: &Types, hints: &mut Hints) {
+    if !types.names.contains(&"object") {
+        return;
+    }
+    let patterns: Vec<&str> =
+        layers.all("patternProperties").filter_map(Value::as_object).flat_map(Map::keys).map(String::as_str).collect();
+    if !patterns.is_empty() {
+        hints.push(format!("names match {}", patterns.join(" or ")));
+    }
+    for names in layers.all("propertyNames").filter_map(Value::as_object) {
+        if let Some(values) = names.get("enum").and_then(Value::as_array).filter(|values| !values.is_empty()) {
+            hints.push(format!("names are {}", in_words(values, false)));
+        }
+        for keyword in ["const", "pattern", "format"] {
+            if let Some(text) = names.get(keyword).and_then(Value::as_str) {
+                hints.push(format!("names: {keyword} {text}"));
+            }
+        }
+        for (keyword, words) in [("minLength", "min length"), ("maxLength", "max length")] {
+            if let Some(length) = names.get(keyword).and_then(count) {
+                hints.push(format!("names: {words} {length}"));
+            }
+        }
+    }
+    for (keyword, words) in [("minProperties", "at least"), ("maxProperties", "at most")] {
+        if let Some(number) = layers.first(keyword, count) {
+            hints.push(format!("{words} {number} properties"));
+        }
+    }
+}
+
+/// A map in words, where only words are possible.
+pub(super) fn describe(values: &Value) -> String {
+    match (values.get("type").and_then(Value::as_str), values.as_object().map_or(0, Map::len)) {
+        (Some(name), 1) => format!("any names, each with a value of type {name}"),
+        _ if values.is_object() => format!("any names, each with a value like {values}"),
+        _ => "any names and values".into(),
+    }
+}
