@@ -34,6 +34,10 @@ pub struct Model {
     pub thinks_unasked: bool,
     /// `gemini-3` and later: levels, call ids, enforced signatures.
     pub gemini3: bool,
+    /// `temperature`, `topP` and `topK` do nothing, and a later model may refuse them: they are left out.
+    pub fixed_sampling: bool,
+    /// One answer may take several calls, so that a limit of the whole answer may exceed [`Model::output_token_limit`].
+    pub long_decode: bool,
     /// Makes images.
     pub image_output: bool,
     /// Makes speech.
@@ -205,6 +209,11 @@ impl ModelTable {
 }
 
 impl Model {
+    /// The most that `maxOutputTokens` may say.
+    pub fn longest_answer(&self) -> u64 {
+        if self.long_decode { self.input_token_limit.max(self.output_token_limit) } else { self.output_token_limit }
+    }
+
     /// Gemini 3 and 2.5 Pro: "Penalty is not enabled for this model". Of 2.5 Flash it is said and denied; where Google
     /// refuses it, dispatch asks again without.
     pub fn takes_penalties(&self) -> bool {

@@ -44,12 +44,18 @@ const MODELS: &[Row] = &[
     row("gemini-3.1-pro-preview", "Gemini 3.1 Pro Preview", "Reasoning model for complex tasks", (2026, 2, 19), TEXT),
     row("gemini-3.1-flash-image-preview", "Gemini 3.1 Flash Image Preview", "Makes and edits images", (2026, 2, 26), IMAGE_3),
     row("gemini-3.1-flash-lite-preview", "Gemini 3.1 Flash-Lite Preview", "Small and fast model", (2026, 3, 3), TEXT),
-    row("gemini-3.1-flash-lite", "Gemini 3.1 Flash-Lite", "Small and fast model", (2026, 5, 1), TEXT),
-    row("gemini-3.5-flash", "Gemini 3.5 Flash", "Fast reasoning model", (2026, 5, 1), TEXT),
-    row("gemini-3.5-flash-lite", "Gemini 3.5 Flash-Lite", "Small and fast model", (2026, 6, 1), TEXT),
-    row("gemini-3.6-flash", "Gemini 3.6 Flash", "Fast reasoning model", (2026, 7, 1), TEXT),
-    row("gemini-3.7-flash", "Gemini 3.7 Flash", "Fast reasoning model", (2026, 9, 1), TEXT),
-    row("gemini-3.8-flash", "Gemini 3.8 Flash", "Fast reasoning model", (2026, 11, 1), TEXT),
+    row("gemini-3-pro-image", "Gemini 3 Pro Image", "Makes and edits images", (2026, 5, 28), IMAGE_3),
+    row("gemini-3.1-flash-image", "Gemini 3.1 Flash Image", "Makes and edits images", (2026, 5, 28), IMAGE_3),
+    row("gemini-3.1-flash-lite", "Gemini 3.1 Flash-Lite", "Small and fast model", (2026, 5, 7), TEXT),
+    row("gemini-3.5-flash", "Gemini 3.5 Flash", "Fast reasoning model", (2026, 5, 19), TEXT),
+    row("gemini-3.5-flash-lite", "Gemini 3.5 Flash-Lite", "Small and fast model", (2026, 7, 21), TEXT),
+    row("gemini-3.6-flash", "Gemini 3.6 Flash", "Fast reasoning model", (2026, 7, 21), TEXT),
+    row("gemini-3.7-flash", "Gemini 3.7 Flash", "Fast reasoning model", (2026, 8, 13), TEXT),
+    row("gemini-3.8-flash", "Gemini 3.8 Flash", "Fast reasoning model", (2026, 9, 2), TEXT),
+    row("gemini-4-argon", "Gemini 4 Argon", "Reasoning model for complex tasks", (2026, 10, 13), TEXT),
+    row("gemini-4-carbon", "Gemini 4 Carbon", "The most capable reasoning model", (2026, 11, 1), TEXT),
+    row("gemini-4-hydrogen", "Gemini 4 Hydrogen", "Fast reasoning model", (2026, 11, 12), TEXT),
+    row("gemini-4-neon", "Gemini 4 Neon", "Reasoning model between Argon and Hydrogen", (2026, 11, 18), TEXT),
     row("gemini-embedding-001", "Gemini Embedding 001", "Makes embeddings of text", (2025, 7, 14), Limits(2_048, 1)),
     row("gemini-flash-latest", "Gemini Flash Latest", "The newest Flash model", (2025, 9, 25), TEXT),
     row("gemini-flash-lite-latest", "Gemini Flash-Lite Latest", "The newest Flash-Lite model", (2025, 9, 25), TEXT),
@@ -86,6 +92,7 @@ const MINIMAL_TO_HIGH: &[Level] = &[Level::Minimal, Level::Low, Level::Medium, L
 const LOW_TO_HIGH: &[Level] = &[Level::Low, Level::Medium, Level::High];
 /// Every Gemini 3 text model takes these.
 const LOW_AND_HIGH: &[Level] = &[Level::Low, Level::High];
+const LOW_TO_XHIGH: &[Level] = &[Level::Low, Level::Medium, Level::High, Level::XHigh];
 const MINIMAL_AND_HIGH: &[Level] = &[Level::Minimal, Level::High];
 
 #[rustfmt::skip]
@@ -107,10 +114,12 @@ const FAMILIES: &[Family] = &[
     family("gemini-3.6-flash", Thinking::Levels(MINIMAL_TO_HIGH)),
     family("gemini-3.7-flash", Thinking::Levels(LOW_TO_HIGH)),
     family("gemini-3.8-flash", Thinking::Levels(LOW_TO_HIGH)),
+    family("gemini-4", Thinking::Levels(LOW_TO_HIGH)),
+    family("gemini-4-hydrogen", Thinking::Levels(LOW_TO_XHIGH)),
     // Aliases of Google's that have meant a Gemini 3 model since early 2026.
-    family("gemini-pro-latest", Thinking::Levels(LOW_AND_HIGH)),
-    family("gemini-flash-latest", Thinking::Levels(LOW_AND_HIGH)),
-    family("gemini-flash-lite-latest", Thinking::Levels(LOW_AND_HIGH)),
+    family("gemini-pro-latest", Thinking::Levels(LOW_TO_HIGH)),
+    family("gemini-flash-latest", Thinking::Levels(LOW_TO_HIGH)),
+    family("gemini-flash-lite-latest", Thinking::Levels(LOW_TO_HIGH)),
 ];
 
 const fn row(
@@ -143,7 +152,9 @@ pub(super) fn models() -> impl Iterator<Item = Model> {
 /// What the name alone tells, with safe guesses for the rest.
 pub(super) fn guess(name: &str) -> Model {
     let has = |word: &str| name.split('-').any(|part| part == word);
-    let gemini3 = is_gemini3(name);
+    let generation = generation(name);
+    let gemini3 = generation.0 >= 3;
+    let is_newest = generation >= FIXED_SAMPLING;
     let image_output = has("image");
     let speech_output = has("tts");
     let thinking = if speech_output || has("live") || (has("native") && has("audio")) {
@@ -157,6 +168,7 @@ pub(super) fn guess(name: &str) -> Model {
     } else {
         match longest_family(name) {
             Some(family) => family.thinking,
+            None if is_newest => Thinking::Levels(LOW_TO_HIGH),
             None if gemini3 => Thinking::Levels(LOW_AND_HIGH),
             None => Thinking::Unknown,
         }
@@ -175,6 +187,8 @@ pub(super) fn guess(name: &str) -> Model {
         thinking: thinking.control(),
         thinks_unasked: !matches!(thinking, Thinking::None | Thinking::OnRequest(..)),
         gemini3,
+        fixed_sampling: is_newest || name.starts_with("gemini-3.5-flash-lite"),
+        long_decode: generation >= (4, 0) && !image_output && !speech_output,
         image_output,
         speech_output,
         embedding: has("embedding"),
@@ -190,14 +204,22 @@ fn longest_family(name: &str) -> Option<&'static Family> {
         .max_by_key(|family| family.prefix.len())
 }
 
-/// Whether the name says generation 3 or later; names without a generation are Google's aliases of the newest model.
-fn is_gemini3(name: &str) -> bool {
-    let Some(rest) = name.strip_prefix("gemini-") else { return false };
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    match rest[..digits].parse::<u32>() {
-        Ok(generation) => generation >= 3,
-        Err(_) => rest.ends_with("-latest"),
+/// From this generation on, sampling is the model's own affair.
+const FIXED_SAMPLING: (u32, u32) = (3, 6);
+
+/// Generation and version: `gemini-3.5-flash` is (3, 5). A name of Google's that tells none, or of a family that nobody
+/// knows yet, is taken for the newest: that is what Google puts behind new names.
+fn generation(name: &str) -> (u32, u32) {
+    const OTHERS: [&str; 4] = ["gemma-", "gemini-embedding", "gemini-exp-", "text-embedding"];
+    if OTHERS.iter().any(|other| name.starts_with(other)) {
+        return (0, 0);
     }
+    let number = |text: &str| text[..text.bytes().take_while(u8::is_ascii_digit).count()].parse::<u32>().ok();
+    let Some((rest, major)) = name.strip_prefix("gemini-").and_then(|rest| Some((rest, number(rest)?))) else {
+        return (u32::MAX, 0);
+    };
+    let minor = rest.split_once('.').filter(|(head, _)| head.bytes().all(|byte| byte.is_ascii_digit()));
+    (major, minor.and_then(|(_, tail)| number(tail)).unwrap_or(0))
 }
 
 impl Thinking {
@@ -264,8 +286,13 @@ mod tests {
             ("gemini-3.1-flash-image", levels(MINIMAL_AND_HIGH), true),
             ("gemini-4-pro-image", levels(LOW_AND_HIGH), true),
             ("gemini-3.1-flash-tts-preview", Control::None, true),
-            ("gemini-4-ultra", levels(LOW_AND_HIGH), true),
-            ("gemini-10.5-flash", levels(LOW_AND_HIGH), true),
+            ("gemini-3.2-flash", levels(LOW_AND_HIGH), true),
+            ("gemini-3.9-flash", levels(LOW_TO_HIGH), true),
+            ("gemini-4-argon-cyber-permissive", levels(LOW_TO_HIGH), true),
+            ("gemini-4-hydrogen-eap", levels(LOW_TO_XHIGH), true),
+            ("gemini-4-ultra", levels(LOW_TO_HIGH), true),
+            ("gemini-10.5-flash", levels(LOW_TO_HIGH), true),
+            ("aurora-1", levels(LOW_TO_HIGH), true),
             ("gemini-exp-1206", Control::Unknown, false),
             ("gemma-3n-e4b-it", Control::None, false),
         ] {
@@ -276,6 +303,23 @@ mod tests {
             [("gemini-2.0-flash-001", 8_192), ("gemini-1.5-pro", 8_192), ("gemini-2.5-flash-001", 65_536)]
         {
             assert_eq!(guess(name).output_token_limit, limit, "{name}");
+        }
+        for (name, fixed_sampling, long_decode) in [
+            ("gemini-2.5-pro", false, false),
+            ("gemini-3-pro-preview", false, false),
+            ("gemini-3.5-flash", false, false),
+            ("gemini-3.5-flash-lite", true, false),
+            ("gemini-3.6-flash", true, false),
+            ("gemini-3.8-flash", true, false),
+            ("gemini-3.10-flash", true, false),
+            ("gemini-4-argon", true, true),
+            ("gemini-4-hydrogen-eap", true, true),
+            ("gemini-4-flash-image", true, false),
+            ("aurora-1", true, true),
+            ("gemma-3-27b-it", false, false),
+        ] {
+            let model = guess(name);
+            assert_eq!((model.fixed_sampling, model.long_decode), (fixed_sampling, long_decode), "{name}");
         }
         assert!(guess("gemini-4-flash-image").image_output);
         assert!(guess("gemini-3.1-flash-tts-preview").speech_output);

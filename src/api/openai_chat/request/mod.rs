@@ -156,7 +156,7 @@ fn limit(body: &mut Object, model: &Model) -> Result<Option<u64>, ApiError> {
         return Err(wrong_type(param, "an integer", &value));
     };
     match u64::try_from(tokens) {
-        Ok(tokens @ 1..) => Ok(Some(tokens.min(model.output_token_limit))),
+        Ok(tokens @ 1..) => Ok(Some(tokens.min(model.longest_answer()))),
         _ => Err(ApiError::invalid(param, "invalid_value", format!("'{param}' must be at least 1."))),
     }
 }
