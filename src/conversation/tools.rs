@@ -1,7 +1,7 @@
 //! Tools and tool choice (openai_chat.md 1.8): functions, custom tools, legacy functions, Google's built-in tools in all
 //! the spellings clients use.
 
-use crate::api::openai::shorten;
+use crate::api::params::shorten;
 use crate::api::params::{Object, take, take_any, take_list, take_object, take_text};
 use crate::conversation::names::{Kind, Names};
 use crate::error::ApiError;

@@ -3,8 +3,8 @@
 
 use super::pairing;
 use crate::api::openai::content::Reader;
-use crate::api::openai::shorten;
 use crate::api::openai_chat::request::messages::{self as history, Call, Item, Model};
+use crate::api::params::shorten;
 use crate::api::params::{Object, take, take_list, take_object, take_text, wrong_type};
 use crate::api::{Context, MidSystem};
 use crate::conversation::names::Names;

@@ -2,8 +2,7 @@
 //! by address or with the wrong wrapping.
 
 use crate::api::Context;
-use crate::api::openai::shorten;
-use crate::api::params::{Object, take, take_text, wrong_type};
+use crate::api::params::{Object, missing, read_at, take, take_text, unknown_word, wrong_type};
 use crate::conversation::media::{self, Media};
 use crate::error::ApiError;
 use crate::gemini::{FileData, Part};
@@ -53,11 +52,7 @@ impl<'a> Reader<'a> {
     }
 
     fn part(&mut self, mut part: Object, path: &str) -> Result<Option<Part>, ApiError> {
-        let kind = match take(&mut part, "type") {
-            Some(Value::String(kind)) => kind,
-            Some(other) => return Err(wrong_type(format!("{path}.type"), "a string", &other)),
-            None => guess_kind(&part).to_owned(),
-        };
+        let kind = read_at(&mut part, path, "type")?.unwrap_or_else(|| guess_kind(&part).to_owned());
         match kind.as_str() {
             "text" | "input_text" | "output_text" => plain(&mut part, "text", path),
             "refusal" => plain(&mut part, "refusal", path),
@@ -67,11 +62,10 @@ impl<'a> Reader<'a> {
             "file" | "input_file" => self.file(part, path).map(Some),
             // Thoughts of other vendors mean nothing to Google, and thoughts never go back as text.
             "thinking" | "redacted_thinking" | "reasoning" => Ok(None),
-            _ => Err(ApiError::invalid(
-                format!("{path}.type"),
-                "invalid_value",
-                format!("Invalid value: '{}'. Supported are text, image_url, input_audio, file.", shorten(&kind)),
-            )),
+            _ => {
+                let known = "'text', 'image_url', 'video_url', 'input_audio' and 'file'";
+                Err(unknown_word(format!("{path}.type"), &kind, known))
+            }
         }
     }
 
@@ -147,11 +141,7 @@ impl<'a> Reader<'a> {
     /// `file`: media goes inline, text is put in as text under its name, anything else is refused.
     fn file(&mut self, mut part: Object, path: &str) -> Result<Part, ApiError> {
         // The Responses API has the fields in the part itself.
-        let mut file = match take(&mut part, "file") {
-            Some(Value::Object(file)) => file,
-            Some(other) => return Err(wrong_type(format!("{path}.file"), "an object", &other)),
-            None => part,
-        };
+        let mut file = read_at(&mut part, path, "file")?.unwrap_or(part);
         let name = take_text(&mut file, "filename");
         let (source, param) = match (take_text(&mut file, "file_data"), take_text(&mut file, "file_id")) {
             (Some(data), _) => (data, format!("{path}.file.file_data")),
@@ -163,13 +153,7 @@ impl<'a> Reader<'a> {
                     "Files by id are not supported; send the file in 'file_data'.",
                 ));
             }
-            (None, None) => {
-                return Err(ApiError::invalid(
-                    format!("{path}.file"),
-                    "missing_required_parameter",
-                    "A file part needs 'file_data'.",
-                ));
-            }
+            (None, None) => return Err(missing(format!("{path}.file"))),
         };
         if let Some(part) = by_reference(&source) {
             return Ok(part);
@@ -218,24 +202,15 @@ fn text_part(text: String) -> Option<Part> {
 }
 
 fn plain(part: &mut Object, field: &str, path: &str) -> Result<Option<Part>, ApiError> {
-    match take(part, field) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(text_part(text)),
-        Some(other) => Err(wrong_type(format!("{path}.{field}"), "a string", &other)),
-    }
+    Ok(read_at(part, path, field)?.and_then(text_part))
 }
 
 fn audio(mut part: Object, path: &str) -> Result<Part, ApiError> {
     let param = format!("{path}.input_audio");
-    let mut inner = match take(&mut part, "input_audio") {
-        Some(Value::Object(inner)) => inner,
-        Some(other) => return Err(wrong_type(param, "an object", &other)),
-        None => return Err(ApiError::invalid(&param, "missing_required_parameter", format!("'{param}' is missing."))),
-    };
+    let mut inner = read_at::<Object>(&mut part, path, "input_audio")?.ok_or_else(|| missing(&param))?;
     let format = take_text(&mut inner, "format").map(|format| format!("audio/{}", format.to_ascii_lowercase()));
     let Some(data) = take_text(&mut inner, "data") else {
-        let param = format!("{param}.data");
-        return Err(ApiError::invalid(&param, "missing_required_parameter", format!("'{param}' is missing.")));
+        return Err(missing(format!("{param}.data")));
     };
     let media = match media::is_data_url(&data) {
         true => media::data_url(data),

@@ -6,6 +6,7 @@ pub mod error;
 pub mod finish;
 pub mod usage;
 
+use crate::api::params::{Object, read, shorten};
 use crate::error::ApiError;
 use crate::gemini::surrogates;
 use serde_json::{Map, Value};
@@ -29,15 +30,10 @@ pub fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value
     fields.get(name).filter(|value| !value.is_null())
 }
 
-/// The required `model`.
-pub fn model(fields: &Map<String, Value>) -> Result<&str, ApiError> {
-    match field(fields, "model") {
-        Some(Value::String(name)) if !name.trim().is_empty() => Ok(name),
-        None | Some(Value::String(_)) => {
-            Err(ApiError::bad_request("you must provide a model parameter").with_param("model"))
-        }
-        Some(_) => Err(ApiError::invalid("model", "invalid_type", "model must be a string")),
-    }
+/// Takes the required `model` out of a request.
+pub(crate) fn model(body: &mut Object) -> Result<String, ApiError> {
+    let name = read(body, "model")?.filter(|name: &String| !name.trim().is_empty());
+    name.ok_or_else(|| ApiError::bad_request("you must provide a model parameter").with_param("model"))
 }
 
 /// 404 for a model that nobody serves.
@@ -49,11 +45,6 @@ pub fn unknown_model(name: &str) -> ApiError {
     );
     error.status = 404;
     error
-}
-
-/// A client's word, short enough for an error message.
-pub fn shorten(word: &str) -> &str {
-    word.char_indices().nth(64).map_or(word, |(end, _)| &word[..end])
 }
 
 /// Unix seconds, for `created`.
@@ -87,7 +78,7 @@ mod tests {
             ("{\"model\":\" \"}", None),
             ("{\"model\":7}", Some("invalid_type")),
         ] {
-            let error = model(&object(body.into()).unwrap()).unwrap_err();
+            let error = model(&mut object(body.into()).unwrap()).unwrap_err();
             assert_eq!((error.status, error.code(), error.param.as_deref()), (400, code, Some("model")), "{body}");
         }
     }

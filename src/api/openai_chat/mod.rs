@@ -6,7 +6,7 @@
 
 mod answer;
 mod message;
-mod reply;
+pub(crate) mod reply;
 pub(crate) mod request;
 mod response;
 mod stream;

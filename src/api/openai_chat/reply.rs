@@ -21,7 +21,7 @@ pub(super) fn kept_text(stream: bool, request: &Request) -> usize {
 
 /// How JSON was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Json {
+pub(crate) enum Json {
     /// It was not.
     No,
     /// Google makes sure of it.
@@ -32,7 +32,7 @@ pub(super) enum Json {
 
 /// How speech is given to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AudioFormat {
+pub(crate) enum AudioFormat {
     /// With a WAV header.
     Wav,
     /// Bare samples, as Google sends them: 24 kHz, 16 bit, mono.

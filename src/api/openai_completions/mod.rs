@@ -25,8 +25,8 @@ impl Surface for OpenAiCompletions {
         body: Vec<u8>,
         context: &Context<'_>,
     ) -> Result<Box<dyn Exchange>, ApiError> {
-        let fields = object(body)?;
-        let requested = model(&fields)?.to_owned();
+        let mut fields = object(body)?;
+        let requested = model(&mut fields)?;
         let resolved = context.models.resolve(&requested).ok_or_else(|| unknown_model(&requested))?;
         if resolved.model.embedding {
             let message = format!("model {} makes embeddings and no text", resolved.model.name);

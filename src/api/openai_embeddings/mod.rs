@@ -49,7 +49,7 @@ impl Surface for OpenAiEmbeddings {
         context: &Context<'_>,
     ) -> Result<Box<dyn Exchange>, ApiError> {
         let mut fields = object(body)?;
-        let requested = model(&fields)?.to_owned();
+        let requested = model(&mut fields)?;
         // The config's aliases come before ours.
         let alias = ALIASES.iter().find(|(name, _)| *name == requested.trim());
         let (resolved, length) = match (context.models.resolve(&requested), alias) {

@@ -1,0 +1,99 @@
+//! Google's extensions (openai_chat.md 1.9), as clients write them into a request of another dialect.
+
+use crate::api::params::{Object, take, take_any, take_object, take_text};
+use crate::gemini::SafetySetting;
+use serde_json::{Map, Value};
+
+/// What was found under `extra_body.google`, `google` and `extra_body`, the first that has it.
+#[derive(Debug, Default)]
+pub(crate) struct Extensions {
+    pub thinking: Object,
+    pub marker: Option<String>,
+    pub cached_content: Option<String>,
+    pub safety_settings: Option<Vec<SafetySetting>>,
+    pub image_config: Option<Value>,
+    pub media_resolution: Option<String>,
+}
+
+/// Takes Google's extensions out of the request.
+pub(crate) fn extensions(body: &mut Object) -> Extensions {
+    let mut places = Vec::new();
+    let mut extra = take_object(body, "extra_body").unwrap_or_default();
+    places.extend(take_object(&mut extra, "google"));
+    places.extend(take_object(body, "google"));
+    places.push(extra);
+    // Only these two are read from the top level, too (openai_chat.md 1.1).
+    let mut top = Map::new();
+    for name in ["cached_content", "cachedContent", "safety_settings", "safetySettings"] {
+        top.extend(take(body, name).map(|value| (name.to_owned(), value)));
+    }
+    places.push(top);
+
+    let mut found = Extensions::default();
+    for mut place in places {
+        if found.thinking.is_empty()
+            && let Some(Value::Object(config)) = take_any(&mut place, &["thinking_config", "thinkingConfig"])
+        {
+            found.thinking = config;
+        }
+        let text = |place: &mut Object, names: &[&str]| match take_any(place, names) {
+            Some(Value::String(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        };
+        let marker = text(&mut place, &["thought_tag_marker", "thoughtTagMarker"]);
+        found.marker = found.marker.or(marker.filter(|marker| is_tag(marker)));
+        found.cached_content = found.cached_content.or(text(&mut place, &["cached_content", "cachedContent"]));
+        let resolution = text(&mut place, &["media_resolution", "mediaResolution"]);
+        found.media_resolution = found.media_resolution.or(resolution.and_then(|word| media_resolution(&word)));
+        found.image_config = found.image_config.or_else(|| image_config(&mut place));
+        if let Some(Value::Array(list)) = take_any(&mut place, &["safety_settings", "safetySettings"]) {
+            found.safety_settings = found.safety_settings.or_else(|| safety_settings(list));
+        }
+    }
+    found
+}
+
+/// A marker is the name of a tag; anything else would break the text it is put around.
+fn is_tag(marker: &str) -> bool {
+    marker.len() <= 64 && marker.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+fn media_resolution(word: &str) -> Option<String> {
+    let word = word.to_ascii_uppercase();
+    let level = word.strip_prefix("MEDIA_RESOLUTION_").unwrap_or(&word);
+    matches!(level, "LOW" | "MEDIUM" | "HIGH").then(|| format!("MEDIA_RESOLUTION_{level}"))
+}
+
+fn image_config(place: &mut Object) -> Option<Value> {
+    let mut given = match take_any(place, &["image_config", "imageConfig"]) {
+        Some(Value::Object(given)) => given,
+        _ => Map::new(),
+    };
+    let mut config = Map::new();
+    for (name, spellings) in
+        [("aspectRatio", ["aspect_ratio", "aspectRatio"]), ("imageSize", ["image_size", "imageSize"])]
+    {
+        let value = take_any(&mut given, &spellings).or_else(|| take_any(place, &spellings));
+        config.extend(value.filter(Value::is_string).map(|value| (name.to_owned(), value)));
+    }
+    (!config.is_empty()).then_some(Value::Object(config))
+}
+
+/// The settings Google knows, other keys and entries left out: an unknown one would fail the whole request. An empty list
+/// of the client stays one, it turns the defaults off.
+fn safety_settings(list: Vec<Value>) -> Option<Vec<SafetySetting>> {
+    const THRESHOLDS: [&str; 5] =
+        ["BLOCK_NONE", "OFF", "BLOCK_ONLY_HIGH", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_LOW_AND_ABOVE"];
+    let given = list.len();
+    let settings: Vec<SafetySetting> = list
+        .into_iter()
+        .filter_map(|entry| {
+            let Value::Object(mut entry) = entry else { return None };
+            let (category, threshold) = (take_text(&mut entry, "category")?, take_text(&mut entry, "threshold")?);
+            let word = category.strip_prefix("HARM_CATEGORY_")?;
+            let known = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+            (known && THRESHOLDS.contains(&threshold.as_str())).then_some(SafetySetting { category, threshold })
+        })
+        .collect();
+    (given == 0 || !settings.is_empty()).then_some(settings)
+}
