@@ -4,6 +4,7 @@
 mod common;
 
 mod accounts;
+mod architecture;
 mod binary;
 mod browser;
 mod chat_http;
