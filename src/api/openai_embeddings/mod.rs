@@ -5,13 +5,14 @@
 
 mod answer;
 
-use super::openai::{error, field, model, object, unknown_model};
+use super::openai::{error, model, object, unknown_model};
+use super::params::{Object, missing, read, take, too_small, unknown_word, wrong_type};
 use super::{Call, Context, Exchange, Framing, Operation, Surface, Translator};
 use crate::error::ApiError;
 use crate::gemini::Request;
 use crate::http;
 use answer::Answer;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::ops::Range;
 
 /// OpenAI's limit, which its documentation gives and clients cut their lists to.
@@ -21,7 +22,7 @@ const MAX_BATCH: usize = 100;
 
 /// OpenAI's names for what Google's model stands in, and the lengths of their vectors: the columns of a vector table that
 /// was made for them.
-const ALIASES: [(&str, u64); 3] =
+const ALIASES: [(&str, i64); 3] =
     [("text-embedding-3-small", 1536), ("text-embedding-3-large", 3072), ("text-embedding-ada-002", 1536)];
 const STAND_IN: &str = "gemini-embedding-001";
 
@@ -48,8 +49,8 @@ impl Surface for OpenAiEmbeddings {
         body: Vec<u8>,
         context: &Context<'_>,
     ) -> Result<Box<dyn Exchange>, ApiError> {
-        let mut fields = object(body)?;
-        let requested = model(&mut fields)?;
+        let mut body = object(body)?;
+        let requested = model(&mut body)?;
         // The config's aliases come before ours.
         let alias = ALIASES.iter().find(|(name, _)| *name == requested.trim());
         let (resolved, length) = match (context.models.resolve(&requested), alias) {
@@ -63,9 +64,9 @@ impl Surface for OpenAiEmbeddings {
             let message = format!("model {} makes no embeddings; {STAND_IN} does", resolved.model.name);
             return Err(ApiError::invalid("model", "unsupported_value", message));
         }
-        let encoding = encoding(&fields)?;
-        let dimensions = dimensions(&fields)?.or(length);
-        let texts = texts(fields.remove("input"))?;
+        let encoding = encoding(&mut body)?;
+        let dimensions = dimensions(&mut body)?.or(length);
+        let texts = texts(take(&mut body, "input"))?;
         let call = Call {
             model: resolved.model.name,
             operation: if texts.len() == 1 { Operation::Embed } else { Operation::BatchEmbed },
@@ -82,58 +83,53 @@ impl Surface for OpenAiEmbeddings {
     }
 }
 
-fn encoding(fields: &Map<String, Value>) -> Result<Encoding, ApiError> {
-    match field(fields, "encoding_format").map(Value::as_str) {
-        None | Some(Some("float")) => Ok(Encoding::Float),
-        Some(Some("base64")) => Ok(Encoding::Base64),
-        Some(_) => Err(ApiError::invalid(
-            "encoding_format",
-            "invalid_value",
-            "encoding_format must be \"float\" or \"base64\"",
-        )),
+fn encoding(body: &mut Object) -> Result<Encoding, ApiError> {
+    match read::<String>(body, "encoding_format")?.as_deref() {
+        None | Some("float") => Ok(Encoding::Float),
+        Some("base64") => Ok(Encoding::Base64),
+        Some(other) => Err(unknown_word("encoding_format", other, "'float' and 'base64'")),
     }
 }
 
-fn dimensions(fields: &Map<String, Value>) -> Result<Option<u64>, ApiError> {
-    match field(fields, "dimensions") {
-        None => Ok(None),
-        Some(value) => match value.as_u64().filter(|length| *length > 0) {
-            Some(length) => Ok(Some(length)),
-            None => Err(ApiError::invalid("dimensions", "invalid_value", "dimensions must be a positive integer")),
-        },
+fn dimensions(body: &mut Object) -> Result<Option<i64>, ApiError> {
+    match read(body, "dimensions")? {
+        Some(..1) => Err(too_small("dimensions", 1)),
+        dimensions => Ok(dimensions),
     }
 }
 
 fn texts(input: Option<Value>) -> Result<Vec<String>, ApiError> {
-    let invalid = |code, message: &str| Err(ApiError::invalid("input", code, message));
     let items = match input {
-        None | Some(Value::Null) => return invalid("missing_required_parameter", "you must provide an input"),
-        Some(Value::String(text)) => vec![Value::String(text)],
-        Some(Value::Array(items)) if items.is_empty() => return invalid("invalid_value", "input must not be empty"),
-        Some(Value::Array(items)) if items.len() > MAX_INPUTS && items[0].is_string() => {
-            return invalid("invalid_value", "input must not have more than 2048 items");
-        }
+        None => return Err(missing("input")),
         Some(Value::Array(items)) => items,
-        Some(_) => return invalid("invalid_type", "input must be a string or a list of strings"),
+        Some(text @ Value::String(_)) => vec![text],
+        Some(other) => return Err(not_texts(&other)),
     };
-    let mut texts = Vec::with_capacity(items.len());
-    for item in items {
-        match item {
-            Value::String(text) if text.is_empty() => {
-                return invalid("invalid_value", "input must not hold an empty string");
-            }
-            Value::String(text) => texts.push(text),
-            Value::Number(_) | Value::Array(_) => {
-                return invalid(
-                    "unsupported_value",
-                    "input must be text: tokens of another model cannot be decoded \
-                     (LangChain: set check_embedding_ctx_length=False)",
-                );
-            }
-            _ => return invalid("invalid_type", "input must be a string or a list of strings"),
-        }
+    if !(1..=MAX_INPUTS).contains(&items.len()) {
+        let message = format!("'input' must have between 1 and {MAX_INPUTS} items.");
+        return Err(ApiError::invalid("input", "invalid_value", message));
     }
-    Ok(texts)
+    items.into_iter().map(text).collect()
+}
+
+fn text(item: Value) -> Result<String, ApiError> {
+    match item {
+        Value::String(text) if text.is_empty() => {
+            Err(ApiError::invalid("input", "invalid_value", "'input' must not hold an empty string."))
+        }
+        Value::String(text) => Ok(text),
+        Value::Number(_) | Value::Array(_) => Err(ApiError::invalid(
+            "input",
+            "unsupported_value",
+            "'input' must be text: tokens of another model cannot be decoded \
+             (LangChain: set check_embedding_ctx_length=False).",
+        )),
+        other => Err(not_texts(&other)),
+    }
+}
+
+fn not_texts(got: &Value) -> ApiError {
+    wrong_type("input", "a string or an array of strings", got)
 }
 
 struct Embedding {
@@ -141,7 +137,7 @@ struct Embedding {
     texts: Vec<String>,
     /// Which of them the present call asks for.
     sent: Range<usize>,
-    dimensions: Option<u64>,
+    dimensions: Option<i64>,
     requested: String,
     encoding: Encoding,
 }

@@ -130,9 +130,9 @@ fn what_cannot_be_embedded_is_refused_by_its_field() {
         (many.as_str(), 400, "input", "invalid_value"),
         (r#"{"model":"mine","input":"a","dimensions":0}"#, 400, "dimensions", "invalid_value"),
         (r#"{"model":"mine","input":"a","dimensions":-1}"#, 400, "dimensions", "invalid_value"),
-        (r#"{"model":"mine","input":"a","dimensions":1.5}"#, 400, "dimensions", "invalid_value"),
+        (r#"{"model":"mine","input":"a","dimensions":1.5}"#, 400, "dimensions", "invalid_type"),
         (r#"{"model":"mine","input":"a","encoding_format":"int8"}"#, 400, "encoding_format", "invalid_value"),
-        (r#"{"model":"mine","input":"a","encoding_format":1}"#, 400, "encoding_format", "invalid_value"),
+        (r#"{"model":"mine","input":"a","encoding_format":1}"#, 400, "encoding_format", "invalid_type"),
     ] {
         let Err(error) = parse(body) else { panic!("{body}") };
         assert_eq!((error.status, error.param.as_deref(), error.code()), (status, Some(param), Some(code)), "{body}");
