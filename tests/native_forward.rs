@@ -103,6 +103,92 @@ fn without_an_api_key_the_answer_says_so_in_googles_shape() {
     assert_eq!((openai.status, &openai.json()["error"]["code"]), (404, &json!("unknown_url")), "OpenAI's own files");
 }
 
+/// Whose error an answer is.
+fn shape(answer: &Answer) -> &'static str {
+    let body = answer.json();
+    match (body["error"]["status"].is_string(), body["error"]["type"].is_string(), body["detail"].is_string()) {
+        (true, false, false) => "google",
+        (false, true, true) => "openai",
+        (false, false, true) => "detail",
+        _ => panic!("{body}"),
+    }
+}
+
+#[test]
+fn an_address_that_leads_nowhere_is_told_in_the_shape_of_the_api_it_looks_like() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let sdk = ("x-goog-api-client", "google-genai-sdk/1");
+    let key = ("x-goog-api-key", CLIENT_KEY);
+    for (method, path, headers, status, expected) in [
+        ("GET", "/v1beta7/models", &[][..], 404, "google"),
+        ("POST", "/v1alpha7/models/x:generateContent", &[], 404, "google"),
+        ("GET", "/v1beta", &[], 404, "google"),
+        ("POST", "/v1beta/models", &[], 405, "google"),
+        ("GET", "/v1alpha/models/x:generateContent", &[], 405, "google"),
+        ("GET", "/upload/v9/files", &[], 404, "google"),
+        ("GET", "/v1/nothing", &[sdk], 404, "google"),
+        ("GET", "/v7/models/x", &[key], 404, "google"),
+        ("GET", "/nothing", &[key], 404, "google"),
+        ("GET", "/v1/models/nothing-like-it", &[key], 404, "google"),
+        ("GET", "/v1/models/nothing-like-it?key=sk-client-of-most-tests", &[], 404, "google"),
+        ("DELETE", "/v1/models/x", &[sdk], 405, "google"),
+        ("GET", "/v1/models/nothing-like-it", &[], 404, "openai"),
+        ("GET", "/v1/nothing", &[], 404, "openai"),
+        ("GET", "/v7/models", &[], 404, "openai"),
+        ("GET", "/v1/chat/completions", &[], 405, "openai"),
+        ("POST", "/v1/audio/transcriptions", &[], 404, "openai"),
+        ("POST", "/images/generations", &[], 404, "openai"),
+        ("GET", "/v1/files", &[], 404, "openai"),
+        ("POST", "/v1/assistants", &[], 404, "openai"),
+        ("POST", "/v1/responses", &[], 400, "openai"),
+        ("POST", "/v1/messages?beta=true", &[], 400, "openai"),
+        ("POST", "/v1/messages/count_tokens", &[], 400, "openai"),
+        ("GET", "/nothing", &[], 404, "detail"),
+        ("POST", "/health", &[], 405, "detail"),
+    ] {
+        let answer = ask(&proxy, method, path, headers, b"{}");
+        assert_eq!(
+            (answer.status, shape(&answer)),
+            (status, expected),
+            "{method} {path} {headers:?}: {}",
+            answer.text()
+        );
+        assert_eq!(answer.header("allow").is_some(), status == 405, "{method} {path}");
+        assert_eq!(answer.header("access-control-allow-origin").is_some(), expected != "detail", "{method} {path}");
+        let body = answer.json();
+        let (message, detail) = (body["error"]["message"].as_str().unwrap_or(""), body["detail"].as_str());
+        if status != 405 && expected != "detail" && !path.contains("nothing-like-it") {
+            let path = path.split('?').next().unwrap();
+            assert!(message.contains(&format!("{method} {path} is not served here")), "{message}");
+            let what_is = if expected == "google" { "generateContent" } else { "/v1/chat/completions" };
+            assert!(message.contains(what_is), "{message}");
+        }
+        // Scripts of the old program compare these words.
+        match (expected, status) {
+            ("google", _) => assert_eq!(detail, None),
+            (_, 405) => assert_eq!(detail, Some("Method Not Allowed"), "{path}"),
+            _ if path.contains("nothing-like-it") => assert_eq!(detail, Some("Model not found")),
+            _ => assert_eq!(detail, Some("Not Found"), "{path}"),
+        }
+    }
+    assert!(google.requests().iter().all(|request| request.path == "/v1beta/models"), "nobody is asked for these");
+}
+
+#[test]
+fn a_cache_of_vertex_is_called_by_its_own_name() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let place = "projects/p/locations/us-central1";
+    let text = json!([{"role": "user", "parts": [{"text": "hi"}]}]);
+    let body = json!({"cachedContent": format!("{place}/cachedContents/x"), "contents": text}).to_string();
+    let path = format!("/v1beta1/{place}/publishers/google/models/gemini-2.5-flash:generateContent");
+    ask(&proxy, "POST", &path, &[], body.as_bytes());
+    assert_eq!(google.generations()[0].body["cachedContent"], "cachedContents/x");
+    get(&proxy, &format!("/v1beta1/{place}/cachedContents/x"));
+    assert!(google.requests().iter().any(|request| request.path == "/v1beta/cachedContents/x"));
+}
+
 #[test]
 fn google_genai_uploads_reads_and_deletes_files() {
     let google = FakeGoogle::start();

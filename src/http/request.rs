@@ -25,6 +25,26 @@ pub struct Request {
     pub gone: Gone,
 }
 
+#[cfg(test)]
+impl Request {
+    /// A request from this machine; `target` may have a query.
+    pub(crate) fn sample(method: &str, target: &str, headers: &[(&str, &str)]) -> Request {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let mut fields = Headers::default();
+        headers.iter().for_each(|(name, value)| fields.push(*name, *value));
+        Request {
+            id: "r".into(),
+            method: method.into(),
+            path: path.into(),
+            query: query.into(),
+            headers: fields,
+            body: Vec::new(),
+            peer: IpAddr::from([127, 0, 0, 1]),
+            gone: Gone::default(),
+        }
+    }
+}
+
 /// Header fields in the order they came. Names compare without case.
 #[derive(Clone, Debug, Default)]
 pub struct Headers(Vec<(String, String)>);

@@ -10,7 +10,7 @@ use crate::gemini::signatures::SignatureCache;
 use crate::http::Gauge;
 use crate::keys::Keys;
 use crate::serve::access::Guard;
-use crate::serve::passthrough::Uploads;
+use crate::serve::uploads::Uploads;
 use crate::storage::state::State;
 use crate::usage::Usage;
 use parking_lot::RwLock;

@@ -1,22 +1,22 @@
-//! Answers every route: the short ones here, generation by the handler. Adds what belongs to a side of the program: CORS
-//! and client keys on the API, the login on the admin pages.
+//! Answers every route: the short ones here, generation by the handler. Adds what belongs to a dialect: CORS and client
+//! keys on the API, the login on the admin pages.
 
 use crate::admin;
 use crate::api::compat::{self, Compat};
-use crate::api::gemini::GeminiSurface;
+use crate::api::gemini::{self, GeminiSurface};
 use crate::api::openai_chat::OpenAiChat;
 use crate::api::openai_completions::OpenAiCompletions;
 use crate::api::openai_embeddings::OpenAiEmbeddings;
 use crate::api::{Surface, billing, models};
 use crate::error::{ApiError, ErrorKind};
-use crate::http::query_value;
-use crate::http::{Request, Responder, Response};
+use crate::http::{Admitted, Request, Responder, Response, query_value};
 use crate::logging::{self, Field};
-use crate::serve::app::App;
+use crate::serve::app::{App, Current};
 use crate::serve::generate::generate;
-use crate::serve::passthrough::{forward, model_of};
-use crate::serve::route::{Refusal, Route, Side, route, side};
+use crate::serve::passthrough::pass_on;
+use crate::serve::route::{Dialect, Refusal, Route, Target};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// What browsers may read of an API answer, and the wildcard that fits callers without cookies.
 const CORS: [(&str, &str); 2] = [
@@ -31,31 +31,33 @@ const CORS: [(&str, &str); 2] = [
 
 const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 
+/// What a client is told whose path leads nowhere, by whose path it looks like.
+const SERVED: &str = "Served are POST /v1/chat/completions, /v1/completions and /v1/embeddings, GET /v1/models, and Google's \
+     own API under /v1beta.";
+const SERVED_OF_GOOGLES: &str = "Served are models with generateContent, streamGenerateContent, countTokens, embedContent \
+     and batchEmbedContents, files, cachedContents, operations and more, under v1beta, v1, v1alpha or v1beta1.";
+
+/// Reads the head of a request and says who answers it, and how.
+pub fn judge(current: &Arc<Current>, request: &Request) -> Admitted {
+    let (target, current) = (Target::of(request), current.clone());
+    let lane = target.lane;
+    Admitted { lane, answer: Box::new(move |request, responder| serve(&current.get(), target, request, responder)) }
+}
+
 /// Answers one request.
-pub fn serve(app: &App, request: Request, mut responder: Responder) {
+fn serve(app: &App, Target { route, dialect, .. }: Target, request: Request, mut responder: Responder) {
     let _scope = logging::request_scope(&request.id);
     log::debug!("{} \"{} {}\"", request.peer, request.method, request.path);
-    let side = match side(&request.path) {
-        // Google's SDKs ask for models under /v1 (google-genai 3.4.0 by default), where OpenAI's list is, and name
-        // themselves in this header.
-        Side::OpenAi if request.headers.get("x-goog-api-client").is_some() => Side::Gemini,
-        side => side,
-    };
-    if side != Side::Admin {
+    if dialect != Dialect::Admin {
         for (name, value) in CORS {
             responder.add_header(name, value);
         }
     }
-    if request.method == "OPTIONS" {
-        return responder.respond(preflight(side, &request));
-    }
-    let route = match route(&request.method, &request.path) {
-        Ok(route) => route,
-        Err(refusal) => return responder.respond(refused(side, &refusal, &request)),
-    };
-    match side {
-        Side::Admin => responder.respond(page(app, &route, &request)),
-        Side::OpenAi | Side::Gemini => api(app, side, route, request, responder),
+    match (route, dialect) {
+        (Err(refusal), _) => responder.respond(refused(dialect, &refusal, &request)),
+        (Ok(Route::Preflight), _) => responder.respond(preflight(dialect, &request)),
+        (Ok(route), Dialect::Admin) => responder.respond(page(app, &route, &request)),
+        (Ok(route), Dialect::OpenAi | Dialect::Google) => api(app, dialect, route, request, responder),
     }
 }
 
@@ -100,60 +102,61 @@ fn health(app: &App, request: &Request) -> Response {
     Response::json(200, &health)
 }
 
-fn api(app: &App, side: Side, route: Route, request: Request, mut responder: Responder) {
+fn api(app: &App, dialect: Dialect, route: Route, request: Request, mut responder: Responder) {
     let key = match app.guard.client(&request) {
         Ok(key) => key,
         Err(error) => {
             // SDKs send the pieces of an upload to the address they were given, without a key.
-            let begun_by = app.uploads.begun_by(&request).filter(|_| side == Side::Gemini);
-            return match begun_by.and_then(|name| app.keys.usable(&name)) {
-                Some(key) => forward(app, &key.name, request, responder),
-                None => {
-                    log_short(&request, "", error.status);
-                    responder.respond(failed(side, &error));
-                }
-            };
+            if let Route::Passthrough(target) = &route
+                && let Some(key) = app.uploads.begun_by(target, &request.query).and_then(|name| app.keys.usable(&name))
+            {
+                return pass_on(app, &key.name, target, request, responder);
+            }
+            log_short(&request, "", error.status);
+            return responder.respond(failed(dialect, &error));
         }
     };
-    let key = &*key;
     let answer = match route {
-        Route::Chat => return generate(app, &OpenAiChat, key, request, responder),
+        Route::Chat => return generate(app, &OpenAiChat, &key, request, responder),
+        Route::Completions => return generate(app, &OpenAiCompletions, &key, request, responder),
+        Route::Embeddings => return generate(app, &OpenAiEmbeddings, &key, request, responder),
         Route::GeminiCall { model, method } => {
             let sse = query_value(&request.query, "alt").as_deref() == Some("sse");
             let native = GeminiSurface { model, method, sse };
             if compat::wanted(&request.query) {
-                return generate(app, &Compat(native), key, request, responder);
+                return generate(app, &Compat(native), &key, request, responder);
             }
-            return generate(app, &native, key, request, responder);
+            return generate(app, &native, &key, request, responder);
         }
-        Route::Completions => return generate(app, &OpenAiCompletions, key, request, responder),
-        Route::Embeddings => return generate(app, &OpenAiEmbeddings, key, request, responder),
-        Route::GeminiForward if side == Side::Gemini => {
-            let (permit, headers) = key.admit(model_of(&request).as_deref(), &app.models);
+        Route::Passthrough(target) => {
+            let (permit, headers) = key.admit(target.model(&request.body).as_deref(), &app.models);
             headers.iter().for_each(|(name, value)| responder.add_header(name, value));
             match permit {
                 // Held until the reply is out.
-                Ok(_permit) => return forward(app, &key.name, request, responder),
+                Ok(_permit) => return pass_on(app, &key.name, &target, request, responder),
                 Err(error) => Err(error),
             }
         }
-        Route::BillingUsage => Ok(billing::usage()),
-        Route::BillingSubscription => Ok(billing::subscription()),
-        Route::Models | Route::GeminiModels if side == Side::Gemini => Ok(models::gemini_list(&app.models)),
-        Route::Model(id) | Route::GeminiModel(id) if side == Side::Gemini => {
-            models::gemini_entry(&app.models, &id).ok_or_else(|| unknown_model(&id))
-        }
-        Route::Models if request.headers.get("anthropic-version").is_some() => Ok(models::anthropic_list(&app.models)),
-        Route::Models => Ok(models::openai_list(&app.models)),
-        Route::Model(id) => models::openai_entry(&app.models, &id).ok_or_else(|| unknown_model(&id)),
-        _ => Err(ApiError::new(404, ErrorKind::InvalidRequest, "Not Found").with_code("unknown_url")),
+        route => short(app, &route, &request),
     };
-    let response = match answer {
-        Ok(json) => Response::json(200, &json),
-        Err(error) => failed(side, &error),
-    };
+    let response = answer.map_or_else(|error| failed(dialect, &error), |json| Response::json(200, &json));
     log_short(&request, &key.name, response.status);
     responder.respond(response);
+}
+
+/// What is answered at once.
+fn short(app: &App, route: &Route, request: &Request) -> Result<Value, ApiError> {
+    let models = &app.models;
+    match route {
+        Route::BillingUsage => Ok(billing::usage()),
+        Route::BillingSubscription => Ok(billing::subscription()),
+        Route::GeminiModels => Ok(models::gemini_list(models)),
+        Route::GeminiModel(id) => models::gemini_entry(models, id).ok_or_else(|| unknown_model(id)),
+        Route::Models if request.headers.get("anthropic-version").is_some() => Ok(models::anthropic_list(models)),
+        Route::Models => Ok(models::openai_list(models)),
+        Route::Model(id) => models::openai_entry(models, id).ok_or_else(|| unknown_model(id)),
+        _ => Err(not_served(SERVED, request)),
+    }
 }
 
 /// The line about a request of the API that generates nothing.
@@ -177,14 +180,15 @@ fn unknown_page() -> Response {
     Response::json(404, &json!({"detail": "Not Found"}))
 }
 
-/// An error on an API path: the side's own shape, with the old program's `detail` beside OpenAI's `error`.
-fn failed(side: Side, error: &ApiError) -> Response {
-    if side == Side::Gemini {
-        return GeminiSurface { model: String::new(), method: String::new(), sse: false }.error(error);
+/// An error on an API path: the dialect's own shape, with the old program's `detail` beside OpenAI's `error`.
+fn failed(dialect: Dialect, error: &ApiError) -> Response {
+    if dialect == Dialect::Google {
+        return gemini::error_response(error);
     }
     let mut response = OpenAiChat.error(error);
     let detail = match error.code() {
         Some("model_not_found") => "Model not found",
+        Some("unknown_url") => "Not Found",
         _ => &error.message,
     };
     if let Ok(Value::Object(mut body)) = serde_json::from_slice(&response.body) {
@@ -194,30 +198,36 @@ fn failed(side: Side, error: &ApiError) -> Response {
     response
 }
 
-fn refused(side: Side, refusal: &Refusal, request: &Request) -> Response {
-    let (error, allow) = match refusal {
-        Refusal::UnknownPath => {
-            (ApiError::new(404, ErrorKind::InvalidRequest, "Not Found").with_code("unknown_url"), None)
+fn not_served(what_is: &str, request: &Request) -> ApiError {
+    let path: String = request.path.chars().take(100).collect();
+    let message = format!("{} {path} is not served here. {what_is}", request.method);
+    ApiError::new(404, ErrorKind::InvalidRequest, message).with_code("unknown_url")
+}
+
+fn refused(dialect: Dialect, refusal: &Refusal, request: &Request) -> Response {
+    let mut error = not_served(if dialect == Dialect::Google { SERVED_OF_GOOGLES } else { SERVED }, request);
+    match refusal {
+        Refusal::UnknownPath => {}
+        Refusal::OtherApi => error.status = 400,
+        Refusal::WrongMethod(_) => {
+            error = ApiError::new(405, ErrorKind::InvalidRequest, "Method Not Allowed").with_code("method_not_allowed");
         }
-        Refusal::WrongMethod(allow) => {
-            let error = ApiError::new(405, ErrorKind::InvalidRequest, "Method Not Allowed");
-            (error.with_code("method_not_allowed"), Some(*allow))
-        }
-    };
-    let response = match side {
-        Side::Admin => Response::json(error.status, &json!({"detail": error.message})),
-        _ => failed(side, &error),
-    };
+    }
     log::debug!("{} {}: {}", request.method, request.path, error.status);
-    match allow {
-        Some(allow) => response.with_header("Allow", allow),
-        None => response,
+    let response = match (dialect, refusal) {
+        (Dialect::Admin, Refusal::WrongMethod(_)) => Response::json(405, &json!({"detail": "Method Not Allowed"})),
+        (Dialect::Admin, _) => unknown_page(),
+        _ => failed(dialect, &error),
+    };
+    match refusal {
+        Refusal::WrongMethod(allow) => response.with_header("Allow", *allow),
+        _ => response,
     }
 }
 
 /// Answers a preflight without asking for a key, since browsers send none with it. Nothing is granted on admin pages.
-fn preflight(side: Side, request: &Request) -> Response {
-    if side == Side::Admin {
+fn preflight(dialect: Dialect, request: &Request) -> Response {
+    if dialect == Dialect::Admin {
         return Response::empty(204).with_header("Allow", METHODS);
     }
     let wanted = request.headers.get("access-control-request-headers").unwrap_or("*");

@@ -2,7 +2,8 @@
 //! reload and end of the service around it.
 //!
 //! In the order of the way: [`route`] finds what a path means, [`endpoints`] answers what is short and checks the caller
-//! with [`access`], [`generate`] runs one generation in any dialect, [`passthrough`] sends on what is not translated.
+//! with [`access`], [`generate`] runs one generation in any dialect, [`passthrough`] sends on what is not
+//! translated, [`uploads`] with an address of ours.
 //! [`app`] is what requests use, [`service`] starts and stops it, [`background`] works when nobody asks.
 
 pub mod access;
@@ -15,3 +16,4 @@ pub mod passthrough;
 pub mod reload;
 pub mod route;
 pub mod service;
+pub mod uploads;

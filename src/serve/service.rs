@@ -6,13 +6,13 @@ use crate::credentials::{Credentials, Options, Refresher, StoreError, Timing};
 use crate::dispatch::{Bounds, Dispatcher};
 use crate::gemini::models::Listed;
 use crate::gemini::signatures::SignatureCache;
-use crate::http::{Admitted, Request, Running, Server};
+use crate::http::{Request, Running, Server};
 use crate::keys::Keys;
 use crate::os::platform;
 use crate::serve::access::Guard;
 use crate::serve::app::{App, Current, table};
 use crate::serve::background::{Caretaker, Rounds};
-use crate::serve::{endpoints, reload, route};
+use crate::serve::{endpoints, reload};
 use crate::storage::state::{Saver, State};
 use crate::upstream::agent::{self, AgentOptions};
 use crate::upstream::{self, CodeAssist, Fetcher, GenerativeLanguage};
@@ -154,11 +154,7 @@ impl Service {
         let current = Arc::new(Current::new(app));
         let (serving, listing) = (current.clone(), current.clone());
         state.source("models", move || serde_json::to_value(&*listing.get().listed).unwrap_or_default());
-        let judge = move |request: &Request| {
-            let (lane, serving) = (route::lane(&request.method, &request.path), serving.clone());
-            let answer = move |request, responder| endpoints::serve(&serving.get(), request, responder);
-            Ok(Admitted { lane, answer: Box::new(answer) })
-        };
+        let judge = move |request: &Request| Ok(endpoints::judge(&serving, request));
         let app = current.get();
         let running = server.start(Box::new(judge)).map_err(StartError::Thread)?;
         let _ = app.server.set(running.gauge());

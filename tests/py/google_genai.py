@@ -4,14 +4,16 @@ import os
 import sys
 
 from google import genai
+from google.oauth2.credentials import Credentials
 from google.genai import errors, types
 from pydantic import BaseModel
 
 pool = sys.argv[1]
 
 
-def client(key=os.environ["PROXY_KEY"]):
-    return genai.Client(api_key=key, http_options=types.HttpOptions(base_url=os.environ["PROXY_URL"], timeout=30_000))
+def client(key=os.environ["PROXY_KEY"], version=None, **options):
+    http = types.HttpOptions(base_url=os.environ["PROXY_URL"], timeout=30_000, api_version=version)
+    return genai.Client(**({"api_key": key} | options), http_options=http)
 
 
 google = client()
@@ -100,6 +102,36 @@ if pool == "api_key":
 else:
     error = failure(lambda: google.models.embed_content(**embed))
     assert error.code >= 400 and "API key" in error.message, error
+
+# Whatever version the SDK is told, and whether it believes to speak with Vertex.
+vertex = {"vertexai": True}
+project = vertex | {
+    "api_key": None,
+    "project": "some-project",
+    "location": "us-central1",
+    "credentials": Credentials(os.environ["PROXY_KEY"]),
+}
+for options in [{}, vertex, project]:
+    for version in [None, "v1", "v1beta", "v1alpha", "v1beta1"]:
+        told = client(version=version, **options)
+        answer = told.models.generate_content(model=model, contents="Say hello")
+        assert answer.text == "You said: Say hello", (options, version, answer)
+        chunks = list(told.models.generate_content_stream(model=model, contents="Say hello"))
+        assert "".join(chunk.text or "" for chunk in chunks) == "You said: Say hello", (options, version, chunks)
+        assert told.models.count_tokens(model=model, contents="Say hello").total_tokens > 0, (options, version)
+        assert f"models/{model}" in [entry.name for entry in told.models.list()], (options, version)
+        assert told.models.get(model=model).name == f"models/{model}", (options, version)
+        if pool == "api_key":
+            assert list(told.caches.list()) == [], (options, version)
+            if not options:
+                assert list(told.files.list()) == [], version
+
+# Where the address is wrong, the error says so in words.
+for version in ["v1beta7", "v7"]:
+    lost = client(version=version)
+    error = failure(lambda: lost.models.generate_content(model=model, contents="hi"))
+    assert (error.code, error.status) == (404, "NOT_FOUND"), error
+    assert "is not served here" in error.message and "v1beta" in error.message, error
 
 # A client that nobody holds closes itself.
 stranger = client("sk-wrong-client")

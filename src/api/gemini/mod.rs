@@ -4,7 +4,7 @@
 mod error;
 mod translator;
 
-pub use error::error_body;
+pub use error::{error_body, response as error_response};
 
 use super::{Call, Context, Exchange, Framing, Operation, Surface, Translator};
 use crate::error::ApiError;
@@ -56,6 +56,12 @@ impl Surface for GeminiSurface {
             return Err(not_found(ApiError::invalid("model", "model_not_found", message)));
         };
         let mut body = read(body)?;
+        // Clients of Vertex write the place before it.
+        if let Some(name) = &mut body.cached_content
+            && let Some(at) = name.find("cachedContents/")
+        {
+            name.drain(..at);
+        }
         if matches!(operation, Operation::Generate | Operation::Stream) {
             complete(&mut body, &resolved);
         }

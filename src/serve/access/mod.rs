@@ -186,23 +186,9 @@ fn basic(value: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Gone, Headers};
 
     fn request(peer: &str, query: &str, headers: &[(&str, &str)]) -> Request {
-        let mut fields = Headers::default();
-        for (name, value) in headers {
-            fields.push(*name, *value);
-        }
-        Request {
-            id: "r".into(),
-            method: "GET".into(),
-            path: "/v1/models".into(),
-            query: query.into(),
-            headers: fields,
-            body: Vec::new(),
-            peer: peer.parse().unwrap(),
-            gone: Gone::default(),
-        }
+        Request { peer: peer.parse().unwrap(), ..Request::sample("GET", &format!("/v1/models?{query}"), headers) }
     }
 
     fn guard(config: &str) -> Guard {

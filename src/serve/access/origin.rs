@@ -40,21 +40,9 @@ fn is_own(origin: &str, request: &Request) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Gone, Headers};
 
     fn request(headers: &[(&str, &str)]) -> Request {
-        let mut fields = Headers::default();
-        headers.iter().for_each(|(name, value)| fields.push(*name, *value));
-        Request {
-            id: "r".into(),
-            method: "POST".into(),
-            path: "/admin/usage/reset".into(),
-            query: String::new(),
-            headers: fields,
-            body: Vec::new(),
-            peer: "127.0.0.1".parse().unwrap(),
-            gone: Gone::default(),
-        }
+        Request::sample("POST", "/admin/usage/reset", headers)
     }
 
     #[test]

@@ -1,0 +1,154 @@
+//! The paths of Google's API: `[upload/]{version}/[projects/P/locations/L/][publishers/google/]{rest}`. Its SDKs can be told
+//! any of the versions, and Vertex or not; all lead to the same place.
+
+use super::split::Segment;
+use super::{ANY, Found, READ, Route};
+use serde_json::Value;
+
+/// Every version that Google's SDKs can be told. What is passed on goes to `v1beta`, which has everything.
+pub(super) const VERSIONS: [&str; 4] = ["v1", "v1beta", "v1alpha", "v1beta1"];
+
+/// Methods of models that are translated, so that every member of the pool can serve them; others are passed on.
+const TRANSLATED: [&str; 5] =
+    ["generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"];
+
+/// Google's collections under `/v1`. OpenAI has some of the same names.
+const COLLECTIONS: [&str; 8] =
+    ["batches", "cachedContents", "corpora", "fileSearchStores", "files", "interactions", "operations", "tunedModels"];
+
+/// A path of Google's API, read.
+pub(super) struct GooglePath<'a> {
+    /// `upload` or `download`.
+    transfer: Option<&'a str>,
+    /// Plain `/v1/...`, where OpenAI's paths are, too.
+    pub is_shared: bool,
+    rest: &'a [Segment<'a>],
+    /// The decoded words of `rest`, also of segments that hold a slash.
+    words: Vec<&'a str>,
+}
+
+/// A request of Google's API that is passed on as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passthrough {
+    /// The path at Google, encoded as the client wrote it.
+    pub path: String,
+    /// What cool-downs are for: the collection, or the model of a method.
+    pub resource: String,
+    /// Whether it begins an upload or goes on with one.
+    pub is_upload: bool,
+    model: Option<String>,
+}
+
+impl<'a> GooglePath<'a> {
+    pub fn read(segments: &'a [Segment<'a>]) -> Option<GooglePath<'a>> {
+        let all: Vec<&str> = segments.iter().map(|segment| &*segment.word).collect();
+        let transfer = all.first().copied().filter(|word| ["upload", "download"].contains(word));
+        let mut at = usize::from(transfer.is_some());
+        let version = all.get(at).copied().filter(|word| VERSIONS.contains(word));
+        at += usize::from(version.is_some());
+        let before_place = at;
+        at += if matches!(all[at..], ["projects", _, "locations", _, ..]) { 4 } else { 0 };
+        at += if matches!(all[at..], ["publishers", "google", ..]) { 2 } else { 0 };
+        let is_vertex = at > before_place;
+        // Vertex may stand behind an address that has the version already.
+        if version.is_none() && (transfer.is_some() || !is_vertex) {
+            return None;
+        }
+        let is_shared = transfer.is_none() && version == Some("v1") && !is_vertex;
+        let rest = &segments[at..];
+        let words = rest.iter().flat_map(|segment| segment.word.split('/')).filter(|word| !word.is_empty()).collect();
+        Some(GooglePath { transfer, is_shared, rest, words })
+    }
+
+    /// Whether no client of OpenAI's has such a path.
+    pub fn is_googles_own(&self) -> bool {
+        self.call().is_some() || matches!(self.words[..], ["models", _, "operations", ..])
+    }
+
+    /// Whether OpenAI's clients and Google's may both mean it.
+    pub fn is_collection(&self) -> bool {
+        self.words.first().is_some_and(|word| COLLECTIONS.contains(&word.split(':').next().unwrap_or_default()))
+    }
+
+    /// Google's own server need not agree on where a path with dots leads.
+    pub fn has_dots(&self) -> bool {
+        self.words.iter().any(|word| matches!(*word, "." | ".."))
+    }
+
+    /// Whether it is `models` or begins with it.
+    pub fn is_models(&self) -> bool {
+        self.rest.first().is_some_and(|segment| segment.word == "models")
+    }
+
+    /// `models/x:method`, `tunedModels/x:method`: the model and the method.
+    fn call(&self) -> Option<(String, &'a str)> {
+        let (last, before) = self.rest.split_last()?;
+        let (name, method) = last.word.rsplit_once(':')?;
+        match before {
+            [first] if first.word == "tunedModels" => Some((format!("tunedModels/{name}"), method)),
+            [first, between @ ..] if first.word == "models" => {
+                let mut path: Vec<&str> = between.iter().map(|segment| &*segment.word).collect();
+                path.push(name);
+                Some((path.join("/"), method))
+            }
+            _ => None,
+        }
+    }
+
+    /// The route of a client of Google's.
+    pub fn route(&self) -> Found {
+        if self.rest.is_empty() || self.has_dots() {
+            return None;
+        }
+        if self.transfer.is_some() {
+            return Some((Route::Passthrough(self.passthrough()), ANY));
+        }
+        match (self.call(), self.rest) {
+            // Tuned models are in no table and on no other service.
+            (Some((model, method)), _) if TRANSLATED.contains(&method) && !model.starts_with("tunedModels/") => {
+                Some((Route::GeminiCall { model, method: method.to_owned() }, "POST"))
+            }
+            (None, [models]) if models.word == "models" => Some((Route::GeminiModels, READ)),
+            (None, [models, id @ ..]) if models.word == "models" && !self.is_googles_own() => {
+                let id: Vec<&str> = id.iter().map(|segment| &*segment.word).collect();
+                Some((Route::GeminiModel(id.join("/")), READ))
+            }
+            _ => Some((Route::Passthrough(self.passthrough()), ANY)),
+        }
+    }
+
+    fn passthrough(&self) -> Passthrough {
+        let raw = ["v1beta"].into_iter().chain(self.rest.iter().map(|segment| segment.raw));
+        let path = self.transfer.into_iter().chain(raw).fold(String::new(), |path, word| path + "/" + word);
+        let model = named(&self.words);
+        let resource = match self.words.first() {
+            Some(&"models") => model.clone().unwrap_or_else(|| "models".to_owned()),
+            first => first.unwrap_or(&"").split(':').next().unwrap_or_default().to_owned(),
+        };
+        Passthrough { path, resource, is_upload: self.transfer == Some("upload"), model }
+    }
+}
+
+/// The model that a path names, read as Google will read it.
+fn named(words: &[&str]) -> Option<String> {
+    let bare = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
+    if let ["tunedModels", name, ..] = words {
+        return Some(format!("tunedModels/{}", bare(name)));
+    }
+    let at = words.iter().position(|word| *word == "models")?;
+    words[at..].iter().find(|word| **word != "models").map(|name| bare(name))
+}
+
+impl Passthrough {
+    /// The model that the request is about, if it is about one: in the path, or in the body of those that name it there,
+    /// such as interactions. Read as Google will read it, for a key may be held to some models.
+    pub fn model(&self, body: &[u8]) -> Option<String> {
+        // What is uploaded may be anything, and a list of models names none.
+        if self.model.is_some() || !self.path.starts_with("/v1beta/") || self.resource == "models" {
+            return self.model.clone();
+        }
+        let body: Value = serde_json::from_slice(body).ok()?;
+        let name = ["model", "agent"].iter().find_map(|name| body[*name].as_str())?;
+        Some(name.rsplit_once("models/").map_or(name, |(_, name)| name).to_owned())
+    }
+}

@@ -1,0 +1,163 @@
+//! Uploads in pieces, which go on at an address that Google gives; the client gets ours instead.
+
+use crate::config::Config;
+use crate::http::{Request, query_value};
+use crate::serve::app::App;
+use crate::serve::route::Passthrough;
+use crate::upstream::RawReply;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Google keeps an unfinished upload for days; who has not sent the next piece by then has given up.
+const UPLOAD_AGE: Duration = Duration::from_secs(24 * 3600);
+const MAX_UPLOADS: usize = 1024;
+
+/// Uploads that were begun through us. The piece requests that follow carry no key in the SDKs: the id in their address,
+/// which Google makes unguessable, is their only credential, at Google as here.
+#[derive(Debug, Default)]
+pub struct Uploads(Mutex<VecDeque<Upload>>);
+
+#[derive(Debug)]
+struct Upload {
+    id: String,
+    key: String,
+    begun: Instant,
+}
+
+impl Uploads {
+    /// The name of the client key that began the upload which a request goes on with.
+    pub fn begun_by(&self, target: &Passthrough, query: &str) -> Option<String> {
+        let id = query_value(query, "upload_id").filter(|_| target.is_upload)?;
+        let uploads = self.0.lock();
+        let upload = uploads.iter().find(|upload| upload.id == id && upload.begun.elapsed() < UPLOAD_AGE)?;
+        Some(upload.key.clone())
+    }
+
+    fn begin(&self, id: String, key: &str) {
+        if id.is_empty() {
+            return;
+        }
+        let mut uploads = self.0.lock();
+        uploads.retain(|upload| upload.id != id && upload.begun.elapsed() < UPLOAD_AGE);
+        if uploads.len() >= MAX_UPLOADS {
+            uploads.pop_front();
+        }
+        uploads.push_back(Upload { id, key: key.to_owned(), begun: Instant::now() });
+    }
+}
+
+/// Turns the addresses at which an upload of `key` goes on into ours, and remembers the upload.
+pub fn readdress(reply: &mut RawReply, app: &App, request: &Request, key: &str) {
+    let base = base_of(&app.config, request);
+    rewrite(reply, &base, &app.config.endpoints.generative_language, |id| app.uploads.begin(id, key));
+}
+
+/// Our own address as the client reached it.
+fn base_of(config: &Config, request: &Request) -> String {
+    match (&config.public_url, request.headers.get("host")) {
+        (Some(url), _) => url.clone(),
+        (None, Some(host)) => {
+            let forwarded = request.headers.get("x-forwarded-proto").unwrap_or("");
+            let scheme = if forwarded.trim().eq_ignore_ascii_case("https") { "https" } else { "http" };
+            format!("{scheme}://{host}")
+        }
+        (None, None) => config.base_url(config.port),
+    }
+}
+
+/// As [`readdress`]; tells `begun` of the ids of uploads.
+fn rewrite(reply: &mut RawReply, base: &str, google: &str, mut begun: impl FnMut(String)) {
+    let own = |value: &'_ str| value.strip_prefix(google).filter(|rest| rest.starts_with('/')).map(str::to_owned);
+    for (name, value) in &mut reply.headers {
+        let ours = match name.as_str() {
+            "x-goog-upload-url" | "x-goog-upload-control-url" => own(value).or_else(|| after_authority(value)),
+            "location" => own(value),
+            _ => None,
+        };
+        let Some(target) = ours else { continue };
+        if let Some((_, query)) = target.split_once('?')
+            && let Some(id) = query_value(query, "upload_id")
+        {
+            begun(id);
+        }
+        *value = format!("{base}{target}");
+    }
+}
+
+/// `/path?query` of an absolute address.
+fn after_authority(address: &str) -> Option<String> {
+    let (_, rest) = address.split_once("://")?;
+    rest.find('/').map(|at| rest[at..].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::route::{Route, Target};
+    use std::io::Cursor;
+
+    /// Who began the upload that a request for this address goes on with.
+    fn begun_by(uploads: &Uploads, target: &str) -> Option<String> {
+        let request = Request::sample("POST", target, &[]);
+        let Ok(Route::Passthrough(target)) = Target::of(&request).route else { panic!("{target} is not passed on") };
+        uploads.begun_by(&target, &request.query)
+    }
+
+    #[test]
+    fn an_upload_goes_on_at_our_address_and_its_id_is_remembered() {
+        let google = "https://generativelanguage.googleapis.com";
+        let headers = [
+            ("x-goog-upload-url", "https://upload.googleapis.com/upload/v1beta/files?upload_id=AB%2Bc&x=1"),
+            ("location", "https://generativelanguage.googleapis.com/v1beta/files/x"),
+            ("location", "https://storage.googleapis.com/x"),
+            ("etag", "https://storage.googleapis.com/x"),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let mut reply = RawReply { status: 200, headers, reader: Box::new(Cursor::new([])) };
+        let uploads = Uploads::default();
+        rewrite(&mut reply, "http://here:81", google, |id| uploads.begin(id, "alice"));
+        let values: Vec<&str> = reply.headers.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(
+            values,
+            [
+                "http://here:81/upload/v1beta/files?upload_id=AB%2Bc&x=1",
+                "http://here:81/v1beta/files/x",
+                "https://storage.googleapis.com/x",
+                "https://storage.googleapis.com/x",
+            ]
+        );
+        let asks = |target| begun_by(&uploads, target);
+        assert_eq!(asks("/upload/v1beta/files?upload_id=AB%2Bc").as_deref(), Some("alice"));
+        assert_eq!(asks("/upload/v1alpha/files?upload_id=AB%2Bc").as_deref(), Some("alice"));
+        assert_eq!(asks("/upload/v1beta/files?upload_id=AB"), None);
+        assert_eq!(asks("/upload/v1beta/files"), None);
+        assert_eq!(asks("/v1beta/files?upload_id=AB%2Bc"), None, "the id opens uploads only");
+        assert_eq!(asks("/v1beta/upload/x?upload_id=AB%2Bc"), None);
+    }
+
+    #[test]
+    fn old_uploads_make_room_for_new_ones() {
+        let uploads = Uploads::default();
+        (0..=MAX_UPLOADS).for_each(|n| uploads.begin(n.to_string(), "k"));
+        assert_eq!(uploads.0.lock().len(), MAX_UPLOADS);
+        let asks = |id: usize| begun_by(&uploads, &format!("/upload/v1beta/files?upload_id={id}"));
+        assert_eq!((asks(0), asks(1).is_some(), asks(MAX_UPLOADS).is_some()), (None, true, true));
+    }
+
+    #[test]
+    fn our_address_is_the_one_the_client_used() {
+        let plain = crate::config::parse("{}").unwrap().config;
+        let mut public = plain.clone();
+        public.public_url = Some("https://gw.example/ai".into());
+        let here = [("host", "box:8000")];
+        let proxied = [("host", "gw.example"), ("x-forwarded-proto", "https")];
+        for (config, headers, expected) in [
+            (&plain, here.as_slice(), "http://box:8000"),
+            (&plain, proxied.as_slice(), "https://gw.example"),
+            (&public, here.as_slice(), "https://gw.example/ai"),
+        ] {
+            assert_eq!(base_of(config, &Request::sample("POST", "/", headers)), expected);
+        }
+    }
+}
