@@ -1,12 +1,18 @@
 //! What all dialects share, in Google's terms.
 
 pub(crate) mod arguments;
+pub mod asked;
+pub mod attachments;
 pub(crate) mod citations;
+pub mod format;
+pub mod history;
 pub(crate) mod hold;
 pub(crate) mod logprobs;
 pub(crate) mod media;
-pub(crate) mod names;
-pub(crate) mod pairing;
+pub mod names;
+mod pairing;
+pub mod plan;
+pub mod signatures;
 pub(crate) mod speech;
-pub(crate) mod tools;
-pub(crate) mod turns;
+pub mod tools;
+mod turns;

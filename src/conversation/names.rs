@@ -12,7 +12,7 @@ const MAX_NAME: usize = 64;
 
 /// How the calls of a tool are given to the client.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Arguments are a JSON text.
     Function {
         /// The parameters were wrapped as `{"input": ...}`.
@@ -26,7 +26,7 @@ pub(crate) enum Kind {
 
 /// A tool the client declared.
 #[derive(Clone, Debug)]
-pub(crate) struct Declared {
+pub struct Declared {
     /// The client's name.
     pub client: String,
     /// Google's name.
@@ -37,7 +37,7 @@ pub(crate) struct Declared {
 
 /// The tools of one request.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Names {
+pub struct Names {
     tools: Vec<Declared>,
     by_client: HashMap<String, usize>,
     by_google: HashMap<String, usize>,

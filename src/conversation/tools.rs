@@ -1,105 +1,83 @@
-//! Tools and tool choice (openai_chat.md 1.8): functions, custom tools, legacy functions, Google's built-in tools in all
-//! the spellings clients use.
+//! The tools of a request: the client's functions under names Google takes, Google's own tools, and which of them may or
+//! must be called. Dialects read their declarations and put them into a [`Toolbox`].
 
-use crate::api::params::shorten;
-use crate::api::params::{Object, take, take_any, take_list, take_object, take_text};
-use crate::conversation::names::{Kind, Names};
+use super::names::{Kind, Names};
 use crate::error::ApiError;
+use crate::gemini::models::Model;
 use crate::gemini::schema;
 use crate::gemini::{FunctionCallingConfig, FunctionDeclaration, Tool, ToolConfig};
 use serde_json::{Value, json};
 
-/// What a request says about tools.
-#[derive(Debug, Default)]
-pub(crate) struct Tools {
-    /// For `tools` of Google's request.
-    pub tools: Vec<Tool>,
-    /// For `toolConfig`.
-    pub config: Option<ToolConfig>,
-    /// The functions by name.
-    pub names: Names,
-    /// `functions` was used, so answers must have `function_call`.
-    pub legacy: bool,
-}
-
-/// Which field of a declaration Google's model reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// `parametersJsonSchema`.
-    JsonSchema,
-    /// `parameters` in the OpenAPI subset: Gemini 2.0 and older.
-    OpenApi,
-}
-
-#[derive(Default)]
-struct Builtins {
+/// The tools of one request.
+#[derive(Debug)]
+pub struct Toolbox {
+    /// Which field of a declaration the model reads: `parametersJsonSchema`, or `parameters` in the OpenAPI subset.
+    json_schema: bool,
+    declarations: Vec<FunctionDeclaration>,
+    names: Names,
     google_search: bool,
     url_context: bool,
     code_execution: bool,
+    config: Option<ToolConfig>,
 }
 
-struct Builder {
-    dialect: Dialect,
-    declarations: Vec<FunctionDeclaration>,
-    names: Names,
-    builtins: Builtins,
+/// Which tools may or must be called.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// As the model sees fit.
+    Auto,
+    /// None.
+    None,
+    /// At least one.
+    Any,
+    /// This one.
+    One(String),
+    /// Only these; `required`: at least one of them.
+    Only {
+        /// The client's names.
+        names: Vec<String>,
+        /// One must be called.
+        required: bool,
+    },
 }
 
-/// Takes the tools out of the request. `search`: the model's suffix asks for Google Search.
-pub(crate) fn read(body: &mut Object, dialect: Dialect, search: bool) -> Result<Tools, ApiError> {
-    let mut builder =
-        Builder { dialect, declarations: Vec::new(), names: Names::default(), builtins: Builtins::default() };
-    let functions = take_list(body, "functions");
-    let tools = take_list(body, "tools").filter(|list| !list.is_empty());
-    let legacy = tools.is_none() && functions.as_ref().is_some_and(|list| !list.is_empty());
-    for tool in tools.into_iter().flatten() {
-        if let Value::Object(tool) = tool {
-            builder.tool(tool);
+impl Choice {
+    /// The words of all dialects; others leave the choice to the model.
+    pub fn word(word: &str) -> Choice {
+        match word {
+            "none" => Choice::None,
+            "required" | "any" => Choice::Any,
+            _ => Choice::Auto,
         }
     }
-    for function in functions.into_iter().flatten().filter(|_| legacy) {
-        if let Value::Object(function) = function {
-            builder.function(function);
+}
+
+/// What becomes of a [`Toolbox`].
+#[derive(Debug)]
+pub(super) struct Tools {
+    pub tools: Vec<Tool>,
+    pub config: Option<ToolConfig>,
+    pub names: Names,
+}
+
+impl Toolbox {
+    /// An empty one for `model`.
+    pub fn new(model: &Model) -> Toolbox {
+        Toolbox {
+            json_schema: model.reads_json_schema(),
+            declarations: Vec::new(),
+            names: Names::default(),
+            google_search: false,
+            url_context: false,
+            code_execution: false,
+            config: None,
         }
     }
-    let wants = |value: Option<Value>| value.is_some_and(|value| value != Value::Bool(false));
-    builder.builtins.google_search |= search
-        | wants(take(body, "web_search_options"))
-        | wants(take_any(body, &["web_search", "enable_search", "google_search", "googleSearch"]));
 
-    let choice = match legacy {
-        true => take(body, "function_call").or_else(|| take(body, "tool_choice")),
-        false => take(body, "tool_choice"),
-    };
-    let config = match builder.names.is_empty() {
-        true => None,
-        false => choose(choice, legacy, &builder.names, &mut builder.declarations)?,
-    };
-    Ok(Tools { config, legacy, tools: tool_list(builder.declarations, &builder.builtins), names: builder.names })
-}
-
-/// Functions win over built-in tools: models before 3 refuse both together, and Code Assist is not known to take them.
-fn tool_list(declarations: Vec<FunctionDeclaration>, builtins: &Builtins) -> Vec<Tool> {
-    if !declarations.is_empty() {
-        return vec![Tool { function_declarations: declarations, ..Tool::default() }];
-    }
-    let mut tools = Vec::new();
-    if builtins.google_search {
-        tools.push(Tool { google_search: Some(json!({})), ..Tool::default() });
-    }
-    if builtins.url_context {
-        tools.push(Tool { url_context: Some(json!({})), ..Tool::default() });
-    }
-    if builtins.code_execution {
-        tools.push(Tool { code_execution: Some(json!({})), ..Tool::default() });
-    }
-    tools
-}
-
-impl Builtins {
-    /// Turns on the built-in tool of this name, if there is one.
-    fn turn_on(&mut self, name: &str) -> bool {
-        match name {
+    /// Turns on Google's own tool of this name in any spelling, with or without a version; `false` if there is none.
+    pub fn built_in(&mut self, name: &str) -> bool {
+        let base = name.split_once("_20").map_or(name, |(base, _)| base); // web_search_preview_2025_03_11
+        match base {
             "googleSearch"
             | "google_search"
             | "web_search"
@@ -112,163 +90,106 @@ impl Builtins {
         }
         true
     }
-}
 
-impl Builder {
-    fn tool(&mut self, mut tool: Object) {
-        match take_text(&mut tool, "type").as_deref() {
-            // The flat form belongs to the Responses API and is sent here by mistake.
-            Some("function") => match take_object(&mut tool, "function") {
-                Some(function) => self.function(function),
-                None => self.function(tool),
-            },
-            Some("custom") => match take_object(&mut tool, "custom") {
-                Some(custom) => self.custom(custom),
-                None => self.custom(tool),
-            },
-            Some(kind) => {
-                let base = kind.split_once("_20").map_or(kind, |(base, _)| base); // web_search_preview_2025_03_11
-                if !self.builtins.turn_on(base) {
-                    log::debug!("chat: a tool of an unknown type was left out");
-                }
-            }
-            None => self.untyped(tool),
-        }
-    }
-
-    /// Google's own tool objects, or a function whose type was forgotten.
-    fn untyped(&mut self, mut tool: Object) {
-        if let Some(function) = take_object(&mut tool, "function") {
-            return self.function(function);
-        }
-        let declarations = take_any(&mut tool, &["functionDeclarations", "function_declarations"]);
-        if let Some(Value::Array(list)) = declarations {
-            for declaration in list {
-                if let Value::Object(declaration) = declaration {
-                    self.function(declaration);
-                }
-            }
-        } else if tool.contains_key("name") {
-            return self.function(tool);
-        }
-        for name in tool.keys() {
-            self.builtins.turn_on(name);
-        }
-    }
-
-    fn function(&mut self, mut function: Object) {
-        let Some(name) = take_text(&mut function, "name").filter(|name| !name.is_empty()) else {
-            return;
-        };
-        let given =
-            take_any(&mut function, &["parameters", "parametersJsonSchema", "parameters_json_schema", "input_schema"]);
-        let cleaned = given.map(schema::parameters).unwrap_or_default();
-        let search_trick = matches!(name.as_str(), "googleSearch" | "google_search");
-        if search_trick && cleaned.schema.is_none() {
-            self.builtins.google_search = true;
+    /// Declares a function; one without a name says nothing. A function that is named like Google's search and has no
+    /// parameters is a common way to ask for that.
+    pub fn function(&mut self, name: &str, description: Option<String>, parameters: Option<Value>) {
+        let cleaned = parameters.map(schema::parameters).unwrap_or_default();
+        if matches!(name, "googleSearch" | "google_search") && cleaned.schema.is_none() {
+            self.google_search = true;
             return;
         }
-        let description = take_text(&mut function, "description").filter(|text| !text.is_empty());
         let kind = Kind::function(cleaned.schema.as_ref(), cleaned.wrapped);
-        self.declare(&name, kind, description, cleaned.schema);
+        self.declare(name, kind, description, cleaned.schema);
     }
 
-    fn custom(&mut self, mut custom: Object) {
-        let Some(name) = take_text(&mut custom, "name").filter(|name| !name.is_empty()) else {
-            return;
-        };
-        let mut description = take_text(&mut custom, "description").unwrap_or_default();
-        if let Some(mut format) = take_object(&mut custom, "format") {
-            // Chat nests the grammar, the Responses API does not.
-            let mut grammar = take_object(&mut format, "grammar").unwrap_or(format);
-            let syntax = take_text(&mut grammar, "syntax").unwrap_or_default();
-            if let Some(definition) = take_text(&mut grammar, "definition") {
-                let lead = if description.is_empty() { "" } else { "\n\n" };
-                description.push_str(&format!("{lead}The input must follow this {syntax} grammar:\n{definition}"));
-            }
+    /// Declares a tool that takes free text, with the syntax and definition of a grammar if it has one.
+    pub fn custom(&mut self, name: &str, description: Option<String>, grammar: Option<(String, String)>) {
+        let mut description = description.unwrap_or_default();
+        if let Some((syntax, definition)) = grammar {
+            let lead = if description.is_empty() { "" } else { "\n\n" };
+            description.push_str(&format!("{lead}The input must follow this {syntax} grammar:\n{definition}"));
         }
         let schema = json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]});
-        self.declare(&name, Kind::Custom, Some(description).filter(|text| !text.is_empty()), Some(schema));
+        self.declare(name, Kind::Custom, Some(description), Some(schema));
     }
 
     fn declare(&mut self, name: &str, kind: Kind, description: Option<String>, schema: Option<Value>) {
+        if name.is_empty() {
+            return;
+        }
         let Some(declared) = self.names.add(name, kind) else {
             return;
         };
-        let mut declaration =
-            FunctionDeclaration { name: declared.google.clone(), description, ..FunctionDeclaration::default() };
-        match self.dialect {
-            Dialect::JsonSchema => declaration.parameters_json_schema = schema,
-            Dialect::OpenApi => declaration.parameters = schema.map(schema::openapi),
-        }
-        self.declarations.push(declaration);
-    }
-}
-
-/// `tool_choice` and legacy `function_call`.
-fn choose(
-    choice: Option<Value>,
-    legacy: bool,
-    names: &Names,
-    declarations: &mut Vec<FunctionDeclaration>,
-) -> Result<Option<ToolConfig>, ApiError> {
-    let param = if legacy { "function_call" } else { "tool_choice" };
-    let mut choice = match choice {
-        Some(Value::String(word)) => {
-            return Ok(match word.as_str() {
-                "none" => Some(config("NONE", Vec::new())),
-                "required" | "any" => Some(config("ANY", Vec::new())),
-                _ => None,
-            });
-        }
-        Some(Value::Object(choice)) => choice,
-        _ => return Ok(None),
-    };
-    let kind = take_text(&mut choice, "type").unwrap_or_default();
-    if kind == "allowed_tools" {
-        let mut allowed = take_object(&mut choice, "allowed_tools").unwrap_or(choice);
-        let mode = take_text(&mut allowed, "mode").unwrap_or_default();
-        let list = take_list(&mut allowed, "tools").unwrap_or_default();
-        let wanted: Vec<String> = list
-            .into_iter()
-            .filter_map(|tool| match tool {
-                Value::Object(tool) => named(tool),
-                _ => None,
-            })
-            .filter_map(|name| names.get(&name).map(|tool| tool.google.clone()))
-            .collect();
-        if wanted.is_empty() {
-            return Err(ApiError::invalid(param, "invalid_value", format!("'{param}' allows no declared tool.")));
-        }
-        if mode == "required" {
-            return Ok(Some(config("ANY", wanted)));
-        }
-        // Google takes allowed names with ANY only; declaring fewer functions says the same.
-        declarations.retain(|declaration| wanted.contains(&declaration.name));
-        return Ok(None);
-    }
-    let Some(name) = named(choice) else {
-        // Anthropic's and Google's words in an object.
-        return Ok(match kind.as_str() {
-            "none" => Some(config("NONE", Vec::new())),
-            "required" | "any" => Some(config("ANY", Vec::new())),
-            _ => None,
+        let description = description.filter(|text| !text.is_empty());
+        let name = declared.google.clone();
+        let (parameters_json_schema, parameters) = match self.json_schema {
+            true => (schema, None),
+            false => (None, schema.map(schema::openapi)),
+        };
+        self.declarations.push(FunctionDeclaration {
+            name,
+            description,
+            parameters,
+            parameters_json_schema,
+            ..FunctionDeclaration::default()
         });
-    };
-    match names.get(&name) {
-        Some(tool) => Ok(Some(config("ANY", vec![tool.google.clone()]))),
-        None => Err(ApiError::invalid(
-            param,
-            "invalid_value",
-            format!("'{param}' names the function '{}', which is not declared.", shorten(&name)),
-        )),
     }
-}
 
-/// The name in `{"function": {"name"}}`, `{"custom": {"name"}}` or `{"name"}`.
-fn named(mut choice: Object) -> Option<String> {
-    let inner = take_object(&mut choice, "function").or_else(|| take_object(&mut choice, "custom"));
-    take_text(&mut inner.unwrap_or(choice), "name")
+    /// Obeys a choice, once everything is declared; without functions it means nothing. `param` is the field it came in.
+    pub fn choose(&mut self, choice: Choice, param: &str) -> Result<(), ApiError> {
+        if self.names.is_empty() {
+            return Ok(());
+        }
+        self.config = match choice {
+            Choice::Auto => None,
+            Choice::None => Some(config("NONE", Vec::new())),
+            Choice::Any => Some(config("ANY", Vec::new())),
+            Choice::One(name) => match self.names.get(&name) {
+                Some(tool) => Some(config("ANY", vec![tool.google.clone()])),
+                None => {
+                    let name = name.chars().take(64).collect::<String>();
+                    let message = format!("'{param}' names the function '{name}', which is not declared.");
+                    return Err(ApiError::invalid(param, "invalid_value", message));
+                }
+            },
+            Choice::Only { names, required } => {
+                let wanted: Vec<String> =
+                    names.iter().filter_map(|name| Some(self.names.get(name)?.google.clone())).collect();
+                if wanted.is_empty() {
+                    let message = format!("'{param}' allows no declared tool.");
+                    return Err(ApiError::invalid(param, "invalid_value", message));
+                }
+                if !required {
+                    // Google takes allowed names with ANY only; declaring fewer functions says the same.
+                    self.declarations.retain(|declaration| wanted.contains(&declaration.name));
+                }
+                required.then(|| config("ANY", wanted))
+            }
+        };
+        Ok(())
+    }
+
+    /// Functions win over Google's own tools: models before 3 refuse both together, and Code Assist is not known to take
+    /// them.
+    pub(super) fn close(self) -> Tools {
+        let mut tools = Vec::new();
+        if !self.declarations.is_empty() {
+            tools.push(Tool { function_declarations: self.declarations, ..Tool::default() });
+        } else {
+            let on = |is_on: bool| is_on.then(|| json!({}));
+            let built_in = [
+                Tool { google_search: on(self.google_search), ..Tool::default() },
+                Tool { url_context: on(self.url_context), ..Tool::default() },
+                Tool { code_execution: on(self.code_execution), ..Tool::default() },
+            ];
+            let is_on = |tool: &Tool| {
+                [&tool.google_search, &tool.url_context, &tool.code_execution].iter().any(|t| t.is_some())
+            };
+            tools.extend(built_in.into_iter().filter(is_on));
+        }
+        Tools { tools, config: self.config, names: self.names }
+    }
 }
 
 fn config(mode: &str, allowed_function_names: Vec<String>) -> ToolConfig {

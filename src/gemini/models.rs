@@ -220,6 +220,11 @@ impl Model {
         !self.gemini3 && !self.name.starts_with("gemini-2.5-pro")
     }
 
+    /// Whether it reads JSON Schema; Gemini 2.0 and older know the subset of OpenAPI only.
+    pub fn reads_json_schema(&self) -> bool {
+        !self.name.starts_with("gemini-2.0") && !self.name.starts_with("gemini-1")
+    }
+
     fn control(&mut self, thinking: Option<&Control>) {
         let Some(thinking) = thinking else { return };
         self.thinking = thinking.clone();

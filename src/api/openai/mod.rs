@@ -4,6 +4,7 @@
 pub(crate) mod content;
 pub mod error;
 pub mod finish;
+pub(crate) mod tools;
 pub mod usage;
 
 use crate::api::params::{Object, read, shorten};

@@ -3,12 +3,13 @@
 
 mod verdict;
 
-use super::reply::{AudioFormat, Json, Reply};
 use crate::conversation::citations::{self, Annotation};
+use crate::conversation::format::Json;
 use crate::conversation::hold::{Fence, Stops};
 use crate::conversation::logprobs::{self, Logprob};
 use crate::conversation::media;
 use crate::conversation::names::Kind;
+use crate::conversation::plan::{AudioFormat, Plan};
 use crate::conversation::{arguments, speech};
 use crate::gemini::response::{Candidate, ResponseBlob, ResponseCall};
 use crate::gemini::surrogates::Joiner;
@@ -17,7 +18,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::HashSet;
 use std::sync::Arc;
-use verdict::Finish;
+pub(super) use verdict::Finish;
+use verdict::Word;
 
 /// Something to give to the client now.
 pub(super) enum Piece<'a> {
@@ -56,7 +58,7 @@ pub(super) struct Ending {
 
 /// The state of one answer.
 pub(super) struct Answer {
-    pub reply: Arc<Reply>,
+    pub plan: Arc<Plan>,
     /// How many attempts at this request there were before.
     attempt: u32,
     id: Option<String>,
@@ -85,18 +87,18 @@ pub(super) struct Answer {
     images: usize,
     speech: Vec<u8>,
     blocked: bool,
-    finish: Option<Finish>,
+    finish: Option<Word>,
     grounding: String,
     pub usage: UsageMetadata,
 }
 
 impl Answer {
-    pub(super) fn new(reply: Arc<Reply>, attempt: u32) -> Answer {
-        let fence = (reply.stream && reply.json == Json::Asked).then(Fence::new);
+    pub(super) fn new(plan: Arc<Plan>, attempt: u32) -> Answer {
+        let fence = (plan.kept_text < usize::MAX && plan.json == Json::Asked).then(Fence::new);
         Answer {
-            stops: Stops::new(&reply.stops),
+            stops: Stops::new(&plan.stops),
             fence,
-            reply,
+            plan,
             attempt,
             id: None,
             trace: None,
@@ -147,7 +149,7 @@ impl Answer {
     /// The token probabilities of an event, if they are wanted.
     pub(super) fn logprobs(&self, event: &Response<'_>) -> Vec<Logprob> {
         let result = chosen(event).and_then(|candidate| candidate.logprobs_result);
-        result.filter(|_| self.reply.logprobs).map(|result| logprobs::read(result.get())).unwrap_or_default()
+        result.filter(|_| self.plan.logprobs).map(|result| logprobs::read(result.get())).unwrap_or_default()
     }
 
     pub(super) fn calls(&self) -> usize {
@@ -175,7 +177,7 @@ impl Answer {
 
     fn candidate(&mut self, candidate: &Candidate<'_>, emit: &mut dyn FnMut(Piece<'_>)) {
         if let Some(word) = candidate.finish_reason.as_deref().filter(|word| !word.is_empty()) {
-            self.finish = Some(Finish::read(word));
+            self.finish = Some(Word::read(word));
         }
         if let Some(grounding) = candidate.grounding_metadata {
             // The last one counts, but one without citations does not undo one with them.
@@ -234,7 +236,7 @@ impl Answer {
             return;
         }
         self.thought = true;
-        match self.reply.marker.clone() {
+        match self.plan.marker.clone() {
             None => emit(Piece::Thought(&joined)),
             Some(marker) => {
                 if !self.in_thoughts {
@@ -252,7 +254,7 @@ impl Answer {
             self.thought(rest, emit);
         }
         if std::mem::take(&mut self.in_thoughts) {
-            let close = format!("</{}>", self.reply.marker.as_deref().unwrap_or_default());
+            let close = format!("</{}>", self.plan.marker.as_deref().unwrap_or_default());
             self.show(&close, emit);
         }
     }
@@ -288,7 +290,7 @@ impl Answer {
     fn show(&mut self, text: &str, emit: &mut dyn FnMut(Piece<'_>)) {
         if !text.is_empty() {
             self.shown = true;
-            if self.keeps && self.reply.kept_text - self.content.len() >= text.len() {
+            if self.keeps && self.plan.kept_text - self.content.len() >= text.len() {
                 self.content.push_str(text);
             } else {
                 // Citations cannot be placed in a part of a text.
@@ -320,12 +322,12 @@ impl Answer {
             self.nameless_call = true;
             return;
         }
-        if self.cut || self.reply.single_call && self.calls() > 0 {
+        if self.cut || self.plan.single_call && self.calls() > 0 {
             return;
         }
         self.flush(emit);
-        let reply = Arc::clone(&self.reply);
-        let declared = reply.names.called(name);
+        let plan = Arc::clone(&self.plan);
+        let declared = plan.names.called(name);
         let id = match call.id.as_deref().filter(|id| !id.is_empty() && !self.call_ids.contains(*id)) {
             Some(id) => id.to_owned(),
             None => format!("call_{}", random_id(24)),
@@ -336,7 +338,7 @@ impl Answer {
             if self.text_signature.as_deref() == Some(signature) {
                 self.text_signature = None;
             }
-            reply.signatures.put(&reply.key_name, &id, &reply.family, signature);
+            plan.signatures.remember(&id, signature);
         }
         let custom = declared.is_some_and(|tool| tool.kind == Kind::Custom);
         let arguments = match declared.map(|tool| &tool.kind) {
@@ -373,7 +375,7 @@ impl Answer {
             }
         };
         let speech = std::mem::take(&mut self.speech);
-        let audio = (!speech.is_empty()).then(|| match self.reply.audio {
+        let audio = (!speech.is_empty()).then(|| match self.plan.audio {
             Some(AudioFormat::Pcm16) => media::encode(&speech),
             _ => media::encode(&speech::wav(speech)),
         });

@@ -6,17 +6,16 @@
 
 mod answer;
 mod message;
-pub(crate) mod reply;
-pub(crate) mod request;
+mod request;
 mod response;
 mod stream;
 
 use super::{Call, Context, Exchange, Framing, Operation, Surface, Translator, openai};
-use crate::conversation::names::Names;
+use crate::conversation::plan::Plan;
+use crate::conversation::signatures::Signatures;
 use crate::error::ApiError;
-use crate::gemini::signatures;
 use crate::http;
-use reply::Reply;
+use answer::{Answer, Finish};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -45,41 +44,50 @@ impl Surface for OpenAiChat {
 
 /// A request that is in Google's terms already, to be answered in OpenAI's.
 pub fn answered_as_chat(call: Call, context: &Context<'_>) -> Box<dyn Exchange> {
-    let stream = call.operation == Operation::Stream;
-    let reply = Reply {
-        kept_text: reply::kept_text(stream, &call.request),
-        model: call.model.clone(),
-        created: openai::now(),
-        stream,
-        include_usage: false,
-        names: Names::default(),
-        legacy: false,
-        single_call: false,
-        marker: None,
-        stops: Vec::new(),
-        json: reply::Json::No,
-        logprobs: false,
-        audio: None,
-        tier: false,
-        signatures: Arc::clone(context.signatures),
-        key_name: context.key_name.to_owned(),
-        family: signatures::family(&call.model).to_owned(),
-    };
-    let framing = if stream { Framing::Events } else { Framing::Whole };
-    Box::new(Chat::new(call, framing, reply))
+    let reply =
+        Reply { model: call.model.clone(), created: openai::now(), include_usage: false, legacy: false, tier: false };
+    let mut plan = Plan::new(Signatures::new(context, &call.model, false));
+    plan.keep(call.operation == Operation::Stream, &call.request);
+    Box::new(Chat::new(call, reply, plan))
+}
+
+/// What the frames of an answer repeat of its request.
+struct Reply {
+    /// The client's name of the model.
+    model: String,
+    /// Unix seconds, one value for all chunks.
+    created: u64,
+    /// A usage chunk is wanted.
+    include_usage: bool,
+    /// Answers have `function_call`, not `tool_calls`.
+    legacy: bool,
+    /// The client asked for a service tier and gets to hear one.
+    tier: bool,
+}
+
+impl Reply {
+    fn finish(&self, finish: Finish) -> &'static str {
+        match finish {
+            Finish::Stop => "stop",
+            Finish::Calls if self.legacy => "function_call",
+            Finish::Calls => "tool_calls",
+            Finish::Length => "length",
+            Finish::Filter => "content_filter",
+        }
+    }
 }
 
 /// A parsed chat request.
 struct Chat {
     call: Call,
-    framing: Framing,
     reply: Arc<Reply>,
+    plan: Arc<Plan>,
     attempts: AtomicU32,
 }
 
 impl Chat {
-    fn new(call: Call, framing: Framing, reply: Reply) -> Chat {
-        Chat { call, framing, reply: Arc::new(reply), attempts: AtomicU32::new(0) }
+    fn new(call: Call, reply: Reply, plan: Plan) -> Chat {
+        Chat { call, reply: Arc::new(reply), plan: Arc::new(plan), attempts: AtomicU32::new(0) }
     }
 }
 
@@ -89,16 +97,17 @@ impl Exchange for Chat {
     }
 
     fn framing(&self) -> Framing {
-        self.framing
+        if self.call.operation == Operation::Stream { Framing::Events } else { Framing::Whole }
     }
 
     fn translator(&self) -> Box<dyn Translator> {
         // A later attempt must know that it is one: what was worth another try once is an answer the second time.
         let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
+        let answer = Answer::new(Arc::clone(&self.plan), attempt);
         let reply = Arc::clone(&self.reply);
-        match self.framing {
-            Framing::Whole => Box::new(response::Whole::new(reply, attempt)),
-            Framing::Events | Framing::Array => Box::new(stream::Stream::new(reply, attempt)),
+        match self.framing() {
+            Framing::Whole => Box::new(response::Whole::new(reply, answer)),
+            Framing::Events | Framing::Array => Box::new(stream::Stream::new(reply, answer)),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! A whole answer: one `chat.completion` document (openai_chat.md 2.1).
 
-use super::answer::{Answer, Piece, ToolCall};
+use super::Reply;
+use super::answer::{Answer, Finish, Piece, ToolCall};
 use super::message::{AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
-use super::reply::{Json, Reply};
 use crate::api::Translator;
 use crate::api::openai::{self, usage::Usage};
 use crate::conversation::citations::Annotation;
+use crate::conversation::format::Json;
 use crate::conversation::hold;
 use crate::conversation::logprobs::Logprob;
 use crate::error::ApiError;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 /// Collects an answer, of one event or of many.
 pub(super) struct Whole {
+    reply: Arc<Reply>,
     answer: Answer,
     collected: Collected,
     logprobs: Vec<Logprob>,
@@ -84,8 +86,8 @@ struct Message<'a> {
 }
 
 impl Whole {
-    pub(super) fn new(reply: Arc<Reply>, attempt: u32) -> Whole {
-        Whole { answer: Answer::new(reply, attempt), collected: Collected::default(), logprobs: Vec::new() }
+    pub(super) fn new(reply: Arc<Reply>, answer: Answer) -> Whole {
+        Whole { reply, answer, collected: Collected::default(), logprobs: Vec::new() }
     }
 }
 
@@ -99,8 +101,8 @@ impl Translator for Whole {
     fn end(&mut self, out: &mut Vec<u8>) -> Result<(), ApiError> {
         self.answer.flush(&mut |piece| self.collected.take(piece));
         let finish = self.answer.verdict(false)?;
-        let reply = Arc::clone(&self.answer.reply);
-        if reply.json != Json::No {
+        let reply = Arc::clone(&self.reply);
+        if self.answer.plan.json != Json::No {
             // Before the ending, whose citations are ranges of what the client gets.
             self.answer.content = hold::without_fences(&self.answer.content).to_owned();
         }
@@ -108,7 +110,7 @@ impl Translator for Whole {
         let id = self.answer.id().to_owned();
         let Collected { reasoning, calls, images } = &self.collected;
         let text = self.answer.content.as_str();
-        let says_nothing = text.is_empty() && (!calls.is_empty() || finish == "content_filter");
+        let says_nothing = text.is_empty() && (!calls.is_empty() || finish == Finish::Filter);
         let message = Message {
             role: "assistant",
             content: (!says_nothing).then_some(text),
@@ -138,7 +140,7 @@ impl Translator for Whole {
                 index: 0,
                 message,
                 logprobs: (!logprobs.is_empty()).then_some(LogprobsShape { content: logprobs, refusal: () }),
-                finish_reason: finish,
+                finish_reason: reply.finish(finish),
             }],
             usage: Usage::from(&self.answer.usage),
             service_tier: reply.tier.then_some("default"),

@@ -1,9 +1,9 @@
 //! A streamed answer: the sequence of `chat.completion.chunk` events (openai_chat.md 2.7). Every rule here was found by
 //! an SDK that breaks without it.
 
+use super::Reply;
 use super::answer::{Answer, Piece};
 use super::message::{AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
-use super::reply::Reply;
 use crate::api::Translator;
 use crate::api::frame;
 use crate::api::openai::{self, usage::Usage};
@@ -32,16 +32,9 @@ struct Writer {
 }
 
 impl Stream {
-    pub(super) fn new(reply: Arc<Reply>, attempt: u32) -> Stream {
-        let writer = Writer {
-            reply: Arc::clone(&reply),
-            head: Vec::new(),
-            begun: false,
-            calls: 0,
-            images: 0,
-            logprobs: Vec::new(),
-        };
-        Stream { answer: Answer::new(reply, attempt), writer }
+    pub(super) fn new(reply: Arc<Reply>, answer: Answer) -> Stream {
+        let writer = Writer { reply, head: Vec::new(), begun: false, calls: 0, images: 0, logprobs: Vec::new() };
+        Stream { answer, writer }
     }
 }
 
@@ -160,7 +153,7 @@ impl Translator for Stream {
             writer.field(out, b"\"annotations\":", &ending.annotations);
         }
         // Never together with a call: the helpers would not tell that its arguments are complete.
-        writer.chunk(out, Some(finish), &writer.logprobs, |_| {});
+        writer.chunk(out, Some(writer.reply.finish(finish)), &writer.logprobs, |_| {});
         if writer.reply.include_usage {
             out.extend_from_slice(&writer.head);
             out.extend_from_slice(b"],\"usage\":");

@@ -6,7 +6,7 @@ mod output;
 mod thinking;
 
 pub(crate) use extensions::extensions;
-pub(crate) use output::{Format, modalities, wants_logprobs};
+pub(crate) use output::{format, modalities, wants_logprobs};
 pub(crate) use thinking::thinking;
 
 use super::params::{Field, Object, read, take, take_as, too_small};
@@ -104,11 +104,6 @@ pub(crate) fn one_choice(body: &mut Object, name: &str) -> Result<(), ApiError> 
             Err(ApiError::invalid(name, "invalid_value", format!("'{name}' must be between 1 and {MAX_CHOICES}.")))
         }
     }
-}
-
-/// Gemini 2.0 and older know no JSON Schema, but OpenAPI's subset of it.
-pub(crate) fn is_old(model: &Model) -> bool {
-    model.name.starts_with("gemini-2.0") || model.name.starts_with("gemini-1")
 }
 
 fn limit(body: &mut Object, names: &[&str]) -> Result<Option<u64>, ApiError> {

@@ -1,75 +1,35 @@
 //! What the answer shall be: text, JSON, pictures or speech (openai_chat.md 1.7).
 
-use super::is_old;
-use crate::api::openai_chat::reply::{AudioFormat, Json};
 use crate::api::params::{
     Field, Object, path, read_at, take, take_as, take_list, take_object, take_text, unknown_word, wrong_type,
 };
+use crate::conversation::format::Format;
+use crate::conversation::plan::AudioFormat;
 use crate::error::ApiError;
 use crate::gemini::models::Model;
-use crate::gemini::schema;
 use serde_json::{Map, Value, json};
 
 /// OpenAI's voices. Google has others and would refuse these.
 const OPENAI_VOICES: [&str; 13] =
     ["alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse"];
 
-/// The format asked of the answer.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Format {
-    /// No particular one.
-    Text,
-    /// JSON, by a schema or without one.
-    Json(Option<Value>),
-}
-
-impl Format {
-    /// Reads the format; `param` is the path of its field. The schema may stand in it or, as in chat, in its `json_schema`.
-    pub(crate) fn read(given: Option<Value>, param: &str) -> Result<Format, ApiError> {
-        let mut format = match given {
-            None => return Ok(Format::Text),
-            Some(Value::Object(format)) => format,
-            Some(Value::String(kind)) => Map::from_iter([("type".to_owned(), json!(kind))]),
-            Some(other) => return Err(wrong_type(param, Object::WANTED, &other)),
-        };
-        match read_at::<String>(&mut format, param, "type")?.as_deref() {
-            None | Some("text") => Ok(Format::Text),
-            Some("json_object") => Ok(Format::Json(take(&mut format, "schema"))),
-            Some("json_schema") => {
-                let inner = take_object(&mut format, "json_schema").and_then(|mut inner| take(&mut inner, "schema"));
-                Ok(Format::Json(inner.or_else(|| take(&mut format, "schema"))))
-            }
-            Some(kind) => Err(unknown_word(path(param, "type"), kind, "'text', 'json_object' and 'json_schema'")),
+/// Reads the format of an answer; `param` is the path of its field. The schema may stand in it or, as in chat, in its
+/// `json_schema`.
+pub(crate) fn format(given: Option<Value>, param: &str) -> Result<Format, ApiError> {
+    let mut format = match given {
+        None => return Ok(Format::Text),
+        Some(Value::Object(format)) => format,
+        Some(Value::String(kind)) => Map::from_iter([("type".to_owned(), json!(kind))]),
+        Some(other) => return Err(wrong_type(param, Object::WANTED, &other)),
+    };
+    match read_at::<String>(&mut format, param, "type")?.as_deref() {
+        None | Some("text") => Ok(Format::Text),
+        Some("json_object") => Ok(Format::Json(take(&mut format, "schema"))),
+        Some("json_schema") => {
+            let inner = take_object(&mut format, "json_schema").and_then(|mut inner| take(&mut inner, "schema"));
+            Ok(Format::Json(inner.or_else(|| take(&mut format, "schema"))))
         }
-    }
-
-    /// Puts the format into `config`, and gives the sentence that asks for it where Google refuses JSON beside tools, its
-    /// own included.
-    pub(crate) fn apply(self, model: &Model, tools: bool, config: &mut Map<String, Value>) -> (Json, Option<String>) {
-        let Format::Json(given) = self else {
-            return (Json::No, None);
-        };
-        if model.image_output || model.speech_output {
-            return (Json::No, None);
-        }
-        let cleaned = given.filter(|given| given.is_object() || given.is_string()).map(schema::json);
-        let cleaned = cleaned.filter(|schema| schema.as_object().is_some_and(|schema| !schema.is_empty()));
-        if tools && !model.gemini3 {
-            let lead = "When you give the final answer, reply only with";
-            let sentence = match cleaned {
-                Some(schema) => format!("{lead} JSON for this schema, without code fences:\n{schema}"),
-                None => format!("{lead} a JSON object, without code fences."),
-            };
-            return (Json::Asked, Some(sentence));
-        }
-        config.insert("responseMimeType".into(), json!("application/json"));
-        if let Some(cleaned) = cleaned {
-            match is_old(model) {
-                true => config.insert("responseSchema".into(), schema::openapi(cleaned)),
-                false => config.insert("responseJsonSchema".into(), cleaned),
-            };
-        }
-        (Json::Enforced, None)
+        Some(kind) => Err(unknown_word(path(param, "type"), kind, "'text', 'json_object' and 'json_schema'")),
     }
 }
 

@@ -10,8 +10,17 @@ const EMPTY_RETRIES: u32 = 1;
 /// The same for a call Google could not put together, which a second try often can.
 const MALFORMED_RETRIES: u32 = 2;
 
+/// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Finish {
+pub(in crate::api::openai_chat) enum Finish {
+    Stop,
+    Calls,
+    Length,
+    Filter,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
     Stop,
     Length,
     Filter,
@@ -19,48 +28,48 @@ pub(super) enum Finish {
     Odd,
 }
 
-impl Finish {
-    pub(super) fn read(word: &str) -> Finish {
+impl Word {
+    pub(super) fn read(word: &str) -> Word {
         if finish::is_malformed(word) {
-            return Finish::Malformed;
+            return Word::Malformed;
         }
         match finish::reason(word) {
-            "length" => Finish::Length,
-            "content_filter" => Finish::Filter,
-            _ if word == "STOP" => Finish::Stop,
-            _ => Finish::Odd,
+            "length" => Word::Length,
+            "content_filter" => Word::Filter,
+            _ if word == "STOP" => Word::Stop,
+            _ => Word::Odd,
         }
     }
 }
 
 impl Answer {
     /// The finish reason, or what is wrong with the answer. `sent`: something is with the client already.
-    pub(in crate::api::openai_chat) fn verdict(&self, sent: bool) -> Result<&'static str, ApiError> {
-        if self.calls() > 0 && !matches!(self.finish, None | Some(Finish::Filter)) || self.cut && self.calls() > 0 {
-            return Ok(if self.reply.legacy { "function_call" } else { "tool_calls" });
+    pub(in crate::api::openai_chat) fn verdict(&self, sent: bool) -> Result<Finish, ApiError> {
+        if self.calls() > 0 && !matches!(self.finish, None | Some(Word::Filter)) || self.cut && self.calls() > 0 {
+            return Ok(Finish::Calls);
         }
         if self.cut {
-            return Ok("stop");
+            return Ok(Finish::Stop);
         }
         let malformed =
             || ApiError::server(502, "malformed_function_call", "The model made a malformed function call.");
         let empty = || ApiError::server(502, "empty_response", "The model gave an empty answer.");
         match self.finish {
-            None if self.blocked => Ok("content_filter"),
+            None if self.blocked => Ok(Finish::Filter),
             None if self.has_content() || self.calls() > 0 || self.thought => {
                 Err(ApiError::server(502, "upstream_incomplete", "The answer ended before it was complete."))
             }
             None => Err(empty()),
-            Some(Finish::Filter) => Ok("content_filter"),
-            Some(Finish::Length) => Ok("length"),
-            Some(Finish::Malformed) => Err(malformed()),
-            Some(Finish::Stop | Finish::Odd) if self.has_content() => Ok("stop"),
-            Some(Finish::Stop | Finish::Odd) if self.blocked => Ok("content_filter"),
-            Some(Finish::Stop | Finish::Odd) if self.nameless_call => Err(malformed()),
+            Some(Word::Filter) => Ok(Finish::Filter),
+            Some(Word::Length) => Ok(Finish::Length),
+            Some(Word::Malformed) => Err(malformed()),
+            Some(Word::Stop | Word::Odd) if self.has_content() => Ok(Finish::Stop),
+            Some(Word::Stop | Word::Odd) if self.blocked => Ok(Finish::Filter),
+            Some(Word::Stop | Word::Odd) if self.nameless_call => Err(malformed()),
             // After one more attempt an empty answer is what the model wants to say.
-            Some(Finish::Stop) if sent || self.attempt >= EMPTY_RETRIES => Ok("stop"),
-            Some(Finish::Odd) if sent => Ok("stop"),
-            Some(Finish::Stop | Finish::Odd) => Err(empty()),
+            Some(Word::Stop) if sent || self.attempt >= EMPTY_RETRIES => Ok(Finish::Stop),
+            Some(Word::Odd) if sent => Ok(Finish::Stop),
+            Some(Word::Stop | Word::Odd) => Err(empty()),
         }
     }
 

@@ -1,22 +1,20 @@
 //! The fields of a chat request (openai_chat.md 1.1): sampling, limits, output kinds, and the order in which the other
 //! files of this folder take the request apart.
 
-pub(crate) mod messages;
+mod calls;
+mod messages;
 
-use super::Chat;
-use crate::api::openai::content::Reader;
-use crate::api::openai_chat::reply::{Reply, kept_text};
-use crate::api::options::{self, Format, Sampling};
-use crate::api::params::{Object, read, take, take_as, take_object, take_text};
-use crate::api::{Call, Context, Framing, Operation, openai};
-use crate::conversation::tools::{self, Dialect};
-use crate::conversation::turns;
+use super::{Chat, Reply};
+use crate::api::openai::tools;
+use crate::api::options::{self, Sampling};
+use crate::api::params::{Object, read, take, take_any, take_as, take_list, take_object, take_text};
+use crate::api::{Call, Context, Operation, openai};
+use crate::conversation::asked::Asked;
+use crate::conversation::attachments::Attachments;
+use crate::conversation::tools::Toolbox;
 use crate::error::ApiError;
 use crate::gemini::models::Resolved;
-use crate::gemini::thinking;
-use crate::gemini::{Content, GenerationConfig, Part, Request, signatures};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 
 /// Translates a parsed body.
 pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat, ApiError> {
@@ -26,81 +24,68 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat,
         return Err(openai::unknown_model(&requested));
     };
     let Resolved { model, base: _, search, thinking: suffix } = resolved;
-    let stream = read(body, "stream")?.unwrap_or(false);
+    let mut asked = Asked::new(model.clone(), context);
+    asked.stream = read(body, "stream")?.unwrap_or(false);
     options::one_choice(body, "n")?;
     let extensions = options::extensions(body);
-    let dialect = match options::is_old(&model) {
-        true => Dialect::OpenApi,
-        false => Dialect::JsonSchema,
-    };
-    let tools = tools::read(body, dialect, search)?;
+    let legacy = tools(body, search, &mut asked.toolbox)?;
     let sampling = Sampling::read(body, &["max_completion_tokens", "max_tokens"], "stop")?;
-    let mut config = sampling.config(&model);
-    let logprobs = options::wants_logprobs(body)?;
-    let audio = options::modalities(body, &model, &mut config)?;
-    let asked = options::thinking(body, extensions.thinking, suffix, model.gemini3)?;
-    let thinking_config = thinking::plan(&model, asked.ask, asked.include, sampling.max_tokens(&model));
-    let format = Format::read(take(body, "response_format"), "response_format")?;
+    asked.config = sampling.config(&model);
+    asked.max_tokens = sampling.max_tokens(&model);
+    asked.plan.stops = sampling.own_stops();
+    asked.plan.logprobs = options::wants_logprobs(body)?;
+    asked.plan.audio = options::modalities(body, &model, &mut asked.config)?;
+    let thinking = options::thinking(body, extensions.thinking, suffix, model.gemini3)?;
+    (asked.thinking, asked.include_thoughts) = (thinking.ask, thinking.include);
+    asked.format = options::format(take(body, "response_format"), "response_format")?;
 
-    let mut reader = Reader::new(context, model.gemini3);
-    let marker = extensions.marker.as_deref();
-    let messages = take(body, "messages");
-    let mut conversation = turns::read(messages, &model, &tools.names, marker, &mut reader, context)?;
-    if !model.gemini3 && reader.all_low() {
-        config.insert("mediaResolution".into(), json!("MEDIA_RESOLUTION_LOW"));
-    }
-    if let Some(resolution) = extensions.media_resolution {
-        config.insert("mediaResolution".into(), json!(resolution));
+    let mut attachments = Attachments::new(context, model.gemini3);
+    asked.history = messages::read(take(body, "messages"), extensions.marker.as_deref(), &mut attachments)?;
+    let resolution = attachments.resolution().map(str::to_owned);
+    if let Some(resolution) = extensions.media_resolution.or(resolution) {
+        asked.config.insert("mediaResolution".into(), json!(resolution));
     }
     if let Some(image_config) = extensions.image_config.filter(|_| model.image_output) {
-        config.insert("imageConfig".into(), image_config);
+        asked.config.insert("imageConfig".into(), image_config);
     }
-    let (json, instruction) = format.apply(&model, !tools.tools.is_empty(), &mut config);
-    conversation.system.extend(instruction.map(Part::text));
-
-    let system = Content { parts: conversation.system, ..Content::default() };
     let tier = take(body, "service_tier");
-    let has_config = !config.is_empty() || thinking_config.is_some();
-    let request = Request {
-        contents: conversation.turns,
-        system_instruction: Some(system).filter(|system| !system.parts.is_empty()),
-        tools: tools.tools,
-        tool_config: tools.config,
-        generation_config: has_config.then_some(GenerationConfig { thinking_config, other: config }),
-        safety_settings: extensions.safety_settings,
-        cached_content: extensions.cached_content,
-        other: service_tier(tier.as_ref()),
-    };
+    asked.request.safety_settings = extensions.safety_settings;
+    asked.request.cached_content = extensions.cached_content;
+    asked.request.other = service_tier(tier.as_ref());
+    asked.plan.marker = extensions.marker;
+    asked.plan.single_call = legacy || take_as(body, "parallel_tool_calls") == Some(false);
+
     let include_usage = take_object(body, "stream_options")
         .and_then(|mut options| take_as(&mut options, "include_usage"))
         .unwrap_or(false);
-    let reply = Reply {
-        kept_text: kept_text(stream, &request),
-        model: requested,
-        created: openai::now(),
-        stream,
-        include_usage,
-        names: tools.names,
-        legacy: tools.legacy,
-        single_call: tools.legacy || take_as(body, "parallel_tool_calls") == Some(false),
-        marker: extensions.marker,
-        stops: sampling.own_stops(),
-        json,
-        logprobs,
-        audio,
-        tier: tier.is_some(),
-        signatures: Arc::clone(context.signatures),
-        key_name: context.key_name.to_owned(),
-        family: signatures::family(&model.name).to_owned(),
-    };
-    let call = Call {
-        model: model.name,
-        operation: if stream { Operation::Stream } else { Operation::Generate },
-        request,
-        affinity: affinity(body),
-    };
-    let framing = if stream { Framing::Events } else { Framing::Whole };
-    Ok(Chat::new(call, framing, reply))
+    let reply = Reply { model: requested, created: openai::now(), include_usage, legacy, tier: tier.is_some() };
+    let operation = if asked.stream { Operation::Stream } else { Operation::Generate };
+    let (request, plan) = asked.compose(context);
+    let call = Call { model: model.name, operation, request, affinity: affinity(body) };
+    Ok(Chat::new(call, reply, plan))
+}
+
+/// Reads `tools` or the older `functions`, and the choice among them; whether the answer must have `function_call`.
+/// `search`: the model's suffix asks for Google Search.
+fn tools(body: &mut Object, search: bool, toolbox: &mut Toolbox) -> Result<bool, ApiError> {
+    let functions = take_list(body, "functions").filter(|list| !list.is_empty());
+    let tools = take_list(body, "tools").filter(|list| !list.is_empty());
+    let legacy = tools.is_none() && functions.is_some();
+    tools.into_iter().flatten().for_each(|tool| tools::read(tool, toolbox));
+    for function in functions.into_iter().flatten().filter(|_| legacy) {
+        if let Value::Object(function) = function {
+            tools::function(function, toolbox);
+        }
+    }
+    let wants = |value: Option<Value>| value.is_some_and(|value| value != Value::Bool(false));
+    let spellings = ["web_search", "enable_search", "google_search", "googleSearch"];
+    if search | wants(take(body, "web_search_options")) | wants(take_any(body, &spellings)) {
+        toolbox.built_in("google_search");
+    }
+    let older = take(body, "function_call").filter(|_| legacy);
+    let param = if legacy { "function_call" } else { "tool_choice" };
+    toolbox.choose(tools::choice(older.or_else(|| take(body, "tool_choice"))), param)?;
+    Ok(legacy)
 }
 
 /// The tiers both services sell under the same words; others mean the usual one. Code Assist leaves the field out.

@@ -1,0 +1,88 @@
+//! Tools as OpenAI's dialects declare them, in the spellings of both APIs and of Google, and the choice among them.
+
+use crate::api::params::{Object, take_any, take_list, take_object, take_text};
+use crate::conversation::tools::{Choice, Toolbox};
+use serde_json::Value;
+
+/// Reads one of `tools` into the box.
+pub(crate) fn read(tool: Value, toolbox: &mut Toolbox) {
+    let Value::Object(mut tool) = tool else { return };
+    match take_text(&mut tool, "type").as_deref() {
+        // Chat nests the declaration, the Responses API does not; either is sent to the other by mistake.
+        Some("function") => function(take_object(&mut tool, "function").unwrap_or(tool), toolbox),
+        Some("custom") => custom(take_object(&mut tool, "custom").unwrap_or(tool), toolbox),
+        Some(kind) => {
+            if !toolbox.built_in(kind) {
+                log::debug!("a tool of an unknown type was left out");
+            }
+        }
+        None => untyped(tool, toolbox),
+    }
+}
+
+/// Google's own tool objects, or a function whose type was forgotten.
+fn untyped(mut tool: Object, toolbox: &mut Toolbox) {
+    if let Some(inner) = take_object(&mut tool, "function") {
+        return function(inner, toolbox);
+    }
+    let declarations = take_any(&mut tool, &["functionDeclarations", "function_declarations"]);
+    if let Some(Value::Array(list)) = declarations {
+        for declaration in list {
+            if let Value::Object(declaration) = declaration {
+                function(declaration, toolbox);
+            }
+        }
+    } else if tool.contains_key("name") {
+        return function(tool, toolbox);
+    }
+    for name in tool.keys() {
+        toolbox.built_in(name);
+    }
+}
+
+/// Reads a function's declaration.
+pub(crate) fn function(mut function: Object, toolbox: &mut Toolbox) {
+    let name = take_text(&mut function, "name").unwrap_or_default();
+    let spellings = ["parameters", "parametersJsonSchema", "parameters_json_schema", "input_schema"];
+    let parameters = take_any(&mut function, &spellings);
+    toolbox.function(&name, take_text(&mut function, "description"), parameters);
+}
+
+fn custom(mut custom: Object, toolbox: &mut Toolbox) {
+    let name = take_text(&mut custom, "name").unwrap_or_default();
+    let grammar = take_object(&mut custom, "format").and_then(|mut format| {
+        // Nested in chat only.
+        let mut grammar = take_object(&mut format, "grammar").unwrap_or(format);
+        let syntax = take_text(&mut grammar, "syntax").unwrap_or_default();
+        Some((syntax, take_text(&mut grammar, "definition")?))
+    });
+    toolbox.custom(&name, take_text(&mut custom, "description"), grammar);
+}
+
+/// Reads `tool_choice` and the older `function_call`.
+pub(crate) fn choice(choice: Option<Value>) -> Choice {
+    let mut choice = match choice {
+        Some(Value::String(word)) => return Choice::word(&word),
+        Some(Value::Object(choice)) => choice,
+        _ => return Choice::Auto,
+    };
+    let kind = take_text(&mut choice, "type").unwrap_or_default();
+    if kind == "allowed_tools" {
+        let mut allowed = take_object(&mut choice, "allowed_tools").unwrap_or(choice);
+        let required = take_text(&mut allowed, "mode").as_deref() == Some("required");
+        let list = take_list(&mut allowed, "tools").unwrap_or_default();
+        let names = list.into_iter().filter_map(|tool| match tool {
+            Value::Object(tool) => named(tool),
+            _ => None,
+        });
+        return Choice::Only { names: names.collect(), required };
+    }
+    // Without a name it may be Anthropic's and Google's words in an object.
+    named(choice).map_or_else(|| Choice::word(&kind), Choice::One)
+}
+
+/// The name in `{"function": {"name"}}`, `{"custom": {"name"}}` or `{"name"}`.
+fn named(mut choice: Object) -> Option<String> {
+    let inner = take_object(&mut choice, "function").or_else(|| take_object(&mut choice, "custom"));
+    take_text(&mut inner.unwrap_or(choice), "name")
+}

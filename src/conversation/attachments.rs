@@ -1,0 +1,165 @@
+//! Media and files of a request made into parts, whether they come inline, by address or with the wrong wrapping.
+
+use super::media::{self, Media};
+use crate::api::Context;
+use crate::gemini::{FileData, Part};
+use serde_json::json;
+
+/// Bytes fetched for one request, in all; one picture may have half of it (openai_chat.md 1.3).
+const MAX_FETCHED: usize = 40 * 1024 * 1024;
+/// Why a text that is no address is none.
+const NO_ADDRESS: &str = "it is neither a data URL nor an http address";
+
+/// Makes the parts of one request.
+pub struct Attachments<'a> {
+    context: &'a Context<'a>,
+    gemini3: bool,
+    fetched: usize,
+    low: usize,
+    images: usize,
+}
+
+/// Why a file cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// What it holds cannot be had, for this reason.
+    Data(String),
+    /// It is neither media that Google takes nor text.
+    Type,
+}
+
+impl<'a> Attachments<'a> {
+    /// For one request to a model before or from Gemini 3.
+    pub fn new(context: &'a Context<'a>, gemini3: bool) -> Attachments<'a> {
+        Attachments { context, gemini3, fetched: 0, low: 0, images: 0 }
+    }
+
+    /// The resolution of the whole request: low, where the client wants it of every image and parts cannot say so.
+    pub fn resolution(&self) -> Option<&'static str> {
+        (!self.gemini3 && self.images > 0 && self.low == self.images).then_some("MEDIA_RESOLUTION_LOW")
+    }
+
+    /// Media by data URL, raw base64 or address. The error is a reason without a capital letter.
+    pub fn media(&mut self, url: String) -> Result<Part, String> {
+        let trimmed = url.trim();
+        if trimmed.len() != url.len() {
+            return self.media(trimmed.to_owned());
+        }
+        if media::is_data_url(&url) {
+            let Media { mime, data } = media::data_url(url)?;
+            let mime = mime.ok_or("the type of the media is not known")?;
+            return Ok(Part::inline(mime, data));
+        }
+        if let Some(part) = by_reference(&url) {
+            return Ok(part);
+        }
+        if is_http(&url) {
+            let (mime, bytes) = self.fetch(&url)?;
+            let mime = Some(mime)
+                .filter(|mime| media::is_binary_media(mime))
+                .or_else(|| media::sniff(&bytes).map(str::to_owned))
+                .ok_or("the address does not lead to an image")?;
+            return Ok(Part::inline(mime, media::encode(&bytes)));
+        }
+        let data = media::normalise(url).map_err(|_| NO_ADDRESS)?;
+        let mime = media::sniff_base64(&data).ok_or(NO_ADDRESS)?;
+        Ok(Part::inline(mime, data))
+    }
+
+    /// An image by data URL, raw base64 or address, with the resolution it is wanted in.
+    pub fn image(&mut self, url: String, detail: Option<&str>) -> Result<Part, String> {
+        let mut part = self.media(url)?;
+        self.images += 1;
+        self.low += usize::from(detail == Some("low"));
+        let level = match detail {
+            Some("low") => "MEDIA_RESOLUTION_LOW",
+            Some("high" | "original") => "MEDIA_RESOLUTION_HIGH",
+            _ => return Ok(part),
+        };
+        if self.gemini3 && self.context.settings.media_resolution {
+            part.other.insert("mediaResolution".into(), json!({ "level": level }));
+        }
+        Ok(part)
+    }
+
+    /// A file by data URL, base64 or address: media stays media, text becomes text under the file's name. `mime` is the
+    /// client's word, if it has one.
+    pub fn file(&mut self, source: String, mime: Option<&str>, name: Option<&str>) -> Result<Part, Unusable> {
+        if let Some(part) = by_reference(&source) {
+            return Ok(part);
+        }
+        let Media { mime: own, data } = self.file_data(source).map_err(Unusable::Data)?;
+        let mime = own
+            .or_else(|| mime.and_then(media::telling))
+            .or_else(|| name.and_then(media::by_extension).map(str::to_owned))
+            .or_else(|| media::sniff_base64(&data).map(str::to_owned));
+        if let Some(mime) = mime.filter(|mime| media::is_binary_media(mime)) {
+            return Ok(Part::inline(mime, data));
+        }
+        let text = media::decode(&data).and_then(|bytes| String::from_utf8(bytes).ok());
+        let text = text.filter(|text| !text.contains('\0')).ok_or(Unusable::Type)?;
+        Ok(Part::text(format!("[file: {}]\n{text}", name.unwrap_or("unnamed"))))
+    }
+
+    fn file_data(&mut self, source: String) -> Result<Media, String> {
+        if media::is_data_url(&source) {
+            return Ok(media::data_url(source)?);
+        }
+        if is_http(&source) {
+            let (mime, bytes) = self.fetch(&source)?;
+            return Ok(Media { mime: Some(mime).filter(|mime| !mime.is_empty()), data: media::encode(&bytes) });
+        }
+        Ok(Media { mime: None, data: media::normalise(source)? })
+    }
+
+    fn fetch(&mut self, url: &str) -> Result<(String, Vec<u8>), String> {
+        let (mime, bytes) = self.context.fetch.fetch(url)?;
+        self.fetched = self.fetched.saturating_add(bytes.len());
+        if self.fetched > MAX_FETCHED {
+            return Err("the request names more media than can be fetched".into());
+        }
+        Ok((media::telling(&mime).unwrap_or_default(), bytes))
+    }
+}
+
+/// Sound in base64 or as a data URL; `format` is a word such as `mp3`.
+pub fn audio(data: String, format: Option<String>) -> Result<Part, &'static str> {
+    let Media { mime, data } = match media::is_data_url(&data) {
+        true => media::data_url(data)?,
+        false => Media { mime: None, data: media::normalise(data)? },
+    };
+    let mime = mime
+        .filter(|mime| mime.starts_with("audio/"))
+        .or_else(|| format.map(|format| format!("audio/{}", format.to_ascii_lowercase())))
+        .or_else(|| media::sniff_base64(&data).map(str::to_owned))
+        .unwrap_or_else(|| "audio/wav".into());
+    Ok(Part::inline(mime, data))
+}
+
+/// Media that Google gets by itself: `gs://`, its own Files API, YouTube.
+fn by_reference(url: &str) -> Option<Part> {
+    const FILES: &str = "https://generativelanguage.googleapis.com/v1beta/files/";
+    let mime_type = match url {
+        _ if is_youtube(url) => Some("video/mp4"),
+        _ if url.starts_with("gs://") || url.starts_with(FILES) => media::by_extension(url),
+        _ => return None,
+    };
+    let file_data =
+        FileData { mime_type: mime_type.map(str::to_owned), file_uri: url.to_owned(), ..FileData::default() };
+    Some(Part { file_data: Some(file_data), ..Part::default() })
+}
+
+fn is_youtube(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let known = ["youtube.com", "www.youtube.com", "m.youtube.com", "youtu.be"];
+    (scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")) && known.contains(&host.as_str())
+}
+
+/// Whether a text is an address that is fetched.
+pub fn is_http(url: &str) -> bool {
+    let starts = |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    starts("http://") || starts("https://")
+}

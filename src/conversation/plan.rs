@@ -1,0 +1,69 @@
+//! What must be remembered of a request to read its answer, whatever the dialect.
+
+use super::format::Json;
+use super::names::Names;
+use super::signatures::Signatures;
+use crate::gemini::Request;
+
+/// Bytes of a stream's text that are kept for citations; ten times what a model can say at once.
+const CITED: usize = 4 << 20;
+/// The same where no tool of Google's own is asked for: something between us and Google may search all the same.
+const CITED_UNASKED: usize = 2 << 10;
+
+/// How speech is given to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AudioFormat {
+    /// With a WAV header.
+    Wav,
+    /// Bare samples, as Google sends them: 24 kHz, 16 bit, mono.
+    Pcm16,
+}
+
+/// The parts of a request that shape its answer.
+pub struct Plan {
+    /// The declared tools.
+    pub names: Names,
+    /// Only the first call is given to the client.
+    pub single_call: bool,
+    /// Thoughts stand in the text between tags of this name.
+    pub marker: Option<String>,
+    /// Stop sequences that Google was not given.
+    pub stops: Vec<String>,
+    /// Whether and how JSON was asked for.
+    pub json: Json,
+    /// Bytes of the answer's text that are kept after it was given out: all of a whole answer, of a stream what citations
+    /// are ranges of.
+    pub kept_text: usize,
+    /// Token probabilities are wanted.
+    pub logprobs: bool,
+    /// Set for speech models.
+    pub audio: Option<AudioFormat>,
+    /// Where signatures of calls are kept.
+    pub signatures: Signatures,
+}
+
+impl Plan {
+    /// For a request that asks for nothing its answer must obey.
+    pub fn new(signatures: Signatures) -> Plan {
+        Plan {
+            names: Names::default(),
+            single_call: false,
+            marker: None,
+            stops: Vec::new(),
+            json: Json::No,
+            kept_text: usize::MAX,
+            logprobs: false,
+            audio: None,
+            signatures,
+        }
+    }
+
+    /// Decides how much of the text is kept.
+    pub fn keep(&mut self, stream: bool, request: &Request) {
+        self.kept_text = match stream {
+            false => usize::MAX,
+            true if request.may_be_grounded() => CITED,
+            true => CITED_UNASKED,
+        };
+    }
+}
