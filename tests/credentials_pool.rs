@@ -160,8 +160,8 @@ fn a_member_in_trouble_is_left_in_peace_for_a_while() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
     let mut options = options(&google.base(), scratch.put(&expired(users(&google, 1).remove(0))));
-    options.timing.first_rest = Duration::from_secs(60);
-    options.timing.longest_rest = Duration::from_secs(60);
+    options.timing.first_backoff = Duration::from_secs(60);
+    options.timing.longest_backoff = Duration::from_secs(60);
     let pool = Credentials::open(options).unwrap();
     google.always("*", Step::html(500).on("token"));
     let id = pool.checkout(&anybody()).unwrap().id;

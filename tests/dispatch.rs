@@ -77,7 +77,7 @@ impl Lending for Members {
     fn report(&self, id: MemberId, _: &str, report: Report) {
         let mut state = self.state.lock().unwrap();
         match &report {
-            Report::Success | Report::Suspect => {}
+            Report::Success | Report::Deprioritise => {}
             Report::Cool { rest, .. } => drop(state.resting.insert(id.0, *rest)),
             Report::Block { rest, .. } => drop(state.resting.insert(id.0, rest.unwrap_or(Duration::from_secs(86_400)))),
         }
@@ -301,7 +301,7 @@ fn trouble_of_google_and_the_network_is_retried_on_another_credential() {
         bench.script(0, step);
         let done = bench.send().unwrap();
         assert_eq!((done.lease.name.as_str(), bench.attempts), ("cred-1", 2));
-        assert_eq!(bench.reports(), [(0, Report::Suspect), (1, Report::Success)], "nobody rests");
+        assert_eq!(bench.reports(), [(0, Report::Deprioritise), (1, Report::Success)], "nobody rests");
     }
     let mut bench = bench(1, false);
     bench.always(0, Step::raw_stream("data: nonsense\n\n"));

@@ -103,7 +103,7 @@ fn bench(trouble: &Trouble, keys: bool, with_good: bool) -> Bench {
     }
     // Long enough that no case sees the end of a rest.
     let mut tuning = Tuning::default();
-    (tuning.timing.first_rest, tuning.timing.longest_rest) = (Duration::from_secs(60), Duration::from_secs(60));
+    (tuning.timing.first_backoff, tuning.timing.longest_backoff) = (Duration::from_secs(60), Duration::from_secs(60));
     let proxy = Proxy::start_with(&google, tuning, |config| {
         fs::write(config["credentials_file"].as_str().unwrap(), json!(items).to_string()).unwrap();
     });

@@ -68,12 +68,12 @@ fn short() -> Tuning {
     let millis = Duration::from_millis;
     Tuning {
         timing: Timing {
-            first_rest: millis(20),
-            longest_rest: millis(200),
+            first_backoff: millis(20),
+            longest_backoff: millis(200),
             blocked_probe: millis(300),
             onboarding_poll: millis(5),
             file_poll: millis(50),
-            suspicion: Duration::from_secs(600),
+            deprioritised: Duration::from_secs(600),
             ..Timing::default()
         },
         ..Tuning::default()

@@ -1,6 +1,6 @@
 //! The pool as the admin sees it (drop_in_contract.md 6.8): the old fields in the old order and words, ours after them.
 
-use crate::credentials::{Kind, Resting, View};
+use crate::credentials::{CoolingModel, Kind, View};
 use crate::mask;
 use serde_json::{Value, json};
 use std::time::SystemTime;
@@ -45,7 +45,7 @@ pub(super) fn credential(view: &View) -> Value {
     })
 }
 
-fn model(resting: &Resting) -> Value {
+fn model(resting: &CoolingModel) -> Value {
     json!({
         "model": resting.model,
         "cooling_until": iso(Some(resting.until)),

@@ -1,16 +1,13 @@
 //! How a credential comes into the pool: tried out with Google, or taken on trust, and then put in the place of an older login
 //! of the same account, or behind all others.
 
-use crate::credentials::file::record::Record;
-use crate::credentials::file::store::Edit;
-use crate::credentials::google::check;
-use crate::credentials::google::oauth::{Google, TokenFault};
-use crate::credentials::lease::{Kind, MemberId};
-use crate::credentials::options::Options;
-use crate::credentials::pool::member::{self, Login, Member, Origin};
-use crate::credentials::refresh::{Job, Trouble};
-use crate::credentials::{Credentials, State};
-use crate::mask;
+use super::Credentials;
+use super::file::record::Record;
+use super::google::check;
+use super::google::oauth::{Google, TokenFault};
+use super::lease::{Kind, MemberId};
+use super::options::Options;
+use super::pool::{self, Job, Now, Trouble};
 use crate::secret::Secret;
 use serde_json::{Value, json};
 use std::time::SystemTime;
@@ -18,13 +15,10 @@ use std::time::SystemTime;
 /// Asked for at login and needed for Code Assist (google_code_assist.md 1.1).
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// Fields that a person gave an item here; another login of the account keeps them unless it brings its own.
-const OURS: [&str; 2] = ["label", "project_id"];
-
 /// A credential that may join the pool.
 pub struct Candidate {
     record: Record,
-    /// What a flight found out about an account.
+    /// What Google said about an account.
     found: Option<Job>,
     /// Why it was not tried out.
     doubt: Option<String>,
@@ -92,13 +86,12 @@ impl Credentials {
         }
     }
 
-    /// Takes an item untried: the refresher finds out about it, as about those of the file at the start. Does not put it in the
-    /// place of another login that may be the better one.
+    /// Takes an item untried: the refresher finds out about it, as about those of the file at the start. Does not put it in
+    /// the place of another login that may be the better one.
     pub fn trust(&self, item: Value, doubt: &str) -> Result<Candidate, AddFault> {
         let record = Record::new(item);
         record.kind().map_err(unusable)?;
-        let is_other = |member: &Member| same_email(member, record.email()) && member.identity() != record.identity();
-        if self.state.lock().members.iter().any(is_other) {
+        if self.with(|pool, _| pool.has_other_login(&record)) {
             let sentence = format!("{doubt}, and the pool has a login of this account; try again later");
             return Err(AddFault { reason: "failed_to_get_email", sentence, passing: true });
         }
@@ -107,55 +100,16 @@ impl Credentials {
 
     /// Puts the candidate into pool and file.
     pub fn enrol(&self, candidate: Candidate) -> Added {
-        let Candidate { mut record, found, doubt } = candidate;
-        let email = found.as_ref().and_then(|job| job.email.clone()).or(record.email().map(str::to_owned));
-        let project = found.as_ref().and_then(|job| job.project.clone());
-        let mut added = None;
-        self.write(|state| {
-            let old = place_of(state, &record, email.as_deref(), project.as_deref());
-            let instead_of = old.as_deref().and_then(Member::identity);
-            let updated = old.is_some();
-            let member = match old {
-                Some(member) => {
-                    for name in OURS {
-                        if let (None, Some(value)) = (record.value().get(name), member.record.value().get(name)) {
-                            record.set(name, Some(value.clone()));
-                        }
-                    }
-                    member.replace(record.clone(), self.timing.ahead());
-                    member
-                }
-                None => state.join(Origin::File, record.clone(), &self.timing),
-            };
-            if let Some(job) = found {
-                (member.email, member.project, member.tier) = (job.email, job.project, job.tier);
-                self.settle_project(member);
-            }
-            added = Some((member.id, updated, member.label(), member.log_name()));
-            Some(Edit::Add { record, instead_of })
-        });
-        // The closure has run.
-        let (id, updated, label, log_name) = added.unwrap();
-        let what = if updated { "Updating existing credential" } else { "Adding new credential" };
-        log::info!("[CredManager] {what} for {log_name}.");
-        self.work.notify_all();
-        self.changed();
-        Added { id, updated, email, label, doubt }
+        let Candidate { record, found, doubt } = candidate;
+        self.change(|pool, now| {
+            let (added, effects) = pool.enrol(record, found, now);
+            (Added { doubt, ..added }, effects)
+        })
     }
 
-    /// A flight for an account that is no member yet.
     fn try_out_account(&self, record: Record) -> Result<Job, AddFault> {
-        let fresh = record.expiry().is_some_and(|expiry| expiry > SystemTime::now());
-        let mut job = Job {
-            login: Login::NOBODY,
-            log_name: mask::email(record.email()),
-            token: record.access_token().filter(|_| fresh).map(Secret::new),
-            email: record.email().map(str::to_owned),
-            project: None,
-            tier: None,
-            record,
-        };
-        match self.work(&mut job) {
+        let mut job = Job::of_candidate(record, Now::read());
+        match self.complete(&mut job) {
             Ok(_) => Ok(job),
             Err(trouble) => {
                 let reason = match &trouble {
@@ -179,28 +133,6 @@ fn fault(reason: &'static str, trouble: &Trouble) -> AddFault {
     AddFault { reason, sentence: trouble.sentence().to_owned(), passing: matches!(trouble, Trouble::Transient(_)) }
 }
 
-/// The member that the item is, or is another login of: the same secret; the same account and project; the same account
-/// with a project that a person chose here, when the item names none.
-fn place_of<'a>(
-    state: &'a mut State,
-    record: &Record,
-    email: Option<&str>,
-    project: Option<&str>,
-) -> Option<&'a mut Member> {
-    let members = &state.members;
-    let same_secret = |member: &Member| member.identity() == record.identity();
-    let same_project = |member: &Member| same_email(member, email) && member.project.as_deref() == project;
-    let chosen =
-        |member: &Member| same_email(member, email) && record.project().is_none() && member.record.project().is_some();
-    let at = members.iter().position(same_secret);
-    let at = at.or_else(|| members.iter().position(same_project)).or_else(|| members.iter().position(chosen))?;
-    state.members.get_mut(at)
-}
-
-fn same_email(member: &Member, email: Option<&str>) -> bool {
-    email.is_some_and(|email| member.email.as_ref().is_some_and(|known| known.to_lowercase() == email.to_lowercase()))
-}
-
 fn unusable(sentence: &str) -> AddFault {
     AddFault { reason: "missing_refresh_token", sentence: sentence.into(), passing: false }
 }
@@ -208,7 +140,7 @@ fn unusable(sentence: &str) -> AddFault {
 /// What is safe to show of an item that is no member; `None`: it does not say who it is.
 pub fn label(item: &Value) -> Option<String> {
     let record = Record::new(item.clone());
-    member::label(&record, record.email())
+    pool::label(&record, record.email())
 }
 
 /// Tokens for the code of a consent page, as an item for a credentials file. Blocks on Google.

@@ -1,6 +1,7 @@
 //! What the rest of the program sees of a credential: who was chosen, for what, and how it went.
 
 use crate::secret::Secret;
+use std::fmt;
 use std::time::Duration;
 
 /// Which member of the pool, stable while the program runs.
@@ -80,7 +81,7 @@ pub enum Report {
     /// It worked.
     Success,
     /// It failed for nobody's fault where another member then did well: others go first for a while.
-    Suspect,
+    Deprioritise,
     /// It must rest for this model, this long.
     Cool {
         /// How long.
@@ -103,4 +104,25 @@ pub enum Report {
         /// Where the person can act.
         link: Option<String>,
     },
+}
+
+/// Why a member was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ManageFault {
+    /// There is no such member.
+    Unknown,
+    /// It stands in the config, where a person has to change it.
+    InConfig,
+    /// The item is not one this program understands.
+    Unusable,
+}
+
+impl fmt::Display for ManageFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ManageFault::Unknown => "there is no such credential",
+            ManageFault::InConfig => "this key stands in the config; change it there, then restart or send SIGHUP",
+            ManageFault::Unusable => "this item of the credentials file cannot be used, only removed",
+        })
+    }
 }

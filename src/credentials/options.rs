@@ -1,7 +1,7 @@
 //! What a pool is told at its start: where things are, and how patient to be.
 
 use crate::config::{ApiKey, Config, Endpoints, OauthClient};
-use crate::credentials::refresh::random_fraction;
+use crate::credentials::pool::random_fraction;
 use crate::secret::Secret;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -50,23 +50,23 @@ pub struct Timing {
     /// A token is replaced this long before it ends, or up to half of it later, so that not all go at once.
     pub refresh_ahead: Duration,
     /// Rest after the first transient trouble with a token or project; doubles with each in a row.
-    pub first_rest: Duration,
+    pub first_backoff: Duration,
     /// The longest such rest, and the rest after a fault of the configuration.
-    pub longest_rest: Duration,
+    pub longest_backoff: Duration,
     /// An account that Google gave no project is asked for again after this.
     pub blocked_probe: Duration,
-    /// Between two looks at an onboarding.
+    /// Between two questions how an onboarding goes.
     pub onboarding_poll: Duration,
     /// For an onboarding in all.
     pub onboarding_limit: Duration,
     /// For trying out what is imported at once; the rest is taken on trust.
     pub import: Duration,
-    /// Between two looks whether somebody else changed the file.
+    /// Between two checks whether somebody else changed the file.
     pub file_poll: Duration,
     /// Others go before a member that failed for nobody's fault; doubles with each in a row.
-    pub suspicion: Duration,
+    pub deprioritised: Duration,
     /// The longest of these.
-    pub longest_suspicion: Duration,
+    pub longest_deprioritised: Duration,
     /// A server without requests for so long is idle, and members that nobody used or checked for as long are checked.
     pub idle_check: Duration,
 }
@@ -75,15 +75,15 @@ impl Default for Timing {
     fn default() -> Timing {
         Timing {
             refresh_ahead: Duration::from_secs(600),
-            first_rest: Duration::from_secs(1),
-            longest_rest: Duration::from_secs(300),
+            first_backoff: Duration::from_secs(1),
+            longest_backoff: Duration::from_secs(300),
             blocked_probe: Duration::from_secs(900),
             onboarding_poll: Duration::from_secs(5),
             onboarding_limit: Duration::from_secs(90),
             import: Duration::from_secs(20),
             file_poll: Duration::from_secs(5),
-            suspicion: Duration::from_secs(30),
-            longest_suspicion: Duration::from_secs(600),
+            deprioritised: Duration::from_secs(30),
+            longest_deprioritised: Duration::from_secs(600),
             idle_check: Duration::from_secs(1800),
         }
     }

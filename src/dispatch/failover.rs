@@ -210,7 +210,7 @@ impl<'a, A: Attempt> Failover<'a, A> {
                 self.dispatcher.report(stranger, model, verdict);
             }
             for suspect in self.asked.suspects.iter().filter(|suspect| **suspect != lease.id) {
-                pool.report(*suspect, model, Report::Suspect);
+                pool.report(*suspect, model, Report::Deprioritise);
             }
         }
         history.forget(lease.id, model);

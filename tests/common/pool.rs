@@ -73,8 +73,8 @@ pub fn options(base: &str, file: PathBuf) -> Options {
         oauth_client: OauthClient { id: "client".into(), secret: Secret::new(OAUTH_SECRET) },
         agent: agent.into(),
         timing: Timing {
-            first_rest: Duration::from_millis(20),
-            longest_rest: Duration::from_millis(200),
+            first_backoff: Duration::from_millis(20),
+            longest_backoff: Duration::from_millis(200),
             blocked_probe: Duration::from_secs(60),
             onboarding_poll: Duration::from_millis(5),
             onboarding_limit: Duration::from_secs(5),

@@ -87,7 +87,7 @@ pub(crate) enum Edit {
 }
 
 impl Edit {
-    fn apply(&self, items: &mut Vec<Record>) {
+    pub(crate) fn apply(&self, items: &mut Vec<Record>) {
         match self {
             Edit::Add { record, instead_of } => {
                 let fits =
@@ -166,23 +166,20 @@ impl Store {
         let mut store = Store { path: path.to_owned(), cipher, document, stamp, waiting, complaint, kept };
         if exposed {
             log::info!("[CredManager] Encryption key provided. Encrypting credentials file.");
-            store.sync();
+            store.merge();
         }
         Ok((store, items))
     }
 
-    /// Makes `edit` part of the file. Returns the file's items if somebody else had changed them. A file that cannot be
-    /// written is logged once; the edit stays for the next attempt.
-    pub(crate) fn apply(&mut self, edit: Edit) -> Option<Vec<Record>> {
-        self.waiting.retain(|waiting| !waiting.is_outdated_by(&edit));
-        self.waiting.push(edit);
-        self.sync()
-    }
-
-    /// Looks whether somebody else changed the file; if so, returns its items. Also retries a failed write.
-    pub(crate) fn poll(&mut self) -> Option<Vec<Record>> {
-        let changed = disk::stamp(&self.path) != self.stamp;
-        (changed || self.is_behind()).then(|| self.sync()).flatten()
+    /// Makes the edits part of the file, tries again what could not be written before, and looks whether somebody else
+    /// changed the file; if so, returns its items. A file that cannot be written is logged once.
+    pub(crate) fn sync(&mut self, edits: Vec<Edit>) -> Option<Vec<Record>> {
+        for edit in edits {
+            self.waiting.retain(|waiting| !waiting.is_outdated_by(&edit));
+            self.waiting.push(edit);
+        }
+        let is_changed = disk::stamp(&self.path) != self.stamp;
+        if is_changed || self.is_behind() { self.merge() } else { None }
     }
 
     /// Why edits are not in the file yet; `None`: all are.
@@ -195,7 +192,7 @@ impl Store {
         !self.waiting.is_empty() || self.document.exposed
     }
 
-    fn sync(&mut self) -> Option<Vec<Record>> {
+    fn merge(&mut self) -> Option<Vec<Record>> {
         let _folder = disk::lock_folder(&self.path);
         let reloaded = match self.reload() {
             Ok(reloaded) => reloaded,

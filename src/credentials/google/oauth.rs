@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Answers of these endpoints are a few KiB; a longer one is not theirs.
 const ANSWER_LIMIT: u64 = 1024 * 1024;
+/// More pages of models than this are a list that never ends.
+const PAGES: usize = 10;
 /// These calls are short; the agent's own wait is meant for generations.
 const READ_IDLE: Duration = Duration::from_secs(20);
 /// Nor is its time for a connection, unless it is shorter.
@@ -116,6 +118,23 @@ impl Google {
             (200, answer) => Ok(answer),
             (status, answer) => Err(CallFault::Status(status, answer)),
         }
+    }
+
+    /// The public API's whole model list.
+    pub(crate) fn model_list(&self, key: &Secret) -> Result<Vec<Value>, CallFault> {
+        let mut list = Vec::new();
+        let mut token: Option<String> = None;
+        for _ in 0..PAGES {
+            let mut page = self.model_page(key, 1000, token.as_deref())?;
+            if let Some(Value::Array(models)) = page.get_mut("models").map(Value::take) {
+                list.extend(models);
+            }
+            token = page.get("nextPageToken").and_then(Value::as_str).filter(|token| !token.is_empty()).map(Into::into);
+            if token.is_none() {
+                break;
+            }
+        }
+        Ok(list)
     }
 
     /// The patience of these calls.

@@ -1,16 +1,14 @@
 //! What Google says is left of an account's quota (google_code_assist.md 4.2). A hint for people, never a reason to use a
 //! member or not: per-minute limits are not in it.
 
-use super::oauth::CallFault;
-use crate::credentials::Credentials;
-use crate::credentials::lease::{AccessFault, Kind, MemberId};
-use crate::credentials::manage::ManageFault;
+use super::oauth::{CallFault, Google};
+use crate::credentials::lease::{Access, ManageFault};
 use serde_json::{Value, json};
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// How long an answer is shown again before Google is asked anew.
-const FRESH: Duration = Duration::from_secs(45);
+pub(crate) const FRESH: Duration = Duration::from_secs(45);
 
 /// The quota of one account.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,47 +55,19 @@ impl fmt::Display for QuotaFault {
     }
 }
 
-impl Credentials {
-    /// The figures, at most 45 s old. Blocks on Google.
-    pub fn quota(&self, id: MemberId) -> Result<Quota, QuotaFault> {
-        {
-            let mut state = self.state.lock();
-            let member = state.member(id).ok_or(QuotaFault::Member(ManageFault::Unknown))?;
-            match member.record.kind() {
-                Ok(Kind::Oauth) => {}
-                Ok(Kind::ApiKey) => return Err(QuotaFault::ApiKey),
-                Err(_) => return Err(QuotaFault::Member(ManageFault::Unusable)),
-            }
-            if let Some((_, quota)) = member.quota.as_ref().filter(|(since, _)| since.elapsed() < FRESH) {
-                return Ok(quota.clone());
-            }
-        }
-        let fault = |fault| match fault {
-            AccessFault::Dead(sentence) => QuotaFault::Blocked(sentence),
-            AccessFault::Transient(sentence) => QuotaFault::Failed(sentence),
-        };
-        let mut access = self.access(id).map_err(fault)?;
-        let mut renewed = false;
-        let answer = loop {
-            let body = json!({"project": access.project});
-            match self.google.code_assist("retrieveUserQuota", &access.secret, &body) {
-                Ok(answer) => break answer,
-                Err(CallFault::Status(401, _)) if !renewed => {
-                    renewed = true;
-                    access = self.renew(id, &access.secret).map_err(fault)?;
-                }
-                Err(CallFault::Status(status, _)) => {
-                    return Err(QuotaFault::Failed(format!("Google did not give the quota: status {status}")));
-                }
-                Err(CallFault::Network(reason)) => return Err(QuotaFault::Failed(format!("Code Assist: {reason}"))),
-            }
-        };
-        let quota = Quota { buckets: buckets(&answer), fetched_at: SystemTime::now() };
-        if let Some(member) = self.state.lock().member(id) {
-            member.quota = Some((Instant::now(), quota.clone()));
-        }
-        Ok(quota)
-    }
+/// How Google's refusal to tell reads.
+pub(crate) fn fault(fault: CallFault) -> QuotaFault {
+    QuotaFault::Failed(match fault {
+        CallFault::Status(status, _) => format!("Google did not give the quota: status {status}"),
+        CallFault::Network(reason) => format!("Code Assist: {reason}"),
+    })
+}
+
+/// The figures, from Google.
+pub(crate) fn fetch(google: &Google, access: &Access) -> Result<Quota, CallFault> {
+    let body = json!({"project": access.project});
+    let answer = google.code_assist("retrieveUserQuota", &access.secret, &body)?;
+    Ok(Quota { buckets: buckets(&answer), fetched_at: SystemTime::now() })
 }
 
 fn buckets(answer: &Value) -> Vec<Bucket> {

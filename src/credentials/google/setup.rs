@@ -3,6 +3,7 @@
 //! The order is google_code_assist.md 2.4. Knows no pool and no file; talks through [`Google`].
 
 use super::oauth::{CallFault, Google};
+use crate::credentials::pool::Block;
 use crate::secret::Secret;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
@@ -25,19 +26,10 @@ pub(crate) enum SetupFault {
     Transient(String),
 }
 
-/// What keeps an account from working, in words for the admin page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Block {
-    /// Google's reason word, or one of ours.
-    pub(crate) reason: String,
-    pub(crate) sentence: String,
-    pub(crate) link: Option<String>,
-}
-
 /// How patiently onboarding is watched.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// Between two looks.
+    /// Between two questions.
     pub(crate) poll: Duration,
     /// In all.
     pub(crate) limit: Duration,
@@ -77,7 +69,7 @@ pub(crate) fn find_project(
 }
 
 /// The tier of an account, changing nothing at Google; `None`: it still has to be onboarded, and can be.
-pub(crate) fn look(google: &Google, access: &Secret, hint: Option<&str>) -> Result<Option<String>, SetupFault> {
+pub(crate) fn current_tier(google: &Google, access: &Secret, hint: Option<&str>) -> Result<Option<String>, SetupFault> {
     let hint = hint.filter(is_id);
     let loaded = load(google, access, hint)?;
     if let Some(current) = loaded.get("currentTier").filter(|tier| tier.is_object()) {

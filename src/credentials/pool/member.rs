@@ -1,17 +1,15 @@
-//! One member of the pool: what is known about it, and the rules by which it can serve. Pure: no lock, no I/O.
+//! One member of the pool: what is known about it, and the rules by which it can serve.
 
+use super::Settings;
 use super::clock::{Deadline, Now};
+use super::token::Token;
 use crate::credentials::file::record::{Identity, Record};
 use crate::credentials::google::quota::Quota;
-use crate::credentials::google::setup::Block;
 use crate::credentials::lease::{AccessFault, Kind, MemberId};
 use crate::mask;
 use crate::secret::Secret;
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
-
-/// A token that ends sooner is refreshed before it is used: the answer may take a while.
-const MARGIN: Duration = Duration::from_secs(60);
 
 /// Where a member comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,126 +20,102 @@ pub(crate) enum Origin {
     Config,
 }
 
-/// An access token and the times that follow from its end.
-#[derive(Clone, Debug)]
-pub(crate) struct Token {
-    pub(crate) secret: Secret,
-    pub(crate) expiry: SystemTime,
-    /// Not used from here on.
-    fresh_until: Deadline,
-    /// Replaced ahead from here on.
-    refresh_at: Deadline,
-}
-
-impl Token {
-    /// A token from the file, whose lifetime is not known.
-    fn loaded(secret: Secret, expiry: SystemTime, ahead: Duration, now: Now) -> Token {
-        let until = |span| Deadline::at(expiry.checked_sub(span).unwrap_or(SystemTime::UNIX_EPOCH), now);
-        Token { secret, expiry, fresh_until: until(MARGIN), refresh_at: until(ahead) }
-    }
-
-    /// A token that was just granted. Short-lived ones are not refreshed all the time.
-    pub(crate) fn granted(secret: Secret, lifetime: Duration, ahead: Duration, now: Now) -> Token {
-        let refresh = (lifetime - ahead.min(lifetime / 2)).max(Duration::from_secs(10));
-        Token {
-            secret,
-            expiry: now.wall + lifetime,
-            fresh_until: Deadline::after(now, lifetime - MARGIN.min(lifetime / 4)),
-            refresh_at: Deadline::after(now, refresh),
-        }
-    }
-
-    fn is_fresh(&self, now: Now) -> bool {
-        !self.fresh_until.is_over(now)
-    }
-}
-
 /// A member with one certain login. A person may put another in its place while somebody asks Google about this one; what
 /// comes of that is not about the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Login {
-    pub(crate) id: MemberId,
+    pub(super) id: MemberId,
     number: u64,
 }
 
 impl Login {
     /// Nobody's: what is noted about it goes nowhere.
-    pub(crate) const NOBODY: Login = Login { id: MemberId(u64::MAX), number: 0 };
+    pub(super) const NOBODY: Login = Login { id: MemberId(u64::MAX), number: 0 };
 }
 
-/// What a flight, the time in which one thread works for a member, is about.
+/// What a thread asks Google for at the moment; others that need it wait for the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flight {
+pub(crate) enum InFlight {
     Refresh,
     Setup,
 }
 
+/// What keeps an account from working, in words for the admin page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// Google's reason word, or one of ours.
+    pub(crate) reason: String,
+    pub(crate) sentence: String,
+    pub(crate) link: Option<String>,
+}
+
 /// Why a member cannot serve anything.
 #[derive(Clone, Debug)]
-pub(crate) struct Blocked {
+pub(super) struct Blocked {
     /// `None`: until a person acts.
-    pub(crate) until: Option<Deadline>,
-    pub(crate) why: Block,
-    pub(crate) at: SystemTime,
+    pub(super) until: Option<Deadline>,
+    pub(super) why: Block,
+    pub(super) at: SystemTime,
 }
 
 /// Why a member does not serve one model.
 #[derive(Clone, Debug)]
-pub(crate) struct Cooling {
-    pub(crate) until: Deadline,
-    /// See [`crate::credentials::lease::Report::Cool`].
-    pub(crate) limit: bool,
-    pub(crate) reason: String,
-    pub(crate) sentence: String,
+pub(super) struct CoolDown {
+    pub(super) until: Deadline,
+    /// See [`crate::credentials::Report::Cool`].
+    pub(super) limit: bool,
+    pub(super) reason: String,
+    pub(super) sentence: String,
 }
 
-/// Trouble with tokens or set-up that will pass.
+/// Trouble with token or set-up that will pass, and until when Google is not asked again.
 #[derive(Clone, Debug)]
-pub(crate) struct Rest {
-    until: Deadline,
-    pub(crate) sentence: String,
-    pub(crate) at: SystemTime,
+pub(super) struct Backoff {
+    pub(super) until: Deadline,
+    pub(super) sentence: String,
+    pub(super) at: SystemTime,
 }
 
 pub(crate) struct Member {
-    pub(crate) id: MemberId,
+    pub(super) id: MemberId,
     /// Logins before this one.
     replaced: u64,
-    pub(crate) origin: Origin,
-    pub(crate) record: Record,
-    pub(crate) email: Option<String>,
+    pub(super) origin: Origin,
+    pub(super) record: Record,
+    pub(super) email: Option<String>,
     /// The e-mail was asked for and there is none, or it is not worth asking now.
-    pub(crate) email_settled: bool,
-    pub(crate) project: Option<String>,
-    pub(crate) tier: Option<String>,
-    pub(crate) token: Option<Token>,
-    pub(crate) flight: Option<Flight>,
-    /// Flights that ended so far, and what the last one came to.
-    pub(crate) landed: u64,
-    pub(crate) outcome: Option<AccessFault>,
-    pub(crate) blocked: Option<Blocked>,
-    pub(crate) cooling: HashMap<String, Cooling>,
-    pub(crate) usage_count: u64,
-    pub(crate) last_used_at: SystemTime,
-    pub(crate) last_refreshed_at: Option<SystemTime>,
-    pub(crate) created_at: SystemTime,
-    pub(crate) rest: Option<Rest>,
+    pub(super) email_settled: bool,
+    pub(super) project: Option<String>,
+    pub(super) tier: Option<String>,
+    pub(super) token: Option<Token>,
+    pub(super) in_flight: Option<InFlight>,
+    /// How often a thread was done with asking Google, and what the last one came to.
+    pub(super) finished: u64,
+    pub(super) outcome: Option<AccessFault>,
+    pub(super) blocked: Option<Blocked>,
+    pub(super) cooling: HashMap<String, CoolDown>,
+    pub(super) usage_count: u64,
+    pub(super) last_used_at: SystemTime,
+    pub(super) last_refreshed_at: Option<SystemTime>,
+    pub(super) created_at: SystemTime,
+    pub(super) backoff: Option<Backoff>,
+    /// Failures in a row.
     failures: u32,
     /// Failed for nobody's fault where another member did well: taken only when nobody else is there, until then.
-    suspected: Option<Deadline>,
-    suspicions: u32,
+    deprioritised: Option<Deadline>,
+    /// How often in a row.
+    setbacks: u32,
     /// When it was last lent out or checked.
-    pub(crate) touched: Instant,
+    pub(super) last_active: Instant,
     /// What Google last said is left, and when.
-    pub(crate) quota: Option<(Instant, Quota)>,
+    pub(super) quota: Option<(Instant, Quota)>,
 }
 
 impl Member {
-    pub(crate) fn new(id: MemberId, origin: Origin, record: Record, ahead: Duration) -> Member {
-        let now = Now::read();
+    pub(super) fn new(id: MemberId, origin: Origin, record: Record, settings: &Settings, now: Now) -> Member {
         let secret = record.access_token().map(Secret::new);
-        let token = secret.zip(record.expiry()).map(|(secret, expiry)| Token::loaded(secret, expiry, ahead, now));
-        Member {
+        let loaded = |(secret, expiry)| Token::loaded(secret, expiry, settings.timing.ahead(), now);
+        let mut member = Member {
             id,
             replaced: 0,
             origin,
@@ -149,10 +123,10 @@ impl Member {
             email_settled: false,
             project: None,
             tier: None,
-            token,
+            token: secret.zip(record.expiry()).map(loaded),
             record,
-            flight: None,
-            landed: 0,
+            in_flight: None,
+            finished: 0,
             outcome: None,
             blocked: None,
             cooling: HashMap::new(),
@@ -160,71 +134,84 @@ impl Member {
             last_used_at: now.wall,
             last_refreshed_at: None,
             created_at: now.wall,
-            rest: None,
+            backoff: None,
             failures: 0,
-            suspected: None,
-            suspicions: 0,
-            touched: now.monotonic,
+            deprioritised: None,
+            setbacks: 0,
+            last_active: now.monotonic,
             quota: None,
-        }
+        };
+        member.settle_project(settings);
+        member
     }
 
     /// Begins anew with another item in the place of this one.
-    pub(crate) fn replace(&mut self, record: Record, ahead: Duration) {
+    pub(super) fn replace(&mut self, record: Record, settings: &Settings, now: Now) {
         let (usage_count, created_at, replaced) = (self.usage_count, self.created_at, self.replaced + 1);
-        let new = Member::new(self.id, Origin::File, record, ahead);
+        let new = Member::new(self.id, Origin::File, record, settings, now);
         *self = Member { usage_count, created_at, replaced, ..new };
     }
 
     /// Takes over what somebody else wrote about the same credential.
-    pub(crate) fn update(&mut self, record: Record, ahead: Duration) {
+    pub(super) fn update(&mut self, record: Record, settings: &Settings, now: Now) {
         let secret = record.access_token().map(Secret::new);
         let ours = self.token.as_ref().map(|token| token.expiry);
         if let Some((secret, expiry)) = secret.zip(record.expiry()).filter(|(_, expiry)| Some(*expiry) > ours) {
-            self.token = Some(Token::loaded(secret, expiry, ahead, Now::read()));
+            self.token = Some(Token::loaded(secret, expiry, settings.timing.ahead(), now));
         }
         if let Some(email) = record.email() {
             self.email = Some(email.to_owned());
         }
         self.record = record;
+        self.settle_project(settings);
     }
 
-    pub(crate) fn name(&self) -> String {
+    /// Takes over the project of config or file. Another one than before is a reason to ask Google again about a member
+    /// that is blocked.
+    pub(super) fn settle_project(&mut self, settings: &Settings) {
+        let known = settings.project_of(self.email.as_deref(), self.email_settled, &self.record);
+        if known.is_some() && known != self.project {
+            (self.project, self.blocked) = (known, None);
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
         format!("cred-{}", self.id.0)
     }
 
-    pub(crate) fn login(&self) -> Login {
+    pub(super) fn login(&self) -> Login {
         Login { id: self.id, number: self.replaced }
     }
 
-    pub(crate) fn identity(&self) -> Option<Identity> {
+    pub(super) fn identity(&self) -> Option<Identity> {
         self.record.identity()
     }
 
     /// What is safe to log: the masked e-mail, the key's label or tail.
-    pub(crate) fn label(&self) -> String {
+    pub(super) fn label(&self) -> String {
         label(&self.record, self.email.as_deref()).unwrap_or_else(|| mask::email(None))
     }
 
     /// How log lines name it: the masked e-mail as the old program did, its id as long as there is none.
-    pub(crate) fn log_name(&self) -> String {
+    pub(super) fn log_name(&self) -> String {
         if self.email.is_some() { self.label() } else { self.name() }
     }
 
-    /// Forgets cool-downs and blocks whose time is over.
-    pub(crate) fn settle(&mut self, now: Now) {
-        self.cooling.retain(|_, cooling| !cooling.until.is_over(now));
+    /// Forgets what has ended by now.
+    pub(super) fn settle(&mut self, now: Now) {
+        self.cooling.retain(|_, cool_down| !cool_down.until.is_over(now));
         self.blocked.take_if(|blocked| blocked.until.is_some_and(|until| until.is_over(now)));
-        self.rest.take_if(|rest| rest.until.is_over(now));
-        self.suspected.take_if(|until| until.is_over(now));
+        self.backoff.take_if(|backoff| backoff.until.is_over(now));
+        self.deprioritised.take_if(|until| until.is_over(now));
     }
 
     /// Whether it may serve at all, now or after a while.
-    pub(crate) fn is_usable(&self) -> bool {
-        self.permanent_fault().is_none()
+    pub(super) fn is_usable(&self) -> bool {
+        let for_good = self.blocked.as_ref().is_some_and(|blocked| blocked.until.is_none());
+        self.record.kind().is_ok() && !self.record.disabled() && !for_good
     }
 
-    pub(crate) fn permanent_fault(&self) -> Option<String> {
+    pub(super) fn permanent_fault(&self) -> Option<String> {
         if let Err(reason) = self.record.kind() {
             return Some(reason.into());
         }
@@ -235,18 +222,13 @@ impl Member {
     }
 
     /// Why it cannot be used at present whatever is tried.
-    pub(crate) fn fault(&self) -> Option<AccessFault> {
+    pub(super) fn fault(&self) -> Option<AccessFault> {
         let blocked = || self.blocked.as_ref().map(|blocked| blocked.why.sentence.clone());
         self.permanent_fault().or_else(blocked).map(AccessFault::Dead)
     }
 
-    /// Token trouble that has not passed yet.
-    pub(crate) fn resting(&self) -> Option<AccessFault> {
-        self.rest.as_ref().map(|rest| AccessFault::Transient(rest.sentence.clone()))
-    }
-
     /// A token or key, and for Code Assist a project: nothing to ask Google first.
-    pub(crate) fn is_ready(&self, now: Now) -> bool {
+    pub(super) fn is_ready(&self, now: Now) -> bool {
         match self.record.kind() {
             Ok(Kind::ApiKey) => true,
             Ok(Kind::Oauth) => self.fresh_token(now).is_some() && self.project.is_some(),
@@ -254,73 +236,83 @@ impl Member {
         }
     }
 
-    pub(crate) fn fresh_token(&self, now: Now) -> Option<&Token> {
+    pub(super) fn fresh_token(&self, now: Now) -> Option<&Token> {
         self.token.as_ref().filter(|token| token.is_fresh(now))
     }
 
     /// How long until it can serve `model`; `None`: now. For a settled, usable member.
-    pub(crate) fn wait(&self, model: &str, now: Now) -> Option<Duration> {
+    pub(super) fn wait(&self, model: &str, now: Now) -> Option<Duration> {
         let blocked = self.blocked.as_ref().and_then(|blocked| blocked.until);
-        let rest = self.rest.as_ref().filter(|_| !self.is_ready(now)).map(|rest| rest.until);
-        let cooling = self.cooling.get(model).map(|cooling| cooling.until);
-        [blocked, rest, cooling].into_iter().flatten().map(|until| until.left(now)).max()
+        let backoff = self.backoff.as_ref().filter(|_| !self.is_ready(now)).map(|backoff| backoff.until);
+        let cooling = self.cooling.get(model).map(|cool_down| cool_down.until);
+        [blocked, backoff, cooling].into_iter().flatten().map(|until| until.left(now)).max()
     }
 
-    /// When the refresher has to work for it; `None`: nothing to do until something changes.
-    pub(crate) fn due(&self, now: Now) -> Option<Duration> {
-        if self.record.kind() != Ok(Kind::Oauth) || !self.is_usable() || self.flight.is_some() {
+    /// When token or set-up has to be seen to; `None`: nothing to do until something changes.
+    pub(super) fn due(&self, now: Now) -> Option<Duration> {
+        if self.record.kind() != Ok(Kind::Oauth) || !self.is_usable() || self.in_flight.is_some() {
             return None;
         }
         let refresh = self.token.as_ref().map_or(Duration::ZERO, |token| token.refresh_at.left(now));
         let incomplete = self.project.is_none() || (self.email.is_none() && !self.email_settled);
         let work = if incomplete { Duration::ZERO } else { refresh };
         let blocked = self.blocked.as_ref().and_then(|blocked| blocked.until);
-        let rest = self.rest.as_ref().map(|rest| rest.until);
-        let held = [blocked, rest].into_iter().flatten().map(|until| until.left(now)).max();
+        let backoff = self.backoff.as_ref().map(|backoff| backoff.until);
+        let held = [blocked, backoff].into_iter().flatten().map(|until| until.left(now)).max();
         Some(work.max(held.unwrap_or_default()))
     }
 
-    pub(crate) fn wants_refresh(&self, now: Now) -> bool {
+    pub(super) fn wants_refresh(&self, now: Now) -> bool {
         self.token.as_ref().is_none_or(|token| token.refresh_at.is_over(now))
     }
 
-    pub(crate) fn block(&mut self, why: Block, rest: Option<Duration>) {
-        let now = Now::read();
-        let until = rest.map(|rest| Deadline::after(now, rest));
+    pub(super) fn block(&mut self, why: Block, span: Option<Duration>, now: Now) {
+        let until = span.map(|span| Deadline::after(now, span));
         self.blocked = Some(Blocked { until, why, at: now.wall });
     }
 
-    /// Trouble that passes: rests `first`, doubled with each failure in a row up to `longest`, less up to a quarter so
-    /// that members do not come back in step.
-    pub(crate) fn rest(&mut self, sentence: String, first: Duration, longest: Duration) {
-        let full = first.saturating_mul(1 << self.failures.min(16)).min(longest);
+    /// Keeps the longer of two cool-downs.
+    pub(super) fn cool_down(&mut self, model: &str, cool_down: CoolDown, now: Now) {
+        let present = self.cooling.get(model);
+        if present.is_none_or(|present| present.until.left(now) < cool_down.until.left(now)) {
+            self.cooling.insert(model.to_owned(), cool_down);
+        }
+    }
+
+    /// Trouble that passes: `first`, doubled with each failure in a row up to `longest`, less up to a quarter so that
+    /// members do not come back in step.
+    pub(super) fn back_off(&mut self, sentence: String, first: Duration, longest: Duration, now: Now) {
+        let full = doubled(first, self.failures, longest);
         self.failures += 1;
-        let rest = full - full.mul_f64(crate::credentials::refresh::random_fraction() / 4.0);
-        let now = Now::read();
-        self.rest = Some(Rest { until: Deadline::after(now, rest), sentence, at: now.wall });
+        let span = full - full.mul_f64(super::random_fraction() / 4.0);
+        self.backoff = Some(Backoff { until: Deadline::after(now, span), sentence, at: now.wall });
     }
 
-    /// Others go first for `first`, doubled with each suspicion in a row up to `longest`.
-    pub(crate) fn suspect(&mut self, first: Duration, longest: Duration) {
-        let span = first.saturating_mul(1 << self.suspicions.min(16)).min(longest);
-        self.suspicions += 1;
-        self.suspected = Some(Deadline::after(Now::read(), span));
+    pub(super) fn recover(&mut self) {
+        self.failures = 0;
+        self.backoff = None;
     }
 
-    /// Doing well clears every suspicion.
-    pub(crate) fn trust(&mut self) {
-        (self.suspected, self.suspicions) = (None, 0);
+    /// Others go first for a while, which doubles with each time in a row.
+    pub(super) fn deprioritise(&mut self, settings: &Settings, now: Now) {
+        let span = doubled(settings.timing.deprioritised, self.setbacks, settings.timing.longest_deprioritised);
+        self.setbacks += 1;
+        self.deprioritised = Some(Deadline::after(now, span));
+    }
+
+    /// It did well.
+    pub(super) fn restore_priority(&mut self) {
+        (self.deprioritised, self.setbacks) = (None, 0);
     }
 
     /// For a settled member.
-    pub(crate) fn is_suspected(&self) -> bool {
-        self.suspected.is_some()
+    pub(super) fn is_deprioritised(&self) -> bool {
+        self.deprioritised.is_some()
     }
+}
 
-    pub(crate) fn recover(&mut self) {
-        self.failures = 0;
-        self.rest = None;
-    }
+fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
+    first.saturating_mul(1 << times.min(16)).min(longest)
 }
 
 /// What is safe to show of an item: the masked e-mail, the key's label or tail.
@@ -344,33 +336,18 @@ mod tests {
     }
 
     #[test]
-    fn a_token_survives_clocks_that_jump() {
-        let now = Now::read();
-        let token = Token::granted(Secret::new("t"), HOUR, HOUR / 6, now);
-        for (name, then, fresh) in [
-            ("half an hour later", later(now, HOUR / 2, now.wall + HOUR / 2), true),
-            ("half an hour later, the clock was set back", later(now, HOUR / 2, now.wall - 24 * HOUR), true),
-            ("its hour is over, the clock was set back", later(now, HOUR, now.wall - 24 * HOUR), false),
-            ("after a night's sleep", later(now, Duration::ZERO, now.wall + 8 * HOUR), false),
-        ] {
-            assert_eq!(token.is_fresh(then), fresh, "{name}");
-        }
-        // Set back by a day, an hour on: the refresher does not wait for yesterday to pass.
-        assert!(token.refresh_at.is_over(later(now, HOUR, now.wall - 24 * HOUR)));
-    }
-
-    #[test]
-    fn rests_end_whichever_way_the_clock_jumps() {
+    fn everything_ends_whichever_way_the_clock_jumps() {
         let now = Now::read();
         let record = Record::new(json!({"api_key": "AIza-0001"}));
         for (name, then) in [
             ("set back", later(now, HOUR, now.wall - 365 * 24 * HOUR)),
             ("set forward", later(now, Duration::ZERO, now.wall + 365 * 24 * HOUR)),
         ] {
-            let mut member = Member::new(MemberId(0), Origin::File, record.clone(), HOUR);
+            let mut member = Member::new(MemberId(0), Origin::File, record.clone(), &Settings::default(), now);
             let until = Deadline::after(now, HOUR);
-            member.cooling.insert("m".into(), Cooling { until, limit: true, reason: "R".into(), sentence: "s".into() });
-            member.block(Block { reason: "R".into(), sentence: "s".into(), link: None }, Some(HOUR / 2));
+            let cool_down = CoolDown { until, limit: true, reason: "R".into(), sentence: "s".into() };
+            member.cool_down("m", cool_down, now);
+            member.block(Block { reason: "R".into(), sentence: "s".into(), link: None }, Some(HOUR / 2), now);
             member.settle(now);
             assert!(member.wait("m", now).is_some(), "{name}");
             member.settle(then);
@@ -379,18 +356,20 @@ mod tests {
     }
 
     #[test]
-    fn suspicion_grows_and_one_success_clears_it() {
-        let mut member = Member::new(MemberId(0), Origin::File, Record::new(json!({"api_key": "k"})), HOUR);
-        let (first, longest) = (Duration::from_secs(30), Duration::from_secs(100));
-        for expected in [30, 60, 100, 100] {
-            member.suspect(first, longest);
-            let left = member.suspected.unwrap().left(Now::read());
-            assert!(left <= Duration::from_secs(expected) && left > Duration::from_secs(expected - 10), "{left:?}");
+    fn deprioritised_for_longer_each_time_until_it_does_well() {
+        let now = Now::read();
+        let mut settings = Settings::default();
+        (settings.timing.deprioritised, settings.timing.longest_deprioritised) = (HOUR, 3 * HOUR);
+        let record = Record::new(json!({"api_key": "k"}));
+        let mut member = Member::new(MemberId(0), Origin::File, record, &settings, now);
+        for hours in [1, 2, 3, 3] {
+            member.deprioritise(&settings, now);
+            assert_eq!(member.deprioritised.unwrap().left(now), hours * HOUR);
         }
-        assert!(member.is_suspected() && member.wait("m", Now::read()).is_none(), "it may still be asked");
-        member.trust();
-        assert!(!member.is_suspected());
-        member.suspect(first, longest);
-        assert!(member.suspected.unwrap().left(Now::read()) <= first);
+        assert!(member.is_deprioritised() && member.wait("m", now).is_none(), "it may still be asked");
+        member.restore_priority();
+        assert!(!member.is_deprioritised());
+        member.deprioritise(&settings, now);
+        assert_eq!(member.deprioritised.unwrap().left(now), HOUR);
     }
 }

@@ -1,6 +1,216 @@
-//! What is known about each member, and the rules by which it can serve.
+//! Who is lent out next, who is cooling down, who needs a person: memory alone, without a lock, a file, a thread or Google.
+//!
+//! Every method is given the time. What changes something says in its [`Effects`] what has to be saved and whom to wake.
 
-pub(crate) mod clock;
-pub(crate) mod member;
+mod check;
+mod choice;
+mod clock;
+mod edit;
+mod member;
 mod snapshot;
-pub(crate) mod view;
+mod token;
+mod view;
+
+pub(crate) use check::CheckUp;
+pub(crate) use clock::Now;
+pub(crate) use member::{Block, Login, Origin, label};
+pub(crate) use token::{Grant, Job, Step, Trouble};
+pub use view::{CoolingModel, View};
+
+use crate::credentials::file::record::Record;
+use crate::credentials::file::store::Edit;
+use crate::credentials::google::quota::Quota;
+use crate::credentials::lease::{Kind, MemberId, Report};
+use crate::credentials::options::Timing;
+use crate::secret::Secret;
+use clock::Deadline;
+use member::{CoolDown, Member};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+/// The members, and what is known of them.
+pub(crate) struct Pool {
+    /// In the order of their ids, which is that of the file when it was first read.
+    members: BTreeMap<MemberId, Member>,
+    pub(crate) settings: Settings,
+    /// Whom the rotation chose last.
+    last: Option<MemberId>,
+    next: u64,
+    /// When anybody was last lent out.
+    lent: Option<Instant>,
+}
+
+/// What holds for all members.
+#[derive(Default)]
+pub(crate) struct Settings {
+    /// E-mail (lower case) -> project.
+    pub(crate) project_id_map: HashMap<String, String>,
+    pub(crate) timing: Timing,
+}
+
+impl Settings {
+    /// The project that is known without asking Google: the config's map wins over the file. As long as the e-mail is
+    /// not known and may yet be, the map may have something to say.
+    pub(crate) fn project_of(&self, email: Option<&str>, settled: bool, record: &Record) -> Option<String> {
+        let map = &self.project_id_map;
+        let mapped = email.and_then(|email| map.get(&email.to_lowercase()));
+        let clear = email.is_some() || settled || map.is_empty();
+        mapped.cloned().or_else(|| record.project().filter(|_| clear).map(str::to_owned))
+    }
+}
+
+/// What a change of the pool asks of the rest of the program.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Effects {
+    /// For the credentials file.
+    pub(crate) edits: Vec<Edit>,
+    /// The snapshot has changed.
+    pub(crate) save: bool,
+    /// Threads that wait for a refresh, or for one to be due, have to look again.
+    pub(crate) wake: bool,
+    /// For the log.
+    pub(crate) lines: Vec<(log::Level, String)>,
+}
+
+impl Effects {
+    /// Of a change that is remembered and may be followed by a refresh.
+    fn of_change() -> Effects {
+        Effects { save: true, wake: true, ..Effects::default() }
+    }
+
+    fn info(&mut self, line: String) {
+        self.lines.push((log::Level::Info, format!("[CredManager] {line}")));
+    }
+}
+
+impl Pool {
+    /// A pool of these items, in this order. The same login twice is one member, and one refresh.
+    pub(crate) fn new(items: impl IntoIterator<Item = (Origin, Record)>, settings: Settings, now: Now) -> Pool {
+        let mut pool = Pool { members: BTreeMap::new(), settings, last: None, next: 0, lent: None };
+        let mut seen = HashSet::new();
+        for (origin, record) in items {
+            if record.identity().is_none_or(|identity| seen.insert(identity)) {
+                pool.join(origin, record, now);
+            }
+        }
+        pool
+    }
+
+    /// The names of those that the file has, and why they cannot be used.
+    pub(crate) fn members_of_file(&self) -> impl Iterator<Item = (String, Option<&'static str>)> {
+        let file = self.members.values().filter(|member| member.origin == Origin::File);
+        file.map(|member| (member.name(), member.record.kind().err()))
+    }
+
+    fn join(&mut self, origin: Origin, record: Record, now: Now) -> &Member {
+        let id = MemberId(self.next);
+        self.next += 1;
+        let member = Member::new(id, origin, record, &self.settings, now);
+        self.members.entry(id).or_insert(member)
+    }
+
+    /// The only way to change a member.
+    fn change<T>(&mut self, id: MemberId, now: Now, change: impl FnOnce(&mut Member, &Settings) -> T) -> Option<T> {
+        let member = self.members.get_mut(&id)?;
+        member.settle(now);
+        Some(change(member, &self.settings))
+    }
+
+    /// Changes the member, unless another login has taken this one's place.
+    fn change_login<T>(
+        &mut self,
+        login: Login,
+        now: Now,
+        change: impl FnOnce(&mut Member, &Settings) -> T,
+    ) -> Option<T> {
+        let is_same = self.members.get(&login.id).is_some_and(|member| member.login() == login);
+        if is_same { self.change(login.id, now, change) } else { None }
+    }
+
+    /// Takes note of how an attempt ended.
+    pub(crate) fn report(&mut self, id: MemberId, model: &str, report: Report, now: Now) -> Effects {
+        let effects = self.change(id, now, |member, settings| match report {
+            Report::Success => {
+                member.usage_count += 1;
+                member.restore_priority();
+                // A block that would have ended by itself was wrong or is over. One that waits for a person stays: an
+                // old access token may go on working for a while after its login was revoked.
+                let ended = member.blocked.take_if(|blocked| blocked.until.is_some()).is_some();
+                Effects { save: ended, ..Effects::default() }
+            }
+            Report::Cool { rest, limit, reason, sentence } => {
+                let until = Deadline::after(now, rest);
+                member.cool_down(model, CoolDown { until, limit, reason, sentence }, now);
+                Effects { save: true, ..Effects::default() }
+            }
+            Report::Deprioritise => {
+                member.deprioritise(settings, now);
+                Effects::default()
+            }
+            Report::Block { rest, reason, sentence, link } => {
+                // The project that Google named may have been taken away; the next use asks again.
+                member.project = None;
+                member.settle_project(settings);
+                member.block(Block { reason, sentence, link }, rest, now);
+                Effects::of_change()
+            }
+        });
+        effects.unwrap_or_default()
+    }
+
+    /// The member of this name (`cred-0`).
+    pub(crate) fn find(&self, name: &str) -> Option<MemberId> {
+        self.members.values().find(|member| member.name() == name).map(|member| member.id)
+    }
+
+    /// Whether there is any member of this kind, usable or not.
+    pub(crate) fn has(&self, kind: Kind) -> bool {
+        self.members.values().any(|member| member.record.kind() == Ok(kind))
+    }
+
+    /// Members that can serve something, now or after a while.
+    pub(crate) fn usable_count(&self) -> usize {
+        self.members.values().filter(|member| member.is_usable()).count()
+    }
+
+    /// Keys that may be used now.
+    pub(crate) fn free_keys(&self, count: usize) -> Vec<Secret> {
+        let free = self.members.values().filter(|member| member.is_usable() && member.blocked.is_none());
+        let keys = free.filter(|member| member.record.kind() == Ok(Kind::ApiKey));
+        keys.filter_map(|member| member.record.api_key().map(Secret::new)).take(count).collect()
+    }
+
+    /// The member that was left alone for longest, if nobody asks for anything and somebody is due: for `idle_check`, or
+    /// at once after it was deprioritised. Counts as active from now on.
+    pub(crate) fn next_idle(&mut self, now: Now) -> Option<MemberId> {
+        let span = self.settings.timing.idle_check;
+        let since = |at: Instant| now.monotonic.saturating_duration_since(at);
+        // Requests tell more than a check, and are not to be slowed down by one.
+        if self.lent.is_some_and(|lent| since(lent) < span / 6) {
+            return None;
+        }
+        self.members.values_mut().for_each(|member| member.settle(now));
+        let free = |member: &&Member| member.is_usable() && member.blocked.is_none() && member.in_flight.is_none();
+        let is_due = |member: &&Member| member.is_deprioritised() || since(member.last_active) >= span;
+        let idle = self.members.values().filter(free).filter(is_due);
+        let id = idle.min_by_key(|member| (!member.is_deprioritised(), member.last_active))?.id;
+        self.change(id, now, |member, _| member.last_active = now.monotonic);
+        Some(id)
+    }
+
+    /// The figures of the quota that are not older than `age`.
+    pub(crate) fn quota(&self, id: MemberId, age: Duration, now: Now) -> Option<Quota> {
+        let (since, quota) = self.members.get(&id)?.quota.as_ref()?;
+        (now.monotonic.saturating_duration_since(*since) < age).then(|| quota.clone())
+    }
+
+    pub(crate) fn set_quota(&mut self, id: MemberId, quota: Quota, now: Now) {
+        self.change(id, now, |member, _| member.quota = Some((now.monotonic, quota)));
+    }
+}
+
+/// From 0 up to 1, to keep members out of step. Without randomness all are in step, and that is all.
+pub(crate) fn random_fraction() -> f64 {
+    getrandom::u32().map_or(0.0, |number| f64::from(number) / f64::from(u32::MAX))
+}

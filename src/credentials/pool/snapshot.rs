@@ -2,21 +2,17 @@
 //! member is named by a hash of its token or key, so another login or key of the same person starts anew.
 
 use super::clock::{Deadline, Now};
-use super::member::{Blocked, Cooling, Member};
-use crate::credentials::Credentials;
-use crate::credentials::google::setup::Block;
-use crate::credentials::manage::millis;
+use super::member::{Block, Blocked, CoolDown, Member};
+use super::{Pool, Settings};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-impl Credentials {
+impl Pool {
     /// For the state file.
-    pub fn snapshot(&self) -> Value {
-        let now = Now::read();
-        let mut state = self.state.lock();
+    pub(crate) fn snapshot(&mut self, now: Now) -> Value {
         let mut members = Map::new();
-        for member in &mut state.members {
+        for member in self.members.values_mut() {
             member.settle(now);
             if let Some(name) = fingerprint(member) {
                 members.insert(name, describe(member, now));
@@ -25,46 +21,52 @@ impl Credentials {
         Value::Object(members)
     }
 
-    /// Who is called `cred-0` and so on in this run: the same hash as in [`Credentials::snapshot`].
-    pub fn names(&self) -> Map<String, Value> {
-        let state = self.state.lock();
-        state.members.iter().filter_map(|member| Some((member.name(), fingerprint(member)?.into()))).collect()
+    /// Who is called `cred-0` and so on in this run: the same hash as in the snapshot.
+    pub(crate) fn names(&self) -> Map<String, Value> {
+        self.members.values().filter_map(|member| Some((member.name(), fingerprint(member)?.into()))).collect()
     }
 
-    /// Takes over an earlier [`Credentials::snapshot`]; what does not fit is ignored. To be called before the first request.
-    pub fn restore(&self, snapshot: &Value) {
-        let now = Now::read();
-        let mut state = self.state.lock();
-        for member in &mut state.members {
-            let Some(known) = fingerprint(member).and_then(|name| snapshot.get(name)) else { continue };
-            let text = |name| known.get(name).and_then(Value::as_str).map(str::to_owned);
-            member.email = member.email.take().or(text("email"));
-            member.project = member.project.take().or(text("project"));
-            member.tier = text("tier");
-            self.settle_project(member);
-            for (model, rest) in known.get("cooling").and_then(Value::as_object).into_iter().flatten() {
-                if let Some(until) = time(rest, "until").and_then(|until| deadline(until, now)) {
-                    let (reason, sentence) = (word(rest, "reason"), word(rest, "sentence"));
-                    // Older files do not say it.
-                    let limit = rest.get("limit").and_then(Value::as_bool).unwrap_or(true);
-                    member.cooling.insert(model.clone(), Cooling { until, limit, reason, sentence });
+    /// Takes over an earlier snapshot; what does not fit is ignored.
+    pub(crate) fn restore(&mut self, snapshot: &Value, now: Now) {
+        for id in self.members.keys().copied().collect::<Vec<_>>() {
+            self.change(id, now, |member, settings| {
+                if let Some(known) = fingerprint(member).and_then(|name| snapshot.get(name)) {
+                    member.remember(known, settings, now);
                 }
+            });
+        }
+    }
+}
+
+impl Member {
+    fn remember(&mut self, known: &Value, settings: &Settings, now: Now) {
+        let text = |name| known.get(name).and_then(Value::as_str).map(str::to_owned);
+        self.email = self.email.take().or(text("email"));
+        self.project = self.project.take().or(text("project"));
+        self.tier = text("tier");
+        self.settle_project(settings);
+        for (model, saved) in known.get("cooling").and_then(Value::as_object).into_iter().flatten() {
+            if let Some(until) = time(saved, "until").and_then(|until| deadline(until, now)) {
+                let (reason, sentence) = (word(saved, "reason"), word(saved, "sentence"));
+                // Older files do not say it.
+                let limit = saved.get("limit").and_then(Value::as_bool).unwrap_or(true);
+                self.cooling.insert(model.clone(), CoolDown { until, limit, reason, sentence });
             }
-            // Another project in the config or the file is what the person was asked for.
-            if text("project") == member.project {
-                member.blocked = known.get("blocked").and_then(|blocked| blocked_again(blocked, now));
-            }
+        }
+        // Another project in the config or the file is what the person was asked for.
+        if text("project") == self.project {
+            self.blocked = known.get("blocked").and_then(|blocked| blocked_again(blocked, now));
         }
     }
 }
 
 fn describe(member: &Member, now: Now) -> Value {
-    let mut cooling = Map::new();
-    for (model, rest) in &member.cooling {
-        let until = millis(rest.until.shown(now));
-        let rest = json!({"until": until, "limit": rest.limit, "reason": rest.reason, "sentence": rest.sentence});
-        cooling.insert(model.clone(), rest);
-    }
+    let cool_down = |(model, cool_down): (&String, &CoolDown)| {
+        let CoolDown { until, limit, reason, sentence } = cool_down;
+        let until = millis(until.shown(now));
+        (model.clone(), json!({"until": until, "limit": limit, "reason": reason, "sentence": sentence}))
+    };
+    let cooling: Map<String, Value> = member.cooling.iter().map(cool_down).collect();
     let blocked = member.blocked.as_ref().map(|blocked| {
         let until = blocked.until.map(|until| millis(until.shown(now)));
         let why = &blocked.why;
@@ -98,6 +100,10 @@ fn deadline(until: SystemTime, now: Now) -> Option<Deadline> {
 
 fn time(saved: &Value, name: &str) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(saved.get(name)?.as_u64()?))
+}
+
+fn millis(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 fn word(saved: &Value, name: &str) -> String {

@@ -1,8 +1,9 @@
 //! What an admin may see of the pool's members. Holds no secret.
 
+use super::Pool;
 use super::clock::Now;
-use super::member::{Cooling, Flight, Member, Origin};
-use crate::credentials::lease::Kind;
+use super::member::{CoolDown, InFlight, Member, Origin};
+use crate::credentials::lease::{Kind, MemberId};
 use std::time::SystemTime;
 
 /// A member (drop_in_contract.md 6.8).
@@ -49,12 +50,12 @@ pub struct View {
     /// Code Assist's tier.
     pub tier: Option<String>,
     /// Models that it does not serve at present, by name.
-    pub cooling: Vec<Resting>,
+    pub cooling: Vec<CoolingModel>,
 }
 
 /// A model that a member does not serve at present.
 #[derive(Clone, Debug)]
-pub struct Resting {
+pub struct CoolingModel {
     /// Google's name.
     pub model: String,
     /// When it is asked again.
@@ -67,14 +68,27 @@ pub struct Resting {
     pub sentence: String,
 }
 
+impl Pool {
+    /// What an admin may see of one member.
+    pub(crate) fn view(&mut self, id: MemberId, now: Now) -> Option<View> {
+        self.change(id, now, |member, _| member.view(now))
+    }
+
+    /// All members, in the order of their ids.
+    pub(crate) fn views(&mut self, now: Now) -> Vec<View> {
+        let ids: Vec<MemberId> = self.members.keys().copied().collect();
+        ids.into_iter().filter_map(|id| self.view(id, now)).collect()
+    }
+}
+
 impl Member {
     /// For a settled member.
-    pub(crate) fn view(&self, now: Now) -> View {
+    pub(super) fn view(&self, now: Now) -> View {
         let blocked = self.blocked.as_ref();
-        let rest = self.rest.as_ref();
+        let backoff = self.backoff.as_ref();
         let limit = self.longest_limit(now);
-        let mut cooling: Vec<Resting> =
-            self.cooling.iter().map(|(model, cooling)| resting(model, cooling, now)).collect();
+        let models = self.cooling.iter().map(|(model, cool_down)| cooling_model(model, cool_down, now));
+        let mut cooling: Vec<CoolingModel> = models.collect();
         cooling.sort_by(|one, other| one.model.cmp(&other.model));
         View {
             name: self.name(),
@@ -86,7 +100,7 @@ impl Member {
                 _ => self.record.label().map(str::to_owned),
             },
             status: self.status(now),
-            available: self.is_usable() && blocked.is_none() && (rest.is_none() || self.is_ready(now)),
+            available: self.is_usable() && blocked.is_none() && (backoff.is_none() || self.is_ready(now)),
             disabled: self.record.disabled(),
             from_config: self.origin == Origin::Config,
             expiry: self.token.as_ref().map(|token| token.expiry),
@@ -95,16 +109,16 @@ impl Member {
             last_used_at: self.last_used_at,
             last_refreshed_at: self.last_refreshed_at,
             exhausted_until: limit.map(|limit| limit.until.shown(now)),
-            failed_at: blocked.map(|blocked| blocked.at).or(rest.map(|rest| rest.at)),
+            failed_at: blocked.map(|blocked| blocked.at).or(backoff.map(|backoff| backoff.at)),
             failure_reason: self
                 .permanent_fault()
                 .or_else(|| blocked.map(|blocked| blocked.why.sentence.clone()))
-                .or_else(|| rest.map(|rest| rest.sentence.clone()))
+                .or_else(|| backoff.map(|backoff| backoff.sentence.clone()))
                 .or_else(|| limit.map(|limit| limit.sentence.clone())),
             reason_code: blocked
                 .map(|blocked| blocked.why.reason.clone())
                 .or_else(|| limit.map(|limit| limit.reason.clone()))
-                .or_else(|| self.is_suspected().then(|| "SUSPECTED".to_owned())),
+                .or_else(|| self.is_deprioritised().then(|| "SUSPECTED".to_owned())),
             link: blocked.and_then(|blocked| blocked.why.link.clone()),
             tier: self.tier.clone(),
             cooling,
@@ -115,7 +129,7 @@ impl Member {
         if self.fault().is_some() {
             return "error";
         }
-        if self.flight == Some(Flight::Refresh) {
+        if self.in_flight == Some(InFlight::Refresh) {
             return "refreshing";
         }
         if self.longest_limit(now).is_some() {
@@ -124,22 +138,22 @@ impl Member {
         match self.record.kind() {
             Ok(Kind::Oauth) if self.fresh_token(now).is_none() => "expired",
             // Nothing to send until a project is found, and that has failed lately.
-            Ok(Kind::Oauth) if self.project.is_none() && self.rest.is_some() => "error",
+            Ok(Kind::Oauth) if self.project.is_none() && self.backoff.is_some() => "error",
             _ => "active",
         }
     }
 
-    fn longest_limit(&self, now: Now) -> Option<&Cooling> {
-        self.cooling.values().filter(|cooling| cooling.limit).max_by_key(|cooling| cooling.until.left(now))
+    fn longest_limit(&self, now: Now) -> Option<&CoolDown> {
+        self.cooling.values().filter(|cool_down| cool_down.limit).max_by_key(|cool_down| cool_down.until.left(now))
     }
 }
 
-fn resting(model: &str, cooling: &Cooling, now: Now) -> Resting {
-    Resting {
+fn cooling_model(model: &str, cool_down: &CoolDown, now: Now) -> CoolingModel {
+    CoolingModel {
         model: model.to_owned(),
-        until: cooling.until.shown(now),
-        refused: !cooling.limit,
-        reason: cooling.reason.clone(),
-        sentence: cooling.sentence.clone(),
+        until: cool_down.until.shown(now),
+        refused: !cool_down.limit,
+        reason: cool_down.reason.clone(),
+        sentence: cool_down.sentence.clone(),
     }
 }

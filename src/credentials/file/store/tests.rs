@@ -42,10 +42,10 @@ fn one_plain_credential_is_written_as_the_old_program_wrote_it() {
     let path = scratch.0.join("credentials.json");
     fs::write(&path, "\u{feff}[{\"refresh_token\": \"r\\u00fc\"}]\r\n").unwrap();
     let (mut store, items) = Store::open(&path, None).unwrap();
-    store.apply(tokens(&items[0], "a"));
+    store.sync(vec![tokens(&items[0], "a")]);
     let expected = "{\n  \"access_token\": \"a\",\n  \"refresh_token\": \"rü\",\n  \"token_type\": \"Bearer\",\n  \"expiry_date\": 1795387466000\n}";
     assert_eq!(text(&path), expected);
-    store.apply(Edit::Remove(items[0].clone()));
+    store.sync(vec![Edit::Remove(items[0].clone())]);
     assert_eq!(text(&path), "[]");
 }
 
@@ -57,7 +57,7 @@ fn unknown_fields_and_unusable_items_keep_their_place() {
         json!([null, {"note": "no token"}, {"x": {"y": [1.5]}, "refresh_token": "r"}, "text", {"api_key": "k"}]);
     fs::write(&path, items.to_string()).unwrap();
     let (mut store, items) = Store::open(&path, None).unwrap();
-    store.apply(tokens(&items[2], "a"));
+    store.sync(vec![tokens(&items[2], "a")]);
     let expected = json!([
         null, {"note": "no token"},
         {"x": {"y": [1.5]}, "refresh_token": "r", "access_token": "a", "expiry_date": 1_795_387_466_000_i64},
@@ -72,7 +72,7 @@ fn an_edit_that_changes_nothing_writes_nothing() {
     let path = scratch.0.join("credentials.json");
     fs::write(&path, "[ {\"refresh_token\":\"r\",\"label\":\"x\"} ]").unwrap();
     let (mut store, items) = Store::open(&path, None).unwrap();
-    store.apply(Edit::Field { of: items[0].identity().unwrap(), name: "label", value: Some("x".into()) });
+    store.sync(vec![Edit::Field { of: items[0].identity().unwrap(), name: "label", value: Some("x".into()) }]);
     assert_eq!(text(&path), "[ {\"refresh_token\":\"r\",\"label\":\"x\"} ]");
 }
 
@@ -131,16 +131,16 @@ fn changes_of_others_are_merged_and_told() {
     fs::write(&path, "[{\"refresh_token\":\"a\"},{\"refresh_token\":\"b\"}]").unwrap();
     let (mut mine, items) = Store::open(&path, None).unwrap();
     let (mut theirs, _) = Store::open(&path, None).unwrap();
-    assert_eq!(theirs.apply(Edit::Remove(items[1].clone())), None);
-    theirs.apply(Edit::Field { of: items[0].identity().unwrap(), name: "label", value: Some("mine".into()) });
-    theirs.apply(add(json!({"api_key": "k"})));
-    let merged = mine.apply(tokens(&items[0], "new")).expect("the change of the other process");
+    assert_eq!(theirs.sync(vec![Edit::Remove(items[1].clone())]), None);
+    theirs.sync(vec![Edit::Field { of: items[0].identity().unwrap(), name: "label", value: Some("mine".into()) }]);
+    theirs.sync(vec![add(json!({"api_key": "k"}))]);
+    let merged = mine.sync(vec![tokens(&items[0], "new")]).expect("the change of the other process");
     let values: Vec<_> = merged.iter().map(Record::value).collect();
     assert_eq!(values.len(), 2);
     assert_eq!((&values[0]["access_token"], &values[0]["label"]), (&json!("new"), &json!("mine")));
     assert_eq!(values[1], &json!({"api_key": "k"}));
-    assert!(theirs.poll().is_some());
-    assert_eq!((theirs.poll(), mine.poll()), (None, None));
+    assert!(theirs.sync(vec![]).is_some());
+    assert_eq!((theirs.sync(vec![]), mine.sync(vec![])), (None, None));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn two_stores_on_one_file_lose_nothing() {
             scope.spawn(move || {
                 let (mut store, _) = Store::open(path, None).unwrap();
                 for at in 0..100 {
-                    store.apply(add(json!({"refresh_token": format!("{name}{at}")})));
+                    store.sync(vec![add(json!({"refresh_token": format!("{name}{at}")}))]);
                 }
             });
         }
@@ -168,10 +168,10 @@ fn a_file_broken_while_running_is_left_alone_until_it_can_be_read_again() {
     fs::write(&path, "[{\"refresh_token\":\"a\"}]").unwrap();
     let (mut store, items) = Store::open(&path, None).unwrap();
     fs::write(&path, "[{\"refresh_token\":\"a\"},").unwrap();
-    assert_eq!(store.apply(tokens(&items[0], "new")), None);
+    assert_eq!(store.sync(vec![tokens(&items[0], "new")]), None);
     assert_eq!(text(&path), "[{\"refresh_token\":\"a\"},");
     fs::write(&path, "[{\"refresh_token\":\"a\"},{\"refresh_token\":\"b\"}]").unwrap();
-    assert_eq!(store.poll().map(|items| items.len()), Some(2));
+    assert_eq!(store.sync(vec![]).map(|items| items.len()), Some(2));
     assert!(text(&path).contains("\"new\""));
 }
 
@@ -182,8 +182,8 @@ fn a_file_that_vanished_while_running_comes_back_with_the_next_write() {
     fs::write(&path, "[{\"refresh_token\":\"a\"},{\"refresh_token\":\"b\"}]").unwrap();
     let (mut store, items) = Store::open(&path, None).unwrap();
     fs::remove_file(&path).unwrap();
-    assert_eq!(store.poll(), None);
-    store.apply(tokens(&items[0], "new"));
+    assert_eq!(store.sync(vec![]), None);
+    store.sync(vec![tokens(&items[0], "new")]);
     assert_eq!(Store::open(&path, None).unwrap().1.len(), 2);
 }
 
@@ -196,11 +196,11 @@ fn a_write_that_fails_is_made_up_for_later() {
     fs::write(&path, "[{\"refresh_token\":\"a\"}]").unwrap();
     let (mut store, items) = Store::open(&path, None).unwrap();
     fs::remove_dir_all(&folder).unwrap();
-    store.apply(tokens(&items[0], "one"));
-    store.apply(tokens(&items[0], "two"));
+    store.sync(vec![tokens(&items[0], "one")]);
+    store.sync(vec![tokens(&items[0], "two")]);
     assert_eq!(store.waiting.len(), 1);
     fs::create_dir(&folder).unwrap();
-    store.poll();
+    store.sync(vec![]);
     assert!(text(&path).contains("\"two\""));
 }
 
@@ -212,9 +212,9 @@ fn what_the_file_was_before_the_first_write_stays_beside_it_once() {
     fs::write(&path, original).unwrap();
     for access in ["one", "two"] {
         let (mut store, items) = Store::open(&path, None).unwrap();
-        store.poll();
-        store.apply(tokens(&items[0], access));
-        store.apply(tokens(&items[0], "three"));
+        store.sync(vec![]);
+        store.sync(vec![tokens(&items[0], access)]);
+        store.sync(vec![tokens(&items[0], "three")]);
         assert_eq!(text(&backup), original);
     }
     assert_eq!(fs::metadata(&backup).unwrap().mode() & 0o777, 0o600);
@@ -222,8 +222,8 @@ fn what_the_file_was_before_the_first_write_stays_beside_it_once() {
 
     let own = scratch.0.join("own.json");
     let (mut store, _) = Store::open(&own, None).unwrap();
-    store.apply(add(json!({"refresh_token": "a"})));
-    store.apply(add(json!({"refresh_token": "b"})));
+    store.sync(vec![add(json!({"refresh_token": "a"}))]);
+    store.sync(vec![add(json!({"refresh_token": "b"}))]);
     assert!(!disk::beside(&own, ".bak").exists(), "what this program made itself was nothing before");
 }
 
@@ -237,7 +237,7 @@ fn with_a_key_no_backup_stays_in_clear() {
         fs::write(&path, original).unwrap();
         if made_without_key {
             let (mut store, items) = Store::open(&path, None).unwrap();
-            store.apply(tokens(&items[0], "one"));
+            store.sync(vec![tokens(&items[0], "one")]);
             assert_eq!(text(&backup), original);
         }
         Store::open(&path, Some(&key)).unwrap();
@@ -255,16 +255,16 @@ fn why_edits_wait_is_told_until_they_are_written() {
     let path = folder.join("credentials.json");
     let (mut store, _) = Store::open(&path, None).unwrap();
     assert_eq!(store.unsaved(), None);
-    store.apply(add(json!({"refresh_token": "a"})));
+    store.sync(vec![add(json!({"refresh_token": "a"}))]);
     let reason = store.unsaved().unwrap().to_owned();
     assert!(reason.contains("credentials.json cannot be written: No such file"), "{reason}");
     fs::create_dir(&folder).unwrap();
-    store.poll();
+    store.sync(vec![]);
     assert_eq!(store.unsaved(), None);
 
     fs::write(&path, "{broken").unwrap();
-    store.poll();
+    store.sync(vec![]);
     assert_eq!(store.unsaved(), None, "nothing waits for a file that somebody else broke");
-    store.apply(add(json!({"refresh_token": "b"})));
+    store.sync(vec![add(json!({"refresh_token": "b"}))]);
     assert!(store.unsaved().unwrap().contains("is left alone"));
 }

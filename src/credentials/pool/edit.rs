@@ -1,0 +1,196 @@
+//! What comes from outside: items that a person or another program puts into the file or the config, and what a person does
+//! to a member. A member of the config changes for this run only.
+
+use super::clock::Now;
+use super::member::{Member, Origin};
+use super::token::Job;
+use super::{Effects, Pool};
+use crate::credentials::Added;
+use crate::credentials::file::record::{Identity, Record};
+use crate::credentials::file::store::Edit;
+use crate::credentials::lease::{ManageFault, MemberId};
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// Fields that a person gave an item here; another login of the account keeps them unless it brings its own.
+const OURS: [&str; 2] = ["label", "project_id"];
+
+impl Pool {
+    /// Takes an item in: in the place of an older login of the same account, or behind all others. `found` is what Google
+    /// said about it.
+    pub(crate) fn enrol(&mut self, mut record: Record, found: Option<Job>, now: Now) -> (Added, Effects) {
+        let email = found.as_ref().and_then(|job| job.email.clone()).or(record.email().map(str::to_owned));
+        let project = found.as_ref().and_then(|job| job.project.clone());
+        let old = self.place_of(&record, email.as_deref(), project.as_deref());
+        let (updated, instead_of) = (old.is_some(), old.and_then(Member::identity));
+        let id = match old {
+            Some(old) => {
+                for name in OURS {
+                    if let (None, Some(value)) = (record.value().get(name), old.record.value().get(name)) {
+                        record.set(name, Some(value.clone()));
+                    }
+                }
+                old.id
+            }
+            None => self.join(Origin::File, record.clone(), now).id,
+        };
+        let mut effects = Effects::of_change();
+        let label = self.change(id, now, |member, settings| {
+            if updated {
+                member.replace(record.clone(), settings, now);
+            }
+            if let Some(job) = found {
+                (member.email, member.project, member.tier) = (job.email, job.project, job.tier);
+                member.settle_project(settings);
+            }
+            let what = if updated { "Updating existing credential" } else { "Adding new credential" };
+            effects.info(format!("{what} for {}.", member.log_name()));
+            member.label()
+        });
+        effects.edits.push(Edit::Add { record, instead_of });
+        (Added { id, updated, email, label: label.unwrap_or_default(), doubt: None }, effects)
+    }
+
+    /// The member that the item is, or is another login of: the same secret; the same account and project; the same account
+    /// with a project that a person chose here, when the item names none.
+    fn place_of(&self, record: &Record, email: Option<&str>, project: Option<&str>) -> Option<&Member> {
+        let first = |fits: &dyn Fn(&Member) -> bool| self.members.values().find(|member| fits(member));
+        let is_chosen = |member: &Member| record.project().is_none() && member.record.project().is_some();
+        first(&|member| member.identity() == record.identity())
+            .or_else(|| first(&|member| has_email(member, email) && member.project.as_deref() == project))
+            .or_else(|| first(&|member| has_email(member, email) && is_chosen(member)))
+    }
+
+    /// Whether the pool has another login of the account that the item names.
+    pub(crate) fn has_other_login(&self, record: &Record) -> bool {
+        let identity = record.identity();
+        self.members.values().any(|member| has_email(member, record.email()) && member.identity() != identity)
+    }
+
+    /// Brings the members in line with the file's items.
+    pub(crate) fn adopt(&mut self, records: Vec<Record>, now: Now) -> Effects {
+        let mut effects = Effects::of_change();
+        let mut items: HashMap<Key, usize> = HashMap::new();
+        for (at, record) in records.iter().enumerate() {
+            items.entry(Key::of(record)).or_insert(at);
+        }
+        let mut known = HashMap::new();
+        self.members.retain(|id, member| {
+            let key = Key::of(&member.record);
+            let stays = member.origin == Origin::Config || items.contains_key(&key);
+            if stays {
+                known.insert(key, *id);
+            } else {
+                effects.info(format!("{} is no longer in the credentials file.", member.log_name()));
+            }
+            stays
+        });
+        for record in records {
+            let key = Key::of(&record);
+            match known.get(&key) {
+                Some(id) => {
+                    self.change(*id, now, |member, settings| {
+                        // A key of the config that a person has put into the file too stays when the config loses it.
+                        member.origin = Origin::File;
+                        member.update(record, settings, now);
+                    });
+                }
+                None => {
+                    let member = self.join(Origin::File, record, now);
+                    effects.info(format!("Adding new credential for {}.", member.log_name()));
+                    known.insert(key, member.id);
+                }
+            }
+        }
+        effects
+    }
+
+    /// Takes over what a person changed in the config: the map of projects, and the keys beside the file.
+    pub(crate) fn reload(&mut self, projects: HashMap<String, String>, keys: Vec<Record>, now: Now) -> Effects {
+        self.settings.project_id_map = projects;
+        let mut effects = Effects::of_change();
+        self.members.retain(|_, member| {
+            let is_wanted = || keys.iter().any(|key| key.identity() == member.identity());
+            let stays = member.origin == Origin::File || is_wanted();
+            if !stays {
+                effects.info(format!("{} is no longer in gemini_api_keys.", member.name()));
+            }
+            stays
+        });
+        for key in keys {
+            let known = self.members.values().find(|member| member.identity() == key.identity());
+            match known.map(|member| (member.id, member.origin)) {
+                Some((id, Origin::Config)) => {
+                    self.change(id, now, |member, _| member.record.set("label", key.label().map(Into::into)));
+                }
+                Some(_) => {}
+                None => {
+                    let name = self.join(Origin::Config, key, now).name();
+                    effects.info(format!("{name} comes from gemini_api_keys."));
+                }
+            }
+        }
+        for id in self.members.keys().copied().collect::<Vec<_>>() {
+            self.change(id, now, |member, settings| member.settle_project(settings));
+        }
+        effects
+    }
+
+    /// Takes the member out of the pool and the file.
+    pub(crate) fn remove(&mut self, id: MemberId) -> Result<Effects, ManageFault> {
+        let member = self.members.get(&id).ok_or(ManageFault::Unknown)?;
+        if member.origin == Origin::Config {
+            return Err(ManageFault::InConfig);
+        }
+        let edit = Edit::Remove(member.record.clone());
+        self.members.remove(&id);
+        Ok(Effects { edits: vec![edit], ..Effects::of_change() })
+    }
+
+    /// Sets or removes a field of our own of the member's item.
+    pub(crate) fn set_field(
+        &mut self,
+        id: MemberId,
+        name: &'static str,
+        value: Option<Value>,
+        now: Now,
+    ) -> Result<Effects, ManageFault> {
+        let change = |member: &mut Member| {
+            let of = member.identity().ok_or(ManageFault::Unusable)?;
+            member.record.set(name, value.clone());
+            let edit = (member.origin == Origin::File).then_some(Edit::Field { of, name, value });
+            Ok(Effects { edits: edit.into_iter().collect(), ..Effects::of_change() })
+        };
+        self.change(id, now, |member, _| change(member)).ok_or(ManageFault::Unknown)?
+    }
+
+    /// Forgets cool-downs, blocks and what is known of the project: the member starts anew.
+    pub(crate) fn reset(&mut self, id: MemberId, now: Now) -> Result<Effects, ManageFault> {
+        let reset = self.change(id, now, |member, settings| {
+            member.cooling.clear();
+            member.blocked = None;
+            member.recover();
+            member.restore_priority();
+            (member.project, member.tier, member.email_settled) = (None, None, false);
+            member.settle_project(settings);
+        });
+        reset.map(|()| Effects::of_change()).ok_or(ManageFault::Unknown)
+    }
+}
+
+/// What two items have in common that are the same credential; those that cannot be used are the same if all of them is.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Usable(Identity),
+    Unusable(String),
+}
+
+impl Key {
+    fn of(record: &Record) -> Key {
+        record.identity().map_or_else(|| Key::Unusable(record.value().to_string()), Key::Usable)
+    }
+}
+
+fn has_email(member: &Member, email: Option<&str>) -> bool {
+    email.is_some_and(|email| member.email.as_ref().is_some_and(|known| known.to_lowercase() == email.to_lowercase()))
+}

@@ -1,0 +1,308 @@
+//! Tokens and set-up: who has to ask Google, who waits for another thread that does, and what came of it.
+
+use super::clock::{Deadline, Now};
+use super::member::{Block, InFlight, Login, Member};
+use super::{Effects, Pool};
+use crate::credentials::file::record::Record;
+use crate::credentials::file::store::Edit;
+use crate::credentials::lease::{Access, AccessFault, Kind, ManageFault, MemberId};
+use crate::mask;
+use crate::secret::Secret;
+use std::time::{Duration, SystemTime};
+
+/// A token that ends sooner is refreshed before it is used: the answer may take a while.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// An access token and the times that follow from its end.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub(super) secret: Secret,
+    pub(super) expiry: SystemTime,
+    /// Not used from here on.
+    fresh_until: Deadline,
+    /// Replaced ahead from here on.
+    pub(super) refresh_at: Deadline,
+}
+
+impl Token {
+    /// A token from the file, whose lifetime is not known.
+    pub(super) fn loaded(secret: Secret, expiry: SystemTime, ahead: Duration, now: Now) -> Token {
+        let until = |span| Deadline::at(expiry.checked_sub(span).unwrap_or(SystemTime::UNIX_EPOCH), now);
+        Token { secret, expiry, fresh_until: until(MARGIN), refresh_at: until(ahead) }
+    }
+
+    /// A token that was just granted. Short-lived ones are not refreshed all the time.
+    pub(super) fn granted(secret: Secret, lifetime: Duration, ahead: Duration, now: Now) -> Token {
+        let refresh = (lifetime - ahead.min(lifetime / 2)).max(Duration::from_secs(10));
+        Token {
+            secret,
+            expiry: now.wall + lifetime,
+            fresh_until: Deadline::after(now, lifetime - MARGIN.min(lifetime / 4)),
+            refresh_at: Deadline::after(now, refresh),
+        }
+    }
+
+    pub(super) fn is_fresh(&self, now: Now) -> bool {
+        !self.fresh_until.is_over(now)
+    }
+}
+
+/// What a caller who needs a token has to do.
+pub(crate) enum Step {
+    Use(Access),
+    /// Ask Google, and tell the result to [`Pool::finish`].
+    Ask(Job),
+    /// Another thread asks: look again when it has finished more often than this.
+    Wait(u64),
+}
+
+/// What is asked of Google for one member: copied out of it, with what was found so far.
+pub(crate) struct Job {
+    pub(crate) login: Login,
+    pub(crate) record: Record,
+    pub(crate) log_name: String,
+    /// `None`: it has to be refreshed.
+    pub(crate) token: Option<Secret>,
+    pub(crate) email: Option<String>,
+    pub(crate) project: Option<String>,
+    pub(crate) tier: Option<String>,
+}
+
+impl Job {
+    /// For an account that is no member yet.
+    pub(crate) fn of_candidate(record: Record, now: Now) -> Job {
+        let fresh = record.expiry().is_some_and(|expiry| expiry > now.wall);
+        Job {
+            login: Login::NOBODY,
+            log_name: mask::email(record.email()),
+            token: record.access_token().filter(|_| fresh).map(Secret::new),
+            email: record.email().map(str::to_owned),
+            project: None,
+            tier: None,
+            record,
+        }
+    }
+}
+
+/// A new access token, and a new refresh token if Google gave one.
+pub(crate) struct Grant {
+    pub(crate) access: Secret,
+    pub(crate) refresh: Option<Secret>,
+    pub(crate) lifetime: Duration,
+}
+
+/// Why asking came to nothing.
+#[derive(Clone, Debug)]
+pub(crate) enum Trouble {
+    /// The account cannot serve: for good, or until it is asked again after this time.
+    Blocked(Block, Option<Duration>),
+    /// The configuration is wrong; it may be corrected any time.
+    Config(String),
+    Transient(String),
+}
+
+impl Trouble {
+    pub(crate) fn sentence(&self) -> &str {
+        match self {
+            Trouble::Blocked(block, _) => &block.sentence,
+            Trouble::Config(sentence) | Trouble::Transient(sentence) => sentence,
+        }
+    }
+
+    /// What is told to those who wanted a token.
+    pub(crate) fn fault(&self) -> AccessFault {
+        let sentence = self.sentence().to_owned();
+        match self {
+            Trouble::Blocked(..) => AccessFault::Dead(sentence),
+            Trouble::Config(_) | Trouble::Transient(_) => AccessFault::Transient(sentence),
+        }
+    }
+}
+
+impl Pool {
+    /// A token other than `stale`, which Google has refused, and a project. `awaited` is what the last [`Step::Wait`] said.
+    pub(crate) fn access(
+        &mut self,
+        id: MemberId,
+        stale: Option<&Secret>,
+        awaited: Option<u64>,
+        now: Now,
+    ) -> Result<Step, AccessFault> {
+        let access = |member: &mut Member| {
+            if let Some(fault) = member.fault() {
+                return Err(fault);
+            }
+            if member.record.kind() == Ok(Kind::ApiKey) {
+                return api_key(member, stale);
+            }
+            member.token.take_if(|token| stale == Some(&token.secret));
+            if let Some(token) = member.fresh_token(now).filter(|_| member.project.is_some()) {
+                return Ok(Step::Use(Access { secret: token.secret.clone(), project: member.project.clone() }));
+            }
+            let has_failed = awaited.is_some_and(|awaited| awaited != member.finished);
+            if let Some(fault) = member.outcome.as_ref().filter(|_| has_failed) {
+                return Err(fault.clone());
+            }
+            match &member.backoff {
+                _ if member.in_flight.is_some() => Ok(Step::Wait(member.finished)),
+                Some(backoff) => Err(AccessFault::Transient(backoff.sentence.clone())),
+                None => Ok(Step::Ask(member.begin(now))),
+            }
+        };
+        let gone = || AccessFault::Dead("the credential was removed".into());
+        self.change(id, now, |member, _| access(member)).ok_or_else(gone)?
+    }
+
+    /// As [`Pool::access`], whatever keeps the member from serving, and without a project.
+    pub(crate) fn token(&mut self, id: MemberId, stale: Option<&Secret>, now: Now) -> Result<Step, ManageFault> {
+        let step = self.change(id, now, |member, _| {
+            member.token.take_if(|token| stale == Some(&token.secret));
+            match member.fresh_token(now) {
+                Some(token) => Step::Use(Access { secret: token.secret.clone(), project: member.project.clone() }),
+                None if member.in_flight.is_some() => Step::Wait(member.finished),
+                None => Step::Ask(member.begin(now)),
+            }
+        });
+        step.ok_or(ManageFault::Unknown)
+    }
+
+    /// Begins anew with a member that a person wants refreshed. Returns the token that has to go.
+    pub(crate) fn unblock(&mut self, id: MemberId, now: Now) -> Option<Option<Secret>> {
+        self.change(id, now, |member, _| {
+            member.blocked = None;
+            member.recover();
+            member.token.as_ref().map(|token| token.secret.clone())
+        })
+    }
+
+    /// The member whose token or set-up is due, or how long nobody's is.
+    pub(crate) fn next_due(&mut self, now: Now) -> Result<Job, Option<Duration>> {
+        self.members.values_mut().for_each(|member| member.settle(now));
+        let due = self.members.values().filter_map(|member| Some((member.due(now)?, member.id))).min();
+        match due {
+            Some((Duration::ZERO, id)) => self.change(id, now, |member, _| member.begin_ahead(now)).ok_or(None),
+            due => Err(due.map(|(due, _)| due)),
+        }
+    }
+
+    /// A thread begins to refresh although it was to set up only.
+    pub(crate) fn refreshing(&mut self, login: Login, now: Now) {
+        self.change_login(login, now, |member, _| member.in_flight = Some(InFlight::Refresh));
+    }
+
+    /// Takes new tokens over. They also stand in `job` then.
+    pub(crate) fn granted(&mut self, job: &mut Job, grant: Grant, now: Now) -> Effects {
+        let Grant { access, refresh, lifetime } = grant;
+        let of = job.record.identity();
+        let token = Token::granted(access.clone(), lifetime, self.settings.timing.ahead(), now);
+        let expiry = token.expiry;
+        job.record.set_tokens(&access, refresh.as_ref(), expiry);
+        job.token = Some(access.clone());
+        let edit = self.change_login(job.login, now, |member, _| {
+            member.record.set_tokens(&access, refresh.as_ref(), expiry);
+            member.token = Some(token);
+            member.last_refreshed_at = Some(now.wall);
+            Some(Edit::Tokens { of: of?, access: access.clone(), refresh: refresh.clone(), expiry })
+        });
+        let mut effects = Effects { save: refresh.is_some(), ..Effects::default() };
+        effects.edits.extend(edit.flatten());
+        effects.info(format!("Refreshed credential for {} successfully.", job.log_name));
+        effects
+    }
+
+    /// Takes over what `job` has found so far.
+    pub(crate) fn found(&mut self, job: &Job, now: Now) {
+        self.change_login(job.login, now, |member, settings| {
+            member.email.clone_from(&job.email);
+            member.email_settled = true;
+            if job.project.is_some() {
+                (member.project, member.tier) = (job.project.clone(), job.tier.clone());
+            } else {
+                member.settle_project(settings);
+            }
+        });
+    }
+
+    /// A thread has asked, and this came of it.
+    pub(crate) fn finish(&mut self, login: Login, result: Result<(), Trouble>, now: Now) -> Effects {
+        self.change_login(login, now, |member, settings| {
+            let timing = &settings.timing;
+            member.in_flight = None;
+            member.finished += 1;
+            member.outcome = result.as_ref().err().map(Trouble::fault);
+            match result {
+                Ok(()) => member.recover(),
+                Err(Trouble::Blocked(block, span)) => member.block(block, span, now),
+                Err(Trouble::Config(sentence)) => {
+                    member.back_off(sentence, timing.longest_backoff, timing.longest_backoff, now);
+                }
+                Err(Trouble::Transient(sentence)) => {
+                    member.back_off(sentence, timing.first_backoff, timing.longest_backoff, now);
+                }
+            }
+        });
+        Effects::of_change()
+    }
+}
+
+impl Member {
+    /// From here on one thread asks for this member, until [`Pool::finish`].
+    fn begin(&mut self, now: Now) -> Job {
+        let token = self.fresh_token(now).map(|token| token.secret.clone());
+        self.in_flight = Some(if token.is_none() { InFlight::Refresh } else { InFlight::Setup });
+        Job {
+            login: self.login(),
+            record: self.record.clone(),
+            log_name: self.log_name(),
+            token,
+            email: self.email.clone(),
+            project: self.project.clone(),
+            tier: self.tier.clone(),
+        }
+    }
+
+    /// As [`Member::begin`], but a token near its end is replaced although it could still be used.
+    fn begin_ahead(&mut self, now: Now) -> Job {
+        let job = self.begin(now);
+        if self.wants_refresh(now) {
+            self.in_flight = Some(InFlight::Refresh);
+            return Job { token: None, ..job };
+        }
+        job
+    }
+}
+
+/// An API key cannot be renewed; `stale` says that Google refused it.
+fn api_key(member: &Member, stale: Option<&Secret>) -> Result<Step, AccessFault> {
+    match (member.record.api_key(), stale) {
+        (Some(key), None) => Ok(Step::Use(Access { secret: Secret::new(key), project: None })),
+        _ => Err(AccessFault::Dead("Google does not accept this API key".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn later(now: Now, monotonic: Duration, wall: SystemTime) -> Now {
+        Now { monotonic: now.monotonic + monotonic, wall }
+    }
+
+    #[test]
+    fn a_token_survives_clocks_that_jump() {
+        let now = Now::read();
+        let token = Token::granted(Secret::new("t"), HOUR, HOUR / 6, now);
+        for (name, then, fresh) in [
+            ("half an hour later", later(now, HOUR / 2, now.wall + HOUR / 2), true),
+            ("half an hour later, the clock was set back", later(now, HOUR / 2, now.wall - 24 * HOUR), true),
+            ("its hour is over, the clock was set back", later(now, HOUR, now.wall - 24 * HOUR), false),
+            ("after a night's sleep", later(now, Duration::ZERO, now.wall + 8 * HOUR), false),
+        ] {
+            assert_eq!(token.is_fresh(then), fresh, "{name}");
+        }
+        // Set back by a day, an hour on: the refresher does not wait for yesterday to pass.
+        assert!(token.refresh_at.is_over(later(now, HOUR, now.wall - 24 * HOUR)));
+    }
+}
