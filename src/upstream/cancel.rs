@@ -14,8 +14,6 @@ use ureq::unversioned::transport::time::Duration as Limit;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Error, Timeout};
 
-/// A connection that brought data within this time is taken to be open without a look.
-const FRESH: Duration = Duration::from_millis(50);
 /// How long a wait can go on before the flag is looked at.
 const SLICE: Duration = Duration::from_millis(250);
 
@@ -55,28 +53,24 @@ impl<In: Transport> Connector<In> for CancelConnector {
     type Out = Cancellable<In>;
 
     fn connect(&self, _: &ConnectionDetails, chained: Option<In>) -> Result<Option<Cancellable<In>>, Error> {
-        Ok(chained.map(|transport| Cancellable { transport, heard: None }))
+        Ok(chained.map(Cancellable))
     }
 }
 
 /// A transport whose waits can be cancelled.
 #[derive(Debug)]
-pub(super) struct Cancellable<T> {
-    transport: T,
-    /// When data came last.
-    heard: Option<Instant>,
-}
+pub(super) struct Cancellable<T>(T);
 
 impl<T: Transport> Transport for Cancellable<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
-        self.transport.buffers()
+        self.0.buffers()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         if cancelled() {
             return Err(cancelled_error());
         }
-        self.transport.transmit_output(amount, timeout)
+        self.0.transmit_output(amount, timeout)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
@@ -99,25 +93,19 @@ impl<T: Transport> Transport for Cancellable<T> {
                 per_read: None,
                 per_write: timeout.per_write,
             };
-            match self.transport.await_input(slice) {
+            match self.0.await_input(slice) {
                 Err(Error::Timeout(Timeout::PerRead)) => continue,
-                other => {
-                    self.heard = matches!(other, Ok(true)).then(Instant::now);
-                    return other;
-                }
+                other => return other,
             }
         }
     }
 
-    /// ureq asks when it puts a connection away and when it takes it out, three system calls each; under load an answer
-    /// has just come over it. Should Google close it in that moment, the request is sent once more like any other that
-    /// met an old connection.
     fn is_open(&mut self) -> bool {
-        self.heard.is_some_and(|heard| heard.elapsed() < FRESH) || self.transport.is_open()
+        self.0.is_open()
     }
 
     fn is_tls(&self) -> bool {
-        self.transport.is_tls()
+        self.0.is_tls()
     }
 }
 
