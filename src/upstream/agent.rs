@@ -2,7 +2,6 @@
 //! cache and timeouts. The measured reasons for each setting are in crate_notes.md 2.
 
 use super::cancel::CancelConnector;
-use super::gather::GatherConnector;
 use crate::config::Timeouts;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -128,7 +127,6 @@ pub fn build(options: &AgentOptions) -> Agent {
             .chain(ConnectProxyConnector::default())
             .chain(TcpConnector::default())
             .chain(CancelConnector)
-            .chain(GatherConnector)
             .chain(RustlsConnector::default());
     Agent::with_parts(config.build(), connector, CachingResolver::default())
 }

@@ -13,7 +13,6 @@ pub mod error;
 mod exchange;
 pub mod fetch;
 mod forward;
-mod gather;
 mod generative_language;
 pub mod plain;
 
