@@ -16,7 +16,6 @@ pub mod fuzzing;
 mod head;
 mod keep_alive;
 mod query;
-mod queue;
 mod refusal;
 mod request;
 mod responder;

@@ -1,13 +1,11 @@
 //! The worker threads of one lane: a fixed number, started when first needed, and a bounded queue before them.
 
 use super::counters::{Counter, Held};
-use super::queue::Queue;
 use super::request::Request;
 use super::responder::Responder;
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 /// Enough for TLS and for JSON 127 levels deep, measured; debug builds need four times as much (crate_notes.md 3).
@@ -47,7 +45,9 @@ pub(super) struct Workers {
     size: usize,
     capacity: usize,
     load: Load,
-    queue: Arc<Queue<(Job, Held)>>,
+    /// Closed when this end is dropped; then the threads end once no job is left.
+    queue: Sender<(Job, Held)>,
+    jobs: Receiver<(Job, Held)>,
     /// Never used to send: it is disconnected when the last worker has ended.
     alive: Sender<()>,
     threads: Vec<JoinHandle<()>>,
@@ -57,7 +57,9 @@ impl Workers {
     pub(super) fn new(name: &'static str, size: usize, backlog: usize, load: Load, alive: Sender<()>) -> Workers {
         let size = size.max(1);
         let capacity = size + backlog;
-        Workers { name, size, capacity, load, queue: Arc::new(Queue::new()), alive, threads: Vec::new() }
+        // How many jobs may wait is known by `admit`.
+        let (queue, jobs) = unbounded();
+        Workers { name, size, capacity, load, queue, jobs, alive, threads: Vec::new() }
     }
 
     /// A place for one more request, or `None` when all are taken. By a counter, not by the queue's length: a burst is
@@ -80,18 +82,18 @@ impl Workers {
                 Err(error) => log::warn!("http: works with {} threads: {error}", self.threads.len()),
             }
         }
-        self.queue.push((job, unfinished));
+        // This side holds a receiver too, so the queue is never without one.
+        let _ = self.queue.send((job, unfinished));
         Ok(())
     }
 
     fn start_thread(&self) -> io::Result<JoinHandle<()>> {
-        let (queue, load) = (self.queue.clone(), self.load.clone());
+        let (jobs, load) = (self.jobs.clone(), self.load.clone());
         let alive = self.alive.clone();
         let name = format!("{}-{}", self.name, self.threads.len() + 1);
         Builder::new().name(name).stack_size(STACK).spawn(move || {
             let _alive = alive;
-            let bell = Arc::default();
-            while let Some((job, unfinished)) = queue.pop(&bell) {
+            for (job, unfinished) in jobs {
                 let _running = load.running.hold();
                 run(job);
                 // Before `_running`, or the snapshot would show it as queued again.
@@ -101,14 +103,8 @@ impl Workers {
     }
 
     /// Lets the threads end once the queue is empty.
-    pub(super) fn into_threads(mut self) -> Vec<JoinHandle<()>> {
-        std::mem::take(&mut self.threads)
-    }
-}
-
-impl Drop for Workers {
-    fn drop(&mut self) {
-        self.queue.close();
+    pub(super) fn into_threads(self) -> Vec<JoinHandle<()>> {
+        self.threads
     }
 }
 
