@@ -8,7 +8,6 @@ use super::head::{self, Framing, Head};
 use super::refusal::Refusal;
 use super::request::{Gone, Request, request_id, uuid};
 use super::server::{Admitted, Lane, Limits, Shared};
-use super::turn::Turn;
 use super::wire::{self, BodyEnd};
 use mio::net::TcpStream;
 use std::io::{self, Read as _};
@@ -119,16 +118,12 @@ pub(super) struct Connection {
     /// How much of `buffer` is known to hold no end of a head.
     scanned: usize,
     phase: Phase,
-    /// Who has it while it is answered.
-    pub(super) turn: Arc<Turn>,
     /// When the front loses its patience.
     pub(super) deadline: Option<Instant>,
     /// The socket reported that the client closed its sending side; bytes sent before may still be unread.
     fin_seen: bool,
     /// All that the client sent has been read.
     ended: bool,
-    /// The last read left nothing behind in the kernel, or the poll will tell of it.
-    drained: bool,
     leading: usize,
     /// The method of the request in hand is HEAD: a refusal has no body.
     is_head: bool,
@@ -142,11 +137,9 @@ impl Connection {
             buffer: Vec::new(),
             scanned: 0,
             phase: Phase::Head,
-            turn: Arc::default(),
             deadline: Some(Instant::now() + limits.head_timeout),
             fin_seen: false,
             ended: false,
-            drained: true,
             leading: 0,
             is_head: false,
         }
@@ -172,8 +165,6 @@ impl Connection {
 
     /// A worker has it from now on; the front only watches for a hang-up.
     pub(super) fn begin_answer(&mut self, watched: Watched) {
-        // Of what is here already the poll will not tell.
-        self.turn.give(!self.buffer.is_empty() || !self.drained || self.fin_seen || self.ended);
         self.phase = Phase::Answering(watched);
         self.deadline = None;
     }
@@ -254,13 +245,11 @@ impl Connection {
             match (&*self.socket).read(scratch) {
                 Ok(0) => self.ended = true,
                 Ok(count) => {
-                    self.drained = count < scratch.len();
                     if !self.take(&scratch[..count], &shared.limits) {
                         return Step::Close;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.drained = true;
                     return Step::Wait;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -3,7 +3,6 @@
 
 use super::counters::Held;
 use super::server::{Lane, Shared};
-use super::turn::Turn;
 use super::wire::{self, BodyEnd};
 use super::{Gone, Response};
 use mio::net::TcpStream;
@@ -27,8 +26,6 @@ pub(super) enum End {
 pub(super) enum Message {
     /// The connection, what becomes of it, and what of the answer the socket had no room for.
     Answered(usize, End, Vec<u8>),
-    /// A connection went back by its [`Turn`] while stopping.
-    Done,
     Stop(Duration),
 }
 
@@ -36,7 +33,6 @@ pub(super) struct Exchange {
     pub(super) socket: Arc<TcpStream>,
     /// The front's name for the connection.
     pub(super) token: usize,
-    pub(super) turn: Arc<Turn>,
     pub(super) lane: Lane,
     pub(super) id: String,
     /// HTTP/1.1: may be sent chunks.
@@ -118,10 +114,6 @@ impl Drop for Exchange {
         // Before the message: whoever sends the next request at once must find the place free.
         self.slot = None;
         self.body_share = None;
-        if self.end != End::KeepAlive || !self.unsent.is_empty() || self.turn.done() {
-            self.shared.tell_front(Message::Answered(self.token, self.end, std::mem::take(&mut self.unsent)));
-        } else if self.shared.is_stopping() {
-            self.shared.tell_front(Message::Done);
-        }
+        self.shared.tell_front(Message::Answered(self.token, self.end, std::mem::take(&mut self.unsent)));
     }
 }

@@ -1,7 +1,7 @@
 //! The front thread: it owns the listener and every connection that no worker answers, and never blocks.
 //!
 //! One edge-triggered poll watches all sockets for as long as they are open, also while a worker answers: then their
-//! events tell whether the client hung up or asks again ([`super::turn`]), and what it sends meanwhile stays in the kernel.
+//! events tell whether the client hung up, and what it sends meanwhile stays in the kernel.
 
 use super::accept::{is_lost, network};
 use super::connection::{Complete, Connection, Step, Watched};
@@ -43,8 +43,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const ACCEPT_LOG_PERIOD: Duration = Duration::from_secs(60);
 /// Deadlines are looked after at most this often.
 const SWEEP: Duration = Duration::from_millis(10);
-/// An answered connection whose client says nothing more is looked for so many times in its idle time.
-const LOOKS: u32 = 8;
 /// From setting the gone flags to cutting the sockets.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -84,8 +82,6 @@ pub(super) struct Front {
     accept_at: Option<Instant>,
     accept_failure_logged: Option<Instant>,
     sweep_at: Option<Instant>,
-    /// When to look for connections whose workers are done; `None` while none is answered.
-    look_at: Option<Instant>,
     stopping: Option<Stopping>,
     cut: usize,
 }
@@ -115,7 +111,6 @@ impl Front {
             accept_at: None,
             accept_failure_logged: None,
             sweep_at: None,
-            look_at: None,
             stopping: None,
             cut: 0,
         })
@@ -144,7 +139,6 @@ impl Front {
             while let Ok(message) = self.messages.try_recv() {
                 match message {
                     Message::Answered(token, end, unsent) => self.take_back(token, end, unsent),
-                    Message::Done => self.look(),
                     Message::Stop(limit) => self.stop_accepting(limit),
                 }
             }
@@ -152,9 +146,6 @@ impl Front {
             if self.accept_at.is_some_and(|due| due <= now) {
                 self.accept_at = None;
                 self.accept();
-            }
-            if self.look_at.is_some_and(|due| due <= now) {
-                self.look();
             }
             if self.sweep_at.is_some_and(|due| due <= now) {
                 self.sweep(now);
@@ -177,33 +168,18 @@ impl Front {
         let stop = self.stopping.as_ref().map(|stopping| match stopping {
             Stopping::Draining(until) | Stopping::Cancelled(until) | Stopping::Cut(until) => *until,
         });
-        let due = [self.accept_at, self.sweep_at, self.look_at, stop].into_iter().flatten().min()?;
+        let due = [self.accept_at, self.sweep_at, stop].into_iter().flatten().min()?;
         Some(due.saturating_duration_since(Instant::now()))
     }
 
     /// Something happened on a connection's socket.
     fn notice(&mut self, token: usize, event: &Event) {
-        let Some(mut connection) = self.connections.remove(&token) else { return };
-        if connection.is_answering() && connection.turn.call() && !self.go_on(&mut connection, End::KeepAlive) {
-            return;
-        }
+        let Some(connection) = self.connections.get_mut(&token) else { return };
         let reset = event.is_error() || event.is_write_closed();
         if reset || event.is_read_closed() {
             connection.hang_up(reset);
         }
-        self.advance(token, connection);
-    }
-
-    /// Takes back the connections whose workers are done without having told.
-    fn look(&mut self) {
-        let is_done = |connection: &Connection| connection.is_answering() && connection.turn.take();
-        let done: Vec<usize> =
-            self.connections.iter().filter(|(_, connection)| is_done(connection)).map(|(token, _)| *token).collect();
-        for token in done {
-            self.take_back(token, End::KeepAlive, Vec::new());
-        }
-        let is_answered = self.connections.values().any(Connection::is_answering);
-        self.look_at = is_answered.then(|| Instant::now() + self.shared.limits.idle_timeout / LOOKS);
+        self.drive(token);
     }
 
     fn accept(&mut self) {
@@ -276,10 +252,6 @@ impl Front {
 
     /// Lets a connection go on. It is out of the table meanwhile, so a panic costs this connection alone.
     fn advance(&mut self, token: usize, connection: Connection) {
-        if connection.is_answering() {
-            self.connections.insert(token, connection);
-            return;
-        }
         if catch_unwind(AssertUnwindSafe(|| self.step(token, connection))).is_err() {
             log::error!("http: the front panicked over a connection and dropped it");
         }
@@ -321,13 +293,11 @@ impl Front {
             self.again.push(token);
             return true;
         };
-        let now = Instant::now();
-        connection.begin_answer(Watched { gone: request.gone.clone(), lane, since: now, is_last: !keep_alive });
-        self.look_at.get_or_insert(now + self.shared.limits.idle_timeout / LOOKS);
+        let since = Instant::now();
+        connection.begin_answer(Watched { gone: request.gone.clone(), lane, since, is_last: !keep_alive });
         let exchange = Exchange {
             socket: connection.socket.clone(),
             token,
-            turn: connection.turn.clone(),
             lane,
             id: request.id.clone(),
             is_11,
@@ -414,7 +384,6 @@ impl Front {
         self.listener = None;
         self.accept_at = None;
         self.stopping = Some(Stopping::Draining(Instant::now() + limit));
-        self.look();
         // Idle, or with a request that has not arrived whole: no answer is owed.
         self.connections.retain(|_, connection| connection.is_owed());
     }

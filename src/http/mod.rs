@@ -21,7 +21,6 @@ mod request;
 mod responder;
 mod response;
 mod server;
-mod turn;
 mod wire;
 mod workers;
 

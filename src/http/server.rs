@@ -115,8 +115,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Whether answers must be the last of their connections.
     pub(super) fn is_stopping(&self) -> bool {
-        // In one order with the turns: either a worker that is done sees the stop, or the front sees that it is done.
-        self.stopping.load(Ordering::SeqCst)
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// Sends and wakes. When the front has ended there is nobody left to tell.
@@ -269,7 +268,7 @@ impl Running {
     /// A handler that heeds neither its gone flag nor a failed write is left behind after a further second, with a
     /// warning in the log: nothing can end a thread from outside.
     pub fn stop(self, limit: Duration) -> usize {
-        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.stopping.store(true, Ordering::Release);
         self.shared.tell_front(Message::Stop(limit.min(FOREVER)));
         let ended = self.front.join().unwrap_or_else(|_| {
             log::error!("http: the front panicked");
