@@ -1,10 +1,11 @@
-//! The two READMEs say the same, and what they say of config.json and the demo is so.
+//! The two READMEs say the same, and what they say of the demo, and docs/configuration.md of config.json, is so.
 
 use gemini_openai_proxy::config;
 use serde_json::{Value, json};
 
 const ENGLISH: &str = include_str!("../README.md");
 const CHINESE: &str = include_str!("../README.zh-CN.md");
+const CONFIGURATION: &str = include_str!("../docs/configuration.md");
 const DEMO: &str = include_str!("../examples/demo.sh");
 
 /// The code in the first cell of every row of every table, row by row.
@@ -15,7 +16,7 @@ fn first_cells(text: &str) -> Vec<Vec<&str>> {
 
 /// The rows of the config table: full names of the keys.
 fn keys() -> Vec<String> {
-    let table = ENGLISH.split("\n## ").find(|section| section.starts_with("Configuration")).expect("the section");
+    let table = CONFIGURATION.split("\n## ").find(|section| section.starts_with("Keys")).expect("the section");
     let mut keys = Vec::new();
     for cell in first_cells(table) {
         let parent = cell[0].rsplit_once('.').map_or("", |(parent, _)| parent);
@@ -28,7 +29,7 @@ fn keys() -> Vec<String> {
 }
 
 #[test]
-fn every_key_in_the_readme_is_one_the_program_reads() {
+fn every_key_in_the_documentation_is_one_the_program_reads() {
     let keys = keys();
     for key in ["server.port", "oauth_client.client_secret", "endpoints"] {
         assert!(keys.iter().any(|known| known == key), "{key} is not among {keys:?}");
