@@ -75,7 +75,7 @@ fn reload(service: &Service, options: &RunOptions) {
 }
 
 fn generate_key() -> Result<(), Failure> {
-    let key = args::new_key().map_err(|message| (1, message))?;
+    let key = args::new_key();
     println!("Generated new encryption key. Please store it securely:\n{key}");
     Ok(())
 }

@@ -24,10 +24,7 @@ pub(super) fn begin(app: &App, request: &Request) -> Response {
     let Way::Redirect(redirect_uri) = way(&app.config, request) else {
         return Response::empty(302).with_header("Location", "/?login=paste");
     };
-    match app.logins.start(&redirect_uri) {
-        Ok(attempt) => Response::empty(302).with_header("Location", consent_url(app, &attempt)),
-        Err(sentence) => failed("no_random_numbers", &sentence),
-    }
+    Response::empty(302).with_header("Location", consent_url(app, &app.logins.start(&redirect_uri)))
 }
 
 /// `GET /oauth2/callback`.
@@ -83,18 +80,10 @@ pub(super) fn start(app: &App, request: &Request) -> Response {
         Way::Redirect(address) => ("redirect", address.as_str()),
         Way::Paste(address) => ("paste", *address),
     };
-    match app.logins.start(redirect_uri) {
-        Ok(attempt) => Response::json(
-            200,
-            &json!({
-                "url": consent_url(app, &attempt),
-                "state": attempt.state,
-                "redirect_uri": attempt.redirect_uri,
-                "mode": mode,
-            }),
-        ),
-        Err(sentence) => detail(500, &sentence),
-    }
+    let attempt = app.logins.start(redirect_uri);
+    let url = consent_url(app, &attempt);
+    let started = json!({"url": url, "state": attempt.state, "redirect_uri": attempt.redirect_uri, "mode": mode});
+    Response::json(200, &started)
 }
 
 /// `POST /admin/oauth/finish`.

@@ -3,6 +3,7 @@
 //! The words are the old program's (drop_in_contract.md 6.1): its argument parser took `-ek`, unambiguous beginnings of
 //! long options, `-cFILE`, and its README ran it without the word `run`.
 
+use crate::os::random;
 use crate::secret::Secret;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -275,14 +276,12 @@ fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 
 /// A new encryption key: 32 random bytes in urlsafe base64, 44 characters. Never begins with `-`, so that it can follow
 /// `-ek` without `=`.
-pub fn new_key() -> Result<String, String> {
+pub fn new_key() -> String {
     use base64::Engine;
     loop {
-        let mut bytes = [0u8; 32];
-        getrandom::fill(&mut bytes).map_err(|error| format!("no random numbers from the system: {error}"))?;
-        let key = base64::engine::general_purpose::URL_SAFE.encode(bytes);
+        let key = base64::engine::general_purpose::URL_SAFE.encode(random::bytes::<32>());
         if !key.starts_with('-') {
-            return Ok(key);
+            return key;
         }
     }
 }
@@ -380,7 +379,7 @@ mod tests {
 
     #[test]
     fn new_keys_are_44_characters_and_differ() {
-        let (one, two) = (new_key().unwrap(), new_key().unwrap());
+        let (one, two) = (new_key(), new_key());
         assert_eq!(one.len(), 44);
         assert_ne!(one, two);
     }

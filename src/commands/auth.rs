@@ -81,7 +81,7 @@ fn consent(config: &Config, paste: bool) -> Result<(Attempt, String), String> {
 fn returned(config: &Config) -> Result<(Attempt, Return), String> {
     let no_listener = |error: io::Error| format!("cannot listen on 127.0.0.1: {error}; try again with --paste");
     let listener = Listener::bind().map_err(no_listener)?;
-    let attempt = Attempt::new(listener.redirect_uri().map_err(no_listener)?)?;
+    let attempt = Attempt::new(listener.redirect_uri().map_err(no_listener)?);
     let url = attempt.url(&config.endpoints.oauth_authorize, &config.oauth_client);
     let receive = listener.serve(&attempt);
     println!("Open this address in a browser on this machine (elsewhere? stop, and use --paste):\n\n{url}\n");
@@ -94,7 +94,7 @@ fn returned(config: &Config) -> Result<(Attempt, Return), String> {
 }
 
 fn pasted(config: &Config) -> Result<(Attempt, Return), String> {
-    let attempt = Attempt::new(paste_redirect(&config.oauth_client))?;
+    let attempt = Attempt::new(paste_redirect(&config.oauth_client));
     let url = attempt.url(&config.endpoints.oauth_authorize, &config.oauth_client);
     println!("Open this address in any browser and agree:\n\n{url}\n");
     print!("Paste the code that is shown then, or the whole address of the last page: ");

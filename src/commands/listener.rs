@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn only_the_return_of_this_login_ends_the_wait() {
         let listener = Listener::bind().unwrap();
-        let attempt = Attempt::new(listener.redirect_uri().unwrap()).unwrap();
+        let attempt = Attempt::new(listener.redirect_uri().unwrap());
         let address = attempt.redirect_uri.split('/').nth(2).unwrap().to_owned();
         let receive = listener.serve(&attempt);
         let _idle = TcpStream::connect(&address).unwrap();

@@ -1,7 +1,7 @@
 //! What a pool is told at its start: where things are, and how patient to be.
 
 use crate::config::{ApiKey, Config, Endpoints, OauthClient};
-use crate::credentials::pool::random_fraction;
+use crate::os::random;
 use crate::secret::Secret;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -92,6 +92,6 @@ impl Default for Timing {
 impl Timing {
     /// Between half of [`Timing::refresh_ahead`] and all of it.
     pub(crate) fn ahead(&self) -> Duration {
-        self.refresh_ahead.mul_f64(1.0 - random_fraction() / 2.0)
+        self.refresh_ahead.mul_f64(1.0 - random::fraction() / 2.0)
     }
 }

@@ -6,6 +6,7 @@ use super::{Budget, Dispatcher, unavailable};
 use crate::credentials::{AccessFault, Kind, Lease, MemberId, Report, Unavailable};
 use crate::error::ApiError;
 use crate::http::Gone;
+use crate::os::random;
 use crate::upstream::error::{Blame, Then};
 use crate::upstream::{Fault, Verdict};
 use std::thread;
@@ -243,11 +244,8 @@ fn no_token<T>(lease: &Lease, fault: &AccessFault) -> Option<Last<T>> {
 /// Waits before repeat number `count`, 1 to 1.5 times the plan so that many clients do not come back at once. Ends early
 /// when the client is gone.
 fn wait(count: u32, gone: &Gone) -> Result<(), ApiError> {
-    let mut byte = [0];
-    // Without random numbers the wait is just not spread.
-    let _ = getrandom::fill(&mut byte);
     let plan = WAIT * 3u32.pow(count.saturating_sub(1).min(4));
-    let end = Instant::now() + plan + plan * u32::from(byte[0]) / 512;
+    let end = Instant::now() + plan.mul_f64(1.0 + random::fraction() / 2.0);
     while let Some(left) = end.checked_duration_since(Instant::now()) {
         if gone.is_set() {
             return Err(Fault::Gone.verdict().error);

@@ -1,5 +1,6 @@
 //! A complete request as the handlers see it: no socket in it, so a test builds one by hand.
 
+use crate::os::random;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -112,10 +113,7 @@ pub(super) fn request_id(headers: &Headers) -> String {
 
 /// A random UUID (RFC 9562 version 4).
 pub(super) fn uuid() -> String {
-    let mut bytes = [0; 16];
-    // Fails only where the system has no random source; an ID that is not unique is no reason to refuse a request.
-    let _ = getrandom::fill(&mut bytes);
-    let number = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0b11 << 62) | (4 << 76) | (0b10 << 62);
+    let number = u128::from_be_bytes(random::bytes()) & !(0xf << 76) & !(0b11 << 62) | (4 << 76) | (0b10 << 62);
     let hex = format!("{number:032x}");
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }

@@ -2,8 +2,6 @@
 
 use super::{Key, Source};
 use crate::config::KeyLimits;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -152,13 +150,6 @@ pub(crate) fn time(value: &Value) -> Option<SystemTime> {
     // Later times cannot be written as text, and the state file holds text.
     let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds < YEAR_10000)?;
     Some(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
-}
-
-/// `sk-` and 32 random bytes.
-pub(super) fn new_key() -> Result<String, String> {
-    let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes).map_err(|error| format!("no random numbers from the system: {error}"))?;
-    Ok(format!("sk-{}", URL_SAFE_NO_PAD.encode(bytes)))
 }
 
 /// A key of the page as the state file has it.

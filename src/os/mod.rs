@@ -1,4 +1,5 @@
-//! What only the operating system can do: allocator and descriptor settings, memory figures, signals.
+//! What only the operating system can do: allocator and descriptor settings, memory figures, random numbers, signals.
 
 pub mod platform;
+pub(crate) mod random;
 pub mod shutdown;

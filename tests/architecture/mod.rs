@@ -120,6 +120,12 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "random numbers have one policy",
+        within: "src/",
+        texts: &["getrandom"],
+        places: &[("src/os/random.rs", "the policy")],
+    },
+    Rule {
         name: "only commands speak to the terminal",
         within: "src/",
         texts: &["println!", "print!", "eprintln!", "eprint!"],

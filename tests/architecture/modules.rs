@@ -17,12 +17,12 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("gemini", &[]),
     ("logging", &["config"]),
     ("conversation", &["error", "gemini"]),
-    ("api", &["conversation", "error", "gemini", "http", "sse"]),
+    ("api", &["conversation", "error", "gemini", "http", "os", "sse"]),
     ("usage", &["gemini", "mask"]),
-    ("keys", &["config", "error", "gemini", "mask", "secret", "usage"]),
-    ("credentials", &["config", "mask", "secret", "storage"]),
+    ("keys", &["config", "error", "gemini", "mask", "os", "secret", "usage"]),
+    ("credentials", &["config", "mask", "os", "secret", "storage"]),
     ("upstream", &["api", "config", "credentials", "error", "gemini", "http", "sse"]),
-    ("dispatch", &["api", "config", "credentials", "error", "gemini", "http", "secret", "upstream"]),
+    ("dispatch", &["api", "config", "credentials", "error", "gemini", "http", "os", "secret", "upstream"]),
     ("admin", &["config", "credentials", "dispatch", "gemini", "http", "keys", "logging", "mask", "os", "usage"]),
     (
         "serve",
@@ -45,7 +45,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
             "usage",
         ],
     ),
-    ("commands", &["config", "credentials", "mask", "secret", "serve", "upstream"]),
+    ("commands", &["config", "credentials", "mask", "os", "secret", "serve", "upstream"]),
 ];
 
 /// Arrows that are there and should not be: who uses whom, and where it goes. Each must still be there; who removes an

@@ -14,8 +14,7 @@ use crate::conversation::{arguments, speech};
 use crate::gemini::response::{Candidate, ResponseBlob, ResponseCall};
 use crate::gemini::surrogates::Joiner;
 use crate::gemini::{Response, ResponsePart, UsageMetadata};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::os::random;
 use std::collections::HashSet;
 use std::sync::Arc;
 pub(super) use verdict::Finish;
@@ -135,7 +134,7 @@ impl Answer {
     /// The id of the answer; from the first call on it stays what it is.
     pub(super) fn id(&mut self) -> &str {
         let trace = &mut self.trace;
-        self.id.get_or_insert_with(|| format!("chatcmpl-{}", trace.take().unwrap_or_else(|| random_id(24))))
+        self.id.get_or_insert_with(|| format!("chatcmpl-{}", trace.take().unwrap_or_else(|| random::id(24))))
     }
 
     /// Takes the id from an event, if none is known yet.
@@ -330,7 +329,7 @@ impl Answer {
         let declared = plan.names.called(name);
         let id = match call.id.as_deref().filter(|id| !id.is_empty() && !self.call_ids.contains(*id)) {
             Some(id) => id.to_owned(),
-            None => format!("call_{}", random_id(24)),
+            None => format!("call_{}", random::id(24)),
         };
         self.call_ids.insert(id.clone());
         if let Some(signature) = signature {
@@ -386,15 +385,4 @@ impl Answer {
 /// The candidate for our one choice; others that come all the same are nobody's.
 fn chosen<'a, 'b>(event: &'b Response<'a>) -> Option<&'b Candidate<'a>> {
     event.candidates.iter().find(|candidate| candidate.index.unwrap_or(0) == 0)
-}
-
-/// Random letters and digits, at most 43.
-pub(super) fn random_id(length: usize) -> String {
-    let mut bytes = [0; 32];
-    // The kernel's generator does not fail on the systems this runs on; a weak id would leak signatures between calls.
-    getrandom::fill(&mut bytes).expect("the system has random numbers");
-    // `-` and `_` are legal, but some clients take only letters and digits in ids.
-    let mut text = URL_SAFE_NO_PAD.encode(bytes).replace(['-', '_'], "0");
-    text.truncate(length);
-    text
 }

@@ -1,6 +1,7 @@
 //! The JSON shapes that whole answers and chunks share.
 
-use super::answer::{ToolCall, random_id};
+use super::answer::ToolCall;
+use crate::os::random;
 use serde::{Serialize, Serializer};
 
 /// One of `tool_calls`; `index` in streams only.
@@ -120,7 +121,7 @@ pub(super) struct AudioShape<'a> {
 
 impl<'a> AudioShape<'a> {
     pub(super) fn new(data: &'a str, created: u64) -> AudioShape<'a> {
-        let id = format!("audio_{}", random_id(24));
+        let id = format!("audio_{}", random::id(24));
         AudioShape { id, data, expires_at: created + AUDIO_LIFE_SECONDS, transcript: "" }
     }
 }

@@ -8,6 +8,7 @@ use super::openai::{error, model, now, object, unknown_model};
 use super::{Call, Context, Exchange, Framing, Operation, Surface, Translator};
 use crate::error::ApiError;
 use crate::http;
+use crate::os::random;
 use translator::{Completion, Frame};
 
 /// The surface.
@@ -34,7 +35,7 @@ impl Surface for OpenAiCompletions {
         }
         let asked = request::read(&fields, &resolved)?;
         let frame = Frame {
-            id: format!("cmpl-{}", random_id()),
+            id: format!("cmpl-{}", random::id(24)),
             created: now(),
             model: requested,
             streams: asked.streams,
@@ -49,13 +50,6 @@ impl Surface for OpenAiCompletions {
     fn error(&self, error: &ApiError) -> http::Response {
         error::response(error)
     }
-}
-
-fn random_id() -> String {
-    let mut bytes = [0; 12];
-    // Without randomness ids repeat, which no client minds.
-    let _ = getrandom::fill(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 struct CompletionExchange {

@@ -5,6 +5,7 @@
 
 use crate::config::OauthClient;
 use crate::http::query_value;
+use crate::os::random;
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -46,9 +47,9 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// A new login. The error is the system's that has no random numbers.
-    pub fn new(redirect_uri: impl Into<String>) -> Result<Attempt, String> {
-        Ok(Attempt { state: random()?, verifier: Secret::new(random()?), redirect_uri: redirect_uri.into() })
+    /// A new login.
+    pub fn new(redirect_uri: impl Into<String>) -> Attempt {
+        Attempt { state: random::secret(), verifier: Secret::new(random::secret()), redirect_uri: redirect_uri.into() }
     }
 
     /// The consent page's address.
@@ -71,13 +72,6 @@ impl Attempt {
         let joint = if authorize.contains('?') { '&' } else { '?' };
         format!("{authorize}{joint}{query}")
     }
-}
-
-/// 256 random bits as 43 characters of the alphabet of RFC 7636.
-fn random() -> Result<String, String> {
-    let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes).map_err(|error| format!("no random numbers from the system: {error}"))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// The redirect address of a login whose code a person carries over.
@@ -134,15 +128,15 @@ impl Logins {
     }
 
     /// Begins a login.
-    pub fn start(&self, redirect_uri: &str) -> Result<Attempt, String> {
-        let attempt = Attempt::new(redirect_uri)?;
+    pub fn start(&self, redirect_uri: &str) -> Attempt {
+        let attempt = Attempt::new(redirect_uri);
         let mut entries = self.entries.lock();
         if entries.len() == MOST {
             entries.remove(0);
         }
         let entry = Entry { state: attempt.state.clone(), started: Instant::now(), attempt: Some(attempt.clone()) };
         entries.push(entry);
-        Ok(attempt)
+        attempt
     }
 
     /// The login that this state belongs to; not a second time.
@@ -237,7 +231,7 @@ mod tests {
     #[test]
     fn a_state_works_once_and_not_for_ever() {
         let logins = Logins::new(LIFETIME);
-        let (one, two) = (logins.start("http://127.0.0.1/1").unwrap(), logins.start("http://127.0.0.1/2").unwrap());
+        let (one, two) = (logins.start("http://127.0.0.1/1"), logins.start("http://127.0.0.1/2"));
         assert_ne!(one.state, two.state);
         assert_ne!(one.verifier, two.verifier);
         assert_eq!(logins.take("nonsense").unwrap_err(), Stale::Unknown);
@@ -246,7 +240,7 @@ mod tests {
         assert_eq!(logins.take(&two.state).unwrap().verifier, two.verifier);
 
         let short = Logins::new(Duration::ZERO);
-        let attempt = short.start("http://127.0.0.1/").unwrap();
+        let attempt = short.start("http://127.0.0.1/");
         for _ in 0..2 {
             assert_eq!(short.take(&attempt.state).unwrap_err(), Stale::Expired);
         }
@@ -257,8 +251,8 @@ mod tests {
     fn a_code_without_state_belongs_to_the_only_login() {
         let logins = Logins::new(LIFETIME);
         assert_eq!(logins.take_only().unwrap_err(), Stale::Unknown);
-        let one = logins.start("a").unwrap();
-        let two = logins.start("a").unwrap();
+        let one = logins.start("a");
+        let two = logins.start("a");
         assert_eq!(logins.take_only().unwrap_err(), Stale::Ambiguous);
         logins.take(&two.state).unwrap();
         assert_eq!(logins.take_only().unwrap().state, one.state);
@@ -267,7 +261,7 @@ mod tests {
     #[test]
     fn too_many_logins_push_out_the_oldest() {
         let logins = Logins::new(LIFETIME);
-        let states: Vec<String> = (0..=MOST).map(|_| logins.start("a").unwrap().state).collect();
+        let states: Vec<String> = (0..=MOST).map(|_| logins.start("a").state).collect();
         assert_eq!(logins.take(&states[0]).unwrap_err(), Stale::Unknown);
         assert!(logins.take(&states[1]).is_ok() && logins.take(&states[MOST]).is_ok());
     }

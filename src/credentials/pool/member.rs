@@ -7,6 +7,7 @@ use crate::credentials::file::record::{Identity, Record};
 use crate::credentials::google::quota::Quota;
 use crate::credentials::lease::{AccessFault, Kind, MemberId};
 use crate::mask;
+use crate::os::random;
 use crate::secret::Secret;
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -284,7 +285,7 @@ impl Member {
     pub(super) fn back_off(&mut self, sentence: String, first: Duration, longest: Duration, now: Now) {
         let full = doubled(first, self.failures, longest);
         self.failures += 1;
-        let span = full - full.mul_f64(super::random_fraction() / 4.0);
+        let span = full - full.mul_f64(random::fraction() / 4.0);
         self.backoff = Some(Backoff { until: Deadline::after(now, span), sentence, at: now.wall });
     }
 

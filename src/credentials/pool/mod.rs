@@ -209,8 +209,3 @@ impl Pool {
         self.change(id, now, |member, _| member.quota = Some((now.monotonic, quota)));
     }
 }
-
-/// From 0 up to 1, to keep members out of step. Without randomness all are in step, and that is all.
-pub(crate) fn random_fraction() -> f64 {
-    getrandom::u32().map_or(0.0, |number| f64::from(number) / f64::from(u32::MAX))
-}
