@@ -7,7 +7,7 @@ use gemini_openai_proxy::config::Timeouts;
 use gemini_openai_proxy::credentials::{Access, AccessFault, Kind, Lease, MemberId, Report, Unavailable, Want};
 use gemini_openai_proxy::dispatch::{Bounds, Budget, Dispatched, Dispatcher, Lending};
 use gemini_openai_proxy::error::ApiError;
-use gemini_openai_proxy::http::{Gone, Headers};
+use gemini_openai_proxy::http::{CancelToken, Headers};
 use gemini_openai_proxy::secret::Secret;
 use gemini_openai_proxy::upstream::agent::{self, AgentOptions, ProxyChoice};
 use gemini_openai_proxy::upstream::{CodeAssist, Fault, Forward, GenerativeLanguage, RawReply};
@@ -154,7 +154,7 @@ impl Bench {
         let failures = &mut self.failures;
         let mut failed = |lease: &Lease, word: &str| failures.push(format!("{} {word}", lease.name));
         let mut budget = Budget::new();
-        let result = self.dispatcher.send(call, &mut budget, &Gone::default(), &mut failed);
+        let result = self.dispatcher.send(call, &mut budget, &CancelToken::default(), &mut failed);
         self.attempts = budget.asked();
         result
     }
@@ -374,17 +374,17 @@ fn refused_schemas_are_simplified_once() {
 fn a_client_that_left_stops_everything_and_no_credential_is_blamed() {
     let bench = bench(2, false);
     bench.always(0, Step::hang());
-    let gone = Gone::default();
-    let flag = gone.clone();
+    let cancel = CancelToken::default();
+    let flag = cancel.clone();
     let google = &bench.google;
     thread::scope(|scope| {
         scope.spawn(move || {
             assert!(google.wait_for(|state| state.generations().count() == 1, Duration::from_secs(10)));
-            flag.set();
+            flag.cancel();
         });
         let began = Instant::now();
         let mut failed = |_: &Lease, _: &str| panic!("nothing failed");
-        bench.dispatcher.send(&mut call(), &mut Budget::new(), &gone, &mut failed).unwrap_err();
+        bench.dispatcher.send(&mut call(), &mut Budget::new(), &cancel, &mut failed).unwrap_err();
         assert!(began.elapsed() < Duration::from_secs(10));
     });
     assert_eq!((bench.asked().len(), bench.reports().len()), (1, 0));
@@ -418,20 +418,20 @@ fn a_raw_request_goes_on_to_the_next_key_and_keeps_googles_own_reply() {
         (reply.status, body)
     };
     let pair = bench_with(0, true, |members| members.insert(0, wrong()));
-    let gone = Gone::default();
+    let cancel = CancelToken::default();
     let (lease, reply) =
-        pair.dispatcher.forward(&get("/v1beta/models/gemini-2.5-flash"), "models", None, &gone).unwrap();
+        pair.dispatcher.forward(&get("/v1beta/models/gemini-2.5-flash"), "models", None, &cancel).unwrap();
     assert_eq!((lease.name.as_str(), reply.status), ("cred-1", 200));
     assert!(matches!(&pair.reports()[..], [(0, Report::Block { .. }), (1, Report::Success)]), "{:?}", pair.reports());
 
-    let (_, reply) = pair.dispatcher.forward(&get("/v1beta/models/no-such-model"), "models", None, &gone).unwrap();
+    let (_, reply) = pair.dispatcher.forward(&get("/v1beta/models/no-such-model"), "models", None, &cancel).unwrap();
     let (status, body) = read(reply);
     assert_eq!(status, 404);
     assert!(body.contains("\"NOT_FOUND\""), "{body}");
     assert_eq!(pair.reports().len(), 2, "a thing that is not there is nobody's fault");
 
     let alone = bench_with(0, false, |members| members.push(wrong()));
-    let error = alone.dispatcher.forward(&get("/v1beta/models"), "models", None, &gone).unwrap_err();
+    let error = alone.dispatcher.forward(&get("/v1beta/models"), "models", None, &cancel).unwrap_err();
     assert!(error.status == 503 || error.status == 429, "{error:?}");
 }
 
@@ -459,7 +459,7 @@ fn a_request_ends_after_16_credentials_or_30_seconds_and_says_that_others_are_le
                     let headers = Headers::default();
                     let request =
                         Forward { method: "GET", path: "/v1beta/files", query: "", headers: &headers, body: b"" };
-                    bench.dispatcher.forward(&request, "files", None, &Gone::default()).unwrap_err()
+                    bench.dispatcher.forward(&request, "files", None, &CancelToken::default()).unwrap_err()
                 }
             };
             assert_eq!(bench.google.requests().len(), calls, "{count} members, passed on: {passed_on}");
@@ -479,7 +479,7 @@ fn the_bound_counts_over_all_attempts_of_a_request() {
     let bench = strangers(40, BOUNDS);
     let mut budget = Budget::new();
     for asked in [16, 17] {
-        bench.dispatcher.send(&mut call(), &mut budget, &Gone::default(), &mut |_, _| {}).unwrap_err();
+        bench.dispatcher.send(&mut call(), &mut budget, &CancelToken::default(), &mut |_, _| {}).unwrap_err();
         assert_eq!(bench.google.requests().len(), asked, "a request that goes on makes one more attempt at least");
         assert!(!bench.dispatcher.may_ask_again(&budget));
     }

@@ -4,7 +4,7 @@ use crate::common::google::{End, FakeGoogle, Outcome, Step, User};
 use gemini_openai_proxy::api::{Call, Operation};
 use gemini_openai_proxy::config::Timeouts;
 use gemini_openai_proxy::credentials::Access;
-use gemini_openai_proxy::http::{Gone, Headers};
+use gemini_openai_proxy::http::{CancelToken, Headers};
 use gemini_openai_proxy::secret::Secret;
 use gemini_openai_proxy::upstream::agent::{self, AgentOptions, ProxyChoice};
 use gemini_openai_proxy::upstream::{Answer, CodeAssist, Fault, Forward, GenerativeLanguage, Upstream, cancel};
@@ -139,16 +139,16 @@ fn a_held_back_stream_gives_what_has_come() {
 }
 
 /// Sets the flag once Google holds an answer back, and says how long after it the call ended.
-fn cancelled_after(google: &FakeGoogle, gone: &Gone, call: impl FnOnce() -> Result<(), Fault>) -> Duration {
+fn cancelled_after(google: &FakeGoogle, cancel: &CancelToken, call: impl FnOnce() -> Result<(), Fault>) -> Duration {
     thread::scope(|scope| {
         let setter = scope.spawn(|| {
             assert!(google.wait_for(|state| state.holding == 1, Duration::from_secs(5)));
-            gone.set();
+            cancel.cancel();
             Instant::now()
         });
         let result = call();
         let ended = Instant::now();
-        assert!(matches!(result, Err(Fault::Gone)), "{result:?}");
+        assert!(matches!(result, Err(Fault::Cancelled)), "{result:?}");
         ended.saturating_duration_since(setter.join().unwrap())
     })
 }
@@ -157,20 +157,20 @@ fn cancelled_after(google: &FakeGoogle, gone: &Gone, call: impl FnOnce() -> Resu
 fn a_client_that_left_cancels_the_wait_for_the_head_and_for_an_event() {
     let bench = bench();
     bench.google.script("*", Step::hang());
-    let gone = Gone::default();
-    let scope = cancel::scope(&gone);
+    let cancel = CancelToken::default();
+    let scope = cancel::scope(&cancel);
     let head = || bench.code_assist.send(&bench.access, &call(Operation::Stream)).map(drop);
-    let took = cancelled_after(&bench.google, &gone, head);
+    let took = cancelled_after(&bench.google, &cancel, head);
     assert!(took < Duration::from_secs(1), "head: {took:?}");
     drop(scope);
     assert!(bench.google.wait_for(|state| state.holding == 0, Duration::from_secs(5)));
 
     bench.google.script("*", Step::stream(vec![text_event("a"), text_event("b")]).hold_after(1));
-    let gone = Gone::default();
-    let _scope = cancel::scope(&gone);
+    let cancel = CancelToken::default();
+    let _scope = cancel::scope(&cancel);
     let mut answer = bench.code_assist.send(&bench.access, &call(Operation::Stream)).unwrap();
     answer.next_event().unwrap();
-    let took = cancelled_after(&bench.google, &gone, || answer.next_event().map(drop));
+    let took = cancelled_after(&bench.google, &cancel, || answer.next_event().map(drop));
     assert!(took < Duration::from_secs(1), "stream: {took:?}");
     drop(answer);
     let closed = |state: &crate::common::google::State| {

@@ -5,7 +5,7 @@ use gemini_openai_proxy::api::{Context, Exchange, Fetch, Settings, Surface};
 use gemini_openai_proxy::error::ApiError;
 use gemini_openai_proxy::gemini::models::ModelTable;
 use gemini_openai_proxy::gemini::signatures::SignatureCache;
-use gemini_openai_proxy::http::{Gone, Headers, Request};
+use gemini_openai_proxy::http::{CancelToken, Headers, Request};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub fn parse(body: Vec<u8>) -> Result<Box<dyn Exchange>, ApiError> {
         headers: Headers::default(),
         body: Vec::new(),
         peer: [127, 0, 0, 1].into(),
-        gone: Gone::default(),
+        cancel: CancelToken::default(),
     };
     OpenAiChat.parse(&request, body, &context)
 }

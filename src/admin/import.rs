@@ -5,7 +5,7 @@ use super::accounts::{welcome, with_warning};
 use super::{detail, missing, object};
 use crate::credentials::{AddFault, Added, Candidate, Credentials, import, label, untried};
 use crate::dispatch;
-use crate::http::{Gone, Request, Response};
+use crate::http::{CancelToken, Request, Response};
 use crate::serve::app::App;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use parking_lot::Mutex;
@@ -34,13 +34,13 @@ pub(super) fn import(app: &App, request: &Request) -> Response {
         Ok(items) => items,
         Err(sentence) => return detail(400, &sentence),
     };
-    let tried = try_out(&app.pool, &items, &request.gone);
+    let tried = try_out(&app.pool, &items, &request.cancel);
     let mut results = Vec::new();
     for (at, (item, tried)) in items.into_iter().zip(tried).enumerate() {
         let name = label(&item).unwrap_or_else(|| format!("#{}", at + 1));
         let candidate = match tried {
             // Nobody reads the results, and nobody would know of one that turns out bad.
-            None if request.gone.is_set() => continue,
+            None if request.cancel.is_cancelled() => continue,
             None => app.pool.trust(item, SLOW),
             Some(Err(fault)) if fault.passing => app.pool.trust(item, &untried(&fault)),
             Some(candidate) => candidate,
@@ -64,9 +64,9 @@ fn told(name: &str, result: Result<Added, AddFault>, app: &App) -> Value {
 }
 
 /// What trying each item out came to; `None` for those that were not done in time.
-fn try_out(pool: &Credentials, items: &[Value], gone: &Gone) -> Vec<Option<Result<Candidate, AddFault>>> {
+fn try_out(pool: &Credentials, items: &[Value], cancel: &CancelToken) -> Vec<Option<Result<Candidate, AddFault>>> {
     let end = Instant::now() + pool.timing().import;
-    let late = Gone::default();
+    let late = CancelToken::default();
     let next = AtomicUsize::new(0);
     let results = Mutex::new(items.iter().map(|_| None).collect::<Vec<_>>());
     let (done, finished) = bounded::<()>(0);
@@ -76,11 +76,11 @@ fn try_out(pool: &Credentials, items: &[Value], gone: &Gone) -> Vec<Option<Resul
             let work = move || {
                 let _done = done;
                 let _scope = dispatch::watch(late);
-                while !late.is_set() {
+                while !late.is_cancelled() {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(item) = items.get(at) else { return };
                     let result = pool.try_out(item.clone());
-                    let was_cut_short = late.is_set() && result.as_ref().is_err_and(|fault| fault.passing);
+                    let was_cut_short = late.is_cancelled() && result.as_ref().is_err_and(|fault| fault.passing);
                     if !was_cut_short {
                         results.lock()[at] = Some(result);
                     }
@@ -93,8 +93,8 @@ fn try_out(pool: &Credentials, items: &[Value], gone: &Gone) -> Vec<Option<Resul
         }
         drop(done);
         while finished.recv_timeout(SLICE) == Err(RecvTimeoutError::Timeout) {
-            if gone.is_set() || Instant::now() >= end {
-                late.set();
+            if cancel.is_cancelled() || Instant::now() >= end {
+                late.cancel();
             }
         }
     });

@@ -217,7 +217,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Gone, Headers};
+    use crate::http::{CancelToken, Headers};
 
     const GOOGLE: &str = "https://codeassist.google.com/authcode";
     const OWN: &str = r#""oauth_client":{"client_id":"own","client_secret":"s"}"#;
@@ -233,7 +233,7 @@ mod tests {
             headers: fields,
             body: Vec::new(),
             peer: "127.0.0.1".parse().unwrap(),
-            gone: Gone::default(),
+            cancel: CancelToken::default(),
         };
         match way(&crate::config::parse(config).unwrap().config, &request) {
             Way::Redirect(address) => address,

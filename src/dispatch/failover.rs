@@ -5,7 +5,7 @@ use super::policy::{self, Next, Progress};
 use super::{Budget, Dispatcher, unavailable};
 use crate::credentials::{AccessFault, Kind, Lease, MemberId, Report, Unavailable};
 use crate::error::ApiError;
-use crate::http::Gone;
+use crate::http::CancelToken;
 use crate::os::random;
 use crate::upstream::error::{Blame, Then};
 use crate::upstream::{Fault, Verdict};
@@ -25,7 +25,7 @@ pub(super) struct Failover<'a, A: Attempt> {
     dispatcher: &'a Dispatcher,
     attempt: A,
     budget: &'a mut Budget,
-    gone: &'a Gone,
+    cancel: &'a CancelToken,
     counted: u32,
     waits: u32,
     asked: Asked,
@@ -53,8 +53,13 @@ enum Failure<T> {
 }
 
 impl<'a, A: Attempt> Failover<'a, A> {
-    pub fn new(dispatcher: &'a Dispatcher, attempt: A, budget: &'a mut Budget, gone: &'a Gone) -> Failover<'a, A> {
-        Failover { dispatcher, attempt, budget, gone, counted: 0, waits: 0, asked: Asked::default(), last: None }
+    pub fn new(
+        dispatcher: &'a Dispatcher,
+        attempt: A,
+        budget: &'a mut Budget,
+        cancel: &'a CancelToken,
+    ) -> Failover<'a, A> {
+        Failover { dispatcher, attempt, budget, cancel, counted: 0, waits: 0, asked: Asked::default(), last: None }
     }
 
     /// Asks until a credential answers or the policy says to stop. Under a [`crate::upstream::cancel::scope`].
@@ -74,8 +79,8 @@ impl<'a, A: Attempt> Failover<'a, A> {
                 }
                 Err(failed) => failed,
             };
-            if self.gone.is_set() {
-                return Err(Fault::Gone.verdict().error);
+            if self.cancel.is_cancelled() {
+                return Err(Fault::Cancelled.verdict().error);
             }
             self.last = self.take_note(&lease, failure, next).or(self.last.take());
             match next {
@@ -89,7 +94,7 @@ impl<'a, A: Attempt> Failover<'a, A> {
                 Next::Renew | Next::Repair | Next::Other => {}
                 Next::Wait => {
                     self.waits += 1;
-                    wait(self.waits, self.gone)?;
+                    wait(self.waits, self.cancel)?;
                 }
             }
         }
@@ -122,7 +127,7 @@ impl<'a, A: Attempt> Failover<'a, A> {
                 Ok(answer) => return Ok(answer),
                 Err((fault, reply)) => (Box::new(fault.verdict()), reply),
             };
-            if self.gone.is_set() {
+            if self.cancel.is_cancelled() {
                 return Err((Next::Tell, Failure::Judged(verdict, None)));
             }
             self.attempt.failed(lease, &verdict);
@@ -243,12 +248,12 @@ fn no_token<T>(lease: &Lease, fault: &AccessFault) -> Option<Last<T>> {
 
 /// Waits before repeat number `count`, 1 to 1.5 times the plan so that many clients do not come back at once. Ends early
 /// when the client is gone.
-fn wait(count: u32, gone: &Gone) -> Result<(), ApiError> {
+fn wait(count: u32, cancel: &CancelToken) -> Result<(), ApiError> {
     let plan = WAIT * 3u32.pow(count.saturating_sub(1).min(4));
     let end = Instant::now() + plan.mul_f64(1.0 + random::fraction() / 2.0);
     while let Some(left) = end.checked_duration_since(Instant::now()) {
-        if gone.is_set() {
-            return Err(Fault::Gone.verdict().error);
+        if cancel.is_cancelled() {
+            return Err(Fault::Cancelled.verdict().error);
         }
         thread::sleep(left.min(SLICE));
     }

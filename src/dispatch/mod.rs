@@ -15,7 +15,7 @@ mod unavailable;
 use crate::api::Call;
 use crate::credentials::{Access, AccessFault, Credentials, Kind, Lease, MemberId, Report, Unavailable, Want};
 use crate::error::ApiError;
-use crate::http::Gone;
+use crate::http::CancelToken;
 use crate::secret::Secret;
 pub use crate::upstream::cancel::scope as watch;
 use crate::upstream::error::{Blame, Rest};
@@ -120,10 +120,10 @@ impl Dispatcher {
         &self,
         call: &mut Call,
         budget: &mut Budget,
-        gone: &Gone,
+        cancel: &CancelToken,
         failed: &mut Failed<'_>,
     ) -> Result<Dispatched, ApiError> {
-        let (lease, (first, rest)) = self.run(Translated { call, failed }, budget, gone)?;
+        let (lease, (first, rest)) = self.run(Translated { call, failed }, budget, cancel)?;
         Ok(Dispatched { lease, first, rest })
     }
 
@@ -135,14 +135,19 @@ impl Dispatcher {
         request: &Forward<'_>,
         resource: &str,
         affinity: Option<&str>,
-        gone: &Gone,
+        cancel: &CancelToken,
     ) -> Result<(Lease, RawReply), ApiError> {
-        self.run(Passthrough { request, resource, affinity }, &mut Budget::new(), gone)
+        self.run(Passthrough { request, resource, affinity }, &mut Budget::new(), cancel)
     }
 
-    fn run<A: Attempt>(&self, attempt: A, budget: &mut Budget, gone: &Gone) -> Result<(Lease, A::Answer), ApiError> {
-        let _scope = cancel::scope(gone);
-        Failover::new(self, attempt, budget, gone).run()
+    fn run<A: Attempt>(
+        &self,
+        attempt: A,
+        budget: &mut Budget,
+        cancel: &CancelToken,
+    ) -> Result<(Lease, A::Answer), ApiError> {
+        let _scope = cancel::scope(cancel);
+        Failover::new(self, attempt, budget, cancel).run()
     }
 
     /// Whether a request may be sent again that was answered in vain.

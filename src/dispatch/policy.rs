@@ -148,7 +148,7 @@ mod tests {
             ("an old token that was renewed", Some(&expired), FIRST, Next::Other),
             ("a bad request", Some(&refused(400, "Invalid value")), FIRST, Next::Tell),
             ("a schema", Some(&refused(400, "Unknown name in schema")), FIRST, Next::Repair),
-            ("a hang-up", Some(&Fault::Gone.verdict()), FIRST, Next::Tell),
+            ("a hang-up", Some(&Fault::Cancelled.verdict()), FIRST, Next::Tell),
         ] {
             assert_eq!(next(verdict, &progress, &BOUNDS), expected, "{name}");
         }

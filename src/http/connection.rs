@@ -1,14 +1,14 @@
 //! One client connection while the front owns it: bytes in, complete requests or refusals out.
 
-use super::Response;
 use super::chunked::{ChunkError, Decoder};
 use super::counters::Held;
 use super::exchange::End;
 use super::head::{self, Framing, Head};
 use super::refusal::Refusal;
-use super::request::{Gone, Request, request_id, uuid};
+use super::request::{Request, request_id, uuid};
 use super::server::{Admitted, Lane, Limits, Shared};
 use super::wire::{self, BodyEnd};
+use super::{CancelToken, Response};
 use mio::net::TcpStream;
 use std::io::{self, Read as _};
 use std::net::{IpAddr, Shutdown};
@@ -85,7 +85,7 @@ struct Unsent {
 
 /// What the front knows of a request that a worker answers.
 pub(super) struct Watched {
-    pub(super) gone: Gone,
+    pub(super) cancel: CancelToken,
     pub(super) lane: Lane,
     pub(super) since: Instant,
     pub(super) is_last: bool,
@@ -155,10 +155,10 @@ impl Connection {
         matches!(self.phase, Phase::Answering(_) | Phase::Sending(_))
     }
 
-    /// The gone flag of the request that a worker answers.
-    pub(super) fn gone(&self) -> Option<&Gone> {
+    /// The cancel token of the request that a worker answers.
+    pub(super) fn cancel(&self) -> Option<&CancelToken> {
         match &self.phase {
-            Phase::Answering(watched) => Some(&watched.gone),
+            Phase::Answering(watched) => Some(&watched.cancel),
             _ => None,
         }
     }
@@ -207,7 +207,7 @@ impl Connection {
         let Phase::Answering(watched) = &self.phase else { return };
         let is_half_close = came_before || (watched.is_last && watched.since.elapsed() < HALF_CLOSE);
         if reset || (watched.lane == Lane::Long && !is_half_close) {
-            watched.gone.set();
+            watched.cancel.cancel();
         }
     }
 
@@ -342,8 +342,8 @@ impl Connection {
     fn begin_body(&mut self, head: Head, shared: &Shared) -> Result<(), Refused> {
         let limits = &shared.limits;
         let Head { method, path, query, headers, is_11, keep_alive, expects_continue, framing } = head;
-        let (id, peer, gone) = (request_id(&headers), self.peer, Gone::default());
-        let mut request = Request { id, method, path, query, headers, body: Vec::new(), peer, gone };
+        let (id, peer, cancel) = (request_id(&headers), self.peer, CancelToken::default());
+        let mut request = Request { id, method, path, query, headers, body: Vec::new(), peer, cancel };
         let admitted = (shared.judge)(&request).map_err(|response| {
             // A body that comes all the same would be taken for the next request.
             let keep_alive = keep_alive && matches!(framing, Framing::None | Framing::Length(0));

@@ -203,7 +203,7 @@ impl Stream {
             Ok(sent) => drop(self.unsent.drain(..sent)),
             Err(_) => {
                 self.broken = true;
-                exchange.gone.set();
+                exchange.cancel.cancel();
             }
         }
     }

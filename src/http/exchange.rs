@@ -4,7 +4,7 @@
 use super::counters::Held;
 use super::server::{Lane, Shared};
 use super::wire::{self, BodyEnd};
-use super::{Gone, Response};
+use super::{CancelToken, Response};
 use mio::net::TcpStream;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(super) struct Exchange {
     pub(super) keep_alive: bool,
     /// Fields for whatever answer will be sent.
     pub(super) headers: Vec<(String, String)>,
-    pub(super) gone: Gone,
+    pub(super) cancel: CancelToken,
     pub(super) shared: Arc<Shared>,
     /// The place among the admitted requests of the lane.
     pub(super) slot: Option<Held>,
@@ -82,7 +82,7 @@ impl Exchange {
         self.body_share = None;
         let sent = wire::send_all(&self.socket, pieces, self.shared.limits.write_timeout);
         if sent.is_err() {
-            self.gone.set();
+            self.cancel.cancel();
         }
         sent
     }
@@ -93,7 +93,7 @@ impl Exchange {
         self.body_share = None;
         let unsent = wire::send_now(&self.socket, pieces);
         if unsent.is_err() {
-            self.gone.set();
+            self.cancel.cancel();
         }
         self.unsent = unsent?;
         Ok(())

@@ -3,11 +3,11 @@
 //! One edge-triggered poll watches all sockets for as long as they are open, also while a worker answers: then their
 //! events tell whether the client hung up, and what it sends meanwhile stays in the kernel.
 
+use super::CancelToken;
 use super::accept::{is_lost, network};
 use super::connection::{Complete, Connection, Step, Watched};
 use super::exchange::{End, Exchange, Message};
 use super::refusal::Refusal;
-use super::request::Gone;
 use super::responder::Responder;
 use super::server::{Admitted, Lane, Shared};
 use super::workers::{Job, Workers};
@@ -43,7 +43,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const ACCEPT_LOG_PERIOD: Duration = Duration::from_secs(60);
 /// Deadlines are looked after at most this often.
 const SWEEP: Duration = Duration::from_millis(10);
-/// From setting the gone flags to cutting the sockets.
+/// From cancelling the answers to cutting the sockets.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What is left when the front has ended.
@@ -59,7 +59,7 @@ pub(super) struct Ended {
 enum Stopping {
     /// Answers may finish until then.
     Draining(Instant),
-    /// The gone flags are set; sockets are cut then.
+    /// The answers are cancelled; sockets are cut then.
     Cancelled(Instant),
     /// Sockets are cut; not waited for longer than that.
     Cut(Instant),
@@ -294,7 +294,7 @@ impl Front {
             return true;
         };
         let since = Instant::now();
-        connection.begin_answer(Watched { gone: request.gone.clone(), lane, since, is_last: !keep_alive });
+        connection.begin_answer(Watched { cancel: request.cancel.clone(), lane, since, is_last: !keep_alive });
         let exchange = Exchange {
             socket: connection.socket.clone(),
             token,
@@ -304,7 +304,7 @@ impl Front {
             head_only: request.method == "HEAD",
             keep_alive,
             headers: Vec::new(),
-            gone: request.gone.clone(),
+            cancel: request.cancel.clone(),
             shared: self.shared.clone(),
             slot: Some(slot),
             body_share: Some(body_share),
@@ -398,7 +398,7 @@ impl Front {
             _ if running == 0 => return true,
             Some(Stopping::Draining(until)) if now >= until => {
                 self.cut = running;
-                answering.filter_map(Connection::gone).for_each(Gone::stop);
+                answering.filter_map(Connection::cancel).for_each(CancelToken::stop);
                 self.stopping = Some(Stopping::Cancelled(now + LAST_WORDS));
             }
             Some(Stopping::Cancelled(until)) if now >= until => {

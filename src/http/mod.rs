@@ -5,6 +5,7 @@
 //! front. crate_notes.md 1 and design.md "The front" list what this must survive.
 
 mod accept;
+mod cancel;
 mod chunked;
 mod connection;
 mod counters;
@@ -24,9 +25,10 @@ mod server;
 mod wire;
 mod workers;
 
+pub use cancel::CancelToken;
 pub use event_writer::{EventWriter, Pings};
 pub use query::query_value;
-pub use request::{Gone, Headers, Request};
+pub use request::{Headers, Request};
 pub use responder::Responder;
 pub use response::Response;
 pub use server::{Admitted, Gauge, Judge, Lane, Limits, Running, Server, Snapshot};

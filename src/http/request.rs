@@ -1,9 +1,8 @@
 //! A complete request as the handlers see it: no socket in it, so a test builds one by hand.
 
+use super::CancelToken;
 use crate::os::random;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A request whose body has arrived whole.
 #[derive(Debug)]
@@ -22,8 +21,8 @@ pub struct Request {
     pub body: Vec<u8>,
     /// The peer's address, IPv4-mapped IPv6 made plain IPv4.
     pub peer: IpAddr,
-    /// Set when the client hung up while its answer is being made.
-    pub gone: Gone,
+    /// Cancelled when the client hangs up while its answer is being made.
+    pub cancel: CancelToken,
 }
 
 #[cfg(test)]
@@ -41,7 +40,7 @@ impl Request {
             headers: fields,
             body: Vec::new(),
             peer: IpAddr::from([127, 0, 0, 1]),
-            gone: Gone::default(),
+            cancel: CancelToken::default(),
         }
     }
 }
@@ -69,37 +68,6 @@ impl Headers {
     /// Every field.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-}
-
-/// Says that nobody waits for the answer any more, or that there is no more time for it. Cheap to clone; every clone sees
-/// the same flag.
-#[derive(Clone, Debug, Default)]
-pub struct Gone(Arc<AtomicU8>);
-
-const HERE: u8 = 0;
-const LEFT: u8 = 1;
-const STOPPED: u8 = 2;
-
-impl Gone {
-    /// Whether the answer must end: the client is gone, or the server stops.
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire) != HERE
-    }
-
-    /// Whether the server stops while the client still waits and can be told.
-    pub fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::Acquire) == STOPPED
-    }
-
-    /// Marks the client as gone.
-    pub fn set(&self) {
-        self.0.store(LEFT, Ordering::Release);
-    }
-
-    /// Says that the server stops; a client that is gone stays gone.
-    pub fn stop(&self) {
-        let _ = self.0.compare_exchange(HERE, STOPPED, Ordering::AcqRel, Ordering::Acquire);
     }
 }
 

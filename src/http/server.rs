@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// Connections that the kernel completes before the front accepts them.
 const LISTEN_BACKLOG: i32 = 1024;
-/// How long [`Running::stop`] waits for handlers that do not heed the gone flag and whose socket is cut.
+/// How long [`Running::stop`] waits for handlers that do not heed the cancel token and whose socket is cut.
 const STRAGGLERS: Duration = Duration::from_secs(1);
 /// A year: what is longer may have no instant at its end.
 const FOREVER: Duration = Duration::from_secs(365 * 86_400);
@@ -262,10 +262,10 @@ impl Running {
         Gauge { shared: self.shared.clone(), load: self.load.clone() }
     }
 
-    /// Stops accepting, closes idle connections, lets running answers finish for at most `limit`, then cuts them (their
-    /// gone flags are set first, a second before the cut), and joins all threads. Returns how many answers had to be cut.
+    /// Stops accepting, closes idle connections, lets running answers finish for at most `limit`, then cuts them (they
+    /// are cancelled first, a second before the cut), and joins all threads. Returns how many answers had to be cut.
     ///
-    /// A handler that heeds neither its gone flag nor a failed write is left behind after a further second, with a
+    /// A handler that heeds neither its cancel token nor a failed write is left behind after a further second, with a
     /// warning in the log: nothing can end a thread from outside.
     pub fn stop(self, limit: Duration) -> usize {
         self.shared.stopping.store(true, Ordering::Release);

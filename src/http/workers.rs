@@ -110,7 +110,7 @@ impl Workers {
 
 /// Answers one request. The responder inside answers for itself when the handler panics.
 fn run(Job { request, responder, answer }: Job) {
-    if request.gone.is_set() {
+    if request.cancel.is_cancelled() {
         responder.abandon();
         return;
     }

@@ -6,7 +6,7 @@ use crate::credentials::Lease;
 use crate::dispatch::{self, Budget, Dispatched};
 use crate::error::ApiError;
 use crate::gemini::{self, Response as Event, UsageMetadata};
-use crate::http::{EventWriter, Gone, Pings, Request, Responder, Response};
+use crate::http::{CancelToken, EventWriter, Pings, Request, Responder, Response};
 use crate::keys::{Key, Permit};
 use crate::logging::{self, Field};
 use crate::os::platform;
@@ -37,7 +37,7 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
         id: request.id.clone(),
         permit: None,
         model: String::new(),
-        gone: request.gone.clone(),
+        cancel: request.cancel.clone(),
         started: Instant::now(),
         first_content: None,
         chances: SECOND_CHANCES,
@@ -85,7 +85,7 @@ struct Run<'a> {
     /// find the place free.
     permit: Option<Permit>,
     model: String,
-    gone: Gone,
+    cancel: CancelToken,
     started: Instant,
     first_content: Option<Duration>,
     /// Further attempts that are left for useless answers.
@@ -100,7 +100,7 @@ struct Run<'a> {
 /// Why relaying an answer stopped before its end.
 enum Broken {
     /// The client left.
-    Gone,
+    Cancelled,
     /// The answer is of no use; `again` says whether another attempt could do better.
     Answer { error: ApiError, again: bool },
 }
@@ -113,7 +113,7 @@ impl Run<'_> {
         loop {
             let answer = match self.send(exchange, &mut budget) {
                 Ok(answer) => answer,
-                Err(_) if self.gone.is_stopped() => return self.fail(output, &mut *translator, stopping()),
+                Err(_) if self.cancel.is_stopped() => return self.fail(output, &mut *translator, stopping()),
                 Err(error) => return self.fail(output, &mut *translator, error),
             };
             let credential = answer.lease.name.clone();
@@ -128,10 +128,10 @@ impl Run<'_> {
                     output.finish(document);
                     return outcome;
                 }
-                Err(Broken::Gone) if self.gone.is_stopped() => {
+                Err(Broken::Cancelled) if self.cancel.is_stopped() => {
                     return self.fail(output, &mut *translator, stopping());
                 }
-                Err(Broken::Gone) => {
+                Err(Broken::Cancelled) => {
                     // Google was asked and counted it; nobody is at fault.
                     let outcome = Outcome { status: 499, usage: translator.usage(), word: "gone".into() };
                     self.count(true, &outcome);
@@ -160,7 +160,7 @@ impl Run<'_> {
     fn send(&mut self, exchange: &mut dyn Exchange, budget: &mut Budget) -> Result<Dispatched, ApiError> {
         let mut failures: Vec<(String, String)> = Vec::new();
         let mut failed = |lease: &Lease, reason: &str| failures.push((lease.name.clone(), reason.to_owned()));
-        let result = self.app.dispatcher.send(exchange.call(), budget, &self.gone, &mut failed);
+        let result = self.app.dispatcher.send(exchange.call(), budget, &self.cancel, &mut failed);
         for (credential, reason) in failures {
             self.attempts += 1;
             self.app.usage.failure(&self.line(&credential), &reason);
@@ -182,7 +182,7 @@ impl Run<'_> {
         translator: &mut dyn Translator,
         output: &mut Output,
     ) -> Result<Option<Vec<u8>>, Broken> {
-        let _watch = dispatch::watch(&self.gone);
+        let _watch = dispatch::watch(&self.cancel);
         let mut out = Vec::new();
         let mut next = Some(answer.first);
         let mut is_held = true;
@@ -192,7 +192,7 @@ impl Run<'_> {
                 None => match answer.rest.next_event() {
                     Ok(Some(event)) => event,
                     Ok(None) => break,
-                    Err(_) if self.gone.is_set() => return Err(Broken::Gone),
+                    Err(_) if self.cancel.is_cancelled() => return Err(Broken::Cancelled),
                     Err(fault) => {
                         let error = self.app.dispatcher.judge(&answer.lease, &self.model, &fault);
                         return Err(Broken::Answer { error, again: self.chances == SECOND_CHANCES });
@@ -224,8 +224,8 @@ impl Run<'_> {
             return Ok(None);
         }
         self.translated(translator.end(&mut out), translator)?;
-        if self.gone.is_set() {
-            return Err(Broken::Gone);
+        if self.cancel.is_cancelled() {
+            return Err(Broken::Cancelled);
         }
         Ok(Some(out))
     }
@@ -244,14 +244,14 @@ impl Run<'_> {
     }
 
     fn write(&mut self, output: &mut Output, out: &mut Vec<u8>) -> Result<(), Broken> {
-        if self.gone.is_set() {
-            return Err(Broken::Gone);
+        if self.cancel.is_cancelled() {
+            return Err(Broken::Cancelled);
         }
         if out.is_empty() {
             return Ok(());
         }
         self.first_content.get_or_insert_with(|| self.started.elapsed());
-        output.write(out).map_err(|_| Broken::Gone)?;
+        output.write(out).map_err(|_| Broken::Cancelled)?;
         out.clear();
         Ok(())
     }

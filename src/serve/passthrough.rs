@@ -37,7 +37,7 @@ pub fn pass_on(app: &App, key: &str, target: &Passthrough, request: Request, res
         headers: &request.headers,
         body: &request.body,
     };
-    let (status, credential) = match app.dispatcher.forward(&asked, resource, Some(&affinity(key)), &request.gone) {
+    let (status, credential) = match app.dispatcher.forward(&asked, resource, Some(&affinity(key)), &request.cancel) {
         Ok((lease, mut reply)) => {
             uploads::readdress(&mut reply, app, &request, key);
             (relay(reply, &request, responder), lease.name)
@@ -62,7 +62,7 @@ pub fn pass_on(app: &App, key: &str, target: &Passthrough, request: Request, res
 
 /// Sends the reply; returns the status for the log.
 fn relay(reply: RawReply, request: &Request, responder: Responder) -> u16 {
-    let _watch = dispatch::watch(&request.gone);
+    let _watch = dispatch::watch(&request.cancel);
     let RawReply { status, mut headers, reader } = reply;
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
     headers.retain(|(name, _)| name != "content-length");
@@ -83,7 +83,7 @@ fn relay(reply: RawReply, request: &Request, responder: Responder) -> u16 {
     match sent {
         Ok(()) => status,
         // Where something was sent, dropping the writer cuts the connection: the client sees that the rest is missing.
-        Err(writer) if request.gone.is_set() || writer.head_sent() => 499,
+        Err(writer) if request.cancel.is_cancelled() || writer.head_sent() => 499,
         Err(writer) => {
             let error = ApiError::server(502, "upstream_incomplete", "upstream: the answer broke off before its end");
             // Cannot fail: no head was sent.

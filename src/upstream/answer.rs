@@ -95,7 +95,7 @@ impl Answer {
                 Err(error @ ReadError::TooLong(_)) => return Err(Fault::Invalid(error.to_string())),
             };
             if cancel::cancelled() {
-                return Err(Fault::Gone);
+                return Err(Fault::Cancelled);
             }
             match self.unwrap(text) {
                 Ok(Some(event)) => {

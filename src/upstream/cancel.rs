@@ -1,10 +1,10 @@
 //! Ends a blocking wait for Google within a quarter of a second after the client hung up.
 //!
 //! ureq has no way to cancel one call, so this sits between its TCP and TLS layers (crate_notes.md 2): a wait for input
-//! is cut into short slices, and between them the flag of the request that this thread serves is looked at. While data
+//! is cut into short slices, and between them the token of the request that this thread serves is looked at. While data
 //! flows nothing is added, not even a system call, because the slice length stays the same.
 
-use crate::http::Gone;
+use crate::http::CancelToken;
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
@@ -14,24 +14,24 @@ use ureq::unversioned::transport::time::Duration as Limit;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Error, Timeout};
 
-/// How long a wait can go on before the flag is looked at.
+/// How long a wait can go on before the token is looked at.
 const SLICE: Duration = Duration::from_millis(250);
 
 thread_local! {
-    static CURRENT: RefCell<Option<Gone>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<CancelToken>> = const { RefCell::new(None) };
 }
 
-/// While this lives, calls to Google on this thread end when the flag is set. Scopes nest.
+/// While this lives, calls to Google on this thread end when the token is cancelled. Scopes nest.
 #[derive(Debug)]
 pub struct Scope {
-    outer: Option<Gone>,
+    outer: Option<CancelToken>,
     /// Must be dropped on the thread that made it.
     _here: PhantomData<*const ()>,
 }
 
-/// Binds calls to Google on this thread to `gone` until the result is dropped.
-pub fn scope(gone: &Gone) -> Scope {
-    Scope { outer: CURRENT.replace(Some(gone.clone())), _here: PhantomData }
+/// Binds calls to Google on this thread to the token until the result is dropped.
+pub fn scope(cancel: &CancelToken) -> Scope {
+    Scope { outer: CURRENT.replace(Some(cancel.clone())), _here: PhantomData }
 }
 
 impl Drop for Scope {
@@ -40,9 +40,9 @@ impl Drop for Scope {
     }
 }
 
-/// Whether the client of this thread's request is gone.
+/// Whether the request that this thread works for is cancelled.
 pub fn cancelled() -> bool {
-    CURRENT.with_borrow(|gone| gone.as_ref().is_some_and(Gone::is_set))
+    CURRENT.with_borrow(|cancel| cancel.as_ref().is_some_and(CancelToken::is_cancelled))
 }
 
 /// Wraps what the connectors before it made.
@@ -115,7 +115,7 @@ struct Cancelled;
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("client is gone")
+        f.write_str("cancelled")
     }
 }
 
@@ -131,10 +131,10 @@ mod tests {
 
     #[test]
     fn scopes_nest_and_end() {
-        let (outer, inner) = (Gone::default(), Gone::default());
+        let (outer, inner) = (CancelToken::default(), CancelToken::default());
         assert!(!cancelled());
         let outer_scope = scope(&outer);
-        outer.set();
+        outer.cancel();
         assert!(cancelled());
         let inner_scope = scope(&inner);
         assert!(!cancelled());

@@ -20,7 +20,7 @@ pub(super) fn send(agent: &Agent, request: &Request<&[u8]>) -> Result<Response<B
             Err(error) => error,
         };
         if cancel::cancelled() {
-            return Err(Fault::Gone);
+            return Err(Fault::Cancelled);
         }
         match error {
             Error::Io(error) if again && is_stale(&error) => {
@@ -56,7 +56,7 @@ pub(super) fn refusal(response: Response<Body>) -> Fault {
     // A body that breaks off is judged by what came, if only by the status.
     let _ = response.into_body().into_reader().take(MAX_ERROR_BODY).read_to_end(&mut body);
     if cancel::cancelled() {
-        return Fault::Gone;
+        return Fault::Cancelled;
     }
     Refusal::read(status, &body, retry_after).fault()
 }
@@ -86,7 +86,7 @@ fn fault(error: Error) -> Fault {
 /// What went wrong in the body of the answer.
 pub(super) fn body_fault(error: io::Error) -> Fault {
     if cancel::cancelled() {
-        return Fault::Gone;
+        return Fault::Cancelled;
     }
     match wrapped(error) {
         Ok(Error::Timeout(_)) => Fault::Timeout,

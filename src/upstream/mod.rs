@@ -32,7 +32,7 @@ pub fn fetcher() -> Box<dyn Fetch> {
 
 /// One of Google's services.
 pub trait Upstream: Send + Sync {
-    /// Sends the call and waits for the head of a good answer. Ends early with [`Fault::Gone`] under a
+    /// Sends the call and waits for the head of a good answer. Ends early with [`Fault::Cancelled`] under a
     /// [`cancel::scope`] whose client left.
     fn send(&self, access: &Access, call: &Call) -> Result<Answer, Fault>;
 

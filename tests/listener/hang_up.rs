@@ -11,14 +11,14 @@ fn a_client_that_leaves_is_noticed_at_once() {
         for with_reset in [false, true] {
             let mut client = Client::connect(rig.address);
             client.get(path);
-            let gone = rig.entered.recv_timeout(PATIENCE).unwrap();
+            let cancel = rig.entered.recv_timeout(PATIENCE).unwrap();
             let left = Instant::now();
             if with_reset {
                 reset(client.socket)
             } else {
                 drop(client)
             }
-            wait_until(|| gone.is_set());
+            wait_until(|| cancel.is_cancelled());
             assert!(left.elapsed() < Duration::from_secs(1), "{path}: {:?}", left.elapsed());
         }
     }
@@ -30,9 +30,9 @@ fn a_reset_is_noticed_on_the_short_lane_too() {
     let rig = start(limits());
     let mut client = Client::connect(rig.address);
     client.get("/short-wait");
-    let gone = rig.entered.recv_timeout(PATIENCE).unwrap();
+    let cancel = rig.entered.recv_timeout(PATIENCE).unwrap();
     reset(client.socket);
-    wait_until(|| gone.is_set());
+    wait_until(|| cancel.is_cancelled());
 }
 
 #[test]
@@ -42,10 +42,10 @@ fn a_client_that_only_closes_its_sending_side_is_answered() {
         let mut client = Client::connect(rig.address);
         client.send(request);
         client.half_close();
-        let gone = rig.entered.recv_timeout(PATIENCE).unwrap();
+        let cancel = rig.entered.recv_timeout(PATIENCE).unwrap();
         rig.release.send(()).unwrap();
         assert!(client.rest().unwrap().ends_with("waited"), "{request}");
-        assert!(!gone.is_set());
+        assert!(!cancel.is_cancelled());
     }
 }
 
@@ -64,11 +64,11 @@ fn a_client_that_does_not_read_costs_a_worker_one_write_timeout() {
     let rig = start(Limits { write_timeout: Duration::from_millis(300), ..limits() });
     let mut client = Client::connect(rig.address);
     client.get("/big");
-    let gone = rig.entered.recv_timeout(PATIENCE).unwrap();
+    let cancel = rig.entered.recv_timeout(PATIENCE).unwrap();
     let begun = Instant::now();
     let (ended, error) = rig.ended.recv_timeout(PATIENCE).unwrap();
     assert_eq!(error, Some(std::io::ErrorKind::TimedOut));
-    assert!(gone.is_set());
+    assert!(cancel.is_cancelled());
     assert!(ended - begun < Duration::from_secs(2), "{:?}", ended - begun);
 }
 

@@ -1,7 +1,9 @@
 //! A server with a small scripted handler, and a client that sees every byte.
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use gemini_openai_proxy::http::{Admitted, Gone, Lane, Limits, Pings, Request, Responder, Response, Running, Server};
+use gemini_openai_proxy::http::{
+    Admitted, CancelToken, Lane, Limits, Pings, Request, Responder, Response, Running, Server,
+};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -17,8 +19,8 @@ pub const LARGE: usize = 24 << 20;
 pub struct Rig {
     pub running: Running,
     pub address: SocketAddr,
-    /// Gone flags of requests for `/wait` and `/short-wait`, as they begin.
-    pub entered: Receiver<Gone>,
+    /// Cancel tokens of requests for `/wait` and `/short-wait`, as they begin.
+    pub entered: Receiver<CancelToken>,
     /// One message lets one waiting request answer.
     pub release: Sender<()>,
     /// What an event writer said at the end of `/endless` and `/big`, and when.
@@ -57,7 +59,7 @@ pub fn start_on(host: &str, limits: Limits) -> Rig {
 fn handle(
     request: Request,
     mut responder: Responder,
-    enter: &Sender<Gone>,
+    enter: &Sender<CancelToken>,
     released: &Receiver<()>,
     end: &Sender<(Instant, Option<ErrorKind>)>,
 ) {
@@ -77,7 +79,7 @@ fn handle(
             let often = Some(Duration::from_millis(50));
             let writer =
                 responder.events(200, fields, Pings { piece: b": ping\n\n", first_after: often, every: often });
-            enter.send(request.gone.clone()).unwrap();
+            enter.send(request.cancel.clone()).unwrap();
             released.recv_timeout(PATIENCE).unwrap();
             assert!(writer.head_sent());
             let mut writer = writer.replace_with(Response::empty(500)).unwrap_err();
@@ -88,8 +90,8 @@ fn handle(
             let often = Some(Duration::from_millis(50));
             let _writer =
                 responder.events(200, fields, Pings { piece: b": ping\n\n", first_after: often, every: often });
-            enter.send(request.gone.clone()).unwrap();
-            wait_until(|| request.gone.is_set());
+            enter.send(request.cancel.clone()).unwrap();
+            wait_until(|| request.cancel.is_cancelled());
         }
         "/replaced" => {
             let writer = responder.events(200, fields, silent);
@@ -97,14 +99,14 @@ fn handle(
             assert!(writer.replace_with(Response::new(429, "text/plain", "later")).is_ok());
         }
         "/wait" | "/short-wait" => {
-            enter.send(request.gone.clone()).unwrap();
-            while released.recv_timeout(Duration::from_millis(5)).is_err() && !request.gone.is_set() {}
+            enter.send(request.cancel.clone()).unwrap();
+            while released.recv_timeout(Duration::from_millis(5)).is_err() && !request.cancel.is_cancelled() {}
             responder.respond(Response::new(200, "text/plain", "waited"));
         }
         "/endless" | "/big" => {
             let piece = if request.path == "/big" { vec![b'x'; 4 << 20] } else { b"data: x\n\n".to_vec() };
             let mut writer = responder.events(200, fields, silent);
-            enter.send(request.gone.clone()).unwrap();
+            enter.send(request.cancel.clone()).unwrap();
             let error = loop {
                 if let Err(error) = writer.write(&piece) {
                     break error.kind();

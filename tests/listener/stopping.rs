@@ -14,12 +14,12 @@ fn a_stop_lets_running_answers_finish_however_long_it_may_take() {
         idle.answer();
         let mut busy = Client::connect(rig.address);
         busy.get("/wait");
-        let gone = rig.entered.recv_timeout(PATIENCE).unwrap();
+        let cancel = rig.entered.recv_timeout(PATIENCE).unwrap();
         let running = rig.running;
         let stop = thread::spawn(move || running.stop(limit));
         assert_eq!(idle.rest(), Ok(String::new()));
         wait_until(|| TcpStream::connect(rig.address).is_err());
-        assert!(!gone.is_set());
+        assert!(!cancel.is_cancelled());
         rig.release.send(()).unwrap();
         let answer = busy.answer();
         assert_eq!((answer.body.as_str(), answer.header("connection")), ("waited", Some("close")));
@@ -30,7 +30,7 @@ fn a_stop_lets_running_answers_finish_however_long_it_may_take() {
 #[test]
 fn a_stop_cuts_what_does_not_finish_in_time() {
     let rig = start(limits());
-    // One heeds its gone flag, one only a failed write.
+    // One heeds its cancel token, one only a failed write.
     let mut heeding = Client::connect(rig.address);
     heeding.get("/wait");
     rig.entered.recv_timeout(PATIENCE).unwrap();

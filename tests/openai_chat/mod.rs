@@ -15,7 +15,7 @@ use gemini_openai_proxy::error::{ApiError, ErrorKind};
 use gemini_openai_proxy::gemini::Response;
 use gemini_openai_proxy::gemini::models::ModelTable;
 use gemini_openai_proxy::gemini::signatures::SignatureCache;
-use gemini_openai_proxy::http::{Gone, Headers, Request};
+use gemini_openai_proxy::http::{CancelToken, Headers, Request};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ fn request() -> Request {
         headers: Headers::default(),
         body: Vec::new(),
         peer: [127, 0, 0, 1].into(),
-        gone: Gone::default(),
+        cancel: CancelToken::default(),
     }
 }
 

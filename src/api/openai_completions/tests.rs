@@ -4,7 +4,7 @@ use super::*;
 use crate::api::Settings;
 use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
-use crate::http::{Gone, Headers};
+use crate::http::{CancelToken, Headers};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn parse(body: &str) -> Result<Box<dyn Exchange>, ApiError> {
         headers: Headers::default(),
         body: Vec::new(),
         peer: "127.0.0.1".parse().unwrap(),
-        gone: Gone::default(),
+        cancel: CancelToken::default(),
     };
     let context = Context {
         models: &ModelTable::new(&[]),

@@ -4,7 +4,7 @@ use super::*;
 use crate::api::Settings;
 use crate::gemini::models::{ModelEntry, ModelTable};
 use crate::gemini::signatures::SignatureCache;
-use crate::http::{Gone, Headers};
+use crate::http::{CancelToken, Headers};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn parse(body: &str) -> Result<Box<dyn Exchange>, ApiError> {
         headers: Headers::default(),
         body: Vec::new(),
         peer: "127.0.0.1".parse().unwrap(),
-        gone: Gone::default(),
+        cancel: CancelToken::default(),
     };
     let alias = ModelEntry { name: "mine".into(), alias_of: Some("gemini-embedding-001".into()), thinking: None };
     let models = ModelTable::new(&[alias]);

@@ -31,7 +31,7 @@ pub enum Fault {
     /// The answer is not what Google's protocol says.
     Invalid(String),
     /// The client hung up; nobody is to blame and nobody listens.
-    Gone,
+    Cancelled,
     /// This service does not have the operation.
     Unsupported(&'static str),
 }
@@ -145,7 +145,7 @@ impl Fault {
             Fault::Invalid(why) => {
                 nobody("INVALID", code("upstream_invalid"), format!("Google's answer is not valid: {why}"))
             }
-            Fault::Gone => Verdict {
+            Fault::Cancelled => Verdict {
                 then: Then::Stop,
                 // Nobody reads this; 499 is what logs of proxies call it.
                 error: ApiError::new(499, ErrorKind::Server, "client closed the connection"),
@@ -318,7 +318,7 @@ mod tests {
             assert_eq!((verdict.error.status, verdict.error.code()), (status, Some(code)), "{fault:?}");
             assert_eq!(verdict.word, "Exception");
         }
-        assert_eq!(Fault::Gone.verdict().then, Then::Stop);
+        assert_eq!(Fault::Cancelled.verdict().then, Then::Stop);
     }
 
     #[test]

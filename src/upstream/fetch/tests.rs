@@ -3,7 +3,7 @@
 
 use super::{Fetcher, TOO_LARGE, TOO_SLOW, UNREACHABLE};
 use crate::api::Fetch;
-use crate::http::Gone;
+use crate::http::CancelToken;
 use crate::upstream::cancel;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -190,14 +190,14 @@ fn a_huge_file_is_not_read_beyond_the_limit() {
     let fetcher = Fetcher { max_bytes: 1000, ..loopback() };
     assert_eq!(fetcher.fetch(&declared.url("/")), Err(TOO_LARGE.into()));
 
-    let (gone, written) = mpsc::channel();
+    let (cancel, written) = mpsc::channel();
     let endless = Server::start(move |_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n").unwrap();
         let mut sum = 0;
         while stream.write_all(PNG).is_ok() {
             sum += PNG.len();
         }
-        gone.send(sum).unwrap();
+        cancel.send(sum).unwrap();
     });
     assert_eq!(fetcher.fetch(&endless.url("/")), Err(TOO_LARGE.into()));
     assert!(written.recv().unwrap() > 1000, "the server saw the connection end");
@@ -242,13 +242,13 @@ fn a_server_that_says_nothing_ends_at_the_deadline_or_when_the_client_leaves() {
     assert_eq!(fetcher.fetch(&server.url("/")), Err(TOO_SLOW.into()));
     asked.recv().unwrap();
 
-    let gone = Gone::default();
-    let scope = cancel::scope(&gone);
+    let cancel = CancelToken::default();
+    let scope = cancel::scope(&cancel);
     let leaves = std::thread::spawn({
-        let gone = gone.clone();
+        let cancel = cancel.clone();
         move || {
             asked.recv().unwrap();
-            gone.set();
+            cancel.cancel();
         }
     });
     let begin = Instant::now();
