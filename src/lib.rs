@@ -12,6 +12,7 @@
 //! - [`api`] knows neither of them, nor credentials; a surface never knows another surface;
 //! - only [`dispatch`] knows the pool and the upstreams together;
 //! - the credentials file and its records are private to [`credentials`]; [`admin`] sees views, never a [`secret::Secret`];
+//! - [`config`] is at the bottom: it takes [`secret`], [`mask`] and [`os`], and others take its types;
 //! - no lock is held across I/O, logging or a refresh.
 //!
 //! Reading order: [`serve`] (its `mod.rs` names its files in the order of a request), [`api`], [`dispatch`], then the folders. [`commands`] is what the

@@ -42,7 +42,7 @@ fn run(options: &RunOptions) -> Result<(), Failure> {
     let key = options.key(std::env::var(args::KEY_VARIABLE).ok()).map_err(wrong)?;
     let loaded = config::load(options.config.as_deref()).map_err(|error| wrong(error.to_string()))?;
     let mut stop = shutdown::Stop::install().map_err(|error| wrong(format!("cannot handle signals: {error}")))?;
-    logging::start(loaded.config.log_level, loaded.config.log_format);
+    logging::start(loaded.config.log_level.filter(), loaded.config.log_format);
     for note in &loaded.notes {
         log::info!("{note}");
     }
@@ -68,7 +68,7 @@ fn reload(service: &Service, options: &RunOptions) {
         Ok(loaded) => {
             loaded.notes.iter().for_each(|note| log::info!("{note}"));
             loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            service.reload(loaded.config);
+            service.reload(&loaded.config);
         }
         Err(error) => log::error!("config: not reloaded: {error}"),
     }

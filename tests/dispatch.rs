@@ -3,13 +3,13 @@
 
 use crate::common::google::{FakeGoogle, Step, User};
 use gemini_openai_proxy::api::{Call, Operation};
-use gemini_openai_proxy::config::Timeouts;
+use gemini_openai_proxy::config::{ProxyChoice, Timeouts};
 use gemini_openai_proxy::credentials::{Access, AccessFault, Kind, Lease, MemberId, Report, Unavailable, Want};
 use gemini_openai_proxy::dispatch::{Bounds, Budget, Dispatched, Dispatcher, Lending};
 use gemini_openai_proxy::error::ApiError;
 use gemini_openai_proxy::http::{CancelToken, Headers};
 use gemini_openai_proxy::secret::Secret;
-use gemini_openai_proxy::upstream::agent::{self, AgentOptions, ProxyChoice};
+use gemini_openai_proxy::upstream::agent::{self, AgentOptions};
 use gemini_openai_proxy::upstream::{CodeAssist, Fault, Forward, GenerativeLanguage, RawReply};
 use serde_json::json;
 use std::collections::HashMap;

@@ -1,45 +1,13 @@
-//! The two READMEs say the same, and what they say of the demo, and docs/configuration.md of config.json, is so.
-
-use gemini_openai_proxy::config;
-use serde_json::{Value, json};
+//! The two READMEs say the same, and what they say of the demo is so.
 
 const ENGLISH: &str = include_str!("../README.md");
 const CHINESE: &str = include_str!("../README.zh-CN.md");
-const CONFIGURATION: &str = include_str!("../docs/configuration.md");
 const DEMO: &str = include_str!("../examples/demo.sh");
 
 /// The code in the first cell of every row of every table, row by row.
 fn first_cells(text: &str) -> Vec<Vec<&str>> {
     let rows = text.lines().filter_map(|line| line.strip_prefix("| ")).filter_map(|row| row.split(" |").next());
     rows.map(|cell| cell.split('`').skip(1).step_by(2).collect()).filter(|words: &Vec<_>| !words.is_empty()).collect()
-}
-
-/// The rows of the config table: full names of the keys.
-fn keys() -> Vec<String> {
-    let table = CONFIGURATION.split("\n## ").find(|section| section.starts_with("Keys")).expect("the section");
-    let mut keys = Vec::new();
-    for cell in first_cells(table) {
-        let parent = cell[0].rsplit_once('.').map_or("", |(parent, _)| parent);
-        keys.extend(cell.iter().map(|key| match key.strip_prefix('.') {
-            Some(name) => format!("{parent}.{name}"),
-            None => (*key).to_owned(),
-        }));
-    }
-    keys
-}
-
-#[test]
-fn every_key_in_the_documentation_is_one_the_program_reads() {
-    let keys = keys();
-    for key in ["server.port", "oauth_client.client_secret", "endpoints"] {
-        assert!(keys.iter().any(|known| known == key), "{key} is not among {keys:?}");
-    }
-    for key in keys {
-        let value = if key == "auth_keys" { json!(["sk-x"]) } else { Value::Null };
-        let config = key.rsplit('.').fold(value, |inner, name| json!({name: inner}));
-        let loaded = config::parse(&config.to_string()).unwrap_or_else(|error| panic!("{key}: {error}"));
-        assert!(loaded.notes.is_empty(), "{key}: {:?}", loaded.notes);
-    }
 }
 
 #[test]

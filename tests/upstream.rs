@@ -2,11 +2,11 @@
 
 use crate::common::google::{End, FakeGoogle, Outcome, Step, User};
 use gemini_openai_proxy::api::{Call, Operation};
-use gemini_openai_proxy::config::Timeouts;
+use gemini_openai_proxy::config::{ProxyChoice, Timeouts};
 use gemini_openai_proxy::credentials::Access;
 use gemini_openai_proxy::http::{CancelToken, Headers};
 use gemini_openai_proxy::secret::Secret;
-use gemini_openai_proxy::upstream::agent::{self, AgentOptions, ProxyChoice};
+use gemini_openai_proxy::upstream::agent::{self, AgentOptions};
 use gemini_openai_proxy::upstream::{Answer, CodeAssist, Fault, Forward, GenerativeLanguage, Upstream, cancel};
 use serde_json::{Value, json};
 use std::io::{Read, Write};

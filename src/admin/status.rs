@@ -9,9 +9,6 @@ use crate::usage::calendar;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
-/// Keys of examples, which everybody knows.
-const EXAMPLE_KEYS: [&str; 3] = ["123456", "your-secret-key-1", "your-secret-key-2"];
-
 /// `GET /admin/status`.
 pub fn status(app: &App) -> Value {
     let server = app.server.get().map(|server| server.snapshot()).unwrap_or_default();
@@ -29,7 +26,7 @@ pub fn status(app: &App) -> Value {
         },
         "address": app.config.base_url(app.port),
         "alerts": alerts(&app.config, &app.pool.views(), unsaved(app).as_deref(), app.state.is_failing()),
-        "config": config::shown(&app.config),
+        "config": app.config.shown(),
     })
 }
 
@@ -97,7 +94,7 @@ fn alerts(config: &config::Config, views: &[View], unsaved: Option<&str>, state_
             "The built-in key 123456 is in use; it answers this machine only. Set auth_keys to serve others.",
             "正在使用内置密钥 123456，仅限本机访问。要为他人服务，请设置 auth_keys。",
         );
-    } else if config.auth_keys.iter().any(|key| EXAMPLE_KEYS.iter().any(|example| key.key.matches(example))) {
+    } else if config.auth_keys.iter().any(|key| key.is_example()) {
         tell(
             "warning",
             "example_key",

@@ -16,6 +16,7 @@ pub mod openai_embeddings;
 pub(crate) mod options;
 pub(crate) mod params;
 
+pub use crate::config::{Affinity, MidSystem, Settings};
 use crate::error::ApiError;
 use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
@@ -35,50 +36,6 @@ pub struct Context<'a> {
     pub key_name: &'a str,
     /// Settings that change translations.
     pub settings: &'a Settings,
-}
-
-/// Settings that change translations, from the config.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where system messages after the first turn go (openai_chat.md 1.2).
-    pub mid_system: MidSystem,
-    /// Whether `image_url.detail` becomes a per-part `mediaResolution` on Gemini 3.
-    pub media_resolution: bool,
-    /// What is appended when a conversation ends with a model turn.
-    pub continue_text: String,
-    /// Which requests prefer the credential that served them before.
-    pub affinity: Affinity,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            mid_system: MidSystem::Hoist,
-            media_resolution: false,
-            continue_text: "Continue.".into(),
-            affinity: Affinity::Named,
-        }
-    }
-}
-
-/// Which requests prefer the credential that served them before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Affinity {
-    /// None: every request takes its turn.
-    Off,
-    /// Those that name their conversation.
-    Named,
-    /// Those, and all others by their instructions and first user turn.
-    Content,
-}
-
-/// Where system messages after the first turn go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MidSystem {
-    /// Into the system instruction.
-    Hoist,
-    /// Where they stand, as user text in `<system>` marks.
-    InPlace,
 }
 
 /// Gets media by address for a surface. The implementation guards against requests into private networks.

@@ -4,11 +4,11 @@
 use super::listener::Listener;
 use super::{Failure, agent_for_google, configured};
 use crate::commands::args::AuthOptions;
-use crate::config::{AdminLogin, Config, Timeouts};
-use crate::credentials::consent::{Attempt, LIFETIME, Return, paste_redirect};
+use crate::config::{AdminLogin, Config, ProxyChoice, Timeouts};
+use crate::credentials::consent::{Attempt, Return, paste_redirect};
 use crate::credentials::{AddFault, Credentials, Options, exchange_code};
 use crate::mask;
-use crate::upstream::agent::{self, AgentOptions, ProxyChoice};
+use crate::upstream::agent::{self, AgentOptions};
 use crate::upstream::plain;
 use serde_json::{Value, json};
 use std::io::{self, BufRead, Write};
@@ -87,7 +87,7 @@ fn returned(config: &Config) -> Result<(Attempt, Return), String> {
     println!("Open this address in a browser on this machine (elsewhere? stop, and use --paste):\n\n{url}\n");
     open_browser(&url);
     println!("Waiting for Google's answer...");
-    match receive.recv_timeout(LIFETIME) {
+    match receive.recv_timeout(config.login_lifetime) {
         Ok(found) => Ok((attempt, found)),
         Err(_) => Err("no answer came within ten minutes; start again, or use --paste".into()),
     }
@@ -126,7 +126,7 @@ struct RunningProxy<'a> {
 impl<'a> RunningProxy<'a> {
     /// Makes sure that it answers and takes the login.
     fn find(config: &'a Config) -> Result<RunningProxy<'a>, String> {
-        let url = config.auth_client.proxy_url.clone().unwrap_or_else(|| local_url(config));
+        let url = config.auth_client.proxy_url.clone().unwrap_or_else(|| config.listening_at("127.0.0.1", config.port));
         let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
         // The environment's proxy is for the way to Google; it does not know this machine's loopback.
         let local = crate::serve::access::is_loopback_name(authority);
@@ -164,15 +164,6 @@ impl<'a> RunningProxy<'a> {
 
     fn authorization(&self) -> Option<(&str, &str)> {
         self.login.map(|login| (login.username.as_str(), login.password.expose()))
-    }
-}
-
-/// Where this config's server listens, as seen from this machine.
-fn local_url(config: &Config) -> String {
-    match config.host.as_str() {
-        "0.0.0.0" | "::" | "[::]" | "" => format!("http://127.0.0.1:{}", config.port),
-        host if host.contains(':') && !host.starts_with('[') => format!("http://[{host}]:{}", config.port),
-        host => format!("http://{host}:{}", config.port),
     }
 }
 

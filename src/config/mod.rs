@@ -1,93 +1,135 @@
-//! config.json, environment and defaults made into one checked [`Config`]. After that nobody reads them again.
+//! config.json and defaults made into one checked [`Config`]; after that nobody reads the file again. Every key stands
+//! in one table (`keys.rs`). This folder is at the bottom: others take their types from it, and it takes none of theirs.
 
+mod file;
+mod keys;
 mod lists;
-mod read;
-mod section;
-mod shown;
+mod models;
+mod outgoing;
+mod reload;
+mod value;
 
-pub use read::{Loaded, load, parse};
-pub use section::ConfigError;
-pub use shown::shown;
+pub use file::{Loaded, load, parse};
+pub use models::{Control, Level, ModelEntry};
+pub use outgoing::ProxyChoice;
+pub use reload::Changes;
+pub use value::ConfigError;
+pub(crate) use value::time;
 
-use crate::api::Settings;
-use crate::gemini::models::ModelEntry;
 use crate::secret::Secret;
-use crate::upstream::agent::{Authorities, ProxyChoice};
-use std::collections::{BTreeMap, HashMap};
+use log::LevelFilter;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-/// Everything the program was told, checked.
-#[derive(Clone, Debug)]
+/// Everything the program was told, checked. The [`Default`] is empty: it is what reading the keys begins with.
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// Bind address.
     pub host: String,
     /// Bind port; 0 takes a free one (tests).
     pub port: u16,
-    /// Listener sizes.
-    pub limits: crate::http::Limits,
+    /// Sizes of the listener.
+    pub sizes: Sizes,
+    /// How long running answers may go on after SIGTERM.
+    pub drain: Duration,
     /// Keys clients may use.
     pub auth_keys: Vec<ClientKey>,
     /// The keys are the built-in default: they answer loopback callers only.
     pub default_keys: bool,
+    /// Pool members on the public API.
+    pub gemini_api_keys: Vec<ApiKey>,
     /// Where credentials live, relative to the working directory.
     pub credentials_file: PathBuf,
     /// Where usage and cool-downs live.
     pub state_file: PathBuf,
-    /// Encrypts the credentials file.
+    /// Encrypts the credentials file. Not in the config file.
     pub encryption_key: Option<Secret>,
     /// E-mail (lower case) -> project, wins over discovery.
     pub project_id_map: HashMap<String, String>,
-    /// Log level.
-    pub log_level: log::LevelFilter,
-    /// How log lines look.
-    pub log_format: LogFormat,
-    /// Towards Google.
-    pub timeouts: Timeouts,
-    /// Period of the usage report; `None`: off.
-    pub usage_interval: Option<Duration>,
-    /// Address of this server as people reach it, without trailing slash.
-    pub public_url: Option<String>,
-    /// Fewer usable credentials than this: a warning at start. 0: no check.
-    pub min_credentials: u64,
-    /// Admin login, when both halves are set.
-    pub admin: Option<AdminLogin>,
-    /// Where the `auth` command finds the running server.
-    pub auth_client: AuthClient,
-    /// How long a login may take on Google's pages. Not in the file; tests shorten it.
-    pub login_lifetime: Duration,
-    /// Pool members on the public API.
-    pub gemini_api_keys: Vec<ApiKey>,
-    /// Google's addresses.
-    pub endpoints: Endpoints,
-    /// The way to them.
-    pub proxy: ProxyChoice,
     /// The OAuth client of login and refresh.
     pub oauth_client: OauthClient,
-    /// Extra models and aliases.
-    pub models: Vec<ModelEntry>,
-    /// Settings of the translations.
-    pub settings: Settings,
-    /// The only certificate authorities to trust towards Google; `None`: Mozilla's.
-    pub authorities: Option<Authorities>,
+    /// Fewer usable credentials than this: a warning at start. 0: no check.
+    pub min_credentials: u64,
     /// Attempts over different credentials before the first byte.
     pub max_attempts: u32,
     /// Credentials that one request may ask before the first byte.
     pub max_credentials_per_request: u32,
     /// How long a request may go from credential to credential before the first byte.
     pub failover: Duration,
+    /// The way to Google.
+    pub proxy: ProxyChoice,
+    /// The only certificate authorities to trust towards Google, as DER; `None`: Mozilla's.
+    pub authorities: Option<Vec<Vec<u8>>>,
+    /// Towards Google.
+    pub timeouts: Timeouts,
     /// Send the head with a comment when the first event takes longer; `None`: never.
     pub early_head_after: Option<Duration>,
     /// Silence after which a stream gets a comment; `None`: never.
     pub keep_alive: Option<Duration>,
-    /// How long running answers may go on after SIGTERM.
-    pub drain: Duration,
-    /// The keys that the file gives, with a hash of each value: so that a reload can say what changed.
-    pub prints: BTreeMap<String, u64>,
+    /// Extra models and aliases.
+    pub models: Vec<ModelEntry>,
+    /// Settings of the translations.
+    pub settings: Settings,
+    /// Admin login, when both halves are set.
+    pub admin: Option<AdminLogin>,
+    /// Where the `auth` command finds the running server.
+    pub auth_client: AuthClient,
+    /// How long a login may take on Google's pages. Not in the config file; tests shorten it.
+    pub login_lifetime: Duration,
+    /// Address of this server as people reach it, without trailing slash.
+    pub public_url: Option<String>,
+    /// Log level.
+    pub log_level: LogLevel,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Period of the usage report; `None`: off.
+    pub usage_interval: Option<Duration>,
     /// `GET /metrics`.
     pub metrics: Metrics,
-    /// Keys that the file gives, `server.port` for those inside; all others are defaults.
-    pub given: Vec<String>,
+    /// Google's addresses.
+    pub endpoints: Endpoints,
+    /// The JSON that all this was read from, so that a reload can say what changed.
+    pub source: Secret,
+}
+
+/// What `server` says of the listener's sizes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sizes {
+    /// Generations answered at the same time.
+    pub workers: usize,
+    /// Open client connections in all.
+    pub max_connections: usize,
+    /// Open client connections from one address.
+    pub max_connections_per_address: usize,
+    /// Largest request body in bytes.
+    pub max_body: usize,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Everything; nothing is logged below it.
+    #[default]
+    Debug,
+    /// The usual.
+    Info,
+    /// What somebody should look at.
+    Warn,
+    /// What fails.
+    Error,
+}
+
+impl LogLevel {
+    /// The same in the logger's terms.
+    pub fn filter(self) -> LevelFilter {
+        match self {
+            LogLevel::Debug => LevelFilter::Debug,
+            LogLevel::Info => LevelFilter::Info,
+            LogLevel::Warn => LevelFilter::Warn,
+            LogLevel::Error => LevelFilter::Error,
+        }
+    }
 }
 
 /// How log lines look.
@@ -98,6 +140,41 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// Settings that change translations.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Where system messages after the first turn go.
+    pub mid_system: MidSystem,
+    /// Whether `image_url.detail` becomes a per-part `mediaResolution` on Gemini 3.
+    pub media_resolution: bool,
+    /// What is appended when a conversation ends with a model turn.
+    pub continue_text: String,
+    /// Which requests prefer the credential that served them before.
+    pub affinity: Affinity,
+}
+
+/// Which requests prefer the credential that served them before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Affinity {
+    /// None: every request takes its turn.
+    Off,
+    /// Those that name their conversation.
+    #[default]
+    Named,
+    /// Those, and all others by their instructions and first user turn.
+    Content,
+}
+
+/// Where system messages after the first turn go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MidSystem {
+    /// Into the system instruction.
+    #[default]
+    Hoist,
+    /// Where they stand, as user text in `<system>` marks.
+    InPlace,
 }
 
 /// One key that clients may use.
@@ -129,7 +206,7 @@ pub struct KeyLimits {
 }
 
 /// `GET /metrics`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Metrics {
     /// Off: 404.
     pub enabled: bool,
@@ -138,7 +215,7 @@ pub struct Metrics {
 }
 
 /// Timeouts towards Google; `None`: no limit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Timeouts {
     /// TCP and TLS.
     pub connect: Option<Duration>,
@@ -173,8 +250,8 @@ pub struct ApiKey {
     pub label: Option<String>,
 }
 
-/// Google's addresses: bases without trailing slash, or whole addresses for `oauth_token` and `userinfo`.
-#[derive(Clone, Debug)]
+/// Google's addresses: bases without trailing slash, or whole addresses.
+#[derive(Clone, Debug, Default)]
 pub struct Endpoints {
     /// Base; `/v1internal:...` is appended.
     pub code_assist: String,
@@ -186,18 +263,6 @@ pub struct Endpoints {
     pub userinfo: String,
     /// Base; `/v1beta/...` is appended.
     pub generative_language: String,
-}
-
-impl Default for Endpoints {
-    fn default() -> Endpoints {
-        Endpoints {
-            code_assist: "https://cloudcode-pa.googleapis.com".into(),
-            oauth_authorize: "https://accounts.google.com/o/oauth2/v2/auth".into(),
-            oauth_token: "https://oauth2.googleapis.com/token".into(),
-            userinfo: "https://openidconnect.googleapis.com/v1/userinfo".into(),
-            generative_language: "https://generativelanguage.googleapis.com".into(),
-        }
-    }
 }
 
 /// An OAuth client.
@@ -224,11 +289,13 @@ impl Default for OauthClient {
 impl Config {
     /// The address to write into hints for people: `public_url`, else host and port with `0.0.0.0` shown as localhost.
     pub fn base_url(&self, port: u16) -> String {
-        if let Some(url) = &self.public_url {
-            return url.clone();
-        }
+        self.public_url.clone().unwrap_or_else(|| self.listening_at("localhost", port))
+    }
+
+    /// Where the server listens, as seen from this machine; `wildcard` is what stands for all addresses.
+    pub fn listening_at(&self, wildcard: &str, port: u16) -> String {
         match self.host.as_str() {
-            "0.0.0.0" | "::" | "[::]" | "" => format!("http://localhost:{port}"),
+            "0.0.0.0" | "::" | "[::]" => format!("http://{wildcard}:{port}"),
             host if host.contains(':') && !host.starts_with('[') => format!("http://[{host}]:{port}"),
             host => format!("http://{host}:{port}"),
         }

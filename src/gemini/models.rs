@@ -10,6 +10,7 @@ pub use live::Listed;
 
 use super::signatures::family;
 use super::thinking::{Ask, Control, Effort};
+pub use crate::config::ModelEntry;
 use std::collections::BTreeMap;
 
 /// Bytes. Names are read recursively, suffix by suffix.
@@ -61,17 +62,6 @@ pub struct Resolved {
     pub search: bool,
     /// What a thinking suffix asks.
     pub thinking: Option<Ask>,
-}
-
-/// A config entry: `{"name", "alias_of"?, "thinking"?}`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelEntry {
-    /// The name clients may use.
-    pub name: String,
-    /// Another name of this known model; may carry suffixes.
-    pub alias_of: Option<String>,
-    /// `none`, `budget` or `level` control for a model the table does not know.
-    pub thinking: Option<Control>,
 }
 
 /// The table.

@@ -4,6 +4,7 @@
 
 use super::models::Model;
 use super::request::ThinkingConfig;
+pub use crate::config::{Control, Level};
 
 /// Tokens a model is taken to think about when the budget is its own choice: the bound Google's documentation gives for
 /// dynamic thinking of Gemini 2.5.
@@ -13,74 +14,6 @@ const SHORT_ANSWER: i64 = 256;
 /// Answers this short get the lowest level: more would be thought away before the first word. Levels are no budgets that
 /// could be halved, so longer answers keep theirs, or every client with a limit of 4096 would lose the model's quality.
 const SHORT_ANSWER_BY_LEVEL: i64 = 1024;
-
-/// How a model's thinking is controlled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// No thinkingConfig at all.
-    None,
-    /// `thinkingBudget`, Gemini 2.5.
-    Budget {
-        /// Smallest budget other than 0 and -1.
-        min: i64,
-        /// Largest budget.
-        max: i64,
-        /// Whether 0 (off) is accepted.
-        can_be_off: bool,
-    },
-    /// `thinkingLevel`, Gemini 3; the levels the model has, lowest first.
-    Levels(Vec<Level>),
-    /// Not known: nothing is sent unless asked.
-    Unknown,
-}
-
-impl Control {
-    /// Reads the config's word for a model the table does not know: `none`, `budget` (the range of 2.5 Flash) or `level`
-    /// (the levels every Gemini 3 model has).
-    pub fn parse(word: &str) -> Option<Control> {
-        match word {
-            "none" => Some(Control::None),
-            "budget" => Some(Control::Budget { min: 1, max: 24_576, can_be_off: true }),
-            "level" => Some(Control::Levels(vec![Level::Low, Level::High])),
-            _ => None,
-        }
-    }
-}
-
-/// Google's thinking levels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// MINIMAL
-    Minimal,
-    /// LOW
-    Low,
-    /// MEDIUM
-    Medium,
-    /// HIGH
-    High,
-    /// XHIGH
-    XHigh,
-}
-
-impl Level {
-    /// Reads the wire word, any case.
-    pub fn parse(word: &str) -> Option<Level> {
-        [Level::Minimal, Level::Low, Level::Medium, Level::High, Level::XHigh]
-            .into_iter()
-            .find(|level| level.word().eq_ignore_ascii_case(word))
-    }
-
-    /// The wire word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Level::Minimal => "MINIMAL",
-            Level::Low => "LOW",
-            Level::Medium => "MEDIUM",
-            Level::High => "HIGH",
-            Level::XHigh => "XHIGH",
-        }
-    }
-}
 
 /// OpenAI's efforts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -519,7 +452,5 @@ mod tests {
         assert_eq!(Effort::parse("extreme"), None);
         assert_eq!(Level::parse("minimal"), Some(Level::Minimal));
         assert_eq!(Level::parse("THINKING_LEVEL_UNSPECIFIED"), None);
-        assert_eq!(Control::parse("level"), Some(Control::Levels(vec![Level::Low, Level::High])));
-        assert_eq!(Control::parse("sometimes"), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Making and changing keys: what the page sends, and how a key is written into the state file.
 
 use super::{Key, Source};
-use crate::config::KeyLimits;
+use crate::config::{KeyLimits, time};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -113,9 +113,6 @@ impl Edit {
 
 const EXPIRY: &str = "expires_at: expected a time such as 2027-01-31T00:00:00Z or a day such as 2027-01-31";
 
-/// In seconds since 1970.
-const YEAR_10000: u64 = 253_402_300_800;
-
 fn checked_name(name: &str) -> Result<String, EditError> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
@@ -133,23 +130,6 @@ fn limit(fields: &Map<String, Value>, name: &str) -> Result<Option<Option<u64>>,
             None => Err(EditError::Wrong(format!("{name}: expected a whole number or null"))),
         },
     }
-}
-
-/// A time as people write it: RFC 3339, a day of UTC (its beginning), or seconds since 1970.
-pub(crate) fn time(value: &Value) -> Option<SystemTime> {
-    use time::format_description::well_known::Rfc3339;
-    let seconds = match value {
-        Value::Number(number) => number.as_i64()?,
-        Value::String(text) => {
-            let text = text.trim();
-            let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-            time::OffsetDateTime::parse(&whole, &Rfc3339).ok()?.unix_timestamp()
-        }
-        _ => return None,
-    };
-    // Later times cannot be written as text, and the state file holds text.
-    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds < YEAR_10000)?;
-    Some(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
 }
 
 /// A key of the page as the state file has it.
@@ -218,18 +198,5 @@ mod tests {
         ] {
             assert_eq!(Edit::parse(text.as_bytes()).unwrap_err(), EditError::Wrong(expected.into()), "{text}");
         }
-    }
-
-    #[test]
-    fn a_time_is_read_in_three_spellings() {
-        for value in [json!("2027-01-31"), json!("2027-01-31T01:00:00+01:00"), json!(1_801_353_600)] {
-            let time = time(&value).unwrap();
-            assert_eq!(crate::usage::calendar::iso(time), "2027-01-31T00:00:00Z", "{value}");
-        }
-        for value in [json!(-1), json!(YEAR_10000), json!("10000-01-01")] {
-            assert_eq!(time(&value), None, "{value}");
-        }
-        let last = time(&json!(YEAR_10000 - 1)).unwrap();
-        assert_eq!(time(&json!(crate::usage::calendar::iso(last))), Some(last));
     }
 }

@@ -8,8 +8,8 @@
 mod edit;
 mod meter;
 
+pub(crate) use edit::limits;
 pub use edit::{Edit, EditError};
-pub(crate) use edit::{limits, time};
 pub use meter::{Meter, Permit, RateHeaders, Today};
 
 use crate::config::{ClientKey, KeyLimits};

@@ -13,7 +13,6 @@ pub mod background;
 pub mod endpoints;
 pub mod generate;
 pub mod passthrough;
-pub mod reload;
 pub mod route;
 pub mod service;
 pub mod uploads;

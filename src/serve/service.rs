@@ -6,13 +6,13 @@ use crate::credentials::{Credentials, Options, Refresher, StoreError, Timing};
 use crate::dispatch::{Bounds, Dispatcher};
 use crate::gemini::models::Listed;
 use crate::gemini::signatures::SignatureCache;
-use crate::http::{Request, Running, Server};
+use crate::http::{Limits, Request, Running, Server};
 use crate::keys::Keys;
 use crate::os::platform;
 use crate::serve::access::Guard;
 use crate::serve::app::{App, Current, table};
 use crate::serve::background::{Caretaker, Rounds};
-use crate::serve::{endpoints, reload};
+use crate::serve::endpoints;
 use crate::storage::state::{Saver, State};
 use crate::upstream::agent::{self, AgentOptions};
 use crate::upstream::{self, CodeAssist, Fetcher, GenerativeLanguage};
@@ -89,7 +89,7 @@ impl Service {
     pub fn start_with(config: Config, tuning: Tuning) -> Result<Service, StartError> {
         let agent = agent::build(&AgentOptions {
             timeouts: config.timeouts,
-            workers: config.limits.workers,
+            workers: config.sizes.workers,
             proxy: config.proxy.clone(),
             authorities: config.authorities.clone(),
         });
@@ -111,10 +111,15 @@ impl Service {
         let keys = Arc::new(Keys::new(&config.auth_keys, state.take("keys").as_ref()));
         let keys_of = keys.clone();
         state.source("keys", move || keys_of.saved());
-        let limits = crate::http::Limits {
+        let (sizes, limits) = (config.sizes, Limits::default());
+        let limits = Limits {
+            workers: sizes.workers,
             // Two descriptors a stream, and some for files and idle connections to Google.
-            max_connections: config.limits.max_connections.min((platform::raise_open_files() as usize / 2).max(64)),
-            ..config.limits.clone()
+            max_connections: sizes.max_connections.min((platform::raise_open_files() as usize / 2).max(64)),
+            max_connections_per_address: sizes.max_connections_per_address,
+            max_body: sizes.max_body,
+            body_budget: limits.body_budget.max(sizes.max_body * 2),
+            ..limits
         };
         let server = Server::bind(&config.host, config.port, limits).map_err(|error| {
             StartError::Listener(format!("cannot listen on {}:{}: {error}", config.host, config.port))
@@ -183,11 +188,14 @@ impl Service {
 
     /// Takes over another state of the config file and of the credentials file, and says in the log what changed and what
     /// needs a restart. Requests under way go on as they began.
-    pub fn reload(&self, new: Config) {
+    pub fn reload(&self, new: &Config) {
         let old = self.current.get();
-        let (config, changes) = reload::merge(&old.config, new);
+        let (config, changes) = match old.config.reloaded(new) {
+            Ok(reloaded) => reloaded,
+            Err(error) => return log::error!("config: not reloaded: {error}"),
+        };
         log::info!("config: {changes}");
-        log::set_max_level(config.log_level);
+        log::set_max_level(config.log_level.filter());
         old.keys.reload(&config.auth_keys);
         old.pool.reload(config.project_id_map.clone(), &config.gemini_api_keys);
         old.pool.poll_file();

@@ -2,15 +2,14 @@
 //! cache and timeouts. The measured reasons for each setting are in crate_notes.md 2.
 
 use super::cancel::CancelConnector;
-use crate::config::Timeouts;
+use crate::config::{ProxyChoice, Timeouts};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     ConnectProxyConnector, Connector, NextTimeout, RustlsConnector, SocksConnector, TcpConnector,
@@ -40,58 +39,8 @@ pub struct AgentOptions {
     pub workers: usize,
     /// Outgoing proxy.
     pub proxy: ProxyChoice,
-    /// The only certificate authorities to trust; `None`: Mozilla's, compiled in.
-    pub authorities: Option<Authorities>,
-}
-
-/// Certificate authorities of a file.
-#[derive(Clone, Debug)]
-pub struct Authorities(RootCerts);
-
-impl Authorities {
-    /// Reads all certificates of a PEM file. The error is one line that names the file.
-    pub fn read(path: &Path) -> Result<Authorities, String> {
-        let name = path.display();
-        let text = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
-        let certificates: Vec<Certificate<'static>> = parse_pem(&text)
-            .filter_map(|item| match item {
-                Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
-                Ok(_) => None,
-                Err(error) => Some(Err(error)),
-            })
-            .collect::<Result<_, _>>()
-            .map_err(|_| format!("{name}: not valid PEM"))?;
-        if certificates.is_empty() {
-            return Err(format!("{name}: there is no certificate in it"));
-        }
-        Ok(Authorities(RootCerts::new_with_certs(&certificates)))
-    }
-}
-
-/// Which outgoing proxy is used.
-#[derive(Clone, Debug, Default)]
-pub enum ProxyChoice {
-    /// `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, in this order and in either case, less what `NO_PROXY` names.
-    #[default]
-    Environment,
-    /// None, whatever the environment says.
-    Direct,
-    /// This one.
-    Fixed(Proxy),
-}
-
-/// Reads the address of an outgoing proxy: `http`, `https`, `socks4`, `socks4a`, `socks5` or `socks5h`, maybe with user and
-/// password. What was expected, if it is none; the address itself is not repeated.
-pub fn proxy(url: &str) -> Result<ProxyChoice, &'static str> {
-    const EXPECTED: &str = "an address such as http://proxy:3128 or socks5://user:password@proxy:1080";
-    let known = ["http://", "https://", "socks4://", "socks4a://", "socks5://", "socks5h://"];
-    let lower = url.to_ascii_lowercase();
-    let rest = known.iter().find_map(|scheme| lower.strip_prefix(scheme)).ok_or(EXPECTED)?;
-    // A path would be ignored silently.
-    if rest.trim_end_matches('/').is_empty() || rest.trim_end_matches('/').contains(['/', '?', '#', ' ']) {
-        return Err(EXPECTED);
-    }
-    Proxy::new(url).map(ProxyChoice::Fixed).map_err(|_| EXPECTED)
+    /// The only certificate authorities to trust, as DER; `None`: Mozilla's, compiled in.
+    pub authorities: Option<Vec<Vec<u8>>>,
 }
 
 /// Builds the client. Build it once: a second one shares neither connections nor TLS sessions.
@@ -116,10 +65,14 @@ pub fn build(options: &AgentOptions) -> Agent {
     match &options.proxy {
         ProxyChoice::Environment => {}
         ProxyChoice::Direct => config = config.proxy(None),
-        ProxyChoice::Fixed(proxy) => config = config.proxy(Some(proxy.clone())),
+        ProxyChoice::Fixed(url) => {
+            let proxy = Proxy::new(url.expose()).expect("the config takes only what is an address here");
+            config = config.proxy(Some(proxy));
+        }
     }
-    if let Some(Authorities(roots)) = &options.authorities {
-        config = config.tls_config(TlsConfig::builder().root_certs(roots.clone()).build());
+    if let Some(authorities) = &options.authorities {
+        let roots = authorities.iter().map(|der| Certificate::from_der(der).to_owned());
+        config = config.tls_config(TlsConfig::builder().root_certs(RootCerts::from(roots)).build());
     }
     // ureq's own chain, with our layers where they see the socket's waits and writes.
     let connector =

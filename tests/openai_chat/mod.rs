@@ -51,7 +51,7 @@ impl World {
         World {
             models: ModelTable::new(&[]),
             signatures: Arc::new(SignatureCache::new(1 << 20, Duration::from_secs(3600))),
-            settings: Settings::default(),
+            settings: gemini_openai_proxy::config::parse("{}").unwrap().config.settings,
             key: "key-1",
         }
     }

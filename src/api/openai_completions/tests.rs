@@ -1,7 +1,7 @@
 //! Requests into Google's terms, events into completions.
 
 use super::*;
-use crate::api::Settings;
+use crate::config;
 use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{CancelToken, Headers};
@@ -33,7 +33,7 @@ fn parse(body: &str) -> Result<Box<dyn Exchange>, ApiError> {
         signatures: &Arc::new(SignatureCache::new(1, Duration::ZERO)),
         fetch: &NoFetch,
         key_name: "k",
-        settings: &Settings::default(),
+        settings: &config::parse("{}").unwrap().config.settings,
     };
     OpenAiCompletions.parse(&request, body.as_bytes().to_vec(), &context)
 }

@@ -1,7 +1,7 @@
 //! Requests into Google's bodies, vectors into answers.
 
 use super::*;
-use crate::api::Settings;
+use crate::config;
 use crate::gemini::models::{ModelEntry, ModelTable};
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{CancelToken, Headers};
@@ -36,7 +36,7 @@ fn parse(body: &str) -> Result<Box<dyn Exchange>, ApiError> {
         signatures: &Arc::new(SignatureCache::new(1, Duration::ZERO)),
         fetch: &NoFetch,
         key_name: "k",
-        settings: &Settings::default(),
+        settings: &config::parse("{}").unwrap().config.settings,
     };
     OpenAiEmbeddings.parse(&request, body.as_bytes().to_vec(), &context)
 }

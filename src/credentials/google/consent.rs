@@ -14,9 +14,6 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 
-/// How long a person may take on Google's pages.
-pub const LIFETIME: Duration = Duration::from_secs(600);
-
 /// The Gemini CLI's scopes; Code Assist refuses tokens without the first (google_code_assist.md 1.1).
 const SCOPES: &str = "https://www.googleapis.com/auth/cloud-platform \
     https://www.googleapis.com/auth/userinfo.email \
@@ -227,6 +224,8 @@ mod tests {
     fn code(code: &str, state: Option<&str>) -> Result<Return, &'static str> {
         Ok(Return::Code { code: code.into(), state: state.map(str::to_owned) })
     }
+
+    const LIFETIME: Duration = Duration::from_secs(600);
 
     #[test]
     fn a_state_works_once_and_not_for_ever() {

@@ -1,4 +1,7 @@
+use super::super::keys::default_workers;
+use super::super::{Affinity, LogLevel, ProxyChoice};
 use super::*;
+use std::path::PathBuf;
 
 fn config(text: &str) -> Config {
     parse(text).unwrap().config
@@ -16,7 +19,7 @@ fn an_empty_object_gives_the_old_defaults() {
     assert!(config.default_keys && config.auth_keys[0].key.matches("123456"));
     assert_eq!(config.credentials_file, PathBuf::from("credentials1.json"));
     assert_eq!(config.state_file, PathBuf::from("credentials1.json.state.json"));
-    assert_eq!(config.log_level, LevelFilter::Debug);
+    assert_eq!(config.log_level, LogLevel::Debug);
     assert_eq!(config.timeouts.connect, Some(Duration::from_secs(60)));
     assert_eq!(config.timeouts.read, Some(Duration::from_secs(90)));
     assert_eq!(config.usage_interval, Some(Duration::from_secs(30)));
@@ -150,9 +153,9 @@ fn the_workers_follow_the_memory() {
     for (memory, workers) in [(16, 32), (128, 64), (512, 256), (1024, 512), (65536, 1024)] {
         assert_eq!(default_workers(memory * MIB), workers, "{memory} MiB");
     }
-    assert!((32..=1024).contains(&config("{}").limits.workers));
-    let limits = config(r#"{"server":{"workers":7,"max_connections_per_address":9}}"#).limits;
-    assert_eq!((limits.max_connections, limits.max_connections_per_address), (21, 9));
+    assert!((32..=1024).contains(&config("{}").sizes.workers));
+    let sizes = config(r#"{"server":{"workers":7,"max_connections_per_address":9}}"#).sizes;
+    assert_eq!((sizes.max_connections, sizes.max_connections_per_address), (21, 9));
 }
 
 #[test]
@@ -163,4 +166,74 @@ fn a_file_of_authorities_is_read_and_checked() {
     assert!(message(&file("none.pem")).contains("none.pem: No such file"));
     assert!(message(&file("README.md")).ends_with("README.md: there is no certificate in it"));
     assert!(message(r#"{"ca_file":1}"#).contains("ca_file: expected a string"));
+}
+
+#[test]
+fn every_value_names_its_source_and_no_secret_is_shown() {
+    let text = r#"{"server":{"port":8888},"auth_keys":["sk-very-secret"],"gemini_api_keys":["AIza-secret"],
+        "admin_username":"chef","admin_password":"secret-word","metrics":{"token":"secret-token"},"endpoints":{"code_assist":"http://me:secret@gate/x"},
+        "oauth_client":{"client_id":"me","client_secret":"secret-half"},"proxy_url":"http://me:secret@proxy:1",
+        "mid_system":"inplace"}"#;
+    let config = config(text);
+    let value = config.shown();
+    assert!(!format!("{value} {config:?}").contains("secret-"), "{value} {config:?}");
+    for (key, expected) in [
+        ("server.port", json!({"value": 8888, "source": "file"})),
+        ("server.host", json!({"value": "0.0.0.0", "source": "default"})),
+        ("auth_keys", json!({"value": "1 key", "source": "file"})),
+        ("admin_password", json!({"value": "***", "source": "file"})),
+        ("log_format", json!({"value": "text", "source": "default"})),
+        ("mid_system", json!({"value": "inplace", "source": "file"})),
+        ("affinity", json!({"value": "named", "source": "default"})),
+        ("proxy_url", json!({"value": "***", "source": "file"})),
+    ] {
+        assert_eq!(value[key], expected, "{key}");
+    }
+}
+
+#[test]
+fn an_unknown_key_comes_with_the_known_one_that_is_near() {
+    let text = r#"{"auth_key":["a"],"port":1,"server":{"prot":1},"pool":1,"auth_keys":["a"]}"#;
+    let expected = "config: unknown keys are ignored: server.prot (server.port?), auth_key (auth_keys?), \
+                    port (server.port?), pool (request_timeouts.pool?)";
+    assert_eq!(parse(text).unwrap().notes, [expected]);
+    assert_eq!(parse(r#"{"colour":1}"#).unwrap().notes, ["config: unknown keys are ignored: colour"]);
+}
+
+/// What the rows of a section of the page begin with, and the rest of each.
+fn rows(section: &str) -> Vec<(&'static str, &'static str)> {
+    let page = include_str!("../../../docs/configuration.md");
+    let section = page.split("\n## ").find(|text| text.lines().next() == Some(section)).expect("the section");
+    section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | ")).collect()
+}
+
+#[test]
+fn the_page_lists_the_keys_of_the_table_and_no_others() {
+    let row = |(key, rest): (&'static str, &'static str)| {
+        let cells: Vec<&str> = rest.split(" | ").collect();
+        [key, cells[1].trim_matches('`'), cells[2]]
+    };
+    let rows: Vec<_> = rows("Keys").into_iter().map(row).collect();
+    let table = KEYS.iter().map(|key| [key.name, key.default, if key.restart { "yes" } else { "no" }]);
+    assert_eq!(rows, table.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_page_lists_fields_of_items_that_are_read() {
+    for (section, list, needed) in [("Keys of clients", "auth_keys", "key"), ("Models", "models", "name")] {
+        for (field, _) in rows(section) {
+            let text = json!({list: [{needed: "x", field: if field == needed { "x".into() } else { Value::Null }}]});
+            assert!(parse(&text.to_string()).unwrap().notes.is_empty(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_default_in_the_table_is_what_an_absent_key_means() {
+    let all = config("{}").shown();
+    for key in KEYS.iter().filter(|key| key.show.is_some() && key.name != "auth_keys") {
+        let value: Value = serde_json::from_str(key.default).unwrap_or_else(|error| panic!("{}: {error}", key.name));
+        let text = key.name.rsplit('.').fold(value, |inner, name| json!({name: inner})).to_string();
+        assert_eq!(config(&text).shown()[key.name]["value"], all[key.name]["value"], "{text}");
+    }
 }

@@ -1,0 +1,127 @@
+//! From the text of config.json to [`Config`], and from one config to the next while the program runs.
+
+use super::Config;
+use super::keys::{Draft, KEYS, Key};
+use super::value::{ConfigError, Field, kind};
+use crate::secret::Secret;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a login may take on Google's pages.
+const LOGIN_LIFETIME: Duration = Duration::from_secs(600);
+
+/// A configuration and what the operator should hear about it once the logger runs.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// INFO lines.
+    pub notes: Vec<String>,
+    /// WARNING lines.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the file at `path`, or takes the defaults when there is none to read. Nothing is opened or bound here.
+pub fn load(path: Option<&Path>) -> Result<Loaded, ConfigError> {
+    let Some(path) = path else { return parse("{}") };
+    let name = path.display();
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            ConfigError(format!("{name}: no such file; copy config.example.json there and edit it"))
+        }
+        _ => ConfigError(format!("{name}: {error}")),
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| ConfigError(format!("{name}: the file is not UTF-8 text")))?;
+    parse(&text).map_err(|ConfigError(message)| ConfigError(format!("{name}: {message}")))
+}
+
+/// Reads a configuration from JSON text; a byte order mark is accepted.
+pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
+    let root = object(text)?;
+    let mut draft = Draft::default();
+    draft.config.login_lifetime = LOGIN_LIFETIME;
+    draft.config.source = Secret::new(Value::from(root.clone()).to_string());
+    let [mut outer, mut inner] = split(root)?;
+    for key in KEYS {
+        let place = if key.name.contains('.') { &mut inner } else { &mut outer };
+        let field = Field { name: key.name.into(), given: place.shift_remove(key.name), default: key.default };
+        (key.read)(&mut draft, &field)?;
+    }
+    let Draft { config, warnings, mut unknown, .. } = draft;
+    unknown.extend(inner.into_iter().chain(outer).map(|(name, _)| with_nearest(name)));
+    let notes = match unknown.as_slice() {
+        [] => Vec::new(),
+        names => vec![format!("config: unknown keys are ignored: {}", names.join(", "))],
+    };
+    Ok(Loaded { config, notes, warnings })
+}
+
+fn object(text: &str) -> Result<Map<String, Value>, ConfigError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match serde_json::from_str(text) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(other) => Err(ConfigError(format!("expected an object {{...}}, found {}", kind(&other)))),
+        Err(error) => Err(ConfigError(format!("not valid JSON: {error}"))),
+    }
+}
+
+/// The keys of the file, and those of the objects that the table looks into, under their full names.
+fn split(root: Map<String, Value>) -> Result<[Map<String, Value>; 2], ConfigError> {
+    let (mut outer, mut inner) = (Map::new(), Map::new());
+    for (name, value) in root {
+        if !KEYS.iter().any(|key| key.name.split_once('.').is_some_and(|(section, _)| section == name)) {
+            outer.insert(name, value);
+            continue;
+        }
+        let section = Field { name, given: Some(value), default: "null" };
+        inner.extend(section.object()?.map.into_iter().map(|(key, value)| (format!("{}.{key}", section.name), value)));
+    }
+    Ok([outer, inner])
+}
+
+/// An unknown name with the known one that may be meant: misspelt, or in another object.
+fn with_nearest(name: String) -> String {
+    let distance_to = |key: &Key| {
+        let last = key.name.rsplit('.').next().unwrap_or_default();
+        distance(&name, key.name).min(distance(&name, last))
+    };
+    let nearest = KEYS.iter().map(|key| (distance_to(key), key.name)).min();
+    match nearest {
+        Some((distance, known)) if distance <= 2.min(name.len() / 4) => format!("{name} ({known}?)"),
+        _ => name,
+    }
+}
+
+/// How many letters have to be changed, put in or left out.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, a) in one.bytes().enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], at + 1);
+        for (at, b) in other.bytes().enumerate() {
+            let above = std::mem::replace(&mut corner, row[at + 1]);
+            row[at + 1] = (above + usize::from(a != b)).min(corner + 1).min(row[at] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+impl Config {
+    pub(super) fn source(&self) -> Map<String, Value> {
+        object(self.source.expose()).unwrap_or_default()
+    }
+
+    /// What is in force, for the admin page: `{key: {"value", "source": "file" | "default"}}`. It holds no secret.
+    pub fn shown(&self) -> Value {
+        let [outer, inner] = split(self.source()).unwrap_or_default();
+        let show = |key: &Key| {
+            let given = outer.contains_key(key.name) || inner.contains_key(key.name);
+            let source = if given { "file" } else { "default" };
+            Some((key.name.to_owned(), json!({"value": (key.show?)(self), "source": source})))
+        };
+        Value::Object(KEYS.iter().filter_map(show).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! A config file that changed while the program runs: what of it holds at once, what waits for a restart, and the line
+//! that says so.
+
+use super::keys::KEYS;
+use super::{Config, ConfigError, parse};
+use crate::secret::Secret;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fmt;
+
+impl Config {
+    /// What is in force after the file has become `new`: what needs a restart stays as it is.
+    pub fn reloaded(&self, new: &Config) -> Result<(Config, Changes), ConfigError> {
+        let (old, mut next) = (self.source(), new.source());
+        let mut changes = Changes::default();
+        let mut names: BTreeSet<String> = old.keys().chain(next.keys()).cloned().collect();
+        names.retain(|name| old.get(name) != next.get(name));
+        for name in names {
+            if !needs_restart(&name) {
+                changes.taken.push(name);
+                continue;
+            }
+            // So that the next reload says it again.
+            match old.get(&name) {
+                Some(value) => next.insert(name.clone(), value.clone()),
+                None => next.shift_remove(&name),
+            };
+            changes.waiting.push(name);
+        }
+        let source = Secret::new(Value::from(next.clone()).to_string());
+        // The file that it named at the start may be gone.
+        next.shift_remove("ca_file");
+        let config = Config {
+            source,
+            encryption_key: self.encryption_key.clone(),
+            login_lifetime: self.login_lifetime,
+            authorities: self.authorities.clone(),
+            ..parse(&Value::from(next).to_string())?.config
+        };
+        Ok((config, changes))
+    }
+}
+
+/// Whether the key of the file, or one in the object that it is, needs a restart.
+fn needs_restart(name: &str) -> bool {
+    KEYS.iter().any(|key| key.restart && key.name.split('.').next() == Some(name))
+}
+
+/// What a reload came to, as one sentence. Names keys, never values.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Hold from now on.
+    pub taken: Vec<String>,
+    /// Hold after a restart.
+    pub waiting: Vec<String>,
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (taken, waiting) = (self.taken.join(", "), self.waiting.join(", "));
+        match (taken.is_empty(), waiting.is_empty()) {
+            (true, true) => f.write_str("reloaded, nothing has changed"),
+            (false, true) => write!(f, "reloaded: {taken}"),
+            (true, false) => write!(f, "reloaded, but a restart is needed for: {waiting}"),
+            (false, false) => write!(f, "reloaded: {taken}; a restart is needed for: {waiting}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        parse(text).unwrap().config
+    }
+
+    #[test]
+    fn what_changed_is_told_and_what_needs_a_restart_keeps_its_value() {
+        let old = config(r#"{"server":{"port":1},"auth_keys":["one"],"models":["a"],"affinity":"off"}"#);
+        let new = r#"{"server":{"port":2},"auth_keys":["two"],"models":["a"],"public_url":"https://p"}"#;
+        let (merged, changes) = old.reloaded(&config(new)).unwrap();
+        assert_eq!(changes.taken, ["affinity", "auth_keys", "public_url"]);
+        assert_eq!(changes.waiting, ["server"]);
+        assert_eq!(changes.to_string(), "reloaded: affinity, auth_keys, public_url; a restart is needed for: server");
+        assert_eq!(merged.port, 1);
+        let (merged_format, _) = old.reloaded(&config(r#"{"log_format":"json"}"#)).unwrap();
+        assert_eq!(merged_format.log_format, old.log_format, "the logger goes on as it began");
+        assert!(merged.auth_keys[0].key.matches("two") && merged.public_url.is_some());
+        let (_, again) = merged.reloaded(&config(new)).unwrap();
+        assert_eq!(again.to_string(), "reloaded, but a restart is needed for: server");
+        let (_, back) = merged.reloaded(&config(&new.replace('2', "1"))).unwrap();
+        assert_eq!(back.to_string(), "reloaded, nothing has changed");
+    }
+
+    #[test]
+    fn authorities_stay_when_their_file_is_gone() {
+        let ca = |name: &str| format!(r#"{{"ca_file":"{}/tests/fixtures/tls/{name}"}}"#, env!("CARGO_MANIFEST_DIR"));
+        let mut old = config(&ca("ca.pem"));
+        let gone = old.source.expose().replace("ca.pem", "gone.pem");
+        old.source = Secret::new(gone);
+        let (merged, changes) = old.reloaded(&config("{}")).unwrap();
+        assert_eq!(changes.to_string(), "reloaded, but a restart is needed for: ca_file");
+        assert!(merged.authorities.is_some() && merged.source().contains_key("ca_file"));
+    }
+}
