@@ -58,7 +58,7 @@ fn every_case_of_the_specification_is_where_the_list_says() {
     }
     for (file, mut listed) in fixtures {
         let lines = read(&file);
-        let cases = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("a case"));
+        let cases = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a case"));
         let mut there: Vec<u64> = cases.filter_map(|case| case["n"].as_u64()).collect();
         there.sort_unstable();
         listed.sort_unstable();
