@@ -2,8 +2,8 @@
 //! reload and end of the service around it.
 //!
 //! In the order of the way: [`route`] finds what a path means, [`endpoints`] answers what is short and checks the caller
-//! with [`access`], [`generate`] runs one generation in any dialect, [`passthrough`] sends on what is not
-//! translated, [`uploads`] with an address of ours.
+//! with [`access`], [`generate`] runs one generation in any dialect (`output` is where its answer goes, `record` what is
+//! counted of it), [`passthrough`] sends on what is not translated, [`uploads`] with an address of ours.
 //! [`app`] is what requests use, [`service`] starts and stops it, [`background`] works when nobody asks.
 
 pub mod access;
@@ -12,7 +12,9 @@ pub mod app;
 pub mod background;
 pub mod endpoints;
 pub mod generate;
+mod output;
 pub mod passthrough;
+mod record;
 pub mod route;
 pub mod service;
 pub mod uploads;

@@ -1,0 +1,72 @@
+//! Where a generated answer goes: out in one piece, or in pieces as they come.
+
+use crate::api::{Framing, Surface, Translator};
+use crate::error::ApiError;
+use crate::http::{EventWriter, Pings, Responder, Response};
+use crate::serve::app::App;
+use crate::sse;
+use std::io;
+
+/// Where an answer goes.
+pub(super) enum Output {
+    Whole(Responder),
+    Pieces { writer: EventWriter, has_content: bool },
+}
+
+impl Output {
+    pub fn new(responder: Responder, framing: Framing, app: &App) -> Output {
+        let (media_type, piece): (_, &'static [u8]) = match framing {
+            Framing::Whole => return Output::Whole(responder),
+            Framing::Events => ("text/event-stream; charset=utf-8", sse::KEEP_ALIVE.as_bytes()),
+            // White space before an element means nothing to a JSON parser.
+            Framing::Array => ("application/json", b"\n"),
+        };
+        let headers = [("Content-Type", media_type), ("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let pings = Pings { piece, first_after: app.config.early_head_after, every: app.config.keep_alive };
+        Output::Pieces { writer: responder.events(200, headers.to_vec(), pings), has_content: false }
+    }
+
+    /// Whether the client has seen a piece of this answer; a ping is none.
+    pub fn has_content(&self) -> bool {
+        matches!(self, Output::Pieces { has_content: true, .. })
+    }
+
+    pub fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        match self {
+            // A whole answer is sent when it is complete.
+            Output::Whole(_) => Ok(()),
+            Output::Pieces { writer, has_content } => {
+                *has_content = true;
+                writer.write(piece)
+            }
+        }
+    }
+
+    pub fn finish(self, rest: Vec<u8>) {
+        match self {
+            Output::Whole(responder) => responder.respond(Response::new(200, "application/json", rest)),
+            Output::Pieces { mut writer, .. } => {
+                // A client that left now has left: nothing more to do for it.
+                if rest.is_empty() || writer.write(&rest).is_ok() {
+                    let _ = writer.finish();
+                }
+            }
+        }
+    }
+
+    pub fn fail(self, surface: &dyn Surface, translator: &mut dyn Translator, error: &ApiError) {
+        match self {
+            Output::Whole(responder) => responder.respond(surface.error(error)),
+            Output::Pieces { writer, .. } => {
+                if let Err(mut writer) = writer.replace_with(surface.error(error)) {
+                    let mut frame = Vec::new();
+                    translator.fail(error, &mut frame);
+                    if writer.write(&frame).is_ok() {
+                        let _ = writer.finish();
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What the log, the counters and the list of the last requests learn of one generation request.
+
+use crate::api::Surface;
+use crate::error::ApiError;
+use crate::gemini::UsageMetadata;
+use crate::http::Request;
+use crate::keys::{Key, Permit};
+use crate::logging::{self, Field};
+use crate::serve::app::App;
+use crate::usage::{Entry, Finished, Line};
+use std::time::{Duration, Instant, SystemTime};
+
+/// One request so far.
+pub(super) struct Record<'a> {
+    app: &'a App,
+    key: &'a str,
+    /// The dialect's name.
+    surface: &'static str,
+    id: String,
+    path: String,
+    /// Known once the request was read.
+    pub model: String,
+    started: Instant,
+    first_content: Option<Duration>,
+    attempts: u32,
+    /// Who answered or failed last.
+    credential: String,
+}
+
+/// How a request ended.
+pub(super) struct Outcome {
+    pub status: u16,
+    pub usage: UsageMetadata,
+    /// An error code or the word `gone`.
+    pub word: String,
+}
+
+impl Outcome {
+    /// An answer that could not be made.
+    pub fn failed(error: &ApiError, usage: UsageMetadata, otherwise: &str) -> Outcome {
+        Outcome { status: error.status, usage, word: error.code().unwrap_or(otherwise).to_owned() }
+    }
+}
+
+impl<'a> Record<'a> {
+    pub fn new(app: &'a App, surface: &dyn Surface, key: &'a Key, request: &Request) -> Record<'a> {
+        Record {
+            app,
+            key: &key.name,
+            surface: surface.name(),
+            id: request.id.clone(),
+            path: request.path.clone(),
+            model: String::new(),
+            started: Instant::now(),
+            first_content: None,
+            attempts: 0,
+            credential: String::new(),
+        }
+    }
+
+    /// A credential was asked, and failed for this reason or begins to answer.
+    pub fn attempt(&mut self, credential: String, failure: Option<&str>) {
+        self.attempts += 1;
+        self.credential = credential;
+        if let Some(reason) = failure {
+            self.count_failure(reason);
+        }
+    }
+
+    /// Counts a failure of the credential that was asked last.
+    pub fn count_failure(&self, reason: &str) {
+        self.app.usage.failure(&self.line(), reason);
+    }
+
+    /// A piece of the answer goes out.
+    pub fn content(&mut self) {
+        self.first_content.get_or_insert_with(|| self.started.elapsed());
+    }
+
+    fn line(&self) -> Line {
+        Line::new(self.key, &self.credential, &self.model)
+    }
+
+    /// Counts the request, once, before the client has the whole answer: who has it finds it counted, and its place free.
+    pub fn count(&self, answered: bool, outcome: &Outcome, permit: Option<Permit>) {
+        let usage = &outcome.usage;
+        self.app.usage.finish(&Finished {
+            line: &self.line(),
+            surface: self.surface,
+            status: outcome.status,
+            answered,
+            usage,
+            latency: self.started.elapsed(),
+            first_token: self.first_content,
+        });
+        if let Some(permit) = permit {
+            let parts = [usage.prompt_token_count, usage.candidates_token_count, usage.thoughts_token_count];
+            permit.spend(usage.total_token_count.unwrap_or_else(|| parts.iter().flatten().sum()));
+        }
+        self.remember(outcome);
+        self.app.state.touch();
+    }
+
+    /// Counts a request for which nobody was asked: one that cannot be read or that the key may not make.
+    pub fn count_refused(&self, outcome: &Outcome) {
+        self.app.usage.note(self.surface, &self.model, outcome.status);
+        self.remember(outcome);
+    }
+
+    fn remember(&self, outcome: &Outcome) {
+        let tokens = |count: Option<u64>| count.unwrap_or(0);
+        let usage = &outcome.usage;
+        self.app.usage.remember(Entry {
+            time: SystemTime::now(),
+            id: self.id.clone(),
+            key: self.key.to_owned(),
+            surface: self.surface,
+            model: self.model.clone(),
+            credential: self.credential.clone(),
+            status: outcome.status,
+            attempts: self.attempts,
+            latency: self.started.elapsed(),
+            first_token: self.first_content,
+            prompt_tokens: tokens(usage.prompt_token_count),
+            completion_tokens: tokens(usage.candidates_token_count) + tokens(usage.thoughts_token_count),
+            error: outcome.word.clone(),
+        });
+    }
+
+    /// One line per request; no body, no token, no prompt.
+    pub fn log(&self, outcome: &Outcome) {
+        let usage = &outcome.usage;
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        logging::access(&[
+            ("key", Field::from(self.key)),
+            ("surface", self.surface.into()),
+            ("path", Field::from(&self.path)),
+            ("model", Field::from(&self.model)),
+            ("credential", Field::from(&self.credential)),
+            ("status", outcome.status.into()),
+            ("error", Some(&outcome.word).filter(|word| !word.is_empty()).into()),
+            ("attempts", u64::from(self.attempts).into()),
+            ("ms", ms(self.started.elapsed()).into()),
+            ("ttft_ms", self.first_content.map(ms).into()),
+            ("prompt_tokens", usage.prompt_token_count.into()),
+            ("completion_tokens", usage.candidates_token_count.into()),
+            ("thinking_tokens", usage.thoughts_token_count.into()),
+        ]);
+    }
+}
