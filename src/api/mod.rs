@@ -6,6 +6,7 @@
 
 pub mod billing;
 pub mod compat;
+pub(crate) mod conversing;
 pub(crate) mod frame;
 pub mod gemini;
 pub mod models;

@@ -4,7 +4,8 @@
 mod calls;
 mod messages;
 
-use super::{Chat, Reply};
+use super::answer::ChatReply;
+use crate::api::conversing::Conversing;
 use crate::api::openai::tools;
 use crate::api::options::{self, Sampling};
 use crate::api::params::{Object, read, take, take_any, take_as, take_list, take_object, take_text};
@@ -17,7 +18,7 @@ use crate::gemini::models::Resolved;
 use serde_json::{Map, Value, json};
 
 /// Translates a parsed body.
-pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat, ApiError> {
+pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conversing, ApiError> {
     let body = &mut body;
     let requested = openai::model(body)?;
     let Some(resolved) = context.models.resolve(&requested) else {
@@ -58,11 +59,11 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Chat,
     let include_usage = take_object(body, "stream_options")
         .and_then(|mut options| take_as(&mut options, "include_usage"))
         .unwrap_or(false);
-    let reply = Reply { model: requested, created: openai::now(), include_usage, legacy, tier: tier.is_some() };
+    let reply = ChatReply { model: requested, created: openai::now(), include_usage, legacy, tier: tier.is_some() };
     let operation = if asked.stream { Operation::Stream } else { Operation::Generate };
     let (request, plan) = asked.compose(context);
     let call = Call { model: model.name, operation, request, affinity: affinity(body) };
-    Ok(Chat::new(call, reply, plan))
+    Ok(Conversing::new(call, plan, reply))
 }
 
 /// Reads `tools` or the older `functions`, and the choice among them; whether the answer must have `function_call`.

@@ -4,7 +4,7 @@ const RATE: u32 = 24_000;
 const BYTES_PER_SAMPLE: u16 = 2;
 
 /// Puts the header of a WAV file before the samples, unless it is there already.
-pub(crate) fn wav(samples: Vec<u8>) -> Vec<u8> {
+pub(super) fn wav(samples: Vec<u8>) -> Vec<u8> {
     if samples.starts_with(b"RIFF") {
         return samples;
     }

@@ -1,6 +1,6 @@
 //! The JSON shapes that whole answers and chunks share.
 
-use super::answer::ToolCall;
+use crate::conversation::answer::{Citation, Logprob, ToolCall};
 use crate::os::random;
 use serde::{Serialize, Serializer};
 
@@ -129,6 +129,30 @@ impl<'a> AudioShape<'a> {
 /// `choices[].logprobs`.
 #[derive(Serialize)]
 pub(super) struct LogprobsShape<'a> {
-    pub content: &'a [crate::conversation::logprobs::Logprob],
+    pub content: &'a [Logprob],
     pub refusal: (),
+}
+
+/// One of `annotations`.
+#[derive(Serialize)]
+pub(super) struct AnnotationShape<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    url_citation: UrlCitation<'a>,
+}
+
+#[derive(Serialize)]
+struct UrlCitation<'a> {
+    start_index: usize,
+    end_index: usize,
+    title: &'a str,
+    url: &'a str,
+}
+
+impl<'a> AnnotationShape<'a> {
+    pub(super) fn new(citation: &'a Citation) -> AnnotationShape<'a> {
+        let Citation { start, end, source } = citation;
+        let url_citation = UrlCitation { start_index: *start, end_index: *end, title: &source.title, url: &source.url };
+        AnnotationShape { kind: "url_citation", url_citation }
+    }
 }

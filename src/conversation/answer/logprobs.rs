@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Token probability in OpenAI's shape.
 #[derive(Debug, Serialize)]
-pub(crate) struct Logprob {
+pub struct Logprob {
     token: String,
     bytes: Vec<u8>,
     logprob: f64,
@@ -33,7 +33,7 @@ struct Top {
 }
 
 /// Reads `logprobsResult`; a text of another shape gives none.
-pub(crate) fn read(text: &str) -> Vec<Logprob> {
+pub(super) fn read(text: &str) -> Vec<Logprob> {
     let result: LogprobsResult = serde_json::from_str(text).unwrap_or_default();
     let one = |chosen: Chosen, top_logprobs| {
         let token = chosen.token.unwrap_or_default();

@@ -1,40 +1,51 @@
 //! Text that is held back because what follows decides whether the client may see it: stop sequences cut over the borders
 //! of deltas, code fences around JSON.
 
+use std::borrow::Cow;
+
 /// Cuts a text at the first of some sequences.
 #[derive(Debug, Default)]
-pub(crate) struct Stops {
+pub(super) struct Stops {
     stops: Vec<String>,
     held: String,
+    /// Which of them was met.
+    met: Option<usize>,
 }
 
 impl Stops {
-    pub(crate) fn new(stops: &[String]) -> Stops {
-        Stops { stops: stops.to_vec(), held: String::new() }
+    pub(super) fn new(stops: &[String]) -> Stops {
+        Stops { stops: stops.to_vec(), held: String::new(), met: None }
     }
 
-    pub(crate) fn holds(&self) -> bool {
+    pub(super) fn holds(&self) -> bool {
         !self.held.is_empty()
     }
 
-    pub(crate) fn is_off(&self) -> bool {
-        self.stops.is_empty()
+    /// The sequence that was met.
+    pub(super) fn met(&self) -> Option<&str> {
+        self.met.map(|index| self.stops[index].as_str())
     }
 
-    /// What of the text may be shown now, and whether a stop sequence was met.
-    pub(crate) fn push(&mut self, text: &str) -> (String, bool) {
-        self.held.push_str(text);
-        if let Some(start) = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min() {
+    /// What of the text may be shown now; nothing comes after a sequence that was met.
+    pub(super) fn push<'a>(&mut self, text: Cow<'a, str>) -> Cow<'a, str> {
+        if self.stops.is_empty() {
+            return text;
+        }
+        self.held.push_str(&text);
+        let found =
+            self.stops.iter().enumerate().filter_map(|(index, stop)| Some((self.held.find(stop.as_str())?, index)));
+        if let Some((start, index)) = found.min() {
             self.held.truncate(start);
-            return (std::mem::take(&mut self.held), true);
+            self.met = Some(index);
+            return std::mem::take(&mut self.held).into();
         }
         let keep = self.stops.iter().map(|stop| overlap(&self.held, stop)).max().unwrap_or(0);
         let rest = self.held.split_off(self.held.len() - keep);
-        (std::mem::replace(&mut self.held, rest), false)
+        std::mem::replace(&mut self.held, rest).into()
     }
 
     /// What is still held: no stop sequence after all.
-    pub(crate) fn finish(&mut self) -> String {
+    pub(super) fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
     }
 }
@@ -46,7 +57,7 @@ fn overlap(text: &str, stop: &str) -> usize {
 
 /// Takes the fences off a streamed text that begins with one.
 #[derive(Debug)]
-pub(crate) struct Fence {
+pub(super) struct Fence {
     state: State,
     held: String,
 }
@@ -59,16 +70,19 @@ enum State {
 }
 
 impl Fence {
-    pub(crate) fn new() -> Fence {
+    pub(super) fn new() -> Fence {
         Fence { state: State::Start, held: String::new() }
     }
 
     /// What of the text may be shown now.
-    pub(crate) fn push(&mut self, text: &str) -> String {
-        self.held.push_str(text);
+    pub(super) fn push<'a>(&mut self, text: Cow<'a, str>) -> Cow<'a, str> {
+        if self.state == State::Open && self.held.is_empty() {
+            return text;
+        }
+        self.held.push_str(&text);
         if self.state == State::Start {
             match opening(&self.held) {
-                Opening::Unclear => return String::new(),
+                Opening::Unclear => return Cow::Borrowed(""),
                 Opening::None => self.state = State::Open,
                 Opening::End(end) => {
                     self.held.drain(..end);
@@ -77,14 +91,14 @@ impl Fence {
             }
         }
         if self.state == State::Open {
-            return std::mem::take(&mut self.held);
+            return std::mem::take(&mut self.held).into();
         }
         let rest = self.held.split_off(closing(&self.held));
-        std::mem::replace(&mut self.held, rest)
+        std::mem::replace(&mut self.held, rest).into()
     }
 
     /// What is still held, without the closing fence.
-    pub(crate) fn finish(&mut self) -> String {
+    pub(super) fn finish(&mut self) -> String {
         let held = std::mem::take(&mut self.held);
         match self.state {
             State::Inside if held.trim() == "```" || held.trim().is_empty() => String::new(),
@@ -93,7 +107,7 @@ impl Fence {
     }
 
     /// Whether anything is held.
-    pub(crate) fn holds(&self) -> bool {
+    pub(super) fn holds(&self) -> bool {
         !self.held.is_empty()
     }
 }
@@ -134,17 +148,6 @@ fn closing(text: &str) -> usize {
     }
 }
 
-/// Takes the fences off a whole text, if it has both.
-pub(crate) fn without_fences(text: &str) -> &str {
-    let Opening::End(start) = opening(text) else {
-        return text;
-    };
-    match text[start..].trim_end().strip_suffix("```") {
-        Some(inner) => inner.trim_end(),
-        None => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,16 +165,11 @@ mod tests {
         for (stops, deltas, expected, cut) in cases {
             let mut filter = Stops::new(&stops.iter().map(|stop| stop.to_string()).collect::<Vec<_>>());
             let mut shown = String::new();
-            let mut met = false;
             for delta in deltas {
-                let (text, hit) = filter.push(delta);
-                shown.push_str(&text);
-                met |= hit;
+                shown.push_str(&filter.push((*delta).into()));
             }
-            if !met {
-                shown.push_str(&filter.finish());
-            }
-            assert_eq!((shown.as_str(), met), (expected, cut), "{deltas:?}");
+            shown.push_str(&filter.finish());
+            assert_eq!((shown.as_str(), filter.met().is_some()), (expected, cut), "{deltas:?}");
         }
     }
 
@@ -185,13 +183,12 @@ mod tests {
             ("```python\nx\n```", "```python\nx\n```"),
             ("plain", "plain"),
         ] {
-            assert_eq!(without_fences(text), expected, "{text:?}");
             for size in 1..=text.len() {
                 let mut fence = Fence::new();
                 let mut shown = String::new();
                 let chars: Vec<char> = text.chars().collect();
                 for piece in chars.chunks(size) {
-                    shown.push_str(&fence.push(&piece.iter().collect::<String>()));
+                    shown.push_str(&fence.push(piece.iter().collect::<String>().into()));
                 }
                 shown.push_str(&fence.finish());
                 assert_eq!(shown, expected, "{text:?} in pieces of {size}");

@@ -1,0 +1,140 @@
+//! An exchange whose answer is made of deltas: what is the same in every dialect that speaks over [`crate::conversation`].
+//! A dialect writes a [`Reply`]: a document of a whole answer, and the [`Frames`] of a stream.
+
+use super::{Call, Exchange, Framing, Operation, Translator};
+use crate::conversation::answer::{Answer, Delta, Folded};
+use crate::conversation::plan::Plan;
+use crate::error::ApiError;
+use crate::gemini::{Response, UsageMetadata};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How a dialect answers one request; holds what its answers repeat of it.
+pub(crate) trait Reply: Send + Sync {
+    /// Appends the whole answer, which has an ending.
+    fn document(&self, answer: &Folded, out: &mut Vec<u8>);
+
+    /// The frames of a streamed answer, for one attempt.
+    fn frames(self: Arc<Self>) -> Box<dyn Frames>;
+}
+
+/// Writes a streamed answer.
+pub(crate) trait Frames: Send {
+    /// Appends the frames of the next delta, each of them complete.
+    fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>);
+
+    /// Appends the frame of an error; nothing may follow it.
+    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>);
+}
+
+/// A parsed request.
+pub(crate) struct Conversing {
+    call: Call,
+    plan: Arc<Plan>,
+    reply: Arc<dyn Reply>,
+    attempts: AtomicU32,
+}
+
+impl Conversing {
+    pub(crate) fn new(call: Call, plan: Plan, reply: impl Reply + 'static) -> Conversing {
+        Conversing { call, plan: Arc::new(plan), reply: Arc::new(reply), attempts: AtomicU32::new(0) }
+    }
+}
+
+impl Exchange for Conversing {
+    fn call(&mut self) -> &mut Call {
+        &mut self.call
+    }
+
+    fn framing(&self) -> Framing {
+        if self.call.operation == Operation::Stream { Framing::Events } else { Framing::Whole }
+    }
+
+    fn translator(&self) -> Box<dyn Translator> {
+        // A later attempt must know that it is one: what was worth another try once is an answer the second time.
+        let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
+        let answer = Answer::new(Arc::clone(&self.plan), attempt);
+        let reply = Arc::clone(&self.reply);
+        match self.framing() {
+            Framing::Whole => Box::new(Whole { answer, folded: Folded::default(), reply }),
+            Framing::Events | Framing::Array => Box::new(Streamed { answer, frames: reply.frames() }),
+        }
+    }
+}
+
+/// Translates a stream.
+struct Streamed {
+    answer: Answer,
+    frames: Box<dyn Frames>,
+}
+
+impl Translator for Streamed {
+    fn event(&mut self, _json: &str, event: &Response<'_>, out: &mut Vec<u8>) -> Result<(), ApiError> {
+        self.answer.event(event, &mut |delta| self.frames.write(delta, out));
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), ApiError> {
+        let sent = self.answer.has_started();
+        self.answer.end(sent, &mut |delta| self.frames.write(delta, out))
+    }
+
+    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
+        self.frames.fail(error, out);
+    }
+
+    fn retryable(&self, error: &ApiError) -> bool {
+        !self.answer.has_started() && self.answer.retryable(error)
+    }
+
+    fn done(&self) -> bool {
+        self.answer.is_cut()
+    }
+
+    fn trace_id(&mut self, id: &str) {
+        self.answer.trace_id(id);
+    }
+
+    fn usage(&self) -> UsageMetadata {
+        self.answer.usage().clone()
+    }
+}
+
+/// Collects an answer, of one event or of many.
+struct Whole {
+    answer: Answer,
+    folded: Folded,
+    reply: Arc<dyn Reply>,
+}
+
+impl Translator for Whole {
+    fn event(&mut self, _json: &str, event: &Response<'_>, _out: &mut Vec<u8>) -> Result<(), ApiError> {
+        self.answer.event(event, &mut |delta| self.folded.push(delta));
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), ApiError> {
+        self.answer.end(false, &mut |delta| self.folded.push(delta))?;
+        self.reply.document(&self.folded, out);
+        Ok(())
+    }
+
+    /// A whole answer that fails is none: the caller answers with the error.
+    fn fail(&mut self, _error: &ApiError, _out: &mut Vec<u8>) {}
+
+    fn retryable(&self, error: &ApiError) -> bool {
+        self.answer.retryable(error)
+    }
+
+    fn done(&self) -> bool {
+        self.answer.is_cut()
+    }
+
+    fn trace_id(&mut self, id: &str) {
+        self.answer.trace_id(id);
+    }
+
+    fn usage(&self) -> UsageMetadata {
+        self.answer.usage().clone()
+    }
+}

@@ -1,0 +1,139 @@
+//! A streamed answer: the sequence of `chat.completion.chunk` events (openai_chat.md 2.7). Every rule here was found by
+//! an SDK that breaks without it.
+
+use super::ChatReply;
+use super::shapes::{AnnotationShape, AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
+use crate::api::conversing::Frames;
+use crate::api::frame;
+use crate::api::openai::{self, usage::Usage};
+use crate::conversation::answer::{Delta, Ending, Logprob, ToolCall};
+use crate::error::ApiError;
+use std::sync::Arc;
+
+/// Writes chunks.
+pub(super) struct Chunks {
+    reply: Arc<ChatReply>,
+    /// Everything of a chunk that comes before its choices; made once.
+    head: Vec<u8>,
+    /// The role chunk is out.
+    begun: bool,
+    calls: usize,
+    images: usize,
+}
+
+impl Chunks {
+    pub(super) fn new(reply: Arc<ChatReply>) -> Chunks {
+        Chunks { reply, head: Vec::new(), begun: false, calls: 0, images: 0 }
+    }
+
+    /// Makes the head.
+    fn start(&mut self, id: &str) {
+        self.head.extend_from_slice(b"data: {\"id\":");
+        frame::json(&format_args!("chatcmpl-{id}"), &mut self.head);
+        self.head.extend_from_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
+        frame::json(&self.reply.created, &mut self.head);
+        self.head.extend_from_slice(b",\"model\":");
+        frame::json(&self.reply.model, &mut self.head);
+        self.head.extend_from_slice(b",\"system_fingerprint\":null");
+        if self.reply.tier {
+            self.head.extend_from_slice(b",\"service_tier\":\"default\"");
+        }
+        self.head.extend_from_slice(b",\"choices\":[");
+    }
+
+    fn chunk(&self, out: &mut Vec<u8>, finish: Option<&str>, logprobs: &[Logprob], delta: impl FnOnce(&mut Vec<u8>)) {
+        out.extend_from_slice(&self.head);
+        out.extend_from_slice(b"{\"index\":0,\"delta\":{");
+        delta(out);
+        out.extend_from_slice(b"},\"logprobs\":");
+        match logprobs {
+            [] => out.extend_from_slice(b"null"),
+            content => frame::json(&LogprobsShape { content, refusal: () }, out),
+        }
+        out.extend_from_slice(b",\"finish_reason\":");
+        frame::json(&finish, out);
+        out.extend_from_slice(b"}]");
+        if self.reply.include_usage {
+            out.extend_from_slice(b",\"usage\":null");
+        }
+        out.extend_from_slice(b"}\n\n");
+    }
+
+    /// The role, once: the Python helper makes "assistantassistant" of two, the JavaScript one throws at none.
+    fn begin(&mut self, content: &[u8], out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.chunk(out, None, &[], |out| {
+                out.extend_from_slice(b"\"role\":\"assistant\",\"content\":");
+                out.extend_from_slice(content);
+            });
+        }
+    }
+
+    fn call(&mut self, call: &ToolCall, out: &mut Vec<u8>) {
+        // With "" beside calls the helpers end up with an empty content; OpenAI sends null there, too.
+        self.begin(b"null", out);
+        if self.reply.legacy {
+            return self.field(out, b"\"function_call\":", &FunctionShape::new(call));
+        }
+        self.field(out, b"\"tool_calls\":", &[CallShape::new(call, Some(self.calls))]);
+        self.calls += 1;
+    }
+
+    fn end(&mut self, ending: &Ending, out: &mut Vec<u8>) {
+        if let Some(data) = ending.audio.as_deref() {
+            self.field(out, b"\"audio\":", &AudioShape::new(data, self.reply.created));
+        }
+        if let Some(signature) = ending.signature.as_deref() {
+            self.field(out, b"\"extra_content\":", &ExtraContent::new(signature));
+        }
+        let annotations: Vec<_> = ending.search.citations.iter().map(AnnotationShape::new).collect();
+        if !annotations.is_empty() {
+            self.field(out, b"\"annotations\":", &annotations);
+        }
+        // Never together with a call: the helpers would not tell that its arguments are complete.
+        self.chunk(out, Some(self.reply.finish(ending.finish)), &ending.logprobs, |_| {});
+        if self.reply.include_usage {
+            out.extend_from_slice(&self.head);
+            out.extend_from_slice(b"],\"usage\":");
+            frame::json(&Usage::from(ending.usage), out);
+            out.extend_from_slice(b"}\n\n");
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    fn field<T: serde::Serialize + ?Sized>(&self, out: &mut Vec<u8>, name: &[u8], value: &T) {
+        self.chunk(out, None, &[], |out| {
+            out.extend_from_slice(name);
+            frame::json(value, out);
+        });
+    }
+}
+
+impl Frames for Chunks {
+    fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
+        match delta {
+            Delta::Start { id, .. } => return self.start(id),
+            Delta::Call(call) => return self.call(&call, out),
+            _ => self.begin(b"\"\"", out),
+        }
+        match delta {
+            Delta::Start { .. } | Delta::Call(_) => {}
+            Delta::Thought(text) => self.field(out, b"\"reasoning_content\":", text),
+            Delta::Text(text, logprobs) => self.chunk(out, None, &logprobs, |out| {
+                out.extend_from_slice(b"\"content\":");
+                frame::json(text, out);
+            }),
+            Delta::Image(image) => {
+                let shape = ImageShape::new(self.images, image.mime, image.data, image.signature);
+                self.field(out, b"\"images\":", &[shape]);
+                self.images += 1;
+            }
+            Delta::End(ending) => self.end(&ending, out),
+        }
+    }
+
+    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
+        // No finish and no [DONE] behind it: a client must not take half an answer for a whole one.
+        openai::error::frame(error, out);
+    }
+}

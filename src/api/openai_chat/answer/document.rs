@@ -1,0 +1,97 @@
+//! A whole answer: one `chat.completion` document (openai_chat.md 2.1).
+
+use super::ChatReply;
+use super::shapes::{AnnotationShape, AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
+use crate::api::openai::usage::Usage;
+use crate::conversation::answer::{Block, Finish, Folded};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    id: String,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: [Choice<'a>; 1],
+    usage: Usage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'static str>,
+    system_fingerprint: (),
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u32,
+    message: Message<'a>,
+    logprobs: Option<LogprobsShape<'a>>,
+    finish_reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: Option<&'a str>,
+    refusal: (),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<CallShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_call: Option<FunctionShape<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<AnnotationShape<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<ImageShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio: Option<AudioShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<ExtraContent<'a>>,
+}
+
+/// Appends the document.
+pub(super) fn write(reply: &ChatReply, answer: &Folded, out: &mut Vec<u8>) {
+    let Some(ending) = &answer.ending else { return };
+    let (text, thoughts) = (answer.text(), answer.thoughts());
+    let has_calls = answer.calls().next().is_some();
+    let says_nothing = text.is_empty() && (has_calls || ending.finish == Finish::Filter);
+    let message = Message {
+        role: "assistant",
+        content: (!says_nothing).then_some(&text),
+        refusal: (),
+        reasoning_content: Some(&*thoughts).filter(|text| !text.is_empty()),
+        tool_calls: answer.calls().filter(|_| !reply.legacy).map(|call| CallShape::new(call, None)).collect(),
+        function_call: answer.calls().next().filter(|_| reply.legacy).map(FunctionShape::new),
+        annotations: ending.search.citations.iter().map(AnnotationShape::new).collect(),
+        images: images(answer),
+        audio: ending.audio.as_deref().map(|data| AudioShape::new(data, reply.created)),
+        extra_content: ending.signature.as_deref().map(ExtraContent::new),
+    };
+    let logprobs = &answer.logprobs;
+    let document = Document {
+        id: format!("chatcmpl-{}", answer.id),
+        object: "chat.completion",
+        created: reply.created,
+        model: &reply.model,
+        choices: [Choice {
+            index: 0,
+            message,
+            logprobs: (!logprobs.is_empty()).then_some(LogprobsShape { content: logprobs, refusal: () }),
+            finish_reason: reply.finish(ending.finish),
+        }],
+        usage: ending.usage.into(),
+        service_tier: reply.tier.then_some("default"),
+        system_fingerprint: (),
+    };
+    // Writing into memory, and no map with keys other than strings: there is nothing that could fail.
+    serde_json::to_writer(out, &document).expect("a document of texts and numbers");
+}
+
+fn images(answer: &Folded) -> Vec<ImageShape<'_>> {
+    let mut images = Vec::new();
+    for block in &answer.blocks {
+        if let Block::Image { mime, data, signature } = block {
+            images.push(ImageShape::new(images.len(), mime, data, signature.as_deref()));
+        }
+    }
+    images
+}

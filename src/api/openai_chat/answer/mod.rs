@@ -1,0 +1,45 @@
+//! Chat's answers: one `chat.completion` document, or a sequence of chunks.
+
+mod chunks;
+mod document;
+mod shapes;
+
+use crate::api::conversing::{Frames, Reply};
+use crate::conversation::answer::{Finish, Folded};
+use std::sync::Arc;
+
+/// What an answer repeats of its request.
+pub(super) struct ChatReply {
+    /// The client's name of the model.
+    pub model: String,
+    /// Unix seconds, one value for all chunks.
+    pub created: u64,
+    /// A usage chunk is wanted.
+    pub include_usage: bool,
+    /// Answers have `function_call`, not `tool_calls`.
+    pub legacy: bool,
+    /// The client asked for a service tier and gets to hear one.
+    pub tier: bool,
+}
+
+impl Reply for ChatReply {
+    fn document(&self, answer: &Folded, out: &mut Vec<u8>) {
+        document::write(self, answer, out);
+    }
+
+    fn frames(self: Arc<Self>) -> Box<dyn Frames> {
+        Box::new(chunks::Chunks::new(self))
+    }
+}
+
+impl ChatReply {
+    fn finish(&self, finish: Finish) -> &'static str {
+        match finish {
+            Finish::Stop => "stop",
+            Finish::Calls if self.legacy => "function_call",
+            Finish::Calls => "tool_calls",
+            Finish::Length => "length",
+            Finish::Filter => "content_filter",
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! An answer of Google read event by event into deltas, which every dialect writes in its own frames; [`Folded`] is the
+//! whole answer, made of the same deltas. [`verdict`] says at the end how the answer finished, or what is wrong with it.
+
+mod citations;
+mod folded;
+mod hold;
+mod logprobs;
+mod speech;
+mod text;
+mod usage;
+mod verdict;
+
+pub use citations::{Citation, Search, Source};
+pub use folded::{Block, Folded};
+pub use logprobs::Logprob;
+pub use usage::Totals;
+pub use verdict::{Finish, Word};
+
+use super::names::Kind;
+use super::plan::{AudioFormat, Plan};
+use super::{arguments, media};
+use crate::error::ApiError;
+use crate::gemini::response::{Candidate, ResponseBlob, ResponseCall};
+use crate::gemini::{Response, ResponsePart, UsageMetadata};
+use crate::os::random;
+use citations::Cited;
+use std::collections::HashSet;
+use std::sync::Arc;
+use text::Texts;
+use verdict::Seen;
+
+/// Something to give to the client now. Texts are borrowed from Google's event where nothing had to change.
+#[derive(Debug)]
+pub enum Delta<'a> {
+    /// Comes once, before all others.
+    Start {
+        /// The id of the answer, without a dialect's prefix.
+        id: &'a str,
+        /// Token counts as far as they are known.
+        usage: &'a UsageMetadata,
+    },
+    /// A piece of a thought summary.
+    Thought(&'a str),
+    /// A piece of text, with token probabilities if they are wanted.
+    Text(&'a str, Vec<Logprob>),
+    /// A call of a tool. Google sends calls whole.
+    Call(ToolCall),
+    /// A picture.
+    Image(Image<'a>),
+    /// Comes once, after all others, unless the answer failed.
+    End(Ending),
+}
+
+/// A call of a tool, complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolCall {
+    /// Unique among all answers.
+    pub id: String,
+    /// The client's name of the tool.
+    pub name: String,
+    /// JSON, or the free text of a custom tool.
+    pub arguments: String,
+    /// The tool takes free text.
+    pub custom: bool,
+    /// Google's signature, if it has one. It is in the cache already.
+    pub signature: Option<String>,
+}
+
+/// A picture, in base64.
+#[derive(Clone, Copy, Debug)]
+pub struct Image<'a> {
+    /// The media type.
+    pub mime: &'a str,
+    /// The bytes.
+    pub data: &'a str,
+    /// Google's signature, if it has one.
+    pub signature: Option<&'a str>,
+}
+
+/// What is known when all deltas are out.
+#[derive(Debug)]
+pub struct Ending {
+    /// How the answer finished.
+    pub finish: Finish,
+    /// The stop sequence that was met, where this program looked for it.
+    pub stop: Option<String>,
+    /// A signature that belongs to the text.
+    pub signature: Option<String>,
+    /// What Google searched and found, if it did.
+    pub search: Search,
+    /// Speech in base64, in the format that was asked for.
+    pub audio: Option<String>,
+    /// Token probabilities that no text came with.
+    pub logprobs: Vec<Logprob>,
+    /// Token counts.
+    pub usage: Totals,
+}
+
+/// Where deltas go.
+pub type Sink<'a> = dyn FnMut(Delta<'_>) + 'a;
+
+/// The state of one attempt at an answer.
+pub struct Answer {
+    plan: Arc<Plan>,
+    /// How many attempts at this request there were before.
+    attempt: u32,
+    id: Option<String>,
+    trace: Option<String>,
+    started: bool,
+    texts: Texts,
+    cited: Cited,
+    logprobs: Vec<Logprob>,
+    call_ids: HashSet<String>,
+    call_signature: Option<String>,
+    text_signature: Option<String>,
+    speech: Vec<u8>,
+    seen: Seen,
+    usage: UsageMetadata,
+}
+
+impl Answer {
+    /// For one attempt, after `attempt` others.
+    pub fn new(plan: Arc<Plan>, attempt: u32) -> Answer {
+        Answer {
+            texts: Texts::new(&plan),
+            cited: Cited::new(plan.kept_text),
+            plan,
+            attempt,
+            id: None,
+            trace: None,
+            started: false,
+            logprobs: Vec::new(),
+            call_ids: HashSet::new(),
+            call_signature: None,
+            text_signature: None,
+            speech: Vec::new(),
+            seen: Seen::default(),
+            usage: UsageMetadata::default(),
+        }
+    }
+
+    /// Code Assist's id of the answer, for answers without one of their own.
+    pub fn trace_id(&mut self, id: &str) {
+        if self.trace.is_none() && !id.is_empty() {
+            self.trace = Some(id.to_owned());
+        }
+    }
+
+    /// Whether any delta is out.
+    pub fn has_started(&self) -> bool {
+        self.started
+    }
+
+    /// Whether a stop sequence was met, so that nothing which still comes is given to the client.
+    pub fn is_cut(&self) -> bool {
+        self.texts.is_cut()
+    }
+
+    /// Token counts so far.
+    pub fn usage(&self) -> &UsageMetadata {
+        &self.usage
+    }
+
+    /// Takes one event.
+    pub fn event(&mut self, event: &Response<'_>, sink: &mut Sink<'_>) {
+        if self.id.is_none() {
+            self.id = event.response_id.as_deref().filter(|id| !id.is_empty()).map(str::to_owned);
+        }
+        if let Some(usage) = &event.usage_metadata {
+            self.usage.merge(usage);
+        }
+        if let Some(reason) = event.prompt_feedback.as_ref().and_then(|feedback| feedback.block_reason.as_deref()) {
+            log::info!("the model blocked the prompt, reason {reason}");
+            self.seen.blocked = true;
+        }
+        // Others than the first come though one was asked for, and are nobody's.
+        if let Some(candidate) = event.candidates.iter().find(|candidate| candidate.index.unwrap_or(0) == 0) {
+            self.candidate(candidate, sink);
+        }
+    }
+
+    /// The upstream ended: gives out what was held back and the ending, or says what is wrong with the answer. `sent`:
+    /// something is with the client already.
+    pub fn end(&mut self, sent: bool, sink: &mut Sink<'_>) -> Result<(), ApiError> {
+        let verdict = self.verdict(sent);
+        if verdict.is_err() && !sent {
+            return verdict.map(drop);
+        }
+        self.flush(sink);
+        let ending = self.ending(verdict?);
+        self.give(Delta::End(ending), sink);
+        Ok(())
+    }
+
+    fn ending(&mut self, finish: Finish) -> Ending {
+        let speech = std::mem::take(&mut self.speech);
+        let audio = (!speech.is_empty()).then(|| match self.plan.audio {
+            Some(AudioFormat::Pcm16) => media::encode(&speech),
+            _ => media::encode(&speech::wav(speech)),
+        });
+        Ending {
+            finish,
+            stop: self.texts.met().map(str::to_owned),
+            signature: self.text_signature.take(),
+            search: self.cited.search(),
+            audio,
+            logprobs: std::mem::take(&mut self.logprobs),
+            usage: Totals::from(&self.usage),
+        }
+    }
+
+    fn candidate(&mut self, candidate: &Candidate<'_>, sink: &mut Sink<'_>) {
+        if let Some(word) = candidate.finish_reason.as_deref().filter(|word| !word.is_empty()) {
+            self.seen.word = Some(Word::read(word));
+        }
+        if let Some(result) = candidate.logprobs_result.filter(|_| self.plan.logprobs) {
+            self.logprobs.extend(logprobs::read(result.get()));
+        }
+        if let Some(grounding) = candidate.grounding_metadata {
+            self.cited.grounding(grounding.get());
+        }
+        let parts = candidate.content.as_ref().map_or(&[][..], |content| &content.parts);
+        self.cited.event(!parts.is_empty());
+        for part in parts {
+            self.cited.part();
+            self.part(part, sink);
+        }
+    }
+
+    fn part(&mut self, part: &ResponsePart<'_>, sink: &mut Sink<'_>) {
+        let signature = part.thought_signature.as_deref().filter(|signature| !signature.is_empty());
+        if part.thought {
+            self.keep_signature(signature);
+            if let Some(text) = part.text.as_deref() {
+                self.thought(text, sink);
+            }
+        } else if let Some(call) = &part.function_call {
+            self.call(call, signature, sink);
+        } else if let Some(text) = part.text.as_deref() {
+            self.keep_signature(signature);
+            self.text(text, sink);
+        } else if let Some(blob) = &part.inline_data {
+            self.blob(blob, signature, sink);
+        } else if let Some(code) = &part.executable_code {
+            let language = code.language.as_deref().unwrap_or_default().to_ascii_lowercase();
+            let source = code.code.as_deref().unwrap_or_default();
+            self.text(&format!("```{language}\n{}\n```\n", source.trim_end_matches('\n')), sink);
+        } else if let Some(result) = &part.code_execution_result {
+            let output = result.output.as_deref().unwrap_or_default();
+            self.text(&format!("```\n{}\n```\n", output.trim_end_matches('\n')), sink);
+        } else {
+            self.keep_signature(signature);
+        }
+    }
+
+    /// A signature of anything but a call. Google repeats one; twice in a stream would break it.
+    fn keep_signature(&mut self, signature: Option<&str>) {
+        if let Some(signature) = signature.filter(|signature| self.call_signature.as_deref() != Some(signature)) {
+            self.text_signature = Some(signature.to_owned());
+        }
+    }
+
+    fn thought(&mut self, text: &str, sink: &mut Sink<'_>) {
+        let thought = self.texts.thought(text);
+        if thought.is_empty() {
+            return;
+        }
+        self.seen.thought = true;
+        match self.texts.opening() {
+            None if self.plan.marker.is_none() => self.give(Delta::Thought(&thought), sink),
+            None => self.show(&thought, sink),
+            Some(tag) => {
+                self.show(&tag, sink);
+                self.show(&thought, sink);
+            }
+        }
+    }
+
+    fn close_thoughts(&mut self, sink: &mut Sink<'_>) {
+        let rest = self.texts.rest_of_thought();
+        if !rest.is_empty() {
+            self.thought(rest, sink);
+        }
+        if let Some(tag) = self.texts.closing() {
+            self.show(&tag, sink);
+        }
+    }
+
+    fn text(&mut self, text: &str, sink: &mut Sink<'_>) {
+        let joined = self.texts.join(text);
+        self.joined_text(joined, sink);
+    }
+
+    fn joined_text(&mut self, text: std::borrow::Cow<'_, str>, sink: &mut Sink<'_>) {
+        if text.is_empty() || self.is_cut() {
+            return;
+        }
+        self.close_thoughts(sink);
+        let text = self.texts.let_through(text);
+        self.show(&text, sink);
+    }
+
+    fn show(&mut self, text: &str, sink: &mut Sink<'_>) {
+        if !text.is_empty() {
+            self.seen.shown = true;
+            self.cited.text(text);
+            let logprobs = std::mem::take(&mut self.logprobs);
+            self.give(Delta::Text(text, logprobs), sink);
+        }
+    }
+
+    fn give(&mut self, delta: Delta<'_>, sink: &mut Sink<'_>) {
+        if !std::mem::replace(&mut self.started, true) {
+            let trace = &mut self.trace;
+            let id = self.id.get_or_insert_with(|| trace.take().unwrap_or_else(|| random::id(24)));
+            sink(Delta::Start { id, usage: &self.usage });
+        }
+        sink(delta);
+    }
+
+    /// Gives out everything that was held back.
+    fn flush(&mut self, sink: &mut Sink<'_>) {
+        self.close_thoughts(sink);
+        let rest = self.texts.rest_of_text();
+        self.joined_text(rest.into(), sink);
+        let held = self.texts.held();
+        self.show(&held, sink);
+    }
+
+    fn call(&mut self, call: &ResponseCall<'_>, signature: Option<&str>, sink: &mut Sink<'_>) {
+        let name = call.name.as_deref().unwrap_or_default().trim();
+        if name.is_empty() {
+            self.seen.nameless_call = true;
+            return;
+        }
+        if self.is_cut() || self.plan.single_call && self.seen.calls > 0 {
+            return;
+        }
+        self.flush(sink);
+        self.seen.calls += 1;
+        let plan = Arc::clone(&self.plan);
+        let declared = plan.names.called(name);
+        let id = match call.id.as_deref().filter(|id| !id.is_empty() && !self.call_ids.contains(*id)) {
+            Some(id) => id.to_owned(),
+            None => format!("call_{}", random::id(24)),
+        };
+        self.call_ids.insert(id.clone());
+        if let Some(signature) = signature {
+            self.call_signature = Some(signature.to_owned());
+            if self.text_signature.as_deref() == Some(signature) {
+                self.text_signature = None;
+            }
+            plan.signatures.remember(&id, signature);
+        }
+        let custom = declared.is_some_and(|tool| tool.kind == Kind::Custom);
+        let arguments = match declared.map(|tool| &tool.kind) {
+            Some(Kind::Custom) => arguments::input(call.args),
+            Some(Kind::Function { wrapped, integers }) => arguments::to_client(call.args, integers.as_ref(), *wrapped),
+            None => arguments::to_client(call.args, None, false),
+        };
+        let name = declared.map_or(name, |tool| tool.client.as_str()).to_owned();
+        let call = ToolCall { id, name, arguments, custom, signature: signature.map(str::to_owned) };
+        self.give(Delta::Call(call), sink);
+    }
+
+    fn blob(&mut self, blob: &ResponseBlob<'_>, signature: Option<&str>, sink: &mut Sink<'_>) {
+        let mime = blob.mime_type.as_deref().unwrap_or_default();
+        let Some(data) = blob.data.as_deref().filter(|data| !data.is_empty()) else {
+            return;
+        };
+        if mime.starts_with("audio/") {
+            self.keep_signature(signature);
+            self.speech.extend(media::decode(data).unwrap_or_default());
+        } else if mime.starts_with("image/") && !self.is_cut() {
+            self.flush(sink);
+            self.seen.images += 1;
+            self.give(Delta::Image(Image { mime, data, signature }), sink);
+        }
+    }
+}
