@@ -16,7 +16,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("http", &["os"]),
     ("gemini", &["config"]),
     ("logging", &["config"]),
-    ("conversation", &["error", "gemini"]),
+    ("conversation", &["error", "gemini", "os"]),
     ("api", &["config", "conversation", "error", "gemini", "http", "os", "sse"]),
     ("usage", &["gemini", "mask"]),
     ("keys", &["config", "error", "gemini", "mask", "os", "secret", "usage"]),
