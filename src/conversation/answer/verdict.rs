@@ -83,7 +83,7 @@ impl Answer {
     /// How the answer finished, or what is wrong with it. `sent`: something is with the client already.
     pub(super) fn verdict(&self, sent: bool) -> Result<Finish, ApiError> {
         let Seen { calls, blocked, word, .. } = self.seen;
-        if calls > 0 && !matches!(word, None | Some(Word::Filter)) || self.is_cut() && calls > 0 {
+        if calls > 0 && (self.is_cut() || !matches!(word, None | Some(Word::Filter))) {
             return Ok(Finish::Calls);
         }
         if self.is_cut() {
