@@ -1,4 +1,8 @@
-//! The two READMEs say the same, and what they say of the demo is so.
+//! The two READMEs say the same, and what they say of the demo is so. The tests' own README names what is there.
+
+use serde_json::Value;
+use std::collections::HashSet;
+use std::fs;
 
 const ENGLISH: &str = include_str!("../README.md");
 const CHINESE: &str = include_str!("../README.zh-CN.md");
@@ -30,42 +34,30 @@ fn the_readme_prints_the_line_that_the_demo_prints() {
     assert!(ENGLISH.lines().any(|line| line == printed), "{printed}");
 }
 
-/// The table of tests/README.md that says where the cases of the specification are: numbers and place.
-fn cases() -> Vec<(Vec<u64>, String)> {
-    let text = include_str!("README.md");
-    let section = text.split("\n## ").find(|section| section.starts_with("Where the cases")).expect("the section");
-    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")).skip(1);
-    let cells = rows.map(|row| row.trim_end_matches(" |").split(" | ").collect::<Vec<_>>());
-    cells.map(|cells| (cells[1].split(' ').map(|n| n.parse().expect("a number")).collect(), cells[2].into())).collect()
+#[test]
+fn the_map_of_the_suite_names_each_module_once() {
+    let map = include_str!("README.md").split("\n## ").find(|section| section.starts_with("What stands where"));
+    let mut named: Vec<&str> = first_cells(map.expect("the section")).into_iter().flatten().collect();
+    let modules = include_str!("main.rs").lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+    let mut modules: Vec<&str> = modules.filter(|module| *module != "common").collect();
+    named.sort_unstable();
+    modules.sort_unstable();
+    assert_eq!(named, modules);
 }
 
 #[test]
-fn every_case_of_the_specification_is_where_the_list_says() {
-    let read = |path: &str| {
-        let path = format!("{}/tests/{path}", env!("CARGO_MANIFEST_DIR"));
-        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
-    };
-    let mut fixtures = std::collections::BTreeMap::<String, Vec<u64>>::new();
-    let mut all: Vec<u64> = Vec::new();
-    for (numbers, place) in cases() {
-        all.extend(&numbers);
-        let words: Vec<&str> = place.split('`').skip(1).step_by(2).collect();
-        match words[..] {
-            [file] => fixtures.entry(file.into()).or_default().extend(numbers),
-            [file, name] => assert!(read(file).contains(&format!("fn {name}()")), "{file} has no test {name}"),
-            _ => panic!("{place}"),
+fn every_case_of_a_fixture_has_a_title_of_its_own() {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+    let folders = fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path());
+    let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")).collect();
+    assert!(files.len() > 8, "the fixtures are there: {files:?}");
+    for path in files {
+        let mut titles = HashSet::new();
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            let case: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let title = case["title"].as_str().or(case["name"].as_str()).unwrap_or_default().to_owned();
+            assert!(!title.is_empty() && titles.insert(title.clone()), "{}: {title:?}", path.display());
         }
     }
-    for (file, mut listed) in fixtures {
-        let lines = read(&file);
-        let cases = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a case"));
-        let mut there: Vec<u64> = cases.filter_map(|case| case["n"].as_u64()).collect();
-        there.sort_unstable();
-        listed.sort_unstable();
-        assert_eq!(there, listed, "{file}");
-    }
-    let count = all.len();
-    all.sort_unstable();
-    all.dedup();
-    assert_eq!((all.len(), count), (262, 262), "each case once");
 }

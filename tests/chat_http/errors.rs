@@ -49,7 +49,7 @@ fn failures_of_google_have_their_status_their_code_and_their_headers() {
                     for stream in [false, true] {
                         let (google, proxy) = start(pool);
                         google.always("*", step(case));
-                        let what = format!("{} {}, {pool:?}, stream={stream}", case["n"], case["title"]);
+                        let what = format!("{}, {pool:?}, stream={stream}", case["title"]);
                         check(&post(&proxy, &hello(stream)), &case["out"], &what);
                     }
                 }

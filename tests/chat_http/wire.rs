@@ -19,7 +19,7 @@ fn events_are_read_in_every_spelling_and_splitting() {
         for bytes in [1, 7, usize::MAX] {
             google.script(GEMINI_KEY, Step::raw_stream(wire.clone()).split(bytes));
             let answer = post(&proxy, &hello(true));
-            let what = format!("{} {}, {bytes} bytes at a time: {}", case["n"], case["title"], answer.text());
+            let what = format!("{}, {bytes} bytes at a time: {}", case["title"], answer.text());
             assert_eq!((content(&answer).as_str(), finishes(&answer)), ("one two", vec!["stop".to_owned()]), "{what}");
             assert_eq!(frames(&answer).last().map(String::as_str), Some("[DONE]"), "{what}");
         }

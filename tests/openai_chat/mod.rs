@@ -99,7 +99,7 @@ fn check(name: &str, run: impl Fn(&Value) -> Result<(), String>) {
     let mut failures = Vec::new();
     for case in &cases {
         if let Err(problem) = run(case) {
-            failures.push(format!("{} {}: {problem}", case["n"], case["title"]));
+            failures.push(format!("{}: {problem}", case["title"]));
         }
     }
     assert!(failures.is_empty(), "{} of {} {name}:\n{}", failures.len(), cases.len(), failures.join("\n"));
