@@ -18,32 +18,10 @@ pub(crate) mod options;
 pub(crate) mod params;
 
 pub use crate::config::{Affinity, MidSystem, Settings};
+pub use crate::conversation::{Context, Fetch};
 use crate::error::ApiError;
-use crate::gemini::models::ModelTable;
-use crate::gemini::signatures::SignatureCache;
 use crate::gemini::{Request, Response, UsageMetadata};
 use crate::http;
-use std::sync::Arc;
-
-/// What a surface may use while it parses a request.
-pub struct Context<'a> {
-    /// The models this server knows.
-    pub models: &'a ModelTable,
-    /// Thought signatures of earlier answers; shared, because translators put new ones in.
-    pub signatures: &'a Arc<SignatureCache>,
-    /// Gets media the client named by address.
-    pub fetch: &'a dyn Fetch,
-    /// The client's key, as a unique name that is safe to log; isolates the signature cache.
-    pub key_name: &'a str,
-    /// Settings that change translations.
-    pub settings: &'a Settings,
-}
-
-/// Gets media by address for a surface. The implementation guards against requests into private networks.
-pub trait Fetch: Send + Sync {
-    /// Returns media type (without parameters) and bytes, or a sentence saying why not.
-    fn fetch(&self, url: &str) -> Result<(String, Vec<u8>), String>;
-}
 
 /// What is asked of Google.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! A request as a dialect has read it, and the order in which the rules make Google's request of it.
 
+use super::Context;
 use super::format::Format;
 use super::history::Entry;
 use super::plan::Plan;
 use super::signatures::Signatures;
 use super::tools::{Toolbox, Tools};
 use super::turns::{Rules, Turns};
-use crate::api::{Context, MidSystem};
+use crate::config::MidSystem;
 use crate::gemini::models::Model;
 use crate::gemini::thinking::{self, Ask};
 use crate::gemini::{Content, GenerationConfig, Part, Request};

@@ -1,7 +1,7 @@
 //! Media and files of a request made into parts, whether they come inline, by address or with the wrong wrapping.
 
+use super::Context;
 use super::media::{self, Media};
-use crate::api::Context;
 use crate::gemini::{FileData, Part};
 use serde_json::json;
 

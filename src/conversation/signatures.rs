@@ -4,8 +4,8 @@
 //! What Google wants: a signature returns byte by byte on the part it came with, on no second one, and only to the family
 //! of models that made it.
 
+use super::Context;
 use super::history::{ModelTurn, Said};
-use crate::api::Context;
 use crate::gemini::Part;
 use crate::gemini::signatures::{SignatureCache, family, plausible};
 use base64::Engine;

@@ -5,7 +5,7 @@ use super::history::{Call, Entry, ModelTurn, Said};
 use super::names::Names;
 use super::pairing;
 use super::signatures::Signatures;
-use crate::api::MidSystem;
+use crate::config::MidSystem;
 use crate::gemini::models::Model;
 use crate::gemini::signatures::PLACEHOLDER;
 use crate::gemini::thinking::Control;

@@ -16,7 +16,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("http", &["os"]),
     ("gemini", &["config"]),
     ("logging", &["config"]),
-    ("conversation", &["error", "gemini", "os"]),
+    ("conversation", &["config", "error", "gemini", "os"]),
     ("api", &["config", "conversation", "error", "gemini", "http", "os", "sse"]),
     ("usage", &["gemini", "mask"]),
     ("keys", &["config", "error", "gemini", "mask", "os", "secret", "usage"]),
@@ -52,7 +52,6 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
 /// arrow removes its line.
 pub const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("admin", "serve", "routes of the admin interface take the whole App"),
-    ("conversation", "api", "pairing still reads messages of OpenAI's chat"),
     ("credentials", "http", "the reader of query strings stands there"),
     ("logging", "usage", "the calendar stands there"),
     ("usage", "admin", "the date of a report stands there"),

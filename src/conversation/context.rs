@@ -1,0 +1,26 @@
+//! What the rules may use of the program around them.
+
+use crate::config::Settings;
+use crate::gemini::models::ModelTable;
+use crate::gemini::signatures::SignatureCache;
+use std::sync::Arc;
+
+/// What a dialect may use while it reads a request.
+pub struct Context<'a> {
+    /// The models this server knows.
+    pub models: &'a ModelTable,
+    /// Thought signatures of earlier answers; shared, because answers put new ones in.
+    pub signatures: &'a Arc<SignatureCache>,
+    /// Gets media the client named by address.
+    pub fetch: &'a dyn Fetch,
+    /// The client's key, as a unique name that is safe to log; isolates the signature cache.
+    pub key_name: &'a str,
+    /// Settings that change translations.
+    pub settings: &'a Settings,
+}
+
+/// Gets media by address. The implementation guards against requests into private networks.
+pub trait Fetch: Send + Sync {
+    /// Returns media type (without parameters) and bytes, or a sentence saying why not.
+    fn fetch(&self, url: &str) -> Result<(String, Vec<u8>), String>;
+}
