@@ -10,6 +10,7 @@ mod browser;
 mod chat_http;
 mod clock_jumps;
 mod commands;
+mod conversation;
 mod credentials_file;
 mod credentials_pool;
 mod dependencies;
