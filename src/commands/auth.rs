@@ -9,7 +9,7 @@ use crate::credentials::consent::{Attempt, Return, paste_redirect};
 use crate::credentials::{AddFault, Credentials, Options, exchange_code};
 use crate::mask;
 use crate::upstream::agent::{self, AgentOptions};
-use crate::upstream::plain;
+use crate::upstream::json_client;
 use serde_json::{Value, json};
 use std::io::{self, BufRead, Write};
 use std::process::{Command, Stdio};
@@ -139,7 +139,7 @@ impl<'a> RunningProxy<'a> {
         let login = config.auth_client.login.as_ref().or(config.admin.as_ref());
         let proxy = RunningProxy { url, login, agent };
         let url = &proxy.url;
-        let found = plain::get_json(&proxy.agent, &format!("{url}/admin/credentials"), proxy.authorization());
+        let found = json_client::get_json(&proxy.agent, &format!("{url}/admin/credentials"), proxy.authorization());
         match found {
             Ok((200, _)) => Ok(proxy),
             Ok((401, _)) => Err(format!(
@@ -155,7 +155,7 @@ impl<'a> RunningProxy<'a> {
     fn add(&self, item: Value) -> Result<Value, String> {
         let url = format!("{}/admin/credentials/add", self.url);
         let body = json!({"credential": item});
-        match plain::post_json(&self.agent, &url, self.authorization(), &body) {
+        match json_client::post_json(&self.agent, &url, self.authorization(), &body) {
             Ok((200, answer)) => Ok(answer),
             Ok((status, answer)) => Err(format!("the proxy did not take the account: {}", told(status, &answer))),
             Err(reason) => Err(format!("the proxy did not answer: {reason}")),

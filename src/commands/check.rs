@@ -5,7 +5,7 @@ use super::{Failure, agent_for_google};
 use crate::commands::args::RunOptions;
 use crate::config::{self, Config, Timeouts};
 use crate::credentials::{Check, Credentials, Kind, MemberId, Options, rekey};
-use crate::upstream::plain;
+use crate::upstream::json_client;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -206,7 +206,7 @@ fn look_at_addresses(config: &Config, addresses: &[(&str, &str)], findings: &mut
     let results: Vec<Result<(), String>> = thread::scope(|scope| {
         let look = |(_, url): &(&str, &str)| {
             let (agent, origin) = (&agent, origin(url));
-            scope.spawn(move || plain::reach(agent, &origin, REACH))
+            scope.spawn(move || json_client::reach(agent, &origin, REACH))
         };
         let threads: Vec<_> = addresses.iter().map(look).collect();
         // A thread that panics has said so by itself.

@@ -1,9 +1,9 @@
 //! Code Assist (`v1internal`): what OAuth credentials can use. Its envelopes are google_code_assist.md 3.3 and 4.1.
 
-use super::answer::{Answer, Wrapping};
 use super::body::{self, Body, CODE_ASSIST_CATEGORIES};
 use super::error::Fault;
-use super::{Upstream, exchange};
+use super::event_stream::{Answer, Wrapping};
+use super::{Upstream, round_trip};
 use crate::api::{Call, Operation};
 use crate::credentials::Access;
 use crate::gemini::{Content, Part, Request};
@@ -58,7 +58,7 @@ impl Upstream for CodeAssist {
             .header("Content-Type", "application/json")
             .body(body.as_slice())
             .map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
-        let response = exchange::send(&self.agent, &request)?;
+        let response = round_trip::send(&self.agent, &request)?;
         Answer::read(response, wrapping, call.operation == Operation::Stream)
     }
 }

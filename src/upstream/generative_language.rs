@@ -1,10 +1,10 @@
 //! The public Generative Language API: what API keys can use (google_code_assist.md 10.3).
 
-use super::answer::{Answer, Wrapping};
 use super::body::{self, Body, PUBLIC_CATEGORIES};
 use super::error::Fault;
-use super::forward::{self, Forward, RawReply};
-use super::{Upstream, exchange};
+use super::event_stream::{Answer, Wrapping};
+use super::raw::{self, Forward, RawReply};
+use super::{Upstream, round_trip};
 use crate::api::{Call, Operation};
 use crate::credentials::Access;
 use crate::gemini::Request;
@@ -56,12 +56,12 @@ impl Upstream for GenerativeLanguage {
             .header("Content-Type", "application/json")
             .body(body.as_slice())
             .map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
-        let response = exchange::send(&self.agent, &request)?;
+        let response = round_trip::send(&self.agent, &request)?;
         Answer::read(response, Wrapping::Bare, call.operation == Operation::Stream)
     }
 
     fn forward(&self, access: &Access, request: &Forward<'_>) -> Result<RawReply, Fault> {
-        forward::send(&self.agent, &self.base, access, request)
+        raw::send(&self.agent, &self.base, access, request)
     }
 }
 

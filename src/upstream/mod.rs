@@ -5,25 +5,25 @@
 //! service wraps them in. What fails is a [`Fault`], judged by the table in `error/`.
 
 pub mod agent;
-mod answer;
 mod body;
 pub mod cancel;
 mod code_assist;
 pub mod error;
-mod exchange;
+mod event_stream;
 pub mod fetch;
-mod forward;
 mod generative_language;
-pub mod plain;
+pub mod json_client;
+mod raw;
+mod round_trip;
 
 use crate::api::{Call, Fetch};
 use crate::credentials::Access;
-pub use answer::{Answer, Event};
 pub use code_assist::CodeAssist;
 pub use error::{Fault, Verdict};
+pub use event_stream::{Answer, Event};
 pub use fetch::Fetcher;
-pub use forward::{Forward, RawReply};
 pub use generative_language::GenerativeLanguage;
+pub use raw::{Forward, RawReply};
 
 /// What gets media that clients name by address; it shares nothing with the client for Google.
 pub fn fetcher() -> Box<dyn Fetch> {

@@ -2,7 +2,7 @@
 
 use super::cancel;
 use super::error::{Fault, Refusal};
-use super::exchange;
+use super::round_trip;
 use crate::gemini::surrogates;
 use crate::sse::{EventReader, ReadError};
 use serde::Deserialize;
@@ -64,7 +64,7 @@ impl Answer {
     /// Takes a response, or the failure its head or body says.
     pub(super) fn read(response: Response<Body>, wrapping: Wrapping, streams: bool) -> Result<Answer, Fault> {
         if response.status() != 200 {
-            return Err(exchange::refusal(response));
+            return Err(round_trip::refusal(response));
         }
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
         // We ask for none, so that no event waits in a compressor.
@@ -91,7 +91,7 @@ impl Answer {
                 Ok(Some(text)) => text,
                 Ok(None) if self.any => return Ok(None),
                 Ok(None) => return Err(Fault::Incomplete("it is empty".into())),
-                Err(ReadError::Io(error)) => return Err(exchange::body_fault(error)),
+                Err(ReadError::Io(error)) => return Err(round_trip::body_fault(error)),
                 Err(error @ ReadError::TooLong(_)) => return Err(Fault::Invalid(error.to_string())),
             };
             if cancel::cancelled() {

@@ -2,7 +2,7 @@
 //! comes back as it is. Uploads and downloads are streamed by the caller through the reply's reader.
 
 use super::error::{Fault, Refusal};
-use super::exchange;
+use super::round_trip;
 use crate::credentials::Access;
 use percent_encoding::percent_decode_str;
 use std::io::{Cursor, Read};
@@ -103,7 +103,7 @@ pub(super) fn send(agent: &Agent, base: &str, access: &Access, request: &Forward
         .header("x-goog-api-key", access.secret.expose())
         .body(request.body)
         .map_err(|error| Fault::Invalid(format!("request cannot be passed on: {error}")))?;
-    let response = exchange::send(agent, &built)?;
+    let response = round_trip::send(agent, &built)?;
     let headers = response
         .headers()
         .iter()
