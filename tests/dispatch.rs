@@ -10,7 +10,7 @@ use gemini_openai_proxy::error::ApiError;
 use gemini_openai_proxy::http::{CancelToken, Headers};
 use gemini_openai_proxy::secret::Secret;
 use gemini_openai_proxy::upstream::agent::{self, AgentOptions};
-use gemini_openai_proxy::upstream::{CodeAssist, Fault, Forward, GenerativeLanguage, RawReply};
+use gemini_openai_proxy::upstream::{CodeAssist, Fault, GenerativeLanguage, RawReply, RawRequest};
 use serde_json::json;
 use std::collections::HashMap;
 use std::io::Read;
@@ -411,7 +411,7 @@ fn a_raw_request_goes_on_to_the_next_key_and_keeps_googles_own_reply() {
         fresh: None,
     };
     let headers = Headers::default();
-    let get = |path| Forward { method: "GET", path, query: "", headers: &headers, body: b"" };
+    let get = |path| RawRequest { method: "GET", path, query: "", headers: &headers, body: b"" };
     let read = |mut reply: RawReply| {
         let mut body = String::new();
         reply.reader.read_to_string(&mut body).unwrap();
@@ -420,18 +420,18 @@ fn a_raw_request_goes_on_to_the_next_key_and_keeps_googles_own_reply() {
     let pair = bench_with(0, true, |members| members.insert(0, wrong()));
     let cancel = CancelToken::default();
     let (lease, reply) =
-        pair.dispatcher.forward(&get("/v1beta/models/gemini-2.5-flash"), "models", None, &cancel).unwrap();
+        pair.dispatcher.send_raw(&get("/v1beta/models/gemini-2.5-flash"), "models", None, &cancel).unwrap();
     assert_eq!((lease.name.as_str(), reply.status), ("cred-1", 200));
     assert!(matches!(&pair.reports()[..], [(0, Report::Block { .. }), (1, Report::Success)]), "{:?}", pair.reports());
 
-    let (_, reply) = pair.dispatcher.forward(&get("/v1beta/models/no-such-model"), "models", None, &cancel).unwrap();
+    let (_, reply) = pair.dispatcher.send_raw(&get("/v1beta/models/no-such-model"), "models", None, &cancel).unwrap();
     let (status, body) = read(reply);
     assert_eq!(status, 404);
     assert!(body.contains("\"NOT_FOUND\""), "{body}");
     assert_eq!(pair.reports().len(), 2, "a thing that is not there is nobody's fault");
 
     let alone = bench_with(0, false, |members| members.push(wrong()));
-    let error = alone.dispatcher.forward(&get("/v1beta/models"), "models", None, &cancel).unwrap_err();
+    let error = alone.dispatcher.send_raw(&get("/v1beta/models"), "models", None, &cancel).unwrap_err();
     assert!(error.status == 503 || error.status == 429, "{error:?}");
 }
 
@@ -458,8 +458,8 @@ fn a_request_ends_after_16_credentials_or_30_seconds_and_says_that_others_are_le
                 true => {
                     let headers = Headers::default();
                     let request =
-                        Forward { method: "GET", path: "/v1beta/files", query: "", headers: &headers, body: b"" };
-                    bench.dispatcher.forward(&request, "files", None, &CancelToken::default()).unwrap_err()
+                        RawRequest { method: "GET", path: "/v1beta/files", query: "", headers: &headers, body: b"" };
+                    bench.dispatcher.send_raw(&request, "files", None, &CancelToken::default()).unwrap_err()
                 }
             };
             assert_eq!(bench.google.requests().len(), calls, "{count} members, passed on: {passed_on}");

@@ -7,7 +7,7 @@ use gemini_openai_proxy::credentials::Access;
 use gemini_openai_proxy::http::{CancelToken, Headers};
 use gemini_openai_proxy::secret::Secret;
 use gemini_openai_proxy::upstream::agent::{self, AgentOptions};
-use gemini_openai_proxy::upstream::{Answer, CodeAssist, Fault, Forward, GenerativeLanguage, Upstream, cancel};
+use gemini_openai_proxy::upstream::{CodeAssist, EventStream, Fault, GenerativeLanguage, RawRequest, Upstream, cancel};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -62,7 +62,7 @@ fn text_event(text: &str) -> Value {
     json!({"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}}]})
 }
 
-fn rest(mut answer: Answer) -> (Vec<Value>, Option<Fault>) {
+fn rest(mut answer: EventStream) -> (Vec<Value>, Option<Fault>) {
     let mut events = Vec::new();
     loop {
         match answer.next_event() {
@@ -363,14 +363,14 @@ fn a_raw_request_passes_with_our_key_and_without_the_clients() {
     headers.push("x-goog-api-key", "client-key");
     headers.push("Authorization", "Bearer client-key");
     headers.push("Accept", "application/json");
-    let request = Forward {
+    let request = RawRequest {
         method: "GET",
         path: "/v1beta/models/gemini-2.5-flash",
         query: "key=client-key&a=1",
         headers: &headers,
         body: b"",
     };
-    let mut reply = bench.public.forward(&bench.key, &request).unwrap();
+    let mut reply = bench.public.send_raw(&bench.key, &request).unwrap();
     let mut body = String::new();
     reply.reader.read_to_string(&mut body).unwrap();
     assert_eq!(reply.status, 200, "{body}");

@@ -5,7 +5,7 @@ use super::repair;
 use crate::api::{Call, Operation};
 use crate::credentials::{Access, Kind, Lease, MemberId, Want};
 use crate::upstream::error::Then;
-use crate::upstream::{Answer, Event, Fault, Forward, RawReply, Upstream, Verdict};
+use crate::upstream::{Event, EventStream, Fault, RawReply, RawRequest, Upstream, Verdict};
 
 /// One request, as the loop asks it of one credential after the other.
 pub(super) trait Attempt {
@@ -44,7 +44,7 @@ pub(super) struct Translated<'a, 'f> {
 }
 
 impl Attempt for Translated<'_, '_> {
-    type Answer = (Event, Answer);
+    type Answer = (Event, EventStream);
 
     const IS_REPEATABLE: bool = true;
     const TELLS_OF_CREDENTIAL: bool = true;
@@ -57,7 +57,11 @@ impl Attempt for Translated<'_, '_> {
         if self.call.operation == Operation::Stream { "Streaming" } else { "Non-Streaming" }
     }
 
-    fn ask(&self, upstream: &dyn Upstream, access: &Access) -> Result<(Event, Answer), (Fault, Option<Self::Answer>)> {
+    fn ask(
+        &self,
+        upstream: &dyn Upstream,
+        access: &Access,
+    ) -> Result<(Event, EventStream), (Fault, Option<Self::Answer>)> {
         let ask = || {
             let mut answer = upstream.send(access, self.call)?;
             match answer.next_event()? {
@@ -99,7 +103,7 @@ fn kind_of(call: &Call) -> Option<Kind> {
 
 /// A request of a native client that goes to the public API as it is.
 pub(super) struct Passthrough<'a> {
-    pub request: &'a Forward<'a>,
+    pub request: &'a RawRequest<'a>,
     /// What cool-downs are for, such as a model or `files`.
     pub resource: &'a str,
     pub affinity: Option<&'a str>,
@@ -121,7 +125,7 @@ impl Attempt for Passthrough<'_> {
     }
 
     fn ask(&self, upstream: &dyn Upstream, access: &Access) -> Result<RawReply, (Fault, Option<RawReply>)> {
-        match upstream.forward(access, self.request) {
+        match upstream.send_raw(access, self.request) {
             Ok(reply) if reply.status < 400 => Ok(reply),
             Ok(reply) => {
                 let (fault, reply) = reply.refusal();

@@ -19,7 +19,7 @@ use crate::http::CancelToken;
 use crate::secret::Secret;
 pub use crate::upstream::cancel::scope as watch;
 use crate::upstream::error::{Blame, Rest};
-use crate::upstream::{Answer, Event, Fault, Forward, RawReply, Upstream, Verdict, cancel};
+use crate::upstream::{Event, EventStream, Fault, RawReply, RawRequest, Upstream, Verdict, cancel};
 pub use attempt::Failed;
 use attempt::{Attempt, Passthrough, Translated};
 use failover::Failover;
@@ -75,7 +75,7 @@ pub struct Dispatched {
     /// The first event.
     pub first: Event,
     /// The events after it. Read them under a [`cancel::scope`] of the same request.
-    pub rest: Answer,
+    pub rest: EventStream,
 }
 
 /// What one request has used up of its [`Bounds`].
@@ -130,9 +130,9 @@ impl Dispatcher {
     /// Passes a request on to the public API. A reply of any status comes back as it is, except where a credential is to
     /// blame: then the next one is asked. `resource` names what cool-downs are for, such as a model or `files`; requests
     /// of one `affinity` prefer the same member.
-    pub fn forward(
+    pub fn send_raw(
         &self,
-        request: &Forward<'_>,
+        request: &RawRequest<'_>,
         resource: &str,
         affinity: Option<&str>,
         cancel: &CancelToken,

@@ -12,7 +12,7 @@ use crate::logging::{self, Field};
 use crate::serve::app::App;
 use crate::serve::route::Passthrough;
 use crate::serve::uploads;
-use crate::upstream::{Forward, RawReply};
+use crate::upstream::{RawReply, RawRequest};
 use std::io::Read;
 use std::time::Instant;
 
@@ -30,14 +30,14 @@ pub fn affinity(key: &str) -> String {
 pub fn pass_on(app: &App, key: &str, target: &Passthrough, request: Request, responder: Responder) {
     let started = Instant::now();
     let Passthrough { path, resource, .. } = target;
-    let asked = Forward {
+    let asked = RawRequest {
         method: &request.method,
         path,
         query: &request.query,
         headers: &request.headers,
         body: &request.body,
     };
-    let (status, credential) = match app.dispatcher.forward(&asked, resource, Some(&affinity(key)), &request.cancel) {
+    let (status, credential) = match app.dispatcher.send_raw(&asked, resource, Some(&affinity(key)), &request.cancel) {
         Ok((lease, mut reply)) => {
             uploads::readdress(&mut reply, app, &request, key);
             (relay(reply, &request, responder), lease.name)

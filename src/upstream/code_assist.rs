@@ -2,7 +2,7 @@
 
 use super::body::{self, Body, CODE_ASSIST_CATEGORIES};
 use super::error::Fault;
-use super::event_stream::{Answer, Wrapping};
+use super::event_stream::{EventStream, Wrapping};
 use super::{Upstream, round_trip};
 use crate::api::{Call, Operation};
 use crate::credentials::Access;
@@ -40,7 +40,7 @@ impl CodeAssist {
 }
 
 impl Upstream for CodeAssist {
-    fn send(&self, access: &Access, call: &Call) -> Result<Answer, Fault> {
+    fn send(&self, access: &Access, call: &Call) -> Result<EventStream, Fault> {
         let (method, wrapping) = match call.operation {
             Operation::Generate => ("generateContent", Wrapping::Envelope),
             Operation::Stream => ("streamGenerateContent?alt=sse", Wrapping::Envelope),
@@ -59,7 +59,7 @@ impl Upstream for CodeAssist {
             .body(body.as_slice())
             .map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
         let response = round_trip::send(&self.agent, &request)?;
-        Answer::read(response, wrapping, call.operation == Operation::Stream)
+        EventStream::read(response, wrapping, call.operation == Operation::Stream)
     }
 }
 

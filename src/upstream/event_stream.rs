@@ -46,7 +46,7 @@ pub(super) enum Wrapping {
 }
 
 /// An answer whose head was good.
-pub struct Answer {
+pub struct EventStream {
     events: EventReader<Box<dyn BufRead + Send>>,
     wrapping: Wrapping,
     /// The answer streams: an envelope without a response says nothing.
@@ -54,15 +54,15 @@ pub struct Answer {
     any: bool,
 }
 
-impl std::fmt::Debug for Answer {
+impl std::fmt::Debug for EventStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer").field("wrapping", &self.wrapping).field("streams", &self.streams).finish()
+        f.debug_struct("EventStream").field("wrapping", &self.wrapping).field("streams", &self.streams).finish()
     }
 }
 
-impl Answer {
+impl EventStream {
     /// Takes a response, or the failure its head or body says.
-    pub(super) fn read(response: Response<Body>, wrapping: Wrapping, streams: bool) -> Result<Answer, Fault> {
+    pub(super) fn read(response: Response<Body>, wrapping: Wrapping, streams: bool) -> Result<EventStream, Fault> {
         if response.status() != 200 {
             return Err(round_trip::refusal(response));
         }
@@ -76,11 +76,11 @@ impl Answer {
             return Err(Fault::Invalid("it is an HTML page".into()));
         }
         let body: BodyReader<'static> = response.into_body().into_reader();
-        Ok(Answer::new(Box::new(BufReader::with_capacity(BUFFER, body)), wrapping, streams))
+        Ok(EventStream::new(Box::new(BufReader::with_capacity(BUFFER, body)), wrapping, streams))
     }
 
-    fn new(source: Box<dyn BufRead + Send>, wrapping: Wrapping, streams: bool) -> Answer {
-        Answer { events: EventReader::new(source), wrapping, streams, any: false }
+    fn new(source: Box<dyn BufRead + Send>, wrapping: Wrapping, streams: bool) -> EventStream {
+        EventStream { events: EventReader::new(source), wrapping, streams, any: false }
     }
 
     /// Waits for the next event. `None` is a proper end of the body; whether the answer was complete shows in its finish
@@ -174,7 +174,7 @@ mod tests {
 
     fn read(body: &str, wrapping: Wrapping, streams: bool) -> (Vec<(String, Option<String>)>, Option<Fault>) {
         let source = Box::new(Cursor::new(body.as_bytes().to_vec()));
-        let mut answer = Answer::new(source, wrapping, streams);
+        let mut answer = EventStream::new(source, wrapping, streams);
         let mut events = Vec::new();
         loop {
             match answer.next_event() {

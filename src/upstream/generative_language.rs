@@ -2,8 +2,8 @@
 
 use super::body::{self, Body, PUBLIC_CATEGORIES};
 use super::error::Fault;
-use super::event_stream::{Answer, Wrapping};
-use super::raw::{self, Forward, RawReply};
+use super::event_stream::{EventStream, Wrapping};
+use super::raw::{self, RawReply, RawRequest};
 use super::{Upstream, round_trip};
 use crate::api::{Call, Operation};
 use crate::credentials::Access;
@@ -41,7 +41,7 @@ impl GenerativeLanguage {
 }
 
 impl Upstream for GenerativeLanguage {
-    fn send(&self, access: &Access, call: &Call) -> Result<Answer, Fault> {
+    fn send(&self, access: &Access, call: &Call) -> Result<EventStream, Fault> {
         let method = match call.operation {
             Operation::Generate => "generateContent",
             Operation::Stream => "streamGenerateContent?alt=sse",
@@ -57,10 +57,10 @@ impl Upstream for GenerativeLanguage {
             .body(body.as_slice())
             .map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
         let response = round_trip::send(&self.agent, &request)?;
-        Answer::read(response, Wrapping::Bare, call.operation == Operation::Stream)
+        EventStream::read(response, Wrapping::Bare, call.operation == Operation::Stream)
     }
 
-    fn forward(&self, access: &Access, request: &Forward<'_>) -> Result<RawReply, Fault> {
+    fn send_raw(&self, access: &Access, request: &RawRequest<'_>) -> Result<RawReply, Fault> {
         raw::send(&self.agent, &self.base, access, request)
     }
 }

@@ -1,7 +1,7 @@
 //! Google's two services behind one trait: Code Assist for OAuth credentials, the public Generative Language API for API
 //! keys. The only folder, with `credentials/google/oauth`, that knows the HTTP client.
 //!
-//! A call becomes an [`Answer`], which gives the upstream's events one by one in the public API's shape, whatever the
+//! A call becomes an [`EventStream`], which gives the upstream's events one by one in the public API's shape, whatever the
 //! service wraps them in. What fails is a [`Fault`], judged by the table in `error/`.
 
 pub mod agent;
@@ -20,10 +20,10 @@ use crate::api::{Call, Fetch};
 use crate::credentials::Access;
 pub use code_assist::CodeAssist;
 pub use error::{Fault, Verdict};
-pub use event_stream::{Answer, Event};
+pub use event_stream::{Event, EventStream};
 pub use fetch::Fetcher;
 pub use generative_language::GenerativeLanguage;
-pub use raw::{Forward, RawReply};
+pub use raw::{RawReply, RawRequest};
 
 /// What gets media that clients name by address; it shares nothing with the client for Google.
 pub fn fetcher() -> Box<dyn Fetch> {
@@ -34,11 +34,11 @@ pub fn fetcher() -> Box<dyn Fetch> {
 pub trait Upstream: Send + Sync {
     /// Sends the call and waits for the head of a good answer. Ends early with [`Fault::Cancelled`] under a
     /// [`cancel::scope`] whose client left.
-    fn send(&self, access: &Access, call: &Call) -> Result<Answer, Fault>;
+    fn send(&self, access: &Access, call: &Call) -> Result<EventStream, Fault>;
 
     /// Sends a request of a native client as it is, but for its credentials, and gives back the head of whatever comes:
     /// for everything of the public API that is not a [`Call`], such as files, caches, uploads and model lists.
-    fn forward(&self, _access: &Access, _request: &Forward<'_>) -> Result<RawReply, Fault> {
+    fn send_raw(&self, _access: &Access, _request: &RawRequest<'_>) -> Result<RawReply, Fault> {
         Err(Fault::Unsupported("this needs a Gemini API key in the pool"))
     }
 }

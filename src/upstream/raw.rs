@@ -48,7 +48,7 @@ const REPLY_HEADERS: &[&str] = &[
 
 /// A request to pass on.
 #[derive(Clone, Copy, Debug)]
-pub struct Forward<'a> {
+pub struct RawRequest<'a> {
     /// Upper case.
     pub method: &'a str,
     /// Begins with `/`, still encoded.
@@ -90,7 +90,7 @@ impl RawReply {
     }
 }
 
-pub(super) fn send(agent: &Agent, base: &str, access: &Access, request: &Forward<'_>) -> Result<RawReply, Fault> {
+pub(super) fn send(agent: &Agent, base: &str, access: &Access, request: &RawRequest<'_>) -> Result<RawReply, Fault> {
     let query = without_key(request.query);
     let mark = if query.is_empty() { "" } else { "?" };
     let mut built = http::Request::builder().method(request.method).uri(format!("{base}{}{mark}{query}", request.path));
