@@ -381,7 +381,7 @@ fn idle_members_are_looked_at_without_a_generation() {
     let google = FakeGoogle::start();
     let mut tuning = short();
     tuning.timing.idle_check = Duration::from_millis(60);
-    tuning.rounds.look = Duration::from_millis(10);
+    tuning.intervals.check = Duration::from_millis(10);
     let names = ["u0@example.com".to_owned(), "AIza-key-0001".to_owned()];
     let proxy = start(&google, &names, tuning);
     let looked = |state: &crate::common::google::State, name: &str, path: &str| {

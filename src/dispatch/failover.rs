@@ -156,7 +156,7 @@ impl<'a, A: Attempt> Failover<'a, A> {
             waits: self.waits,
             can_renew,
             is_repeatable: A::IS_REPEATABLE,
-            is_crowded: self.dispatcher.history.is_crowded(self.attempt.want(&[]).model),
+            has_no_capacity: self.dispatcher.history.has_no_capacity(self.attempt.want(&[]).model),
         };
         policy::next(verdict, &progress, &self.dispatcher.bounds)
     }
@@ -189,7 +189,7 @@ impl<'a, A: Attempt> Failover<'a, A> {
                 if !goes_on && verdict.blame == Blame::Model && A::IS_REPEATABLE {
                     // Those who come now need not repeat what just failed.
                     let model = self.attempt.want(&[]).model;
-                    self.dispatcher.history.crowd(model, verdict.duration.unwrap_or_default());
+                    self.dispatcher.history.note_no_capacity(model, verdict.duration.unwrap_or_default());
                 }
             }
             Then::Other | Then::Renew => {

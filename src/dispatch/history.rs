@@ -15,7 +15,7 @@ pub(super) struct History {
     /// Limits in a row per member and model.
     limits: Mutex<HashMap<(MemberId, String), u32>>,
     /// Models without capacity, and until when they are not asked twice by one request.
-    crowded: Mutex<HashMap<String, Instant>>,
+    without_capacity: Mutex<HashMap<String, Instant>>,
 }
 
 impl History {
@@ -42,16 +42,16 @@ impl History {
     }
 
     /// Notes that a model has no capacity.
-    pub fn crowd(&self, model: &str, rest: Duration) {
+    pub fn note_no_capacity(&self, model: &str, rest: Duration) {
         let now = Instant::now();
-        let mut crowded = self.crowded.lock();
-        crowded.retain(|_, until| *until > now);
-        crowded.insert(model.to_string(), now + rest);
+        let mut without_capacity = self.without_capacity.lock();
+        without_capacity.retain(|_, until| *until > now);
+        without_capacity.insert(model.to_string(), now + rest);
     }
 
     /// Whether the model had no capacity a moment ago.
-    pub fn is_crowded(&self, model: &str) -> bool {
-        self.crowded.lock().get(model).is_some_and(|until| *until > Instant::now())
+    pub fn has_no_capacity(&self, model: &str) -> bool {
+        self.without_capacity.lock().get(model).is_some_and(|until| *until > Instant::now())
     }
 }
 
@@ -79,10 +79,10 @@ mod tests {
     #[test]
     fn a_model_is_crowded_for_its_rest_only() {
         let history = History::default();
-        history.crowd("a", Duration::from_secs(60));
-        history.crowd("b", Duration::ZERO);
-        assert!(history.is_crowded("a"));
-        assert!(!history.is_crowded("b"));
-        assert!(!history.is_crowded("c"));
+        history.note_no_capacity("a", Duration::from_secs(60));
+        history.note_no_capacity("b", Duration::ZERO);
+        assert!(history.has_no_capacity("a"));
+        assert!(!history.has_no_capacity("b"));
+        assert!(!history.has_no_capacity("c"));
     }
 }

@@ -18,7 +18,7 @@ use crate::error::ApiError;
 use crate::http::CancelToken;
 use crate::secret::Secret;
 pub use crate::upstream::cancel::scope as watch;
-use crate::upstream::error::{Blame, Rest};
+use crate::upstream::error::{Blame, CoolDown};
 use crate::upstream::{Event, EventStream, Fault, RawReply, RawRequest, Upstream, Verdict, cancel};
 pub use attempt::Failed;
 use attempt::{Attempt, Passthrough, Translated};
@@ -178,8 +178,8 @@ impl Dispatcher {
         let (reason, sentence) = (verdict.reason.to_string(), verdict.sentence.clone());
         match (verdict.blame, verdict.duration) {
             (Blame::CredentialAndModel, Some(rest)) => {
-                let rest = match verdict.rest {
-                    Rest::Growing(_) => self.history.grown(lease.id, model, rest),
+                let rest = match verdict.cool_down {
+                    CoolDown::Growing(_) => self.history.grown(lease.id, model, rest),
                     _ => rest,
                 };
                 let limit = verdict.error.status == 429;

@@ -32,7 +32,7 @@ pub(super) struct Progress {
     /// Google may be asked the same again, even if nobody knows whether it did what it was asked.
     pub is_repeatable: bool,
     /// The model had no capacity for another request a moment ago.
-    pub is_crowded: bool,
+    pub has_no_capacity: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub(super) fn next(verdict: Option<&Verdict>, at: &Progress, bounds: &Bounds) ->
         Then::Stop => Next::Tell,
         Then::Unsign | Then::Simplify => Next::Repair,
         Then::Renew if at.can_renew => Next::Renew,
-        Then::Again if is_last || !at.is_repeatable || at.is_crowded || at.waits >= MAX_WAITS => Next::Tell,
+        Then::Again if is_last || !at.is_repeatable || at.has_no_capacity || at.waits >= MAX_WAITS => Next::Tell,
         Then::Again => Next::Wait,
         Then::Other | Then::Renew if is_counted(verdict) => {
             if is_last {
@@ -105,7 +105,7 @@ mod tests {
         waits: 0,
         can_renew: false,
         is_repeatable: true,
-        is_crowded: false,
+        has_no_capacity: false,
     };
 
     fn refused(status: u16, message: &str) -> Verdict {
@@ -142,7 +142,7 @@ mod tests {
             ("trouble after 30 s", Some(&busy), at(|at| at.elapsed = Duration::from_secs(30)), Next::Tell),
             ("the third wait", Some(&busy), at(|at| at.waits = 2), Next::Tell),
             ("the third trouble", Some(&busy), at(|at| at.counted = 3), Next::Tell),
-            ("trouble that is known", Some(&busy), at(|at| at.is_crowded = true), Next::Tell),
+            ("trouble that is known", Some(&busy), at(|at| at.has_no_capacity = true), Next::Tell),
             ("trouble with an upload", Some(&busy), at(|at| at.is_repeatable = false), Next::Tell),
             ("an old token", Some(&expired), at(|at| at.can_renew = true), Next::Renew),
             ("an old token that was renewed", Some(&expired), FIRST, Next::Other),

@@ -1,5 +1,5 @@
 //! What is done when nobody asks for it: Google's model list is fetched every few hours, and while the server is idle its
-//! credentials are looked at one by one. One thread; no request and no start ever waits for it.
+//! credentials are checked one by one. One thread; no request and no start ever waits for it.
 
 use crate::gemini::models::Listed;
 use crate::serve::app::Current;
@@ -14,35 +14,35 @@ const STACK: usize = 512 * 1024;
 
 /// How often what is done.
 #[derive(Clone, Copy, Debug)]
-pub struct Rounds {
+pub struct Intervals {
     /// The model list.
     pub models: Duration,
     /// The model list again, after a failure or without a key.
     pub models_again: Duration,
-    /// A look whether anything is due.
-    pub look: Duration,
+    /// Whether anything is due.
+    pub check: Duration,
 }
 
-impl Default for Rounds {
-    fn default() -> Rounds {
+impl Default for Intervals {
+    fn default() -> Intervals {
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
-        Rounds { models: minutes(180), models_again: minutes(10), look: Duration::from_secs(15) }
+        Intervals { models: minutes(180), models_again: minutes(10), check: Duration::from_secs(15) }
     }
 }
 
 /// The thread.
-pub struct Caretaker {
+pub struct Maintenance {
     stop: Sender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Caretaker {
+impl Maintenance {
     /// Starts it.
-    pub fn start(current: Arc<Current>, rounds: Rounds) -> io::Result<Caretaker> {
+    pub fn start(current: Arc<Current>, intervals: Intervals) -> io::Result<Maintenance> {
         let (stop, stopped) = bounded(0);
-        let thread = std::thread::Builder::new().name("caretaker".into()).stack_size(STACK);
-        let thread = thread.spawn(move || care(&current, rounds, &stopped))?;
-        Ok(Caretaker { stop, thread })
+        let thread = std::thread::Builder::new().name("maintenance".into()).stack_size(STACK);
+        let thread = thread.spawn(move || maintain(&current, intervals, &stopped))?;
+        Ok(Maintenance { stop, thread })
     }
 
     /// Ends it; a call to Google that is under way is waited for, so shut the agent down first.
@@ -53,14 +53,14 @@ impl Caretaker {
     }
 }
 
-fn care(current: &Current, rounds: Rounds, stopped: &Receiver<()>) {
+fn maintain(current: &Current, intervals: Intervals, stopped: &Receiver<()>) {
     let mut models_due = Instant::now();
     loop {
         if Instant::now() >= models_due {
-            models_due = Instant::now() + if list_models(current) { rounds.models } else { rounds.models_again };
+            models_due = Instant::now() + if list_models(current) { intervals.models } else { intervals.models_again };
         }
         current.get().pool.check_idle();
-        if stopped.recv_timeout(rounds.look) != Err(RecvTimeoutError::Timeout) {
+        if stopped.recv_timeout(intervals.check) != Err(RecvTimeoutError::Timeout) {
             return;
         }
     }

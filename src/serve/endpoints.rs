@@ -14,7 +14,7 @@ use crate::logging::{self, Field};
 use crate::serve::app::{App, Current};
 use crate::serve::generate::generate;
 use crate::serve::passthrough::pass_on;
-use crate::serve::route::{Dialect, Refusal, Route, Target};
+use crate::serve::route::{Dialect, NoRoute, Route, Target};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ fn serve(app: &App, Target { route, dialect, .. }: Target, request: Request, mut
         }
     }
     match (route, dialect) {
-        (Err(refusal), _) => responder.respond(refused(dialect, &refusal, &request)),
+        (Err(no_route), _) => responder.respond(refused(dialect, &no_route, &request)),
         (Ok(Route::Preflight), _) => responder.respond(preflight(dialect, &request)),
         (Ok(route), Dialect::Admin) => responder.respond(page(app, &route, &request)),
         (Ok(route), Dialect::OpenAi | Dialect::Google) => api(app, dialect, route, request, responder),
@@ -204,23 +204,23 @@ fn not_served(what_is: &str, request: &Request) -> ApiError {
     ApiError::new(404, ErrorKind::InvalidRequest, message).with_code("unknown_url")
 }
 
-fn refused(dialect: Dialect, refusal: &Refusal, request: &Request) -> Response {
+fn refused(dialect: Dialect, no_route: &NoRoute, request: &Request) -> Response {
     let mut error = not_served(if dialect == Dialect::Google { SERVED_OF_GOOGLES } else { SERVED }, request);
-    match refusal {
-        Refusal::UnknownPath => {}
-        Refusal::OtherApi => error.status = 400,
-        Refusal::WrongMethod(_) => {
+    match no_route {
+        NoRoute::UnknownPath => {}
+        NoRoute::OtherApi => error.status = 400,
+        NoRoute::WrongMethod(_) => {
             error = ApiError::new(405, ErrorKind::InvalidRequest, "Method Not Allowed").with_code("method_not_allowed");
         }
     }
     log::debug!("{} {}: {}", request.method, request.path, error.status);
-    let response = match (dialect, refusal) {
-        (Dialect::Admin, Refusal::WrongMethod(_)) => Response::json(405, &json!({"detail": "Method Not Allowed"})),
+    let response = match (dialect, no_route) {
+        (Dialect::Admin, NoRoute::WrongMethod(_)) => Response::json(405, &json!({"detail": "Method Not Allowed"})),
         (Dialect::Admin, _) => unknown_page(),
         _ => failed(dialect, &error),
     };
-    match refusal {
-        Refusal::WrongMethod(allow) => response.with_header("Allow", *allow),
+    match no_route {
+        NoRoute::WrongMethod(allow) => response.with_header("Allow", *allow),
         _ => response,
     }
 }

@@ -16,7 +16,7 @@ pub use google::Passthrough;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// What is asked for, or why nothing is.
-    pub route: Result<Route, Refusal>,
+    pub route: Result<Route, NoRoute>,
     /// Whose errors and headers the answer has, known even when there is no route.
     pub dialect: Dialect,
     /// Which worker pool answers.
@@ -36,7 +36,7 @@ pub enum Dialect {
 
 /// Why a request has no route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum NoRoute {
     /// 404.
     UnknownPath,
     /// 400 for the APIs that Codex and Claude Code ask for: of a 404 they do not show the message.
@@ -164,11 +164,11 @@ impl Target {
         let route = match found {
             _ if request.method == "OPTIONS" => Ok(Route::Preflight),
             Some((route, allowed)) if allowed.split(", ").any(|method| method == request.method) => Ok(route),
-            Some((_, allowed)) => Err(Refusal::WrongMethod(allowed)),
+            Some((_, allowed)) => Err(NoRoute::WrongMethod(allowed)),
             None if request.method == "POST" && matches!(words[..], ["v1", "responses" | "messages", ..]) => {
-                Err(Refusal::OtherApi)
+                Err(NoRoute::OtherApi)
             }
-            None => Err(Refusal::UnknownPath),
+            None => Err(NoRoute::UnknownPath),
         };
         Target { lane: route.as_ref().map_or(Lane::Short, lane), route, dialect }
     }

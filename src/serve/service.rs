@@ -11,7 +11,7 @@ use crate::keys::Keys;
 use crate::os::platform;
 use crate::serve::access::Guard;
 use crate::serve::app::{App, Current, table};
-use crate::serve::background::{Caretaker, Rounds};
+use crate::serve::background::{Intervals, Maintenance};
 use crate::serve::endpoints;
 use crate::storage::state::{Saver, State};
 use crate::upstream::agent::{self, AgentOptions};
@@ -28,7 +28,7 @@ pub struct Tuning {
     /// The pool's patience.
     pub timing: Timing,
     /// What is done in the background, and how often.
-    pub rounds: Rounds,
+    pub intervals: Intervals,
     /// Addresses beside public ones that media may be fetched from.
     pub media_from: Option<fn(SocketAddr) -> bool>,
 }
@@ -73,7 +73,7 @@ pub struct Service {
     address: SocketAddr,
     refresher: Refresher,
     reporter: Option<Reporter>,
-    caretaker: Caretaker,
+    maintenance: Maintenance,
     saver: Saver,
     agent: ureq::Agent,
 }
@@ -170,10 +170,10 @@ impl Service {
             Some(interval) => Some(Reporter::start(app.usage.clone(), pool, interval).map_err(StartError::Thread)?),
             None => None,
         };
-        let caretaker = Caretaker::start(current.clone(), tuning.rounds).map_err(StartError::Thread)?;
+        let maintenance = Maintenance::start(current.clone(), tuning.intervals).map_err(StartError::Thread)?;
         let saver = Saver::start(state).map_err(StartError::Thread)?;
         app.warn_about_few_credentials(address.port());
-        Ok(Service { current, running, address, refresher, reporter, caretaker, saver, agent })
+        Ok(Service { current, running, address, refresher, reporter, maintenance, saver, agent })
     }
 
     /// Where it listens.
@@ -215,7 +215,7 @@ impl Service {
         // Calls to Google that nobody waits for any more would only delay the end.
         self.agent.shutdown();
         self.refresher.stop();
-        self.caretaker.stop();
+        self.maintenance.stop();
         // Tokens that a full disk has kept out of the file have a last chance.
         self.current.get().pool.poll_file();
         self.saver.stop();

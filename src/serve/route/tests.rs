@@ -15,7 +15,7 @@ fn assert_target(method: &str, path: &str, route: Route, dialect: Dialect, lane:
 }
 
 #[track_caller]
-fn assert_refused(method: &str, path: &str, refusal: Refusal, dialect: Dialect) {
+fn assert_refused(method: &str, path: &str, refusal: NoRoute, dialect: Dialect) {
     assert_eq!(target(method, path), Target { route: Err(refusal), dialect, lane: Lane::Short }, "{method} {path}");
 }
 
@@ -49,12 +49,12 @@ fn the_chat_endpoint_is_found_in_every_spelling() {
     ] {
         assert_target("POST", path, Route::Chat, Dialect::OpenAi, Lane::Long);
     }
-    assert_refused("GET", "/v1/chat/completions", Refusal::WrongMethod("POST"), Dialect::OpenAi);
+    assert_refused("GET", "/v1/chat/completions", NoRoute::WrongMethod("POST"), Dialect::OpenAi);
     for path in ["/v1/chat/completions/models", "/chat/completions/v1/models", "/openai/v1/chat/completions/models/"] {
         assert_target("GET", path, Route::Models, Dialect::OpenAi, Lane::Short);
     }
     // A stored completion of OpenAI's, which nobody has here.
-    assert_refused("GET", "/v1/chat/completions/chatcmpl-1", Refusal::UnknownPath, Dialect::OpenAi);
+    assert_refused("GET", "/v1/chat/completions/chatcmpl-1", NoRoute::UnknownPath, Dialect::OpenAi);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn the_smaller_endpoints_are_found_with_and_without_v1() {
     ] {
         assert_target(method, path, route, Dialect::OpenAi, lane);
     }
-    assert_refused("GET", "/v1/embeddings", Refusal::WrongMethod("POST"), Dialect::OpenAi);
+    assert_refused("GET", "/v1/embeddings", NoRoute::WrongMethod("POST"), Dialect::OpenAi);
 }
 
 /// Whatever version, place and publisher an SDK is told.
@@ -95,7 +95,7 @@ fn every_version_leads_to_the_same_place() {
         {
             let path = format!("{prefix}/models/x:{method}");
             assert_target("POST", &path, call("x", method), Dialect::Google, Lane::Long);
-            assert_refused("GET", &path, Refusal::WrongMethod("POST"), Dialect::Google);
+            assert_refused("GET", &path, NoRoute::WrongMethod("POST"), Dialect::Google);
         }
         let short = |path: &str, route| {
             let found = as_sdk("GET", &format!("{prefix}{path}"));
@@ -212,11 +212,11 @@ fn under_v1_the_signs_of_the_caller_say_whose_a_path_is() {
     assert_eq!(of("/v1/models/x", &[sdk]), (Ok(Route::GeminiModel("x".into())), google));
     for headers in [sdk, key] {
         assert!(matches!(of("/v1/files/x", &[headers]).0, Ok(Route::Passthrough(_))), "{headers:?}");
-        assert_eq!(of("/v1/nothing", &[headers]), (Err(Refusal::UnknownPath), google));
-        assert_eq!(of("/nothing", &[headers]), (Err(Refusal::UnknownPath), google));
+        assert_eq!(of("/v1/nothing", &[headers]), (Err(NoRoute::UnknownPath), google));
+        assert_eq!(of("/nothing", &[headers]), (Err(NoRoute::UnknownPath), google));
     }
     for path in ["/v1/files", "/files", "/v1/files?key=k", "/v1/batches", "/v1/nothing"] {
-        assert_eq!(of(path, &[]), (Err(Refusal::UnknownPath), openai), "{path}");
+        assert_eq!(of(path, &[]), (Err(NoRoute::UnknownPath), openai), "{path}");
     }
     let chat = Target::of(&Request::sample("POST", "/v1/chat/completions", &[sdk]));
     assert_eq!((chat.route, chat.dialect), (Ok(Route::Chat), openai));
@@ -245,16 +245,16 @@ fn unknown_paths_are_refused_in_the_shape_of_whose_they_look_like() {
         ("/upload/v1beta/./x", Dialect::Google),
         ("/v1/models/../x", Dialect::OpenAi),
     ] {
-        assert_refused("GET", path, Refusal::UnknownPath, dialect);
+        assert_refused("GET", path, NoRoute::UnknownPath, dialect);
     }
     for path in ["/v1/responses", "/v1/messages", "/messages/count_tokens"] {
-        assert_refused("POST", path, Refusal::OtherApi, Dialect::OpenAi);
+        assert_refused("POST", path, NoRoute::OtherApi, Dialect::OpenAi);
     }
-    assert_refused("POST", "/v1beta/models", Refusal::WrongMethod("GET, HEAD"), Dialect::Google);
-    assert_refused("POST", "/v1/models", Refusal::WrongMethod("GET, HEAD"), Dialect::OpenAi);
-    assert_refused("POST", "/health", Refusal::WrongMethod("GET, HEAD"), Dialect::Admin);
+    assert_refused("POST", "/v1beta/models", NoRoute::WrongMethod("GET, HEAD"), Dialect::Google);
+    assert_refused("POST", "/v1/models", NoRoute::WrongMethod("GET, HEAD"), Dialect::OpenAi);
+    assert_refused("POST", "/health", NoRoute::WrongMethod("GET, HEAD"), Dialect::Admin);
     // A preview of the address must not use the code up.
-    assert_refused("HEAD", "/oauth2/callback", Refusal::WrongMethod("GET"), Dialect::Admin);
+    assert_refused("HEAD", "/oauth2/callback", NoRoute::WrongMethod("GET"), Dialect::Admin);
     assert_target("HEAD", "/health", Route::Health, Dialect::Admin, Lane::Short);
     assert_target("OPTIONS", "/v1/chat/completions", Route::Preflight, Dialect::OpenAi, Lane::Short);
 }
@@ -273,6 +273,6 @@ fn credentials_are_managed_by_id_and_what_asks_google_takes_the_long_lane() {
     ] {
         assert_target(method, path, Route::Account(account), Dialect::Admin, lane);
     }
-    assert_refused("GET", "/admin/credentials/cred-0/reset", Refusal::WrongMethod("POST"), Dialect::Admin);
-    assert_refused("POST", "/admin/credentials/cred-0/frob", Refusal::UnknownPath, Dialect::Admin);
+    assert_refused("GET", "/admin/credentials/cred-0/reset", NoRoute::WrongMethod("POST"), Dialect::Admin);
+    assert_refused("POST", "/admin/credentials/cred-0/frob", NoRoute::UnknownPath, Dialect::Admin);
 }

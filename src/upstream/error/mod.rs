@@ -9,7 +9,7 @@ use crate::error::{ApiError, ErrorKind};
 pub use body::Details;
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
-pub use table::{Blame, Rest, Then};
+pub use table::{Blame, CoolDown, Then};
 use table::{Client, ROWS, Row};
 
 /// The longest message of Google's that is passed on, in bytes.
@@ -102,8 +102,8 @@ pub struct Verdict {
     /// Whose fault it is.
     pub blame: Blame,
     /// How long what is to blame must rest.
-    pub rest: Rest,
-    /// The rest in time; `None` with [`Rest::No`] and [`Rest::Person`].
+    pub cool_down: CoolDown,
+    /// The rest in time; `None` with [`CoolDown::No`] and [`CoolDown::Person`].
     pub duration: Option<Duration>,
     /// What to do with the request.
     pub then: Then,
@@ -123,7 +123,7 @@ impl Fault {
         let nobody = |reason, client, sentence: String| Verdict {
             reason: Cow::Borrowed(reason),
             blame: Blame::Nobody,
-            rest: Rest::No,
+            cool_down: CoolDown::No,
             duration: None,
             then: Then::Again,
             error: tell(client, client.status, &sentence),
@@ -164,10 +164,10 @@ impl Fault {
 fn refused(refusal: &Refusal) -> Verdict {
     let Refusal { status, details } = refusal;
     let row = refusal.row();
-    let duration = match row.rest {
-        Rest::No | Rest::Person => None,
-        Rest::Fixed(seconds) | Rest::Growing(seconds) => Some(Duration::from_secs(seconds)),
-        Rest::Told(otherwise, least, most) => {
+    let duration = match row.cool_down {
+        CoolDown::No | CoolDown::Person => None,
+        CoolDown::Fixed(seconds) | CoolDown::Growing(seconds) => Some(Duration::from_secs(seconds)),
+        CoolDown::Told(otherwise, least, most) => {
             let told = details.delay.unwrap_or(Duration::from_secs(otherwise));
             Some(told.clamp(Duration::from_secs(least), Duration::from_secs(most)))
         }
@@ -206,7 +206,7 @@ fn refused(refusal: &Refusal) -> Verdict {
     Verdict {
         reason,
         blame: row.blame,
-        rest: row.rest,
+        cool_down: row.cool_down,
         duration,
         then: row.then,
         error,
@@ -263,7 +263,7 @@ mod tests {
                     "reason" => verdict.reason.as_ref().into(),
                     "blame" => format!("{:?}", verdict.blame).into(),
                     "then" => format!("{:?}", verdict.then).into(),
-                    "rest" => format!("{:?}", verdict.rest).split('(').next().unwrap().into(),
+                    "rest" => format!("{:?}", verdict.cool_down).split('(').next().unwrap().into(),
                     "seconds" => verdict.duration.map(|duration| duration.as_secs()).into(),
                     "http" => verdict.error.status.into(),
                     "type" => verdict.error.kind.openai_type().into(),
@@ -311,8 +311,8 @@ mod tests {
         ] {
             let verdict = fault.verdict();
             assert_eq!(
-                (verdict.blame, verdict.then, verdict.rest),
-                (Blame::Nobody, Then::Again, Rest::No),
+                (verdict.blame, verdict.then, verdict.cool_down),
+                (Blame::Nobody, Then::Again, CoolDown::No),
                 "{fault:?}"
             );
             assert_eq!((verdict.error.status, verdict.error.code()), (status, Some(code)), "{fault:?}");

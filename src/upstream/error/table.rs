@@ -23,7 +23,7 @@ pub enum Blame {
 
 /// How long what is to blame must rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rest {
+pub enum CoolDown {
     /// Not at all.
     No,
     /// As long as Google says within these bounds; the first is used when it says nothing. Seconds.
@@ -122,7 +122,7 @@ pub struct Row {
     /// Whose fault.
     pub blame: Blame,
     /// How long.
-    pub rest: Rest,
+    pub cool_down: CoolDown,
     /// What next.
     pub then: Then,
     /// What the client is told.
@@ -169,11 +169,11 @@ const LIMITS_PAGE: &str = "https://ai.google.dev/gemini-api/docs/rate-limits";
 const REGIONS_PAGE: &str = "https://ai.google.dev/gemini-api/docs/available-regions";
 
 use Blame::{Credential, CredentialAndModel, Model, Nobody, Request};
-use Rest::{Fixed, Growing, No, Person, Told};
+use CoolDown::{Fixed, Growing, No, Person, Told};
 use Sign::{Delay, LimitZero, LongDelay, Quota, Reason, Status, Text};
 use Then::{Again, Other, Renew, Simplify, Stop, Unsign};
 
-type Judgement = (Blame, Rest, Then, Client);
+type Judgement = (Blame, CoolDown, Then, Client);
 
 const fn row(
     status: &'static [u16],
@@ -183,8 +183,8 @@ const fn row(
     sentence: &'static str,
     link: &'static str,
 ) -> Row {
-    let (blame, rest, then, client) = judgement;
-    Row { status, signs, word, blame, rest, then, client, sentence, link }
+    let (blame, cool_down, then, client) = judgement;
+    Row { status, signs, word, blame, cool_down, then, client, sentence, link }
 }
 
 /// The table. The last row fits everything.
