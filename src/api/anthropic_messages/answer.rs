@@ -1,0 +1,178 @@
+//! A message: how an answer reads in one document, and what events share with it.
+
+use super::events::Events;
+use super::request::Shows;
+use crate::api::conversing::{Frames, Reply};
+use crate::conversation::answer::{Block, Ending, Finish, Folded, Search, ToolCall, Totals};
+use crate::conversation::signatures::{Signatures, Signed};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What an answer repeats of its request, and what it shows.
+pub(super) struct MessagesReply {
+    /// The client's name of the model: Claude Code replays thoughts only to a model of the same name.
+    pub model: String,
+    /// What is shown of thoughts.
+    pub shows: Shows,
+    /// The client asked for Anthropic's web search, so what Google searched is told in its blocks.
+    pub searches: bool,
+    /// The envelopes for signatures.
+    pub signatures: Signatures,
+}
+
+impl Reply for MessagesReply {
+    fn document(&self, answer: &Folded, out: &mut Vec<u8>) {
+        let Some(ending) = &answer.ending else { return };
+        let mut message = self.message(&answer.id, ending.usage);
+        let mut content = self.search_blocks(&ending.search);
+        content.extend(self.blocks(answer, ending));
+        message["content"] = content.into();
+        message["stop_reason"] = stop_reason(ending).into();
+        message["stop_sequence"] = json!(ending.stop);
+        message["usage"] = self.usage(ending.usage, &ending.search);
+        out.extend_from_slice(message.to_string().as_bytes());
+    }
+
+    fn frames(self: Arc<Self>) -> Box<dyn Frames> {
+        Box::new(Events::new(self))
+    }
+}
+
+impl MessagesReply {
+    /// The message before anything is said.
+    pub(super) fn message(&self, id: &str, usage: Totals) -> Value {
+        json!({
+            "id": format!("msg_{id}"),
+            "type": "message",
+            "role": "assistant",
+            "model": self.model,
+            "content": [],
+            "stop_reason": null,
+            "stop_sequence": null,
+            "usage": self.usage(usage, &Search::default()),
+        })
+    }
+
+    fn blocks(&self, answer: &Folded, ending: &Ending) -> Vec<Value> {
+        let mut content: Vec<Value> = Vec::new();
+        let mut unsigned = None;
+        for block in &answer.blocks {
+            match block {
+                Block::Thought(text) => {
+                    let shown = if self.shows == Shows::Signatures { "" } else { text };
+                    unsigned = Some(content.len());
+                    content.push(json!({"type": "thinking", "thinking": shown, "signature": ""}));
+                }
+                Block::Text(text) => content.push(json!({"type": "text", "text": text})),
+                Block::Call(call) => {
+                    if let Some(carrier) = self.call_carrier(call) {
+                        sign(&mut content, unsigned.take(), carrier, self.shows != Shows::Nothing);
+                    }
+                    content.push(tool_use(call, &input(call)));
+                }
+                Block::Image { mime, data, .. } => content.push(json!({"type": "text", "text": picture(mime, data)})),
+            }
+        }
+        if let Some(signature) = &ending.signature {
+            let carrier = self.signatures.carry(Signed::Text, signature);
+            sign(&mut content, unsigned, carrier, false);
+        }
+        // A message without any block is taken for a failure.
+        if content.is_empty() {
+            content.push(json!({"type": "text", "text": ""}));
+        }
+        content
+    }
+
+    /// The signature of a call in an envelope.
+    pub(super) fn call_carrier(&self, call: &ToolCall) -> Option<String> {
+        let signature = call.signature.as_deref()?;
+        Some(self.signatures.carry(Signed::Call(Some(tool_id(call))), signature))
+    }
+
+    /// What Google searched and found, as the blocks of Anthropic's search.
+    pub(super) fn search_blocks(&self, search: &Search) -> Vec<Value> {
+        if !self.searches || search.queries.is_empty() {
+            return Vec::new();
+        }
+        let id = "srvtoolu_google_search";
+        let found = search.sources.iter().map(|source| {
+            json!({"type": "web_search_result", "url": source.url, "title": source.title, "encrypted_content": "",
+                "page_age": null})
+        });
+        vec![
+            json!({"type": "server_tool_use", "id": id, "name": "web_search",
+                "input": {"query": search.queries.join("; ")}}),
+            json!({"type": "web_search_tool_result", "tool_use_id": id, "content": found.collect::<Vec<_>>()}),
+        ]
+    }
+
+    /// Anthropic counts cached tokens apart.
+    pub(super) fn usage(&self, usage: Totals, search: &Search) -> Value {
+        let mut counts = json!({
+            "input_tokens": usage.prompt.saturating_sub(usage.cached),
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": usage.cached,
+            "output_tokens": usage.completion,
+            "output_tokens_details": {"thinking_tokens": usage.thoughts},
+            "service_tier": "standard",
+        });
+        if self.searches && !search.queries.is_empty() {
+            counts["server_tool_use"] = json!({"web_search_requests": search.queries.len()});
+        }
+        counts
+    }
+}
+
+/// Puts a signature on the thought it came after, or on an empty one before what follows.
+fn sign(content: &mut Vec<Value>, thought: Option<usize>, carrier: String, or_new: bool) {
+    match thought {
+        Some(index) => content[index]["signature"] = carrier.into(),
+        None if or_new => content.push(json!({"type": "thinking", "thinking": "", "signature": carrier})),
+        None => {}
+    }
+}
+
+/// Anthropic's ids have a prefix of their own, by which its SDKs' users tell them.
+pub(super) fn tool_id(call: &ToolCall) -> String {
+    call.id.clone()
+}
+
+/// A call without its input, or with it.
+pub(super) fn tool_use(call: &ToolCall, input: &Value) -> Value {
+    json!({"type": "tool_use", "id": tool_id(call), "name": call.name, "input": input})
+}
+
+/// The input of a call: an object, whatever the model wrote.
+fn input(call: &ToolCall) -> Value {
+    match serde_json::from_str(&call.arguments) {
+        Ok(Value::Object(input)) => Value::Object(input),
+        _ => json!({"input": call.arguments}),
+    }
+}
+
+/// The input as JSON text, as the model wrote it.
+pub(super) fn input_text(call: &ToolCall) -> String {
+    let is_object = call.arguments.trim_start().starts_with('{');
+    match serde_json::from_str::<&RawValue>(&call.arguments) {
+        Ok(raw) if is_object => raw.get().to_owned(),
+        _ => input(call).to_string(),
+    }
+}
+
+/// There is no block for a picture of the model's.
+pub(super) fn picture(mime: &str, data: &str) -> String {
+    format!("![image](data:{mime};base64,{data})")
+}
+
+/// Why the model stopped, in Anthropic's word.
+pub(super) fn stop_reason(ending: &Ending) -> &'static str {
+    match ending.finish {
+        Finish::Calls => "tool_use",
+        Finish::Stop if ending.stop.is_some() => "stop_sequence",
+        Finish::Stop => "end_turn",
+        Finish::Length => "max_tokens",
+        Finish::Filter => "refusal",
+    }
+}

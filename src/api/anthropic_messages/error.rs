@@ -1,0 +1,80 @@
+//! `{"type":"error","error":{"type","message"},"request_id"}`: Anthropic's words for what failed.
+
+use crate::error::ApiError;
+use crate::http::Response;
+use serde_json::{Value, json};
+
+/// Status and type as Anthropic has them. Its SDKs choose the exception by the status, its agents what to do next.
+fn kind(error: &ApiError) -> (u16, &'static str) {
+    match error.status {
+        401 => (401, "authentication_error"),
+        402 => (402, "billing_error"),
+        403 => (403, "permission_error"),
+        404 => (404, "not_found_error"),
+        413 => (413, "request_too_large"),
+        429 => (429, "rate_limit_error"),
+        503 | 529 => (529, "overloaded_error"),
+        504 => (504, "timeout_error"),
+        500.. => (500, "api_error"),
+        status => (status, "invalid_request_error"),
+    }
+}
+
+/// The sentence. Agents compact their conversation when they read the one about a prompt that is too long.
+fn message(error: &ApiError) -> String {
+    if error.code() != Some("context_length_exceeded") {
+        return error.message.clone();
+    }
+    let mut numbers: Vec<&str> = error.message.split(|letter: char| !letter.is_ascii_digit()).collect();
+    numbers.retain(|number| number.len() > 3);
+    match numbers[..] {
+        [tokens, maximum, ..] => format!("prompt is too long: {tokens} tokens > {maximum} maximum"),
+        _ => format!("prompt is too long: {}", error.message),
+    }
+}
+
+/// The error object of an answer or an event.
+pub(super) fn body(error: &ApiError) -> Value {
+    json!({"type": "error", "error": {"type": kind(error).1, "message": message(error)}})
+}
+
+/// An error as a whole answer.
+pub fn response(error: &ApiError) -> Response {
+    let response = Response::json(kind(error).0, &body(error));
+    error.headers().into_iter().fold(response, |response, (name, value)| response.with_header(name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn every_status_has_anthropics_type() {
+        for (status, told, kind) in [
+            (400, 400, "invalid_request_error"),
+            (401, 401, "authentication_error"),
+            (403, 403, "permission_error"),
+            (404, 404, "not_found_error"),
+            (405, 405, "invalid_request_error"),
+            (413, 413, "request_too_large"),
+            (429, 429, "rate_limit_error"),
+            (500, 500, "api_error"),
+            (502, 500, "api_error"),
+            (503, 529, "overloaded_error"),
+            (504, 504, "timeout_error"),
+        ] {
+            let response = response(&ApiError::new(status, ErrorKind::Server, "no"));
+            let body: Value = serde_json::from_slice(&response.body).unwrap();
+            assert_eq!((response.status, body["error"]["type"].as_str()), (told, Some(kind)), "{status}");
+            assert_eq!(body["type"], "error");
+        }
+    }
+
+    #[test]
+    fn a_prompt_that_is_too_long_is_told_in_the_words_that_agents_look_for() {
+        let text = "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).";
+        let error = ApiError::bad_request(text).with_code("context_length_exceeded");
+        assert_eq!(message(&error), "prompt is too long: 1200000 tokens > 1048576 maximum");
+    }
+}

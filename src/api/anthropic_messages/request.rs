@@ -1,0 +1,221 @@
+//! The fields of a request, see docs/anthropic.md.
+
+use super::answer::MessagesReply;
+use super::blocks;
+use crate::api::conversing::Conversing;
+use crate::api::options::{self, Sampling};
+use crate::api::params::{Object, read, shorten, take, take_as, take_list, take_object, take_text, wrong_type};
+use crate::api::{Call, Context, MidSystem, Operation};
+use crate::conversation::asked::Asked;
+use crate::conversation::attachments::Attachments;
+use crate::conversation::format::Format;
+use crate::conversation::history::Entry;
+use crate::conversation::tools::{Choice, Toolbox};
+use crate::error::{ApiError, ErrorKind};
+use crate::gemini::Part;
+use crate::gemini::models::Resolved;
+use crate::gemini::thinking::Ask;
+use serde_json::{Value, json};
+
+/// Of a window of a million tokens, which Claude Code asks for by the name.
+const LONG_CONTEXT: &str = "[1m]";
+/// The first block of Claude Code's system text, which says nothing to a model and changes with every request.
+const BILLING: &str = "x-anthropic-billing-header:";
+
+/// Translates a parsed body.
+pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conversing, ApiError> {
+    let body = &mut body;
+    let requested = read::<String>(body, "model")?.filter(|name| !name.trim().is_empty()).ok_or(required("model"))?;
+    if body.get("max_tokens").is_none_or(Value::is_null) {
+        return Err(required("max_tokens"));
+    }
+    let resolved = context.models.resolve(requested.trim().trim_end_matches(LONG_CONTEXT));
+    let Some(Resolved { model, search, thinking: suffix, .. }) = resolved else {
+        return Err(unknown_model(&requested));
+    };
+    let mut asked = Asked::new(model.clone(), context);
+    asked.stream = read(body, "stream")?.unwrap_or(false);
+    asked.mid_system = MidSystem::InPlace;
+    let sampling = Sampling::read(body, &["max_tokens"], "stop_sequences")?;
+    asked.config = sampling.config(&model);
+    asked.plan.stops = sampling.own_stops();
+
+    asked.format = format(body);
+    let extensions = options::extensions(body);
+    let shows = thoughts(body);
+    let thinking = options::thinking(body, extensions.thinking, suffix, model.gemini3)?;
+    let limit = sampling.max_tokens(&model);
+    asked.thinking = thinking.ask;
+    asked.include_thoughts = thinking.include.or(Some(shows != Shows::Nothing));
+    // Who asks for thoughts has left room for them; a budget that leaves none is lowered.
+    let is_roomy = match thinking.ask {
+        None => false,
+        Some(Ask::Budget(budget)) => limit.is_none_or(|limit| budget < i64::try_from(limit).unwrap_or(i64::MAX)),
+        Some(_) => true,
+    };
+    asked.max_tokens = limit.filter(|_| !is_roomy);
+
+    let searches = tools(body, search, &mut asked)?;
+    if let Some(system) = take(body, "system") {
+        asked.history.push(Entry::System(system_text(system)?));
+    }
+    let mut attachments = Attachments::new(context, model.gemini3);
+    let messages = read::<Vec<Value>>(body, "messages")?.ok_or(required("messages"))?;
+    if messages.is_empty() {
+        return Err(ApiError::invalid("messages", "invalid_value", "messages: at least one message is required"));
+    }
+    for (index, message) in messages.into_iter().enumerate() {
+        blocks::message(message, &format!("messages.{index}"), &mut attachments, &mut asked.history)?;
+    }
+    if let Some(resolution) = attachments.resolution() {
+        asked.config.insert("mediaResolution".into(), json!(resolution));
+    }
+    asked.request.safety_settings = extensions.safety_settings;
+    asked.request.cached_content = extensions.cached_content;
+
+    let affinity = session(body);
+    let operation = if asked.stream { Operation::Stream } else { Operation::Generate };
+    let (request, plan) = asked.compose(context);
+    let reply = MessagesReply { model: requested, shows, searches, signatures: plan.signatures.clone() };
+    let call = Call { model: model.name, operation, request, affinity };
+    Ok(Conversing::new(call, plan, reply))
+}
+
+/// What of the model's thoughts the client wants to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shows {
+    /// Blocks with text and signature.
+    Thoughts,
+    /// Blocks with an empty text and the signature.
+    Signatures,
+    /// No blocks.
+    Nothing,
+}
+
+/// Reads `thinking` without taking it out.
+fn thoughts(body: &Object) -> Shows {
+    let word = |name: &str| body.get("thinking").and_then(|thinking| thinking.get(name)?.as_str());
+    match (word("type"), word("display")) {
+        (None | Some("disabled"), _) => Shows::Nothing,
+        (_, Some("omitted")) => Shows::Signatures,
+        _ => Shows::Thoughts,
+    }
+}
+
+/// `output_config.format` and the beta field before it.
+fn format(body: &mut Object) -> Format {
+    let of_config =
+        body.get_mut("output_config").and_then(Value::as_object_mut).and_then(|config| take(config, "format"));
+    let format = of_config.or_else(|| take(body, "output_format"));
+    let Some(Value::Object(mut format)) = format else { return Format::Text };
+    match take_text(&mut format, "type").as_deref() {
+        Some("json_schema") => Format::Json(take(&mut format, "schema")),
+        _ => Format::Text,
+    }
+}
+
+/// Declares `tools` and obeys `tool_choice`; whether Google's search is among them.
+fn tools(body: &mut Object, search: bool, asked: &mut Asked) -> Result<bool, ApiError> {
+    let mut searches = search;
+    let mut own: Vec<String> = Vec::new();
+    for tool in take_list(body, "tools").unwrap_or_default() {
+        let Value::Object(mut tool) = tool else { continue };
+        let kind = take_text(&mut tool, "type").unwrap_or_default();
+        let name = take_text(&mut tool, "name").unwrap_or_default();
+        let base = kind.split_once("_20").map_or(kind.as_str(), |(base, _)| base);
+        let googles = match base {
+            "" | "custom" => {
+                asked.toolbox.function(&name, take_text(&mut tool, "description"), take(&mut tool, "input_schema"));
+                continue;
+            }
+            "web_search" => "google_search",
+            "web_fetch" => "url_context",
+            "code_execution" => "code_execution",
+            _ => {
+                client_tool(base, &name, &mut asked.toolbox);
+                continue;
+            }
+        };
+        searches |= googles == "google_search";
+        asked.toolbox.built_in(googles);
+        own.push(name);
+    }
+    if search {
+        asked.toolbox.built_in("google_search");
+    }
+    let mut choice = take_object(body, "tool_choice").unwrap_or_default();
+    asked.plan.single_call = take_as(&mut choice, "disable_parallel_tool_use") == Some(true);
+    let choice = match (take_text(&mut choice, "type").as_deref(), take_text(&mut choice, "name")) {
+        // Google decides by itself when it searches.
+        (Some("tool"), Some(name)) if own.contains(&name) => Choice::Auto,
+        (Some("tool"), Some(name)) => Choice::One(name),
+        (word, _) => Choice::word(word.unwrap_or_default()),
+    };
+    asked.toolbox.choose(choice, "tool_choice")?;
+    Ok(searches)
+}
+
+/// Tools that Anthropic's models know without a schema and the client runs; others than these need a program of
+/// Anthropic's own and are left out.
+fn client_tool(base: &str, name: &str, toolbox: &mut Toolbox) {
+    let text = || json!({"type": "string"});
+    let (description, properties, required) = match base {
+        "bash" => (
+            "Runs a command in a shell that stays open between calls.",
+            json!({"command": text(), "restart": {"type": "boolean", "description": "Starts the shell anew"}}),
+            json!([]),
+        ),
+        "text_editor" | "memory" => (
+            "Views and edits text files.",
+            json!({
+                "command": {"type": "string",
+                    "enum": ["view", "create", "str_replace", "insert", "delete", "rename", "undo_edit"]},
+                "path": text(), "file_text": text(), "old_str": text(), "new_str": text(), "insert_text": text(),
+                "old_path": text(), "new_path": text(), "insert_line": {"type": "integer"},
+                "view_range": {"type": "array", "items": {"type": "integer"}}}),
+            json!(["command"]),
+        ),
+        _ => {
+            log::debug!("a tool of an unknown type was left out");
+            return;
+        }
+    };
+    let schema = json!({"type": "object", "properties": properties, "required": required});
+    toolbox.function(name, Some(description.into()), Some(schema));
+}
+
+/// `system`: a text or a list of text blocks, each a part.
+fn system_text(system: Value) -> Result<Vec<Part>, ApiError> {
+    let texts = match system {
+        Value::String(text) => vec![text],
+        Value::Array(blocks) => {
+            let text = |block: Value| match block {
+                Value::Object(mut block) => take_text(&mut block, "text"),
+                _ => None,
+            };
+            blocks.into_iter().filter_map(text).collect()
+        }
+        other => return Err(wrong_type("system", "a string or an array", &other)),
+    };
+    let billing = usize::from(texts.first().is_some_and(|first| first.starts_with(BILLING)));
+    Ok(texts.into_iter().skip(billing).filter(|text| !text.is_empty()).map(Part::text).collect())
+}
+
+/// The session in `metadata.user_id`, which Claude Code writes as JSON, or all of it.
+fn session(body: &mut Object) -> Option<String> {
+    let user = take_text(&mut take_object(body, "metadata")?, "user_id").filter(|user| !user.is_empty())?;
+    let parsed: Option<Object> = serde_json::from_str(&user).ok();
+    Some(parsed.and_then(|mut user| take_text(&mut user, "session_id")).unwrap_or(user))
+}
+
+/// 400 for a field that is not there, in Anthropic's words.
+pub(super) fn required(param: &str) -> ApiError {
+    ApiError::invalid(param, "missing_required_parameter", format!("{param}: Field required"))
+}
+
+/// 404 for a model that nobody serves.
+pub(super) fn unknown_model(name: &str) -> ApiError {
+    ApiError::new(404, ErrorKind::InvalidRequest, format!("model: {}", shorten(name)))
+        .with_param("model")
+        .with_code("model_not_found")
+}
