@@ -4,6 +4,7 @@
 mod common;
 
 mod accounts;
+mod anthropic_messages;
 mod architecture;
 mod binary;
 mod browser;

@@ -23,6 +23,8 @@ pub enum AudioFormat {
 pub struct Plan {
     /// The declared tools.
     pub names: Names,
+    /// Begins the ids of calls to which Google gives none.
+    pub call_prefix: &'static str,
     /// Only the first call is given to the client.
     pub single_call: bool,
     /// Thoughts stand in the text between tags of this name.
@@ -47,6 +49,7 @@ impl Plan {
     pub fn new(signatures: Signatures) -> Plan {
         Plan {
             names: Names::default(),
+            call_prefix: "call_",
             single_call: false,
             marker: None,
             stops: Vec::new(),

@@ -2,6 +2,7 @@
 //! keys on the API, the login on the admin pages.
 
 use crate::admin;
+use crate::api::anthropic_messages::{self, AnthropicMessages};
 use crate::api::compat::{self, Compat};
 use crate::api::gemini::{self, GeminiSurface};
 use crate::api::openai_chat::OpenAiChat;
@@ -32,7 +33,7 @@ const CORS: [(&str, &str); 2] = [
 const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 
 /// What a client is told whose path leads nowhere, by whose path it looks like.
-const SERVED: &str = "Served are POST /v1/chat/completions, /v1/completions and /v1/embeddings, GET /v1/models, and Google's \
+const SERVED: &str = "Served are POST /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/messages, GET /v1/models, and Google's \
      own API under /v1beta.";
 const SERVED_OF_GOOGLES: &str = "Served are models with generateContent, streamGenerateContent, countTokens, embedContent \
      and batchEmbedContents, files, cachedContents, operations and more, under v1beta, v1, v1alpha or v1beta1.";
@@ -53,11 +54,16 @@ fn serve(app: &App, Target { route, dialect, .. }: Target, request: Request, mut
             responder.add_header(name, value);
         }
     }
+    if dialect == Dialect::Anthropic {
+        responder.add_header("request-id", &anthropic_messages::request_id(&request.id));
+    }
     match (route, dialect) {
         (Err(no_route), _) => responder.respond(refused(dialect, &no_route, &request)),
         (Ok(Route::Preflight), _) => responder.respond(preflight(dialect, &request)),
         (Ok(route), Dialect::Admin) => responder.respond(page(app, &route, &request)),
-        (Ok(route), Dialect::OpenAi | Dialect::Google) => api(app, dialect, route, request, responder),
+        (Ok(route), Dialect::OpenAi | Dialect::Anthropic | Dialect::Google) => {
+            api(app, dialect, route, request, responder)
+        }
     }
 }
 
@@ -102,7 +108,7 @@ fn health(app: &App, request: &Request) -> Response {
     Response::json(200, &health)
 }
 
-fn api(app: &App, dialect: Dialect, route: Route, request: Request, mut responder: Responder) {
+fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut responder: Responder) {
     let key = match app.guard.client(&request) {
         Ok(key) => key,
         Err(error) => {
@@ -113,13 +119,18 @@ fn api(app: &App, dialect: Dialect, route: Route, request: Request, mut responde
                 return pass_on(app, &key.name, target, request, responder);
             }
             log_short(&request, "", error.status);
-            return responder.respond(failed(dialect, &error));
+            return responder.respond(failed(dialect, &error, &request.id));
         }
     };
     let answer = match route {
         Route::Chat => return generate(app, &OpenAiChat, &key, request, responder),
         Route::Completions => return generate(app, &OpenAiCompletions, &key, request, responder),
         Route::Embeddings => return generate(app, &OpenAiEmbeddings, &key, request, responder),
+        Route::Messages => {
+            let surface = AnthropicMessages { id: request.id.clone() };
+            return generate(app, &surface, &key, request, responder);
+        }
+        Route::CountTokens => anthropic_messages::count_tokens(std::mem::take(&mut request.body), &app.models),
         Route::GeminiCall { model, method } => {
             let sse = query_value(&request.query, "alt").as_deref() == Some("sse");
             let native = GeminiSurface { model, method, sse };
@@ -139,7 +150,7 @@ fn api(app: &App, dialect: Dialect, route: Route, request: Request, mut responde
         }
         route => short(app, &route, &request),
     };
-    let response = answer.map_or_else(|error| failed(dialect, &error), |json| Response::json(200, &json));
+    let response = answer.map_or_else(|error| failed(dialect, &error, &request.id), |json| Response::json(200, &json));
     log_short(&request, &key.name, response.status);
     responder.respond(response);
 }
@@ -181,9 +192,11 @@ fn unknown_page() -> Response {
 }
 
 /// An error on an API path: the dialect's own shape, with the old program's `detail` beside OpenAI's `error`.
-fn failed(dialect: Dialect, error: &ApiError) -> Response {
-    if dialect == Dialect::Google {
-        return gemini::error_response(error);
+fn failed(dialect: Dialect, error: &ApiError, id: &str) -> Response {
+    match dialect {
+        Dialect::Google => return gemini::error_response(error),
+        Dialect::Anthropic => return anthropic_messages::error_response(error, id),
+        Dialect::OpenAi | Dialect::Admin => {}
     }
     let mut response = OpenAiChat.error(error);
     let detail = match error.code() {
@@ -217,7 +230,7 @@ fn refused(dialect: Dialect, no_route: &NoRoute, request: &Request) -> Response 
     let response = match (dialect, no_route) {
         (Dialect::Admin, NoRoute::WrongMethod(_)) => Response::json(405, &json!({"detail": "Method Not Allowed"})),
         (Dialect::Admin, _) => unknown_page(),
-        _ => failed(dialect, &error),
+        _ => failed(dialect, &error, &request.id),
     };
     match no_route {
         NoRoute::WrongMethod(allow) => response.with_header("Allow", *allow),

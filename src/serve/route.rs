@@ -28,6 +28,8 @@ pub struct Target {
 pub enum Dialect {
     /// OpenAI-style API: client keys, CORS, OpenAI's error shape.
     OpenAi,
+    /// Anthropic's API: client keys, CORS, Anthropic's error shape.
+    Anthropic,
     /// Google's native API: client keys, CORS, Google's error shape.
     Google,
     /// Pages and admin: no CORS, `{"detail"}`.
@@ -86,6 +88,10 @@ pub enum Route {
     Completions,
     /// OpenAI's embeddings.
     Embeddings,
+    /// Anthropic's messages.
+    Messages,
+    /// Anthropic's count of the tokens of a message.
+    CountTokens,
     /// OpenAI's old billing: what was spent.
     BillingUsage,
     /// OpenAI's old billing: what may be spent.
@@ -156,6 +162,8 @@ impl Target {
             (Dialect::Admin, Some(found))
         } else if let Some(found) = openai(&words) {
             (Dialect::OpenAi, Some(found))
+        } else if let ["v1", "messages", rest @ ..] = &words[..] {
+            (Dialect::Anthropic, anthropic(rest))
         } else if let Some(path) = GooglePath::read(&segments) {
             native(&path, request)
         } else {
@@ -165,9 +173,7 @@ impl Target {
             _ if request.method == "OPTIONS" => Ok(Route::Preflight),
             Some((route, allowed)) if allowed.split(", ").any(|method| method == request.method) => Ok(route),
             Some((_, allowed)) => Err(NoRoute::WrongMethod(allowed)),
-            None if request.method == "POST" && matches!(words[..], ["v1", "responses" | "messages", ..]) => {
-                Err(NoRoute::OtherApi)
-            }
+            None if request.method == "POST" && matches!(words[..], ["v1", "responses", ..]) => Err(NoRoute::OtherApi),
             None => Err(NoRoute::UnknownPath),
         };
         Target { lane: route.as_ref().map_or(Lane::Short, lane), route, dialect }
@@ -233,6 +239,15 @@ fn openai(words: &[&str]) -> Found {
     })
 }
 
+/// What Anthropic's clients ask for, behind `/v1/messages`.
+fn anthropic(rest: &[&str]) -> Found {
+    match rest {
+        [] => Some((Route::Messages, "POST")),
+        ["count_tokens"] => Some((Route::CountTokens, "POST")),
+        _ => None,
+    }
+}
+
 /// What Google's clients ask for. Plain `/v1` is OpenAI's, too: there it shows in other signs who asks.
 fn native(path: &GooglePath, request: &Request) -> (Dialect, Found) {
     if !path.is_shared || path.is_googles_own() {
@@ -240,7 +255,12 @@ fn native(path: &GooglePath, request: &Request) -> (Dialect, Found) {
     }
     let is_models = path.is_models();
     let is_google = is_googles(request) || (is_models && query_value(&request.query, "key").is_some());
-    let dialect = if is_google { Dialect::Google } else { Dialect::OpenAi };
+    let is_anthropic = is_models && request.headers.get("anthropic-version").is_some();
+    let dialect = match () {
+        () if is_google => Dialect::Google,
+        () if is_anthropic => Dialect::Anthropic,
+        () => Dialect::OpenAi,
+    };
     let found = match path.route() {
         // Google's SDKs name themselves; everybody else gets the list that the old program gave.
         Some((Route::GeminiModels, allowed)) if !is_sdk(request) => Some((Route::Models, allowed)),
@@ -275,9 +295,12 @@ fn unknown(words: &[&str], request: &Request) -> Dialect {
 /// What waits for Google may take minutes; everything else answers at once and must not wait behind it.
 fn lane(route: &Route) -> Lane {
     match route {
-        Route::Chat | Route::Completions | Route::Embeddings | Route::GeminiCall { .. } | Route::Passthrough(_) => {
-            Lane::Long
-        }
+        Route::Chat
+        | Route::Completions
+        | Route::Embeddings
+        | Route::Messages
+        | Route::GeminiCall { .. }
+        | Route::Passthrough(_) => Lane::Long,
         Route::Account(
             Account::Callback
             | Account::FinishLogin

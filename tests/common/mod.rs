@@ -10,5 +10,6 @@ pub mod program;
 pub mod proxy;
 pub mod python;
 pub mod script;
+pub mod translation;
 pub mod wire;
 pub mod written;

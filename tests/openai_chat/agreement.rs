@@ -107,7 +107,7 @@ fn show(wrong: Vec<String>) {
 
 #[test]
 fn every_answer_of_the_fixtures_is_the_same_streamed_and_whole() {
-    let answers = ["answers", "streams", "streams_more"].into_iter().flat_map(cases);
+    let answers = ["answers", "streams", "streams_more"].into_iter().flat_map(|name| cases("openai_chat", name));
     let attempts = answers.flat_map(|case| {
         let given = case["given"].clone();
         case["attempts"].list().to_vec().into_iter().map(move |events| (given.clone(), events))

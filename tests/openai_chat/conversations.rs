@@ -3,11 +3,12 @@
 
 use super::{List, Numbers, World};
 use gemini_openai_proxy::api::MidSystem;
+use gemini_openai_proxy::api::openai_chat::OpenAiChat;
 use serde_json::{Value, json};
 
 #[test]
 fn any_history_becomes_one_that_google_accepts() {
-    let mut world = World::new();
+    let mut world = World::new(&OpenAiChat);
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     for round in 0..4000 {
         world.settings.mid_system = if round % 2 == 0 { MidSystem::Hoist } else { MidSystem::InPlace };

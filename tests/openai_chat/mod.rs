@@ -1,238 +1,26 @@
-//! The chat surface by itself, without sockets: requests into Google's terms, Google's events into answers.
-//!
-//! `fixtures/openai_chat/*.jsonl` holds one case per line: `in` (a body, or `__raw__` text), `out` (a subset of Google's
-//! request, or `__err__`), `absent` (paths that must not be there); for answers `given` (fields of the request),
-//! `attempts` (events of each attempt) and `out`. `<call_id>`, `<8hex>` and `…` stand for what varies.
+//! The chat surface by itself, without sockets: requests into Google's terms, Google's events into answers. The checker and
+//! what it reads are in `common/translation.rs`.
 
 mod agreement;
 mod conversations;
 mod mutations;
 
 use crate::common::numbers::Numbers;
+use crate::common::translation::{World, answer, cases, check, differs, differs_error, fits, google_gets};
 use gemini_openai_proxy::api::openai_chat::OpenAiChat;
-use gemini_openai_proxy::api::{Context, Exchange, Fetch, Framing, MidSystem, Settings, Surface};
+use gemini_openai_proxy::api::{Exchange, Framing, Surface};
 use gemini_openai_proxy::error::{ApiError, ErrorKind};
-use gemini_openai_proxy::gemini::Response;
-use gemini_openai_proxy::gemini::models::ModelTable;
-use gemini_openai_proxy::gemini::signatures::SignatureCache;
-use gemini_openai_proxy::http::{CancelToken, Headers, Request};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::time::Duration;
-
-const PNG: &[u8] =
-    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\rIDATx\xdacd\xf8\xcfP\
-\x0f\0\x03\x86\x01\x80Z4}k\0\0\0\0IEND\xaeB`\x82";
-
-/// Answers one address with a picture and refuses others, as the guarded fetcher does.
-struct Pictures;
-
-impl Fetch for Pictures {
-    fn fetch(&self, url: &str) -> Result<(String, Vec<u8>), String> {
-        match url {
-            "https://img.test/a" => Ok(("image/png; charset=binary".into(), PNG.to_vec())),
-            "https://img.test/untyped" => Ok(("application/octet-stream".into(), PNG.to_vec())),
-            "https://img.test/404" => Ok(("text/html".into(), b"<html>".to_vec())),
-            "https://img.test/notes.txt" => Ok(("text/plain".into(), b"notes".to_vec())),
-            _ => Err("the address is not allowed".into()),
-        }
-    }
-}
-
-struct World {
-    models: ModelTable,
-    signatures: Arc<SignatureCache>,
-    settings: Settings,
-    key: &'static str,
-}
-
-impl World {
-    fn new() -> World {
-        World {
-            models: ModelTable::new(&[]),
-            signatures: Arc::new(SignatureCache::new(1 << 20, Duration::from_secs(3600))),
-            settings: gemini_openai_proxy::config::parse("{}").unwrap().config.settings,
-            key: "key-1",
-        }
-    }
-
-    fn parse(&self, body: impl Into<Vec<u8>>) -> Result<Box<dyn Exchange>, ApiError> {
-        let context = Context {
-            models: &self.models,
-            signatures: &self.signatures,
-            fetch: &Pictures,
-            key_name: self.key,
-            settings: &self.settings,
-        };
-        OpenAiChat.parse(&request(), body.into(), &context)
-    }
-
-    fn google(&self, body: &Value) -> Value {
-        let mut exchange = self.parse(body.to_string()).unwrap_or_else(|error| panic!("{error:?} for {body}"));
-        serde_json::to_value(&exchange.call().request).unwrap()
-    }
-}
-
-fn request() -> Request {
-    Request {
-        id: "r".into(),
-        method: "POST".into(),
-        path: "/v1/chat/completions".into(),
-        query: String::new(),
-        headers: Headers::default(),
-        body: Vec::new(),
-        peer: [127, 0, 0, 1].into(),
-        cancel: CancelToken::default(),
-    }
-}
-
-fn cases(name: &str) -> Vec<Value> {
-    let path = format!("{}/tests/fixtures/openai_chat/{name}.jsonl", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// Runs every case of a file and shows all that fail at once.
-fn check(name: &str, run: impl Fn(&Value) -> Result<(), String>) {
-    let cases = cases(name);
-    assert!(cases.len() > 20, "{name}: the fixtures are there");
-    let mut failures = Vec::new();
-    for case in &cases {
-        if let Err(problem) = run(case) {
-            failures.push(format!("{}: {problem}", case["title"]));
-        }
-    }
-    assert!(failures.is_empty(), "{} of {} {name}:\n{}", failures.len(), cases.len(), failures.join("\n"));
-}
-
-/// Whether a text fits one with placeholders.
-fn fits(expected: &str, actual: &str) -> bool {
-    if expected == "<call_id>" {
-        return actual.strip_prefix("call_").is_some_and(|rest| rest.len() == 24);
-    }
-    if let Some(start) = expected.strip_suffix("<8hex>") {
-        return actual
-            .strip_prefix(start)
-            .is_some_and(|rest| rest.len() == 8 && rest.bytes().all(|b| b.is_ascii_hexdigit()));
-    }
-    expected == "…" || expected == actual
-}
-
-/// The first difference between what is expected and what is there; arrays are compared completely, objects as subsets.
-fn differs(expected: &Value, actual: &Value, path: &str) -> Option<String> {
-    let equal = match (expected, actual) {
-        (Value::Object(fields), Value::Object(_)) => {
-            return fields.iter().find_map(|(name, value)| differs(value, &actual[name], &format!("{path}.{name}")));
-        }
-        (Value::Array(expected), Value::Array(actual)) if expected.len() == actual.len() => {
-            let mut pairs = expected.iter().zip(actual).enumerate();
-            return pairs
-                .find_map(|(index, (expected, actual))| differs(expected, actual, &format!("{path}[{index}]")));
-        }
-        (Value::String(expected), Value::String(actual)) => fits(expected, actual),
-        (Value::Number(expected), Value::Number(actual)) => expected.as_f64() == actual.as_f64(),
-        _ => expected == actual,
-    };
-    (!equal).then(|| format!("{path}: expected {expected}, got {actual}"))
-}
-
-fn differs_error(expected: &Value, error: &ApiError) -> Option<String> {
-    let got = json!({"status": error.status, "param": error.param, "code": error.code()});
-    ["status", "param", "code"].into_iter().find_map(|name| differs(&expected[name], &got[name], name))
-}
-
-fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
-    let pointer: String =
-        path.split(['.', '[', ']']).filter(|step| !step.is_empty()).map(|step| format!("/{step}")).collect();
-    value.pointer(&pointer).unwrap_or(&Value::Null)
-}
 
 #[test]
 fn requests_become_what_google_expects() {
-    check("requests", google_gets);
+    check("openai_chat", "requests", |case| google_gets(&OpenAiChat, case));
 }
 
 #[test]
 fn requests_beyond_the_sample_follow_the_same_rules() {
-    check("requests_more", google_gets);
-}
-
-fn google_gets(case: &Value) -> Result<(), String> {
-    let mut world = World::new();
-    if case["settings"]["mid_system"] == "inplace" {
-        world.settings.mid_system = MidSystem::InPlace;
-    }
-    world.settings.media_resolution = case["settings"]["media_resolution"] == true;
-    for entry in case["cache"].as_array().into_iter().flatten() {
-        let text = |index: usize| entry[index].as_str().unwrap();
-        world.signatures.put(world.key, text(0), text(1), text(2));
-    }
-    let body = case["in"]["__raw__"].as_str().map_or_else(|| case["in"].to_string(), str::to_owned);
-    match (world.parse(body), case["out"]["__err__"] == true) {
-        (Err(error), true) => differs_error(&case["out"], &error).map_or(Ok(()), Err),
-        (Err(error), false) => Err(format!("{error:?}")),
-        (Ok(_), true) => Err("was accepted".into()),
-        (Ok(mut exchange), false) => {
-            let google = serde_json::to_value(&exchange.call().request).unwrap();
-            if let Some(problem) = differs(&case["out"], &google, "request") {
-                return Err(problem);
-            }
-            let absent = case["absent"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            match absent.into_iter().find(|path| !at(&google, path).is_null()) {
-                Some(path) => Err(format!("{path} must be absent, is {}", at(&google, path))),
-                None => Ok(()),
-            }
-        }
-    }
-}
-
-/// What an exchange gives for the events of its attempts, driven as the handler drives it.
-fn answer(exchange: &dyn Exchange, attempts: &[Value]) -> Result<String, ApiError> {
-    let mut out = Vec::new();
-    let mut attempts = attempts.iter().peekable();
-    loop {
-        let mut translator = exchange.translator();
-        // Nothing that fails before content may have written anything.
-        out.clear();
-        let events = attempts.next().and_then(Value::as_array).expect("an attempt more than the case has");
-        let mut outcome = Ok(());
-        for event in events {
-            if let Some(error) = event.get("__fail__") {
-                let code = error["code"].as_str().unwrap().to_owned();
-                let status = error["status"].as_u64().unwrap() as u16;
-                let error =
-                    ApiError::new(status, ErrorKind::Server, error["message"].as_str().unwrap()).with_code(code);
-                translator.fail(&error, &mut out);
-                return Ok(String::from_utf8(out).unwrap());
-            }
-            let event = match event.get("traceId") {
-                Some(id) => {
-                    translator.trace_id(id.as_str().unwrap());
-                    match event.get("response") {
-                        Some(inner) => inner,
-                        None => continue,
-                    }
-                }
-                None => event,
-            };
-            let text = event.to_string();
-            let parsed: Response = serde_json::from_str(&text).unwrap();
-            outcome = translator.event(&text, &parsed, &mut out);
-            if outcome.is_err() || translator.done() {
-                break;
-            }
-        }
-        match outcome.and_then(|()| translator.end(&mut out)) {
-            Ok(()) => return Ok(String::from_utf8(out).unwrap()),
-            Err(error) if translator.retryable(&error) && attempts.peek().is_some() => assert!(out.is_empty()),
-            Err(error) if out.is_empty() => return Err(error),
-            Err(error) => {
-                assert!(!translator.retryable(&error), "content is out");
-                translator.fail(&error, &mut out);
-                return Ok(String::from_utf8(out).unwrap());
-            }
-        }
-    }
+    check("openai_chat", "requests_more", |case| google_gets(&OpenAiChat, case));
 }
 
 fn exchange(given: &Value, stream: bool) -> Box<dyn Exchange> {
@@ -241,7 +29,7 @@ fn exchange(given: &Value, stream: bool) -> Box<dyn Exchange> {
     for (name, value) in given.as_object().into_iter().flatten() {
         body[name] = value.clone();
     }
-    World::new().parse(body.to_string()).unwrap()
+    World::new(&OpenAiChat).parse(body.to_string()).unwrap()
 }
 
 /// Fields without a value say nothing.
@@ -256,7 +44,7 @@ fn without_nulls(value: &Value) -> Value {
 
 #[test]
 fn answers_become_completions() {
-    check("answers", |case| {
+    check("openai_chat", "answers", |case| {
         let exchange = exchange(&case["given"], false);
         assert_eq!(exchange.framing(), Framing::Whole);
         let text = match (answer(&*exchange, case["attempts"].as_array().unwrap()), case["out"]["__err__"] == true) {
@@ -345,12 +133,12 @@ impl List for Value {
 
 #[test]
 fn streams_become_chunks() {
-    check("streams", client_gets);
+    check("openai_chat", "streams", client_gets);
 }
 
 #[test]
 fn streams_beyond_the_sample_follow_the_same_rules() {
-    check("streams_more", client_gets);
+    check("openai_chat", "streams_more", client_gets);
 }
 
 fn client_gets(case: &Value) -> Result<(), String> {
@@ -416,7 +204,7 @@ fn results_of_many_calls_stand_in_the_order_of_the_calls() {
             .map(|i| i * 7 % 20)
             .map(|i| json!({"role": "tool", "tool_call_id": format!("c{i}"), "content": format!("{i}")})),
     );
-    let google = World::new().google(&json!({"model": "gemini-3.1-pro-preview", "messages": messages}));
+    let google = World::new(&OpenAiChat).google(&json!({"model": "gemini-3.1-pro-preview", "messages": messages}));
     assert_eq!(google["contents"].list().len(), 3);
     for i in 0..20 {
         assert_eq!(google["contents"][1]["parts"][i]["functionCall"]["args"]["city"], format!("C{i}"));
@@ -430,7 +218,7 @@ fn results_of_many_calls_stand_in_the_order_of_the_calls() {
 
 #[test]
 fn a_signature_comes_back_from_the_cache_for_its_own_key_only() {
-    let mut world = World::new();
+    let mut world = World::new(&OpenAiChat);
     let ask = |messages: Value| json!({"model": "gemini-3.1-pro-preview", "messages": messages}).to_string();
     let exchange = world.parse(ask(json!([{"role": "user", "content": "q"}]))).unwrap();
     let event = json!({"candidates": [{"content": {"parts": [
@@ -455,7 +243,7 @@ fn a_signature_comes_back_from_the_cache_for_its_own_key_only() {
 
 #[test]
 fn the_models_name_comes_back_as_it_was_sent() {
-    let exchange = World::new()
+    let exchange = World::new(&OpenAiChat)
         .parse(
             json!({"model": "models/gemini-2.5-flash-nothinking", "messages": [{"role": "user", "content": "x"}]})
                 .to_string(),
@@ -502,7 +290,7 @@ fn errors_have_four_keys_and_the_headers_sdks_read() {
 
 #[test]
 fn speech_comes_as_a_wav_file() {
-    let world = World::new();
+    let world = World::new(&OpenAiChat);
     let Some(model) = world.models.list().into_iter().find(|model| model.speech_output) else {
         panic!("the table has a speech model");
     };

@@ -2,13 +2,17 @@
 //! field that Google does not know.
 
 use super::{Numbers, World, cases};
+use gemini_openai_proxy::api::openai_chat::OpenAiChat;
 use serde_json::Value;
 
 #[test]
 fn broken_requests_are_refused_and_never_more() {
-    let world = World::new();
-    let seeds: Vec<String> =
-        ["requests", "requests_more"].into_iter().flat_map(cases).map(|case| case["in"].to_string()).collect();
+    let world = World::new(&OpenAiChat);
+    let seeds: Vec<String> = ["requests", "requests_more"]
+        .into_iter()
+        .flat_map(|name| cases("openai_chat", name))
+        .map(|case| case["in"].to_string())
+        .collect();
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     let (mut good, mut refused) = (0, 0);
     for _ in 0..4000 {

@@ -56,18 +56,16 @@ impl MessagesReply {
 
     fn blocks(&self, answer: &Folded, ending: &Ending) -> Vec<Value> {
         let mut content: Vec<Value> = Vec::new();
-        let mut unsigned = None;
         for block in &answer.blocks {
             match block {
                 Block::Thought(text) => {
                     let shown = if self.shows == Shows::Signatures { "" } else { text };
-                    unsigned = Some(content.len());
                     content.push(json!({"type": "thinking", "thinking": shown, "signature": ""}));
                 }
                 Block::Text(text) => content.push(json!({"type": "text", "text": text})),
                 Block::Call(call) => {
                     if let Some(carrier) = self.call_carrier(call) {
-                        sign(&mut content, unsigned.take(), carrier, self.shows != Shows::Nothing);
+                        sign(&mut content, carrier, self.shows != Shows::Nothing);
                     }
                     content.push(tool_use(call, &input(call)));
                 }
@@ -76,7 +74,7 @@ impl MessagesReply {
         }
         if let Some(signature) = &ending.signature {
             let carrier = self.signatures.carry(Signed::Text, signature);
-            sign(&mut content, unsigned, carrier, false);
+            sign(&mut content, carrier, false);
         }
         // A message without any block is taken for a failure.
         if content.is_empty() {
@@ -88,7 +86,7 @@ impl MessagesReply {
     /// The signature of a call in an envelope.
     pub(super) fn call_carrier(&self, call: &ToolCall) -> Option<String> {
         let signature = call.signature.as_deref()?;
-        Some(self.signatures.carry(Signed::Call(Some(tool_id(call))), signature))
+        Some(self.signatures.carry(Signed::Call(Some(call.id.clone())), signature))
     }
 
     /// What Google searched and found, as the blocks of Anthropic's search.
@@ -125,23 +123,18 @@ impl MessagesReply {
     }
 }
 
-/// Puts a signature on the thought it came after, or on an empty one before what follows.
-fn sign(content: &mut Vec<Value>, thought: Option<usize>, carrier: String, or_new: bool) {
-    match thought {
-        Some(index) => content[index]["signature"] = carrier.into(),
+/// Puts a signature on the thought right before it, or on an empty one.
+fn sign(content: &mut Vec<Value>, carrier: String, or_new: bool) {
+    match content.last_mut().filter(|last| last["type"] == "thinking") {
+        Some(thought) => thought["signature"] = carrier.into(),
         None if or_new => content.push(json!({"type": "thinking", "thinking": "", "signature": carrier})),
         None => {}
     }
 }
 
-/// Anthropic's ids have a prefix of their own, by which its SDKs' users tell them.
-pub(super) fn tool_id(call: &ToolCall) -> String {
-    call.id.clone()
-}
-
 /// A call without its input, or with it.
 pub(super) fn tool_use(call: &ToolCall, input: &Value) -> Value {
-    json!({"type": "tool_use", "id": tool_id(call), "name": call.name, "input": input})
+    json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input})
 }
 
 /// The input of a call: an object, whatever the model wrote.

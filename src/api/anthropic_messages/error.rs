@@ -38,9 +38,16 @@ pub(super) fn body(error: &ApiError) -> Value {
     json!({"type": "error", "error": {"type": kind(error).1, "message": message(error)}})
 }
 
-/// An error as a whole answer.
-pub fn response(error: &ApiError) -> Response {
-    let response = Response::json(kind(error).0, &body(error));
+/// What a request's id is called towards Anthropic's clients.
+pub fn request_id(id: &str) -> String {
+    format!("req_{id}")
+}
+
+/// An error as the whole answer to the request of this id.
+pub fn response(error: &ApiError, id: &str) -> Response {
+    let mut body = body(error);
+    body["request_id"] = request_id(id).into();
+    let response = Response::json(kind(error).0, &body);
     error.headers().into_iter().fold(response, |response, (name, value)| response.with_header(name, value))
 }
 
@@ -64,10 +71,10 @@ mod tests {
             (503, 529, "overloaded_error"),
             (504, 504, "timeout_error"),
         ] {
-            let response = response(&ApiError::new(status, ErrorKind::Server, "no"));
+            let response = response(&ApiError::new(status, ErrorKind::Server, "no"), "1");
             let body: Value = serde_json::from_slice(&response.body).unwrap();
             assert_eq!((response.status, body["error"]["type"].as_str()), (told, Some(kind)), "{status}");
-            assert_eq!(body["type"], "error");
+            assert_eq!((&body["type"], &body["request_id"]), (&"error".into(), &"req_1".into()));
         }
     }
 

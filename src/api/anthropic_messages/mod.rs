@@ -9,14 +9,17 @@ mod events;
 mod request;
 
 pub use count::count_tokens;
-pub use error::response as error_response;
+pub use error::{request_id, response as error_response};
 
 use super::{Context, Exchange, Surface, openai};
 use crate::error::ApiError;
 use crate::http;
 
-/// The surface.
-pub struct AnthropicMessages;
+/// The surface, for one request.
+pub struct AnthropicMessages {
+    /// The request's id, which failures repeat.
+    pub id: String,
+}
 
 impl Surface for AnthropicMessages {
     fn name(&self) -> &'static str {
@@ -33,6 +36,6 @@ impl Surface for AnthropicMessages {
     }
 
     fn error(&self, error: &ApiError) -> http::Response {
-        error::response(error)
+        error::response(error, &self.id)
     }
 }

@@ -39,6 +39,8 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     let sampling = Sampling::read(body, &["max_tokens"], "stop_sequences")?;
     asked.config = sampling.config(&model);
     asked.plan.stops = sampling.own_stops();
+    // Its SDKs' users tell ids by their prefix.
+    asked.plan.call_prefix = "toolu_";
 
     asked.format = format(body);
     let extensions = options::extensions(body);

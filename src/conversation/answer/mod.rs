@@ -342,7 +342,7 @@ impl Answer {
         let declared = plan.names.called(name);
         let id = match call.id.as_deref().filter(|id| !id.is_empty() && !self.call_ids.contains(*id)) {
             Some(id) => id.to_owned(),
-            None => format!("call_{}", random::id(24)),
+            None => format!("{}{}", self.plan.call_prefix, random::id(24)),
         };
         self.call_ids.insert(id.clone());
         if let Some(signature) = signature {
