@@ -142,8 +142,6 @@ fn an_address_that_leads_nowhere_is_told_in_the_shape_of_the_api_it_looks_like()
         ("GET", "/v1/files", &[], 404, "openai"),
         ("POST", "/v1/assistants", &[], 404, "openai"),
         ("POST", "/v1/responses", &[], 400, "openai"),
-        ("POST", "/v1/messages?beta=true", &[], 400, "openai"),
-        ("POST", "/v1/messages/count_tokens", &[], 400, "openai"),
         ("GET", "/nothing", &[], 404, "detail"),
         ("POST", "/health", &[], 405, "detail"),
     ] {

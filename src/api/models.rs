@@ -31,15 +31,20 @@ fn openai(name: &str, model: &Model) -> Value {
     json!({"id": name, "object": "model", "created": model.created, "owned_by": "google"})
 }
 
+/// `GET /v1/models/{id}` for callers that send `anthropic-version`.
+pub fn anthropic_entry(table: &ModelTable, id: &str) -> Option<Value> {
+    let resolved = table.resolve(id).filter(|resolved| resolved.model.known)?;
+    Some(anthropic(id, &resolved.model))
+}
+
+fn anthropic(name: &str, model: &Model) -> Value {
+    json!({"type": "model", "id": name, "display_name": name, "created_at": rfc3339(model.created)})
+}
+
 /// `GET /v1/models` for callers that send `anthropic-version`.
 pub fn anthropic_list(table: &ModelTable) -> Value {
     let names = names(table);
-    let data: Vec<Value> = names
-        .iter()
-        .map(|(name, model)| {
-            json!({"type": "model", "id": name, "display_name": name, "created_at": rfc3339(model.created)})
-        })
-        .collect();
+    let data: Vec<Value> = names.iter().map(|(name, model)| anthropic(name, model)).collect();
     let end = |entry: Option<&(String, Model)>| entry.map(|(name, _)| name.clone());
     json!({"data": data, "has_more": false, "first_id": end(names.first()), "last_id": end(names.last())})
 }

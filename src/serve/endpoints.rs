@@ -148,7 +148,7 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
                 Err(error) => Err(error),
             }
         }
-        route => short(app, &route, &request),
+        route => short(app, dialect, &route, &request),
     };
     let response = answer.map_or_else(|error| failed(dialect, &error, &request.id), |json| Response::json(200, &json));
     log_short(&request, &key.name, response.status);
@@ -156,14 +156,17 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
 }
 
 /// What is answered at once.
-fn short(app: &App, route: &Route, request: &Request) -> Result<Value, ApiError> {
+fn short(app: &App, dialect: Dialect, route: &Route, request: &Request) -> Result<Value, ApiError> {
     let models = &app.models;
     match route {
         Route::BillingUsage => Ok(billing::usage()),
         Route::BillingSubscription => Ok(billing::subscription()),
         Route::GeminiModels => Ok(models::gemini_list(models)),
         Route::GeminiModel(id) => models::gemini_entry(models, id).ok_or_else(|| unknown_model(id)),
-        Route::Models if request.headers.get("anthropic-version").is_some() => Ok(models::anthropic_list(models)),
+        Route::Models if dialect == Dialect::Anthropic => Ok(models::anthropic_list(models)),
+        Route::Model(id) if dialect == Dialect::Anthropic => {
+            models::anthropic_entry(models, id).ok_or_else(|| unknown_model(id))
+        }
         Route::Models => Ok(models::openai_list(models)),
         Route::Model(id) => models::openai_entry(models, id).ok_or_else(|| unknown_model(id)),
         _ => Err(not_served(SERVED, request)),

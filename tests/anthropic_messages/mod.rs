@@ -1,6 +1,8 @@
 //! Anthropic's dialect by itself, without sockets. The checker and what it reads are in `common/translation.rs`; in `out`
 //! of a stream an event is its data without `type` beside the name that its line gives.
 
+mod http;
+
 use crate::common::translation::{World, answer, check, differs, google_gets};
 use gemini_openai_proxy::api::anthropic_messages::AnthropicMessages;
 use gemini_openai_proxy::api::{Exchange, Framing, Surface};

@@ -26,7 +26,6 @@ const LONG_FILES: &[(&str, &str)] = &[
     ("tests/accounts.rs", "to be split"),
     ("tests/credentials_pool.rs", "to be split"),
     ("tests/dispatch.rs", "to be split"),
-    ("tests/openai_chat/mod.rs", "to be split"),
     ("tests/operations.rs", "to be split"),
     ("tests/resilience.rs", "to be split"),
 ];

@@ -247,9 +247,13 @@ fn unknown_paths_are_refused_in_the_shape_of_whose_they_look_like() {
     ] {
         assert_refused("GET", path, NoRoute::UnknownPath, dialect);
     }
-    for path in ["/v1/responses", "/v1/messages", "/messages/count_tokens"] {
-        assert_refused("POST", path, NoRoute::OtherApi, Dialect::OpenAi);
+    assert_refused("POST", "/v1/responses", NoRoute::OtherApi, Dialect::OpenAi);
+    assert_refused("GET", "/v1/messages", NoRoute::WrongMethod("POST"), Dialect::Anthropic);
+    assert_refused("POST", "/v1/messages/batches", NoRoute::UnknownPath, Dialect::Anthropic);
+    for path in ["/v1/messages", "/messages", "/v1/v1/messages/"] {
+        assert_target("POST", path, Route::Messages, Dialect::Anthropic, Lane::Long);
     }
+    assert_target("POST", "/messages/count_tokens", Route::CountTokens, Dialect::Anthropic, Lane::Short);
     assert_refused("POST", "/v1beta/models", NoRoute::WrongMethod("GET, HEAD"), Dialect::Google);
     assert_refused("POST", "/v1/models", NoRoute::WrongMethod("GET, HEAD"), Dialect::OpenAi);
     assert_refused("POST", "/health", NoRoute::WrongMethod("GET, HEAD"), Dialect::Admin);

@@ -1,0 +1,99 @@
+//! Anthropic's dialect through the whole program.
+
+use crate::common::client::Client;
+use crate::common::google::{FakeGoogle, Step};
+use crate::common::http::{Answer, ask};
+use crate::common::proxy::{GEMINI_KEY, Pool, Proxy};
+use serde_json::{Value, json};
+
+fn post(proxy: &Proxy, path: &str, body: &Value) -> Answer {
+    ask(proxy, "POST", path, &[], body.to_string().as_bytes())
+}
+
+fn question() -> Value {
+    json!({"model": "gemini-3.1-pro-preview", "max_tokens": 1000, "messages": [{"role": "user", "content": "Say hello"}]})
+}
+
+#[test]
+fn messages_are_served_whole_and_streamed_by_either_service() {
+    for pool in Pool::EACH {
+        let google = FakeGoogle::start();
+        let proxy = Proxy::with_pool(&google, pool);
+        let whole = post(&proxy, "/v1/messages?beta=true", &question());
+        assert_eq!(whole.status, 200, "{pool:?}: {}", whole.text());
+        let id = whole.header("x-request-id").unwrap();
+        assert_eq!(whole.header("request-id"), Some(format!("req_{id}").as_str()));
+        let message = whole.json();
+        assert_eq!(message["content"][0]["text"], "You said: Say hello", "{message}");
+        assert_eq!((&message["stop_reason"], &message["role"]), (&json!("end_turn"), &json!("assistant")));
+        let mut body = question();
+        body["stream"] = json!(true);
+        let stream = post(&proxy, "/v1/messages", &body).text();
+        assert!(stream.starts_with("event: message_start\ndata: {"), "{stream}");
+        assert!(stream.ends_with("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"), "{stream}");
+    }
+}
+
+#[test]
+fn every_failure_on_these_routes_has_anthropics_shape() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let exhausted = || Step::status(429, "Resource has been exhausted (e.g. check quota).");
+    for (method, path, headers, body, status, kind) in [
+        ("GET", "/v1/messages", &[][..], json!({}), 405, "invalid_request_error"),
+        ("POST", "/v1/messages/batches", &[], json!({}), 404, "not_found_error"),
+        ("POST", "/v1/messages", &[], json!({"model": "gemini-2.5-pro"}), 400, "invalid_request_error"),
+        (
+            "POST",
+            "/v1/messages",
+            &[],
+            json!({"model": "gpt-9", "max_tokens": 1, "messages": []}),
+            404,
+            "not_found_error",
+        ),
+        ("POST", "/v1/messages/count_tokens", &[], json!({"model": "gemini-2.5-pro"}), 400, "invalid_request_error"),
+        ("GET", "/v1/models/nobody", &[("anthropic-version", "2023-06-01")], json!({}), 404, "not_found_error"),
+    ] {
+        let answer = ask(&proxy, method, path, headers, body.to_string().as_bytes());
+        let error = answer.json();
+        assert_eq!((answer.status, &error["error"]["type"]), (status, &json!(kind)), "{method} {path}: {error}");
+        assert_eq!(error["type"], "error");
+        assert_eq!(error["request_id"].as_str(), answer.header("request-id"), "{method} {path}");
+        assert!(error["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{error}");
+    }
+    let mut stranger = Client::new(proxy.address());
+    let wrong = [("x-api-key", "a-key-of-nobody")];
+    let answer = stranger.send("POST", "/v1/messages", &wrong, &question().to_string()).unwrap();
+    assert_eq!((answer.status, &answer.json()["error"]["type"]), (401, &json!("authentication_error")));
+    google.script(GEMINI_KEY, exhausted().on("generateContent"));
+    let answer = post(&proxy, "/v1/messages", &question());
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["type"]),
+        (429, &json!("rate_limit_error")),
+        "{}",
+        answer.text()
+    );
+}
+
+#[test]
+fn tokens_are_counted_without_asking_google() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::Oauth);
+    let mut body = question();
+    body["tools"] = json!([{"name": "A", "input_schema": {"type": "object"}}]);
+    let answer = post(&proxy, "/v1/messages/count_tokens?beta=true", &body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.json()["input_tokens"].as_u64().is_some_and(|count| count > 5), "{}", answer.text());
+    assert_eq!(google.generations().len(), 0);
+}
+
+#[test]
+fn models_are_listed_and_looked_up_in_anthropics_shape() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let version = [("anthropic-version", "2023-06-01")];
+    let list = ask(&proxy, "GET", "/v1/models?limit=1000", &version, b"").json();
+    assert_eq!(list["data"][0]["type"], "model", "{list}");
+    let one = ask(&proxy, "GET", "/v1/models/gemini-2.5-pro", &version, b"").json();
+    assert_eq!((&one["type"], &one["id"]), (&json!("model"), &json!("gemini-2.5-pro")), "{one}");
+}
