@@ -20,6 +20,7 @@
 
 pub mod admin;
 pub mod api;
+pub(crate) mod calendar;
 pub mod commands;
 pub mod config;
 pub mod conversation;

@@ -3,8 +3,8 @@
 //! What may be logged at which level: INFO has one line per request and one per event of a credential's life; DEBUG adds
 //! attempts and decisions; nothing at any level holds a token, a key, an OAuth code, a prompt or an answer.
 
+use crate::calendar;
 use crate::config::LogFormat;
-use crate::usage::calendar;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};

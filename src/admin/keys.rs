@@ -1,7 +1,7 @@
 //! The clients' keys as the admin sees them: masked, with limits and what was used today.
 
+use crate::calendar;
 use crate::keys::{Key, Source, limits};
-use crate::usage::calendar;
 use serde_json::{Value, json};
 use std::sync::Arc;
 

@@ -14,7 +14,6 @@ mod view;
 
 pub use routes::{answer, figures};
 pub use view::credentials;
-pub(crate) use view::date;
 
 use crate::http::{Request, Response};
 use crate::serve::access;

@@ -1,6 +1,7 @@
 //! The last requests as JSON.
 
-use crate::usage::{Entry, calendar};
+use crate::calendar;
+use crate::usage::Entry;
 use serde_json::{Value, json};
 
 /// `GET /admin/requests`, newest first.

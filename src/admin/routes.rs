@@ -1,6 +1,7 @@
 //! The admin routes for figures, client keys and requests, behind the login that the caller has checked.
 
 use super::{keys, metrics, requests, stats, status};
+use crate::calendar;
 use crate::http::query_value;
 use crate::http::{Request, Response};
 use crate::keys::{Edit, EditError};
@@ -8,7 +9,6 @@ use crate::logging;
 use crate::serve::access::same_origin;
 use crate::serve::app::App;
 use crate::serve::route::Route;
-use crate::usage::calendar;
 use serde_json::{Value, json};
 
 /// Bodies here are a few fields.

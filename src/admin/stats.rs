@@ -1,8 +1,9 @@
 //! Usage over time: JSON for the page's plots and tables, CSV for spreadsheets. Pure: a snapshot in, text out.
 
+use crate::calendar;
 use crate::credentials::View;
 use crate::mask;
-use crate::usage::{Counts, Line, Snapshot, Table, calendar};
+use crate::usage::{Counts, Line, Snapshot, Table};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;

@@ -2,10 +2,10 @@
 //! sentences in English and Chinese.
 
 use super::accounts::unsaved;
+use crate::calendar;
 use crate::config;
 use crate::credentials::View;
 use crate::serve::app::App;
-use crate::usage::calendar;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 

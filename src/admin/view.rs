@@ -1,12 +1,10 @@
 //! The pool as the admin sees it (drop_in_contract.md 6.8): the old fields in the old order and words, ours after them.
 
+use crate::calendar;
 use crate::credentials::{CoolingModel, Kind, View};
 use crate::mask;
 use serde_json::{Value, json};
 use std::time::SystemTime;
-use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 
 /// `GET /admin/credentials`.
 pub fn credentials(views: &[View]) -> Value {
@@ -22,7 +20,7 @@ pub(super) fn credential(view: &View) -> Value {
         "project_id": mask::project(view.project.as_deref()),
         "status": view.status,
         "is_available": view.available,
-        "expiry": date(view.expiry),
+        "expiry": calendar::date(view.expiry),
         "usage_count": view.usage_count,
         "created_at": iso(Some(view.created_at)),
         "last_used_at": iso(Some(view.last_used_at)),
@@ -57,21 +55,12 @@ fn model(resting: &CoolingModel) -> Value {
 
 /// ISO 8601 with microseconds and `+00:00`, or null.
 pub(super) fn iso(time: Option<SystemTime>) -> Value {
-    const FORMAT: &[BorrowedFormatItem<'_>] =
-        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]+00:00");
-    json!(time.and_then(|time| OffsetDateTime::from(time).format(FORMAT).ok()))
+    json!(time.map(calendar::iso_us))
 }
 
 /// Now, in the same notation.
 pub(super) fn now() -> Value {
     iso(Some(SystemTime::now()))
-}
-
-/// `YYYY-MM-DD HH:MM:SS UTC`, or `N/A`.
-pub(crate) fn date(time: Option<SystemTime>) -> String {
-    const FORMAT: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
-    let text = time.and_then(|time| OffsetDateTime::from(time).format(FORMAT).ok());
-    text.unwrap_or_else(|| "N/A".into())
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Model lists and entries in each surface's shape.
 
+use crate::calendar;
 use crate::gemini::models::{Model, ModelTable};
 use serde_json::{Value, json};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Every name that the lists show: models and the variants of those the old program had, sorted.
 fn names(table: &ModelTable) -> Vec<(String, Model)> {
@@ -38,7 +40,8 @@ pub fn anthropic_entry(table: &ModelTable, id: &str) -> Option<Value> {
 }
 
 fn anthropic(name: &str, model: &Model) -> Value {
-    json!({"type": "model", "id": name, "display_name": name, "created_at": rfc3339(model.created)})
+    let created = UNIX_EPOCH + Duration::from_secs(model.created);
+    json!({"type": "model", "id": name, "display_name": name, "created_at": calendar::iso(created)})
 }
 
 /// `GET /v1/models` for callers that send `anthropic-version`.
@@ -83,10 +86,4 @@ fn gemini(name: &str, model: &Model) -> Value {
         "topP": 0.95,
         "topK": 64,
     })
-}
-
-fn rfc3339(seconds: u64) -> String {
-    let date = i64::try_from(seconds).ok().and_then(|seconds| time::OffsetDateTime::from_unix_timestamp(seconds).ok());
-    let text = date.and_then(|date| date.format(&time::format_description::well_known::Rfc3339).ok());
-    text.unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! One value of config.json: typed, coerced as the old program did, and one clear sentence per mistake.
 
+use crate::calendar;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -199,18 +200,16 @@ fn whole(value: &Value) -> Option<i64> {
 
 /// A time as people write it: RFC 3339, a day of UTC (its beginning), or seconds since 1970.
 pub(crate) fn time(value: &Value) -> Option<SystemTime> {
-    use time::format_description::well_known::Rfc3339;
     let seconds = match value {
-        Value::Number(number) => number.as_i64()?,
+        Value::Number(number) => number.as_u64()?,
         Value::String(text) => {
             let text = text.trim();
-            let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-            time::OffsetDateTime::parse(&whole, &Rfc3339).ok()?.unix_timestamp()
+            let whole = if text.len() == 10 { format!("{text}T00:00:00") } else { text.to_owned() };
+            calendar::read(&whole)?.duration_since(UNIX_EPOCH).ok()?.as_secs()
         }
         _ => return None,
     };
-    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds < YEAR_10000)?;
-    Some(UNIX_EPOCH + Duration::from_secs(seconds))
+    (seconds < YEAR_10000).then(|| UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
 pub(super) fn kind(value: &Value) -> &'static str {

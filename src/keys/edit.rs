@@ -152,7 +152,7 @@ pub(crate) fn limits(limits: &KeyLimits) -> Value {
         "requests_per_day": limits.requests_per_day,
         "tokens_per_day": limits.tokens_per_day,
         "concurrency": limits.concurrency,
-        "expires_at": limits.expires_at.map(crate::usage::calendar::iso),
+        "expires_at": limits.expires_at.map(crate::calendar::iso),
     })
 }
 

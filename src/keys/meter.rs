@@ -1,9 +1,9 @@
 //! What one key has used of its limits. Minutes are fixed windows that begin with the first request after the last
 //! window; days are those of UTC and outlive a restart.
 
+use crate::calendar;
 use crate::config::KeyLimits;
 use crate::error::{ApiError, ErrorKind};
-use crate::usage::calendar;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

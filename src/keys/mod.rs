@@ -12,12 +12,12 @@ pub(crate) use edit::limits;
 pub use edit::{Edit, EditError};
 pub use meter::{Meter, Permit, RateHeaders, Today};
 
+use crate::calendar;
 use crate::config::{ClientKey, KeyLimits};
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::ModelTable;
 use crate::mask;
 use crate::os::random;
-use crate::usage::calendar;
 use parking_lot::RwLock;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};

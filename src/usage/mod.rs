@@ -4,7 +4,6 @@
 //! Counting takes one short lock and allocates only for a row that is new. Whoever reads gets a [`Snapshot`] that shares
 //! the tables; a table that changes while it is being read is copied first.
 
-pub mod calendar;
 mod histogram;
 mod live;
 mod recent;
@@ -20,6 +19,7 @@ pub use report::Reporter;
 pub use saved::Credentials;
 pub use table::{Counts, Line, OTHER, Table};
 
+use crate::calendar;
 use crate::gemini::UsageMetadata;
 use parking_lot::Mutex;
 use recent::Recent;

@@ -1,7 +1,7 @@
 //! The periodic report in the log, in the old program's lines (drop_in_contract.md 6.10), with keys masked.
 
 use super::{Counts, Line, Usage, sum_by_model};
-use crate::admin::date;
+use crate::calendar;
 use crate::credentials::{Credentials, View};
 use crate::mask;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
@@ -97,7 +97,11 @@ fn described(name: &str, views: &[View]) -> String {
     let Some(view) = views.iter().find(|view| view.name == name) else { return name.to_owned() };
     let email = who(view);
     let project = mask::project(view.project.as_deref());
-    format!("{name} (email: {email}, project: {project}, status: {}, expiry: {})", view.status, date(view.expiry))
+    format!(
+        "{name} (email: {email}, project: {project}, status: {}, expiry: {})",
+        view.status,
+        calendar::date(view.expiry)
+    )
 }
 
 fn write_counts(text: &mut String, lead: &str, counts: &Counts) {

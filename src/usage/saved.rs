@@ -1,7 +1,8 @@
 //! How usage is written into the state file: names once, a row as one line of numbers that refer to them. 2000 rows are
 //! about 150 kB.
 
-use super::{Counts, Histogram, Line, Table, calendar};
+use super::{Counts, Histogram, Line, Table};
+use crate::calendar;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fmt::Write;

@@ -5,4 +5,3 @@ pub mod import;
 pub(crate) mod record;
 pub mod rekey;
 pub(crate) mod store;
-mod timestamp;

@@ -2,7 +2,7 @@
 //!
 //! Reads the shapes of google_code_assist.md 1.10 and writes each back in its own. Knows no file, no pool, no network.
 
-use super::timestamp;
+use crate::calendar;
 use crate::config::OauthClient;
 use crate::credentials::lease::Kind;
 use crate::secret::Secret;
@@ -151,7 +151,7 @@ impl Record {
     /// Puts new tokens into the fields where this item keeps them. `None` keeps the refresh token.
     pub(crate) fn set_tokens(&mut self, access: &Secret, refresh: Option<&Secret>, expiry: SystemTime) {
         let plain = self.is_plain();
-        let millis = expiry.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        let millis = millis(expiry);
         let nested = self.value.get("token").is_some_and(Value::is_object);
         let tokens = if nested { self.value.get_mut("token") } else { Some(&mut self.value) };
         let Some(tokens) = tokens.and_then(Value::as_object_mut) else { return };
@@ -209,11 +209,15 @@ fn expiry_millis(value: &Value) -> Option<i64> {
         Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|n| n as i64))?,
         Value::String(text) => match text.trim().parse() {
             Ok(number) => number,
-            Err(_) => return timestamp::parse(text),
+            Err(_) => return calendar::read(text).map(millis),
         },
         _ => return None,
     };
     Some(if number.abs() < SECONDS_END { number.saturating_mul(1000) } else { number })
+}
+
+fn millis(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 fn set_present(fields: &mut Map<String, Value>, names: &[&str], fallback: &str, text: &str) {
@@ -231,19 +235,21 @@ fn set_present(fields: &mut Map<String, Value>, names: &[&str], fallback: &str, 
 
 /// Writes the expiry into every field that has one, each in its own notation.
 fn set_expiry(fields: &mut Map<String, Value>, millis: i64, camel: bool) {
+    let utc = calendar::iso(UNIX_EPOCH + Duration::from_millis(millis.unsigned_abs()));
+    let naive = utc.trim_end_matches('Z');
     let mut found = false;
     for name in EXPIRY {
         let Some(value) = fields.get_mut(name) else { continue };
         found = true;
         *value = match value {
-            Value::String(text) if text.ends_with(['Z', 'z']) => format!("{}Z", timestamp::format_naive(millis)).into(),
+            Value::String(text) if text.ends_with(['Z', 'z']) => utc.as_str().into(),
             // A zone other than Z: the same instant, told in UTC.
-            Value::String(text) if timestamp::parse(text).is_some() && text.rfind(['+', '-']) > Some(10) => {
-                format!("{}+00:00", timestamp::format_naive(millis)).into()
+            Value::String(text) if calendar::read(text).is_some() && text.rfind(['+', '-']) > Some(10) => {
+                format!("{naive}+00:00").into()
             }
-            Value::String(text) if timestamp::parse(text).is_some() => timestamp::format_naive(millis).into(),
+            Value::String(text) if calendar::read(text).is_some() => naive.into(),
             Value::Number(number) if name != "expiry_date" && is_seconds(number) => (millis / 1000).into(),
-            _ if name == "expiry" => format!("{}Z", timestamp::format_naive(millis)).into(),
+            _ if name == "expiry" => utc.as_str().into(),
             _ => millis.into(),
         };
     }

@@ -1,6 +1,7 @@
 //! The delays Google writes: `539.477544ms`, `9s`, `161h39m41.3s`, and the same inside sentences
 //! (google_code_assist.md 5.2). No clock but the one it is given.
 
+use crate::calendar;
 use std::time::{Duration, SystemTime};
 
 /// Reads a whole text such as `1h2m3.5s` or `900ms`. `None` when it is anything else.
@@ -21,8 +22,7 @@ pub fn in_message(message: &str) -> Option<Duration> {
 
 /// How long it is from `now` to a time stamp such as `2026-01-20T12:00:00Z`; zero when it has passed.
 pub fn until(stamp: &str, now: SystemTime) -> Option<Duration> {
-    let moment = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(unix_seconds(stamp.trim())?))?;
-    Some(moment.duration_since(now).unwrap_or(Duration::ZERO))
+    Some(calendar::read(stamp)?.duration_since(now).unwrap_or(Duration::ZERO))
 }
 
 /// The delay at the beginning of `text` and how many bytes it takes: numbers, each with a unit.
@@ -46,35 +46,6 @@ fn prefix(text: &str) -> Option<(Duration, usize)> {
         at += digits + width;
     }
     (at > 0).then_some((total, at))
-}
-
-/// RFC 3339 to Unix seconds; fractions are cut.
-fn unix_seconds(stamp: &str) -> Option<u64> {
-    let number = |from: usize, to: usize| stamp.get(from..to)?.parse::<i64>().ok();
-    let separators = [(4, "-"), (7, "-"), (13, ":"), (16, ":")];
-    if separators.iter().any(|(at, separator)| stamp.get(*at..at + 1) != Some(separator)) {
-        return None;
-    }
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let zone = stamp[19..].trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-    let offset = match zone {
-        "Z" | "z" | "" => 0,
-        _ => {
-            let sign = if zone.starts_with('-') { -1 } else { 1 };
-            let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-            sign * (hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60)
-        }
-    };
-    // Days since 1970-01-01 in the proleptic Gregorian calendar, with years that begin in March.
-    let march_year = if month <= 2 { year - 1 } else { year };
-    let month_of = (month + 9) % 12;
-    let days = march_year * 365 + march_year / 4 - march_year / 100 + march_year / 400 + (month_of * 153 + 2) / 5 + day
-        - 719_469;
-    u64::try_from(days * 86_400 + hour * 3600 + minute * 60 + second - offset).ok()
 }
 
 #[cfg(test)]

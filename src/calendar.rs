@@ -1,8 +1,9 @@
-//! Days and hours of UTC as numbers since 1970, and how they are written.
+//! Days and hours of UTC as numbers since 1970, and how times are written and read.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
+use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 /// Seconds of an hour.
@@ -54,6 +55,30 @@ pub fn iso_ms(time: SystemTime) -> String {
     written(time, FORMAT)
 }
 
+/// `2026-11-23T05:00:00.123456+00:00`.
+pub fn iso_us(time: SystemTime) -> String {
+    const FORMAT: &[BorrowedFormatItem<'_>] =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]+00:00");
+    written(time, FORMAT)
+}
+
+/// `2026-11-23 05:00:00 UTC`, or `N/A`.
+pub fn date(time: Option<SystemTime>) -> String {
+    const FORMAT: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    time.map_or_else(|| "N/A".into(), |time| written(time, FORMAT))
+}
+
+/// Reads a time of RFC 3339. One without a zone, as Python's `isoformat()` gives it, is UTC.
+pub fn read(text: &str) -> Option<SystemTime> {
+    let text = text.trim();
+    let zoned = text.get(19..)?.contains(['Z', 'z', '+', '-']);
+    let parsed = match zoned {
+        true => OffsetDateTime::parse(text, &Rfc3339),
+        false => OffsetDateTime::parse(&format!("{text}Z"), &Rfc3339),
+    };
+    parsed.ok().map(SystemTime::from)
+}
+
 fn written(time: SystemTime, format: &[BorrowedFormatItem<'_>]) -> String {
     // A clock beyond the year 9999 has no text.
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -64,6 +89,29 @@ fn written(time: SystemTime, format: &[BorrowedFormatItem<'_>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_notation_of_other_programs_is_read_and_naive_means_utc() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2026-11-22T22:44:26", Some(1_795_387_466_000)),
+            ("2026-11-22T22:44:26.123456", Some(1_795_387_466_123)),
+            ("2026-11-22T22:44:26.5z", Some(1_795_387_466_500)),
+            (" 2026-11-23T06:44:26+08:00 ", Some(1_795_387_466_000)),
+            ("2026-11-22 17:14:26-05:30", Some(1_795_387_466_000)),
+            ("2026-11-22t22:44:26", Some(1_795_387_466_000)),
+            ("2024-02-29T12:00:00Z", Some(1_709_208_000_000)),
+            ("", None),
+            ("2026-11-22", None),
+            ("2026-13-22T22:44:26Z", None),
+            ("tomorrow at noon, at the latest", None),
+            ("2026-11-22T22:44", None),
+            ("２０２６-11-22T22:44:26", None),
+        ] {
+            let millis = read(text).map(|time| time.duration_since(UNIX_EPOCH).unwrap().as_millis());
+            assert_eq!(millis, expected, "{text}");
+        }
+    }
 
     #[test]
     fn days_and_hours_are_those_of_utc() {
