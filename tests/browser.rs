@@ -7,7 +7,6 @@ use crate::common::proxy::{EMAIL, GEMINI_KEY, Pool, Proxy};
 use crate::common::script;
 use serde_json::json;
 use std::net::TcpListener;
-use std::path::Path;
 use std::time::Duration;
 
 /// Another key than the one in the config, added on the page.
@@ -17,7 +16,7 @@ fn browser(cases: &str, proxy: &Proxy, variables: &[(&str, &str)]) {
     for needed in ["node_modules/playwright-core/package.json", "node_modules/axe-core/package.json"] {
         assert!(script::file(needed).exists(), "{needed} is not installed: run tests/setup.sh (`make test` does)");
     }
-    script::run_with(Path::new("node"), "js/run_browser.mjs", &[&format!("./{cases}")], proxy, variables);
+    script::node_with("run_browser.mjs", &[&format!("./{cases}")], proxy, variables);
 }
 
 #[test]

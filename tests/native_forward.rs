@@ -3,7 +3,6 @@
 use crate::common::google::FakeGoogle;
 use crate::common::http::{Answer, ask};
 use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
-use crate::common::python::venv_python;
 use crate::common::script;
 use serde_json::{Value, json};
 
@@ -191,7 +190,7 @@ fn a_cache_of_vertex_is_called_by_its_own_name() {
 fn google_genai_uploads_reads_and_deletes_files() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
-    script::run(&venv_python(), "py/google_genai_files.py", &[], &proxy);
+    script::python("google_genai_files.py", &[], &proxy);
 }
 
 #[test]

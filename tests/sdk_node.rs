@@ -3,14 +3,13 @@
 use crate::common::google::FakeGoogle;
 use crate::common::proxy::{Pool, Proxy};
 use crate::common::script;
-use std::path::Path;
 
 fn run(pool: Pool, file: &str, arguments: &[&str]) -> usize {
     let installed = script::file("node_modules/openai/package.json");
     assert!(installed.exists(), "the SDK is not installed: run tests/setup.sh (`make test` does)");
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, pool);
-    script::run(Path::new("node"), &format!("js/{file}"), arguments, &proxy);
+    script::node(file, arguments, &proxy);
     google.generations().len()
 }
 

@@ -3,7 +3,6 @@
 
 use crate::common::google::{End, FakeGoogle, Recorded, Step};
 use crate::common::proxy::{GEMINI_KEY, Pool, Proxy};
-use crate::common::python::venv_python;
 use crate::common::script;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +15,7 @@ use std::net::{SocketAddr, TcpListener};
 fn run(pool: Pool, file: &str, arguments: &[&str]) -> Vec<Recorded> {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, pool);
-    script::run(&venv_python(), &format!("py/{file}"), arguments, &proxy);
+    script::python(file, arguments, &proxy);
     google.generations()
 }
 
@@ -44,7 +43,7 @@ fn openai_sees_images_by_address() {
     let proxy = Proxy::start_with(&google, tuning, |config| config["gemini_api_keys"] = json!([GEMINI_KEY]));
     let pictures = serve_pictures();
     let addresses = ["moved", "page"].map(|name| format!("http://{pictures}/{name}"));
-    script::run(&venv_python(), "py/openai_vision_url.py", &[&addresses[0], &addresses[1]], &proxy);
+    script::python("openai_vision_url.py", &[&addresses[0], &addresses[1]], &proxy);
     for generation in google.generations() {
         let image = &generation.body["contents"][0]["parts"][1]["inlineData"];
         assert_eq!(image["mimeType"], "image/png", "{}", generation.body);
@@ -112,7 +111,7 @@ fn openai_errors_of_google_have_their_classes() {
             let google = FakeGoogle::start();
             let proxy = Proxy::with_pool(&google, pool);
             google.always("*", answer.clone());
-            script::run(&venv_python(), "py/openai_refused.py", &[class, status, way], &proxy);
+            script::python("openai_refused.py", &[class, status, way], &proxy);
         }
     }
 }
@@ -141,7 +140,7 @@ fn openai_tool_loops_survive_a_new_proxy() {
     for pool in Pool::EACH {
         let google = FakeGoogle::start();
         let (before, after) = (Proxy::with_pool(&google, pool), Proxy::with_pool(&google, pool));
-        script::run(&venv_python(), "py/openai_moved.py", &[&before.base()], &after);
+        script::python("openai_moved.py", &[&before.base()], &after);
         let statuses: Vec<u16> = google.generations().iter().map(|generation| generation.status).collect();
         assert_eq!(statuses, [200; 4], "nothing had to be asked twice");
     }
@@ -154,7 +153,7 @@ fn openai_streams_that_break_raise() {
         let proxy = Proxy::with_pool(&google, pool);
         // A thought, then two of three pieces of text.
         google.always("*", Step::default_answer().cut_after_events(3, End::Reset));
-        script::run(&venv_python(), "py/openai_broken.py", &[], &proxy);
+        script::python("openai_broken.py", &[], &proxy);
     }
 }
 
