@@ -191,7 +191,6 @@ pub(super) fn manage(
 }
 
 fn changed(app: &App, id: MemberId, message: &str) -> Response {
-    app.state.touch();
     let view = app.pool.view(id).as_ref().map(credential);
     let answer = json!({"status": "success", "message": message, "credential": view});
     Response::json(200, &with_warning(app, answer))

@@ -30,7 +30,6 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
         },
         Route::AdminUsageReset => changing(request, || {
             app.usage.reset();
-            app.state.touch();
             log::info!("admin: usage statistics were reset");
             Ok(json!({"status": "success", "message": "Usage statistics have been reset."}))
         }),
@@ -38,7 +37,6 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
         Route::AdminLog => log_lines(request),
         Route::AdminKeys if request.method == "POST" => changing(request, || {
             let (id, key) = app.keys.create(edit(request)?)?;
-            app.state.touch();
             log::info!("admin: made the key {id}");
             Ok(json!({"id": id, "key": key}))
         }),
@@ -51,7 +49,6 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
                 app.keys.change(id, &edit(request)?)?;
                 "changed"
             };
-            app.state.touch();
             log::info!("admin: {what} the key {}", id.escape_debug());
             Ok(json!({"status": "success", "message": format!("key_{what}")}))
         }),

@@ -6,6 +6,7 @@ use crate::config::KeyLimits;
 use crate::error::{ApiError, ErrorKind};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -16,7 +17,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Counts of one key. Shared by all versions of it.
 #[derive(Debug, Default)]
-pub struct Meter(Mutex<Counts>);
+pub struct Meter {
+    counts: Mutex<Counts>,
+    /// Rises with every change of what is kept, of any key.
+    changes: Arc<AtomicU64>,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
@@ -54,15 +59,16 @@ impl Permit {
     }
 
     fn spend_at(&self, tokens: u64, now: SystemTime) {
-        let mut counts = self.0.0.lock();
+        let mut counts = self.0.counts.lock();
         counts.roll(now);
         counts.day_tokens = counts.day_tokens.saturating_add(tokens);
+        self.0.changes.fetch_add(1, Ordering::Release);
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut counts = self.0.0.lock();
+        let mut counts = self.0.counts.lock();
         counts.running = counts.running.saturating_sub(1);
     }
 }
@@ -108,7 +114,7 @@ impl Counts {
 
 impl Meter {
     /// With what was kept of an earlier run.
-    pub(super) fn restore(day: u32, today: Today) -> Meter {
+    pub(super) fn restore(day: u32, today: Today, changes: &Arc<AtomicU64>) -> Meter {
         let counts = Counts {
             day,
             day_requests: today.requests,
@@ -116,7 +122,7 @@ impl Meter {
             last_used: today.last_used,
             ..Counts::default()
         };
-        Meter(Mutex::new(counts))
+        Meter { counts: Mutex::new(counts), changes: changes.clone() }
     }
 
     /// What it shows.
@@ -125,7 +131,7 @@ impl Meter {
     }
 
     fn today_at(&self, now: SystemTime) -> Today {
-        let mut counts = self.0.lock();
+        let mut counts = self.counts.lock();
         counts.roll(now);
         Today { requests: counts.day_requests, tokens: counts.day_tokens, last_used: counts.last_used }
     }
@@ -138,7 +144,7 @@ impl Meter {
         limits: &KeyLimits,
         now: SystemTime,
     ) -> (Result<Permit, ApiError>, RateHeaders) {
-        let mut counts = self.0.lock();
+        let mut counts = self.counts.lock();
         counts.roll(now);
         let reached = |limit: Option<u64>, used: u64| limit.is_some_and(|limit| used >= limit);
         let refusal = if reached(limits.requests_per_day, counts.day_requests) {
@@ -162,6 +168,7 @@ impl Meter {
         counts.day_requests += 1;
         counts.running += 1;
         counts.last_used = Some(now);
+        self.changes.fetch_add(1, Ordering::Release);
         (Ok(Permit(self.clone())), counts.headers(limits, now))
     }
 }
@@ -231,7 +238,7 @@ mod tests {
         let meter = Arc::new(Meter::default());
         admit(&meter, &limits, 86_399).unwrap().spend_at(40, at(86_399));
         let kept = meter.today_at(at(86_399));
-        let meter = Arc::new(Meter::restore(calendar::day(at(0)), kept));
+        let meter = Arc::new(Meter::restore(calendar::day(at(0)), kept, &Arc::default()));
         assert!(admit(&meter, &limits, 86_399).is_ok());
         let error = admit(&meter, &limits, 86_399).unwrap_err();
         assert_eq!(error.retry_after, Some(Duration::from_secs(1)));
@@ -254,7 +261,7 @@ mod tests {
         assert!(admit(&meter, &limits, 86_400).is_ok());
         // Kept from a run whose clock was wrong.
         let kept = Today { requests: 2, ..Today::default() };
-        let meter = Arc::new(Meter::restore(calendar::day(at(year)), kept));
+        let meter = Arc::new(Meter::restore(calendar::day(at(year)), kept, &Arc::default()));
         assert!(admit(&meter, &limits, 86_399).is_err());
         assert!(admit(&meter, &limits, 86_400).is_ok());
     }

@@ -22,6 +22,7 @@ use parking_lot::RwLock;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq;
 
@@ -102,12 +103,19 @@ impl Key {
 #[derive(Debug)]
 pub struct Keys {
     list: RwLock<Vec<Arc<Key>>>,
+    /// Rises with every change of what is kept.
+    changes: Arc<AtomicU64>,
 }
 
 impl Keys {
     /// The keys of the config, and those of the state file's section with what all of them have used.
     pub fn new(config: &[ClientKey], section: Option<&Value>) -> Keys {
-        let keys = Keys { list: RwLock::new(Vec::new()) };
+        Keys::read(config, section, Arc::default())
+    }
+
+    fn read(config: &[ClientKey], section: Option<&Value>, changes: Arc<AtomicU64>) -> Keys {
+        let keys = Keys { list: RwLock::new(Vec::new()), changes };
+        let kept_meter = |value: &Value| kept_meter(value, &keys.changes);
         let section = section.unwrap_or(&Value::Null);
         for (at, key) in config.iter().enumerate() {
             let name = keys.free_name(&key.name);
@@ -140,7 +148,7 @@ impl Keys {
         // One lock from the first look to the end: a key that the page makes meanwhile waits and is not lost.
         let mut list = self.list.write();
         let old = std::mem::take(&mut *list);
-        let fresh = Keys::new(config, Some(&saved(&old)));
+        let fresh = Keys::read(config, Some(&saved(&old)), self.changes.clone());
         let keep = |key: Arc<Key>| {
             let same = old.iter().find(|old| old.digest == key.digest && old.source == key.source);
             match same {
@@ -149,6 +157,15 @@ impl Keys {
             }
         };
         *list = fresh.list().into_iter().map(keep).collect();
+    }
+
+    /// Rises with every change of the section.
+    pub fn version(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// The section for the state file.
@@ -193,10 +210,11 @@ impl Keys {
             disabled: false,
             limits: KeyLimits::default(),
             digest,
-            meter: Arc::default(),
+            meter: kept_meter(&Value::Null, &self.changes),
         };
         edit.apply(&mut key);
         list.push(Arc::new(key));
+        self.changed();
         Ok((id, text))
     }
 
@@ -210,6 +228,7 @@ impl Keys {
             return Err(EditError::Conflict(format!("a key with the name {name:?} exists already")));
         }
         edit.apply(Arc::make_mut(&mut list[at]));
+        self.changed();
         Ok(())
     }
 
@@ -218,6 +237,7 @@ impl Keys {
         let mut list = self.list.write();
         let at = editable(&list, id)?;
         list.remove(at);
+        self.changed();
         Ok(())
     }
 
@@ -259,11 +279,11 @@ fn digest(text: &str) -> Digest {
 }
 
 /// `[day, requests, tokens, last used]`.
-fn kept_meter(value: &Value) -> Arc<Meter> {
+fn kept_meter(value: &Value, changes: &Arc<AtomicU64>) -> Arc<Meter> {
     let number = |at: usize| value[at].as_u64().unwrap_or(0);
     let last_used = value[3].as_u64().map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds.min(1 << 40)));
     let day = u32::try_from(number(0)).unwrap_or(0);
-    Arc::new(Meter::restore(day, Today { requests: number(1), tokens: number(2), last_used }))
+    Arc::new(Meter::restore(day, Today { requests: number(1), tokens: number(2), last_used }, changes))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::serve::uploads::Uploads;
 use crate::storage::state::State;
 use crate::usage::Usage;
 use parking_lot::RwLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -55,27 +56,36 @@ pub struct App {
 }
 
 /// The present [`App`]: each request takes it once, and a reload puts another one here.
-pub struct Current(RwLock<Arc<App>>);
+pub struct Current {
+    app: RwLock<Arc<App>>,
+    /// How many model lists were learnt.
+    lists: AtomicU64,
+}
 
 impl Current {
     pub(super) fn new(app: App) -> Current {
-        Current(RwLock::new(Arc::new(app)))
+        Current { app: RwLock::new(Arc::new(app)), lists: AtomicU64::new(0) }
     }
 
     /// The one for a request that begins now.
     pub fn get(&self) -> Arc<App> {
-        self.0.read().clone()
+        self.app.read().clone()
+    }
+
+    /// Rises with every model list.
+    pub(super) fn lists(&self) -> u64 {
+        self.lists.load(Ordering::Acquire)
     }
 
     /// Takes over what Google lists.
     pub fn learn(&self, list: Vec<Listed>) {
-        let mut app = self.0.write();
+        let mut app = self.app.write();
         *app = Arc::new(app.with(app.config.clone(), Arc::new(list)));
-        app.state.touch();
+        self.lists.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn configure(&self, config: Config) {
-        let mut app = self.0.write();
+        let mut app = self.app.write();
         *app = Arc::new(app.with(config, app.listed.clone()));
     }
 }

@@ -49,7 +49,6 @@ pub fn pass_on(app: &App, key: &str, target: &Passthrough, request: Request, res
     };
     let ms = started.elapsed().as_millis() as u64;
     app.usage.note("forward", resource, status);
-    app.state.touch();
     logging::access(&[
         ("key", key.into()),
         ("surface", "forward".into()),

@@ -98,7 +98,6 @@ impl<'a> Record<'a> {
             permit.spend(usage.total_token_count.unwrap_or_else(|| parts.iter().flatten().sum()));
         }
         self.remember(outcome);
-        self.app.state.touch();
     }
 
     /// Counts a request for which nobody was asked: one that cannot be read or that the key may not make.

@@ -20,6 +20,7 @@ use crate::usage::{Reporter, Usage};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// What tests shorten or open; no setting leads here.
@@ -99,18 +100,20 @@ impl Service {
         if let Some(snapshot) = state.take("pool") {
             pool.restore(&snapshot);
         }
-        let snapshot_of = pool.clone();
-        state.source("pool", move || snapshot_of.snapshot());
-        let changed = state.clone();
-        pool.on_change(move || changed.touch());
+        let changes = Arc::new(AtomicU64::new(0));
+        let (snapshot_of, changed) = (pool.clone(), changes.clone());
+        pool.on_change(move || {
+            changed.fetch_add(1, Ordering::Release);
+        });
+        state.own("pool", move || changes.load(Ordering::Acquire), move || snapshot_of.snapshot());
         let listed = state.take("models").and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default();
         let listed: Arc<Vec<Listed>> = Arc::new(listed);
         let usage = Arc::new(Usage::restore(state.take("usage").as_ref(), &pool.names()));
-        let (usage_of, names_of) = (usage.clone(), pool.clone());
-        state.source("usage", move || usage_of.saved(&names_of.names()));
+        let (counted, usage_of, names_of) = (usage.clone(), usage.clone(), pool.clone());
+        state.own("usage", move || counted.version(), move || usage_of.saved(&names_of.names()));
         let keys = Arc::new(Keys::new(&config.auth_keys, state.take("keys").as_ref()));
-        let keys_of = keys.clone();
-        state.source("keys", move || keys_of.saved());
+        let (changed, keys_of) = (keys.clone(), keys.clone());
+        state.own("keys", move || changed.version(), move || keys_of.saved());
         let (sizes, limits) = (config.sizes, Limits::default());
         let limits = Limits {
             workers: sizes.workers,
@@ -157,8 +160,9 @@ impl Service {
             config,
         };
         let current = Arc::new(Current::new(app));
-        let (serving, listing) = (current.clone(), current.clone());
-        state.source("models", move || serde_json::to_value(&*listing.get().listed).unwrap_or_default());
+        let (serving, learnt, listing) = (current.clone(), current.clone(), current.clone());
+        let list = move || serde_json::to_value(&*listing.get().listed).unwrap_or_default();
+        state.own("models", move || learnt.lists(), list);
         let judge = move |request: &Request| Ok(endpoints::judge(&serving, request));
         let app = current.get();
         let running = server.start(Box::new(judge)).map_err(StartError::Thread)?;

@@ -1,7 +1,7 @@
 //! The state file: what the program remembers over restarts beside the credentials (usage, cool-downs, keys made on the
 //! page). One JSON object with a section per owner; the owners know their sections, this module knows the file.
 //!
-//! Written whole and atomically by one thread, [`SAVE_EVERY`] after something changed, and once more at the end: a
+//! Written whole and atomically by one thread, at most [`SAVE_EVERY`] after something changed, and once more at the end: a
 //! `kill -9` loses at most that much. A file that does not parse is put aside, never overwritten.
 
 use crate::storage::disk;
@@ -12,15 +12,21 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Longest time between a change and the file, under a `kill -9`.
 pub const SAVE_EVERY: Duration = Duration::from_secs(2);
 
-/// What an owner writes into its section.
-type Source = Box<dyn Fn() -> Value + Send + Sync>;
+/// Who fills a section.
+struct Owner {
+    section: String,
+    /// A number that rises with every change.
+    version: Box<dyn Fn() -> u64 + Send + Sync>,
+    content: Box<dyn Fn() -> Value + Send + Sync>,
+    /// What was written last.
+    written: u64,
+}
 
 /// The state file. Cheap to share; all methods take `&self`.
 pub struct State {
@@ -29,15 +35,16 @@ pub struct State {
     is_closed: bool,
     /// Sections as they were read, until their owner takes them; what nobody takes is written back.
     read: Mutex<Map<String, Value>>,
-    sources: Mutex<Vec<(String, Source)>>,
-    changed: AtomicBool,
     /// Puts writes in order; held over file I/O and nothing else.
-    writing: Mutex<Failure>,
+    writer: Mutex<Writer>,
 }
 
-/// The last failure that was logged, so that a full disk is one line and not one every few seconds.
 #[derive(Default)]
-struct Failure(Option<io::ErrorKind>);
+struct Writer {
+    owners: Vec<Owner>,
+    /// The last failure that was logged, so that a full disk is one line and not one every few seconds.
+    failure: Option<io::ErrorKind>,
+}
 
 impl State {
     /// Reads the file; a missing one is empty. One that does not parse is renamed to `<name>.broken` and reported; one that
@@ -56,14 +63,7 @@ impl State {
         if let Err(error) = &read {
             log::error!("state: {}: {error}; it is left as it is, and nothing is saved", path.display());
         }
-        State {
-            path,
-            is_closed: read.is_err(),
-            read: Mutex::new(read.unwrap_or_default()),
-            sources: Mutex::new(Vec::new()),
-            changed: AtomicBool::new(false),
-            writing: Mutex::new(Failure::default()),
-        }
+        State { path, is_closed: read.is_err(), read: Mutex::new(read.unwrap_or_default()), writer: Mutex::default() }
     }
 
     /// Takes a section as the file had it.
@@ -71,40 +71,48 @@ impl State {
         self.read.lock().shift_remove(section)
     }
 
-    /// Names who fills a section from now on.
-    pub fn source(&self, section: &str, source: impl Fn() -> Value + Send + Sync + 'static) {
-        self.sources.lock().push((section.to_owned(), Box::new(source)));
-    }
-
-    /// Says that some section has changed; it is written soon. Cheap enough for every request.
-    pub fn touch(&self) {
-        self.changed.store(true, Ordering::Release);
+    /// Names who fills a section from now on. It is written when `version` has risen: nobody has to say that something
+    /// changed.
+    pub fn own(
+        &self,
+        section: &str,
+        version: impl Fn() -> u64 + Send + Sync + 'static,
+        content: impl Fn() -> Value + Send + Sync + 'static,
+    ) {
+        let (section, written) = (section.to_owned(), version());
+        let owner = Owner { section, version: Box::new(version), content: Box::new(content), written };
+        self.writer.lock().owners.push(owner);
     }
 
     /// Whether what changes is not saved.
     pub fn is_failing(&self) -> bool {
         // Without waiting for a write that is going on: then the file can be written, or will fail again.
-        self.is_closed || self.writing.try_lock().is_some_and(|failure| failure.0.is_some())
+        self.is_closed || self.writer.try_lock().is_some_and(|writer| writer.failure.is_some())
     }
 
     /// Writes the file now if anything changed. A failure is logged once and tried again later.
     pub fn save(&self) {
-        let mut failure = self.writing.lock();
-        if self.is_closed || !self.changed.swap(false, Ordering::AcqRel) {
+        let mut writer = self.writer.lock();
+        let Writer { owners, failure } = &mut *writer;
+        // Read before the contents: what changes in between is written again.
+        let versions: Vec<u64> = owners.iter().map(|owner| (owner.version)()).collect();
+        if self.is_closed || owners.iter().zip(&versions).all(|(owner, version)| owner.written == *version) {
             return;
         }
         let mut sections = self.read.lock().clone();
-        for (section, source) in self.sources.lock().iter() {
-            sections.insert(section.clone(), source());
+        for owner in owners.iter() {
+            sections.insert(owner.section.clone(), (owner.content)());
         }
         let text = Value::Object(sections).to_string();
         match disk::replace(&self.path, text.as_bytes()) {
-            Ok(()) => failure.0 = None,
+            Ok(()) => {
+                *failure = None;
+                owners.iter_mut().zip(versions).for_each(|(owner, version)| owner.written = version);
+            }
             Err(error) => {
-                self.touch();
-                if failure.0 != Some(error.kind()) {
+                if *failure != Some(error.kind()) {
                     log::error!("state: cannot write {}: {error}; serving goes on", self.path.display());
-                    failure.0 = Some(error.kind());
+                    *failure = Some(error.kind());
                 }
             }
         }
@@ -151,6 +159,16 @@ mod tests {
     use super::*;
     use crate::storage::disk::Scratch;
     use serde_json::json;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    fn counter() -> Arc<AtomicU64> {
+        Arc::default()
+    }
+
+    fn reader(counter: &Arc<AtomicU64>) -> impl Fn() -> u64 + Send + Sync + 'static {
+        let counter = counter.clone();
+        move || counter.load(Relaxed)
+    }
 
     #[test]
     fn sections_come_back_and_foreign_ones_survive() {
@@ -159,12 +177,16 @@ mod tests {
         fs::write(&path, r#"{"usage":{"n":1},"later":[2]}"#).unwrap();
         let state = State::open(&path);
         assert_eq!(state.take("usage"), Some(json!({"n": 1})));
-        state.source("usage", || json!({"n": 5}));
+        let version = counter();
+        state.own("usage", reader(&version), || json!({"n": 5}));
         state.save();
         assert!(fs::read_to_string(&path).unwrap().contains("\"n\":1"), "nothing changed, nothing written");
-        state.touch();
+        version.fetch_add(1, Relaxed);
         state.save();
         assert_eq!(fs::read_to_string(&path).unwrap(), r#"{"later":[2],"usage":{"n":5}}"#);
+        fs::remove_file(&path).unwrap();
+        state.save();
+        assert!(!path.exists(), "nothing changed since");
     }
 
     #[test]
@@ -185,8 +207,9 @@ mod tests {
         fs::create_dir(&path).unwrap();
         let state = State::open(&path);
         assert!(state.is_failing());
-        state.source("usage", || json!(1));
-        state.touch();
+        let version = counter();
+        state.own("usage", reader(&version), || json!(1));
+        version.fetch_add(1, Relaxed);
         state.save();
         assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1, "nothing beside it");
         assert!(path.is_dir());
@@ -197,9 +220,10 @@ mod tests {
         let scratch = Scratch::new("state-saver");
         let path = scratch.0.join("state.json");
         let state = Arc::new(State::open(&path));
-        state.source("usage", || json!(7));
+        let version = counter();
+        state.own("usage", reader(&version), || json!(7));
         let saver = Saver::start(state.clone()).unwrap();
-        state.touch();
+        version.fetch_add(1, Relaxed);
         saver.stop();
         assert_eq!(fs::read_to_string(&path).unwrap(), r#"{"usage":7}"#);
     }

@@ -131,6 +131,11 @@ impl Usage {
         usage
     }
 
+    /// Rises with every change of the section.
+    pub fn version(&self) -> u64 {
+        self.ledger.lock().version
+    }
+
     /// The section for the state file; `credentials`: as for [`Usage::restore`].
     pub fn saved(&self, credentials: &Credentials) -> Value {
         saved::write(&self.snapshot(), credentials)
