@@ -1,15 +1,16 @@
 //! gemini-openai-proxy: OpenAI-compatible access to Google Gemini from a pool of the user's own credentials.
 //!
 //! A request goes one way: [`http`] (front, then a worker) -> [`serve`] (route,
-//! endpoints, generate) -> `api/<surface>` (request) ->
-//! [`dispatch`] -> [`credentials`] (the pool) -> [`upstream`] -> Google; and back: upstream events -> `api/<surface>`
-//! (stream translator) -> the event writer in [`http`]. Google's own types ([`gemini`]) are the hub: N surfaces cost N
-//! translators, and the native surface loses nothing.
+//! endpoints, generate) -> `api/<dialect>` (its JSON) -> [`conversation`] (the rules that all dialects share) ->
+//! [`dispatch`] -> [`credentials`] (the pool) -> [`upstream`] -> Google; and back: upstream events -> [`conversation`]
+//! (deltas) -> `api/<dialect>` (its frames) -> the event writer in [`http`]. Google's own types ([`gemini`]) are the hub: N
+//! dialects cost N readers and writers, and the native one loses nothing.
 //!
 //! Who may know whom, mostly about what is absent:
 //! - only [`http`] knows client sockets; it knows no route and no JSON but its own refusals;
 //! - only [`upstream`] and `credentials/google/oauth` know the HTTP client (ureq); [`commands`] is given a built one;
 //! - [`api`] knows neither of them, nor credentials; a surface never knows another surface;
+//! - [`conversation`] knows no dialect and no JSON of a client;
 //! - only [`dispatch`] knows the pool and the upstreams together;
 //! - the credentials file and its records are private to [`credentials`]; [`admin`] sees views, never a [`secret::Secret`];
 //! - [`config`] is at the bottom: it takes [`secret`], [`mask`] and [`os`], and others take its types;

@@ -50,7 +50,7 @@ impl World {
             key_name: "key-1",
             settings: &self.settings,
         };
-        let mut asked = Asked::new(self.models.resolve(model).unwrap().model, &context);
+        let mut asked = Asked::new(self.models.resolve(model).unwrap(), &context);
         asked.mid_system = MidSystem::InPlace;
         ask(&mut asked);
         let (request, plan) = asked.compose(&context);

@@ -1,8 +1,9 @@
 //! An exchange whose answer is made of deltas: what is the same in every dialect that speaks over [`crate::conversation`].
 //! A dialect writes a [`Reply`]: a document of a whole answer, and the [`Frames`] of a stream.
 
-use super::{Call, Exchange, Framing, Operation, Translator};
+use super::{Call, Context, Exchange, Framing, Operation, Translator};
 use crate::conversation::answer::{Answer, Delta, Folded};
+use crate::conversation::asked::Asked;
 use crate::conversation::plan::Plan;
 use crate::error::ApiError;
 use crate::gemini::{Response, UsageMetadata};
@@ -36,6 +37,20 @@ pub(crate) struct Conversing {
 }
 
 impl Conversing {
+    /// For a question; `affinity` is the conversation's name, if it has one.
+    pub(crate) fn ask(
+        asked: Asked,
+        affinity: Option<String>,
+        reply: impl Reply + 'static,
+        context: &Context<'_>,
+    ) -> Conversing {
+        let model = asked.model.name.clone();
+        let operation = if asked.stream { Operation::Stream } else { Operation::Generate };
+        let (request, plan) = asked.compose(context);
+        Conversing::new(Call { model, operation, request, affinity }, plan, reply)
+    }
+
+    /// For a call that is made already.
     pub(crate) fn new(call: Call, plan: Plan, reply: impl Reply + 'static) -> Conversing {
         Conversing { call, plan: Arc::new(plan), reply: Arc::new(reply), attempts: AtomicU32::new(0) }
     }

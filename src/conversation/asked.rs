@@ -8,7 +8,7 @@ use super::signatures::Signatures;
 use super::tools::{Toolbox, Tools};
 use super::turns::{Rules, Turns};
 use crate::config::MidSystem;
-use crate::gemini::models::Model;
+use crate::gemini::models::{Model, Resolved};
 use crate::gemini::thinking::{self, Ask};
 use crate::gemini::{Content, GenerationConfig, Part, Request};
 use serde_json::{Map, Value};
@@ -42,10 +42,15 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// A question to `model` that says nothing yet.
-    pub fn new(model: Model, context: &Context<'_>) -> Asked {
+    /// A question that says no more than the name of its model does.
+    pub fn new(resolved: Resolved, context: &Context<'_>) -> Asked {
+        let Resolved { model, base: _, search, thinking } = resolved;
+        let mut toolbox = Toolbox::new(&model);
+        if search {
+            toolbox.built_in("google_search");
+        }
         Asked {
-            toolbox: Toolbox::new(&model),
+            toolbox,
             plan: Plan::new(Signatures::new(context, &model.name, model.gemini3)),
             model,
             stream: false,
@@ -53,7 +58,7 @@ impl Asked {
             mid_system: context.settings.mid_system,
             config: Map::new(),
             max_tokens: None,
-            thinking: None,
+            thinking,
             include_thoughts: None,
             format: Format::Text,
             request: Request::default(),

@@ -1,6 +1,8 @@
 //! Google's extensions (openai_chat.md 1.9), as clients write them into a request of another dialect.
 
 use crate::api::params::{Object, take, take_any, take_object, take_text};
+use crate::conversation::asked::Asked;
+use crate::conversation::attachments::Attachments;
 use crate::gemini::SafetySetting;
 use serde_json::{Map, Value};
 
@@ -13,6 +15,19 @@ pub(crate) struct Extensions {
     pub safety_settings: Option<Vec<SafetySetting>>,
     pub image_config: Option<Value>,
     pub media_resolution: Option<String>,
+}
+
+impl Extensions {
+    /// Puts everything but `thinking` into a question whose `attachments` are read.
+    pub(crate) fn apply(self, attachments: &Attachments<'_>, asked: &mut Asked) {
+        let resolution = self.media_resolution.or_else(|| attachments.resolution().map(str::to_owned));
+        let image_config = self.image_config.filter(|_| asked.model.image_output);
+        asked.config.extend(resolution.map(|level| ("mediaResolution".to_owned(), level.into())));
+        asked.config.extend(image_config.map(|config| ("imageConfig".to_owned(), config)));
+        asked.request.safety_settings = self.safety_settings;
+        asked.request.cached_content = self.cached_content;
+        asked.plan.marker = self.marker;
+    }
 }
 
 /// Takes Google's extensions out of the request.

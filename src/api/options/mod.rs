@@ -10,6 +10,7 @@ pub(crate) use output::{format, modalities, wants_logprobs};
 pub(crate) use thinking::thinking;
 
 use super::params::{Field, Object, read, take, take_as, too_small};
+use crate::conversation::asked::Asked;
 use crate::error::ApiError;
 use crate::gemini::models::Model;
 use serde_json::{Map, Number, Value, json};
@@ -50,8 +51,15 @@ impl Sampling {
         })
     }
 
+    /// Puts the options into a question.
+    pub(crate) fn apply(self, asked: &mut Asked) {
+        asked.config.extend(self.config(&asked.model));
+        asked.max_tokens = self.max_tokens(&asked.model);
+        asked.plan.stops = self.own_stops();
+    }
+
     /// Google's fields, as far as `model` takes them.
-    pub(crate) fn config(&self, model: &Model) -> Map<String, Value> {
+    fn config(&self, model: &Model) -> Map<String, Value> {
         let (stops, _) = self.split_stops();
         let top_k = |top_k: i64| if model.gemini3 { top_k } else { top_k.min(MAX_TOP_K) };
         // The upper end of penalties is not included. Models that refuse them answer better without them than not at all.
@@ -78,12 +86,12 @@ impl Sampling {
     }
 
     /// The greatest length of the answer, not more than the model can.
-    pub(crate) fn max_tokens(&self, model: &Model) -> Option<u64> {
+    fn max_tokens(&self, model: &Model) -> Option<u64> {
         self.max_tokens.map(|tokens| tokens.min(model.longest_answer()))
     }
 
     /// The stop sequences that Google has no room for.
-    pub(crate) fn own_stops(&self) -> Vec<String> {
+    fn own_stops(&self) -> Vec<String> {
         self.split_stops().1.to_vec()
     }
 
