@@ -5,7 +5,7 @@ use super::blocks;
 use crate::api::conversing::Conversing;
 use crate::api::options::{self, Sampling};
 use crate::api::params::{Object, read, shorten, take, take_as, take_list, take_object, take_text, wrong_type};
-use crate::api::{Call, Context, MidSystem, Operation};
+use crate::api::{Context, MidSystem};
 use crate::conversation::asked::Asked;
 use crate::conversation::attachments::Attachments;
 use crate::conversation::format::Format;
@@ -13,7 +13,6 @@ use crate::conversation::history::Entry;
 use crate::conversation::tools::{Choice, Toolbox};
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::Part;
-use crate::gemini::models::Resolved;
 use crate::gemini::thinking::Ask;
 use serde_json::{Value, json};
 
@@ -30,23 +29,23 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
         return Err(required("max_tokens"));
     }
     let resolved = context.models.resolve(requested.trim().trim_end_matches(LONG_CONTEXT));
-    let Some(Resolved { model, search, thinking: suffix, .. }) = resolved else {
+    let Some(resolved) = resolved else {
         return Err(unknown_model(&requested));
     };
-    let mut asked = Asked::new(model.clone(), context);
+    let search = resolved.search;
+    let mut asked = Asked::new(resolved, context);
+    let gemini3 = asked.model.gemini3;
     asked.stream = read(body, "stream")?.unwrap_or(false);
     asked.mid_system = MidSystem::InPlace;
-    let sampling = Sampling::read(body, &["max_tokens"], "stop_sequences")?;
-    asked.config = sampling.config(&model);
-    asked.plan.stops = sampling.own_stops();
+    Sampling::read(body, &["max_tokens"], "stop_sequences")?.apply(&mut asked);
     // Its SDKs' users tell ids by their prefix.
     asked.plan.call_prefix = "toolu_";
 
     asked.format = format(body);
     let extensions = options::extensions(body);
     let shows = thoughts(body);
-    let thinking = options::thinking(body, extensions.thinking, suffix, model.gemini3)?;
-    let limit = sampling.max_tokens(&model);
+    let thinking = options::thinking(body, extensions.thinking, asked.thinking, gemini3)?;
+    let limit = asked.max_tokens;
     asked.thinking = thinking.ask;
     asked.include_thoughts = thinking.include.or(Some(shows != Shows::Nothing));
     // Who asks for thoughts has left room for them; a budget that leaves none is lowered.
@@ -61,7 +60,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     if let Some(system) = take(body, "system") {
         asked.history.push(Entry::System(system_text(system)?));
     }
-    let mut attachments = Attachments::new(context, model.gemini3);
+    let mut attachments = Attachments::new(context, gemini3);
     let messages = read::<Vec<Value>>(body, "messages")?.ok_or(required("messages"))?;
     if messages.is_empty() {
         return Err(ApiError::invalid("messages", "invalid_value", "messages: at least one message is required"));
@@ -75,12 +74,9 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     asked.request.safety_settings = extensions.safety_settings;
     asked.request.cached_content = extensions.cached_content;
 
-    let affinity = session(body);
-    let operation = if asked.stream { Operation::Stream } else { Operation::Generate };
-    let (request, plan) = asked.compose(context);
-    let reply = MessagesReply { model: requested, shows, searches, signatures: plan.signatures.clone() };
-    let call = Call { model: model.name, operation, request, affinity };
-    Ok(Conversing::new(call, plan, reply))
+    let signatures = asked.plan.signatures.clone();
+    let reply = MessagesReply { model: requested, shows, searches, signatures };
+    Ok(Conversing::ask(asked, session(body), reply, context))
 }
 
 /// What of the model's thoughts the client wants to have.
