@@ -2,7 +2,7 @@
 //! it is shown, and whether a change of it needs a restart.
 
 use super::lists::{auth_client, auth_keys, gemini_api_keys, login, project_id_map};
-use super::models::models;
+use super::models::{model_routes, models};
 use super::outgoing::{authorities, proxy};
 use super::value::{ConfigError, Field, is_url};
 use super::{Affinity, Config, LogFormat, LogLevel, MidSystem, OauthClient, ProxyChoice};
@@ -101,6 +101,9 @@ pub(super) static KEYS: &[Key] = keys! {
         => |c| seconds(c.early_head_after);
     "stream.keep_alive_sec" LIVE "15" |d, f| d.config.keep_alive = f.seconds()? => |c| seconds(c.keep_alive);
     "models" LIVE "[]" |d, f| models(d, f)? => |c| c.models.iter().map(|model| &model.name).collect::<Vec<_>>();
+    "model_routes" LIVE r#"{"claude-*haiku*": "gemini-3.5-flash-lite", "claude-*sonnet*": "gemini-3.8-flash", "claude-*": "gemini-3.1-pro-preview"}"#
+        |d, f| model_routes(d, f)? => |c| c.model_routes.iter().map(|(names, model)| (names.clone(), json!(model)))
+            .collect::<serde_json::Map<_, _>>();
     "mid_system" LIVE r#""hoist""#
         |d, f| d.config.settings.mid_system = f.word(&[("hoist", MidSystem::Hoist), ("inplace", MidSystem::InPlace)])?
         => |c| word(c.settings.mid_system);

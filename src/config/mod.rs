@@ -69,6 +69,8 @@ pub struct Config {
     pub keep_alive: Option<Duration>,
     /// Extra models and aliases.
     pub models: Vec<ModelEntry>,
+    /// Patterns of other vendors' names and the model that serves them.
+    pub model_routes: Vec<(String, String)>,
     /// Settings of the translations.
     pub settings: Settings,
     /// Admin login, when both halves are set.

@@ -94,6 +94,21 @@ pub(super) fn models(draft: &mut Draft, field: &Field) -> Result<(), ConfigError
     Ok(())
 }
 
+/// Patterns of names, `*` standing for anything, and the model that serves them; the first that fits counts.
+pub(super) fn model_routes(draft: &mut Draft, field: &Field) -> Result<(), ConfigError> {
+    let value = field.value();
+    let Value::Object(routes) = &value else { return Err(field.wrong("an object", &value)) };
+    draft.config.model_routes.clear();
+    for (pattern, model) in routes {
+        let model = model.as_str().map(str::trim).filter(|model| !model.is_empty());
+        let Some(model) = model else {
+            return Err(ConfigError(format!("{}.{pattern}: expected the name of a model", field.name)));
+        };
+        draft.config.model_routes.push((pattern.clone(), model.to_owned()));
+    }
+    Ok(())
+}
+
 const THINKING: &str = "\"none\", \"budget\", \"level\", {\"min\",\"max\",\"can_be_off\"} or a list of levels";
 
 fn control(value: &Value) -> Option<Control> {

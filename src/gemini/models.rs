@@ -69,6 +69,8 @@ pub struct Resolved {
 pub struct ModelTable {
     models: BTreeMap<String, Model>,
     aliases: BTreeMap<String, Alias>,
+    /// Patterns and what serves the names that fit, in order.
+    routes: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -102,13 +104,35 @@ impl ModelTable {
                 }
             }
         }
-        ModelTable { models, aliases }
+        ModelTable { models, aliases, routes: Vec::new() }
     }
 
     /// Reads a requested name: `models/`, `google/`, `gemini/` prefixes, exact names, aliases, then suffixes from the end
     /// in any order. Unknown `gemini-*` and `gemma-*` names pass through with safe guesses; others are `None`.
     pub fn resolve(&self, requested: &str) -> Option<Resolved> {
-        self.resolve_within(requested, &mut Vec::new())
+        let is_alias = self.aliases.contains_key(requested.trim());
+        let routed = if is_alias { None } else { self.routed(requested.trim()) };
+        routed.or_else(|| self.resolve_within(requested, &mut Vec::new()))
+    }
+
+    /// Sends names that fit a pattern, `*` standing for anything, to a model; the first pattern counts.
+    pub fn route(&mut self, routes: &[(String, String)]) {
+        self.routes = routes.to_vec();
+    }
+
+    fn routed(&self, name: &str) -> Option<Resolved> {
+        if self.routes.is_empty() || name.len() > LONGEST_NAME {
+            return None;
+        }
+        if let Some((rest, suffix)) = split_own_suffix(name) {
+            return self.routed(rest).map(|found| found.with(suffix));
+        }
+        let fits = |(pattern, _): &&(String, String)| glob(pattern, name);
+        let (_, target) = self.routes.iter().find(fits)?;
+        let mut found = self.resolve_within(target, &mut Vec::new())?;
+        found.base = name.to_owned();
+        found.model.known = true;
+        Some(found)
     }
 
     /// Every model for the lists, sorted by name, without variants; config aliases under their own name. Embedding models
@@ -236,6 +260,19 @@ impl Resolved {
         }
         self
     }
+}
+
+/// Whether a name fits a pattern in which `*` stands for anything.
+fn glob(pattern: &str, name: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut left) = name.strip_prefix(head) else { return false };
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let tail = pieces.pop().unwrap_or_default();
+    for piece in pieces {
+        let Some(at) = left.find(piece) else { return false };
+        left = &left[at + piece.len()..];
+    }
+    left.ends_with(tail)
 }
 
 fn without_prefixes(mut name: &str) -> &str {
@@ -384,6 +421,45 @@ mod tests {
             "\u{5047}\u{6d41}\u{5f0f}/gemini-2.5-pro",
         ] {
             assert_eq!(table().resolve(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_of_other_vendors_go_where_the_first_pattern_says() {
+        let mut table = table();
+        let route = |pattern: &str, target: &str| (pattern.to_owned(), target.to_owned());
+        table.route(&[
+            route("claude-*haiku*", "gemini-3.5-flash-lite"),
+            route("claude-*", "gemini-3.1-pro-preview-high"),
+            route("gpt-4*", "gemini-2.5-pro"),
+            route("o?", "gemini-2.5-pro"),
+            route("lost-*", "nobody"),
+        ]);
+        for (name, model) in [
+            ("claude-haiku-4-5-20251001", Some("gemini-3.5-flash-lite")),
+            ("claude-3-5-haiku-latest", Some("gemini-3.5-flash-lite")),
+            ("claude-opus-4-8", Some("gemini-3.1-pro-preview")),
+            ("claude-opus-4-8-search", Some("gemini-3.1-pro-preview")),
+            ("gpt-4.1", Some("gemini-2.5-pro")),
+            // An alias is nearer than a pattern.
+            ("gpt-4o", Some("gemini-2.5-flash")),
+            ("claude", None),
+            ("o3", None),
+            ("lost-x", None),
+        ] {
+            let found = table.resolve(name);
+            assert_eq!(found.as_ref().map(|found| found.model.name.as_str()), model, "{name}");
+            assert!(found.is_none_or(|found| found.model.known && found.search == name.ends_with("-search")));
+        }
+        for (pattern, name, fits) in [
+            ("*", "", true),
+            ("a*b*c", "a-b-c", true),
+            ("a*b*c", "a-c", false),
+            ("a*a", "a", false),
+            ("**x", "yx", true),
+            ("x", "xy", false),
+        ] {
+            assert_eq!(glob(pattern, name), fits, "{pattern} {name}");
         }
     }
 

@@ -92,6 +92,7 @@ impl Current {
 
 pub(super) fn table(config: &Config, listed: &[Listed]) -> ModelTable {
     let mut models = ModelTable::new(&config.models);
+    models.route(&config.model_routes);
     models.learn(listed);
     models
 }
