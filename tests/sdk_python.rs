@@ -136,6 +136,16 @@ fn openai_tool_loops_survive_clients_that_drop_signatures() {
 }
 
 #[test]
+fn anthropics_messages_stream_think_count_and_loop_over_tools() {
+    for pool in Pool::EACH {
+        for model in ["gemini-2.5-pro", "gemini-3.1-pro-preview"] {
+            let generations = run(pool, "anthropic_messages.py", &[model]);
+            assert_eq!(generations.len(), 20, "four, and four loops of four requests: {:?}", paths(&generations));
+        }
+    }
+}
+
+#[test]
 fn openai_tool_loops_survive_a_new_proxy() {
     for pool in Pool::EACH {
         let google = FakeGoogle::start();
