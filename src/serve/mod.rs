@@ -6,15 +6,15 @@
 //! counted of it), [`passthrough`] sends on what is not translated, [`uploads`] with an address of ours.
 //! [`app`] is what requests use, [`service`] starts and stops it, [`background`] works when nobody asks.
 
-pub mod access;
-pub mod affinity;
-pub mod app;
-pub mod background;
-pub mod endpoints;
-pub mod generate;
+pub(crate) mod access;
+pub(crate) mod affinity;
+pub(crate) mod app;
+pub(crate) mod background;
+pub(crate) mod endpoints;
+pub(crate) mod generate;
 mod output;
-pub mod passthrough;
+pub(crate) mod passthrough;
 mod record;
-pub mod route;
+pub(crate) mod route;
 pub mod service;
-pub mod uploads;
+pub(crate) mod uploads;

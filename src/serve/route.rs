@@ -50,99 +50,72 @@ pub enum NoRoute {
 /// What a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// What a browser asks before it sends a request to another origin.
+    /// A browser asks whether it may send a request to another origin.
     Preflight,
-    /// The admin page.
     Home,
-    /// A file of the admin page.
+    /// The name of a file of the admin page.
     Static(String),
-    /// Is it up?
     Health,
-    /// The pool as JSON.
-    AdminCredentials,
-    /// Connecting and managing credentials.
-    Account(Account),
-    /// Usage as JSON, by model.
-    AdminUsage,
-    /// Forgets the usage.
-    AdminUsageReset,
-    /// Usage over time as JSON.
-    AdminStats,
-    /// The same as a table.
-    AdminStatsCsv,
-    /// How the program is.
-    AdminStatus,
-    /// The last requests.
-    AdminRequests,
-    /// The last log lines.
-    AdminLog,
-    /// The clients' keys: list and make.
-    AdminKeys,
-    /// One of them: change and delete.
-    AdminKey(String),
-    /// Figures for Prometheus.
     Metrics,
-    /// OpenAI's chat.
+    AdminCredentials,
+    Account(Account),
+    AdminUsage,
+    AdminUsageReset,
+    AdminStats,
+    AdminStatsCsv,
+    AdminStatus,
+    AdminRequests,
+    AdminLog,
+    /// All keys of clients: list them or make one.
+    AdminKeys,
+    /// One of them, by its id: change or delete it.
+    AdminKey(String),
     Chat,
-    /// OpenAI's legacy completions.
     Completions,
-    /// OpenAI's embeddings.
     Embeddings,
-    /// Anthropic's messages.
+    /// Anthropic's.
     Messages,
-    /// Anthropic's count of the tokens of a message.
+    /// The tokens of a message of Anthropic's are counted.
     CountTokens,
-    /// OpenAI's old billing: what was spent.
     BillingUsage,
-    /// OpenAI's old billing: what may be spent.
     BillingSubscription,
-    /// OpenAI's models.
+    /// The list in OpenAI's or Anthropic's shape.
     Models,
-    /// One of them.
     Model(String),
-    /// Google's models.
     GeminiModels,
-    /// One of them.
     GeminiModel(String),
-    /// `{model}:{method}` of Google's API.
+    /// `{model}:{method}` of Google's API; the model as written, maybe with prefix and suffixes.
     GeminiCall {
-        /// As written, maybe with prefix and suffixes.
         model: String,
-        /// After the colon.
         method: String,
     },
-    /// Everything else of Google's API, passed on as it is: files, caches, uploads, other methods of models.
+    /// Everything else of Google's API is passed on as it is: files, caches, uploads, other methods of models.
     Passthrough(Passthrough),
 }
 
 /// What a person does about credentials. The texts are ids such as `cred-0`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Account {
-    /// To Google's consent page.
+    /// The browser goes to Google's consent page.
     Login,
-    /// Back from it.
+    /// The browser comes back from it.
     Callback,
-    /// The consent page's address as JSON.
+    /// The consent page's address is wanted as JSON.
     StartLogin,
-    /// A pasted code or callback address.
+    /// A code or a callback address was pasted.
     FinishLogin,
-    /// One credential, as the old program took it.
+    /// One credential comes in the old program's shape.
     Add,
-    /// Any number, in any shape.
+    /// Any number of credentials comes in any shape.
     Import,
-    /// Change (POST) or remove (DELETE).
+    /// POST changes one, DELETE removes it.
     Member(String),
-    /// Does it work?
     Check(String),
-    /// What is left of its quota?
     Quota(String),
-    /// A new token.
     Refresh(String),
-    /// Lend it out again.
     Enable(String),
-    /// Lend it out no more.
     Disable(String),
-    /// Forget rests and blocks.
+    /// Cool-downs and blocks are forgotten.
     Reset(String),
 }
 

@@ -97,36 +97,12 @@ impl Service {
         let options = Options { timing: tuning.timing, ..Options::new(&config, agent.clone()) };
         let pool = Arc::new(Credentials::open(options).map_err(StartError::Credentials)?);
         let state = Arc::new(State::open(&config.state_file));
-        if let Some(snapshot) = state.take("pool") {
-            pool.restore(&snapshot);
-        }
-        let changes = Arc::new(AtomicU64::new(0));
-        let (snapshot_of, changed) = (pool.clone(), changes.clone());
-        pool.on_change(move || {
-            changed.fetch_add(1, Ordering::Release);
-        });
-        state.own("pool", move || changes.load(Ordering::Acquire), move || snapshot_of.snapshot());
+        keep_pool(&state, &pool);
+        let usage = keep_usage(&state, &pool);
+        let keys = keep_keys(&state, &config);
         let listed = state.take("models").and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default();
         let listed: Arc<Vec<Listed>> = Arc::new(listed);
-        let usage = Arc::new(Usage::restore(state.take("usage").as_ref(), &pool.names()));
-        let (counted, usage_of, names_of) = (usage.clone(), usage.clone(), pool.clone());
-        state.own("usage", move || counted.version(), move || usage_of.saved(&names_of.names()));
-        let keys = Arc::new(Keys::new(&config.auth_keys, state.take("keys").as_ref()));
-        let (changed, keys_of) = (keys.clone(), keys.clone());
-        state.own("keys", move || changed.version(), move || keys_of.saved());
-        let (sizes, limits) = (config.sizes, Limits::default());
-        let limits = Limits {
-            workers: sizes.workers,
-            // Two descriptors a stream, and some for files and idle connections to Google.
-            max_connections: sizes.max_connections.min((platform::raise_open_files() as usize / 2).max(64)),
-            max_connections_per_address: sizes.max_connections_per_address,
-            max_body: sizes.max_body,
-            body_budget: limits.body_budget.max(sizes.max_body * 2),
-            ..limits
-        };
-        let server = Server::bind(&config.host, config.port, limits).map_err(|error| {
-            StartError::Listener(format!("cannot listen on {}:{}: {error}", config.host, config.port))
-        })?;
+        let server = bind(&config)?;
         let address = server.local_addr();
 
         let app = App {
@@ -225,4 +201,46 @@ impl Service {
         self.saver.stop();
         log::info!("Application shutdown complete.");
     }
+}
+
+/// The pool goes on where it was, and the state file follows it from now on.
+fn keep_pool(state: &State, pool: &Arc<Credentials>) {
+    if let Some(snapshot) = state.take("pool") {
+        pool.restore(&snapshot);
+    }
+    let changes = Arc::new(AtomicU64::new(0));
+    let (pool_of, changed) = (pool.clone(), changes.clone());
+    pool.on_change(move || {
+        changed.fetch_add(1, Ordering::Release);
+    });
+    state.own("pool", move || changes.load(Ordering::Acquire), move || pool_of.snapshot());
+}
+
+fn keep_usage(state: &State, pool: &Arc<Credentials>) -> Arc<Usage> {
+    let usage = Arc::new(Usage::restore(state.take("usage").as_ref(), &pool.names()));
+    let (counted, kept, pool) = (usage.clone(), usage.clone(), pool.clone());
+    state.own("usage", move || counted.version(), move || kept.saved(&pool.names()));
+    usage
+}
+
+fn keep_keys(state: &State, config: &Config) -> Arc<Keys> {
+    let keys = Arc::new(Keys::new(&config.auth_keys, state.take("keys").as_ref()));
+    let (changed, kept) = (keys.clone(), keys.clone());
+    state.own("keys", move || changed.version(), move || kept.saved());
+    keys
+}
+
+fn bind(config: &Config) -> Result<Server, StartError> {
+    let (sizes, limits) = (config.sizes, Limits::default());
+    let limits = Limits {
+        workers: sizes.workers,
+        // Two descriptors a stream, and some for files and idle connections to Google.
+        max_connections: sizes.max_connections.min((platform::raise_open_files() as usize / 2).max(64)),
+        max_connections_per_address: sizes.max_connections_per_address,
+        max_body: sizes.max_body,
+        body_budget: limits.body_budget.max(sizes.max_body * 2),
+        ..limits
+    };
+    Server::bind(&config.host, config.port, limits)
+        .map_err(|error| StartError::Listener(format!("cannot listen on {}:{}: {error}", config.host, config.port)))
 }

@@ -12,7 +12,7 @@ pub mod error;
 mod event_stream;
 pub mod fetch;
 mod generative_language;
-pub mod json_client;
+pub(crate) mod json_client;
 mod raw;
 mod round_trip;
 
