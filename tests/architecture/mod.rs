@@ -23,11 +23,8 @@ const LONG_FILES: &[(&str, &str)] = &[
     ("src/http/connection.rs", "to be split"),
     ("src/http/front.rs", "to be split"),
     ("src/sse.rs", "half is its tests"),
-    ("tests/accounts.rs", "to be split"),
     ("tests/credentials_pool.rs", "to be split"),
     ("tests/dispatch.rs", "to be split"),
-    ("tests/operations.rs", "to be split"),
-    ("tests/resilience.rs", "to be split"),
 ];
 
 const RULES: &[Rule] = &[
