@@ -2,6 +2,7 @@
 //! what it reads are in `common/translation.rs`.
 
 mod agreement;
+mod completions;
 mod conversations;
 mod mutations;
 

@@ -3,7 +3,6 @@
 
 pub(crate) mod content;
 pub mod error;
-pub mod finish;
 pub(crate) mod tools;
 pub mod usage;
 
@@ -24,11 +23,6 @@ pub fn object(mut body: Vec<u8>) -> Result<Map<String, Value>, ApiError> {
             Err(ApiError::bad_request(format!("the request body is not valid JSON ({place})")))
         }
     }
-}
-
-/// A field that is absent or null is not there: SDKs send null for what the user left out.
-pub fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    fields.get(name).filter(|value| !value.is_null())
 }
 
 /// Takes the required `model` out of a request.
@@ -63,7 +57,6 @@ mod tests {
     fn bodies_are_read_with_tolerance_and_refused_with_a_place() {
         let fields = object(b"\xef\xbb\xbf{\"a\":1,\"a\":\"\\ud83d\",\"b\":null}".to_vec()).unwrap();
         assert_eq!(fields["a"], "\u{fffd}");
-        assert_eq!(field(&fields, "b"), None);
         assert_eq!(object(b"[]".to_vec()).unwrap_err().status, 400);
         let error = object(b"{\n\"secret\": x}".to_vec()).unwrap_err();
         assert_eq!((error.status, error.code()), (400, None));

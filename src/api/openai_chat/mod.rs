@@ -10,7 +10,8 @@ use crate::conversation::plan::Plan;
 use crate::conversation::signatures::Signatures;
 use crate::error::ApiError;
 use crate::http;
-use answer::ChatReply;
+pub(super) use answer::ChatReply;
+pub(super) use request::read_chat;
 
 /// The surface.
 pub struct OpenAiChat;
@@ -26,8 +27,8 @@ impl Surface for OpenAiChat {
         body: Vec<u8>,
         context: &Context<'_>,
     ) -> Result<Box<dyn Exchange>, ApiError> {
-        let body = openai::object(body)?;
-        Ok(Box::new(request::translate(body, context)?))
+        let (asked, affinity, reply) = read_chat(openai::object(body)?, context)?;
+        Ok(Box::new(Conversing::ask(asked, affinity, reply, context)))
     }
 
     fn error(&self, error: &ApiError) -> http::Response {

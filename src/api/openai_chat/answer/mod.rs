@@ -9,7 +9,7 @@ use crate::conversation::answer::{Finish, Folded};
 use std::sync::Arc;
 
 /// What an answer repeats of its request.
-pub(super) struct ChatReply {
+pub(in crate::api) struct ChatReply {
     /// The client's name of the model.
     pub model: String,
     /// Unix seconds, one value for all chunks.

@@ -5,7 +5,6 @@ mod calls;
 mod messages;
 
 use super::answer::ChatReply;
-use crate::api::conversing::Conversing;
 use crate::api::openai::tools;
 use crate::api::options::{self, Sampling};
 use crate::api::params::{Object, read, take, take_any, take_as, take_list, take_object, take_text};
@@ -16,8 +15,11 @@ use crate::conversation::tools::Toolbox;
 use crate::error::ApiError;
 use serde_json::{Map, Value};
 
-/// Translates a parsed body.
-pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conversing, ApiError> {
+/// Reads a body: what is asked, the conversation's name, and what the answer repeats.
+pub(in crate::api) fn read_chat(
+    mut body: Object,
+    context: &Context<'_>,
+) -> Result<(Asked, Option<String>, ChatReply), ApiError> {
     let body = &mut body;
     let requested = openai::model(body)?;
     let Some(resolved) = context.models.resolve(&requested) else {
@@ -47,7 +49,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
         .and_then(|mut options| take_as(&mut options, "include_usage"))
         .unwrap_or(false);
     let reply = ChatReply { model: requested, created: openai::now(), include_usage, legacy, tier: tier.is_some() };
-    Ok(Conversing::ask(asked, affinity(body), reply, context))
+    Ok((asked, affinity(body), reply))
 }
 
 /// Reads `tools` or the older `functions`, and the choice among them; whether the answer must have `function_call`.
