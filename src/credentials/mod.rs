@@ -185,16 +185,6 @@ impl Credentials {
         self.with(|pool, _| pool.find(name))
     }
 
-    /// Whether there is any member of this kind, usable or not.
-    pub fn has(&self, kind: Kind) -> bool {
-        self.with(|pool, _| pool.has(kind))
-    }
-
-    /// Members that can serve something, now or after a while.
-    pub fn usable_count(&self) -> usize {
-        self.with(|pool, _| pool.usable_count())
-    }
-
     /// What an admin may see of one member.
     pub fn view(&self, id: MemberId) -> Option<View> {
         self.with(|pool, now| pool.view(id, now))

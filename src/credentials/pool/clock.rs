@@ -54,6 +54,36 @@ impl Deadline {
     }
 }
 
+/// Puts ends in an order that lasts: both clocks go on together from one moment on, or have jumped.
+pub(super) struct Clock {
+    start: Now,
+}
+
+impl Clock {
+    pub(super) fn new(start: Now) -> Clock {
+        Clock { start }
+    }
+
+    /// Long over.
+    pub(super) fn start(&self) -> Instant {
+        self.start.monotonic
+    }
+
+    /// When the clock that ends first will be there, on the monotonic one.
+    pub(super) fn end(&self, deadline: Deadline) -> Instant {
+        let wall = deadline.wall.duration_since(self.start.wall).unwrap_or_default();
+        deadline.monotonic.min(self.start.monotonic + wall)
+    }
+
+    /// Whether ends have to be put in order anew: one clock has left the other, also bit by bit as NTP does it.
+    pub(super) fn has_jumped(&self, now: Now) -> bool {
+        let gone_by = now.monotonic.saturating_duration_since(self.start.monotonic);
+        let expected = self.start.wall + gone_by;
+        let apart = now.wall.duration_since(expected).unwrap_or_else(|error| error.duration());
+        apart > Duration::from_millis(100)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use crate::credentials::file::record::{Identity, Record};
 use crate::credentials::file::store::Edit;
 use crate::credentials::lease::{ManageFault, MemberId};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Fields that a person gave an item here; another login of the account keeps them unless it brings its own.
 const OURS: [&str; 2] = ["label", "project_id"];
@@ -70,21 +70,19 @@ impl Pool {
     /// Brings the members in line with the file's items.
     pub(crate) fn adopt(&mut self, records: Vec<Record>, now: Now) -> Effects {
         let mut effects = Effects::of_change();
-        let mut items: HashMap<Key, usize> = HashMap::new();
-        for (at, record) in records.iter().enumerate() {
-            items.entry(Key::of(record)).or_insert(at);
-        }
-        let mut known = HashMap::new();
-        self.members.retain(|id, member| {
+        let items: HashSet<Key> = records.iter().map(Key::of).collect();
+        let (mut known, mut gone) = (HashMap::new(), Vec::new());
+        for member in self.members.values() {
             let key = Key::of(&member.record);
-            let stays = member.origin == Origin::Config || items.contains_key(&key);
-            if stays {
-                known.insert(key, *id);
+            if member.origin == Origin::Config || items.contains(&key) {
+                known.insert(key, member.id);
             } else {
-                effects.info(format!("{} is no longer in the credentials file.", member.log_name()));
+                gone.push(member.id);
             }
-            stays
-        });
+        }
+        for member in gone.into_iter().filter_map(|id| self.leave(id)) {
+            effects.info(format!("{} is no longer in the credentials file.", member.log_name()));
+        }
         for record in records {
             let key = Key::of(&record);
             match known.get(&key) {
@@ -109,14 +107,12 @@ impl Pool {
     pub(crate) fn reload(&mut self, projects: HashMap<String, String>, keys: Vec<Record>, now: Now) -> Effects {
         self.settings.project_id_map = projects;
         let mut effects = Effects::of_change();
-        self.members.retain(|_, member| {
-            let is_wanted = || keys.iter().any(|key| key.identity() == member.identity());
-            let stays = member.origin == Origin::File || is_wanted();
-            if !stays {
-                effects.info(format!("{} is no longer in gemini_api_keys.", member.name()));
-            }
-            stays
-        });
+        let is_wanted = |member: &Member| keys.iter().any(|key| key.identity() == member.identity());
+        let config = self.members.values().filter(|member| member.origin == Origin::Config);
+        let gone: Vec<MemberId> = config.filter(|member| !is_wanted(member)).map(|member| member.id).collect();
+        for member in gone.into_iter().filter_map(|id| self.leave(id)) {
+            effects.info(format!("{} is no longer in gemini_api_keys.", member.name()));
+        }
         for key in keys {
             let known = self.members.values().find(|member| member.identity() == key.identity());
             match known.map(|member| (member.id, member.origin)) {
@@ -143,7 +139,7 @@ impl Pool {
             return Err(ManageFault::InConfig);
         }
         let edit = Edit::Remove(member.record.clone());
-        self.members.remove(&id);
+        self.leave(id);
         Ok(Effects { edits: vec![edit], ..Effects::of_change() })
     }
 

@@ -103,7 +103,7 @@ pub(crate) struct Member {
     /// Failures in a row.
     failures: u32,
     /// Failed for nobody's fault where another member did well: taken only when nobody else is there, until then.
-    deprioritised: Option<Deadline>,
+    pub(super) deprioritised: Option<Deadline>,
     /// How often in a row.
     setbacks: u32,
     /// When it was last lent out or checked.
@@ -241,30 +241,19 @@ impl Member {
         self.token.as_ref().filter(|token| token.is_fresh(now))
     }
 
-    /// How long until it can serve `model`; `None`: now. For a settled, usable member.
-    pub(super) fn wait(&self, model: &str, now: Now) -> Option<Duration> {
-        let blocked = self.blocked.as_ref().and_then(|blocked| blocked.until);
-        let backoff = self.backoff.as_ref().filter(|_| !self.is_ready(now)).map(|backoff| backoff.until);
-        let cooling = self.cooling.get(model).map(|cool_down| cool_down.until);
-        [blocked, backoff, cooling].into_iter().flatten().map(|until| until.left(now)).max()
-    }
-
-    /// When token or set-up has to be seen to; `None`: nothing to do until something changes.
-    pub(super) fn due(&self, now: Now) -> Option<Duration> {
+    /// When token or set-up has to be seen to, but for blocks and back-offs; `Some(None)`: at once; `None`: nothing to do
+    /// until something changes.
+    pub(super) fn due(&self) -> Option<Option<Deadline>> {
         if self.record.kind() != Ok(Kind::Oauth) || !self.is_usable() || self.in_flight.is_some() {
             return None;
         }
-        let refresh = self.token.as_ref().map_or(Duration::ZERO, |token| token.refresh_at.left(now));
-        let incomplete = self.project.is_none() || (self.email.is_none() && !self.email_settled);
-        let work = if incomplete { Duration::ZERO } else { refresh };
-        let blocked = self.blocked.as_ref().and_then(|blocked| blocked.until);
-        let backoff = self.backoff.as_ref().map(|backoff| backoff.until);
-        let held = [blocked, backoff].into_iter().flatten().map(|until| until.left(now)).max();
-        Some(work.max(held.unwrap_or_default()))
+        let token = self.token.as_ref().filter(|_| self.is_set_up());
+        Some(token.map(|token| token.refresh_at))
     }
 
-    pub(super) fn wants_refresh(&self, now: Now) -> bool {
-        self.token.as_ref().is_none_or(|token| token.refresh_at.is_over(now))
+    /// Whether there is nothing to ask Google but for tokens.
+    pub(super) fn is_set_up(&self) -> bool {
+        self.project.is_some() && (self.email.is_some() || self.email_settled)
     }
 
     pub(super) fn block(&mut self, why: Block, span: Option<Duration>, now: Now) {
@@ -332,30 +321,6 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn later(now: Now, monotonic: Duration, wall: SystemTime) -> Now {
-        Now { monotonic: now.monotonic + monotonic, wall }
-    }
-
-    #[test]
-    fn everything_ends_whichever_way_the_clock_jumps() {
-        let now = Now::read();
-        let record = Record::new(json!({"api_key": "AIza-0001"}));
-        for (name, then) in [
-            ("set back", later(now, HOUR, now.wall - 365 * 24 * HOUR)),
-            ("set forward", later(now, Duration::ZERO, now.wall + 365 * 24 * HOUR)),
-        ] {
-            let mut member = Member::new(MemberId(0), Origin::File, record.clone(), &Settings::default(), now);
-            let until = Deadline::after(now, HOUR);
-            let cool_down = CoolDown { until, limit: true, reason: "R".into(), sentence: "s".into() };
-            member.cool_down("m", cool_down, now);
-            member.block(Block { reason: "R".into(), sentence: "s".into(), link: None }, Some(HOUR / 2), now);
-            member.settle(now);
-            assert!(member.wait("m", now).is_some(), "{name}");
-            member.settle(then);
-            assert_eq!(member.wait("m", then), None, "{name}");
-        }
-    }
-
     #[test]
     fn deprioritised_for_longer_each_time_until_it_does_well() {
         let now = Now::read();
@@ -367,7 +332,7 @@ mod tests {
             member.deprioritise(&settings, now);
             assert_eq!(member.deprioritised.unwrap().left(now), hours * HOUR);
         }
-        assert!(member.is_deprioritised() && member.wait("m", now).is_none(), "it may still be asked");
+        assert!(member.is_deprioritised());
         member.restore_priority();
         assert!(!member.is_deprioritised());
         member.deprioritise(&settings, now);

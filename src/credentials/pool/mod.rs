@@ -6,6 +6,7 @@ mod check;
 mod choice;
 mod clock;
 mod edit;
+mod index;
 mod member;
 mod snapshot;
 mod token;
@@ -24,6 +25,7 @@ use crate::credentials::lease::{Kind, MemberId, Report};
 use crate::credentials::options::Timing;
 use crate::secret::Secret;
 use clock::Deadline;
+use index::Index;
 use member::{CoolDown, Member};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -32,6 +34,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Pool {
     /// In the order of their ids, which is that of the file when it was first read.
     members: BTreeMap<MemberId, Member>,
+    index: Index,
     pub(crate) settings: Settings,
     /// Whom the rotation chose last.
     last: Option<MemberId>,
@@ -87,7 +90,8 @@ impl Effects {
 impl Pool {
     /// A pool of these items, in this order. The same login twice is one member, and one refresh.
     pub(crate) fn new(items: impl IntoIterator<Item = (Origin, Record)>, settings: Settings, now: Now) -> Pool {
-        let mut pool = Pool { members: BTreeMap::new(), settings, last: None, next: 0, lent: None };
+        let mut pool =
+            Pool { members: BTreeMap::new(), index: Index::new(now), settings, last: None, next: 0, lent: None };
         let mut seen = HashSet::new();
         for (origin, record) in items {
             if record.identity().is_none_or(|identity| seen.insert(identity)) {
@@ -107,14 +111,22 @@ impl Pool {
         let id = MemberId(self.next);
         self.next += 1;
         let member = Member::new(id, origin, record, &self.settings, now);
+        self.index.file(&member, now);
         self.members.entry(id).or_insert(member)
     }
 
-    /// The only way to change a member.
+    fn leave(&mut self, id: MemberId) -> Option<Member> {
+        self.index.remove(id);
+        self.members.remove(&id)
+    }
+
+    /// The only way to change a member: the index has to know.
     fn change<T>(&mut self, id: MemberId, now: Now, change: impl FnOnce(&mut Member, &Settings) -> T) -> Option<T> {
         let member = self.members.get_mut(&id)?;
         member.settle(now);
-        Some(change(member, &self.settings))
+        let value = change(member, &self.settings);
+        self.index.file(member, now);
+        Some(value)
     }
 
     /// Changes the member, unless another login has taken this one's place.
@@ -161,17 +173,8 @@ impl Pool {
 
     /// The member of this name (`cred-0`).
     pub(crate) fn find(&self, name: &str) -> Option<MemberId> {
-        self.members.values().find(|member| member.name() == name).map(|member| member.id)
-    }
-
-    /// Whether there is any member of this kind, usable or not.
-    pub(crate) fn has(&self, kind: Kind) -> bool {
-        self.members.values().any(|member| member.record.kind() == Ok(kind))
-    }
-
-    /// Members that can serve something, now or after a while.
-    pub(crate) fn usable_count(&self) -> usize {
-        self.members.values().filter(|member| member.is_usable()).count()
+        let id = MemberId(name.strip_prefix("cred-")?.parse().ok()?);
+        self.members.get(&id).filter(|member| member.name() == name).map(|member| member.id)
     }
 
     /// Keys that may be used now.
@@ -190,7 +193,7 @@ impl Pool {
         if self.lent.is_some_and(|lent| since(lent) < span / 6) {
             return None;
         }
-        self.members.values_mut().for_each(|member| member.settle(now));
+        self.advance(now);
         let free = |member: &&Member| member.is_usable() && member.blocked.is_none() && member.in_flight.is_none();
         let is_due = |member: &&Member| member.is_deprioritised() || since(member.last_active) >= span;
         let idle = self.members.values().filter(free).filter(is_due);

@@ -12,8 +12,8 @@ impl Pool {
     /// For the state file.
     pub(crate) fn snapshot(&mut self, now: Now) -> Value {
         let mut members = Map::new();
-        for member in self.members.values_mut() {
-            member.settle(now);
+        self.advance(now);
+        for member in self.members.values() {
             if let Some(name) = fingerprint(member) {
                 members.insert(name, describe(member, now));
             }

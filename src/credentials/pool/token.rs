@@ -19,7 +19,7 @@ pub(super) struct Token {
     pub(super) secret: Secret,
     pub(super) expiry: SystemTime,
     /// Not used from here on.
-    fresh_until: Deadline,
+    pub(super) fresh_until: Deadline,
     /// Replaced ahead from here on.
     pub(super) refresh_at: Deadline,
 }
@@ -177,11 +177,11 @@ impl Pool {
 
     /// The member whose token or set-up is due, or how long nobody's is.
     pub(crate) fn next_due(&mut self, now: Now) -> Result<Job, Option<Duration>> {
-        self.members.values_mut().for_each(|member| member.settle(now));
-        let due = self.members.values().filter_map(|member| Some((member.due(now)?, member.id))).min();
-        match due {
-            Some((Duration::ZERO, id)) => self.change(id, now, |member, _| member.begin_ahead(now)).ok_or(None),
-            due => Err(due.map(|(due, _)| due)),
+        self.advance(now);
+        let Some((at, id)) = self.index.first_due() else { return Err(None) };
+        match at.saturating_duration_since(now.monotonic) {
+            Duration::ZERO => self.change(id, now, |member, _| member.begin_ahead(now)).ok_or(None),
+            wait => Err(Some(wait)),
         }
     }
 
@@ -263,8 +263,9 @@ impl Member {
 
     /// As [`Member::begin`], but a token near its end is replaced although it could still be used.
     fn begin_ahead(&mut self, now: Now) -> Job {
+        let is_old = self.token.as_ref().is_none_or(|token| token.refresh_at.is_over(now));
         let job = self.begin(now);
-        if self.wants_refresh(now) {
+        if is_old || self.is_set_up() {
             self.in_flight = Some(InFlight::Refresh);
             return Job { token: None, ..job };
         }

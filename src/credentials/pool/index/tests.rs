@@ -1,0 +1,332 @@
+//! The index against a walk over all members, as the rules are said in words.
+
+use super::*;
+use crate::credentials::file::record::Record;
+use crate::credentials::lease::{Report, Unavailable};
+use crate::credentials::pool::{Block, Grant, Job, Origin, Pool, Settings, Step, Trouble};
+use crate::secret::Secret;
+use serde_json::json;
+use std::collections::HashMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+const MODELS: [&str; 3] = ["pro", "flash", "lite"];
+
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+
+    fn seconds(&mut self, end: usize) -> Duration {
+        Duration::from_millis(self.below(end * 1000) as u64)
+    }
+}
+
+fn key(number: usize) -> Record {
+    Record::new(json!({"api_key": format!("AIza-{number:08}")}))
+}
+
+fn account(number: usize, now: Now, lifetime: Duration) -> Record {
+    let expiry = (now.wall + lifetime).duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    Record::new(json!({
+        "refresh_token": format!("r-{number}"), "access_token": "a", "expiry_date": expiry, "project_id": "p",
+    }))
+}
+
+fn pool(records: impl IntoIterator<Item = Record>, now: Now) -> Pool {
+    Pool::new(records.into_iter().map(|record| (Origin::File, record)), Settings::default(), now)
+}
+
+fn want<'a>(model: &'a str, kind: Option<Kind>, tried: &'a [MemberId], affinity: Option<&'a str>) -> Want<'a> {
+    Want { model, kind, tried, affinity }
+}
+
+fn cool(rest: Duration, limit: bool) -> Report {
+    Report::Cool { rest, limit, reason: "r".into(), sentence: "s".into() }
+}
+
+/// How long until the member can serve; `None`: now.
+fn wait(member: &Member, model: &str, now: Now) -> Option<Duration> {
+    let blocked = member.blocked.as_ref().and_then(|blocked| blocked.until);
+    let backoff = member.backoff.as_ref().filter(|_| !member.is_ready(now)).map(|backoff| backoff.until);
+    let cooling = member.cooling.get(model).map(|cool_down| cool_down.until);
+    let left = [blocked, backoff, cooling].into_iter().flatten().map(|until| until.left(now)).max();
+    left.filter(|left| !left.is_zero())
+}
+
+/// A walk over all members.
+fn expected(pool: &Pool, want: &Want<'_>, now: Now) -> Result<MemberId, Unavailable> {
+    let is_wanted = |member: &&Member| want.kind.is_none_or(|kind| member.record.kind() == Ok(kind));
+    let usable: Vec<&Member> = pool.members.values().filter(is_wanted).filter(|member| member.is_usable()).collect();
+    let (waiting, free): (Vec<&Member>, Vec<&Member>) =
+        usable.into_iter().partition(|member| wait(member, want.model, now).is_some());
+    let rank = |member: &Member| (!member.is_ready(now), member.deprioritised.is_some_and(|until| !until.is_over(now)));
+    let turn = |member: &Member| (pool.last.is_some_and(|last| member.id <= last), member.id);
+    let distance = |member: &Member| {
+        let from = |number| place(&member.id).wrapping_sub(place(&(want.affinity.unwrap(), number)));
+        ((0..PROBES).map(from).min(), member.id)
+    };
+    let untried = free.iter().filter(|member| !want.tried.contains(&member.id));
+    let best = untried.clone().map(|member| rank(member)).min();
+    let best = untried.filter(|member| Some(rank(member)) == best);
+    let chosen = match want.affinity {
+        Some(_) => best.min_by_key(|member| distance(member)),
+        None => best.min_by_key(|member| turn(member)),
+    };
+    let limited = waiting.iter().any(|member| {
+        member.cooling.get(want.model).is_some_and(|cool_down| cool_down.limit && !cool_down.until.is_over(now))
+    });
+    match (chosen, waiting.iter().filter_map(|member| wait(member, want.model, now)).min()) {
+        (Some(member), _) => Ok(member.id),
+        _ if !free.is_empty() => Err(Unavailable::AllTried),
+        (None, None) => Err(Unavailable::None),
+        (None, Some(wait)) if limited => Err(Unavailable::Cooling(wait)),
+        (None, Some(wait)) => Err(Unavailable::Resting(wait)),
+    }
+}
+
+/// Compares every kind of question.
+fn compare(pool: &mut Pool, numbers: &mut Numbers, now: Now, step: &str) {
+    pool.advance(now);
+    let some: Vec<MemberId> = pool.members.keys().copied().filter(|_| numbers.below(2) == 0).collect();
+    let all: Vec<MemberId> = pool.members.keys().copied().collect();
+    for model in MODELS {
+        for kind in [None, Some(Kind::Oauth), Some(Kind::ApiKey)] {
+            for tried in [&[][..], &some, &all] {
+                for affinity in [None, Some("one")] {
+                    let want = want(model, kind, tried, affinity);
+                    let found = pool.index.choose(&want, pool.last, now);
+                    assert_eq!(found, expected(pool, &want, now), "{want:?} after {step}");
+                }
+            }
+        }
+    }
+    let due = pool.members.values().filter_map(|member| {
+        let held =
+            [member.blocked.as_ref().and_then(|blocked| blocked.until), member.backoff.as_ref().map(|b| b.until)];
+        let until = held.into_iter().flatten().chain(member.due()?);
+        Some(until.map(|until| until.left(now)).max().unwrap_or_default())
+    });
+    let found = pool.index.first_due().map(|(at, _)| at.saturating_duration_since(now.monotonic));
+    assert_eq!(found, due.min(), "the next refresh after {step}");
+}
+
+/// What happens to a pool in its life, in any order.
+fn happen(pool: &mut Pool, jobs: &mut Vec<Job>, numbers: &mut Numbers, now: &mut Now) -> &'static str {
+    let ids: Vec<MemberId> = pool.members.keys().copied().collect();
+    let id = ids.get(numbers.below(ids.len().max(1))).copied().unwrap_or(MemberId(0));
+    let model = MODELS[numbers.below(3)];
+    match numbers.below(20) {
+        0..=3 => {
+            let affinity = (numbers.below(3) == 0).then_some("one");
+            let _ = pool.checkout(&want(model, None, &[], affinity), *now);
+            "a choice"
+        }
+        4..=6 => {
+            let _ = pool.report(id, model, cool(numbers.seconds(60), numbers.below(2) == 0), *now);
+            "a cool-down"
+        }
+        7 => {
+            let rest = (numbers.below(4) > 0).then(|| numbers.seconds(60));
+            let _ = pool.report(
+                id,
+                model,
+                Report::Block { rest, reason: "r".into(), sentence: "s".into(), link: None },
+                *now,
+            );
+            "a block"
+        }
+        8 => {
+            let _ = pool.report(id, model, Report::Success, *now);
+            "a success"
+        }
+        9 => {
+            let _ = pool.report(id, model, Report::Deprioritise, *now);
+            "a setback"
+        }
+        10 => {
+            match numbers.below(2) {
+                0 => jobs.extend(pool.next_due(*now)),
+                _ => jobs.extend(pool.access(id, None, None, *now).into_iter().filter_map(|step| match step {
+                    Step::Ask(job) => Some(job),
+                    _ => None,
+                })),
+            }
+            "a refresh that begins"
+        }
+        11 | 12 => {
+            if let Some(mut job) = jobs.pop() {
+                let result = match numbers.below(5) {
+                    0 => Err(Trouble::Transient("t".into())),
+                    1 => Err(Trouble::Config("c".into())),
+                    2 => Err(Trouble::Blocked(
+                        Block { reason: "r".into(), sentence: "s".into(), link: None },
+                        Some(numbers.seconds(60)),
+                    )),
+                    _ => {
+                        let grant = Grant { access: Secret::new("b"), refresh: None, lifetime: numbers.seconds(1200) };
+                        let _ = pool.granted(&mut job, grant, *now);
+                        job.project = Some("p".into());
+                        pool.found(&job, *now);
+                        Ok(())
+                    }
+                };
+                let _ = pool.finish(job.login, result, *now);
+            }
+            "a refresh that ends"
+        }
+        13 => {
+            let value = (numbers.below(2) == 0).then(|| true.into());
+            let _ = pool.set_field(id, "disabled", value, *now);
+            "a switch"
+        }
+        14 if ids.len() > 4 => {
+            let _ = pool.remove(id);
+            "a removal"
+        }
+        14 | 15 if ids.len() < 12 => {
+            let number = numbers.below(1 << 30);
+            let lifetime = numbers.seconds(1200);
+            let record = if numbers.below(2) == 0 { key(number) } else { account(number, *now, lifetime) };
+            let _ = pool.enrol(record, None, *now);
+            "a new one"
+        }
+        16 => {
+            let _ = pool.reset(id, *now);
+            "a reset"
+        }
+        17 if numbers.below(8) == 0 => {
+            now.wall =
+                if numbers.below(2) == 0 { now.wall + numbers.seconds(900) } else { now.wall - numbers.seconds(900) };
+            "a jump of the clock"
+        }
+        _ => {
+            let longest = [20, 20, 400][numbers.below(3)];
+            let span = numbers.seconds(longest);
+            *now = Now { monotonic: now.monotonic + span, wall: now.wall + span };
+            "a while"
+        }
+    }
+}
+
+#[test]
+fn the_index_chooses_as_a_walk_over_all_members_would() {
+    for seed in 1..=6 {
+        let (mut numbers, mut now) = (Numbers(seed * 0x9E37_79B9), Now::read());
+        let records = [key(1), key(2), account(3, now, Duration::from_secs(400)), account(4, now, Duration::ZERO)];
+        let (mut pool, mut jobs) = (pool(records, now), Vec::new());
+        for number in 0..200 {
+            let what = happen(&mut pool, &mut jobs, &mut numbers, &mut now);
+            compare(&mut pool, &mut numbers, now, &format!("{what} ({seed}/{number})"));
+        }
+    }
+}
+
+#[test]
+fn cool_downs_and_blocks_end_whichever_way_the_clock_jumps() {
+    let start = Now::read();
+    let hour = Duration::from_secs(3600);
+    let block = Report::Block { rest: Some(hour / 2), reason: "r".into(), sentence: "s".into(), link: None };
+    for (name, now) in [
+        ("set back", Now { monotonic: start.monotonic + hour, wall: start.wall - 365 * 24 * hour }),
+        ("set forward", Now { monotonic: start.monotonic, wall: start.wall + 365 * 24 * hour }),
+    ] {
+        let mut pool = pool([key(1)], start);
+        for report in [cool(hour, true), block.clone()] {
+            let _ = pool.report(MemberId(0), "pro", report, start);
+        }
+        let want = want("pro", None, &[], None);
+        assert_eq!(pool.checkout(&want, start).unwrap_err(), Unavailable::Cooling(hour), "{name}");
+        assert_eq!(pool.checkout(&want, now).unwrap().id, MemberId(0), "{name}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_slowly_put_right_moves_ends_by_moments_only() {
+    let start = Now::read();
+    let mut pool = pool([key(1)], start);
+    let _ = pool.report(MemberId(0), "pro", cool(Duration::from_secs(600), true), start);
+    let at = |monotonic: u64, wall: u64| Now {
+        monotonic: start.monotonic + Duration::from_millis(monotonic),
+        wall: start.wall + Duration::from_millis(wall),
+    };
+    // The wall clock runs fast by half a thousandth.
+    for second in 0..599 {
+        assert!(pool.checkout(&want("pro", None, &[], None), at(second * 1000, second * 1000 + second / 2)).is_err());
+    }
+    assert!(pool.checkout(&want("pro", None, &[], None), at(599_801, 600_101)).is_ok());
+}
+
+#[test]
+fn conversations_are_spread_and_stay_while_their_member_can_serve() {
+    let now = Now::read();
+    let mut pool = pool((0..8).map(key), now);
+    let names: Vec<String> = (0..4000).map(|number| format!("conversation {number}")).collect();
+    let homes = |pool: &mut Pool| -> Vec<MemberId> {
+        let home = |name: &String| pool.checkout(&want("pro", None, &[], Some(name)), now).unwrap().id;
+        names.iter().map(home).collect()
+    };
+    let before = homes(&mut pool);
+    let mut counts: HashMap<MemberId, u32> = HashMap::new();
+    before.iter().for_each(|id| *counts.entry(*id).or_default() += 1);
+    assert!(counts.len() == 8 && counts.values().all(|count| (300..700).contains(count)), "{counts:?}");
+    let gone = [MemberId(2), MemberId(5)];
+    gone.iter().for_each(|id| drop(pool.report(*id, "pro", cool(Duration::from_secs(60), true), now)));
+    let after = homes(&mut pool);
+    let mut heirs: HashMap<MemberId, u32> = HashMap::new();
+    for (before, after) in before.iter().zip(&after) {
+        match gone.contains(before) {
+            true => *heirs.entry(*after).or_default() += 1,
+            false => assert_eq!(before, after),
+        }
+    }
+    assert_eq!(heirs.len(), 6, "what a member leaves is shared: {heirs:?}");
+    gone.iter().for_each(|id| drop(pool.reset(*id, now)));
+    assert_eq!(homes(&mut pool), before, "and comes back");
+}
+
+/// The least time that one request of a round takes.
+fn time_per_request(pool: &mut Pool, now: Now, request: impl Fn(&mut Pool, usize, Now)) -> Duration {
+    let round = |round: usize| {
+        let start = Instant::now();
+        (0..20).for_each(|number| request(pool, round * 20 + number, now));
+        start.elapsed() / 20
+    };
+    (0..100).map(round).min().unwrap()
+}
+
+#[test]
+fn a_choice_among_ten_thousand_costs_a_fraction_of_a_millisecond() {
+    let now = Now::read();
+    let mut pool = pool((0..10_000).map(key), now);
+    let turn = time_per_request(&mut pool, now, |pool, _, now| {
+        let id = pool.checkout(&want("pro", None, &[], None), now).unwrap().id;
+        let _ = pool.report(id, "pro", Report::Success, now);
+    });
+    let named = time_per_request(&mut pool, now, |pool, number, now| {
+        let id = pool.checkout(&want("pro", None, &[], Some(&number.to_string())), now).unwrap().id;
+        let _ = pool.report(id, "pro", Report::Success, now);
+    });
+    let limited = time_per_request(&mut pool, now, |pool, number, now| {
+        let id = pool.checkout(&want(MODELS[number % 3], None, &[], None), now).unwrap().id;
+        let _ = pool.report(id, MODELS[number % 3], cool(Duration::from_secs(60), true), now);
+    });
+    (0..9_999).for_each(|id| drop(pool.report(MemberId(id), "pro", cool(Duration::from_secs(60), true), now)));
+    let last = time_per_request(&mut pool, now, |pool, _, now| {
+        assert_eq!(pool.checkout(&want("pro", None, &[], None), now).unwrap().id, MemberId(9_999));
+        let _ = pool.report(MemberId(9_999), "pro", Report::Success, now);
+    });
+    drop(pool.report(MemberId(9_999), "pro", cool(Duration::from_secs(60), true), now));
+    let nobody = time_per_request(&mut pool, now, |pool, _, now| {
+        assert!(matches!(pool.checkout(&want("pro", None, &[], None), now), Err(Unavailable::Cooling(_))));
+    });
+    println!("turn {turn:?}, named {named:?}, limited {limited:?}, last {last:?}, nobody {nobody:?}");
+    // A walk takes 10 ms in a build without optimisation.
+    for (name, time) in [("turn", turn), ("named", named), ("limited", limited), ("last", last), ("nobody", nobody)] {
+        assert!(time < Duration::from_millis(2), "{name}: {time:?}");
+    }
+}
