@@ -6,7 +6,7 @@ STATIC := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/gemini-openai-proxy
 WRITTEN := $(or $(CARGO_TARGET_DIR),target)/tmp/written
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build check test static bench soak deny sbom clean
+.PHONY: help run demo build check test static clients bench soak deny sbom clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -40,6 +40,11 @@ test: ## every test, with the official SDKs as clients; installs what it needs
 static: ## a binary without shared libraries, in target/HOST/release
 	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --bin gemini-openai-proxy --target $(HOST)
 	@ldd $(STATIC) 2>&1 | sed 's/^[ \t]*//'; echo $(abspath $(STATIC))
+
+clients: ## real programs (Claude Code ...) as clients; installs them first, about 250 MB
+	./tests/setup.sh
+	cd tests/clients && npm ci --no-audit --no-fund --silent
+	cargo test --locked --test clients -- --test-threads 1
 
 bench: static ## measure against nginx, write docs/benchmarks.md
 	./tests/setup.sh
