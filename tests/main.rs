@@ -21,6 +21,7 @@ mod failover;
 mod failures;
 mod fake_google;
 mod faults;
+mod gemini;
 mod listener;
 mod memory;
 mod native_forward;

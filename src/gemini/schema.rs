@@ -12,9 +12,6 @@ mod reduce;
 mod references;
 mod values;
 
-#[cfg(test)]
-mod tests;
-
 use node::{add_alternative, clean, split_types};
 use serde_json::{Map, Value, json};
 

@@ -1,9 +1,12 @@
-//! The cases are data: tests/fixtures/schema/cases.jsonl says what becomes of a schema, wild.jsonl holds schemas as real
+//! The cases are data: `fixtures/schema/cases.jsonl` says what becomes of a schema, `wild.jsonl` holds schemas as real
 //! programs send them, of which only the rules that Google enforces are checked.
 
-use super::*;
+use super::schema_rules::{faults, openapi_faults};
+use crate::common::numbers::Numbers;
+use gemini_openai_proxy::gemini::schema::{Parameters, json, minimal, openapi, parameters};
+use serde_json::{Map, Value, json};
 
-const CASES: &str = include_str!("../../../tests/fixtures/schema/cases.jsonl");
+const CASES: &str = include_str!("../fixtures/schema/cases.jsonl");
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -29,109 +32,7 @@ fn every_case_comes_out_as_its_fixture_says_and_stays_so() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-const WILD: &str = include_str!("../../../tests/fixtures/schema/wild.jsonl");
-
-/// Every keyword that may be in a schema for `parametersJsonSchema`, and in one for `parameters`.
-const KEYWORDS: [&str; 16] = [
-    "type",
-    "format",
-    "title",
-    "description",
-    "enum",
-    "properties",
-    "required",
-    "propertyOrdering",
-    "additionalProperties",
-    "items",
-    "prefixItems",
-    "minItems",
-    "maxItems",
-    "minimum",
-    "maximum",
-    "anyOf",
-];
-
-/// What is wrong with a clean JSON schema, as Google sees it.
-fn faults(schema: &Value, at: &str, faults: &mut Vec<String>) {
-    let Some(map) = schema.as_object() else { return faults.push(format!("{at} is no object")) };
-    for keyword in map.keys().filter(|keyword| !KEYWORDS.contains(&keyword.as_str())) {
-        faults.push(format!("{at} has {keyword}"));
-    }
-    let is = |name: &str| {
-        map.get("type").is_some_and(|kind| kind == name || references::list(Some(kind)).contains(&name.into()))
-    };
-    if is("array") && !map.contains_key("items") && !map.contains_key("prefixItems") {
-        faults.push(format!("{at} is an array without items"));
-    }
-    let properties = map.get("properties").map(|properties| properties.as_object().unwrap());
-    if properties.is_some_and(Map::is_empty) || (properties.is_some() && !is("object")) {
-        faults.push(format!("{at} has properties in vain"));
-    }
-    for keyword in ["required", "propertyOrdering", "enum", "anyOf", "prefixItems"] {
-        let Some(list) = map.get(keyword).map(|list| list.as_array().unwrap()) else { continue };
-        let unique = (1..list.len()).all(|at| !list[..at].contains(&list[at]));
-        let exist = |name: &Value| properties.is_some_and(|properties| properties.contains_key(name.as_str().unwrap()));
-        let fits = match keyword {
-            "required" | "propertyOrdering" => unique && list.iter().all(exist),
-            "enum" => {
-                let texts = is("string") && list.iter().all(|value| value.as_str().is_some_and(|s| !s.is_empty()));
-                unique && (texts || (is("number") || is("integer")) && list.iter().all(Value::is_number))
-            }
-            "anyOf" => unique && list.len() > 1,
-            _ => true,
-        };
-        if list.is_empty() || !fits {
-            faults.push(format!("{at} has a bad {keyword}"));
-        }
-    }
-    for (name, property) in properties.into_iter().flatten() {
-        self::faults(property, &format!("{at}.{name}"), faults);
-    }
-    for keyword in ["items", "anyOf", "prefixItems", "additionalProperties"] {
-        match map.get(keyword) {
-            Some(Value::Bool(true)) if keyword == "additionalProperties" => {}
-            Some(Value::Array(members)) => {
-                members.iter().for_each(|member| self::faults(member, &format!("{at}.{keyword}"), faults));
-            }
-            Some(member) => self::faults(member, &format!("{at}.{keyword}"), faults),
-            None => {}
-        }
-    }
-}
-
-/// What is wrong with a schema in the OpenAPI subset.
-fn openapi_faults(schema: &Value, at: &str, faults: &mut Vec<String>) {
-    let map = schema.as_object().unwrap();
-    for keyword in map.keys() {
-        let json_only = ["prefixItems", "additionalProperties"].contains(&keyword.as_str());
-        let known = (KEYWORDS.contains(&keyword.as_str()) && !json_only) || keyword == "nullable";
-        if !known || (map.contains_key("anyOf") && keyword != "anyOf") {
-            faults.push(format!("{at} has {keyword}"));
-        }
-    }
-    let kind = map.get("type").and_then(Value::as_str).unwrap_or_default();
-    if kind == "OBJECT" && !map.contains_key("properties") && at.contains('.') {
-        faults.push(format!("{at} is an object without properties"));
-    }
-    let typed = ["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"].contains(&kind);
-    if typed == map.contains_key("anyOf") || (kind == "ARRAY") != map.contains_key("items") {
-        faults.push(format!("{at} has type {kind}"));
-    }
-    for (keyword, owner) in
-        [("enum", "STRING"), ("properties", "OBJECT"), ("required", "OBJECT"), ("minItems", "ARRAY")]
-    {
-        if map.contains_key(keyword) && kind != owner {
-            faults.push(format!("{at} has {keyword} and is {kind}"));
-        }
-    }
-    for (name, property) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        openapi_faults(property, &format!("{at}.{name}"), faults);
-    }
-    map.get("items").iter().for_each(|items| openapi_faults(items, &format!("{at}.items"), faults));
-    for member in references::list(map.get("anyOf")) {
-        openapi_faults(member, &format!("{at}.anyOf"), faults);
-    }
-}
+const WILD: &str = include_str!("../fixtures/schema/wild.jsonl");
 
 #[test]
 fn schemas_of_real_programs_keep_googles_rules_and_stay_as_they_are_a_second_time() {
@@ -310,26 +211,14 @@ fn the_plainest_form_of_a_choice_keeps_what_stands_beside_it() {
     assert_eq!(minimal(schema), plainest);
 }
 
-/// A generator that gives the same numbers in every run.
-struct Numbers(u64);
+fn word(numbers: &mut Numbers, words: &str) -> String {
+    let words: Vec<&str> = words.split(' ').collect();
+    words[numbers.below(words.len())].to_owned()
+}
 
-impl Numbers {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
-
-    fn word(&mut self, words: &str) -> String {
-        let words: Vec<&str> = words.split(' ').collect();
-        words[self.below(words.len())].to_owned()
-    }
-
-    fn value(&mut self) -> Value {
-        let values = json!(["x", "", 1, 2.5, -3, true, null, [1], {"a": 1}, "date-time", "int32", 1e300]);
-        values[self.below(12)].clone()
-    }
+fn value(numbers: &mut Numbers) -> Value {
+    let values = json!(["x", "", 1, 2.5, -3, true, null, [1], {"a": 1}, "date-time", "int32", 1e300]);
+    values[numbers.below(12)].clone()
 }
 
 /// Any schema, valid or not: keywords with values that belong to them and with some that do not.
@@ -346,24 +235,24 @@ fn random_schema(numbers: &mut Numbers, depth: usize) -> Value {
     }
     let inner = |numbers: &mut Numbers| random_schema(numbers, depth - 1);
     let schemas = |numbers: &mut Numbers| (0..numbers.below(4)).map(|_| inner(numbers)).collect::<Value>();
-    let words = |numbers: &mut Numbers, of: &str| (0..numbers.below(4)).map(|_| numbers.word(of)).collect::<Value>();
+    let words = |numbers: &mut Numbers, of: &str| (0..numbers.below(4)).map(|_| word(numbers, of)).collect::<Value>();
     let mut schema = Map::new();
     for _ in 0..=numbers.below(4) {
-        let keyword = numbers.word(KEYWORDS);
+        let keyword = word(numbers, KEYWORDS);
         let (keyword, value) = match keyword.as_str() {
-            "type" => ("type", numbers.word(TYPES).into()),
+            "type" => ("type", word(numbers, TYPES).into()),
             "types" => ("type", words(numbers, TYPES)),
             "properties" | "patternProperties" | "$defs" => {
-                let fields = (0..numbers.below(4)).map(|_| (numbers.word(NAMES), inner(numbers)));
+                let fields = (0..numbers.below(4)).map(|_| (word(numbers, NAMES), inner(numbers)));
                 (keyword.as_str(), Value::Object(fields.collect()))
             }
             "required" | "propertyOrdering" => (keyword.as_str(), words(numbers, NAMES)),
             "items" | "not" | "additionalProperties" => (keyword.as_str(), inner(numbers)),
             "tuple" => ("items", schemas(numbers)),
             "prefixItems" | "anyOf" | "oneOf" | "allOf" => (keyword.as_str(), schemas(numbers)),
-            "enum" => ("enum", (0..numbers.below(5)).map(|_| numbers.value()).collect()),
-            "$ref" => ("$ref", numbers.word(REFERENCES).into()),
-            other => (other, numbers.value()),
+            "enum" => ("enum", (0..numbers.below(5)).map(|_| value(numbers)).collect()),
+            "$ref" => ("$ref", word(numbers, REFERENCES).into()),
+            other => (other, value(numbers)),
         };
         schema.insert(keyword.into(), value);
     }
