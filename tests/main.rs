@@ -26,6 +26,7 @@ mod listener;
 mod memory;
 mod native_forward;
 mod openai_chat;
+mod openai_responses;
 mod operations;
 mod overload;
 mod readme;

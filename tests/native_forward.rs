@@ -140,7 +140,6 @@ fn an_address_that_leads_nowhere_is_told_in_the_shape_of_the_api_it_looks_like()
         ("POST", "/images/generations", &[], 404, "openai"),
         ("GET", "/v1/files", &[], 404, "openai"),
         ("POST", "/v1/assistants", &[], 404, "openai"),
-        ("POST", "/v1/responses", &[], 400, "openai"),
         ("GET", "/nothing", &[], 404, "detail"),
         ("POST", "/health", &[], 405, "detail"),
     ] {

@@ -15,6 +15,7 @@ pub mod openai;
 pub mod openai_chat;
 pub mod openai_completions;
 pub mod openai_embeddings;
+pub mod openai_responses;
 pub(crate) mod options;
 pub(crate) mod params;
 

@@ -141,10 +141,15 @@ impl Signatures {
         }
     }
 
+    /// Whether a signature of `family` is good here: the same one, or all of a generation (`gemini-3`).
+    fn is_of(&self, family: &str) -> bool {
+        self.family.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+    }
+
     fn sign_carried(&self, turn: &mut ModelTurn, used: &mut HashSet<String>) {
         for place in 0..turn.said.len() {
             let Said::Signature(carried) = &turn.said[place] else { continue };
-            if carried.family != self.family || !used.insert(carried.signature.clone()) {
+            if !self.is_of(&carried.family) || !used.insert(carried.signature.clone()) {
                 continue;
             }
             let Carried { signed, signature, .. } = carried.clone();

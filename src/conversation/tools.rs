@@ -114,6 +114,11 @@ impl Toolbox {
         self.declare(name, Kind::Custom, Some(description), Some(schema));
     }
 
+    /// Whether a function of this name is there.
+    pub fn declares(&self, name: &str) -> bool {
+        self.names.get(name).is_some()
+    }
+
     fn declare(&mut self, name: &str, kind: Kind, description: Option<String>, schema: Option<Value>) {
         if name.is_empty() {
             return;

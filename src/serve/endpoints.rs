@@ -8,6 +8,7 @@ use crate::api::gemini::{self, GeminiSurface};
 use crate::api::openai_chat::OpenAiChat;
 use crate::api::openai_completions::OpenAiCompletions;
 use crate::api::openai_embeddings::OpenAiEmbeddings;
+use crate::api::openai_responses::OpenAiResponses;
 use crate::api::{Surface, billing, models};
 use crate::error::{ApiError, ErrorKind};
 use crate::http::{Admitted, Request, Responder, Response, query_value};
@@ -33,7 +34,7 @@ const CORS: [(&str, &str); 2] = [
 const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 
 /// What a client is told whose path leads nowhere, by whose path it looks like.
-const SERVED: &str = "Served are POST /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/messages, GET /v1/models, and Google's \
+const SERVED: &str = "Served are POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses and /v1/messages, GET /v1/models, and Google's \
      own API under /v1beta.";
 const SERVED_OF_GOOGLES: &str = "Served are models with generateContent, streamGenerateContent, countTokens, embedContent \
      and batchEmbedContents, files, cachedContents, operations and more, under v1beta, v1, v1alpha or v1beta1.";
@@ -126,6 +127,7 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
         Route::Chat => return generate(app, &OpenAiChat, &key, request, responder),
         Route::Completions => return generate(app, &OpenAiCompletions, &key, request, responder),
         Route::Embeddings => return generate(app, &OpenAiEmbeddings, &key, request, responder),
+        Route::Responses => return generate(app, &OpenAiResponses, &key, request, responder),
         Route::Messages => {
             let surface = AnthropicMessages { id: request.id.clone() };
             return generate(app, &surface, &key, request, responder);
@@ -224,7 +226,10 @@ fn refused(dialect: Dialect, no_route: &NoRoute, request: &Request) -> Response 
     let mut error = not_served(if dialect == Dialect::Google { SERVED_OF_GOOGLES } else { SERVED }, request);
     match no_route {
         NoRoute::UnknownPath => {}
-        NoRoute::OtherApi => error.status = 400,
+        NoRoute::WebSocket => {
+            let message = "There are no WebSockets here; POST to the same address.";
+            error = ApiError::new(426, ErrorKind::InvalidRequest, message).with_code("upgrade_required");
+        }
         NoRoute::WrongMethod(_) => {
             error = ApiError::new(405, ErrorKind::InvalidRequest, "Method Not Allowed").with_code("method_not_allowed");
         }

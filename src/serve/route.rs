@@ -41,8 +41,8 @@ pub enum Dialect {
 pub enum NoRoute {
     /// 404.
     UnknownPath,
-    /// 400 for the APIs that Codex and Claude Code ask for: of a 404 they do not show the message.
-    OtherApi,
+    /// 426 for a WebSocket, whereupon Codex asks by HTTP.
+    WebSocket,
     /// 405 with these words for `Allow`.
     WrongMethod(&'static str),
 }
@@ -73,6 +73,7 @@ pub enum Route {
     Chat,
     Completions,
     Embeddings,
+    Responses,
     /// Anthropic's.
     Messages,
     /// The tokens of a message of Anthropic's are counted.
@@ -144,9 +145,9 @@ impl Target {
         };
         let route = match found {
             _ if request.method == "OPTIONS" => Ok(Route::Preflight),
+            Some((Route::Responses, _)) if request.headers.get("upgrade").is_some() => Err(NoRoute::WebSocket),
             Some((route, allowed)) if allowed.split(", ").any(|method| method == request.method) => Ok(route),
             Some((_, allowed)) => Err(NoRoute::WrongMethod(allowed)),
-            None if request.method == "POST" && matches!(words[..], ["v1", "responses", ..]) => Err(NoRoute::OtherApi),
             None => Err(NoRoute::UnknownPath),
         };
         Target { lane: route.as_ref().map_or(Lane::Short, lane), route, dialect }
@@ -206,6 +207,7 @@ fn openai(words: &[&str]) -> Found {
         [.., "chat", "completions"] => (Route::Chat, "POST"),
         ["v1", .., "completions"] => (Route::Completions, "POST"),
         ["v1", .., "embeddings"] => (Route::Embeddings, "POST"),
+        ["v1", "responses"] => (Route::Responses, "POST"),
         ["v1", "dashboard", "billing", "usage"] => (Route::BillingUsage, READ),
         ["v1", "dashboard", "billing", "subscription"] => (Route::BillingSubscription, READ),
         _ => return None,
@@ -271,6 +273,7 @@ fn lane(route: &Route) -> Lane {
         Route::Chat
         | Route::Completions
         | Route::Embeddings
+        | Route::Responses
         | Route::Messages
         | Route::GeminiCall { .. }
         | Route::Passthrough(_) => Lane::Long,

@@ -112,7 +112,7 @@ pub fn fits(expected: &str, actual: &str) -> bool {
             .strip_prefix(start)
             .is_some_and(|rest| rest.len() == 8 && rest.bytes().all(|b| b.is_ascii_hexdigit()));
     }
-    expected == "…" || expected == actual
+    expected == actual || expected.strip_suffix('…').is_some_and(|start| actual.starts_with(start))
 }
 
 /// The first difference between what is expected and what is there; arrays are compared completely, objects as subsets.
@@ -187,8 +187,10 @@ pub fn answer(exchange: &dyn Exchange, attempts: &[Value]) -> Result<String, Api
             if let Some(error) = event.get("__fail__") {
                 let code = error["code"].as_str().unwrap().to_owned();
                 let status = error["status"].as_u64().unwrap() as u16;
-                let error =
-                    ApiError::new(status, ErrorKind::Server, error["message"].as_str().unwrap()).with_code(code);
+                let kind = if status == 429 { ErrorKind::RateLimit } else { ErrorKind::Server };
+                let wait = error["retry_after_ms"].as_u64().map(Duration::from_millis);
+                let error = ApiError::new(status, kind, error["message"].as_str().unwrap()).with_code(code);
+                let error = wait.into_iter().fold(error, ApiError::with_retry_after);
                 translator.fail(&error, &mut out);
                 return Ok(String::from_utf8(out).unwrap());
             }

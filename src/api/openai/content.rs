@@ -82,7 +82,8 @@ fn addressed(mut part: Object, field: &str, path: &str, attachments: &mut Attach
 fn file(mut part: Object, path: &str, attachments: &mut Attachments<'_>) -> Result<Part, ApiError> {
     let param = format!("{path}.file");
     let mut file = read_at(&mut part, path, "file")?.unwrap_or(part);
-    let (source, field) = match (take_text(&mut file, "file_data"), take_text(&mut file, "file_id")) {
+    let data = take_text(&mut file, "file_data").or_else(|| take_text(&mut file, "file_url"));
+    let (source, field) = match (data, take_text(&mut file, "file_id")) {
         (Some(data), _) => (data, "file_data"),
         (None, Some(id)) if is_http(&id) || id.starts_with("gs://") => (id, "file_id"),
         (None, Some(_)) => {

@@ -247,7 +247,10 @@ fn unknown_paths_are_refused_in_the_shape_of_whose_they_look_like() {
     ] {
         assert_refused("GET", path, NoRoute::UnknownPath, dialect);
     }
-    assert_refused("POST", "/v1/responses", NoRoute::OtherApi, Dialect::OpenAi);
+    for path in ["/v1/responses", "/responses", "/v1/chat/completions/v1/responses"] {
+        assert_target("POST", path, Route::Responses, Dialect::OpenAi, Lane::Long);
+    }
+    assert_refused("GET", "/v1/responses", NoRoute::WrongMethod("POST"), Dialect::OpenAi);
     assert_refused("GET", "/v1/messages", NoRoute::WrongMethod("POST"), Dialect::Anthropic);
     assert_refused("POST", "/v1/messages/batches", NoRoute::UnknownPath, Dialect::Anthropic);
     for path in ["/v1/messages", "/messages", "/v1/v1/messages/"] {

@@ -1,0 +1,163 @@
+//! The fields of a request and the order in which the other files of this folder take it apart.
+
+use super::answer::{ResponsesReply, Shape};
+use super::tools::Tools;
+use super::{items, tools};
+use crate::api::conversing::Conversing;
+use crate::api::options::{self, Sampling};
+use crate::api::params::{Object, read, take, take_as, take_list, take_text, wrong_type};
+use crate::api::{Call, Context, MidSystem, Operation, openai};
+use crate::conversation::asked::Asked;
+use crate::conversation::attachments::Attachments;
+use crate::conversation::history::Entry;
+use crate::error::ApiError;
+use crate::gemini::Part;
+use crate::gemini::models::Resolved;
+use crate::os::random;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Translates a parsed body.
+pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conversing, ApiError> {
+    let body = &mut body;
+    let requested = openai::model(body)?;
+    let Some(resolved) = context.models.resolve(&requested) else {
+        return Err(openai::unknown_model(&requested));
+    };
+    let Resolved { model, search, thinking: suffix, .. } = resolved;
+    refuse_unsupported(body)?;
+    if model.speech_output {
+        // The Responses API has no item for sound.
+        let message = "This model answers with speech; ask it at /v1/chat/completions.";
+        return Err(ApiError::invalid("model", "unsupported_value", message));
+    }
+    let mut asked = Asked::new(model.clone(), context);
+    asked.stream = read(body, "stream")?.unwrap_or(false);
+    asked.mid_system = MidSystem::InPlace;
+    let echo = echo(body, asked.stream);
+    let sampling = Sampling::read(body, &["max_output_tokens"], "stop")?;
+    asked.config = sampling.config(&model);
+    asked.max_tokens = sampling.max_tokens(&model);
+    asked.plan.stops = sampling.own_stops();
+    options::modalities(body, &model, &mut asked.config)?;
+
+    let includes = take_list(body, "include").unwrap_or_default();
+    let includes = |word: &str| includes.iter().any(|included| included == word);
+    asked.plan.logprobs = includes("message.output_text.logprobs");
+    let extensions = options::extensions(body);
+    let summary = wants_summary(body);
+    let thinking = options::thinking(body, extensions.thinking, suffix, model.gemini3)?;
+    let shows = thinking.include.unwrap_or(summary);
+    (asked.thinking, asked.include_thoughts) = (thinking.ask, Some(shows));
+    asked.format = options::format(text_format(body), "text.format")?;
+
+    let Tools { natives, choice } = tools::read(body, search, &mut asked.toolbox);
+    asked.toolbox.choose(choice, "tool_choice")?;
+    asked.plan.single_call = take_as(body, "parallel_tool_calls") == Some(false);
+
+    let mut attachments = Attachments::new(context, model.gemini3);
+    history(body, &mut attachments, &mut asked.history)?;
+    if let Some(resolution) = extensions.media_resolution.or(attachments.resolution().map(str::to_owned)) {
+        asked.config.insert("mediaResolution".into(), json!(resolution));
+    }
+    if let Some(image_config) = extensions.image_config.filter(|_| model.image_output) {
+        asked.config.insert("imageConfig".into(), image_config);
+    }
+    asked.request.safety_settings = extensions.safety_settings;
+    asked.request.cached_content = extensions.cached_content;
+
+    let affinity = take_text(body, "prompt_cache_key").filter(|name| !name.is_empty());
+    let operation = if asked.stream { Operation::Stream } else { Operation::Generate };
+    let (request, plan) = asked.compose(context);
+    let shape = Shape {
+        id: random::id(32),
+        created: openai::now(),
+        model: requested,
+        echo,
+        shows,
+        carries: includes("reasoning.encrypted_content"),
+        natives,
+        signatures: plan.signatures.clone(),
+    };
+    let call = Call { model: model.name, operation, request, affinity };
+    Ok(Conversing::new(call, plan, ResponsesReply(Arc::new(shape))))
+}
+
+/// What needs a state that this program does not keep.
+fn refuse_unsupported(body: &mut Object) -> Result<(), ApiError> {
+    for name in ["conversation", "prompt", "background"] {
+        if take(body, name).is_some_and(|value| value != Value::Bool(false)) {
+            let message = format!("Unsupported parameter: '{name}' is not supported here.");
+            return Err(ApiError::invalid(name, "unsupported_parameter", message));
+        }
+    }
+    if let Some(id) = read::<String>(body, "previous_response_id")? {
+        let id = crate::api::params::shorten(&id);
+        let message = format!("Previous response with id '{id}' not found.");
+        return Err(ApiError::invalid("previous_response_id", "previous_response_not_found", message));
+    }
+    Ok(())
+}
+
+/// What the response repeats of the request. Tools and instructions are long and every event with a response would have
+/// them: only a whole answer does.
+fn echo(body: &Object, stream: bool) -> Object {
+    let given = |name: &str| body.get(name).filter(|value| !value.is_null()).cloned();
+    let long = |name: &str| given(name).filter(|_| !stream);
+    let part = |name: &str| body.get("reasoning").and_then(|reasoning| reasoning.get(name)).cloned();
+    let text = given("text").filter(|text| text.get("format").is_some_and(Value::is_object));
+    let fields = json!({
+        "instructions": long("instructions"),
+        "max_output_tokens": given("max_output_tokens"),
+        "metadata": given("metadata").unwrap_or_else(|| json!({})),
+        "parallel_tool_calls": given("parallel_tool_calls").unwrap_or_else(|| json!(true)),
+        "previous_response_id": given("previous_response_id"),
+        "reasoning": {"effort": part("effort"), "summary": part("summary")},
+        "temperature": given("temperature").unwrap_or_else(|| json!(1.0)),
+        "text": text.unwrap_or_else(|| json!({"format": {"type": "text"}})),
+        "tool_choice": given("tool_choice").unwrap_or_else(|| json!("auto")),
+        "tools": long("tools").unwrap_or_else(|| json!([])),
+        "top_p": given("top_p").unwrap_or_else(|| json!(1.0)),
+        "truncation": given("truncation").unwrap_or_else(|| json!("disabled")),
+        "user": given("user"),
+    });
+    match fields {
+        Value::Object(fields) => fields,
+        _ => Object::new(),
+    }
+}
+
+/// `reasoning.summary`, or its old name; the rest of `reasoning` stays for others.
+fn wants_summary(body: &Object) -> bool {
+    let reasoning = body.get("reasoning");
+    let word = |name: &str| reasoning.and_then(|reasoning| reasoning.get(name)?.as_str());
+    word("summary").or_else(|| word("generate_summary")).is_some_and(|word| word != "none")
+}
+
+fn text_format(body: &mut Object) -> Option<Value> {
+    body.get_mut("text").and_then(Value::as_object_mut).and_then(|text| take(text, "format"))
+}
+
+/// Reads `instructions` and `input`.
+fn history(body: &mut Object, attachments: &mut Attachments<'_>, history: &mut Vec<Entry>) -> Result<(), ApiError> {
+    let instructions = read::<String>(body, "instructions")?.filter(|text| !text.is_empty());
+    history.extend(instructions.map(|text| Entry::System(vec![Part::text(text)])));
+    match take(body, "input") {
+        Some(Value::String(text)) => {
+            history.push(Entry::User(
+                vec![Part::text(text)].into_iter().filter(|part| part.text.as_deref() != Some("")).collect(),
+            ));
+        }
+        Some(Value::Array(list)) => {
+            for (index, item) in list.into_iter().enumerate() {
+                items::read(item, &format!("input[{index}]"), attachments, history)?;
+            }
+        }
+        Some(other) => return Err(wrong_type("input", "a string or an array of items", &other)),
+        None => {}
+    }
+    if history.is_empty() {
+        return Err(ApiError::invalid("input", "missing_required_parameter", "Missing required parameter: 'input'."));
+    }
+    Ok(())
+}
