@@ -12,7 +12,7 @@ use crate::conversation::attachments::Attachments;
 use crate::conversation::history::Entry;
 use crate::error::ApiError;
 use crate::gemini::Part;
-use crate::gemini::models::Resolved;
+use crate::gemini::models::Model;
 use crate::os::random;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -24,50 +24,36 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     let Some(resolved) = context.models.resolve(&requested) else {
         return Err(openai::unknown_model(&requested));
     };
-    let Resolved { model, search, thinking: suffix, .. } = resolved;
-    refuse_unsupported(body)?;
-    if model.speech_output {
-        // The Responses API has no item for sound.
-        let message = "This model answers with speech; ask it at /v1/chat/completions.";
-        return Err(ApiError::invalid("model", "unsupported_value", message));
-    }
-    let mut asked = Asked::new(model.clone(), context);
+    refuse_unsupported(body, &resolved.model)?;
+    let mut asked = Asked::new(resolved, context);
+    let gemini3 = asked.model.gemini3;
     asked.stream = read(body, "stream")?.unwrap_or(false);
     asked.mid_system = MidSystem::InPlace;
     let echo = echo(body, asked.stream);
-    let sampling = Sampling::read(body, &["max_output_tokens"], "stop")?;
-    asked.config = sampling.config(&model);
-    asked.max_tokens = sampling.max_tokens(&model);
-    asked.plan.stops = sampling.own_stops();
-    options::modalities(body, &model, &mut asked.config)?;
+    Sampling::read(body, &["max_output_tokens"], "stop")?.apply(&mut asked);
+    options::modalities(body, &asked.model, &mut asked.config)?;
 
     let includes = take_list(body, "include").unwrap_or_default();
     let includes = |word: &str| includes.iter().any(|included| included == word);
     asked.plan.logprobs = includes("message.output_text.logprobs");
-    let extensions = options::extensions(body);
+    let mut extensions = options::extensions(body);
     let summary = wants_summary(body);
-    let thinking = options::thinking(body, extensions.thinking, suffix, model.gemini3)?;
+    let thinking = options::thinking(body, std::mem::take(&mut extensions.thinking), asked.thinking, gemini3)?;
     let shows = thinking.include.unwrap_or(summary);
     (asked.thinking, asked.include_thoughts) = (thinking.ask, Some(shows));
     asked.format = options::format(text_format(body), "text.format")?;
 
-    let Tools { natives, choice } = tools::read(body, search, &mut asked.toolbox);
+    let Tools { natives, choice } = tools::read(body, &mut asked.toolbox);
     asked.toolbox.choose(choice, "tool_choice")?;
     asked.plan.single_call = take_as(body, "parallel_tool_calls") == Some(false);
 
-    let mut attachments = Attachments::new(context, model.gemini3);
+    let mut attachments = Attachments::new(context, gemini3);
     history(body, &mut attachments, &mut asked.history)?;
-    if let Some(resolution) = extensions.media_resolution.or(attachments.resolution().map(str::to_owned)) {
-        asked.config.insert("mediaResolution".into(), json!(resolution));
-    }
-    if let Some(image_config) = extensions.image_config.filter(|_| model.image_output) {
-        asked.config.insert("imageConfig".into(), image_config);
-    }
-    asked.request.safety_settings = extensions.safety_settings;
-    asked.request.cached_content = extensions.cached_content;
+    extensions.apply(&attachments, &mut asked);
 
     let affinity = take_text(body, "prompt_cache_key").filter(|name| !name.is_empty());
     let operation = if asked.stream { Operation::Stream } else { Operation::Generate };
+    let model = asked.model.name.clone();
     let (request, plan) = asked.compose(context);
     let shape = Shape {
         id: random::id(32),
@@ -79,12 +65,16 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
         natives,
         signatures: plan.signatures.clone(),
     };
-    let call = Call { model: model.name, operation, request, affinity };
+    let call = Call { model, operation, request, affinity };
     Ok(Conversing::new(call, plan, ResponsesReply(Arc::new(shape))))
 }
 
-/// What needs a state that this program does not keep.
-fn refuse_unsupported(body: &mut Object) -> Result<(), ApiError> {
+/// What needs a state that this program does not keep, and sound, for which the Responses API has no item.
+fn refuse_unsupported(body: &mut Object, model: &Model) -> Result<(), ApiError> {
+    if model.speech_output {
+        let message = "This model answers with speech; ask it at /v1/chat/completions.";
+        return Err(ApiError::invalid("model", "unsupported_value", message));
+    }
     for name in ["conversation", "prompt", "background"] {
         if take(body, name).is_some_and(|value| value != Value::Bool(false)) {
             let message = format!("Unsupported parameter: '{name}' is not supported here.");

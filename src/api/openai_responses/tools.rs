@@ -41,14 +41,11 @@ pub(super) fn flat(namespace: Option<&str>, name: &str) -> String {
     }
 }
 
-/// Declares `tools` and reads the choice among them. `search`: the model's suffix asks for Google Search.
-pub(super) fn read(body: &mut Object, search: bool, toolbox: &mut Toolbox) -> Tools {
+/// Declares `tools` and reads the choice among them.
+pub(super) fn read(body: &mut Object, toolbox: &mut Toolbox) -> Tools {
     let mut natives = Natives::new();
     for tool in take_list(body, "tools").unwrap_or_default() {
         declare(tool, toolbox, &mut natives);
-    }
-    if search {
-        toolbox.built_in("google_search");
     }
     Tools { natives, choice: choice(take(body, "tool_choice")) }
 }
