@@ -12,8 +12,7 @@ pub(crate) use thinking::thinking;
 use super::params::{Field, Object, read, take, take_as, too_small};
 use crate::conversation::asked::Asked;
 use crate::error::ApiError;
-use crate::gemini::models::Model;
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Number, Value, json};
 
 /// Google takes this many stop sequences; we look for the others ourselves.
 const MAX_STOPS: usize = 5;
@@ -51,52 +50,29 @@ impl Sampling {
         })
     }
 
-    /// Puts the options into a question.
-    pub(crate) fn apply(self, asked: &mut Asked) {
-        asked.config.extend(self.config(&asked.model));
-        asked.max_tokens = self.max_tokens(&asked.model);
-        asked.plan.stops = self.own_stops();
-    }
-
-    /// Google's fields, as far as `model` takes them.
-    fn config(&self, model: &Model) -> Map<String, Value> {
-        let (stops, _) = self.split_stops();
-        let top_k = |top_k: i64| if model.gemini3 { top_k } else { top_k.min(MAX_TOP_K) };
+    /// Puts the options into a question, as far as its model takes them.
+    pub(crate) fn apply(mut self, asked: &mut Asked) {
+        let model = &asked.model;
+        asked.max_tokens = self.max_tokens.map(|tokens| tokens.min(model.longest_answer()));
+        asked.plan.stops = self.stops.split_off(self.stops.len().min(MAX_STOPS));
+        let top_k = |value: i64| if model.gemini3 { value } else { value.min(MAX_TOP_K) };
         // The upper end of penalties is not included. Models that refuse them answer better without them than not at all.
-        let penalty = |value: &Option<Number>| {
-            let value = value.as_ref().filter(|value| model.takes_penalties() && value.as_f64() != Some(0.0))?;
-            Some(clamped(value, -2.0, 1.9999))
+        let penalty = |value: Option<Number>| {
+            value.filter(|_| model.takes_penalties()).map(|value| clamped(value, -2.0, 1.9999)).filter(is_not_zero)
         };
-        let config = [
-            ("maxOutputTokens", self.max_tokens(model).map(Value::from)),
-            ("temperature", self.temperature.as_ref().map(|value| clamped(value, 0.0, 2.0))),
+        let fields = [
+            ("maxOutputTokens", asked.max_tokens.map(Value::from)),
+            ("temperature", self.temperature.map(|value| clamped(value, 0.0, 2.0))),
             // Some models refuse 0.
-            (
-                "topP",
-                self.top_p.as_ref().map(|value| clamped(value, 0.0, 1.0)).filter(|value| value.as_f64() != Some(0.0)),
-            ),
+            ("topP", self.top_p.map(|value| clamped(value, 0.0, 1.0)).filter(is_not_zero)),
             ("topK", self.top_k.filter(|value| *value >= 1).map(|value| json!(top_k(value)))),
             // Google's seed has 32 bits.
             ("seed", self.seed.map(|seed| json!(seed & 0x7fff_ffff))),
-            ("presencePenalty", penalty(&self.presence_penalty)),
-            ("frequencyPenalty", penalty(&self.frequency_penalty)),
-            ("stopSequences", (!stops.is_empty()).then(|| json!(stops))),
+            ("presencePenalty", penalty(self.presence_penalty)),
+            ("frequencyPenalty", penalty(self.frequency_penalty)),
+            ("stopSequences", Some(json!(self.stops)).filter(|_| !self.stops.is_empty())),
         ];
-        config.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-    }
-
-    /// The greatest length of the answer, not more than the model can.
-    fn max_tokens(&self, model: &Model) -> Option<u64> {
-        self.max_tokens.map(|tokens| tokens.min(model.longest_answer()))
-    }
-
-    /// The stop sequences that Google has no room for.
-    fn own_stops(&self) -> Vec<String> {
-        self.split_stops().1.to_vec()
-    }
-
-    fn split_stops(&self) -> (&[String], &[String]) {
-        self.stops.split_at(self.stops.len().min(MAX_STOPS))
+        asked.config.extend(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     }
 }
 
@@ -139,14 +115,18 @@ fn stop_sequences(value: Option<Value>) -> Vec<String> {
 }
 
 /// A number between two ends, as the client wrote it where it is.
-fn clamped(value: &Number, low: f64, high: f64) -> Value {
+fn clamped(value: Number, low: f64, high: f64) -> Value {
     let number = value.as_f64().unwrap_or(low);
     let end = number.clamp(low, high);
-    match () {
-        () if number == end => Value::Number(value.clone()),
-        () if end.fract() == 0.0 => json!(end as i64),
-        () => json!(end),
+    match end.fract() == 0.0 {
+        _ if number == end => Value::Number(value),
+        true => json!(end as i64),
+        false => json!(end),
     }
+}
+
+fn is_not_zero(value: &Value) -> bool {
+    value.as_f64() != Some(0.0)
 }
 
 #[cfg(test)]
