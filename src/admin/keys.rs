@@ -1,7 +1,7 @@
 //! The clients' keys as the admin sees them: masked, with limits and what was used today.
 
 use crate::calendar;
-use crate::keys::{Key, Source, limits};
+use crate::keys::{Key, Source};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn shown(key: &Key) -> Value {
         },
         "disabled": key.disabled,
         "models": key.limits.models,
-        "limits": limits(&key.limits),
+        "limits": key.limits.json(),
         "today": {"requests": today.requests, "tokens": today.tokens},
         "last_used": today.last_used.map(calendar::iso),
     })

@@ -1,7 +1,8 @@
 //! The keys in config.json: those of clients and those for Gemini.
 
 use super::keys::Draft;
-use super::value::{ConfigError, Field};
+use super::limits::WrongLimit;
+use super::value::{ConfigError, Field, shown};
 use super::{AdminLogin, ApiKey, ClientKey, KeyLimits};
 use crate::mask;
 use crate::secret::Secret;
@@ -72,24 +73,11 @@ fn client_key(draft: &mut Draft, item: &Field) -> Result<ClientKey, ConfigError>
     if let Some(name) = object.take("name").filled()? {
         client.name = name;
     }
-    let mut limit = |key| object.take(key).number_if_given(0..=i64::MAX.unsigned_abs());
-    client.limits = KeyLimits {
-        requests_per_minute: limit("requests_per_minute")?,
-        requests_per_day: limit("requests_per_day")?,
-        tokens_per_day: limit("tokens_per_day")?,
-        concurrency: limit("concurrency")?,
-        models: models(&object.take("models"))?,
-        expires_at: object.take("expires_at").time()?,
-    };
+    client.limits.change(&mut object.map).map_err(|WrongLimit { field, expected, found }| {
+        ConfigError(format!("{}.{field}: expected {expected}, found {}", item.name, shown(&found)))
+    })?;
     draft.unknown.extend(object.unknown());
     Ok(client)
-}
-
-fn models(field: &Field) -> Result<Vec<String>, ConfigError> {
-    match field.value() {
-        Value::Null => Ok(Vec::new()),
-        value => serde_json::from_value(value.clone()).map_err(|_| field.wrong("a list of strings", &value)),
-    }
 }
 
 pub(super) fn gemini_api_keys(draft: &mut Draft, field: &Field) -> Result<(), ConfigError> {

@@ -3,6 +3,7 @@
 
 mod file;
 mod keys;
+mod limits;
 mod lists;
 mod models;
 mod outgoing;
@@ -10,17 +11,18 @@ mod reload;
 mod value;
 
 pub use file::{Loaded, load, parse};
+pub use limits::KeyLimits;
+pub(crate) use limits::WrongLimit;
 pub use models::{Control, Level, ModelEntry};
 pub use outgoing::ProxyChoice;
 pub use reload::Changes;
 pub use value::ConfigError;
-pub(crate) use value::time;
 
 use crate::secret::Secret;
 use log::LevelFilter;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Everything the program was told, checked. The [`Default`] is empty: it is what reading the keys begins with.
 #[derive(Clone, Debug, Default)]
@@ -188,23 +190,6 @@ pub struct ClientKey {
     pub key: Secret,
     /// What it may do.
     pub limits: KeyLimits,
-}
-
-/// What a client's key may do; `None`: without limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyLimits {
-    /// Allowed models; empty: all.
-    pub models: Vec<String>,
-    /// In a window of 60 s that begins with its first request.
-    pub requests_per_minute: Option<u64>,
-    /// In a day of UTC.
-    pub requests_per_day: Option<u64>,
-    /// In a day of UTC; a request that begins below the limit may end above it.
-    pub tokens_per_day: Option<u64>,
-    /// Requests at the same time.
-    pub concurrency: Option<u64>,
-    /// Not valid from then on.
-    pub expires_at: Option<SystemTime>,
 }
 
 /// `GET /metrics`.

@@ -138,16 +138,6 @@ impl Field {
         self.number_if_given(range).map(Option::unwrap_or_default)
     }
 
-    pub(super) fn time(&self) -> Result<Option<SystemTime>> {
-        match self.value() {
-            Value::Null => Ok(None),
-            value => {
-                let wrong = || self.wrong("a time such as 2027-01-31T00:00:00Z", &value);
-                time(&value).map(Some).ok_or_else(wrong)
-            }
-        }
-    }
-
     /// The items of a list; a single value is a list of one.
     pub(super) fn items(&self) -> Vec<Field> {
         let items = match self.value() {
@@ -190,7 +180,7 @@ pub(super) fn is_url(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
 }
 
-fn whole(value: &Value) -> Option<i64> {
+pub(super) fn whole(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|float| float.trunc() as i64)),
         Value::String(text) => text.trim().parse().ok(),
@@ -199,7 +189,7 @@ fn whole(value: &Value) -> Option<i64> {
 }
 
 /// A time as people write it: RFC 3339, a day of UTC (its beginning), or seconds since 1970.
-pub(crate) fn time(value: &Value) -> Option<SystemTime> {
+pub(super) fn time(value: &Value) -> Option<SystemTime> {
     let seconds = match value {
         Value::Number(number) => number.as_u64()?,
         Value::String(text) => {
@@ -224,7 +214,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
 }
 
 /// A value short enough for a message; strings could be secrets put at the wrong place, so only short ones are shown.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Number(_) | Value::Bool(_) => value.to_string(),
         Value::String(text) if text.len() <= 16 => format!("\"{}\"", text.escape_debug()),

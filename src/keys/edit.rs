@@ -1,15 +1,16 @@
 //! Making and changing keys: what the page sends, and how a key is written into the state file.
 
 use super::{Key, Source};
-use crate::config::{KeyLimits, time};
+use crate::config::{KeyLimits, WrongLimit};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// Longest name of a key, in characters.
 const LONGEST_NAME: usize = 64;
 /// Most models a key may be held to.
 const MOST_MODELS: usize = 200;
+/// Longest name of a model, in bytes.
+const LONGEST_MODEL: usize = 128;
 
 /// What a person wants changed; what is absent stays.
 #[derive(Clone, Debug, Default)]
@@ -17,13 +18,8 @@ pub struct Edit {
     /// The name.
     pub name: Option<String>,
     disabled: Option<bool>,
-    models: Option<Vec<String>>,
-    /// `Some(None)` takes the limit away.
-    requests_per_minute: Option<Option<u64>>,
-    requests_per_day: Option<Option<u64>>,
-    tokens_per_day: Option<Option<u64>>,
-    concurrency: Option<Option<u64>>,
-    expires_at: Option<Option<SystemTime>>,
+    /// The fields of the limits; they can be read.
+    limits: Map<String, Value>,
 }
 
 /// Why a change was not made.
@@ -58,31 +54,13 @@ impl Edit {
             Some(Value::Bool(disabled)) => Some(*disabled),
             Some(_) => return Err(wrong("disabled: expected true or false")),
         };
-        let models = match fields.get("models") {
-            None => None,
-            Some(Value::Null) => Some(Vec::new()),
-            Some(Value::Array(models)) if models.len() <= MOST_MODELS => {
-                let model = |model: &Value| model.as_str().filter(|model| model.len() <= 128).map(str::to_owned);
-                let models: Option<Vec<String>> = models.iter().map(model).collect();
-                Some(models.ok_or_else(|| wrong("models: expected a list of model names"))?)
-            }
-            Some(_) => return Err(wrong("models: expected a list of model names")),
-        };
-        let expires_at = match fields.get("expires_at") {
-            None => None,
-            Some(Value::Null) => Some(None),
-            Some(value) => Some(Some(time(value).ok_or_else(|| wrong(EXPIRY))?)),
-        };
-        Ok(Edit {
-            name,
-            disabled,
-            models,
-            requests_per_minute: limit(&fields, "requests_per_minute")?,
-            requests_per_day: limit(&fields, "requests_per_day")?,
-            tokens_per_day: limit(&fields, "tokens_per_day")?,
-            concurrency: limit(&fields, "concurrency")?,
-            expires_at,
-        })
+        let mut limits = KeyLimits::default();
+        let expected = |wrong: WrongLimit| EditError::Wrong(format!("{}: expected {}", wrong.field, wrong.expected));
+        limits.change(&mut fields.clone()).map_err(expected)?;
+        if limits.models.len() > MOST_MODELS || limits.models.iter().any(|model| model.len() > LONGEST_MODEL) {
+            return Err(wrong("models: expected a list of model names"));
+        }
+        Ok(Edit { name, disabled, limits: fields })
     }
 
     pub(super) fn apply(&self, key: &mut Key) {
@@ -92,26 +70,10 @@ impl Edit {
         if let Some(disabled) = self.disabled {
             key.disabled = disabled;
         }
-        if let Some(models) = &self.models {
-            key.limits.models.clone_from(models);
-        }
-        for (limit, change) in [
-            (&mut key.limits.requests_per_minute, self.requests_per_minute),
-            (&mut key.limits.requests_per_day, self.requests_per_day),
-            (&mut key.limits.tokens_per_day, self.tokens_per_day),
-            (&mut key.limits.concurrency, self.concurrency),
-        ] {
-            if let Some(change) = change {
-                *limit = change;
-            }
-        }
-        if let Some(end) = self.expires_at {
-            key.limits.expires_at = end;
-        }
+        // They were read before, so this takes them all over.
+        let _ = key.limits.change(&mut self.limits.clone());
     }
 }
-
-const EXPIRY: &str = "expires_at: expected a time such as 2027-01-31T00:00:00Z or a day such as 2027-01-31";
 
 fn checked_name(name: &str) -> Result<String, EditError> {
     let name = name.trim();
@@ -121,20 +83,9 @@ fn checked_name(name: &str) -> Result<String, EditError> {
     Ok(name.to_owned())
 }
 
-fn limit(fields: &Map<String, Value>, name: &str) -> Result<Option<Option<u64>>, EditError> {
-    match fields.get(name) {
-        None => Ok(None),
-        Some(Value::Null) => Ok(Some(None)),
-        Some(value) => match value.as_u64() {
-            Some(number) => Ok(Some(Some(number))),
-            None => Err(EditError::Wrong(format!("{name}: expected a whole number or null"))),
-        },
-    }
-}
-
 /// A key of the page as the state file has it.
 pub(super) fn write(key: &Key) -> Value {
-    let mut item = limits(&key.limits);
+    let mut item = key.limits.json();
     let hash: String = key.digest.iter().map(|byte| format!("{byte:02x}")).collect();
     item["id"] = json!(key.id);
     item["name"] = json!(key.name);
@@ -143,17 +94,6 @@ pub(super) fn write(key: &Key) -> Value {
     item["disabled"] = json!(key.disabled);
     item["models"] = json!(key.limits.models);
     item
-}
-
-/// The limits as the page and the state file have them.
-pub(crate) fn limits(limits: &KeyLimits) -> Value {
-    json!({
-        "requests_per_minute": limits.requests_per_minute,
-        "requests_per_day": limits.requests_per_day,
-        "tokens_per_day": limits.tokens_per_day,
-        "concurrency": limits.concurrency,
-        "expires_at": limits.expires_at.map(crate::calendar::iso),
-    })
 }
 
 /// The reverse of [`write()`].
@@ -193,7 +133,10 @@ mod tests {
             (r#"{"limits":{"concurrency":1.5}}"#, "concurrency: expected a whole number or null"),
             (r#"{"limits":5}"#, "limits: expected an object"),
             (r#"{"models":"x"}"#, "models: expected a list of model names"),
-            (r#"{"expires_at":"soon"}"#, EXPIRY),
+            (
+                r#"{"expires_at":"soon"}"#,
+                "expires_at: expected a time such as 2027-01-31T00:00:00Z or a day such as 2027-01-31",
+            ),
             (r#"{"disabled":1}"#, "disabled: expected true or false"),
         ] {
             assert_eq!(Edit::parse(text.as_bytes()).unwrap_err(), EditError::Wrong(expected.into()), "{text}");

@@ -8,7 +8,6 @@
 mod edit;
 mod meter;
 
-pub(crate) use edit::limits;
 pub use edit::{Edit, EditError};
 pub use meter::{Meter, Permit, RateHeaders, Today};
 
