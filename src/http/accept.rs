@@ -1,11 +1,58 @@
-//! What the front must know of the errors and addresses that accepting gives it.
+//! The listening socket, and what the errors and addresses mean that it gives.
 
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// How long to leave the listener alone when accepting fails.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Such failures are logged once in this time.
+const LOG_PERIOD: Duration = Duration::from_secs(60);
+
+pub(super) struct Acceptor {
+    listener: TcpListener,
+    /// When to accept without being told: the poll tells of each new connection only once.
+    pub(super) due: Option<Instant>,
+    failure_logged: Option<Instant>,
+}
+
+impl Acceptor {
+    /// Has the listener watched under the name `token`.
+    pub(super) fn new(listener: std::net::TcpListener, registry: &Registry, token: Token) -> io::Result<Acceptor> {
+        let mut listener = TcpListener::from_std(listener);
+        registry.register(&mut listener, token, Interest::READABLE)?;
+        Ok(Acceptor { listener, due: None, failure_logged: None })
+    }
+
+    /// The next connection that waits, if there is one and it can be had.
+    pub(super) fn next(&mut self) -> Option<(TcpStream, SocketAddr)> {
+        loop {
+            match self.listener.accept() {
+                Ok(accepted) => return Some(accepted),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                // The next one may be well.
+                Err(error) if is_lost(&error) => log::debug!("http: a connection was lost before its accept: {error}"),
+                Err(error) => {
+                    let now = Instant::now();
+                    if self.failure_logged.is_none_or(|logged| now >= logged + LOG_PERIOD) {
+                        self.failure_logged = Some(now);
+                        log::warn!(
+                            "http: cannot accept connections, tries on: {error}; is the limit of open files too low?"
+                        );
+                    }
+                    self.due = Some(now + PAUSE);
+                    return None;
+                }
+            }
+        }
+    }
+}
 
 /// Whether only one connection failed (accept(2) lists these), rather than accepting as such: then the usual reason is
 /// that descriptors or memory are short, and only waiting helps.
-pub(super) fn is_lost(error: &io::Error) -> bool {
+fn is_lost(error: &io::Error) -> bool {
     let lost = [
         libc::ECONNABORTED,
         libc::EINTR,

@@ -3,13 +3,13 @@
 //! One edge-triggered poll watches all sockets for as long as they are open, also while a worker answers: then their
 //! events tell whether the client hung up, and what it sends meanwhile stays in the kernel.
 
-use super::CancelToken;
-use super::accept::{is_lost, network};
+use super::accept::{Acceptor, network};
 use super::connection::{Complete, Connection, Step, Watched};
 use super::exchange::{End, Exchange, Message};
 use super::refusal::Refusal;
 use super::responder::Responder;
 use super::server::{Admitted, Lane, Shared};
+use super::stop::Stop;
 use super::workers::{Job, Workers};
 use crossbeam_channel::Receiver;
 use mio::event::Event;
@@ -18,7 +18,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -37,14 +37,10 @@ const SCRATCH: usize = 64 * 1024;
 const ACCEPTS_PER_TURN: usize = 128;
 /// Connections over the limit that are still told 503 before they are closed; more are closed at once.
 const TOLD_TO_WAIT: usize = 32;
-/// How long to leave the listener alone when accepting fails.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Such failures are logged once in this time.
-const ACCEPT_LOG_PERIOD: Duration = Duration::from_secs(60);
+/// Before the next try when the poll itself fails.
+const POLL_PAUSE: Duration = Duration::from_millis(100);
 /// Deadlines are looked after at most this often.
 const SWEEP: Duration = Duration::from_millis(10);
-/// From cancelling the answers to cutting the sockets.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What is left when the front has ended.
 #[derive(Default)]
@@ -55,20 +51,10 @@ pub(super) struct Ended {
     pub(super) workers: Vec<JoinHandle<()>>,
 }
 
-/// How far a stop has come.
-enum Stopping {
-    /// Answers may finish until then.
-    Draining(Instant),
-    /// The answers are cancelled; sockets are cut then.
-    Cancelled(Instant),
-    /// Sockets are cut; not waited for longer than that.
-    Cut(Instant),
-}
-
 pub(super) struct Front {
     poll: Poll,
     /// `None` once stopping.
-    listener: Option<mio::net::TcpListener>,
+    acceptor: Option<Acceptor>,
     messages: Receiver<Message>,
     shared: Arc<Shared>,
     long: Workers,
@@ -78,12 +64,8 @@ pub(super) struct Front {
     scratch: Vec<u8>,
     /// Connections with more to read than a turn allows.
     again: Vec<usize>,
-    /// When to accept without being told: the poll tells of each new connection only once.
-    accept_at: Option<Instant>,
-    accept_failure_logged: Option<Instant>,
     sweep_at: Option<Instant>,
-    stopping: Option<Stopping>,
-    cut: usize,
+    stop: Option<Stop>,
 }
 
 impl Front {
@@ -95,11 +77,10 @@ impl Front {
         long: Workers,
         short: Workers,
     ) -> io::Result<Front> {
-        let mut listener = mio::net::TcpListener::from_std(listener);
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let acceptor = Acceptor::new(listener, poll.registry(), LISTENER)?;
         Ok(Front {
             poll,
-            listener: Some(listener),
+            acceptor: Some(acceptor),
             messages,
             shared,
             long,
@@ -108,11 +89,8 @@ impl Front {
             next_token: FIRST_CONNECTION,
             scratch: vec![0; SCRATCH],
             again: Vec::new(),
-            accept_at: None,
-            accept_failure_logged: None,
             sweep_at: None,
-            stopping: None,
-            cut: 0,
+            stop: None,
         })
     }
 
@@ -124,7 +102,7 @@ impl Front {
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 log::error!("http: poll failed: {error}");
-                thread::sleep(ACCEPT_PAUSE);
+                thread::sleep(POLL_PAUSE);
             }
             for token in std::mem::take(&mut self.again) {
                 self.drive(token);
@@ -132,32 +110,33 @@ impl Front {
             for event in &events {
                 match event.token() {
                     WAKE => {}
-                    LISTENER => self.accept_at = Some(Instant::now()),
+                    LISTENER => self.accept_soon(),
                     Token(token) => self.notice(token, event),
                 }
             }
             while let Ok(message) = self.messages.try_recv() {
                 match message {
                     Message::Answered(token, end, unsent) => self.take_back(token, end, unsent),
-                    Message::Stop(limit) => self.stop_accepting(limit),
+                    Message::Stop(limit) => self.begin_stop(limit),
                 }
             }
             let now = Instant::now();
-            if self.accept_at.is_some_and(|due| due <= now) {
-                self.accept_at = None;
+            if self.accept_at().is_some_and(|due| due <= now) {
                 self.accept();
             }
             if self.sweep_at.is_some_and(|due| due <= now) {
                 self.sweep(now);
             }
             self.shared.connections.store(self.connections.len(), Ordering::Release);
-            if self.stopping.is_some() && self.is_over(now) {
+            if let Some(stop) = &mut self.stop
+                && stop.is_over(now, self.connections.values())
+            {
                 break;
             }
         }
-        let Front { cut, long, short, .. } = self;
+        let Front { stop, long, short, .. } = self;
         let workers = long.into_threads().into_iter().chain(short.into_threads()).collect();
-        Ended { cut, workers }
+        Ended { cut: stop.map_or(0, |stop| stop.cut), workers }
     }
 
     /// How long the poll may wait.
@@ -165,11 +144,19 @@ impl Front {
         if !self.again.is_empty() {
             return Some(Duration::ZERO);
         }
-        let stop = self.stopping.as_ref().map(|stopping| match stopping {
-            Stopping::Draining(until) | Stopping::Cancelled(until) | Stopping::Cut(until) => *until,
-        });
-        let due = [self.accept_at, self.sweep_at, stop].into_iter().flatten().min()?;
+        let stop = self.stop.as_ref().map(|stop| stop.until);
+        let due = [self.accept_at(), self.sweep_at, stop].into_iter().flatten().min()?;
         Some(due.saturating_duration_since(Instant::now()))
+    }
+
+    fn accept_at(&self) -> Option<Instant> {
+        self.acceptor.as_ref().and_then(|acceptor| acceptor.due)
+    }
+
+    fn accept_soon(&mut self) {
+        if let Some(acceptor) = &mut self.acceptor {
+            acceptor.due = Some(Instant::now());
+        }
     }
 
     /// Something happened on a connection's socket.
@@ -183,27 +170,14 @@ impl Front {
     }
 
     fn accept(&mut self) {
-        for _ in 0..ACCEPTS_PER_TURN {
-            let Some(listener) = &self.listener else { return };
-            match listener.accept() {
-                Ok((socket, address)) => self.welcome(socket, address),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // The next one may be well.
-                Err(error) if is_lost(&error) => log::debug!("http: a connection was lost before its accept: {error}"),
-                Err(error) => {
-                    let now = Instant::now();
-                    if self.accept_failure_logged.is_none_or(|logged| now >= logged + ACCEPT_LOG_PERIOD) {
-                        self.accept_failure_logged = Some(now);
-                        log::warn!(
-                            "http: cannot accept connections, tries on: {error}; is the limit of open files too low?"
-                        );
-                    }
-                    self.accept_at = Some(now + ACCEPT_PAUSE);
-                    return;
-                }
-            }
+        if let Some(acceptor) = &mut self.acceptor {
+            acceptor.due = None;
         }
-        self.accept_at = Some(Instant::now());
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some((socket, address)) = self.acceptor.as_mut().and_then(Acceptor::next) else { return };
+            self.welcome(socket, address);
+        }
+        self.accept_soon();
     }
 
     fn welcome(&mut self, mut socket: TcpStream, address: SocketAddr) {
@@ -342,7 +316,7 @@ impl Front {
         match end {
             End::Cut => false,
             End::Close => connection.begin_close(),
-            End::KeepAlive if self.stopping.is_some() => false,
+            End::KeepAlive if self.stop.is_some() => false,
             End::KeepAlive => {
                 connection.await_next(&self.shared.limits);
                 true
@@ -380,36 +354,10 @@ impl Front {
         self.sweep_at = next.map(|next| next.max(now + SWEEP));
     }
 
-    fn stop_accepting(&mut self, limit: Duration) {
-        self.listener = None;
-        self.accept_at = None;
-        self.stopping = Some(Stopping::Draining(Instant::now() + limit));
+    fn begin_stop(&mut self, limit: Duration) {
+        self.acceptor = None;
+        self.stop = Some(Stop::new(limit));
         // Idle, or with a request that has not arrived whole: no answer is owed.
         self.connections.retain(|_, connection| connection.is_owed());
-    }
-
-    /// Moves a stop on; says whether the front may end.
-    fn is_over(&mut self, now: Instant) -> bool {
-        // Those that only wait for the client to close have all their bytes with the kernel already.
-        let answering = self.connections.values().filter(|connection| connection.is_owed());
-        let running = answering.clone().count();
-        match self.stopping {
-            None => return false,
-            _ if running == 0 => return true,
-            Some(Stopping::Draining(until)) if now >= until => {
-                self.cut = running;
-                answering.filter_map(Connection::cancel).for_each(CancelToken::stop);
-                self.stopping = Some(Stopping::Cancelled(now + LAST_WORDS));
-            }
-            Some(Stopping::Cancelled(until)) if now >= until => {
-                for connection in answering {
-                    let _ = connection.socket.shutdown(Shutdown::Both);
-                }
-                self.stopping = Some(Stopping::Cut(now + LAST_WORDS));
-            }
-            Some(Stopping::Cut(until)) if now >= until => return true,
-            Some(_) => {}
-        }
-        false
     }
 }

@@ -22,6 +22,7 @@ mod request;
 mod responder;
 mod response;
 mod server;
+mod stop;
 mod wire;
 mod workers;
 
