@@ -1,12 +1,11 @@
 //! One client connection while the front owns it: bytes in, complete requests or refusals out.
 
-use super::chunked::{ChunkError, Decoder};
-use super::counters::Held;
 use super::exchange::End;
-use super::head::{self, Framing, Head};
+use super::head::Head;
+use super::incoming::{Incoming, Input, Refused};
 use super::refusal::Refusal;
-use super::request::{Request, request_id, uuid};
-use super::server::{Admitted, Lane, Limits, Shared};
+use super::request::uuid;
+use super::server::{Lane, Limits, Shared};
 use super::wire::{self, BodyEnd};
 use super::{CancelToken, Response};
 use mio::net::TcpStream;
@@ -17,10 +16,6 @@ use std::time::{Duration, Instant};
 
 /// Reads of one turn, so that a fast upload does not keep the others waiting.
 const READS_PER_TURN: usize = 4;
-/// Bytes of empty lines that may stand before a request line (RFC 9112 section 2.2 asks for tolerance).
-const MAX_LEADING: usize = 8;
-/// Reserved for a body when its head has come; more is reserved only for bytes that arrived (crate_notes.md 1, row 2).
-const FIRST_RESERVE: usize = 64 * 1024;
 /// After a refusal a client may still be sending. Closing then would reset the connection and could destroy the refusal
 /// before it is read, so this much is discarded first.
 const DISCARD_BYTES: usize = 1024 * 1024;
@@ -29,17 +24,6 @@ const DISCARD_TIME: Duration = Duration::from_secs(2);
 /// the request; what comes later is taken for a client that left.
 const HALF_CLOSE: Duration = Duration::from_millis(50);
 
-/// A request that has arrived whole.
-pub(super) struct Complete {
-    pub(super) request: Request,
-    pub(super) admitted: Admitted,
-    /// HTTP/1.1.
-    pub(super) is_11: bool,
-    /// The client's wish.
-    pub(super) keep_alive: bool,
-    pub(super) body_share: Held,
-}
-
 /// What the front does next with a connection.
 pub(super) enum Step {
     /// Wait until the socket has something to say.
@@ -47,7 +31,8 @@ pub(super) enum Step {
     /// Come back soon: more may be readable.
     Again,
     Close,
-    Dispatch(Box<Complete>),
+    /// A request has arrived whole.
+    Dispatch(Box<Incoming>),
     /// The rest of an answer has been sent.
     Sent(End),
 }
@@ -61,17 +46,6 @@ enum Phase {
     Sending(Unsent),
     /// Refused or answered for the last time; the bytes that may still be discarded.
     Discarding(usize),
-}
-
-struct Incoming {
-    complete: Complete,
-    rest: Rest,
-    ends: Instant,
-}
-
-enum Rest {
-    Bytes(u64),
-    Chunks(Decoder),
 }
 
 /// The rest of an answer, and what becomes of the connection after it.
@@ -91,32 +65,10 @@ pub(super) struct Watched {
     pub(super) is_last: bool,
 }
 
-enum Consumed {
-    NeedsMore,
-    Complete(Box<Complete>),
-    Refused(Refused),
-}
-
-/// A request that no worker answers.
-struct Refused {
-    response: Response,
-    id: Option<String>,
-    keep_alive: bool,
-}
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Refused {
-        Refused { response: refusal.response(), id: None, keep_alive: false }
-    }
-}
-
 pub(super) struct Connection {
     pub(super) socket: Arc<TcpStream>,
     pub(super) peer: IpAddr,
-    /// Bytes read and not yet understood.
-    buffer: Vec<u8>,
-    /// How much of `buffer` is known to hold no end of a head.
-    scanned: usize,
+    input: Input,
     phase: Phase,
     /// When the front loses its patience.
     pub(super) deadline: Option<Instant>,
@@ -124,9 +76,6 @@ pub(super) struct Connection {
     fin_seen: bool,
     /// All that the client sent has been read.
     ended: bool,
-    leading: usize,
-    /// The method of the request in hand is HEAD: a refusal has no body.
-    is_head: bool,
 }
 
 impl Connection {
@@ -134,14 +83,11 @@ impl Connection {
         Connection {
             socket: Arc::new(socket),
             peer,
-            buffer: Vec::new(),
-            scanned: 0,
+            input: Input::default(),
             phase: Phase::Head,
             deadline: Some(Instant::now() + limits.head_timeout),
             fin_seen: false,
             ended: false,
-            leading: 0,
-            is_head: false,
         }
     }
 
@@ -193,8 +139,7 @@ impl Connection {
     /// The worker gave it back and the client may ask again.
     pub(super) fn await_next(&mut self, limits: &Limits) {
         self.phase = Phase::Head;
-        self.is_head = false;
-        let patience = if self.buffer.is_empty() { limits.idle_timeout } else { limits.head_timeout };
+        let patience = if self.input.is_empty() { limits.idle_timeout } else { limits.head_timeout };
         self.deadline = Some(Instant::now() + patience);
     }
 
@@ -219,9 +164,9 @@ impl Connection {
         let mut reads = 0;
         loop {
             match self.consume(shared) {
-                Consumed::NeedsMore => {}
-                Consumed::Complete(complete) => return Step::Dispatch(complete),
-                Consumed::Refused(Refused { response, id, keep_alive }) => {
+                Ok(None) => {}
+                Ok(Some(incoming)) => return Step::Dispatch(incoming),
+                Err(Refused { response, id, keep_alive }) => {
                     let keep_alive = keep_alive && !shared.is_stopping();
                     if !self.answer(&response, id.as_deref(), keep_alive) {
                         return Step::Close;
@@ -260,7 +205,7 @@ impl Connection {
 
     /// The client will send no more, and what it sent is not a whole request.
     fn end_of_input(&mut self) -> Step {
-        let began = !self.buffer.is_empty() || matches!(self.phase, Phase::Body(_));
+        let began = self.input.has_begun() || matches!(self.phase, Phase::Body(_));
         if began && !matches!(self.phase, Phase::Discarding(_)) {
             self.refuse(&Refusal::bad_request("The request ended early."), None);
         }
@@ -275,7 +220,7 @@ impl Connection {
                 *left = left.saturating_sub(bytes.len());
                 return within;
             }
-            Phase::Head if self.buffer.is_empty() && self.leading == 0 => {
+            Phase::Head if self.input.is_empty() => {
                 self.deadline = Some(Instant::now() + limits.head_timeout);
             }
             Phase::Body(incoming) => {
@@ -283,140 +228,43 @@ impl Connection {
             }
             _ => {}
         }
-        self.buffer.extend_from_slice(bytes);
+        self.input.push(bytes);
         true
     }
 
-    fn consume(&mut self, shared: &Shared) -> Consumed {
-        loop {
-            let consumed = match self.phase {
-                Phase::Head => match self.consume_head(shared) {
-                    Ok(true) => continue,
-                    Ok(false) => Consumed::NeedsMore,
-                    Err(refused) => Consumed::Refused(refused),
-                },
-                Phase::Body(_) => match self.consume_body(shared) {
-                    Ok(Some(complete)) => Consumed::Complete(complete),
-                    Ok(None) => Consumed::NeedsMore,
-                    Err(refusal) => Consumed::Refused(refusal.into()),
-                },
-                Phase::Answering(_) | Phase::Sending(_) | Phase::Discarding(_) => Consumed::NeedsMore,
-            };
-            return consumed;
+    /// Makes the most of what has been read: the request once it is whole.
+    fn consume(&mut self, shared: &Shared) -> Result<Option<Box<Incoming>>, Refused> {
+        if matches!(self.phase, Phase::Head) {
+            let Some(head) = self.input.take_head(shared.limits.max_head)? else { return Ok(None) };
+            self.begin_body(head, shared)?;
         }
+        let Phase::Body(incoming) = &mut self.phase else { return Ok(None) };
+        incoming.take(&mut self.input, shared)?;
+        if !incoming.is_whole() {
+            return Ok(None);
+        }
+        let Phase::Body(incoming) = std::mem::replace(&mut self.phase, Phase::Head) else { return Ok(None) };
+        Ok(Some(incoming))
     }
 
-    /// Parses the head once it is whole; says whether it was.
-    fn consume_head(&mut self, shared: &Shared) -> Result<bool, Refused> {
-        let limits = &shared.limits;
-        if self.scanned == 0 {
-            let leading = self.buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-            self.buffer.drain(..leading);
-            self.leading += leading;
-            if self.leading > MAX_LEADING {
-                return Err(Refusal::bad_request("There are too many empty lines before the request.").into());
-            }
-        }
-        let end = head::end(&self.buffer, self.scanned);
-        if head::request_line_is_too_long(&self.buffer) {
-            return Err(Refusal::new(414, "The request line is too long.").into());
-        }
-        if end.unwrap_or(self.buffer.len()) > limits.max_head {
-            return Err(Refusal::new(431, "The request head is too large.").into());
-        }
-        let Some(end) = end else {
-            self.scanned = self.buffer.len();
-            return Ok(false);
-        };
-        // Known even of a head that is refused, so that the refusal keeps to it.
-        self.is_head = self.buffer.starts_with(b"HEAD ");
-        let head = head::parse(&self.buffer[..end])?;
-        self.buffer.drain(..end);
-        self.scanned = 0;
-        self.leading = 0;
-        self.begin_body(head, shared)?;
-        Ok(true)
-    }
-
-    /// Has the head judged, and goes on to the body.
+    /// Goes on from a head to its body, and asks for it where the client waits to be asked.
     fn begin_body(&mut self, head: Head, shared: &Shared) -> Result<(), Refused> {
-        let limits = &shared.limits;
-        let Head { method, path, query, headers, is_11, keep_alive, expects_continue, framing } = head;
-        let (id, peer, cancel) = (request_id(&headers), self.peer, CancelToken::default());
-        let mut request = Request { id, method, path, query, headers, body: Vec::new(), peer, cancel };
-        let admitted = (shared.judge)(&request).map_err(|response| {
-            // A body that comes all the same would be taken for the next request.
-            let keep_alive = keep_alive && matches!(framing, Framing::None | Framing::Length(0));
-            Refused { response, id: Some(request.id.clone()), keep_alive }
-        })?;
-        let (rest, expected) = match framing {
-            Framing::None => (Rest::Bytes(0), 0),
-            Framing::Length(length) => (Rest::Bytes(length), usize::try_from(length).unwrap_or(usize::MAX)),
-            Framing::Chunked => (Rest::Chunks(Decoder::new(limits.max_body)), 0),
-        };
-        if expected > limits.max_body {
-            return Err(Refusal::too_large().into());
-        }
-        // Said before the upload rather than in the middle of it, where that can be known.
-        if shared.body_bytes.value().saturating_add(expected) > limits.body_budget && expected > 0 {
-            return Err(Refusal::overloaded("The server holds too many large requests at the moment.").into());
-        }
-        let wants_body = framing == Framing::Chunked || expected > 0;
-        if wants_body && expects_continue && self.buffer.is_empty() {
+        let expects_continue = head.expects_continue;
+        let incoming = Incoming::new(head, self.peer, shared)?;
+        if expects_continue && !incoming.is_whole() && self.input.is_empty() {
             let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
             if wire::send_some(&self.socket, go_on).is_ok_and(|sent| sent < go_on.len()) {
                 return Err(Refusal::bad_request("The client does not read.").into());
             }
         }
-        let now = Instant::now();
-        let ends = now + limits.body_timeout;
-        self.deadline = Some(ends.min(now + limits.body_idle_timeout));
-        request.body.reserve_exact(expected.min(FIRST_RESERVE));
-        let body_share = shared.body_bytes.hold_empty();
-        let complete = Complete { request, admitted, is_11, keep_alive, body_share };
-        self.phase = Phase::Body(Box::new(Incoming { complete, rest, ends }));
+        self.deadline = Some(incoming.ends.min(Instant::now() + shared.limits.body_idle_timeout));
+        self.phase = Phase::Body(Box::new(incoming));
         Ok(())
-    }
-
-    /// Moves arrived bytes into the body, and takes the request out once it is whole.
-    fn consume_body(&mut self, shared: &Shared) -> Result<Option<Box<Complete>>, Refusal> {
-        let Phase::Body(incoming) = &mut self.phase else { return Ok(None) };
-        let Incoming { complete: Complete { request, body_share, .. }, rest, .. } = &mut **incoming;
-        let before = request.body.len();
-        let used = match rest {
-            Rest::Bytes(left) => {
-                let used = self.buffer.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                request.body.extend_from_slice(&self.buffer[..used]);
-                *left -= used as u64;
-                used
-            }
-            Rest::Chunks(decoder) => decoder.decode(&self.buffer, &mut request.body).map_err(|error| match error {
-                ChunkError::Malformed => Refusal::bad_request("The chunked body is malformed."),
-                ChunkError::TooLarge => Refusal::too_large(),
-            })?,
-        };
-        self.buffer.drain(..used);
-        if self.buffer.is_empty() {
-            // An idle connection holds no memory.
-            self.buffer = Vec::new();
-        }
-        if !body_share.grow(request.body.len() - before, shared.limits.body_budget) {
-            return Err(Refusal::overloaded("The server holds too many large requests at the moment."));
-        }
-        let is_whole = match rest {
-            Rest::Bytes(left) => *left == 0,
-            Rest::Chunks(decoder) => decoder.is_done(),
-        };
-        if !is_whole {
-            return Ok(None);
-        }
-        let Phase::Body(incoming) = std::mem::replace(&mut self.phase, Phase::Head) else { return Ok(None) };
-        Ok(Some(Box::new(incoming.complete)))
     }
 
     /// The deadline has passed. Says whether the connection stays for a while, to let a refusal be read.
     pub(super) fn time_out(&mut self) -> bool {
-        let is_silent = matches!(self.phase, Phase::Head) && self.buffer.is_empty() && self.leading == 0;
+        let is_silent = matches!(self.phase, Phase::Head) && self.input.is_empty();
         if is_silent || matches!(self.phase, Phase::Discarding(_) | Phase::Answering(_) | Phase::Sending(_)) {
             return false;
         }
@@ -433,7 +281,7 @@ impl Connection {
         let id = id.map_or_else(uuid, str::to_owned);
         let end = BodyEnd::Length(response.body.len());
         let mut bytes = wire::head(response.status, fields, &id, end, keep_alive);
-        if !self.is_head {
+        if !self.input.is_head {
             bytes.extend_from_slice(&response.body);
         }
         // A socket buffer that has no room for this belongs to a client that does not read.
@@ -443,7 +291,7 @@ impl Connection {
 
     /// Says that nothing more will be sent and waits for the client to close. False when it has: just close.
     pub(super) fn begin_close(&mut self) -> bool {
-        self.buffer = Vec::new();
+        self.input = Input::default();
         self.phase = Phase::Discarding(DISCARD_BYTES);
         self.deadline = Some(Instant::now() + DISCARD_TIME);
         self.socket.shutdown(Shutdown::Write).is_ok() && !self.ended

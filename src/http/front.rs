@@ -4,8 +4,9 @@
 //! events tell whether the client hung up, and what it sends meanwhile stays in the kernel.
 
 use super::accept::{Acceptor, network};
-use super::connection::{Complete, Connection, Step, Watched};
+use super::connection::{Connection, Step, Watched};
 use super::exchange::{End, Exchange, Message};
+use super::incoming::Incoming;
 use super::refusal::Refusal;
 use super::responder::Responder;
 use super::server::{Admitted, Lane, Shared};
@@ -236,8 +237,8 @@ impl Front {
             Step::Close => return,
             Step::Wait => {}
             Step::Again => self.again.push(token),
-            Step::Dispatch(complete) => {
-                if !self.dispatch(token, &mut connection, *complete) {
+            Step::Dispatch(incoming) => {
+                if !self.dispatch(token, &mut connection, *incoming) {
                     return;
                 }
             }
@@ -253,8 +254,8 @@ impl Front {
     }
 
     /// Hands a request to its lane, or refuses it. False when the connection is to be closed.
-    fn dispatch(&mut self, token: usize, connection: &mut Connection, complete: Complete) -> bool {
-        let Complete { request, admitted: Admitted { lane, answer }, is_11, keep_alive, body_share } = complete;
+    fn dispatch(&mut self, token: usize, connection: &mut Connection, incoming: Incoming) -> bool {
+        let Incoming { request, admitted: Admitted { lane, answer }, is_11, keep_alive, body_share, .. } = incoming;
         let workers = match lane {
             Lane::Long => &mut self.long,
             Lane::Short => &mut self.short,

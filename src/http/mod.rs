@@ -15,6 +15,7 @@ mod front;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod head;
+mod incoming;
 mod keep_alive;
 mod query;
 mod refusal;

@@ -17,8 +17,6 @@ const CITATIONS_BY_NUMBER_ARE_GONE: bool = false;
 
 const LONGEST_FILE: usize = 400;
 const LONG_FILES: &[(&str, &str)] = &[
-    ("src/http/connection.rs", "to be split"),
-    ("src/http/front.rs", "to be split"),
     ("src/sse.rs", "half is its tests"),
     ("tests/credentials_pool.rs", "to be split"),
     ("tests/dispatch.rs", "to be split"),
