@@ -16,6 +16,8 @@
 //! - [`config`] is at the bottom: it takes [`secret`], [`mask`] and [`os`], and others take its types;
 //! - no lock is held across I/O, logging or a refresh.
 //!
+//! docs/http.md has the life of a connection, docs/architecture.md the map of the running program.
+//!
 //! Reading order: [`serve`] (its `mod.rs` names its files in the order of a request), [`api`], [`dispatch`], then the folders. [`commands`] is what the
 //! program does in a terminal besides serving.
 

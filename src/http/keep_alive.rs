@@ -29,7 +29,7 @@ pub(super) fn run(watches: &Receiver<Watch>) {
         match told {
             Ok(Watch::Stream(stream)) => {
                 let now = Instant::now();
-                if let Some(due) = look(&stream, now) {
+                if let Some(due) = ping_if_due(&stream, now) {
                     next_round = Some(next_round.map_or(due, |round| round.min(due)));
                     streams.push((due, stream));
                 }
@@ -43,7 +43,7 @@ pub(super) fn run(watches: &Receiver<Watch>) {
             if *due > now {
                 return stream.strong_count() > 0;
             }
-            match look(stream, now) {
+            match ping_if_due(stream, now) {
                 Some(next) => {
                     *due = next;
                     true
@@ -56,7 +56,7 @@ pub(super) fn run(watches: &Receiver<Watch>) {
 }
 
 /// Pings the stream if that is due, and says when to look again; `None` when its answer is over.
-fn look(stream: &Weak<Mutex<Stream>>, now: Instant) -> Option<Instant> {
+fn ping_if_due(stream: &Weak<Mutex<Stream>>, now: Instant) -> Option<Instant> {
     let stream = stream.upgrade()?;
     // Held by its worker: it is being written, so it is not silent.
     let Some(mut stream) = stream.try_lock() else { return Some(now + BUSY_RETRY) };

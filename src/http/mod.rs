@@ -1,8 +1,9 @@
 //! The only folder that knows sockets of clients. It accepts, frames, limits, queues and writes; it knows no route.
 //!
 //! One front thread (`front`) owns every connection that is not being answered and hands complete requests to worker
-//! threads (`workers`), once the program has judged their heads ([`Judge`]); a worker answers through a [`Responder`], after which a kept-alive connection goes back to the
-//! front. crate_notes.md 1 and design.md "The front" list what this must survive.
+//! threads (`workers`), once the program has judged their heads ([`Judge`]); a worker answers through a [`Responder`],
+//! after which the connection goes back to the front. docs/http.md has the states of a connection, who writes to its
+//! socket in each, and the limits; docs/crates.md lists what this must survive.
 
 mod accept;
 mod cancel;

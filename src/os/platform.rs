@@ -76,7 +76,7 @@ const STACK_MARGIN: usize = 4096;
 
 /// Gives the pages of this thread's stack that are deeper than the caller back to the system. The deepest moment of a
 /// request is its parsing and sending; a stream then waits in a shallow loop for minutes, and a thousand of them do so
-/// at once.
+/// at once. Without this they take 84 MB instead of 60 (docs/performance.md).
 #[inline(never)]
 pub fn release_stack() {
     #[cfg(target_os = "linux")]
