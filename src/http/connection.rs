@@ -168,7 +168,7 @@ impl Connection {
                 Ok(Some(incoming)) => return Step::Dispatch(incoming),
                 Err(Refused { response, id, keep_alive }) => {
                     let keep_alive = keep_alive && !shared.is_stopping();
-                    if !self.answer(&response, id.as_deref(), keep_alive) {
+                    if !self.answer(&response, id.as_deref(), keep_alive, shared) {
                         return Step::Close;
                     }
                     if keep_alive {
@@ -181,7 +181,7 @@ impl Connection {
                 return Step::Wait;
             }
             if self.ended {
-                return self.end_of_input();
+                return self.end_of_input(shared);
             }
             if reads == READS_PER_TURN {
                 return Step::Again;
@@ -204,10 +204,10 @@ impl Connection {
     }
 
     /// The client will send no more, and what it sent is not a whole request.
-    fn end_of_input(&mut self) -> Step {
+    fn end_of_input(&mut self, shared: &Shared) -> Step {
         let began = self.input.has_begun() || matches!(self.phase, Phase::Body(_));
         if began && !matches!(self.phase, Phase::Discarding(_)) {
-            self.refuse(&Refusal::bad_request("The request ended early."), None);
+            self.refuse(&Refusal::bad_request("The request ended early."), None, shared);
         }
         Step::Close
     }
@@ -263,24 +263,24 @@ impl Connection {
     }
 
     /// The deadline has passed. Says whether the connection stays for a while, to let a refusal be read.
-    pub(super) fn time_out(&mut self) -> bool {
+    pub(super) fn time_out(&mut self, shared: &Shared) -> bool {
         let is_silent = matches!(self.phase, Phase::Head) && self.input.is_empty();
         if is_silent || matches!(self.phase, Phase::Discarding(_) | Phase::Answering(_) | Phase::Sending(_)) {
             return false;
         }
-        self.refuse(&Refusal::new(408, "The request took too long to arrive."), None)
+        self.refuse(&Refusal::new(408, "The request took too long to arrive."), None, shared)
     }
 
     /// Answers for the front and turns to discarding. False when the client cannot take the answer: just close.
-    pub(super) fn refuse(&mut self, refusal: &Refusal, id: Option<&str>) -> bool {
-        self.answer(&refusal.response(), id, false)
+    pub(super) fn refuse(&mut self, refusal: &Refusal, id: Option<&str>, shared: &Shared) -> bool {
+        self.answer(&refusal.response(), id, false, shared)
     }
 
-    fn answer(&mut self, response: &Response, id: Option<&str>, keep_alive: bool) -> bool {
+    fn answer(&mut self, response: &Response, id: Option<&str>, keep_alive: bool, shared: &Shared) -> bool {
         let fields = response.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let id = id.map_or_else(uuid, str::to_owned);
         let end = BodyEnd::Length(response.body.len());
-        let mut bytes = wire::head(response.status, fields, &id, end, keep_alive);
+        let mut bytes = wire::head(response.status, fields, &id, end, keep_alive, &shared.date);
         if !self.input.is_head {
             bytes.extend_from_slice(&response.body);
         }

@@ -74,7 +74,7 @@ impl Exchange {
 
     pub(super) fn head(&self, status: u16, headers: &[(String, String)], end: BodyEnd, keep_alive: bool) -> Vec<u8> {
         let fields = headers.iter().chain(&self.headers).map(|(name, value)| (name.as_str(), value.as_str()));
-        wire::head(status, fields, &self.id, end, keep_alive)
+        wire::head(status, fields, &self.id, end, keep_alive, &self.shared.date)
     }
 
     /// Writes all of it or fails, within the write timeout. A failure means that nobody waits any more.

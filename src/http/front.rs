@@ -199,7 +199,9 @@ impl Front {
         }
         self.next_token += 1;
         let mut connection = Connection::new(socket, peer, limits);
-        if is_over && !connection.refuse(&Refusal::overloaded("The server has too many connections."), None) {
+        if is_over
+            && !connection.refuse(&Refusal::overloaded("The server has too many connections."), None, &self.shared)
+        {
             return;
         }
         // Usually the request is there already.
@@ -262,7 +264,7 @@ impl Front {
         };
         let Some(slot) = workers.admit() else {
             let busy = Refusal::overloaded("The server is busy; try again in a moment.");
-            if !connection.refuse(&busy, Some(&request.id)) {
+            if !connection.refuse(&busy, Some(&request.id), &self.shared) {
                 return false;
             }
             self.again.push(token);
@@ -290,7 +292,11 @@ impl Front {
             Ok(()) => true,
             Err(job) => {
                 job.responder.abandon();
-                connection.refuse(&Refusal::overloaded("The server is busy; try again in a moment."), None)
+                connection.refuse(
+                    &Refusal::overloaded("The server is busy; try again in a moment."),
+                    None,
+                    &self.shared,
+                )
             }
         }
     }
@@ -346,7 +352,7 @@ impl Front {
             self.connections.iter().filter(|(_, connection)| is_due(connection)).map(|(token, _)| *token).collect();
         for token in due {
             if let Some(mut connection) = self.connections.remove(&token)
-                && connection.time_out()
+                && connection.time_out(&self.shared)
             {
                 self.connections.insert(token, connection);
             }

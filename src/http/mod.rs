@@ -10,6 +10,7 @@ mod cancel;
 mod chunked;
 mod connection;
 mod counters;
+mod date;
 mod event_writer;
 mod exchange;
 mod front;
@@ -25,6 +26,7 @@ mod responder;
 mod response;
 mod server;
 mod stop;
+mod target;
 mod wire;
 mod workers;
 

@@ -55,6 +55,12 @@ impl Headers {
         self.0.push((name.into(), value.into()));
     }
 
+    /// Puts one field in the place of all of this name.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.0.retain(|(field, _)| !field.eq_ignore_ascii_case(name));
+        self.push(name, value);
+    }
+
     /// The first value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())

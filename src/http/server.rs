@@ -1,6 +1,7 @@
 //! Binding, starting and stopping.
 
 use super::counters::Counter;
+use super::date::Date;
 use super::event_writer::Stream;
 use super::exchange::Message;
 use super::front::{Ended, Front, WAKE};
@@ -106,6 +107,7 @@ pub(super) struct Shared {
     pub(super) body_bytes: Counter,
     /// Open client connections.
     pub(super) connections: AtomicUsize,
+    pub(super) date: Date,
     stopping: AtomicBool,
     to_front: Sender<Message>,
     waker: Waker,
@@ -178,6 +180,7 @@ impl Server {
             judge,
             body_bytes: Counter::default(),
             connections: AtomicUsize::new(0),
+            date: Date::default(),
             stopping: AtomicBool::new(false),
             to_front,
             waker,

@@ -1,6 +1,7 @@
 //! Bytes of an answer: the head as text, and writes to a socket that never waits longer than told.
 
 use super::chunked::{is_field_byte, is_name_byte};
+use super::date::Date;
 use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -36,17 +37,19 @@ pub(super) fn head<'a>(
     id: &str,
     end: BodyEnd,
     keep_alive: bool,
+    date: &Date,
 ) -> Vec<u8> {
     let mut head = Vec::with_capacity(512);
     put(&mut head, &["HTTP/1.1 ", &status.to_string(), " ", reason(status), "\r\n"]);
     for (name, value) in fields {
-        let own = ["content-length", "transfer-encoding", "connection", "x-request-id"];
+        let own = ["content-length", "transfer-encoding", "connection", "x-request-id", "date"];
         let is_ours = own.iter().any(|own| name.eq_ignore_ascii_case(own));
         if !is_ours && !name.is_empty() && name.bytes().all(is_name_byte) && value.bytes().all(is_field_byte) {
             put(&mut head, &[name, ": ", value, "\r\n"]);
         }
     }
     put(&mut head, &["X-Request-ID: ", id, "\r\n"]);
+    date.put(&mut head);
     match end {
         BodyEnd::Length(length) => put(&mut head, &["Content-Length: ", &length.to_string(), "\r\n"]),
         BodyEnd::Chunks => put(&mut head, &["Transfer-Encoding: chunked\r\n"]),
@@ -215,7 +218,10 @@ mod tests {
     use super::*;
 
     fn head_of(fields: &[(&str, &str)], end: BodyEnd, keep_alive: bool) -> String {
-        String::from_utf8(head(200, fields.iter().copied(), "id", end, keep_alive)).unwrap()
+        let head = head(200, fields.iter().copied(), "id", end, keep_alive, &Date::default());
+        let head = String::from_utf8(head).unwrap();
+        let (before, after) = head.split_once("Date: ").unwrap();
+        format!("{before}{}", after.split_once("\r\n").unwrap().1)
     }
 
     #[test]
@@ -230,6 +236,7 @@ mod tests {
             ("Content-Length", "7"),
             ("transfer-encoding", "chunked"),
             ("X-Request-Id", "another"),
+            ("date", "yesterday"),
         ];
         let expected = "HTTP/1.1 200 OK\r\nX-Good: yes\tplease\r\nX-Request-ID: id\r\nContent-Length: 2\r\n\r\n";
         assert_eq!(head_of(&fields, BodyEnd::Length(2), true), expected);

@@ -129,6 +129,14 @@ fn handle(
             let response = Response::new(200, "text/plain", "ok").with_header("X-Evil: 1\r\nX", "y");
             responder.respond(response.with_header("X-Fine", "yes"));
         }
+        "/host" => {
+            let hosts: Vec<&str> = request.headers.all("host").collect();
+            responder.respond(Response::new(200, "text/plain", hosts.join("|")));
+        }
+        "/dated" => {
+            responder.add_header("Date", "Thu, 01 Jan 1970 00:00:00 GMT");
+            responder.respond(Response::new(200, "text/plain", "dated"));
+        }
         "/peer" => responder.respond(Response::new(200, "text/plain", request.peer.to_string())),
         "/short-large" => responder.respond(Response::new(200, "text/plain", "x".repeat(LARGE))),
         "/none" => responder.respond(Response::new(204, "text/plain", "never sent")),

@@ -7,6 +7,7 @@ mod floods;
 mod framing;
 mod hang_up;
 mod harness;
+mod letter;
 mod limits;
 mod memory;
 mod stopping;
