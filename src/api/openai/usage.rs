@@ -1,7 +1,6 @@
 //! Token counts in OpenAI's terms (openai_chat.md 2.3).
 
 use crate::conversation::answer::Totals;
-use crate::gemini::UsageMetadata;
 use serde::Serialize;
 
 /// `usage` of an answer.
@@ -41,11 +40,5 @@ impl From<Totals> for Usage {
                 ..CompletionDetails::default()
             },
         }
-    }
-}
-
-impl From<&UsageMetadata> for Usage {
-    fn from(usage: &UsageMetadata) -> Usage {
-        Totals::from(usage).into()
     }
 }

@@ -14,7 +14,7 @@ pub use citations::{Citation, Search, Source};
 pub use folded::{Block, Folded};
 pub use logprobs::Logprob;
 pub use usage::Totals;
-pub use verdict::{Finish, Word};
+pub use verdict::Finish;
 
 use super::names::Kind;
 use super::plan::{AudioFormat, Plan};
@@ -27,7 +27,7 @@ use citations::Cited;
 use std::collections::HashSet;
 use std::sync::Arc;
 use text::Texts;
-use verdict::Seen;
+use verdict::{Seen, Word};
 
 /// Something to give to the client now. Texts are borrowed from Google's event where nothing had to change.
 #[derive(Debug)]

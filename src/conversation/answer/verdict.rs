@@ -24,7 +24,7 @@ pub enum Finish {
 
 /// What a finish reason of Google means. Their list is open: new ones are odd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
+pub(super) enum Word {
     /// The end.
     Stop,
     /// The limit.
@@ -39,7 +39,7 @@ pub enum Word {
 
 impl Word {
     /// Reads a `finishReason`.
-    pub fn read(word: &str) -> Word {
+    pub(super) fn read(word: &str) -> Word {
         match word {
             "STOP" => Word::Stop,
             "MAX_TOKENS" | "CONTINUATION" => Word::Length,
