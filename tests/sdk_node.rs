@@ -28,3 +28,12 @@ fn openai_runs_tools_over_three_rounds() {
         }
     }
 }
+
+#[test]
+fn openai_answers_streams_and_calls_tools_by_the_responses_api() {
+    for pool in Pool::EACH {
+        for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
+            assert_eq!(run(pool, "responses.mjs", &[model]), 11, "three answers, and four for each of two loops");
+        }
+    }
+}

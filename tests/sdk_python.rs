@@ -35,6 +35,16 @@ fn openai_chats_streams_lists_models_and_sees_images() {
 }
 
 #[test]
+fn openai_answers_streams_and_calls_tools_by_the_responses_api() {
+    for pool in Pool::EACH {
+        for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
+            let generations = run(pool, "openai_responses.py", &[model]);
+            assert_eq!(generations.len(), 11, "three answers, and four for each of two loops");
+        }
+    }
+}
+
+#[test]
 fn openai_sees_images_by_address() {
     let google = FakeGoogle::start();
     google.add_api_key(GEMINI_KEY);
