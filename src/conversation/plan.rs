@@ -5,9 +5,9 @@ use super::names::Names;
 use super::signatures::Signatures;
 use crate::gemini::Request;
 
-/// Bytes of a stream's text that are kept for citations; ten times what a model can say at once.
+/// Bytes of an answer's text that are kept for citations; ten times what a model can say at once.
 const CITED: usize = 4 << 20;
-/// The same where no tool of Google's own is asked for: something between us and Google may search all the same.
+/// The same for a stream where no tool of Google's own is asked for: something between us and Google may search all the same.
 const CITED_UNASKED: usize = 2 << 10;
 
 /// How speech is given to the client.
@@ -33,8 +33,7 @@ pub struct Plan {
     pub stops: Vec<String>,
     /// Whether and how JSON was asked for.
     pub json: Json,
-    /// Bytes of the answer's text that are kept after it was given out: all of a whole answer, of a stream what citations
-    /// are ranges of.
+    /// Bytes of the answer's text that are kept after it was given out, since citations are ranges of it.
     pub kept_text: usize,
     /// Token probabilities are wanted.
     pub logprobs: bool,
@@ -54,7 +53,7 @@ impl Plan {
             marker: None,
             stops: Vec::new(),
             json: Json::No,
-            kept_text: usize::MAX,
+            kept_text: CITED,
             logprobs: false,
             audio: None,
             signatures,
@@ -63,10 +62,6 @@ impl Plan {
 
     /// Decides how much of the text is kept.
     pub fn keep(&mut self, stream: bool, request: &Request) {
-        self.kept_text = match stream {
-            false => usize::MAX,
-            true if request.may_be_grounded() => CITED,
-            true => CITED_UNASKED,
-        };
+        self.kept_text = if !stream || request.may_be_grounded() { CITED } else { CITED_UNASKED };
     }
 }
