@@ -119,6 +119,9 @@ impl Field<'_> {
         // Writing to a string cannot fail.
         let _ = match self {
             Field::None | Field::Text("") => line.write_str("-"),
+            Field::Text(text) if text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"=".contains(&byte)) => {
+                line.write_str(text)
+            }
             // In quotes it cannot pass for two fields, nor for two lines.
             Field::Text(text) if text.contains(|c: char| c.is_control() || [' ', '"', '='].contains(&c)) => {
                 write!(line, "{}", json!(text))

@@ -23,13 +23,10 @@ pub fn project(project: Option<&str>) -> String {
 
 /// Masks an API key: the first three and last four characters, or `***` when that would show most of it.
 pub fn key(key: &str) -> String {
-    let chars: Vec<char> = key.chars().collect();
-    if chars.len() < 12 {
-        return "***".into();
+    match (key.char_indices().nth(3), key.char_indices().nth_back(3)) {
+        (Some((head, _)), Some((tail, _))) if key.chars().count() >= 12 => [&key[..head], "***", &key[tail..]].concat(),
+        _ => "***".into(),
     }
-    let head: String = chars[..3].iter().collect();
-    let tail: String = chars[chars.len() - 4..].iter().collect();
-    format!("{head}***{tail}")
 }
 
 #[cfg(test)]

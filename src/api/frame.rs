@@ -1,9 +1,31 @@
-//! JSON for event streams: U+2028, U+2029 and U+0085 are escaped, because Node's readline and Python's `splitlines` take
-//! them for line ends (openai_chat.md 2.8).
+//! JSON written into a buffer: whole documents as they are; in event streams U+2028, U+2029 and U+0085 are escaped,
+//! because Node's readline and Python's `splitlines` take them for line ends.
 
 use serde::Serialize;
 use serde_json::ser::Formatter;
 use std::io;
+
+/// A buffer that takes single bytes, which most pieces of JSON are, without a call.
+struct Buffer<'a>(&'a mut Vec<u8>);
+
+impl io::Write for Buffer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    #[inline(always)]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match bytes {
+            [byte] => self.0.push(*byte),
+            _ => self.0.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 struct OneLine;
 
@@ -32,12 +54,17 @@ impl Formatter for OneLine {
 
 /// Appends `value` as JSON without line breaks of any kind.
 pub(crate) fn json<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
-    let start = out.len();
-    if value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, OneLine)).is_err() {
-        // Only a type whose keys are no strings can do that; none of ours has such.
-        out.truncate(start);
-        out.extend_from_slice(b"null");
-    }
+    written(value.serialize(&mut serde_json::Serializer::with_formatter(Buffer(out), OneLine)));
+}
+
+/// Appends `value` as JSON.
+pub(crate) fn document<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    written(serde_json::to_writer(Buffer(out), value));
+}
+
+/// Writing into memory cannot fail, and none of our types has keys that are no strings.
+fn written(result: serde_json::Result<()>) {
+    result.expect("what is written is JSON");
 }
 
 #[cfg(test)]

@@ -87,9 +87,18 @@ pub(super) fn request_id(headers: &Headers) -> String {
 
 /// A random UUID (RFC 9562 version 4).
 pub(super) fn uuid() -> String {
-    let number = u128::from_be_bytes(random::bytes()) & !(0xf << 76) & !(0b11 << 62) | (4 << 76) | (0b10 << 62);
-    let hex = format!("{number:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut bytes: [u8; 16] = random::bytes();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let (mut text, mut at) = ([b'-'; 36], 0);
+    for byte in bytes {
+        at += usize::from([8, 13, 18, 23].contains(&at));
+        text[at] = DIGITS[usize::from(byte >> 4)];
+        text[at + 1] = DIGITS[usize::from(byte & 15)];
+        at += 2;
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[cfg(test)]

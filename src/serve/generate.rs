@@ -154,7 +154,7 @@ impl Generation<'_> {
         output: &mut Output,
     ) -> Result<Option<Vec<u8>>, Broken> {
         let _watch = dispatch::watch(&self.cancel);
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(512);
         let mut next = Some(answer.first);
         let mut is_held = true;
         loop {

@@ -1,5 +1,6 @@
 //! Request bodies, serialised once and straight from the shared types: a request can hold 20 MB of images.
 
+use crate::api::frame;
 use crate::gemini::{Content, GenerationConfig, Request, SafetySetting, Tool, ToolConfig};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -114,8 +115,7 @@ impl<'a> Body<'a> {
 /// JSON in one buffer, made large enough for `request` at once: growing it would copy the images in it.
 pub(super) fn json(value: &impl Serialize, request: &Request) -> Vec<u8> {
     let mut out = Vec::with_capacity(size(request));
-    // Writing these types into memory cannot fail: all keys are strings.
-    serde_json::to_writer(&mut out, value).unwrap_or_default();
+    frame::document(value, &mut out);
     out
 }
 

@@ -1,7 +1,7 @@
 //! Google's vectors to OpenAI's list of embeddings.
 
 use super::Encoding;
-use crate::api::Translator;
+use crate::api::{Translator, frame};
 use crate::error::ApiError;
 use crate::gemini::{Response, UsageMetadata};
 use base64::Engine;
@@ -110,8 +110,7 @@ impl Translator for Answer {
             model: &self.requested,
             usage: Usage { prompt_tokens: tokens, total_tokens: tokens },
         };
-        // Writing these types into memory cannot fail: no map, no foreign Serialize.
-        serde_json::to_writer(out, &list).unwrap_or_default();
+        frame::document(&list, out);
         Ok(())
     }
 

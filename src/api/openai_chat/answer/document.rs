@@ -2,6 +2,7 @@
 
 use super::ChatReply;
 use super::shapes::{AnnotationShape, AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
+use crate::api::frame;
 use crate::api::openai::usage::Usage;
 use crate::conversation::answer::{Block, Finish, Folded};
 use serde::Serialize;
@@ -82,8 +83,7 @@ pub(super) fn write(reply: &ChatReply, answer: &Folded, out: &mut Vec<u8>) {
         service_tier: reply.tier.then_some("default"),
         system_fingerprint: (),
     };
-    // Writing into memory, and no map with keys other than strings: there is nothing that could fail.
-    serde_json::to_writer(out, &document).expect("a document of texts and numbers");
+    frame::document(&document, out);
 }
 
 fn images(answer: &Folded) -> Vec<ImageShape<'_>> {
