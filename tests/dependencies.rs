@@ -82,6 +82,43 @@ fn there_is_no_async_runtime_and_no_openssl() {
     assert!(is_banned("tokio-util") && is_banned("openssl-sys") && !is_banned("httparse"), "the list bans");
 }
 
+/// What the program was to be built from, and small crates that replace code which is not what it exists for.
+const MINIMAL: [&str; 21] = [
+    "base64",
+    "crossbeam-channel",
+    "fernet",
+    "getrandom",
+    "httparse",
+    "libc",
+    "log",
+    "mio",
+    "parking_lot",
+    "percent-encoding",
+    "pico-args",
+    "rustls",
+    "serde",
+    "serde_json",
+    "sha2",
+    "signal-hook",
+    "simple_logger",
+    "socket2",
+    "subtle",
+    "time",
+    "ureq",
+];
+
+#[test]
+fn without_features_it_needs_the_listed_crates_and_no_others() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    let own = packages.iter().find(|package| package["name"] == "gemini-openai-proxy").unwrap();
+    let dependencies = own["dependencies"].as_array().unwrap().iter();
+    let needed = dependencies.filter(|needed| needed["kind"].is_null() && needed["optional"] == false);
+    let mut needed: Vec<&str> = needed.map(|needed| needed["name"].as_str().unwrap()).collect();
+    needed.sort_unstable();
+    assert_eq!(needed, MINIMAL);
+}
+
 #[test]
 fn every_dependency_comes_from_the_registry() {
     for (name, source) in locked() {
