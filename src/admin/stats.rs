@@ -3,7 +3,7 @@
 use crate::calendar;
 use crate::credentials::View;
 use crate::mask;
-use crate::usage::{Counts, Line, Snapshot, Table};
+use crate::usage::{Counts, Line, Snapshot, Table, sum_by};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -129,13 +129,7 @@ fn sum(tables: &[&Table]) -> Counts {
 
 /// Sums by one of the names, the most used first.
 fn group(tables: &[&Table], name: impl Fn(&Line) -> &str) -> Vec<(String, Counts)> {
-    let mut groups: Vec<(String, Counts)> = Vec::new();
-    for (line, counts) in tables.iter().flat_map(|table| table.rows()) {
-        match groups.iter_mut().find(|(known, _)| known == name(line)) {
-            Some((_, sum)) => sum.add(counts),
-            None => groups.push((name(line).to_owned(), counts.clone())),
-        }
-    }
+    let mut groups = sum_by(tables.iter().flat_map(|table| table.rows()), name);
     groups.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.requests() + counts.failures()));
     groups
 }

@@ -4,7 +4,8 @@
 //! In the order of the way: [`route`] finds what a path means, [`endpoints`] answers what is short and checks the caller
 //! with [`access`], [`generate`] runs one generation in any dialect (`output` is where its answer goes, `record` what is
 //! counted of it), [`passthrough`] sends on what is not translated, [`uploads`] with an address of ours.
-//! [`app`] is what requests use, [`service`] starts and stops it, [`background`] works when nobody asks.
+//! [`app`] is what requests use, [`service`] starts and stops it, [`background`] works when nobody asks,
+//! and `report` tells the log what was used.
 
 pub(crate) mod access;
 pub(crate) mod affinity;
@@ -15,6 +16,7 @@ pub(crate) mod generate;
 mod output;
 pub(crate) mod passthrough;
 mod record;
+mod report;
 pub(crate) mod route;
 pub mod service;
 pub(crate) mod uploads;

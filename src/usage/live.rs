@@ -1,7 +1,7 @@
 //! Counters of this run for `/metrics`. They only rise, also when the statistics are reset, and have few labels: a client
 //! can invent model names, but not a thousand time series.
 
-use super::table::OTHER;
+use super::table::{OTHER, count, entry};
 use super::{Finished, Histogram};
 
 /// Different models that get a label of their own.
@@ -26,10 +26,8 @@ impl Live {
     /// Counts a request and returns the label of its model.
     pub(super) fn request<'a>(&mut self, surface: &'static str, model: &'a str, status: u16) -> &'a str {
         let model = self.label(model);
-        match self.requests.iter_mut().find(|(s, m, t, _)| *s == surface && m == model && *t == status) {
-            Some((.., count)) => *count += 1,
-            None => self.requests.push((surface, model.to_owned(), status, 1)),
-        }
+        let is_it = |(s, m, t, _): &(&str, String, u16, u64)| *s == surface && m == model && *t == status;
+        entry(&mut self.requests, is_it, || (surface, model.to_owned(), status, 0)).3 += 1;
         model
     }
 
@@ -38,10 +36,6 @@ impl Live {
         if !finished.answered {
             return;
         }
-        let at = self.tokens.iter().position(|(known, _)| known == model).unwrap_or_else(|| {
-            self.tokens.push((model.to_owned(), [0; 4]));
-            self.tokens.len() - 1
-        });
         let usage = finished.usage;
         let counts = [
             usage.prompt_token_count,
@@ -49,26 +43,19 @@ impl Live {
             usage.thoughts_token_count,
             usage.cached_content_token_count,
         ];
-        for (sum, count) in self.tokens[at].1.iter_mut().zip(counts) {
+        let (_, sums) = entry(&mut self.tokens, |(known, _)| known == model, || (model.to_owned(), [0; 4]));
+        for (sum, count) in sums.iter_mut().zip(counts) {
             *sum += count.unwrap_or(0);
         }
-        let at = self.times.iter().position(|(surface, ..)| *surface == finished.surface).unwrap_or_else(|| {
-            self.times.push((finished.surface, Histogram::default(), Histogram::default()));
-            self.times.len() - 1
-        });
-        self.times[at].1.record(finished.latency);
-        if let Some(time) = finished.first_token {
-            self.times[at].2.record(time);
-        }
+        let surface = finished.surface;
+        let none = || (surface, Histogram::default(), Histogram::default());
+        let (_, latency, first_token) = entry(&mut self.times, |(known, ..)| *known == surface, none);
+        latency.record(finished.latency);
+        finished.first_token.into_iter().for_each(|time| first_token.record(time));
     }
 
     pub(super) fn fail(&mut self, class: &str) {
-        let full = self.upstream_errors.len() >= MOST_CLASSES;
-        let class = if full && !self.upstream_errors.iter().any(|(known, _)| known == class) { OTHER } else { class };
-        match self.upstream_errors.iter_mut().find(|(known, _)| known == class) {
-            Some((_, count)) => *count += 1,
-            None => self.upstream_errors.push((class.to_owned(), 1)),
-        }
+        count(&mut self.upstream_errors, MOST_CLASSES, class, 1);
     }
 
     /// The model's own name, or the one that late comers share.

@@ -7,7 +7,6 @@
 mod histogram;
 mod live;
 mod recent;
-mod report;
 mod saved;
 mod series;
 mod table;
@@ -15,9 +14,8 @@ mod table;
 pub use histogram::{BOUNDS_MS, Histogram};
 pub use live::Live;
 pub use recent::Entry;
-pub use report::Reporter;
 pub use saved::Credentials;
-pub use table::{Counts, Line, OTHER, Table};
+pub use table::{Counts, Line, OTHER, Table, sum_by};
 
 use crate::calendar;
 use crate::gemini::UsageMetadata;
@@ -219,7 +217,7 @@ impl Usage {
     /// The old program's `GET /admin/usage` (drop_in_contract.md 6.9); scripts take its top-level keys for models.
     pub fn json(&self) -> Value {
         let mut models = Map::new();
-        for (model, counts) in sum_by_model(self.total().0.rows()) {
+        for (model, counts) in sum_by(self.total().0.rows(), |line| &line.model) {
             // Requests for which nobody could be asked count nothing here, as in the old program.
             if counts.successful == 0 && counts.failed.is_empty() {
                 continue;
@@ -239,17 +237,6 @@ impl Usage {
         }
         Value::Object(models)
     }
-}
-
-fn sum_by_model(rows: &[(Line, Counts)]) -> Vec<(String, Counts)> {
-    let mut models: Vec<(String, Counts)> = Vec::new();
-    for (line, counts) in rows {
-        match models.iter_mut().find(|(model, _)| *model == line.model) {
-            Some((_, sum)) => sum.add(counts),
-            None => models.push((line.model.clone(), counts.clone())),
-        }
-    }
-    models
 }
 
 #[cfg(test)]

@@ -95,12 +95,7 @@ impl Counts {
     }
 
     pub(super) fn fail(&mut self, reason: &str, times: u64) {
-        let full = self.failed.len() >= MOST_REASONS;
-        let reason = if full && !self.failed.iter().any(|(known, _)| known == reason) { OTHER } else { reason };
-        match self.failed.iter_mut().find(|(known, _)| known == reason) {
-            Some((_, count)) => *count += times,
-            None => self.failed.push((reason.to_owned(), times)),
-        }
+        count(&mut self.failed, MOST_REASONS, reason, times);
     }
 
     /// Adds all of another one.
@@ -118,6 +113,35 @@ impl Counts {
             self.fail(reason, *count);
         }
     }
+}
+
+/// Counts a word; those beyond the first `most` are counted together.
+pub(super) fn count(words: &mut Vec<(String, u64)>, most: usize, word: &str, times: u64) {
+    let is_new = words.len() >= most && !words.iter().any(|(known, _)| known == word);
+    let word = if is_new { OTHER } else { word };
+    entry(words, |(known, _)| known == word, || (word.to_owned(), 0)).1 += times;
+}
+
+/// The item that is looked for, made when it is not in the list.
+pub(super) fn entry<T>(list: &mut Vec<T>, is_it: impl FnMut(&T) -> bool, new: impl FnOnce() -> T) -> &mut T {
+    let at = list.iter().position(is_it).unwrap_or_else(|| {
+        list.push(new());
+        list.len() - 1
+    });
+    &mut list[at]
+}
+
+/// Sums by one of the names, in order of first use.
+pub fn sum_by<'a>(
+    rows: impl IntoIterator<Item = &'a (Line, Counts)>,
+    name: impl Fn(&Line) -> &str,
+) -> Vec<(String, Counts)> {
+    let mut sums = Vec::new();
+    for (line, counts) in rows {
+        let name = name(line);
+        entry(&mut sums, |(known, _)| known == name, || (name.to_owned(), Counts::default())).1.add(counts);
+    }
+    sums
 }
 
 /// Rows in order of first use.

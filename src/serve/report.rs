@@ -1,9 +1,9 @@
 //! The periodic report in the log, in the old program's lines (drop_in_contract.md 6.10), with keys masked.
 
-use super::{Counts, Line, Usage, sum_by_model};
 use crate::calendar;
 use crate::credentials::{Credentials, View};
 use crate::mask;
+use crate::usage::{Counts, Line, Usage, sum_by};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use std::fmt::Write;
 use std::io;
@@ -62,30 +62,19 @@ fn who(view: &View) -> String {
 fn report(rows: &[(Line, Counts)], views: &[View]) -> String {
     let bar = "=".repeat(60);
     let mut text = format!("Credential Usage Stats Report:\n{bar}\n");
-    let mut keys: Vec<&str> = Vec::new();
-    for (line, _) in rows {
-        if !keys.contains(&line.key.as_str()) {
-            keys.push(&line.key);
-        }
-    }
-    for key in keys {
+    for (key, _) in sum_by(rows, |line| &line.key) {
         let _ = writeln!(text, "Auth Key: {key}");
-        let mut credentials: Vec<&str> = Vec::new();
-        for (line, _) in rows.iter().filter(|(line, _)| line.key == key) {
-            if !credentials.contains(&line.credential.as_str()) {
-                credentials.push(&line.credential);
-            }
-        }
-        for credential in credentials {
-            let _ = writeln!(text, "  Credential: {}", described(credential, views));
-            for (line, counts) in rows.iter().filter(|(line, _)| line.key == key && line.credential == credential) {
+        let of_key = || rows.iter().filter(|(line, _)| line.key == key);
+        for (credential, _) in sum_by(of_key(), |line| &line.credential) {
+            let _ = writeln!(text, "  Credential: {}", described(&credential, views));
+            for (line, counts) in of_key().filter(|(line, _)| line.credential == credential) {
                 let _ = writeln!(text, "    - Model: {}", line.model);
                 write_counts(&mut text, "      - ", counts);
             }
         }
     }
     let _ = writeln!(text, "{bar}\nUsage Summary by Model:");
-    for (model, counts) in sum_by_model(rows) {
+    for (model, counts) in sum_by(rows, |line| &line.model) {
         let _ = writeln!(text, "  - Model: {model}");
         write_counts(&mut text, "    - ", &counts);
     }
