@@ -70,75 +70,68 @@ impl Exchange for Conversing {
         let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
         let answer = Answer::new(Arc::clone(&self.plan), attempt);
         let reply = Arc::clone(&self.reply);
-        match self.framing() {
-            Framing::Whole => Box::new(Whole { answer, folded: Folded::default(), reply }),
-            Framing::Events | Framing::Array => Box::new(Streamed { answer, frames: reply.frames() }),
+        let to = match self.framing() {
+            Framing::Whole => To::Document(Box::default(), reply),
+            Framing::Events | Framing::Array => To::Frames(reply.frames()),
+        };
+        Box::new(Translation { answer, to })
+    }
+}
+
+/// An answer on its way to the client.
+struct Translation {
+    answer: Answer,
+    to: To,
+}
+
+/// What becomes of an answer.
+enum To {
+    /// A stream's frames, one by one.
+    Frames(Box<dyn Frames>),
+    /// One document at the end, of one event or of many.
+    Document(Box<Folded>, Arc<dyn Reply>),
+}
+
+impl To {
+    fn take(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
+        match self {
+            To::Frames(frames) => frames.write(delta, out),
+            To::Document(folded, _) => folded.push(delta),
         }
     }
 }
 
-/// Translates a stream.
-struct Streamed {
-    answer: Answer,
-    frames: Box<dyn Frames>,
+impl Translation {
+    /// Whether something of the answer is out.
+    fn is_out(&self) -> bool {
+        matches!(self.to, To::Frames(_)) && self.answer.has_started()
+    }
 }
 
-impl Translator for Streamed {
+impl Translator for Translation {
     fn event(&mut self, _json: &str, event: &Response<'_>, out: &mut Vec<u8>) -> Result<(), ApiError> {
-        self.answer.event(event, &mut |delta| self.frames.write(delta, out));
+        self.answer.event(event, &mut |delta| self.to.take(delta, out));
         Ok(())
     }
 
     fn end(&mut self, out: &mut Vec<u8>) -> Result<(), ApiError> {
-        let sent = self.answer.has_started();
-        self.answer.end(sent, &mut |delta| self.frames.write(delta, out))
-    }
-
-    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
-        self.frames.fail(error, out);
-    }
-
-    fn retryable(&self, error: &ApiError) -> bool {
-        !self.answer.has_started() && self.answer.retryable(error)
-    }
-
-    fn done(&self) -> bool {
-        self.answer.is_cut()
-    }
-
-    fn trace_id(&mut self, id: &str) {
-        self.answer.trace_id(id);
-    }
-
-    fn usage(&self) -> UsageMetadata {
-        self.answer.usage().clone()
-    }
-}
-
-/// Collects an answer, of one event or of many.
-struct Whole {
-    answer: Answer,
-    folded: Folded,
-    reply: Arc<dyn Reply>,
-}
-
-impl Translator for Whole {
-    fn event(&mut self, _json: &str, event: &Response<'_>, _out: &mut Vec<u8>) -> Result<(), ApiError> {
-        self.answer.event(event, &mut |delta| self.folded.push(delta));
-        Ok(())
-    }
-
-    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), ApiError> {
-        self.answer.end(false, &mut |delta| self.folded.push(delta))?;
-        self.reply.document(&self.folded, out);
+        let sent = self.is_out();
+        self.answer.end(sent, &mut |delta| self.to.take(delta, out))?;
+        if let To::Document(folded, reply) = &self.to {
+            reply.document(folded, out);
+        }
         Ok(())
     }
 
     /// A whole answer that fails is none: the caller answers with the error.
-    fn fail(&mut self, _error: &ApiError, _out: &mut Vec<u8>) {}
+    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
+        if let To::Frames(frames) = &mut self.to {
+            frames.fail(error, out);
+        }
+    }
 
     fn retryable(&self, error: &ApiError) -> bool {
-        self.answer.retryable(error)
+        !self.is_out() && self.answer.retryable(error)
     }
 
     fn done(&self) -> bool {
