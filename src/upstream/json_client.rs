@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::io;
 use std::time::Duration;
-use ureq::{Agent, Body, Error, http};
+use ureq::{Agent, Body, Error, RequestBuilder, http};
 
 /// No answer of these is longer.
 const LIMIT: u64 = 4 << 20;
@@ -22,24 +22,17 @@ pub fn reach(agent: &Agent, url: &str, limit: Duration) -> Result<(), String> {
 
 /// GET. Status, and the body if it is JSON.
 pub fn get_json(agent: &Agent, url: &str, login: Login<'_>) -> Result<(u16, Value), String> {
-    let mut request = agent.get(url);
-    if let Some(value) = basic(login) {
-        request = request.header("Authorization", value);
-    }
-    read(request.call())
+    read(with(login, agent.get(url)).call())
 }
 
 /// POST. Status, and the body if it is JSON.
 pub fn post_json(agent: &Agent, url: &str, login: Login<'_>, body: &Value) -> Result<(u16, Value), String> {
-    let mut request = agent.post(url).header("Content-Type", "application/json");
-    if let Some(value) = basic(login) {
-        request = request.header("Authorization", value);
-    }
-    read(request.send(body.to_string()))
+    read(with(login, agent.post(url).header("Content-Type", "application/json")).send(body.to_string()))
 }
 
-fn basic(login: Login<'_>) -> Option<String> {
-    login.map(|(username, password)| format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))))
+fn with<B>(login: Login<'_>, request: RequestBuilder<B>) -> RequestBuilder<B> {
+    let Some((username, password)) = login else { return request };
+    request.header("Authorization", format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))))
 }
 
 fn read(answer: Result<http::Response<Body>, Error>) -> Result<(u16, Value), String> {
