@@ -1,9 +1,11 @@
 //! What the server knows of Google's models: how their names are read, how thinking is asked of them, which schemas they
-//! take.
+//! take, what signatures look like and how texts are escaped.
 
 mod names;
 mod schema;
 mod schema_rules;
+mod signatures;
+mod surrogates;
 mod thinking;
 
 use gemini_openai_proxy::gemini::thinking::{Ask, Effort, Level};

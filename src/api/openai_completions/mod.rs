@@ -33,6 +33,3 @@ impl Surface for OpenAiCompletions {
         openai::error::response(error)
     }
 }
-
-#[cfg(test)]
-mod tests;

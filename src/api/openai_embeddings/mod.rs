@@ -186,6 +186,3 @@ impl Exchange for Embedding {
         true
     }
 }
-
-#[cfg(test)]
-mod tests;

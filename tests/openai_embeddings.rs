@@ -1,44 +1,19 @@
-//! Requests into Google's bodies, vectors into answers.
+//! `/v1/embeddings` by itself: requests into Google's bodies, vectors into answers.
 
-use super::*;
-use crate::config;
-use crate::gemini::models::{ModelEntry, ModelTable};
-use crate::gemini::signatures::SignatureCache;
-use crate::http::{CancelToken, Headers};
+use crate::common::translation::{World, check, google_gets};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::sync::Arc;
-use std::time::Duration;
-
-struct NoFetch;
-
-impl crate::api::Fetch for NoFetch {
-    fn fetch(&self, url: &str) -> Result<(String, Vec<u8>), String> {
-        panic!("{url} must not be fetched")
-    }
-}
+use gemini_openai_proxy::api::openai_embeddings::OpenAiEmbeddings;
+use gemini_openai_proxy::api::{Exchange, Operation};
+use gemini_openai_proxy::error::ApiError;
+use gemini_openai_proxy::gemini::models::{ModelEntry, ModelTable};
+use serde_json::{Value, json};
 
 fn parse(body: &str) -> Result<Box<dyn Exchange>, ApiError> {
-    let request = http::Request {
-        id: "r".into(),
-        method: "POST".into(),
-        path: "/v1/embeddings".into(),
-        query: String::new(),
-        headers: Headers::default(),
-        body: Vec::new(),
-        peer: "127.0.0.1".parse().unwrap(),
-        cancel: CancelToken::default(),
-    };
     let alias = ModelEntry { name: "mine".into(), alias_of: Some("gemini-embedding-001".into()), thinking: None };
-    let models = ModelTable::new(&[alias]);
-    let context = Context {
-        models: &models,
-        signatures: &Arc::new(SignatureCache::new(1, Duration::ZERO)),
-        fetch: &NoFetch,
-        key_name: "k",
-        settings: &config::parse("{}").unwrap().config.settings,
-    };
-    OpenAiEmbeddings.parse(&request, body.as_bytes().to_vec(), &context)
+    let mut world = World::new(&OpenAiEmbeddings);
+    world.models = ModelTable::new(&[alias]);
+    world.parse(body)
 }
 
 /// The calls that a request becomes: operation and body of each.
@@ -112,31 +87,9 @@ fn openais_names_keep_the_length_of_their_vectors() {
 
 #[test]
 fn what_cannot_be_embedded_is_refused_by_its_field() {
-    let many = json!({"model": "mine", "input": vec!["a"; 2049]}).to_string();
-    for (body, status, param, code) in [
-        (r#"{"input":"a","model":1}"#, 400, "model", "invalid_type"),
-        (r#"{"model":"gpt-4o","input":"a"}"#, 404, "model", "model_not_found"),
-        (r#"{"model":"gemini-2.5-flash","input":"a"}"#, 400, "model", "unsupported_value"),
-        (r#"{"model":"mine"}"#, 400, "input", "missing_required_parameter"),
-        (r#"{"model":"mine","input":null}"#, 400, "input", "missing_required_parameter"),
-        (r#"{"model":"mine","input":""}"#, 400, "input", "invalid_value"),
-        (r#"{"model":"mine","input":[]}"#, 400, "input", "invalid_value"),
-        (r#"{"model":"mine","input":["a",""]}"#, 400, "input", "invalid_value"),
-        (r#"{"model":"mine","input":[1,2]}"#, 400, "input", "unsupported_value"),
-        (r#"{"model":"mine","input":[[1,2],[3]]}"#, 400, "input", "unsupported_value"),
-        (r#"{"model":"mine","input":7}"#, 400, "input", "invalid_type"),
-        (r#"{"model":"mine","input":{"text":"a"}}"#, 400, "input", "invalid_type"),
-        (r#"{"model":"mine","input":["a",null]}"#, 400, "input", "invalid_type"),
-        (many.as_str(), 400, "input", "invalid_value"),
-        (r#"{"model":"mine","input":"a","dimensions":0}"#, 400, "dimensions", "invalid_value"),
-        (r#"{"model":"mine","input":"a","dimensions":-1}"#, 400, "dimensions", "invalid_value"),
-        (r#"{"model":"mine","input":"a","dimensions":1.5}"#, 400, "dimensions", "invalid_type"),
-        (r#"{"model":"mine","input":"a","encoding_format":"int8"}"#, 400, "encoding_format", "invalid_value"),
-        (r#"{"model":"mine","input":"a","encoding_format":1}"#, 400, "encoding_format", "invalid_type"),
-    ] {
-        let Err(error) = parse(body) else { panic!("{body}") };
-        assert_eq!((error.status, error.param.as_deref(), error.code()), (status, Some(param), Some(code)), "{body}");
-    }
+    check("openai_embeddings", "refused", |case| google_gets(&OpenAiEmbeddings, case));
+    let Err(error) = parse(&json!({"model": "mine", "input": vec!["a"; 2049]}).to_string()) else { panic!("accepted") };
+    assert_eq!((error.status, error.param.as_deref(), error.code()), (400, Some("input"), Some("invalid_value")));
 }
 
 #[test]

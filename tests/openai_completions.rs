@@ -1,41 +1,14 @@
-//! Requests into Google's terms, events into completions.
+//! `/v1/completions` by itself: requests into Google's terms, events into completions.
 
-use super::*;
-use crate::config;
-use crate::gemini::models::ModelTable;
-use crate::gemini::signatures::SignatureCache;
-use crate::http::{CancelToken, Headers};
+use crate::common::translation::{World, check, google_gets};
+use gemini_openai_proxy::api::Exchange;
+use gemini_openai_proxy::api::openai_completions::OpenAiCompletions;
+use gemini_openai_proxy::error::ApiError;
+use gemini_openai_proxy::gemini::surrogates::mark;
 use serde_json::{Value, json};
-use std::sync::Arc;
-use std::time::Duration;
-
-struct NoFetch;
-
-impl crate::api::Fetch for NoFetch {
-    fn fetch(&self, url: &str) -> Result<(String, Vec<u8>), String> {
-        panic!("{url} must not be fetched")
-    }
-}
 
 fn parse(body: &str) -> Result<Box<dyn Exchange>, ApiError> {
-    let request = http::Request {
-        id: "r".into(),
-        method: "POST".into(),
-        path: "/v1/completions".into(),
-        query: String::new(),
-        headers: Headers::default(),
-        body: Vec::new(),
-        peer: "127.0.0.1".parse().unwrap(),
-        cancel: CancelToken::default(),
-    };
-    let context = Context {
-        models: &ModelTable::new(&[]),
-        signatures: &Arc::new(SignatureCache::new(1, Duration::ZERO)),
-        fetch: &NoFetch,
-        key_name: "k",
-        settings: &config::parse("{}").unwrap().config.settings,
-    };
-    OpenAiCompletions.parse(&request, body.as_bytes().to_vec(), &context)
+    World::new(&OpenAiCompletions).parse(body)
 }
 
 /// Google's request, without the thinking that the model table plans.
@@ -112,27 +85,7 @@ fn thoughts_are_never_asked_for() {
 
 #[test]
 fn what_cannot_be_served_is_refused_by_its_field() {
-    for (fields, param, code) in [
-        (r#""x":1"#, "prompt", "missing_required_parameter"),
-        (r#""prompt":[]"#, "prompt", "empty_array"),
-        (r#""prompt":["a","b"]"#, "prompt", "unsupported_value"),
-        (r#""prompt":[1,2]"#, "prompt", "unsupported_value"),
-        (r#""prompt":[[1,2]]"#, "prompt", "unsupported_value"),
-        (r#""prompt":7"#, "prompt", "invalid_type"),
-        (r#""prompt":[{"a":1}]"#, "prompt", "invalid_type"),
-        (r#""prompt":"a","n":2"#, "n", "unsupported_value"),
-        (r#""prompt":"a","n":0"#, "n", "invalid_value"),
-        (r#""prompt":"a","best_of":3"#, "best_of", "unsupported_value"),
-        (r#""prompt":"a","suffix":"z""#, "suffix", "unsupported_value"),
-        (r#""prompt":"a","echo":"yes""#, "echo", "invalid_type"),
-    ] {
-        let Err(error) = parse(&format!(r#"{{"model":"gemini-2.5-flash",{fields}}}"#)) else { panic!("{fields}") };
-        assert_eq!((error.status, error.param.as_deref(), error.code()), (400, Some(param), Some(code)), "{fields}");
-    }
-    for (model, status) in [("gpt-9", 404), ("gemini-embedding-001", 400)] {
-        let Err(error) = parse(&format!(r#"{{"model":"{model}","prompt":"a"}}"#)) else { panic!("{model}") };
-        assert_eq!(error.status, status, "{model}");
-    }
+    check("openai_completions", "refused", |case| google_gets(&OpenAiCompletions, case));
 }
 
 #[test]
@@ -172,7 +125,7 @@ fn a_stream_is_text_then_one_finish_then_usage_then_done() {
 fn halves_of_a_character_in_two_events_become_one() {
     let half = |text: &str| {
         let json = format!(r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{text}"}}]}}}}]}}"#);
-        serde_json::from_str::<Value>(&crate::gemini::surrogates::mark(&json)).unwrap()
+        serde_json::from_str::<Value>(&mark(&json)).unwrap()
     };
     let (stream, _) = run(r#""prompt":"P","stream":true"#, &[half(r"a\ud83d"), half(r"\ude00b"), ended("STOP")]);
     let text: String =
