@@ -1,7 +1,7 @@
 //! The pool against the fake Google: refresh, set-up, rotation, rests.
 
 use crate::common::google::{FakeGoogle, Step, Tier, User};
-use crate::common::pool::{Scratch, anybody, open, options};
+use crate::common::pool::{Scratch, anybody, open, options, reopen};
 use gemini_openai_proxy::config::ApiKey;
 use gemini_openai_proxy::credentials::{
     AccessFault, Credentials, Kind, ManageFault, Refresher, Report, Unavailable, View, Want,
@@ -546,8 +546,7 @@ fn a_model_that_all_are_refused_is_no_limit_that_passes() {
     pool.report(first, model, cool(false, 60));
     pool.report(second, model, cool(false, 60));
     assert!(matches!(pool.checkout(&anybody()), Err(Unavailable::Resting(_))));
-    let restarted = open(&google, &scratch, &items);
-    restarted.restore(&pool.snapshot());
+    let restarted = reopen(&google, &scratch, &items, pool.snapshot());
     assert!(matches!(restarted.checkout(&anybody()), Err(Unavailable::Resting(_))));
     pool.report(second, model, cool(true, 90));
     assert!(matches!(pool.checkout(&anybody()), Err(Unavailable::Cooling(_))), "one of them is limited only");
@@ -568,9 +567,7 @@ fn rests_and_what_is_known_of_accounts_outlive_a_restart_without_a_secret() {
         assert!(!snapshot.to_string().contains(items[0][name].as_str().unwrap()));
     }
     let asked = google.requests().len();
-    let pool = open(&google, &scratch, &json!(items));
-    pool.restore(&json!({"unknown": 1}));
-    pool.restore(&snapshot);
+    let pool = reopen(&google, &scratch, &json!(items), snapshot);
     let Err(Unavailable::Cooling(wait)) = pool.checkout(&Want { model: "pro", ..anybody() }) else {
         panic!("it rests")
     };
@@ -598,11 +595,7 @@ fn a_block_outlives_a_restart_until_its_time_another_secret_or_another_project()
         pool.report(pool.find("cred-0").unwrap(), "m", block(rest));
         pool.snapshot()
     };
-    let restarted = |item: &Value, snapshot: &Value| {
-        let pool = open(&google, &scratch, item);
-        pool.restore(snapshot);
-        pool
-    };
+    let restarted = |item: &Value, snapshot: &Value| reopen(&google, &scratch, item, snapshot.clone());
     let forever = snapshot(None);
     let pool = restarted(&item, &forever);
     assert_eq!(pool.checkout(&anybody()), Err(Unavailable::None));

@@ -5,6 +5,7 @@ use super::{Failure, agent_for_google};
 use crate::commands::args::RunOptions;
 use crate::config::{self, Config, Timeouts};
 use crate::credentials::{Check, Credentials, Kind, MemberId, Options, rekey};
+use crate::storage::state;
 use crate::upstream::json_client;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
@@ -168,7 +169,8 @@ fn open_pool(config: &Config, findings: &mut Findings) -> Option<Credentials> {
     }
     look_at_folder(path, findings);
     let agent = agent_for_google(&config, Timeouts { connect: Some(REACH), read: Some(CALL) }, TOGETHER);
-    match Credentials::open(Options::new(&config, agent)) {
+    let remembered = state::section(&config.state_file, "pool");
+    match Credentials::open(Options { remembered, ..Options::new(&config, agent) }) {
         Ok(pool) => {
             if config.encryption_key.is_some() && path.exists() {
                 findings.good(&format!("{name} is encrypted, and the key fits"));

@@ -20,9 +20,9 @@ use self::google::oauth::Google;
 use self::pool::{Effects, Now, Origin, Pool, Settings};
 use crate::config::ApiKey;
 use parking_lot::{Condvar, Mutex};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use check::Check;
 pub use enrol::{AddFault, Added, Candidate, exchange_code, label, untried};
@@ -46,7 +46,8 @@ pub struct Credentials {
     store: Mutex<Store>,
     /// What the store said last; beside it, so that reading it waits for no write.
     unsaved: Mutex<Option<String>>,
-    on_change: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// Of the snapshot.
+    version: AtomicU64,
 }
 
 struct Memory {
@@ -64,20 +65,17 @@ impl Credentials {
         let file = records.into_iter().map(|record| (Origin::File, record));
         let config = keys(&options.api_keys).into_iter().map(|record| (Origin::Config, record));
         let settings = Settings { project_id_map: options.project_id_map, timing: options.timing };
-        let pool = Pool::new(file.chain(config), settings, Now::read());
-        let (usable, unusable): (Vec<_>, Vec<_>) = pool.members_of_file().partition(|(_, fault)| fault.is_none());
-        for (name, reason) in unusable {
-            log::warn!("[CredManager] {name} cannot be used: {}", reason.unwrap_or_default());
-        }
-        log::info!("[CredManager] Loaded {} valid credentials.", usable.len());
-        Ok(Credentials {
+        let (pool, effects) = Pool::new(file.chain(config), settings, &options.remembered, Now::read());
+        let credentials = Credentials {
             google: Google::new(options.agent, options.endpoints, options.oauth_client),
             unsaved: Mutex::new(store.unsaved().map(str::to_owned)),
             store: Mutex::new(store),
             memory: Mutex::new(Memory { pool, unwritten: Vec::new(), stopping: false }),
             woken: Condvar::new(),
-            on_change: OnceLock::new(),
-        })
+            version: AtomicU64::new(0),
+        };
+        credentials.carry_out(effects);
+        Ok(credentials)
     }
 
     /// Changes the pool and does what follows from it.
@@ -113,9 +111,7 @@ impl Credentials {
         if effects.wake {
             self.woken.notify_all();
         }
-        if let Some(on_change) = self.on_change.get().filter(|_| effects.save) {
-            on_change();
-        }
+        self.version.fetch_add(effects.save.into(), Ordering::Release);
         effects.lines.iter().for_each(|(level, line)| log::log!(*level, "{line}"));
     }
 
@@ -140,24 +136,14 @@ impl Credentials {
         self.unsaved.lock().clone()
     }
 
-    /// Names who is told, on any thread, that [`Credentials::snapshot`] has changed. Once, before the first request.
-    pub fn on_change(&self, tell: impl Fn() + Send + Sync + 'static) {
-        let _ = self.on_change.set(Box::new(tell));
+    /// Rises with every change of the snapshot; 0: it is as [`Options::remembered`] was.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
-    /// For the state file: cool-downs, blocks, and what Google said about accounts.
+    /// For the state file: ids, cool-downs, blocks, and what Google said about accounts.
     pub fn snapshot(&self) -> Value {
         self.with(|pool, now| pool.snapshot(now))
-    }
-
-    /// Who is called `cred-0` and so on in this run: the same hash as in [`Credentials::snapshot`].
-    pub fn names(&self) -> Map<String, Value> {
-        self.with(|pool, _| pool.names())
-    }
-
-    /// Takes over an earlier [`Credentials::snapshot`]; what does not fit is ignored. To be called before the first request.
-    pub fn restore(&self, snapshot: &Value) {
-        self.with(|pool, now| pool.restore(snapshot, now));
     }
 
     /// Takes over what a person changed in the config while running: the map of projects, and the keys beside the file.

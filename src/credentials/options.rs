@@ -3,6 +3,7 @@
 use crate::config::{ApiKey, Config, Endpoints, OauthClient};
 use crate::os::random;
 use crate::secret::Secret;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub struct Options {
     pub agent: ureq::Agent,
     /// The pool's patience.
     pub timing: Timing,
+    /// An earlier [`super::Credentials::snapshot`]; what does not fit is ignored.
+    pub remembered: Value,
 }
 
 impl Options {
@@ -40,6 +43,7 @@ impl Options {
             oauth_client: config.oauth_client.clone(),
             agent,
             timing: Timing::default(),
+            remembered: Value::Null,
         }
     }
 }

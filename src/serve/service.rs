@@ -21,7 +21,6 @@ use crate::usage::Usage;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// What tests shorten or open; no setting leads here.
@@ -95,11 +94,13 @@ impl Service {
             proxy: config.proxy.clone(),
             authorities: config.authorities.clone(),
         });
-        let options = Options { timing: tuning.timing, ..Options::new(&config, agent.clone()) };
-        let pool = Arc::new(Credentials::open(options).map_err(StartError::Credentials)?);
         let state = Arc::new(State::open(&config.state_file));
-        keep_pool(&state, &pool);
-        let usage = keep_usage(&state, &pool);
+        let remembered = state.take("pool").unwrap_or_default();
+        let options = Options { timing: tuning.timing, remembered, ..Options::new(&config, agent.clone()) };
+        let pool = Arc::new(Credentials::open(options).map_err(StartError::Credentials)?);
+        let (changed, kept) = (pool.clone(), pool.clone());
+        state.own("pool", move || changed.version(), move || kept.snapshot());
+        let usage = keep_usage(&state);
         let keys = keep_keys(&state, &config);
         let listed = state.take("models").and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default();
         let listed: Arc<Vec<Listed>> = Arc::new(listed);
@@ -205,22 +206,10 @@ impl Service {
 }
 
 /// The pool goes on where it was, and the state file follows it from now on.
-fn keep_pool(state: &State, pool: &Arc<Credentials>) {
-    if let Some(snapshot) = state.take("pool") {
-        pool.restore(&snapshot);
-    }
-    let changes = Arc::new(AtomicU64::new(0));
-    let (pool_of, changed) = (pool.clone(), changes.clone());
-    pool.on_change(move || {
-        changed.fetch_add(1, Ordering::Release);
-    });
-    state.own("pool", move || changes.load(Ordering::Acquire), move || pool_of.snapshot());
-}
-
-fn keep_usage(state: &State, pool: &Arc<Credentials>) -> Arc<Usage> {
-    let usage = Arc::new(Usage::restore(state.take("usage").as_ref(), &pool.names()));
-    let (counted, kept, pool) = (usage.clone(), usage.clone(), pool.clone());
-    state.own("usage", move || counted.version(), move || kept.saved(&pool.names()));
+fn keep_usage(state: &State) -> Arc<Usage> {
+    let usage = Arc::new(Usage::restore(state.take("usage").as_ref()));
+    let (counted, kept) = (usage.clone(), usage.clone());
+    state.own("usage", move || counted.version(), move || kept.saved());
     usage
 }
 

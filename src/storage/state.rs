@@ -71,16 +71,16 @@ impl State {
         self.read.lock().shift_remove(section)
     }
 
-    /// Names who fills a section from now on. It is written when `version` has risen: nobody has to say that something
-    /// changed.
+    /// Names who fills a section from now on. It is written when `version` is another one than at the last write, or than
+    /// 0 if there was none: nobody has to say that something changed.
     pub fn own(
         &self,
         section: &str,
         version: impl Fn() -> u64 + Send + Sync + 'static,
         content: impl Fn() -> Value + Send + Sync + 'static,
     ) {
-        let (section, written) = (section.to_owned(), version());
-        let owner = Owner { section, version: Box::new(version), content: Box::new(content), written };
+        let (section, version, content) = (section.to_owned(), Box::new(version), Box::new(content));
+        let owner = Owner { section, version, content, written: 0 };
         self.writer.lock().owners.push(owner);
     }
 
@@ -117,6 +117,12 @@ impl State {
             }
         }
     }
+}
+
+/// A section of the state file at `path` for who only reads; `Null` if there is none.
+pub fn section(path: &Path, name: &str) -> Value {
+    let file: Option<Value> = fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    file.and_then(|mut sections| sections.get_mut(name).map(Value::take)).unwrap_or_default()
 }
 
 /// Renames a file that is none of this program's; there are no sections then.

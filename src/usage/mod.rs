@@ -14,7 +14,6 @@ mod table;
 pub use histogram::{BOUNDS_MS, Histogram};
 pub use live::Live;
 pub use recent::Entry;
-pub use saved::Credentials;
 pub use table::{Counts, Line, OTHER, Table, sum_by};
 
 use crate::calendar;
@@ -111,12 +110,11 @@ impl Ledger {
 }
 
 impl Usage {
-    /// With what the state file kept; a section that is none of this program's is reported and left out. `credentials`:
-    /// who has which name in this run.
-    pub fn restore(section: Option<&Value>, credentials: &Credentials) -> Usage {
+    /// With what the state file kept; a section that is none of this program's is reported and left out.
+    pub fn restore(section: Option<&Value>) -> Usage {
         let usage = Usage::default();
         let Some(section) = section else { return usage };
-        match saved::read(section, credentials) {
+        match saved::read(section) {
             Some(kept) => {
                 let mut ledger = usage.ledger.lock();
                 ledger.since = kept.since.unwrap_or(ledger.since);
@@ -134,9 +132,9 @@ impl Usage {
         self.ledger.lock().version
     }
 
-    /// The section for the state file; `credentials`: as for [`Usage::restore`].
-    pub fn saved(&self, credentials: &Credentials) -> Value {
-        saved::write(&self.snapshot(), credentials)
+    /// The section for the state file.
+    pub fn saved(&self) -> Value {
+        saved::write(&self.snapshot())
     }
 
     /// Counts a request that ended.
@@ -242,7 +240,6 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
     use std::time::UNIX_EPOCH;
 
     fn tokens() -> UsageMetadata {
@@ -296,10 +293,9 @@ mod tests {
             success(&usage, &Line::new("key \"a\"", "cred-0", "gemini|2.5 pro"), now);
             usage.failure_at(&Line::new("b", "", "m"), "Denied: SAFETY | x", now);
         }
-        let credentials = Credentials::from_iter([("cred-0".to_owned(), json!("hash-a"))]);
-        let text = usage.saved(&credentials).to_string();
-        let back = Usage::restore(Some(&serde_json::from_str(&text).unwrap()), &credentials);
-        assert_eq!(back.saved(&credentials).to_string(), text);
+        let text = usage.saved().to_string();
+        let back = Usage::restore(Some(&serde_json::from_str(&text).unwrap()));
+        assert_eq!(back.saved().to_string(), text);
         assert_eq!(back.json(), usage.json());
         let snapshot = back.snapshot();
         assert_eq!((snapshot.days.len(), snapshot.hours.len()), (4, 49));
@@ -309,36 +305,10 @@ mod tests {
     }
 
     #[test]
-    fn usage_stays_with_its_credential_whatever_that_is_called_next_time() {
-        let usage = Usage::default();
-        for (credential, times) in [("cred-0", 1), ("cred-1", 2), ("cred-2", 3), ("", 4)] {
-            (0..times).for_each(|_| success(&usage, &Line::new("k", credential, "m"), SystemTime::now()));
-        }
-        let named = |names: &[(&str, &str)]| -> Credentials {
-            names.iter().map(|(name, hash)| ((*name).to_owned(), json!(hash))).collect()
-        };
-        // The third had been removed before this was written, the second is gone at the next start.
-        let saved = usage.saved(&named(&[("cred-0", "hash-a"), ("cred-1", "hash-b")]));
-        let counts = |saved: &Value| {
-            let (total, _) = Usage::restore(Some(saved), &named(&[("cred-0", "hash-c"), ("cred-1", "hash-a")])).total();
-            let count = |(line, counts): &(Line, Counts)| (line.credential.clone(), counts.successful);
-            total.rows().iter().map(count).collect::<BTreeMap<_, _>>()
-        };
-        let expected = |rows: &[(&str, u64)]| -> BTreeMap<String, u64> {
-            rows.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
-        };
-        assert_eq!(counts(&saved), expected(&[("", 4), ("cred-1", 1), ("removed", 5)]));
-        let mut old = saved;
-        old.as_object_mut().unwrap().remove("credentials");
-        let unknown = expected(&[("", 4), ("cred-0", 1), ("cred-1", 2), ("cred-2", 3)]);
-        assert_eq!(counts(&old), unknown, "an older file does not tell");
-    }
-
-    #[test]
     fn a_section_of_nonsense_is_no_reason_to_stop() {
         for text in ["7", r#"{"version":2}"#, r#"{"version":1,"names":["a"],"total":["0 0 9|1 1|||","x",5],"days":[]}"#]
         {
-            let usage = Usage::restore(Some(&serde_json::from_str(text).unwrap()), &Credentials::new());
+            let usage = Usage::restore(Some(&serde_json::from_str(text).unwrap()));
             assert_eq!(usage.json(), json!({}), "{text}");
         }
     }
@@ -355,7 +325,7 @@ mod tests {
                 success(&usage, &line, now);
             }
         }
-        let size = usage.saved(&Credentials::new()).to_string().len();
+        let size = usage.saved().to_string().len();
         assert!(size < 2_000_000, "{size} bytes");
         assert_eq!(usage.snapshot().days.len(), 400);
     }

@@ -20,12 +20,6 @@ pub(super) struct Kept {
     pub(super) hours: Vec<(u32, Table)>,
 }
 
-/// Who was called `cred-0` and so on when it was written, by a hash that stays: after a restart it may be somebody else.
-pub type Credentials = Map<String, Value>;
-
-/// The credential of rows whose own is no longer there.
-const REMOVED: &str = "removed";
-
 /// Names by number.
 #[derive(Default)]
 struct Names {
@@ -45,7 +39,7 @@ impl Names {
 }
 
 /// The section of the state file.
-pub(super) fn write(snapshot: &super::Snapshot, credentials: &Credentials) -> Value {
+pub(super) fn write(snapshot: &super::Snapshot) -> Value {
     let mut names = Names::default();
     let total = rows(&snapshot.total, &mut names);
     let mut periods = |periods: &[(u32, std::sync::Arc<Table>)]| -> Value {
@@ -58,7 +52,6 @@ pub(super) fn write(snapshot: &super::Snapshot, credentials: &Credentials) -> Va
         "version": VERSION,
         "since": since,
         "names": names.list,
-        "credentials": credentials,
         "total": total,
         "days": days,
         "hours": hours,
@@ -95,14 +88,12 @@ fn row(line: &Line, counts: &Counts, names: &mut Names) -> String {
 }
 
 /// Reads the section; what cannot be read is left out. `None` when it is none of this program's.
-pub(super) fn read(section: &Value, credentials: &Credentials) -> Option<Kept> {
+pub(super) fn read(section: &Value) -> Option<Kept> {
     if section["version"].as_u64() != Some(VERSION) {
         return None;
     }
     let names: Vec<&str> = section["names"].as_array()?.iter().map(|name| name.as_str().unwrap_or_default()).collect();
-    let called_now: Vec<&str> =
-        names.iter().map(|name| called_now(name, &section["credentials"], credentials)).collect();
-    let table = |rows: &Value| table(rows, &names, &called_now);
+    let table = |rows: &Value| table(rows, &names);
     let periods = |value: &Value| -> Vec<(u32, Table)> {
         let empty = Map::new();
         let entries = value.as_object().unwrap_or(&empty).iter();
@@ -117,32 +108,23 @@ pub(super) fn read(section: &Value, credentials: &Credentials) -> Option<Kept> {
     })
 }
 
-/// What a credential of the file is called now. Older files do not say who was who.
-fn called_now<'a>(name: &'a str, saved: &Value, now: &'a Credentials) -> &'a str {
-    let Some(saved) = saved.as_object().filter(|_| name.starts_with("cred-")) else { return name };
-    let hash = saved.get(name);
-    now.iter().find(|(_, known)| Some(*known) == hash).map_or(REMOVED, |(name, _)| name)
-}
-
-/// `credentials`: the same names as credentials are called now.
-fn table(rows: &Value, names: &[&str], credentials: &[&str]) -> Table {
+fn table(rows: &Value, names: &[&str]) -> Table {
     let mut table = Table::default();
     for text in rows.as_array().into_iter().flatten().filter_map(Value::as_str) {
-        if let Some((line, counts)) = parsed(text, names, credentials) {
+        if let Some((line, counts)) = parsed(text, names) {
             table.row(&line, usize::MAX).add(&counts);
         }
     }
     table
 }
 
-fn parsed<'a>(text: &str, names: &[&'a str], credentials: &[&'a str]) -> Option<(Line, Counts)> {
+fn parsed(text: &str, names: &[&str]) -> Option<(Line, Counts)> {
     let parts: Vec<&str> = text.split('|').collect();
     let [who, numbers, reasons, latency, first_token] = parts.as_slice() else { return None };
     let who = all(who)?;
-    let of = |names: &[&'a str], number: &u64| names.get(usize::try_from(*number).ok()?).copied();
-    let name = |number: &u64| of(names, number);
+    let name = |number: &u64| names.get(usize::try_from(*number).ok()?).copied();
     let line = match who.as_slice() {
-        [key, credential, model] => Line::new(name(key)?, of(credentials, credential)?, name(model)?),
+        [key, credential, model] => Line::new(name(key)?, name(credential)?, name(model)?),
         _ => return None,
     };
     let numbers = all(numbers)?;

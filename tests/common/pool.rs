@@ -81,12 +81,19 @@ pub fn options(base: &str, file: PathBuf) -> Options {
             file_poll: Duration::from_millis(20),
             ..Timing::default()
         },
+        remembered: Value::Null,
     }
 }
 
 /// A pool on `items`.
 pub fn open(google: &FakeGoogle, scratch: &Scratch, items: &Value) -> Credentials {
     Credentials::open(options(&google.base(), scratch.put(items))).expect("a file that opens")
+}
+
+/// A pool on `items` after a restart.
+pub fn reopen(google: &FakeGoogle, scratch: &Scratch, items: &Value, remembered: Value) -> Credentials {
+    let options = Options { remembered, ..options(&google.base(), scratch.put(items)) };
+    Credentials::open(options).expect("a file that opens")
 }
 
 /// Anybody, for any model.

@@ -4,7 +4,7 @@
 use super::counters::answer;
 use crate::common::client::Client;
 use crate::common::google::FakeGoogle;
-use crate::common::program::{Folder, Program};
+use crate::common::program::{Folder, Program, run};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -135,6 +135,56 @@ fn an_orderly_end_loses_nothing_and_limits_of_the_day_go_on() {
     }
     let state = std::fs::read_to_string(folder.join("c.json.state.json")).unwrap();
     assert!(!state.contains(&made) && !state.contains("sk-client-of-programs"), "{state}");
+}
+
+#[test]
+fn a_credential_has_the_same_number_after_a_restart() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("numbers");
+    let mut config = config(&google);
+    let keys = ["AIza-first-of-programs", "AIza-second-of-programs", "AIza-third-of-programs"];
+    keys.iter().for_each(|key| google.add_api_key(key));
+    folder.write("c.json", json!(keys.map(|key| json!({"api_key": key, "label": &key[5..8]}))).to_string());
+    config["auth_keys"][0]["name"] = json!("test");
+    let who = |client: &mut Client| -> Vec<String> {
+        let list = client.get("/admin/credentials").json();
+        let name = |item: &Value| format!("{} {}", item["id"].as_str().unwrap(), item["label"].as_str().unwrap());
+        list.as_array().unwrap().iter().map(name).collect()
+    };
+    let used = |client: &mut Client| -> Vec<(String, u64)> {
+        let stats = client.get("/admin/stats?range=7d").json();
+        let row = |row: &Value| (row["credential"].as_str().unwrap().to_owned(), row["requests"].as_u64().unwrap());
+        let mut rows: Vec<(String, u64)> = stats["credentials"].as_array().unwrap().iter().map(row).collect();
+        rows.sort();
+        rows
+    };
+    let after = ["cred-1 sec", "cred-2 thi", "cred-3 AIz***rams"];
+    let expected = [0, 1, 2, 3].map(|number| (format!("cred-{number}"), 1));
+    for round in 0..2 {
+        let mut program = Program::start(&folder, &config, &[]);
+        let mut client = Client::new(address(&program));
+        if round == 0 {
+            for _ in 0..4 {
+                assert_eq!(client.chat("sk-client-of-programs", "gemini-2.5-flash").unwrap().status, 200);
+            }
+            let names = ["cred-0 fir", after[0], after[1], after[2]];
+            assert_eq!(who(&mut client), names);
+            assert_eq!(client.send("DELETE", "/admin/credentials/cred-0", &[], "").unwrap().status, 200);
+        }
+        assert_eq!(who(&mut client), after);
+        assert_eq!(used(&mut client), expected);
+        program.signal("-TERM");
+        assert_eq!(program.wait(Duration::from_secs(20)), Some(0), "{}", program.log());
+    }
+    let checked = String::from_utf8(run(&folder, &["check", "-c", "config.json"]).stdout).unwrap();
+    assert!(checked.contains("cred-1 (sec)") && !checked.contains("cred-0"), "{checked}");
+    let mut program = Program::start(&folder, &config, &[]);
+    let mut client = Client::new(address(&program));
+    let first = json!({"credential": {"api_key": keys[0], "label": "back"}}).to_string();
+    assert_eq!(client.send("POST", "/admin/credentials/add", &[], &first).unwrap().status, 200);
+    assert_eq!(who(&mut client), ["cred-0 back", after[0], after[1], after[2]]);
+    program.signal("-TERM");
+    program.wait(Duration::from_secs(20));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod check;
 mod choice;
 mod clock;
 mod edit;
+mod ids;
 mod index;
 mod member;
 mod snapshot;
@@ -25,20 +26,22 @@ use crate::credentials::lease::{Kind, MemberId, Report};
 use crate::credentials::options::Timing;
 use crate::secret::Secret;
 use clock::Deadline;
+use ids::Ids;
 use index::Index;
 use member::{CoolDown, Member};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// The members, and what is known of them.
 pub(crate) struct Pool {
-    /// In the order of their ids, which is that of the file when it was first read.
+    /// In the order of their ids, which is that of the file until something is removed or put in between.
     members: BTreeMap<MemberId, Member>,
     index: Index,
     pub(crate) settings: Settings,
     /// Whom the rotation chose last.
     last: Option<MemberId>,
-    next: u64,
+    ids: Ids,
     /// When anybody was last lent out.
     lent: Option<Instant>,
 }
@@ -88,28 +91,38 @@ impl Effects {
 }
 
 impl Pool {
-    /// A pool of these items, in this order. The same login twice is one member, and one refresh.
-    pub(crate) fn new(items: impl IntoIterator<Item = (Origin, Record)>, settings: Settings, now: Now) -> Pool {
-        let mut pool =
-            Pool { members: BTreeMap::new(), index: Index::new(now), settings, last: None, next: 0, lent: None };
-        let mut seen = HashSet::new();
+    /// A pool of these items, in this order. The same login twice is one member, and one refresh. `saved` is an earlier
+    /// snapshot; what does not fit is ignored.
+    pub(crate) fn new(
+        items: impl IntoIterator<Item = (Origin, Record)>,
+        settings: Settings,
+        saved: &Value,
+        now: Now,
+    ) -> (Pool, Effects) {
+        let ids = Ids::read(saved);
+        let (members, index) = (BTreeMap::new(), Index::new(now));
+        let mut pool = Pool { members, index, settings, ids, last: None, lent: None };
+        let (mut effects, mut seen, mut usable) = (Effects::default(), HashSet::new(), 0);
         for (origin, record) in items {
-            if record.identity().is_none_or(|identity| seen.insert(identity)) {
-                pool.join(origin, record, now);
+            let fault = record.kind().err();
+            if record.identity().is_some_and(|identity| !seen.insert(identity)) {
+                continue;
+            }
+            let member = pool.join(origin, record, now);
+            usable += usize::from(fault.is_none() && origin == Origin::File);
+            if let Some(reason) = fault {
+                let line = format!("[CredManager] {} cannot be used: {reason}", member.name());
+                effects.lines.push((log::Level::Warn, line));
             }
         }
-        pool
-    }
-
-    /// The names of those that the file has, and why they cannot be used.
-    pub(crate) fn members_of_file(&self) -> impl Iterator<Item = (String, Option<&'static str>)> {
-        let file = self.members.values().filter(|member| member.origin == Origin::File);
-        file.map(|member| (member.name(), member.record.kind().err()))
+        effects.info(format!("Loaded {usable} valid credentials."));
+        effects.save = pool.ids.are_new();
+        pool.restore(saved, now);
+        (pool, effects)
     }
 
     fn join(&mut self, origin: Origin, record: Record, now: Now) -> &Member {
-        let id = MemberId(self.next);
-        self.next += 1;
+        let id = self.ids.give(&record, |id| self.members.contains_key(&id));
         let member = Member::new(id, origin, record, &self.settings, now);
         self.index.file(&member, now);
         self.members.entry(id).or_insert(member)
@@ -117,7 +130,9 @@ impl Pool {
 
     fn leave(&mut self, id: MemberId) -> Option<Member> {
         self.index.remove(id);
-        self.members.remove(&id)
+        let member = self.members.remove(&id)?;
+        self.ids.keep(&member.record, id);
+        Some(member)
     }
 
     /// The only way to change a member: the index has to know.

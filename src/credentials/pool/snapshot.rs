@@ -1,36 +1,27 @@
-//! What the pool wants to know again after a restart: rests, blocks, and what Google said about accounts. Holds no secret: a
-//! member is named by a hash of its token or key, so another login or key of the same person starts anew.
+//! What the pool wants to know again after a restart: numbers, cool-downs, blocks, and what Google said about accounts. Holds
+//! no secret: a member is named by a hash of its token or key.
 
 use super::clock::{Deadline, Now};
+use super::ids::fingerprint;
 use super::member::{Block, Blocked, CoolDown, Member};
 use super::{Pool, Settings};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Pool {
     /// For the state file.
     pub(crate) fn snapshot(&mut self, now: Now) -> Value {
-        let mut members = Map::new();
         self.advance(now);
-        for member in self.members.values() {
-            if let Some(name) = fingerprint(member) {
-                members.insert(name, describe(member, now));
-            }
-        }
-        Value::Object(members)
+        let mut snapshot = Map::new();
+        self.ids.save(&mut snapshot);
+        snapshot.extend(self.members.values().map(|member| (fingerprint(&member.record), describe(member, now))));
+        Value::Object(snapshot)
     }
 
-    /// Who is called `cred-0` and so on in this run: the same hash as in the snapshot.
-    pub(crate) fn names(&self) -> Map<String, Value> {
-        self.members.values().filter_map(|member| Some((member.name(), fingerprint(member)?.into()))).collect()
-    }
-
-    /// Takes over an earlier snapshot; what does not fit is ignored.
-    pub(crate) fn restore(&mut self, snapshot: &Value, now: Now) {
+    pub(super) fn restore(&mut self, saved: &Value, now: Now) {
         for id in self.members.keys().copied().collect::<Vec<_>>() {
             self.change(id, now, |member, settings| {
-                if let Some(known) = fingerprint(member).and_then(|name| snapshot.get(name)) {
+                if let Some(known) = saved.get(fingerprint(&member.record)) {
                     member.remember(known, settings, now);
                 }
             });
@@ -72,13 +63,15 @@ fn describe(member: &Member, now: Now) -> Value {
         let why = &blocked.why;
         json!({"until": until, "at": millis(blocked.at), "reason": why.reason, "sentence": why.sentence, "link": why.link})
     });
-    json!({
-        "email": member.email,
-        "project": member.project,
-        "tier": member.tier,
-        "cooling": cooling,
-        "blocked": blocked,
-    })
+    let fields = [
+        ("id", Some(member.id.0.into())),
+        ("email", member.email.clone().map(Value::from)),
+        ("project", member.project.clone().map(Value::from)),
+        ("tier", member.tier.clone().map(Value::from)),
+        ("cooling", (!cooling.is_empty()).then_some(cooling.into())),
+        ("blocked", blocked),
+    ];
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// `None`: its time is over, or it is not understood.
@@ -108,9 +101,4 @@ fn millis(time: SystemTime) -> u64 {
 
 fn word(saved: &Value, name: &str) -> String {
     saved.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-fn fingerprint(member: &Member) -> Option<String> {
-    let digest = Sha256::digest(member.identity()?.expose());
-    Some(digest[..12].iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -38,7 +38,7 @@ fn account(number: usize, now: Now, lifetime: Duration) -> Record {
 }
 
 fn pool(records: impl IntoIterator<Item = Record>, now: Now) -> Pool {
-    Pool::new(records.into_iter().map(|record| (Origin::File, record)), Settings::default(), now)
+    Pool::new(records.into_iter().map(|record| (Origin::File, record)), Settings::default(), &json!(null), now).0
 }
 
 fn want<'a>(model: &'a str, kind: Option<Kind>, tried: &'a [MemberId], affinity: Option<&'a str>) -> Want<'a> {

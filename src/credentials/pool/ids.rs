@@ -1,0 +1,160 @@
+//! The numbers of members (`cred-0`). A member has the number of its token or key, over restarts, removals of others, and
+//! while it is gone; a number is not given to another one as long as anybody remembers it.
+
+use crate::credentials::file::record::Record;
+use crate::credentials::lease::MemberId;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+
+/// Where the snapshot of the pool, whose other names are fingerprints, keeps the next number.
+const NEXT: &str = "next_id";
+/// Higher numbers are damage.
+const HIGHEST: u64 = 1 << 48;
+/// Numbers that are kept for members that are gone.
+const MOST: usize = 10_000;
+
+pub(super) struct Ids {
+    /// Of those who are gone, by fingerprint.
+    kept: HashMap<String, MemberId>,
+    next: u64,
+    /// The next number of the snapshot.
+    read: u64,
+}
+
+impl Ids {
+    /// From a snapshot of the pool. Nobody has joined yet.
+    pub(super) fn read(saved: &Value) -> Ids {
+        let number = |value: &Value| value.as_u64().filter(|number| *number < HIGHEST);
+        let entries = saved.as_object().into_iter().flatten();
+        let kept: HashMap<String, MemberId> =
+            entries.filter_map(|(name, entry)| Some((name.clone(), MemberId(number(entry.get("id")?)?)))).collect();
+        let next = kept.values().map(|id| id.0 + 1).chain(saved.get(NEXT).and_then(number)).max().unwrap_or(0);
+        Ids { kept, next, read: next }
+    }
+
+    /// The number of an item that joins.
+    pub(super) fn give(&mut self, record: &Record, is_taken: impl Fn(MemberId) -> bool) -> MemberId {
+        let kept = self.kept.remove(&fingerprint(record));
+        kept.filter(|id| !is_taken(*id)).unwrap_or_else(|| {
+            self.next += 1;
+            MemberId(self.next - 1)
+        })
+    }
+
+    /// Keeps the number of an item that leaves.
+    pub(super) fn keep(&mut self, record: &Record, id: MemberId) {
+        self.kept.insert(fingerprint(record), id);
+        if self.kept.len() > MOST
+            && let Some(oldest) = self.kept.iter().min_by_key(|(_, id)| **id).map(|(name, _)| name.clone())
+        {
+            self.kept.remove(&oldest);
+        }
+    }
+
+    /// Whether numbers were given that the snapshot did not know.
+    pub(super) fn are_new(&self) -> bool {
+        self.next != self.read
+    }
+
+    /// Adds to a snapshot what it needs to know beside the members.
+    pub(super) fn save(&self, snapshot: &mut Map<String, Value>) {
+        snapshot.extend(self.kept.iter().map(|(name, id)| (name.clone(), json!({"id": id.0}))));
+        snapshot.insert(NEXT.into(), self.next.into());
+    }
+}
+
+/// A hash of the token or key, or of all of an item that has none. Tells nothing of it.
+pub(super) fn fingerprint(record: &Record) -> String {
+    let digest = match record.identity() {
+        Some(identity) => Sha256::digest(identity.expose()),
+        None => Sha256::digest(record.value().to_string()),
+    };
+    digest[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Effects, Now, Origin, Pool, Settings};
+    use super::*;
+    use crate::secret::Secret;
+    use std::time::Duration;
+
+    fn key(name: &str) -> Record {
+        Record::new(json!({"api_key": name}))
+    }
+
+    fn open(file: &[&str], config: &[&str], saved: &Value) -> (Pool, Effects) {
+        let items = file.iter().map(|name| (Origin::File, key(name)));
+        let items = items.chain(config.iter().map(|name| (Origin::Config, key(name))));
+        Pool::new(items, Settings::default(), saved, Now::read())
+    }
+
+    /// Who is who, such as `0:a 2:c`.
+    fn who(pool: &Pool) -> String {
+        let member =
+            |member: &super::super::Member| format!("{}:{}", member.id.0, member.record.api_key().unwrap_or("?"));
+        pool.members.values().map(member).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_number_stays_with_its_key_over_restarts_removals_and_returns() {
+        let now = Now::read();
+        let (mut pool, effects) = open(&["a", "b", "c"], &["k"], &Value::Null);
+        assert_eq!((who(&pool).as_str(), effects.save), ("0:a 1:b 2:c 3:k", true));
+        let _ = pool.remove(MemberId(1)).unwrap();
+        let saved = pool.snapshot(now);
+        let (mut pool, effects) = open(&["a", "c"], &["k"], &saved);
+        assert_eq!((who(&pool).as_str(), effects.save), ("0:a 2:c 3:k", false), "after a restart");
+        let _ = pool.adopt(vec![key("d"), key("c")], now);
+        assert_eq!(who(&pool), "2:c 3:k 4:d", "the file was changed by hand");
+        let _ = pool.reload(HashMap::new(), Vec::new(), now);
+        let saved = pool.snapshot(now);
+        let (mut pool, effects) = open(&["e", "d", "a", "c"], &["k"], &saved);
+        assert_eq!((who(&pool).as_str(), effects.save), ("0:a 2:c 3:k 4:d 5:e", true), "some are back, one is new");
+        let (added, _) = pool.enrol(key("b"), None, now);
+        assert_eq!(added.id, MemberId(1), "the removed one comes back");
+    }
+
+    #[test]
+    fn another_token_of_the_same_login_keeps_the_number() {
+        let now = Now::read();
+        let login = |token: &str| Record::new(json!({"refresh_token": token, "email": "u@example.com"}));
+        let start = |tokens: &[&str], saved: &Value| {
+            let items = tokens.iter().map(|token| (Origin::File, login(token)));
+            Pool::new(items, Settings::default(), saved, now).0
+        };
+        let mut pool = start(&["one", "two"], &Value::Null);
+        let Ok(mut job) = pool.next_due(now) else { panic!("nobody has a token") };
+        let (access, refresh) = (Secret::new("a"), Some(Secret::new("three")));
+        let _ = pool.granted(&mut job, super::super::Grant { access, refresh, lifetime: Duration::from_secs(60) }, now);
+        let saved = pool.snapshot(now);
+        let tokens = |pool: &Pool| -> Vec<String> {
+            pool.members.values().map(|member| member.record.refresh_token().unwrap().to_owned()).collect()
+        };
+        assert_eq!(tokens(&start(&["two", "three"], &saved)), ["three", "two"]);
+    }
+
+    #[test]
+    fn an_item_that_cannot_be_used_has_a_number_too() {
+        let items = || [json!(null), json!({"note": "x"})].map(|item| (Origin::File, Record::new(item)));
+        let (mut pool, _) = Pool::new(items(), Settings::default(), &Value::Null, Now::read());
+        let saved = pool.snapshot(Now::read());
+        let (pool, effects) = Pool::new(items().into_iter().skip(1), Settings::default(), &saved, Now::read());
+        assert_eq!((pool.members.keys().next(), effects.save), (Some(&MemberId(1)), false));
+    }
+
+    #[test]
+    fn a_damaged_snapshot_gives_nobody_the_number_of_another() {
+        let mut saved = open(&["a", "b"], &[], &Value::Null).0.snapshot(Now::read());
+        for (name, entry) in saved.as_object_mut().unwrap() {
+            *entry = if name == NEXT { json!("x") } else { json!({"id": 1}) };
+        }
+        assert_eq!(who(&open(&["a", "b"], &[], &saved).0), "1:a 2:b");
+        for id in [json!(u64::MAX), json!(-1), json!("1"), json!(null)] {
+            saved.as_object_mut().unwrap().values_mut().for_each(|entry| *entry = json!({"id": id}));
+            assert_eq!(who(&open(&["a", "b"], &[], &saved).0), "0:a 1:b");
+        }
+        assert_eq!(who(&open(&["a"], &[], &json!([1])).0), "0:a");
+    }
+}
