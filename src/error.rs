@@ -114,7 +114,8 @@ impl ApiError {
     }
 
     /// The headers that go with this error on every surface: `Retry-After` (whole seconds, rounded up),
-    /// `retry-after-ms` and `x-should-retry`, all read by the official SDKs (openai_chat.md 3.1).
+    /// `retry-after-ms` and `x-should-retry`, all read by the official SDKs (docs/openai-chat.md "Error bodies and
+    /// statuses").
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = Vec::new();
         if let Some(wait) = self.retry_after {

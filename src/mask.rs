@@ -1,4 +1,5 @@
-//! How an e-mail address, a project id and a key look in logs, reports and the admin page (drop_in_contract.md 6.8).
+//! How an e-mail address, a project id and a key look in logs, reports and the admin page (docs/compatibility.md
+//! "Masks").
 
 /// Masks an e-mail as the old program did: every second character of the local part is `*`, padded or cut to twelve;
 /// the domain stays. No address at all is the text `None`; a text without `@` is shown as it is.

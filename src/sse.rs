@@ -1,7 +1,7 @@
 //! Reading and writing Server-Sent Events. Knows nothing else: no Gemini, no OpenAI, no sockets.
 //!
-//! The reader follows the specification's line rules (openai_chat.md 2.9) and also takes a JSON body where events were
-//! asked for, because a gateway that loses `alt=sse` makes Google send one growing array.
+//! The reader follows the specification's line rules (docs/openai-chat.md "Reading events") and also takes a JSON body
+//! where events were asked for, because a gateway that loses `alt=sse` makes Google send one growing array.
 
 use std::fmt;
 use std::io::{self, BufRead};
@@ -20,7 +20,8 @@ pub const MAX_EVENT: usize = 64 << 20;
 const USUAL_EVENT: usize = 1024;
 
 /// Appends `data: <json>` and the blank line. U+2028, U+2029 and U+0085 become JSON escapes, because clients that split
-/// on Unicode line ends exist (openai_chat.md 2.8); line breaks between tokens of pretty-printed JSON become spaces.
+/// on Unicode line ends exist (docs/openai-chat.md "Writing events"); line breaks between tokens of pretty-printed JSON
+/// become spaces.
 pub fn frame(json: &str, out: &mut Vec<u8>) {
     out.reserve(json.len() + 8);
     out.extend_from_slice(b"data: ");

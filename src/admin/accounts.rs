@@ -1,5 +1,5 @@
-//! Adding, changing, checking and removing credentials (drop_in_contract.md 6.6, row 17). What goes in may hold secrets, what
-//! comes out never does.
+//! Adding, changing, checking and removing credentials (docs/compatibility.md "Admin routes of the last version"). What
+//! goes in may hold secrets, what comes out never does.
 
 use super::view::{credential, now};
 use super::{detail, missing, object};

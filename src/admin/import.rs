@@ -1,5 +1,5 @@
-//! Adding many credentials at once. All are tried out together for a while; those that Google has not answered for by then
-//! are taken on trust, so that the person gets an answer.
+//! Adding many credentials at once. All are tried out together for a while; those that Google has not answered for by
+//! then are taken on trust, so that the person gets an answer.
 
 use super::accounts::{welcome, with_warning};
 use super::{detail, missing, object};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// Credentials tried out together.
 const TOGETHER: usize = 8;
-/// A ureq call through rustls needs up to 192 KiB in debug builds (crate_notes.md 3).
+/// A ureq call through rustls needs up to 192 KiB in debug builds (docs/crates.md "Stacks of threads").
 const STACK: usize = 512 * 1024;
 /// How soon it is noticed that the client is gone.
 const SLICE: Duration = Duration::from_millis(250);

@@ -1,5 +1,5 @@
 //! Connecting an account with Google's consent page: by redirect where Google's answer can come back to this server, by
-//! paste where it cannot (drop_in_contract.md 6.6, rows 3 and 4; google_code_assist.md 1.3).
+//! paste where it cannot (docs/compatibility.md "Login with Google"; docs/google-login.md "Redirect rules").
 
 use super::accounts::{success, unsaved, welcome};
 use super::{detail, missing, object};
@@ -129,9 +129,9 @@ fn consent_url(app: &App, attempt: &Attempt) -> String {
     attempt.url(&app.config.endpoints.oauth_authorize, &app.config.oauth_client)
 }
 
-/// Google lets the Gemini CLI's client, and every desktop client, come back to a loopback name only; a client of the user's
-/// own may be registered for the public address. The browser must come back under the name it knows the admin's password
-/// for, so `localhost` stays `localhost`.
+/// Google lets the Gemini CLI's client, and every desktop client, come back to a loopback name only; a client of the
+/// user's own may be registered for the public address. The browser must come back under the name it knows the admin's
+/// password for, so `localhost` stays `localhost`.
 fn way(config: &Config, request: &Request) -> Way {
     const FORWARDING: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
     let own_client = config.oauth_client.id != OauthClient::default().id;

@@ -1,4 +1,5 @@
-//! The pool as the admin sees it (drop_in_contract.md 6.8): the old fields in the old order and words, ours after them.
+//! The pool as the admin sees it (docs/compatibility.md "The list of credentials"): the old fields in the old order and
+//! words, ours after them.
 
 use crate::calendar;
 use crate::credentials::{CoolingModel, Kind, View};

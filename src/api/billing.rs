@@ -1,5 +1,5 @@
-//! OpenAI's old billing endpoints, which some chat programs ask for a balance (clients.md 4.1): nothing is spent here, and
-//! the limit is far away.
+//! OpenAI's old billing endpoints, which some chat programs ask for a balance (docs/clients.md "NextChat"): nothing is
+//! spent here, and the limit is far away.
 
 use serde_json::{Value, json};
 

@@ -64,7 +64,8 @@ pub fn gemini_entry(table: &ModelTable, id: &str) -> Option<Value> {
     Some(gemini(id.trim_start_matches("models/"), &resolved.model))
 }
 
-/// Google's entry, with the fields and constants of the old program (drop_in_contract.md 6.6 row 10).
+/// Google's entry, with the fields and constants of the old program (docs/compatibility.md "Model lists of the old
+/// program").
 fn gemini(name: &str, model: &Model) -> Value {
     let suffix = name.strip_prefix(model.name.as_str()).unwrap_or("");
     let variant: String =

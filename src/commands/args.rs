@@ -1,7 +1,7 @@
 //! What the user typed, and nothing that depends on files: so help works when the configuration is broken.
 //!
-//! The words are the old program's (drop_in_contract.md 6.1): its argument parser took `-ek`, unambiguous beginnings of
-//! long options, `-cFILE`, and its README ran it without the word `run`.
+//! The words are the old program's (docs/compatibility.md "Command line"): its argument parser took `-ek`, unambiguous
+//! beginnings of long options, `-cFILE`, and its README ran it without the word `run`.
 
 use crate::os::random;
 use crate::secret::Secret;
@@ -80,8 +80,8 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// The encryption key: from the argument, else from the key file, else from the environment's `variable`. A key that
-    /// is empty counts as none. The error is a sentence for the operator.
+    /// The encryption key: from the argument, else from the key file, else from the environment's `variable`. A key
+    /// that is empty counts as none. The error is a sentence for the operator.
     pub fn key(&self, variable: Option<String>) -> Result<Option<Secret>, String> {
         if self.encryption_key.is_some() || self.encryption_key_file.is_some() {
             let (key, file) = (self.encryption_key.as_ref(), self.encryption_key_file.as_deref());
@@ -135,8 +135,8 @@ pub struct RotateOptions {
     pub new_key_file: Option<PathBuf>,
 }
 
-/// Reads the arguments after the program's name. The error is a sentence; the program prints it with [`USAGE`] and exits
-/// with 2.
+/// Reads the arguments after the program's name. The error is a sentence; the program prints it with [`USAGE`] and
+/// exits with 2.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut arguments = pico_args::Arguments::from_vec(spell_out(arguments));
     if arguments.contains(["-h", "--help"]) {
@@ -203,8 +203,8 @@ fn output(arguments: &mut pico_args::Arguments) -> Result<Option<PathBuf>, Strin
         .map(|value: Option<String>| value.map(|value| PathBuf::from(value.replace(ESCAPED_DASH, "-"))))
 }
 
-/// A value that looks like an option is a forgotten value: `-ek --config x` must not encrypt with the key `--config`. Of an
-/// option given twice the last one counts, so that a wrapper's own can be overridden.
+/// A value that looks like an option is a forgotten value: `-ek --config x` must not encrypt with the key `--config`.
+/// Of an option given twice the last one counts, so that a wrapper's own can be overridden.
 fn option(arguments: &mut pico_args::Arguments, name: &'static str) -> Result<Option<String>, String> {
     let mut last = None;
     loop {
@@ -223,7 +223,8 @@ fn option(arguments: &mut pico_args::Arguments, name: &'static str) -> Result<Op
 /// Stands for a leading dash that was written after `=` and is therefore meant.
 const ESCAPED_DASH: &str = "\u{1}dash\u{1}";
 
-/// Turns the old parser's liberties into plain long options, which is also all that pico-args understands in debug builds.
+/// Turns the old parser's liberties into plain long options, which is also all that pico-args understands in debug
+/// builds.
 fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     const LONG: [&str; 10] = [
         "--config",

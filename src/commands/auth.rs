@@ -1,5 +1,5 @@
 //! `auth`: connects an account from the terminal, and hands it to the running proxy or writes it into the file
-//! (drop_in_contract.md 6.1, row 13).
+//! (docs/compatibility.md "The auth command").
 
 use super::listener::Listener;
 use super::{Failure, agent_for_google, configured};

@@ -1,5 +1,6 @@
-//! Arguments of tool calls: the client's texts made into objects for Google, and Google's objects made into texts for the
-//! client with every number as it was written (openai_chat.md 1.4, 2.2).
+//! Arguments of tool calls: the client's texts made into objects for Google, and Google's objects made into texts for
+//! the client with every number as it was written (docs/openai-chat.md "Assistant messages in the history",
+//! docs/openai-chat.md "Tool calls in answers").
 
 use crate::gemini::surrogates::{self, Joiner};
 use serde::de::{MapAccess, Visitor};
@@ -104,8 +105,8 @@ pub(crate) fn has_integer(schema: &Value) -> bool {
 /// Levels of nesting that are written anew; what lies deeper is copied, so that no answer can exhaust the stack.
 const MAX_DEPTH: usize = 100;
 
-/// Writes a JSON text compactly; `schemas` are all that may describe it. Each level is scanned again by the one above it,
-/// which is cheap for arguments: they are small or flat.
+/// Writes a JSON text compactly; `schemas` are all that may describe it. Each level is scanned again by the one above
+/// it, which is cheap for arguments: they are small or flat.
 fn write(text: &str, schemas: &[&Value], depth: usize, out: &mut String) {
     match text.as_bytes().first() {
         _ if depth == MAX_DEPTH => out.push_str(text),

@@ -5,7 +5,7 @@ use super::media::{self, Media};
 use crate::gemini::{FileData, Part};
 use serde_json::json;
 
-/// Bytes fetched for one request, in all; one picture may have half of it (openai_chat.md 1.3).
+/// Bytes fetched for one request, in all; one picture may have half of it (docs/openai-chat.md "Message content").
 const MAX_FETCHED: usize = 40 * 1024 * 1024;
 /// Why a text that is no address is none.
 const NO_ADDRESS: &str = "it is neither a data URL nor an http address";

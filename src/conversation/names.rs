@@ -1,5 +1,5 @@
-//! Tool names both ways: what the client calls a tool and what Google lets it be called (openai_chat.md 1.8), and what
-//! must be remembered of a tool until its calls come back.
+//! Tool names both ways: what the client calls a tool and what Google lets it be called (docs/openai-chat.md "Tools and
+//! tool choice"), and what must be remembered of a tool until its calls come back.
 
 use super::arguments;
 use serde_json::Value;

@@ -1,4 +1,5 @@
-//! Results of tools brought to their calls (openai_chat.md 1.5): clients lose, double, reorder and rename them.
+//! Results of tools brought to their calls (docs/openai-chat.md "Results of tools"): clients lose, double, reorder and
+//! rename them.
 
 use super::history::{Entry, ModelTurn, Said};
 use super::names::Names;

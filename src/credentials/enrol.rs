@@ -1,5 +1,5 @@
-//! How a credential comes into the pool: tried out with Google, or taken on trust, and then put in the place of an older login
-//! of the same account, or behind all others.
+//! How a credential comes into the pool: tried out with Google, or taken on trust, and then put in the place of an
+//! older login of the same account, or behind all others.
 
 use super::Credentials;
 use super::file::record::Record;
@@ -12,7 +12,7 @@ use crate::secret::Secret;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
-/// Asked for at login and needed for Code Assist (google_code_assist.md 1.1).
+/// Asked for at login and needed for Code Assist (docs/google-login.md "The OAuth client").
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// A credential that may join the pool.
@@ -42,7 +42,7 @@ pub struct Added {
 /// Why a credential was not added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddFault {
-    /// The old program's word, such as `missing_refresh_token` (drop_in_contract.md 6.6, row 4).
+    /// The old program's word, such as `missing_refresh_token` (docs/compatibility.md "Login with Google").
     pub reason: &'static str,
     /// For the person.
     pub sentence: String,
@@ -51,9 +51,9 @@ pub struct AddFault {
 }
 
 impl Credentials {
-    /// Adds an item of any shape the file may have, after it was tried out; a key is taken on trust while Google cannot be
-    /// reached. Blocks on Google. One that is in the pool already, or another login of the same account and project, is
-    /// replaced.
+    /// Adds an item of any shape the file may have, after it was tried out; a key is taken on trust while Google cannot
+    /// be reached. Blocks on Google. One that is in the pool already, or another login of the same account and project,
+    /// is replaced.
     pub fn add(&self, item: Value) -> Result<Added, AddFault> {
         let is_key = Record::new(item.clone()).kind() == Ok(Kind::ApiKey);
         let candidate = match self.try_out(item.clone()) {
@@ -86,8 +86,8 @@ impl Credentials {
         }
     }
 
-    /// Takes an item untried: the refresher finds out about it, as about those of the file at the start. Does not put it in
-    /// the place of another login that may be the better one.
+    /// Takes an item untried: the refresher finds out about it, as about those of the file at the start. Does not put
+    /// it in the place of another login that may be the better one.
     pub fn trust(&self, item: Value, doubt: &str) -> Result<Candidate, AddFault> {
         let record = Record::new(item);
         record.kind().map_err(unusable)?;

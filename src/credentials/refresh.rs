@@ -1,5 +1,5 @@
-//! Single-flight refresh and set-up: one thread asks Google for a member, on demand of a request, ahead of it, or once after
-//! a 401; whoever else needs that member waits for the result. No lock is held meanwhile.
+//! Single-flight refresh and set-up: one thread asks Google for a member, on demand of a request, ahead of it, or once
+//! after a 401; whoever else needs that member waits for the result. No lock is held meanwhile.
 
 use super::Credentials;
 use super::google::oauth::{CallFault, TokenFault};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// Slow accounts (onboarding takes a minute) must not keep the tokens of the others from being refreshed.
 const THREADS: usize = 3;
-/// A ureq call through rustls needs up to 192 KiB in debug builds (crate_notes.md 3).
+/// A ureq call through rustls needs up to 192 KiB in debug builds (docs/crates.md "Stacks of threads").
 const STACK: usize = 512 * 1024;
 /// Nobody waits longer for what another thread asks.
 const WAIT: Duration = Duration::from_secs(120);
@@ -67,8 +67,8 @@ impl Credentials {
         }
     }
 
-    /// A token other than `stale`, whatever keeps the member from serving. Finds no project, because that may onboard the
-    /// account.
+    /// A token other than `stale`, whatever keeps the member from serving. Finds no project, because that may onboard
+    /// the account.
     pub(super) fn token_alone(&self, id: MemberId, stale: Option<&Secret>) -> Result<Secret, Trouble> {
         let step = self.wait_for(Trouble::Transient, |pool, now| {
             pool.token(id, stale, now).map_err(|fault| Trouble::Transient(fault.to_string()))
@@ -106,8 +106,8 @@ impl Credentials {
         }
     }
 
-    /// Asks on a thread of its own: the calls of a request's thread end when its client hangs up, and then all who wait for
-    /// the same refresh would fail with it.
+    /// Asks on a thread of its own: the calls of a request's thread end when its client hangs up, and then all who wait
+    /// for the same refresh would fail with it.
     fn ask_apart(&self, job: Job) -> Result<Access, AccessFault> {
         let in_flight = InFlight { credentials: self, login: job.login, result: None };
         let interrupted = |_| AccessFault::Transient("the refresh was interrupted".into());

@@ -6,7 +6,8 @@ use crate::gemini::{Part, schema, signatures};
 use serde_json::Value;
 
 /// Takes every real thought signature out. The first function call of each model turn gets the placeholder instead,
-/// except for models before Gemini 3, which need none (thinking_and_signatures.md 4 and 6).
+/// except for models before Gemini 3, which need none (docs/thinking.md "Signature rules of Gemini", docs/thinking.md
+/// "Fallback when a signature is missing").
 pub(super) fn remove_signatures(call: &mut Call) -> bool {
     let placeholder = needs_signatures(&call.model).then_some(signatures::PLACEHOLDER);
     let mut changed = false;

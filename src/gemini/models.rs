@@ -1,5 +1,5 @@
-//! The models this server knows: a data table (google_code_assist.md 6, thinking_and_signatures.md 1) that the config
-//! extends, and the reading of model names: prefixes, aliases, suffixes.
+//! The models this server knows: a data table (docs/google.md "Models of Code Assist", docs/thinking.md "What each
+//! model accepts") that the config extends, and the reading of model names: prefixes, aliases, suffixes.
 //!
 //! Knows nothing of where a model is served: the upstreams rename and refuse as they must.
 
@@ -107,8 +107,8 @@ impl ModelTable {
         ModelTable { models, aliases, routes: Vec::new() }
     }
 
-    /// Reads a requested name: `models/`, `google/`, `gemini/` prefixes, exact names, aliases, then suffixes from the end
-    /// in any order. Unknown `gemini-*` and `gemma-*` names pass through with safe guesses; others are `None`.
+    /// Reads a requested name: `models/`, `google/`, `gemini/` prefixes, exact names, aliases, then suffixes from the
+    /// end in any order. Unknown `gemini-*` and `gemma-*` names pass through with safe guesses; others are `None`.
     pub fn resolve(&self, requested: &str) -> Option<Resolved> {
         let is_alias = self.aliases.contains_key(requested.trim());
         let routed = if is_alias { None } else { self.routed(requested.trim()) };
@@ -135,8 +135,8 @@ impl ModelTable {
         Some(found)
     }
 
-    /// Every model for the lists, sorted by name, without variants; config aliases under their own name. Embedding models
-    /// are not here but in [`ModelTable::embeddings`].
+    /// Every model for the lists, sorted by name, without variants; config aliases under their own name. Embedding
+    /// models are not here but in [`ModelTable::embeddings`].
     pub fn list(&self) -> Vec<Model> {
         let mut listed: BTreeMap<&str, Model> = BTreeMap::new();
         for (name, model) in &self.models {
@@ -159,8 +159,8 @@ impl ModelTable {
         self.models.values().filter(|model| model.embedding).cloned().collect()
     }
 
-    /// Names of the variants (`-search`, `-nothinking`, `-maxthinking`) that the lists show for `model`: those of the old
-    /// program for 2.5-pro and 2.5-flash (drop_in_contract.md 6.6 row 7), none for others.
+    /// Names of the variants (`-search`, `-nothinking`, `-maxthinking`) that the lists show for `model`: those of the
+    /// old program for 2.5-pro and 2.5-flash (docs/compatibility.md "Model lists of the old program"), none for others.
     pub fn variants(&self, model: &Model) -> Vec<String> {
         if !builtin::LISTED_WITH_VARIANTS.contains(&model.name.as_str()) {
             return Vec::new();
@@ -168,8 +168,8 @@ impl ModelTable {
         ["-maxthinking", "-nothinking", "-search"].map(|suffix| format!("{}{suffix}", model.name)).into()
     }
 
-    /// `within`: the aliases being followed. Such a name means the model itself, so that an alias may put a suffix on the
-    /// model whose name it takes, and cycles end.
+    /// `within`: the aliases being followed. Such a name means the model itself, so that an alias may put a suffix on
+    /// the model whose name it takes, and cycles end.
     fn resolve_within(&self, requested: &str, within: &mut Vec<String>) -> Option<Resolved> {
         let name = requested.trim();
         if name.len() > LONGEST_NAME {
@@ -206,8 +206,8 @@ impl ModelTable {
         self.models.get(name).map(|model| Resolved::plain(model.clone()))
     }
 
-    /// A name that may be newer than this table. Effort words are taken for suffixes only behind a dated or preview name
-    /// of a known family: a future model may be called `gemini-4-max`.
+    /// A name that may be newer than this table. Effort words are taken for suffixes only behind a dated or preview
+    /// name of a known family: a future model may be called `gemini-4-max`.
     fn read_unknown(&self, name: &str) -> Option<Resolved> {
         let suffix = split_own_suffix(name).or_else(|| {
             split_effort_suffix(name).filter(|(rest, _)| self.models.keys().any(|k| family(k) == family(rest)))

@@ -1,4 +1,4 @@
-//! A GenerateContentRequest (google_code_assist.md 3.3), without the model and without Code Assist's envelope.
+//! A GenerateContentRequest (docs/google.md "Request envelope"), without the model and without Code Assist's envelope.
 //!
 //! The fields this program reads or writes are typed; everything else a native client sends is kept in `other` and goes
 //! upstream as it came. Surfaces other than the native one leave `other` empty: Google refuses unknown fields.
@@ -73,7 +73,7 @@ pub struct Part {
     /// Whether `text` is a thought summary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thought: Option<bool>,
-    /// Opaque; belongs to exactly this part (thinking_and_signatures.md 4).
+    /// Opaque; belongs to exactly this part (docs/thinking.md "Signature rules of Gemini").
     #[serde(skip_serializing_if = "Option::is_none", alias = "thought_signature")]
     pub thought_signature: Option<String>,
     /// Media in base64.
@@ -207,7 +207,7 @@ pub struct Tool {
     pub other: Map<String, Value>,
 }
 
-/// One function the model may call (google_code_assist.md 8.1).
+/// One function the model may call (docs/schema.md "Function declarations").
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FunctionDeclaration {
@@ -266,7 +266,7 @@ pub struct GenerationConfig {
     pub other: Map<String, Value>,
 }
 
-/// `thinkingConfig` (google_code_assist.md 7.1). Budget and level together are refused by Google.
+/// `thinkingConfig` (docs/thinking.md "thinkingConfig"). Budget and level together are refused by Google.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ThinkingConfig {

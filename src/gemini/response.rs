@@ -1,5 +1,6 @@
-//! A GenerateContentResponse, whole or one event of a stream (google_code_assist.md 3.4 to 3.6), borrowed from the JSON
-//! text it came in: the hot path of the program parses one of these per event and copies nothing it need not.
+//! A GenerateContentResponse, whole or one event of a stream (docs/google.md "Response envelope", docs/google.md "Event
+//! stream"), borrowed from the JSON text it came in: the hot path of the program parses one of these per event and
+//! copies nothing it need not.
 //!
 //! Unknown fields are skipped here; the native surface forwards the text itself, so nothing is lost.
 
@@ -8,7 +9,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// A string that borrows when it holds no escape. A bare `Option<Cow<str>>` field would always be owned: serde borrows
-/// only through a newtype (crate_notes.md 8).
+/// only through a newtype (docs/crates.md "serde_json: traps").
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 

@@ -1,9 +1,10 @@
-//! JSON Schema as clients send it, made into what Google accepts (json_schema.md). Only schema nodes are touched: a
-//! property may be called `type` or `format`.
+//! JSON Schema as clients send it, made into what Google accepts (docs/schema.md "What becomes of each keyword"). Only
+//! schema nodes are touched: a property may be called `type` or `format`.
 //!
-//! The result holds these keywords only: type, format, title, description, enum, properties, required, propertyOrdering,
-//! additionalProperties, items, prefixItems, minItems, maxItems, minimum, maximum, anyOf. References are inlined, recursion is cut, what has no
-//! keyword becomes a hint in the description. Cleaning a clean schema changes nothing.
+//! The result holds these keywords only: type, format, title, description, enum, properties, required,
+//! propertyOrdering, additionalProperties, items, prefixItems, minItems, maxItems, minimum, maximum, anyOf. References
+//! are inlined, recursion is cut, what has no keyword becomes a hint in the description. Cleaning a clean schema
+//! changes nothing.
 
 mod maps;
 mod node;

@@ -1,7 +1,8 @@
-//! Thought signatures by tool call id, for clients that do not send them back (thinking_and_signatures.md 4 to 6).
+//! Thought signatures by tool call id, for clients that do not send them back (docs/thinking.md "How signatures travel
+//! through clients").
 //!
-//! Owns the cache and what can be said about a signature without knowing its content. Where one goes in a request is the
-//! surfaces' business.
+//! Owns the cache and what can be said about a signature without knowing its content. Where one goes in a request is
+//! the surfaces' business.
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};

@@ -1,4 +1,5 @@
-//! From what a client asks about thinking to a `thinkingConfig` the model accepts (thinking_and_signatures.md 1, 2, 7).
+//! From what a client asks about thinking to a `thinkingConfig` the model accepts (docs/thinking.md "How much thinking
+//! a client asks for").
 //!
 //! Knows what models accept, not in which field of which dialect a client asked.
 
@@ -11,8 +12,9 @@ pub use crate::config::{Control, Level};
 const DYNAMIC_BUDGET: i64 = 8192;
 /// Answers this short get no thinking at all where it can be turned off.
 const SHORT_ANSWER: i64 = 256;
-/// Answers this short get the lowest level: more would be thought away before the first word. Levels are no budgets that
-/// could be halved, so longer answers keep theirs, or every client with a limit of 4096 would lose the model's quality.
+/// Answers this short get the lowest level: more would be thought away before the first word. Levels are no budgets
+/// that could be halved, so longer answers keep theirs, or every client with a limit of 4096 would lose the model's
+/// quality.
 const SHORT_ANSWER_BY_LEVEL: i64 = 1024;
 
 /// OpenAI's efforts.
@@ -99,11 +101,12 @@ impl From<Ask> for Amount {
 }
 
 /// The thinkingConfig for `model`: `ask` clamped to what it accepts, lowered when `max_output_tokens` is small
-/// (openai_chat.md 1.10). `include_thoughts`: the client's own word, if any; otherwise true unless thinking is off.
-/// `None`: send no thinkingConfig.
+/// (docs/openai-chat.md "Small token limits and thinking"). `include_thoughts`: the client's own word, if any;
+/// otherwise true unless thinking is off. `None`: send no thinkingConfig.
 ///
-/// Thinking counts against `max_output_tokens`, so a budget that could use all of it becomes half of it, and short answers
-/// turn thinking off or to the lowest level, whether thinking was asked for or not: an empty answer serves nobody.
+/// Thinking counts against `max_output_tokens`, so a budget that could use all of it becomes half of it, and short
+/// answers turn thinking off or to the lowest level, whether thinking was asked for or not: an empty answer serves
+/// nobody.
 pub fn plan(
     model: &Model,
     ask: Option<Ask>,
@@ -186,8 +189,8 @@ impl Range {
     }
 }
 
-/// The budget of an effort or a level by Google's table, in which the effort `minimal` is as much as `low` and more than
-/// the level MINIMAL; `max` for what the table does not bound.
+/// The budget of an effort or a level by Google's table, in which the effort `minimal` is as much as `low` and more
+/// than the level MINIMAL; `max` for what the table does not bound.
 fn tokens(ask: Ask, max: i64) -> i64 {
     match ask {
         Ask::Level(Level::Minimal) => 512,

@@ -1,7 +1,7 @@
 //! The chunked transfer coding, request side, strict (RFC 9112 section 7.1). Pure: bytes in, bytes out, any splitting.
 //!
 //! Stock parsers were found to leave unread chunks to be parsed as the next request and to read size lines without end
-//! (crate_notes.md 1, rows 7 to 9); so every line here has a limit and every byte has its place.
+//! (docs/crates.md "What a listener must survive"); so every line here has a limit and every byte has its place.
 
 /// Longest chunk-size line, extensions included, in bytes.
 const MAX_SIZE_LINE: usize = 256;

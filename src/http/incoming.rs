@@ -12,7 +12,8 @@ use std::time::Instant;
 
 /// Bytes of empty lines that may stand before a request line (RFC 9112 section 2.2 asks for tolerance).
 const MAX_LEADING: usize = 8;
-/// Reserved for a body when its head has come; more is reserved only for bytes that arrived (crate_notes.md 1, row 2).
+/// Reserved for a body when its head has come; more is reserved only for bytes that arrived (docs/crates.md "What a
+/// listener must survive").
 const FIRST_RESERVE: usize = 64 * 1024;
 
 /// What a client has sent and nobody has understood yet.

@@ -8,7 +8,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};
 
-/// Enough for TLS and for JSON 127 levels deep, measured; debug builds need four times as much (crate_notes.md 3).
+/// Enough for TLS and for JSON 127 levels deep, measured; debug builds need four times as much (docs/crates.md "Stacks
+/// of threads").
 const STACK: usize = if cfg!(debug_assertions) { 1024 * 1024 } else { 256 * 1024 };
 
 /// A request for a worker.
@@ -63,7 +64,8 @@ impl Workers {
     }
 
     /// A place for one more request, or `None` when all are taken. By a counter, not by the queue's length: a burst is
-    /// faster than the wake-up of idle workers, and a queue of the backlog's size refused 88 of 1000 (crate_notes.md 3).
+    /// faster than the wake-up of idle workers, and a queue of the backlog's size refused 88 of 1000 (docs/crates.md
+    /// "Admission by a counter").
     pub(super) fn admit(&self) -> Option<Held> {
         let mut slot = self.load.in_flight.hold_empty();
         slot.grow(1, self.capacity).then_some(slot)

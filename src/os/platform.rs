@@ -1,5 +1,5 @@
-//! What the operating system must be told once at start, and asked now and then. The only file with `unsafe`: each use is
-//! a call or two into libc, with a reason.
+//! What the operating system must be told once at start, and asked now and then. The only file with `unsafe`: each use
+//! is a call or two into libc, with a reason.
 #![allow(unsafe_code)]
 
 /// Settings that must come before the first thread and the first big allocation.
@@ -8,9 +8,10 @@ pub fn prepare() {
     keep_foreign_resolver_modules_out();
 }
 
-/// Keeps glibc's allocator from hoarding: with its defaults twenty 5 MB bodies left 317 MB behind, with these 8 MB, at no
-/// loss of speed (crate_notes.md 5). With eight arenas a short request had a tenth fewer switches between threads, but the
-/// gaps in them grew for as long as the program was watched (`make soak`); with two its memory stays where it is.
+/// Keeps glibc's allocator from hoarding: with its defaults twenty 5 MB bodies left 317 MB behind, with these 8 MB, at
+/// no loss of speed (docs/crates.md "The allocator"). With eight arenas a short request had a tenth fewer switches
+/// between threads, but the gaps in them grew for as long as the program was watched (`make soak`); with two its memory
+/// stays where it is.
 fn tune_allocator() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt takes two integers and touches only the allocator's own settings.
@@ -22,7 +23,7 @@ fn tune_allocator() {
 }
 
 /// A static glibc would load the host's resolver modules named in /etc/nsswitch.conf, built for another glibc: a crash
-/// waiting to happen. `files dns` is built in (crate_notes.md 5).
+/// waiting to happen. `files dns` is built in (docs/crates.md "Name lookup in a static binary").
 fn keep_foreign_resolver_modules_out() {
     #[cfg(all(target_os = "linux", target_env = "gnu", target_feature = "crt-static"))]
     {
@@ -98,7 +99,8 @@ pub fn release_stack() {
         let end = (here - STACK_MARGIN) & !(page - 1);
         let is_own = known && (bottom as usize..bottom as usize + size).contains(&end);
         if is_own {
-            // SAFETY: the pages lie in this thread's own stack, below every live frame; what is there is never read again.
+            // SAFETY: the pages lie in this thread's own stack, below every live frame; what is there is never read
+            // again.
             unsafe { libc::madvise(bottom, end - bottom as usize, libc::MADV_DONTNEED) };
         }
     }

@@ -16,8 +16,8 @@ pub enum Wish {
     Reload,
 }
 
-/// The signals that the program answers. Taken over before anything starts, so that none is lost: as process 1 of a container
-/// the default would be to ignore them (crate_notes.md 11, row 18).
+/// The signals that the program answers. Taken over before anything starts, so that none is lost: as process 1 of a
+/// container the default would be to ignore them (docs/crates.md "Threads and signals").
 pub struct Stop {
     signals: Signals,
 }

@@ -1,12 +1,13 @@
-//! Which requests belong to one conversation, so that they go to the same credential while it can serve: Google's implicit
-//! caches are per account. The result is a hash: it names nothing a client wrote, and never two clients' talks alike.
+//! Which requests belong to one conversation, so that they go to the same credential while it can serve: Google's
+//! implicit caches are per account. The result is a hash: it names nothing a client wrote, and never two clients' talks
+//! alike.
 
 use crate::api::{Affinity, Call};
 use crate::http::Headers;
 use sha2::{Digest, Sha256};
 
-/// Headers in which known clients name the conversation (clients.md 4.4, 4.7, 4.8): Open WebUI, Codex, Claude Code, and
-/// the spellings that agents built on them use.
+/// Headers in which known clients name the conversation (docs/clients.md "Open WebUI", docs/clients.md "Codex CLI",
+/// docs/clients.md "Claude Code"): Open WebUI, Codex, Claude Code, and the spellings that agents built on them use.
 const HEADERS: [&str; 9] = [
     "x-openwebui-chat-id",
     "x-claude-code-session-id",

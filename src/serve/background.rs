@@ -1,5 +1,5 @@
-//! What is done when nobody asks for it: Google's model list is fetched every few hours, and while the server is idle its
-//! credentials are checked one by one. One thread; no request and no start ever waits for it.
+//! What is done when nobody asks for it: Google's model list is fetched every few hours, and while the server is idle
+//! its credentials are checked one by one. One thread; no request and no start ever waits for it.
 
 use crate::gemini::models::Listed;
 use crate::serve::app::Current;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A ureq call through rustls needs up to 192 KiB in debug builds (crate_notes.md 3).
+/// A ureq call through rustls needs up to 192 KiB in debug builds (docs/crates.md "Stacks of threads").
 const STACK: usize = 512 * 1024;
 
 /// How often what is done.

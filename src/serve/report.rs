@@ -1,4 +1,4 @@
-//! The periodic report in the log, in the old program's lines (drop_in_contract.md 6.10), with keys masked.
+//! The periodic report in the log, in the old program's lines (docs/compatibility.md "Log lines"), with keys masked.
 
 use crate::calendar;
 use crate::credentials::{Credentials, View};

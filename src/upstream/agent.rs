@@ -1,5 +1,6 @@
 //! The one HTTP client of the program. Everything that talks to Google shares it: its connections, TLS sessions, name
-//! cache and timeouts. The measured reasons for each setting are in crate_notes.md 2.
+//! cache and timeouts. The measured reasons for each setting are in docs/crates.md "ureq: latency and memory",
+//! docs/crates.md "ureq: timeouts", docs/crates.md "ureq: names, connections and redirects".
 
 use super::cancel::CancelConnector;
 use crate::config::{ProxyChoice, Timeouts};
@@ -84,8 +85,8 @@ pub fn build(options: &AgentOptions) -> Agent {
     Agent::with_parts(config.build(), connector, CachingResolver::default())
 }
 
-/// Remembers addresses for a while: ureq resolves a name before every call, even for a kept connection. Failures are not
-/// remembered.
+/// Remembers addresses for a while: ureq resolves a name before every call, even for a kept connection. Failures are
+/// not remembered.
 #[derive(Debug, Default)]
 struct CachingResolver {
     inner: DefaultResolver,

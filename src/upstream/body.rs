@@ -15,7 +15,8 @@ pub(super) const PUBLIC_CATEGORIES: [&str; 5] = [
     "HARM_CATEGORY_CIVIC_INTEGRITY",
 ];
 
-/// What the old program sent to Code Assist for a request that said nothing (drop_in_contract.md 6.7 row 17).
+/// What the old program sent to Code Assist for a request that said nothing (docs/compatibility.md "Safety settings and
+/// thinking by default").
 pub(super) const CODE_ASSIST_CATEGORIES: [&str; 10] = [
     "HARM_CATEGORY_HARASSMENT",
     "HARM_CATEGORY_HATE_SPEECH",

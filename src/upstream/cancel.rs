@@ -1,8 +1,8 @@
 //! Ends a blocking wait for Google within a quarter of a second after the client hung up.
 //!
-//! ureq has no way to cancel one call, so this sits between its TCP and TLS layers (crate_notes.md 2): a wait for input
-//! is cut into short slices, and between them the token of the request that this thread serves is looked at. While data
-//! flows nothing is added, not even a system call, because the slice length stays the same.
+//! ureq has no way to cancel one call, so this sits between its TCP and TLS layers (docs/crates.md "ureq: cancelling a
+//! call"): a wait for input is cut into short slices, and between them the token of the request that this thread serves
+//! is looked at. While data flows nothing is added, not even a system call, because the slice length stays the same.
 
 use crate::http::CancelToken;
 use std::cell::RefCell;

@@ -1,4 +1,5 @@
-//! Code Assist (`v1internal`): what OAuth credentials can use. Its envelopes are google_code_assist.md 3.3 and 4.1.
+//! Code Assist (`v1internal`): what OAuth credentials can use. Its envelopes are docs/google.md "Request envelope",
+//! docs/google.md "countTokens".
 
 use super::body::{self, Body, CODE_ASSIST_CATEGORIES};
 use super::error::Fault;

@@ -1,4 +1,4 @@
-//! The public Generative Language API: what API keys can use (google_code_assist.md 10.3).
+//! The public Generative Language API: what API keys can use (docs/google.md "The public Gemini API").
 
 use super::body::{self, Body, PUBLIC_CATEGORIES};
 use super::error::Fault;

@@ -1,8 +1,8 @@
 //! What was used: counted once per request by the handler, per API key, credential and model: since the last reset, per
 //! day and per hour of UTC. Kept in the state file's section `usage`. Knows neither the pool nor the config.
 //!
-//! Counting takes one short lock and allocates only for a row that is new. Whoever reads gets a [`Snapshot`] that shares
-//! the tables; a table that changes while it is being read is copied first.
+//! Counting takes one short lock and allocates only for a row that is new. Whoever reads gets a [`Snapshot`] that
+//! shares the tables; a table that changes while it is being read is copied first.
 
 mod histogram;
 mod live;
@@ -212,7 +212,8 @@ impl Usage {
         (ledger.total.clone(), ledger.version)
     }
 
-    /// The old program's `GET /admin/usage` (drop_in_contract.md 6.9); scripts take its top-level keys for models.
+    /// The old program's `GET /admin/usage` (docs/compatibility.md "The usage counts"); scripts take its top-level keys
+    /// for models.
     pub fn json(&self) -> Value {
         let mut models = Map::new();
         for (model, counts) in sum_by(self.total().0.rows(), |line| &line.model) {

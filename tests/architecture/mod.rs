@@ -13,7 +13,7 @@ use std::path::Path;
 use words::Rule;
 
 /// Flip this when every citation of a page by number is a citation of a heading in docs.
-const CITATIONS_BY_NUMBER_ARE_GONE: bool = false;
+const CITATIONS_BY_NUMBER_ARE_GONE: bool = true;
 
 const LONGEST_FILE: usize = 400;
 const LONG_FILES: &[(&str, &str)] =

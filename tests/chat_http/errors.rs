@@ -1,4 +1,5 @@
-//! Google's failures as a client sees them, and the errors of our own (openai_chat.md 3.1).
+//! Google's failures as a client sees them, and the errors of our own (docs/openai-chat.md "Error bodies and
+//! statuses").
 
 use super::{cases, content, error, hello, post, start, start_with};
 use crate::common::google::{FakeGoogle, Step};

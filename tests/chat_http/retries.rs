@@ -1,5 +1,5 @@
 //! Answers that are of no use: asked for once more while nothing has gone out, then told with a true status
-//! (openai_chat.md 2.4 and 3.3).
+//! (docs/openai-chat.md "Finish reasons", docs/openai-chat.md "Empty and odd answers of Google").
 
 use super::{content, error, event, finishes, frames, hello, parts, post, start};
 use crate::common::google::{End, Step};

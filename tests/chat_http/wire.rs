@@ -1,5 +1,6 @@
-//! Bytes on the wire, from Google and to the client (openai_chat.md 2.8 and 2.9). The reader's own tests in `src/sse.rs`
-//! cut each of these bodies at every place; here they go through the whole program.
+//! Bytes on the wire, from Google and to the client (docs/openai-chat.md "Writing events", docs/openai-chat.md "Reading
+//! events"). The reader's own tests in `src/sse.rs` cut each of these bodies at every place; here they go through the
+//! whole program.
 
 use super::{cases, content, error, event, finishes, frames, hello, parts, post, start, start_with};
 use crate::common::google::{FakeGoogle, Step};

@@ -1,4 +1,5 @@
-//! The listener over raw sockets: everything that crate_notes.md 1 says it must survive, and what clients rely on.
+//! The listener over raw sockets: everything that docs/crates.md "What a listener must survive" says it must survive,
+//! and what clients rely on.
 
 mod answers;
 mod bursts;

@@ -1,5 +1,5 @@
-//! Whatever clients make of a history (results lost, doubled, early, late or of calls that are gone), Google gets one it
-//! accepts.
+//! Whatever clients make of a history (results lost, doubled, early, late or of calls that are gone), Google gets one
+//! it accepts.
 
 use super::{List, Numbers, World};
 use gemini_openai_proxy::api::MidSystem;
@@ -56,7 +56,7 @@ fn random_message(numbers: &mut Numbers) -> Value {
     }
 }
 
-/// What Google would refuse (google_code_assist.md 3.3, thinking_and_signatures.md 4).
+/// What Google would refuse (docs/google.md "Rules for contents", docs/thinking.md "Signature rules of Gemini").
 fn fault(turns: &Value, gemini3: bool) -> Option<String> {
     let turns = turns.list();
     let is = |turn: Option<&Value>, role: &str| turn.is_some_and(|turn| turn["role"] == role);

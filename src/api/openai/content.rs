@@ -1,4 +1,5 @@
-//! Message content of OpenAI's dialects: text, images, audio, video and files in every spelling (openai_chat.md 1.3).
+//! Message content of OpenAI's dialects: text, images, audio, video and files in every spelling (docs/openai-chat.md
+//! "Message content").
 
 use crate::api::params::{Object, missing, read_at, take, take_text, unknown_word, wrong_type};
 use crate::conversation::attachments::{Attachments, Unusable, audio, is_http};

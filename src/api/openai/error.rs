@@ -1,4 +1,4 @@
-//! `{"error":{"message","type","param","code"}}` (openai_chat.md 3.1).
+//! `{"error":{"message","type","param","code"}}` (docs/openai-chat.md "Error bodies and statuses").
 
 use crate::error::ApiError;
 use crate::http::Response;

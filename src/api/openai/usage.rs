@@ -1,4 +1,4 @@
-//! Token counts in OpenAI's terms (openai_chat.md 2.3).
+//! Token counts in OpenAI's terms (docs/openai-chat.md "Token counts").
 
 use crate::conversation::answer::Totals;
 use serde::Serialize;

@@ -1,4 +1,5 @@
-//! Google's extensions (openai_chat.md 1.9), as clients write them into a request of another dialect.
+//! Google's extensions (docs/openai-chat.md "Google's extensions"), as clients write them into a request of another
+//! dialect.
 
 use crate::api::params::{Object, take, take_any, take_object, take_text};
 use crate::conversation::asked::Asked;
@@ -37,7 +38,7 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
     places.extend(take_object(&mut extra, "google"));
     places.extend(take_object(body, "google"));
     places.push(extra);
-    // Only these two are read from the top level, too (openai_chat.md 1.1).
+    // Only these two are read from the top level, too (docs/openai-chat.md "Top-level fields").
     let mut top = Map::new();
     for name in ["cached_content", "cachedContent", "safety_settings", "safetySettings"] {
         top.extend(take(body, name).map(|value| (name.to_owned(), value)));
@@ -94,8 +95,8 @@ fn image_config(place: &mut Object) -> Option<Value> {
     (!config.is_empty()).then_some(Value::Object(config))
 }
 
-/// The settings Google knows, other keys and entries left out: an unknown one would fail the whole request. An empty list
-/// of the client stays one, it turns the defaults off.
+/// The settings Google knows, other keys and entries left out: an unknown one would fail the whole request. An empty
+/// list of the client stays one, it turns the defaults off.
 fn safety_settings(list: Vec<Value>) -> Option<Vec<SafetySetting>> {
     const THRESHOLDS: [&str; 5] =
         ["BLOCK_NONE", "OFF", "BLOCK_ONLY_HIGH", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_LOW_AND_ABOVE"];

@@ -1,4 +1,4 @@
-//! What the answer shall be: text, JSON, pictures or speech (openai_chat.md 1.7).
+//! What the answer shall be: text, JSON, pictures or speech (docs/openai-chat.md "Response format").
 
 use crate::api::params::{
     Field, Object, path, read_at, take, take_as, take_list, take_object, take_text, unknown_word, wrong_type,

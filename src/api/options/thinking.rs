@@ -1,4 +1,5 @@
-//! The ways of asking for thoughts, which clients send to endpoints of every dialect (thinking_and_signatures.md 2).
+//! The ways of asking for thoughts, which clients send to endpoints of every dialect (docs/thinking.md "How much
+//! thinking a client asks for").
 
 use crate::api::params::{
     Field, Object, take, take_any, take_as, take_object, take_text, too_small, unknown_word, wrong_type,
@@ -14,8 +15,8 @@ pub(crate) struct Thinking {
     pub include: Option<bool>,
 }
 
-/// Takes every way out of the request; the first in the order of thinking_and_signatures.md 2 wins. `google` is the
-/// `thinking_config` of Google's extensions, `suffix` comes from the model's name.
+/// Takes every way out of the request; the first in the order of docs/thinking.md "How much thinking a client asks for"
+/// wins. `google` is the `thinking_config` of Google's extensions, `suffix` comes from the model's name.
 pub(crate) fn thinking(
     body: &mut Object,
     mut google: Object,

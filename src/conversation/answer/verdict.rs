@@ -1,5 +1,6 @@
 //! The end of an answer: Google's finish reason in words of this program, or what is wrong with the answer and whether
-//! another attempt is worth it (openai_chat.md 2.4, 3.3).
+//! another attempt is worth it (docs/openai-chat.md "Finish reasons", docs/openai-chat.md "Empty and odd answers of
+//! Google").
 
 use super::Answer;
 use crate::error::ApiError;

@@ -1,6 +1,7 @@
 //! The encryption of the credentials file: one Fernet token, readable by and from Python's `cryptography`.
 //!
-//! Knows no file. crate_notes.md 4 has the differences between the Rust crate and Python that are evened out here.
+//! Knows no file. docs/crates.md "fernet" has the differences between the Rust crate and Python that are evened out
+//! here.
 
 use crate::secret::Secret;
 use base64::Engine;
@@ -12,7 +13,8 @@ use sha2::{Digest, Sha256};
 pub(crate) struct Cipher(Fernet);
 
 impl Cipher {
-    /// The key is the SHA-256 of the text, also for a text that looks like a Fernet key (drop_in_contract.md 6.4, row 7).
+    /// The key is the SHA-256 of the text, also for a text that looks like a Fernet key (docs/compatibility.md
+    /// "Encryption of the credentials file").
     pub(crate) fn new(passphrase: &Secret) -> Cipher {
         // 32 bytes in URL-safe base64 are a Fernet key by definition.
         Cipher(Fernet::new(&derive(passphrase)).unwrap())

@@ -1,6 +1,7 @@
 //! Takes credentials out of whatever a person pastes: one JSON object or many, lists, or lines of API keys.
 //!
-//! Knows the outer shapes only; what an item itself may look like is the record's business (google_code_assist.md 1.10).
+//! Knows the outer shapes only; what an item itself may look like is the record's business (docs/google-login.md
+//! "Stored credentials").
 
 use serde_json::{Value, json};
 

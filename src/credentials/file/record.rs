@@ -1,6 +1,7 @@
 //! One item of the credentials file, kept as the JSON it was: unknown fields and key order survive every write.
 //!
-//! Reads the shapes of google_code_assist.md 1.10 and writes each back in its own. Knows no file, no pool, no network.
+//! Reads the shapes of docs/google-login.md "Stored credentials" and writes each back in its own. Knows no file, no
+//! pool, no network.
 
 use crate::calendar;
 use crate::config::OauthClient;
@@ -9,7 +10,7 @@ use crate::secret::Secret;
 use serde_json::{Map, Value};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The old program's fields, in the old program's order (drop_in_contract.md 6.4, row 5).
+/// The old program's fields, in the old program's order (docs/compatibility.md "The shape of the credentials file").
 const PLAIN: [&str; 4] = ["access_token", "refresh_token", "token_type", "expiry_date"];
 const ACCESS: [&str; 3] = ["access_token", "accessToken", "token"];
 const REFRESH: [&str; 2] = ["refresh_token", "refreshToken"];

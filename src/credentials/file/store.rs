@@ -1,7 +1,8 @@
-//! The credentials file: read once, written when its content changes, never lost (drop_in_contract.md 6.4).
+//! The credentials file: read once, written when its content changes, never lost (docs/compatibility.md "The
+//! credentials file").
 //!
-//! Every change is an [`Edit`] of one item, applied to what the file says now: so another process on the same file, or a
-//! person with an editor, is merged and not overwritten. Knows neither the pool nor the network.
+//! Every change is an [`Edit`] of one item, applied to what the file says now: so another process on the same file, or
+//! a person with an editor, is merged and not overwritten. Knows neither the pool nor the network.
 
 use super::cipher::Cipher;
 use super::record::{Identity, Record};
@@ -39,7 +40,7 @@ pub struct Place {
 }
 
 impl StoreError {
-    /// The process ends with this (drop_in_contract.md 6.1, row 9).
+    /// The process ends with this (docs/compatibility.md "Exit codes").
     pub fn exit_code(&self) -> u8 {
         3
     }
@@ -138,8 +139,8 @@ pub(crate) struct Store {
     stamp: Option<Stamp>,
     /// Edits that are not in the file yet.
     waiting: Vec<Edit>,
-    /// Why the file could not be read or written the last time. Logged when it changes, so that a read-only disk is one line
-    /// and not one per refresh.
+    /// Why the file could not be read or written the last time. Logged when it changes, so that a read-only disk is one
+    /// line and not one per refresh.
     complaint: Option<String>,
     /// What the file was before this program wrote it has been seen to.
     kept: bool,
@@ -242,8 +243,9 @@ impl Store {
     }
 
     /// What the file was before this program wrote it for the first time stays beside it as `.bak`, once
-    /// (drop_in_contract.md 6.4, row 6). With a key it does not stay in clear (row 9). Best effort: tokens that cannot be
-    /// written are worse than no backup.
+    /// (docs/compatibility.md "Replacing the credentials file"). With a key it does not stay in clear
+    /// (docs/compatibility.md "Encryption of the credentials file"). Best effort: tokens that cannot be written are
+    /// worse than no backup.
     fn keep_original(&mut self) {
         if self.kept {
             return;

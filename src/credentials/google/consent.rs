@@ -1,5 +1,5 @@
 //! A login with Google from the consent page's address to the code that comes back: state, PKCE verifier, redirect
-//! address, and which logins are under way (google_code_assist.md 1.2 to 1.5).
+//! address, and which logins are under way (docs/google-login.md "Login flow").
 //!
 //! Knows no pool, no socket and no HTTP client: who redeems the code is told what it needs.
 
@@ -14,13 +14,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 
-/// The Gemini CLI's scopes; Code Assist refuses tokens without the first (google_code_assist.md 1.1).
+/// The Gemini CLI's scopes; Code Assist refuses tokens without the first (docs/google-login.md "The OAuth client").
 const SCOPES: &str = "https://www.googleapis.com/auth/cloud-platform \
     https://www.googleapis.com/auth/userinfo.email \
     https://www.googleapis.com/auth/userinfo.profile";
 
-/// Google's page that shows the code for copying: the one address beside loopback that is registered for the Gemini CLI's
-/// client.
+/// Google's page that shows the code for copying: the one address beside loopback that is registered for the Gemini
+/// CLI's client.
 const CODE_PAGE: &str = "https://codeassist.google.com/authcode";
 
 /// Where nobody listens: the browser shows an error, and the address bar has the code. Clients of the user's own do not

@@ -1,6 +1,6 @@
 //! Talks to Google's token and user-info endpoints; the only file of the credentials that knows the HTTP client.
 //!
-//! Knows no pool and no file. Facts: google_code_assist.md 1.6 to 1.9.
+//! Knows no pool and no file. Facts: docs/google-login.md "Tokens".
 
 use crate::config::{Endpoints, OauthClient};
 use crate::secret::Secret;
@@ -67,7 +67,7 @@ impl Google {
     }
 
     /// A new access token. Sent without `scope`: asking for fewer scopes than were granted would narrow the token, and
-    /// Code Assist refuses it then (drop_in_contract.md 6.3, row 3).
+    /// Code Assist refuses it then (docs/compatibility.md "Refreshing tokens").
     pub(crate) fn refresh(&self, refresh_token: &str, own: Option<&OauthClient>) -> Result<Tokens, TokenFault> {
         let client = own.unwrap_or(&self.client);
         self.grant(&[
@@ -171,8 +171,9 @@ impl Google {
 
 type Answer = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
 
-/// Google closes idle connections, and the client notices only when it sends (crate_notes.md 2). All calls in here may
-/// be repeated; a code that did arrive answers `invalid_grant` the second time, which is no worse.
+/// Google closes idle connections, and the client notices only when it sends (docs/crates.md "ureq: stale
+/// connections"). All calls in here may be repeated; a code that did arrive answers `invalid_grant` the second time,
+/// which is no worse.
 fn with_stale_retry(send: impl Fn() -> Answer) -> Answer {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected, UnexpectedEof};
     match send() {
@@ -209,7 +210,7 @@ fn tokens(answer: &Value) -> Option<Tokens> {
     })
 }
 
-/// The table of google_code_assist.md 1.8: only `invalid_grant` is the account's end.
+/// The table of docs/google-login.md "Errors of the token endpoint": only `invalid_grant` is the account's end.
 fn token_fault(status: u16, answer: &Value) -> TokenFault {
     let word = answer.get("error").and_then(Value::as_str).unwrap_or_default();
     let detail = answer.get("error_description").and_then(Value::as_str).unwrap_or_default();

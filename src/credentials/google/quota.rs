@@ -1,5 +1,5 @@
-//! What Google says is left of an account's quota (google_code_assist.md 4.2). A hint for people, never a reason to use a
-//! member or not: per-minute limits are not in it.
+//! What Google says is left of an account's quota (docs/google.md "retrieveUserQuota"). A hint for people, never a
+//! reason to use a member or not: per-minute limits are not in it.
 
 use super::oauth::{CallFault, Google};
 use crate::credentials::lease::{Access, ManageFault};

@@ -1,6 +1,6 @@
 //! Finds the project of an account on Code Assist, and onboards the account if Google asks for it.
 //!
-//! The order is google_code_assist.md 2.4. Knows no pool and no file; talks through [`Google`].
+//! The order is docs/google-login.md "How a project is found". Knows no pool and no file; talks through [`Google`].
 
 use super::oauth::{CallFault, Google};
 use crate::credentials::pool::Block;

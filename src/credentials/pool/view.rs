@@ -6,7 +6,7 @@ use super::member::{CoolDown, InFlight, Member, Origin};
 use crate::credentials::lease::{Kind, MemberId};
 use std::time::SystemTime;
 
-/// A member (drop_in_contract.md 6.8).
+/// A member (docs/compatibility.md "The list of credentials").
 #[derive(Clone, Debug)]
 pub struct View {
     /// `cred-0`.
@@ -25,7 +25,8 @@ pub struct View {
     pub available: bool,
     /// Whether a person switched it off.
     pub disabled: bool,
-    /// Whether it comes from the config and not from the credentials file: then only a person with an editor changes it.
+    /// Whether it comes from the config and not from the credentials file: then only a person with an editor changes
+    /// it.
     pub from_config: bool,
     /// When the access token ends.
     pub expiry: Option<SystemTime>,

@@ -1,5 +1,6 @@
-//! The built-in models and model families, as data (google_code_assist.md 6, thinking_and_signatures.md 1). There is no
-//! list method on Code Assist, so this table is what the server can tell about models; the config adds to it.
+//! The built-in models and model families, as data (docs/google.md "Models of Code Assist", docs/thinking.md "What each
+//! model accepts"). There is no list method on Code Assist, so this table is what the server can tell about models; the
+//! config adds to it.
 
 use super::Model;
 use crate::gemini::thinking::{Control, Level};

@@ -1,4 +1,5 @@
-//! From a clean JSON Schema to the OpenAPI subset of `parameters` and `responseSchema` (json_schema.md 1, column O).
+//! From a clean JSON Schema to the OpenAPI subset of `parameters` and `responseSchema` (docs/schema.md "What becomes of
+//! each keyword").
 
 use super::maps::describe as describe_map;
 use super::merge;

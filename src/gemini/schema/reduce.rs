@@ -1,5 +1,5 @@
 //! The least a schema can be and still tell the model what to send: for the second try after Google refused the first
-//! without saying which keyword it disliked (json_schema.md 4).
+//! without saying which keyword it disliked (docs/schema.md "Errors of Google about schemas").
 
 use super::maps;
 use super::merge;

@@ -1,5 +1,5 @@
-//! Who may call: client keys on the API, a Basic login on the admin pages (drop_in_contract.md 6.5). Secrets are compared
-//! in constant time.
+//! Who may call: client keys on the API, a Basic login on the admin pages (docs/compatibility.md "Keys and logins").
+//! Secrets are compared in constant time.
 
 mod origin;
 mod wrong;
@@ -91,8 +91,8 @@ impl Guard {
         self.admin(request)
     }
 
-    /// Whether the caller may use the admin pages; if not, the answer to give. After five wrong passwords in a minute an
-    /// address gets 429 until the minute is over, also with the right one: else guessing would not be slower.
+    /// Whether the caller may use the admin pages; if not, the answer to give. After five wrong passwords in a minute
+    /// an address gets 429 until the minute is over, also with the right one: else guessing would not be slower.
     pub fn admin(&self, request: &Request) -> Result<(), Response> {
         let Some(login) = &self.admin else {
             if self.is_local(request) {

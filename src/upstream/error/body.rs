@@ -1,4 +1,5 @@
-//! Google's error bodies, in all the shapes that were seen (google_code_assist.md 5.1), read into one [`Details`].
+//! Google's error bodies, in all the shapes that were seen (docs/google.md "Shape of an error body"), read into one
+//! [`Details`].
 
 use super::duration;
 use serde_json::Value;
@@ -94,7 +95,7 @@ fn read_flat(value: &Value, now: SystemTime) -> Details {
     }
 }
 
-/// Delays by the place they were found in; the order of trust is google_code_assist.md 5.2.
+/// Delays by the place they were found in; the order of trust is docs/google.md "Durations in errors".
 #[derive(Default)]
 struct Delays {
     retry: Option<Duration>,

@@ -1,5 +1,5 @@
 //! The delays Google writes: `539.477544ms`, `9s`, `161h39m41.3s`, and the same inside sentences
-//! (google_code_assist.md 5.2). No clock but the one it is given.
+//! (docs/google.md "Durations in errors"). No clock but the one it is given.
 
 use crate::calendar;
 use std::time::{Duration, SystemTime};

@@ -1,6 +1,7 @@
 //! The one table of Google's failures: how each is recognised, whose fault it is, how long it lasts, what is done next
-//! and what people are told. The first row that fits counts. Facts are from google_code_assist.md 5 and 10.3, the
-//! clients' column from openai_chat.md 3.1. Messages are matched by short, lower-case pieces, never whole.
+//! and what people are told. The first row that fits counts. Facts are from docs/google.md "Errors", docs/google.md
+//! "The public Gemini API", the clients' column from docs/openai-chat.md "Error bodies and statuses". Messages are
+//! matched by short, lower-case pieces, never whole.
 
 use super::body::Details;
 use crate::error::ErrorKind;
@@ -204,7 +205,7 @@ pub static ROWS: &[Row] = &[
         "CONTEXT_LENGTH", (Request, No, Stop, TOO_LONG),
         "The conversation is longer than the model takes.", ""),
 
-    // API keys. A bad one is a 400 on the public API (google_code_assist.md 10.3).
+    // API keys. A bad one is a 400 on the public API (docs/google.md "The public Gemini API").
     row(&[], &[Reason("API_KEY_INVALID"), Reason("API_KEY_EXPIRED"), Text("api key not valid"), Text("api key expired"), Text("api key not found")],
         "API_KEY_INVALID", (Credential, Person, Other, NO_ACCOUNT),
         "Google does not know this API key, or it has expired; make a new one.", KEYS_PAGE),

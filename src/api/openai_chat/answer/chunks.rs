@@ -1,5 +1,5 @@
-//! A streamed answer: the sequence of `chat.completion.chunk` events (openai_chat.md 2.7). Every rule here was found by
-//! an SDK that breaks without it.
+//! A streamed answer: the sequence of `chat.completion.chunk` events (docs/openai-chat.md "The sequence of chunks").
+//! Every rule here was found by an SDK that breaks without it.
 
 use super::ChatReply;
 use super::shapes::{AnnotationShape, AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};

@@ -1,4 +1,4 @@
-//! A whole answer: one `chat.completion` document (openai_chat.md 2.1).
+//! A whole answer: one `chat.completion` document (docs/openai-chat.md "The answer as one document").
 
 use super::ChatReply;
 use super::shapes::{AnnotationShape, AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};

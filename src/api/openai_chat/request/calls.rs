@@ -1,4 +1,4 @@
-//! Calls in the history, in every spelling, with the signatures clients carry (thinking_and_signatures.md 5.1).
+//! Calls in the history, in every spelling, with the signatures clients carry (docs/thinking.md "Signatures in chat").
 
 use crate::api::params::{Object, take, take_any, take_list, take_object, take_text};
 use crate::conversation::arguments;

@@ -1,5 +1,5 @@
-//! The fields of a chat request (openai_chat.md 1.1): sampling, limits, output kinds, and the order in which the other
-//! files of this folder take the request apart.
+//! The fields of a chat request (docs/openai-chat.md "Top-level fields"): sampling, limits, output kinds, and the order
+//! in which the other files of this folder take the request apart.
 
 mod calls;
 mod messages;
