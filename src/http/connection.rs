@@ -14,8 +14,8 @@ use std::net::{IpAddr, Shutdown};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Reads of one turn, so that a fast upload does not keep the others waiting.
-const READS_PER_TURN: usize = 4;
+/// Reads and refusals of one turn, so that neither a fast upload nor a pipeline keeps the others waiting.
+const STEPS_PER_TURN: usize = 4;
 /// After a refusal a client may still be sending. Closing then would reset the connection and could destroy the refusal
 /// before it is read, so this much is discarded first.
 const DISCARD_BYTES: usize = 1024 * 1024;
@@ -23,6 +23,8 @@ const DISCARD_TIME: Duration = Duration::from_secs(2);
 /// A client that announced its last request may close its sending side with it. That end of input arrives right behind
 /// the request; what comes later is taken for a client that left.
 const HALF_CLOSE: Duration = Duration::from_millis(50);
+/// Enough to send a head, and to read a refusal. Who takes longer gives way when there is no more room.
+const UNHURRIED: Duration = Duration::from_secs(1);
 
 /// What the front does next with a connection.
 pub(super) enum Step {
@@ -35,6 +37,17 @@ pub(super) enum Step {
     Dispatch(Box<Incoming>),
     /// The rest of an answer has been sent.
     Sent(End),
+}
+
+/// How readily a connection is closed to make room for a new one; the first first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Claim {
+    /// Nothing of a request has come.
+    Idle,
+    /// It has its last answer and does not close.
+    Answered,
+    /// Its head does not come to an end.
+    Slow,
 }
 
 enum Phase {
@@ -61,7 +74,6 @@ struct Unsent {
 pub(super) struct Watched {
     pub(super) cancel: CancelToken,
     pub(super) lane: Lane,
-    pub(super) since: Instant,
     pub(super) is_last: bool,
 }
 
@@ -70,6 +82,8 @@ pub(super) struct Connection {
     pub(super) peer: IpAddr,
     input: Input,
     phase: Phase,
+    /// When the phase began; in a head, when its first byte came.
+    since: Instant,
     /// When the front loses its patience.
     pub(super) deadline: Option<Instant>,
     /// The socket reported that the client closed its sending side; bytes sent before may still be unread.
@@ -80,12 +94,14 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(socket: TcpStream, peer: IpAddr, limits: &Limits) -> Connection {
+        let since = Instant::now();
         Connection {
             socket: Arc::new(socket),
             peer,
             input: Input::default(),
             phase: Phase::Head,
-            deadline: Some(Instant::now() + limits.head_timeout),
+            since,
+            deadline: Some(since + limits.head_timeout),
             fin_seen: false,
             ended: false,
         }
@@ -94,6 +110,11 @@ impl Connection {
     /// Whether a worker answers it.
     pub(super) fn is_answering(&self) -> bool {
         matches!(self.phase, Phase::Answering(_))
+    }
+
+    /// Whether it only waits for the client to close.
+    pub(super) fn is_discarding(&self) -> bool {
+        matches!(self.phase, Phase::Discarding(_))
     }
 
     /// Whether an answer is on its way that the client is owed whole.
@@ -109,16 +130,38 @@ impl Connection {
         }
     }
 
+    /// How readily it gives way to a new connection, and since when it is what it is. `None`: it is owed something.
+    pub(super) fn claim(&self, now: Instant) -> Option<(Claim, Instant)> {
+        let claim = match self.phase {
+            Phase::Head if self.input.is_empty() => Claim::Idle,
+            Phase::Discarding(_) if now >= self.since + UNHURRIED => Claim::Answered,
+            Phase::Head if now >= self.since + UNHURRIED => Claim::Slow,
+            _ => return None,
+        };
+        Some((claim, self.since))
+    }
+
+    /// Whether the client has sent something that was not read yet.
+    pub(super) fn has_unread(&self) -> bool {
+        self.socket.peek(&mut [0]).is_ok_and(|count| count > 0)
+    }
+
+    fn enter(&mut self, phase: Phase, patience: Duration) {
+        self.phase = phase;
+        self.since = Instant::now();
+        self.deadline = Some(self.since + patience);
+    }
+
     /// A worker has it from now on; the front only watches for a hang-up.
     pub(super) fn begin_answer(&mut self, watched: Watched) {
         self.phase = Phase::Answering(watched);
+        self.since = Instant::now();
         self.deadline = None;
     }
 
     /// The worker gave it back with bytes that the socket did not take; `end` follows them.
     pub(super) fn begin_sending(&mut self, bytes: Vec<u8>, end: End, limits: &Limits) {
-        self.phase = Phase::Sending(Unsent { bytes, sent: 0, block: 0, end });
-        self.deadline = Some(Instant::now() + limits.write_timeout);
+        self.enter(Phase::Sending(Unsent { bytes, sent: 0, block: 0, end }), limits.write_timeout);
     }
 
     /// Sends what the socket takes. Each block that the client takes renews its time, as with [`wire::send_all`].
@@ -138,9 +181,8 @@ impl Connection {
 
     /// The worker gave it back and the client may ask again.
     pub(super) fn await_next(&mut self, limits: &Limits) {
-        self.phase = Phase::Head;
         let patience = if self.input.is_empty() { limits.idle_timeout } else { limits.head_timeout };
-        self.deadline = Some(Instant::now() + patience);
+        self.enter(Phase::Head, patience);
     }
 
     /// The socket reports a hang-up: `reset` for a connection that is dead in both directions, else the client closed its
@@ -150,7 +192,7 @@ impl Connection {
     pub(super) fn hang_up(&mut self, reset: bool) {
         let came_before = std::mem::replace(&mut self.fin_seen, true);
         let Phase::Answering(watched) = &self.phase else { return };
-        let is_half_close = came_before || (watched.is_last && watched.since.elapsed() < HALF_CLOSE);
+        let is_half_close = came_before || (watched.is_last && self.since.elapsed() < HALF_CLOSE);
         if reset || (watched.lane == Lane::Long && !is_half_close) {
             watched.cancel.cancel();
         }
@@ -161,8 +203,7 @@ impl Connection {
         if let Some(step) = self.send_rest(&shared.limits) {
             return step;
         }
-        let mut reads = 0;
-        loop {
+        for _ in 0..STEPS_PER_TURN {
             match self.consume(shared) {
                 Ok(None) => {}
                 Ok(Some(incoming)) => return Step::Dispatch(incoming),
@@ -183,10 +224,6 @@ impl Connection {
             if self.ended {
                 return self.end_of_input(shared);
             }
-            if reads == READS_PER_TURN {
-                return Step::Again;
-            }
-            reads += 1;
             match (&*self.socket).read(scratch) {
                 Ok(0) => self.ended = true,
                 Ok(count) => {
@@ -201,6 +238,7 @@ impl Connection {
                 Err(_) => return Step::Close,
             }
         }
+        Step::Again
     }
 
     /// The client will send no more, and what it sent is not a whole request.
@@ -221,7 +259,8 @@ impl Connection {
                 return within;
             }
             Phase::Head if self.input.is_empty() => {
-                self.deadline = Some(Instant::now() + limits.head_timeout);
+                self.since = Instant::now();
+                self.deadline = Some(self.since + limits.head_timeout);
             }
             Phase::Body(incoming) => {
                 self.deadline = Some(incoming.ends.min(Instant::now() + limits.body_idle_timeout));
@@ -292,8 +331,7 @@ impl Connection {
     /// Says that nothing more will be sent and waits for the client to close. False when it has: just close.
     pub(super) fn begin_close(&mut self) -> bool {
         self.input = Input::default();
-        self.phase = Phase::Discarding(DISCARD_BYTES);
-        self.deadline = Some(Instant::now() + DISCARD_TIME);
+        self.enter(Phase::Discarding(DISCARD_BYTES), DISCARD_TIME);
         self.socket.shutdown(Shutdown::Write).is_ok() && !self.ended
     }
 }

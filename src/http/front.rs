@@ -4,7 +4,7 @@
 //! events tell whether the client hung up, and what it sends meanwhile stays in the kernel.
 
 use super::accept::{Acceptor, network};
-use super::connection::{Connection, Step, Watched};
+use super::connection::{Claim, Connection, Step, Watched};
 use super::exchange::{End, Exchange, Message};
 use super::incoming::Incoming;
 use super::refusal::Refusal;
@@ -36,8 +36,11 @@ const FIRST_CONNECTION: usize = 2;
 const SCRATCH: usize = 64 * 1024;
 /// New connections of one turn, so that a flood of them does not keep the others waiting.
 const ACCEPTS_PER_TURN: usize = 128;
-/// Connections over the limit that are still told 503 before they are closed; more are closed at once.
+/// Connections that are over a limit are told 503 as long as no more than these wait to be closed; then they are closed
+/// without a word.
 const TOLD_TO_WAIT: usize = 32;
+/// Connections that are looked at to make room for one, before it is refused.
+const CHANCES: usize = 64;
 /// Before the next try when the poll itself fails.
 const POLL_PAUSE: Duration = Duration::from_millis(100);
 /// Deadlines are looked after at most this often.
@@ -183,11 +186,9 @@ impl Front {
 
     fn welcome(&mut self, mut socket: TcpStream, address: SocketAddr) {
         let peer = address.ip().to_canonical();
-        let limits = &self.shared.limits;
-        let open = self.connections.len();
-        let is_over = open >= limits.max_connections
-            || (!peer.is_loopback() && self.connections_from(peer) >= limits.max_connections_per_address);
-        if is_over && open >= limits.max_connections + TOLD_TO_WAIT {
+        let is_over = !self.has_room_for(peer);
+        if is_over && self.connections.values().filter(|connection| connection.is_discarding()).count() >= TOLD_TO_WAIT
+        {
             return;
         }
         // Each piece of an answer is one write and must not wait for the acknowledgement of the one before.
@@ -198,7 +199,7 @@ impl Front {
             return;
         }
         self.next_token += 1;
-        let mut connection = Connection::new(socket, peer, limits);
+        let mut connection = Connection::new(socket, peer, &self.shared.limits);
         if is_over
             && !connection.refuse(&Refusal::overloaded("The server has too many connections."), None, &self.shared)
         {
@@ -208,10 +209,34 @@ impl Front {
         self.advance(token, connection);
     }
 
-    /// Counted when needed rather than kept: a count that is not kept cannot go wrong.
-    fn connections_from(&self, peer: IpAddr) -> usize {
+    /// Whether one more connection from this address is within the limits, if need be in the place of another.
+    fn has_room_for(&mut self, peer: IpAddr) -> bool {
+        let (all, each) = (self.shared.limits.max_connections, self.shared.limits.max_connections_per_address);
         let own = network(peer);
-        self.connections.values().filter(|connection| network(connection.peer) == own).count()
+        let is_own = |connection: &Connection| network(connection.peer) == own;
+        // A reverse proxy lives on loopback.
+        (peer.is_loopback() || self.make_room(each, is_own)) && self.make_room(all, |_| true)
+    }
+
+    /// Closes connections of a kind until there are fewer than `limit`: of those that are owed nothing the longest idle
+    /// first. Counted when needed rather than kept: a count that is not kept cannot go wrong.
+    fn make_room(&mut self, limit: usize, is_kind: impl Fn(&Connection) -> bool) -> bool {
+        let now = Instant::now();
+        for _ in 0..CHANCES {
+            let of_kind = self.connections.iter().filter(|(_, connection)| is_kind(connection));
+            if of_kind.clone().count() < limit {
+                return true;
+            }
+            let claims = of_kind.filter_map(|(token, connection)| Some((connection.claim(now)?, *token)));
+            let Some(((claim, _), token)) = claims.min() else { return false };
+            if claim == Claim::Idle && self.connections.get(&token).is_some_and(Connection::has_unread) {
+                // Its request came after the poll, so it is no longer idle.
+                self.drive(token);
+            } else {
+                self.connections.remove(&token);
+            }
+        }
+        false
     }
 
     fn keep(&mut self, token: usize, connection: Connection) {
@@ -270,8 +295,7 @@ impl Front {
             self.again.push(token);
             return true;
         };
-        let since = Instant::now();
-        connection.begin_answer(Watched { cancel: request.cancel.clone(), lane, since, is_last: !keep_alive });
+        connection.begin_answer(Watched { cancel: request.cancel.clone(), lane, is_last: !keep_alive });
         let exchange = Exchange {
             socket: connection.socket.clone(),
             token,

@@ -6,7 +6,7 @@ use gemini_openai_proxy::http::{
 };
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes, also on a busy machine.
@@ -25,6 +25,8 @@ pub struct Rig {
     pub release: Sender<()>,
     /// What an event writer said at the end of `/endless` and `/big`, and when.
     pub ended: Receiver<(Instant, Option<ErrorKind>)>,
+    /// The paths of all requests in the order in which they were judged.
+    pub judged: Arc<Mutex<Vec<String>>>,
 }
 
 pub fn limits() -> Limits {
@@ -42,7 +44,14 @@ pub fn start_on(host: &str, limits: Limits) -> Rig {
     let server = Server::bind(host, 0, limits).unwrap();
     let address = server.local_addr();
     let hands = Arc::new((enter, released, end));
+    let judged = Arc::new(Mutex::new(Vec::new()));
+    let order = judged.clone();
     let judge = move |request: &Request| {
+        order.lock().unwrap().push(request.path.clone());
+        if request.path == "/gate" {
+            hands.0.send(request.cancel.clone()).unwrap();
+            hands.1.recv_timeout(PATIENCE).unwrap();
+        }
         if request.path == "/refused" {
             assert!(request.body.is_empty(), "the body is not there yet");
             return Err(Response::new(403, "text/plain", "refused").with_header("X-Judged", "yes"));
@@ -53,7 +62,7 @@ pub fn start_on(host: &str, limits: Limits) -> Rig {
     };
     let running = server.start(Box::new(judge)).unwrap();
     assert_eq!(running.local_addr(), address);
-    Rig { running, address, entered, release, ended }
+    Rig { running, address, entered, release, ended, judged }
 }
 
 fn handle(

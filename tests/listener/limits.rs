@@ -115,19 +115,3 @@ fn the_byte_budget_is_shared_and_given_back() {
     assert_eq!(first.answer().status, 200);
     assert_eq!(ask(rig.address, post("/x", 900)).status, 200);
 }
-
-#[test]
-fn connections_over_the_limit_are_told_to_wait() {
-    let rig = start(Limits { max_connections: 3, max_connections_per_address: 1, ..limits() });
-    // Loopback is exempt from the limit per address.
-    let mut open: Vec<Client> = (0..3).map(|_| Client::connect(rig.address)).collect();
-    for client in &mut open {
-        client.get("/x");
-        assert_eq!(client.answer().status, 200);
-    }
-    let answer = Client::connect(rig.address).answer();
-    assert_eq!((answer.status, answer.header("connection")), (503, Some("close")));
-    drop(open);
-    wait_until(|| rig.running.snapshot().connections == 0);
-    assert_eq!(ask(rig.address, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n").status, 200);
-}

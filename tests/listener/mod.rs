@@ -3,6 +3,7 @@
 
 mod answers;
 mod bursts;
+mod crowds;
 mod descriptors;
 mod floods;
 mod framing;
