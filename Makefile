@@ -47,7 +47,7 @@ static: ## a binary without shared libraries, in target/HOST/release; FEATURES=-
 	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --release --locked $(FEATURES) --bin gemini-openai-proxy --target $(HOST)
 	@ldd $(STATIC) 2>&1 | sed 's/^[ \t]*//'; echo $(abspath $(STATIC))
 
-clients: ## real programs (Claude Code ...) as clients; installs them first, about 250 MB
+clients: ## real programs (Claude Code, Codex) as clients; installs them first, about 250 MB
 	./tests/setup.sh
 	cd tests/clients && npm ci --no-audit --no-fund --silent
 	cargo test --locked --test clients -- --test-threads 1

@@ -71,3 +71,35 @@ fn claude_code_reads_edits_and_runs_a_command() {
         }
     }
 }
+
+#[test]
+fn codex_reads_edits_and_runs_a_command() {
+    for pool in Pool::EACH {
+        for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
+            let google = FakeGoogle::start();
+            let proxy = Proxy::with_pool(&google, pool);
+            let files = Scratch::new();
+            let folder = files.path();
+            let (work, home) = (folder.join("work"), folder.join("codex"));
+            fs::create_dir_all(&work).expect("a folder");
+            fs::create_dir_all(&home).expect("a folder");
+            fs::write(work.join("a.txt"), "hello world\n").expect("a file");
+            let settings = format!(
+                "model = \"{model}\"\nmodel_provider = \"gemini\"\napproval_policy = \"never\"\n\
+                 sandbox_mode = \"danger-full-access\"\n[model_providers.gemini]\nname = \"gemini\"\n\
+                 base_url = \"{}/v1\"\nenv_key = \"KEY\"\nwire_api = \"responses\"\n",
+                proxy.base()
+            );
+            fs::write(home.join("config.toml"), settings).expect("a file");
+            let task = r#"call:exec_command{"cmd":"cat a.txt"} call:exec_command{"cmd":"pwd"}
+                then call:exec_command{"cmd":"sed -i s/hello/bye/ a.txt"}
+                then call:exec_command{"cmd":"cp a.txt b.txt"}"#;
+            let variables = [("CODEX_HOME", home.to_str().expect("a plain path")), ("KEY", CLIENT_KEY)];
+            let printed = run("codex", folder, &["exec", "--skip-git-repo-check", task], &variables);
+            let copied = fs::read_to_string(work.join("b.txt"));
+            assert_eq!(copied.as_deref().ok(), Some("bye world\n"), "{pool:?} {model}: {printed}");
+            let statuses: Vec<u16> = google.generations().iter().map(|generation| generation.status).collect();
+            assert_eq!(statuses, [200; 4], "{pool:?} {model}: {printed}");
+        }
+    }
+}
