@@ -51,7 +51,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
             "usage",
         ],
     ),
-    ("commands", &["config", "credentials", "mask", "os", "secret", "serve", "upstream"]),
+    ("commands", &["config", "credentials", "mask", "os", "secret", "serve", "storage", "upstream"]),
 ];
 
 /// Arrows that are there and should not be: who uses whom, and where it goes. Each must still be there; who removes an
