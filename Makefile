@@ -34,7 +34,7 @@ check: ## formatting, lints, documentation
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --test written -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --no-deps --document-private-items
 
 test: ## every test, with the official SDKs as clients; installs what it needs
 	./tests/setup.sh
