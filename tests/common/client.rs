@@ -62,7 +62,7 @@ impl Client {
     fn exchange(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Reply> {
         if self.stream.is_none() {
             let stream = TcpStream::connect(self.address)?;
-            stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+            stream.set_read_timeout(Some(Duration::from_secs(60)))?;
             self.stream = Some(BufReader::new(stream));
         }
         let stream = self.stream.as_mut().expect("just connected");

@@ -34,7 +34,7 @@ impl Answer {
 pub fn ask(proxy: &Proxy, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     written::secrets_of_request(target, headers.iter().copied());
     let mut stream = wire::connect(proxy.address()).expect("the proxy accepts");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", proxy.address());
     if !headers.iter().any(|(name, _)| *name == "Authorization") {
         head += &format!("Authorization: Bearer {CLIENT_KEY}\r\n");

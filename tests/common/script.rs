@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A script that has not ended by then hangs.
-const LIMIT_SECONDS: &str = "120";
+const LIMIT_SECONDS: &str = "300";
 
 /// Not for scripts: they must reach the proxy itself, and with nothing but the key they are given.
 pub const HIDDEN: [&str; 6] =

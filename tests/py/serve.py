@@ -17,7 +17,7 @@ import anthropic  # noqa: F401
 import google.genai  # noqa: F401
 import openai  # noqa: F401
 
-LIMIT_SECONDS = 120
+LIMIT_SECONDS = 300
 
 
 def run(connection):
