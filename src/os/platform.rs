@@ -72,6 +72,23 @@ pub fn memory() -> Option<u64> {
     None
 }
 
+/// Fills at most 256 bytes from the kernel's generator. It is asked directly, since the getrandom crate looks this function
+/// up by its name, which a static binary has no more, and then opens /dev/urandom, which an empty root has not.
+pub(super) fn fill_random(bytes: &mut [u8]) -> std::io::Result<()> {
+    loop {
+        #[cfg(target_os = "linux")]
+        // SAFETY: getrandom writes into the slice at most as many bytes as it has.
+        let done = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) } == bytes.len() as isize;
+        #[cfg(not(target_os = "linux"))]
+        // SAFETY: getentropy writes into the slice as many bytes as it has.
+        let done = unsafe { libc::getentropy(bytes.as_mut_ptr().cast(), bytes.len()) } == 0;
+        let error = std::io::Error::last_os_error();
+        if done || error.kind() != std::io::ErrorKind::Interrupted {
+            return if done { Ok(()) } else { Err(error) };
+        }
+    }
+}
+
 /// Bytes below a frame that are left alone: the red zone, and the frames of the calls that follow.
 const STACK_MARGIN: usize = 4096;
 

@@ -1,12 +1,13 @@
 //! Random numbers of the kernel, with one policy: where there are none, the caller's thread ends in a panic. That does not
 //! happen on the systems this program runs on, and an id or a secret that repeats would be worse.
 
+use super::platform;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    platform::fill_random(&mut bytes).expect("the system has random numbers");
     bytes
 }
 

@@ -97,8 +97,8 @@ const RULES: &[Rule] = &[
     Rule {
         name: "random numbers have one policy",
         within: "src/",
-        texts: &["getrandom"],
-        places: &[("src/os/random.rs", "the policy")],
+        texts: &["getrandom", "fill_random", "getentropy"],
+        places: &[("src/os/random.rs", "the policy"), ("src/os/platform.rs", "the call")],
     },
     Rule {
         name: "only commands speak to the terminal",

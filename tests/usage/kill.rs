@@ -6,6 +6,7 @@ use crate::common::client::Client;
 use crate::common::google::FakeGoogle;
 use crate::common::program::{Folder, Program, run};
 use serde_json::{Value, json};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -65,8 +66,7 @@ fn usage_survives_kill_9_at_any_moment() {
     let google = FakeGoogle::start();
     let folder = Folder::new("kill");
     let config = config(&google);
-    let mut random = [0; 20];
-    getrandom::fill(&mut random).unwrap();
+    let random: [u8; 20] = std::array::from_fn(|_| RandomState::new().build_hasher().finish() as u8);
     // Twenty lives of up to 1.6 s, two of them long enough for several savings.
     let lives: Vec<u64> = random
         .iter()
