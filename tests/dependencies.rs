@@ -83,11 +83,10 @@ fn there_is_no_async_runtime_and_no_openssl() {
 }
 
 /// What the program was to be built from, and small crates that replace code which is not what it exists for.
-const MINIMAL: [&str; 21] = [
+const MINIMAL: [&str; 20] = [
     "base64",
     "crossbeam-channel",
     "fernet",
-    "getrandom",
     "httparse",
     "libc",
     "log",

@@ -8,13 +8,21 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 const GET: &str = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// Clients that were answered and keep their connections, the first of them idle for longest.
-fn kept(address: SocketAddr, count: usize) -> Vec<Client> {
+fn kept(rig: &Rig, address: SocketAddr, count: usize) -> Vec<Client> {
+    let busy = rig.running.snapshot().busy;
     let mut clients: Vec<Client> = (0..count).map(|_| Client::connect(address)).collect();
     for client in &mut clients {
         client.get("/x");
         assert_eq!(client.answer().status, 200);
+        handed_back(rig, busy);
     }
     clients
+}
+
+/// Waits until every answered connection is with the front again, a moment after its client has the answer; `busy` are not
+/// answered.
+fn handed_back(rig: &Rig, busy: usize) {
+    wait_until(|| (rig.running.snapshot().busy, rig.running.snapshot().queued) == (busy, 0));
 }
 
 /// Clients whose requests are being answered.
@@ -38,11 +46,12 @@ fn is_open(client: &mut Client) -> bool {
 #[test]
 fn the_longest_idle_connection_gives_way_to_a_new_one() {
     let rig = start(Limits { max_connections: 3, ..limits() });
-    let mut idle = kept(rig.address, 3);
+    let mut idle = kept(&rig, rig.address, 3);
     // The first is asked once more, so the second has been idle for longest.
     idle[0].get("/again");
     assert_eq!(idle[0].answer().status, 200);
-    let mut new = kept(rig.address, 1);
+    handed_back(&rig, 0);
+    let mut new = kept(&rig, rig.address, 1);
     assert_eq!(idle[1].rest(), Ok(String::new()), "closed without a word");
     for client in [0, 2] {
         assert!(is_open(&mut idle[client]));
@@ -87,7 +96,7 @@ fn connections_that_are_owed_something_do_not_give_way() {
 #[test]
 fn a_request_that_has_arrived_unseen_is_answered_before_anybody_gives_way() {
     let rig = start(Limits { max_connections: 3, ..limits() });
-    let mut clients = kept(rig.address, 3);
+    let mut clients = kept(&rig, rig.address, 3);
     let (idle, gates) = clients.split_first_mut().unwrap();
     // While the front judges the first gate, it is told of the second and of a new connection in one piece. While it
     // judges the second, the request comes that it has not been told of.
@@ -130,9 +139,9 @@ fn one_address_cannot_take_all_connections() {
     let rig = start_on("0.0.0.0", limits);
     let (outer, inner) =
         (SocketAddr::new(outer, rig.address.port()), SocketAddr::from(([127, 0, 0, 1], rig.address.port())));
-    let mut others = kept(inner, 20);
+    let mut others = kept(&rig, inner, 20);
     let mut own = busy(&rig, outer, 9);
-    let mut idle = kept(outer, 1);
+    let mut idle = kept(&rig, outer, 1);
     let mut tenth = busy(&rig, outer, 1);
     assert_eq!(idle[0].rest(), Ok(String::new()), "an idle one of the same address gives way");
     assert_eq!(ask(outer, GET).status, 503, "the eleventh of one address");
