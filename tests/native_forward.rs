@@ -59,7 +59,12 @@ fn what_one_client_stores_stays_with_one_key() {
     let keys: Vec<String> = (0..4).map(|n| format!("AIza-files-{n}")).collect();
     keys.iter().for_each(|key| google.add_api_key(key));
     let proxy = Proxy::start(&google, |config| config["gemini_api_keys"] = json!(keys));
-    let used = || google.requests().last().unwrap().header("x-goog-api-key").unwrap().to_owned();
+    // The list of models is asked for in the background, with whichever key comes first.
+    let used = || {
+        let requests = google.requests();
+        let last = requests.iter().rfind(|request| request.path != "/v1beta/models").unwrap();
+        last.header("x-goog-api-key").unwrap().to_owned()
+    };
     get(&proxy, "/v1beta/files");
     let first = used();
     let file = json!({"fileData": {"fileUri": format!("{}/v1beta/files/x", google.base()), "mimeType": "text/plain"}});
