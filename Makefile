@@ -32,7 +32,7 @@ build: ## build the release binary
 check: ## formatting, lints, documentation
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --test written -- -D warnings
+	cargo clippy --locked --test written --test tiny_http_status -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --no-deps --document-private-items
 
@@ -54,6 +54,7 @@ clients: ## real programs (Claude Code, Codex) as clients; installs them first, 
 
 bench: static ## measure against nginx, write docs/benchmarks.md
 	./tests/setup.sh
+	cargo test --locked --test tiny_http_status
 	STATIC_BINARY=$(abspath $(STATIC)) cargo bench --locked --bench load
 
 soak: ## ten minutes of mixed load: nothing may grow or be lost; write docs/soak.md

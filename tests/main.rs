@@ -43,6 +43,5 @@ mod small_surfaces;
 mod sse;
 mod static_binary;
 mod streaming;
-mod tiny_http_status;
 mod upstream;
 mod usage;
