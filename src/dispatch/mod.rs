@@ -13,10 +13,9 @@ mod repair;
 mod unavailable;
 
 use crate::api::Call;
-use crate::credentials::{Access, AccessFault, Credentials, Kind, Lease, MemberId, Report, Unavailable, Want};
+use crate::credentials::{Credentials, Kind, Lease, MemberId, Report};
 use crate::error::ApiError;
 use crate::http::CancelToken;
-use crate::secret::Secret;
 pub use crate::upstream::cancel::scope as watch;
 use crate::upstream::error::{Blame, CoolDown};
 use crate::upstream::{Event, EventStream, Fault, RawReply, RawRequest, Upstream, Verdict, cancel};
@@ -28,39 +27,9 @@ pub use policy::Bounds;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What dispatch needs of the pool.
-pub trait Lending: Send + Sync {
-    /// See [`Credentials::checkout`].
-    fn checkout(&self, want: &Want<'_>) -> Result<Lease, Unavailable>;
-    /// See [`Credentials::access`].
-    fn access(&self, id: MemberId) -> Result<Access, AccessFault>;
-    /// See [`Credentials::renew`].
-    fn renew(&self, id: MemberId, stale: &Secret) -> Result<Access, AccessFault>;
-    /// See [`Credentials::report`].
-    fn report(&self, id: MemberId, model: &str, report: Report);
-}
-
-impl Lending for Credentials {
-    fn checkout(&self, want: &Want<'_>) -> Result<Lease, Unavailable> {
-        Credentials::checkout(self, want)
-    }
-
-    fn access(&self, id: MemberId) -> Result<Access, AccessFault> {
-        Credentials::access(self, id)
-    }
-
-    fn renew(&self, id: MemberId, stale: &Secret) -> Result<Access, AccessFault> {
-        Credentials::renew(self, id, stale)
-    }
-
-    fn report(&self, id: MemberId, model: &str, report: Report) {
-        Credentials::report(self, id, model, report);
-    }
-}
-
 /// Sends calls to Google over the members of the pool.
 pub struct Dispatcher {
-    pool: Arc<dyn Lending>,
+    pool: Arc<Credentials>,
     code_assist: Box<dyn Upstream>,
     generative_language: Box<dyn Upstream>,
     bounds: Bounds,
@@ -106,7 +75,7 @@ impl Default for Budget {
 impl Dispatcher {
     /// Asks the services for credentials of their kind.
     pub fn new(
-        pool: Arc<dyn Lending>,
+        pool: Arc<Credentials>,
         code_assist: Box<dyn Upstream>,
         generative_language: Box<dyn Upstream>,
         bounds: Bounds,
