@@ -53,8 +53,8 @@ impl Bench {
         let program = Program::start_in(&folder, &config, &[], &environment);
         let client = Client::new(SocketAddr::from(([127, 0, 0, 1], program.port)));
         let mut bench = Bench { google, program, client, folder };
-        bench.wait_until("both accounts are ready", |members| {
-            members.iter().all(|member| member["project_id"] != "None" && member["email"] != "None")
+        bench.wait_until("both accounts are ready", |credentials| {
+            credentials.iter().all(|credential| credential["project_id"] != "None" && credential["email"] != "None")
         });
         Some(bench)
     }
@@ -83,7 +83,7 @@ impl Bench {
         who
     }
 
-    fn members(&mut self) -> Vec<Value> {
+    fn credentials(&mut self) -> Vec<Value> {
         let reply = self.client.get("/admin/credentials");
         reply.json().as_array().expect("a list of credentials").clone()
     }
@@ -91,11 +91,11 @@ impl Bench {
     fn wait_until(&mut self, what: &str, holds: impl Fn(&[Value]) -> bool) {
         let deadline = Instant::now() + LIMIT;
         loop {
-            let members = self.members();
-            if holds(&members) {
+            let credentials = self.credentials();
+            if holds(&credentials) {
                 return;
             }
-            assert!(Instant::now() < deadline, "waited for: {what}\n{members:?}\n{}", self.program.log());
+            assert!(Instant::now() < deadline, "waited for: {what}\n{credentials:?}\n{}", self.program.log());
             std::thread::park_timeout(Duration::from_millis(10));
         }
     }
@@ -132,7 +132,9 @@ impl Bench {
     fn is_sound(&mut self) {
         self.answered(4);
         // Whose token seems to be over is passed by until the keeper has looked.
-        self.wait_until("both are active", |members| members.iter().all(|member| member["status"] == "active"));
+        self.wait_until("both are active", |credentials| {
+            credentials.iter().all(|credential| credential["status"] == "active")
+        });
         assert_eq!(self.answered(4), [ADA, BOB]);
         for path in ["/admin/status", "/admin/usage", "/admin/stats?range=24h", "/admin/stats?range=30d", "/metrics"] {
             let reply = self.client.get(path);
@@ -186,7 +188,9 @@ fn a_clock_that_jumps_back_keeps_tokens_and_prolongs_no_rest() {
     let reply = bench.ask("sk-few-client");
     let wait: u64 = reply.header("retry-after").and_then(|seconds| seconds.parse().ok()).expect("a time to wait");
     assert!(reply.status == 429 && wait <= 60, "{} after {wait} s", reply.status);
-    bench.wait_until("her rest is over", |members| members.iter().all(|member| member["status"] == "active"));
+    bench.wait_until("her rest is over", |credentials| {
+        credentials.iter().all(|credential| credential["status"] == "active")
+    });
     bench.is_sound();
     bench.answered(20);
     assert_eq!(bench.refreshes(), [0, 0], "{}", bench.program.log());

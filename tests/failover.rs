@@ -81,7 +81,7 @@ fn when_all_rest_the_client_is_told_for_how_long() {
 }
 
 #[test]
-fn a_pool_without_members_says_what_to_do() {
+fn a_pool_without_credentials_says_what_to_do() {
     let google = FakeGoogle::start();
     let proxy = Proxy::start(&google, |_| {});
     let (status, body) = ask(&agent(), &proxy);

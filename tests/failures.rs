@@ -33,7 +33,7 @@ fn lines(name: &str) -> Vec<Value> {
         .collect()
 }
 
-/// What goes wrong for the bad member.
+/// What goes wrong for the bad credential.
 enum Trouble {
     Answer(Step),
     Token(Step),
@@ -68,7 +68,7 @@ struct Bench {
     keys: bool,
 }
 
-/// The bad member first, and a good one behind it if asked for.
+/// The bad credential first, and a good one behind it if asked for.
 fn bench(trouble: &Trouble, keys: bool, with_good: bool) -> Bench {
     let google = FakeGoogle::start();
     let names: &[&str] = match (keys, with_good) {
@@ -149,13 +149,13 @@ impl Bench {
         (status, Value::Object(told))
     }
 
-    /// Generations that the bad member was asked for.
+    /// Generations that the bad credential was asked for.
     fn asked(&self) -> usize {
         let bad = if self.keys { BAD_KEY } else { BAD };
         self.google.generations().iter().filter(|request| request.who.as_deref() == Some(bad)).count()
     }
 
-    /// How the admin sees the bad member.
+    /// How the admin sees the bad credential.
     fn admin(&self) -> Value {
         let mut answer = agent().get(format!("{}/admin/credentials", self.proxy.base())).call().unwrap();
         let list: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();

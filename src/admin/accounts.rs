@@ -3,7 +3,7 @@
 
 use super::view::{credential, now};
 use super::{detail, missing, object};
-use crate::credentials::{AccessFault, Added, Credentials, Kind, ManageFault, MemberId};
+use crate::credentials::{AccessFault, Added, CredentialId, Credentials, Kind, ManageFault};
 use crate::http::{Request, Response};
 use crate::mask;
 use crate::serve::app::App;
@@ -178,7 +178,7 @@ pub(super) fn manage(
     app: &App,
     name: &str,
     message: &str,
-    change: impl FnOnce(&Credentials, MemberId) -> Result<(), ManageFault>,
+    change: impl FnOnce(&Credentials, CredentialId) -> Result<(), ManageFault>,
 ) -> Response {
     let id = match find(app, name) {
         Ok(id) => id,
@@ -190,13 +190,13 @@ pub(super) fn manage(
     }
 }
 
-fn changed(app: &App, id: MemberId, message: &str) -> Response {
+fn changed(app: &App, id: CredentialId, message: &str) -> Response {
     let view = app.pool.view(id).as_ref().map(credential);
     let answer = json!({"status": "success", "message": message, "credential": view});
     Response::json(200, &with_warning(app, answer))
 }
 
-fn find(app: &App, name: &str) -> Result<MemberId, Response> {
+fn find(app: &App, name: &str) -> Result<CredentialId, Response> {
     app.pool.find(name).ok_or_else(|| refused(name, ManageFault::Unknown))
 }
 

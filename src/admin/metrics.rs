@@ -82,7 +82,7 @@ pub fn text(figures: &Figures) -> String {
     page.0
 }
 
-/// All states, so that one without members is a zero and not a gap.
+/// All states, so that one without credentials is a zero and not a gap.
 fn states(views: &[View]) -> BTreeMap<&'static str, u64> {
     let words = ["active", "expired", "refreshing", "exhausted", "error", "disabled"];
     let mut states: BTreeMap<&'static str, u64> = words.into_iter().map(|word| (word, 0)).collect();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// Asks Google unless the figures are fresh; blocks on it.
 pub fn quota(pool: &Credentials, name: &str) -> Response {
-    let found = pool.find(name).ok_or(QuotaFault::Member(ManageFault::Unknown)).and_then(|id| pool.quota(id));
+    let found = pool.find(name).ok_or(QuotaFault::Credential(ManageFault::Unknown)).and_then(|id| pool.quota(id));
     let fault = match found {
         Ok(quota) => {
             let buckets: Vec<Value> = quota
@@ -23,9 +23,9 @@ pub fn quota(pool: &Credentials, name: &str) -> Response {
         Err(fault) => fault,
     };
     let status = match fault {
-        QuotaFault::Member(ManageFault::Unknown) => 404,
+        QuotaFault::Credential(ManageFault::Unknown) => 404,
         QuotaFault::ApiKey => 400,
-        QuotaFault::Member(_) | QuotaFault::Blocked(_) => 409,
+        QuotaFault::Credential(_) | QuotaFault::Blocked(_) => 409,
         QuotaFault::Failed(_) => 424,
     };
     Response::json(status, &json!({"detail": fault.to_string()}))

@@ -4,7 +4,7 @@
 use super::{Failure, agent_for_google};
 use crate::commands::args::RunOptions;
 use crate::config::{self, Config, Timeouts};
-use crate::credentials::{Check, Credentials, Kind, MemberId, Options, rekey};
+use crate::credentials::{Check, CredentialId, Credentials, Kind, Options, rekey};
 use crate::storage::state;
 use crate::upstream::json_client;
 use std::fs::{self, OpenOptions};
@@ -72,7 +72,7 @@ fn look(options: &RunOptions, findings: &mut Findings) {
     let key = [("endpoints.generative_language", endpoints.generative_language.as_str())];
     let oauth_reachable = !(nobody || has(Kind::Oauth)) || look_at_addresses(&config, &account, findings);
     let keys_reachable = !(nobody || has(Kind::ApiKey)) || look_at_addresses(&config, &key, findings);
-    let ids: Vec<MemberId> = views
+    let ids: Vec<CredentialId> = views
         .iter()
         .filter(|view| if view.kind == Kind::Oauth { oauth_reachable } else { keys_reachable })
         .filter_map(|view| pool.find(&view.name))
@@ -232,7 +232,7 @@ fn origin(url: &str) -> String {
     url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")
 }
 
-fn look_at_credentials(pool: &Credentials, ids: &[MemberId], findings: &mut Findings) {
+fn look_at_credentials(pool: &Credentials, ids: &[CredentialId], findings: &mut Findings) {
     for group in ids.chunks(TOGETHER) {
         let checks: Vec<Option<Check>> = thread::scope(|scope| {
             let threads: Vec<_> = group.iter().map(|id| scope.spawn(|| pool.check(*id).ok())).collect();

@@ -39,7 +39,7 @@ pub struct Config {
     pub auth_keys: Vec<ClientKey>,
     /// The keys are the built-in default: they answer loopback callers only.
     pub default_keys: bool,
-    /// Pool members on the public API.
+    /// Pool credentials on the public API.
     pub gemini_api_keys: Vec<ApiKey>,
     /// Where credentials live, relative to the working directory.
     pub credentials_file: PathBuf,

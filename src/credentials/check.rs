@@ -1,4 +1,4 @@
-//! What is asked of Google about members beside tokens, never a generation: does one still work, what is left of its quota,
+//! What is asked of Google about credentials beside tokens, never a generation: does one still work, what is left of its quota,
 //! and which models do the pool's keys have.
 
 use super::Credentials;
@@ -6,7 +6,7 @@ use super::google::check::{self, Fine};
 use super::google::oauth::CallFault;
 use super::google::quota::{self, Quota, QuotaFault};
 use super::google::setup::SetupFault;
-use super::lease::{AccessFault, Kind, ManageFault, MemberId};
+use super::lease::{AccessFault, CredentialId, Kind, ManageFault};
 use super::pool::{CheckUp, Trouble};
 use crate::secret::Secret;
 use serde_json::Value;
@@ -40,7 +40,7 @@ pub struct Check {
 impl Credentials {
     /// Checks one credential now, and lets the pool know: a block that is over ends, a fault that is found blocks. Blocks
     /// on Google.
-    pub fn check(&self, id: MemberId) -> Result<Check, ManageFault> {
+    pub fn check(&self, id: CredentialId) -> Result<Check, ManageFault> {
         let begun = self.with(|pool, now| pool.begin_check(id, now)).ok_or(ManageFault::Unknown)?;
         let result = match &begun {
             CheckUp { kind: Err(sentence), .. } => Err(Trouble::Blocked(check::block("UNUSABLE", sentence), None)),
@@ -59,7 +59,7 @@ impl Credentials {
         }
     }
 
-    fn check_account(&self, id: MemberId) -> Result<Fine, Trouble> {
+    fn check_account(&self, id: CredentialId) -> Result<Fine, Trouble> {
         let mut stale = None;
         loop {
             let token = self.token_alone(id, stale.as_ref())?;
@@ -78,9 +78,9 @@ impl Credentials {
         }
     }
 
-    /// Checks the member that was left alone for longest, if the server is idle and somebody is due. A deprioritised one is
+    /// Checks the credential that was left alone for longest, if the server is idle and somebody is due. A deprioritised one is
     /// due at once. Says who it was; `None`: nobody is due. Blocks on Google.
-    pub fn check_idle(&self) -> Option<MemberId> {
+    pub fn check_idle(&self) -> Option<CredentialId> {
         let id = self.with(|pool, now| pool.next_idle(now))?;
         let Check { name, label, reason, healthy, .. } = self.check(id).ok()?;
         if healthy {
@@ -93,12 +93,12 @@ impl Credentials {
     }
 
     /// What Google says is left of an account's quota, at most 45 s old. Blocks on Google.
-    pub fn quota(&self, id: MemberId) -> Result<Quota, QuotaFault> {
-        let kind = self.with(|pool, _| pool.kind(id)).ok_or(QuotaFault::Member(ManageFault::Unknown))?;
+    pub fn quota(&self, id: CredentialId) -> Result<Quota, QuotaFault> {
+        let kind = self.with(|pool, _| pool.kind(id)).ok_or(QuotaFault::Credential(ManageFault::Unknown))?;
         match kind {
             Ok(Kind::Oauth) => {}
             Ok(Kind::ApiKey) => return Err(QuotaFault::ApiKey),
-            Err(_) => return Err(QuotaFault::Member(ManageFault::Unusable)),
+            Err(_) => return Err(QuotaFault::Credential(ManageFault::Unusable)),
         }
         if let Some(quota) = self.with(|pool, now| pool.quota(id, quota::FRESH, now)) {
             return Ok(quota);

@@ -5,7 +5,7 @@ use super::Credentials;
 use super::file::record::Record;
 use super::google::check;
 use super::google::oauth::{Google, TokenFault};
-use super::lease::{Kind, MemberId};
+use super::lease::{CredentialId, Kind};
 use super::options::Options;
 use super::pool::{self, Job, Now, Trouble};
 use crate::secret::Secret;
@@ -28,7 +28,7 @@ pub struct Candidate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Added {
     /// Who.
-    pub id: MemberId,
+    pub id: CredentialId,
     /// It took the place of an older login of the same account.
     pub updated: bool,
     /// In clear; mask it before it leaves the program.
@@ -137,7 +137,7 @@ fn unusable(sentence: &str) -> AddFault {
     AddFault { reason: "missing_refresh_token", sentence: sentence.into(), passing: false }
 }
 
-/// What is safe to show of an item that is no member; `None`: it does not say who it is.
+/// What is safe to show of an item that is not in the pool; `None`: it does not say who it is.
 pub fn label(item: &Value) -> Option<String> {
     let record = Record::new(item.clone());
     pool::label(&record, record.email())

@@ -4,11 +4,11 @@ use crate::secret::Secret;
 use std::fmt;
 use std::time::Duration;
 
-/// Which member of the pool, stable while the program runs.
+/// Which credential of the pool, stable while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MemberId(pub u64);
+pub struct CredentialId(pub u64);
 
-/// Which of Google's services a member can use.
+/// Which of Google's services a credential can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// OAuth credential: Code Assist.
@@ -17,24 +17,24 @@ pub enum Kind {
     ApiKey,
 }
 
-/// What a request needs of a member.
+/// What a request needs of a credential.
 #[derive(Clone, Debug)]
 pub struct Want<'a> {
-    /// Google's model name; cool-downs are per member and model.
+    /// Google's model name; cool-downs are per credential and model.
     pub model: &'a str,
-    /// Only members of this kind.
+    /// Only credentials of this kind.
     pub kind: Option<Kind>,
-    /// Members that this request has tried already.
-    pub tried: &'a [MemberId],
+    /// Credentials that this request has tried already.
+    pub tried: &'a [CredentialId],
     /// The conversation's name, for affinity.
     pub affinity: Option<&'a str>,
 }
 
-/// A member that was chosen for one attempt.
+/// A credential that was chosen for one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Who.
-    pub id: MemberId,
+    pub id: CredentialId,
     /// Which service.
     pub kind: Kind,
     /// `cred-0`, as in the admin list.
@@ -46,14 +46,14 @@ pub struct Lease {
 /// Why nobody could be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unavailable {
-    /// The pool has no usable member of the wanted kind at all.
+    /// The pool has no usable credential of the wanted kind at all.
     None,
     /// All that could serve are cooling down, at least one for a limit; the earliest returns after this.
     Cooling(Duration),
     /// Nobody can serve for another reason that will pass: token endpoint in trouble, account blocked or model
     /// refused for a while. The earliest is tried again after this.
     Resting(Duration),
-    /// Every usable member was tried by this request already.
+    /// Every usable credential was tried by this request already.
     AllTried,
 }
 
@@ -66,27 +66,27 @@ pub struct Access {
     pub project: Option<String>,
 }
 
-/// Why a member has no working token.
+/// Why a credential has no working token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessFault {
     /// It needs a person (revoked, no refresh token, no project). The sentence is for logs and the admin page.
     Dead(String),
-    /// Google's token endpoint or the network has trouble; the member is fine and rests for a moment.
+    /// Google's token endpoint or the network has trouble; the credential is fine and rests for a moment.
     Transient(String),
 }
 
-/// What an attempt says about the member that served it.
+/// What an attempt says about the credential that served it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// It worked.
     Success,
-    /// It failed for nobody's fault where another member then did well: others go first for a while.
+    /// It failed for nobody's fault where another credential then did well: others go first for a while.
     Deprioritise,
     /// It must rest for this model, this long.
     Cool {
         /// How long.
         rest: Duration,
-        /// Whether a rate or quota was used up, and not the model refused to this member.
+        /// Whether a rate or quota was used up, and not the model refused to this credential.
         limit: bool,
         /// A reason word such as `RATE_LIMIT_EXCEEDED`.
         reason: String,
@@ -106,10 +106,10 @@ pub enum Report {
     },
 }
 
-/// Why a member was not changed.
+/// Why a credential was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManageFault {
-    /// There is no such member.
+    /// There is no such credential.
     Unknown,
     /// It stands in the config, where a person has to change it.
     InConfig,

@@ -156,59 +156,59 @@ impl Credentials {
         self.with(|pool, _| pool.settings.timing)
     }
 
-    /// Chooses a member that can serve `want`; who has to ask Google for a token first comes last.
+    /// Chooses a credential that can serve `want`; who has to ask Google for a token first comes last.
     pub fn checkout(&self, want: &Want<'_>) -> Result<Lease, Unavailable> {
         self.with(|pool, now| pool.checkout(want, now))
     }
 
     /// Takes note of how an attempt ended.
-    pub fn report(&self, id: MemberId, model: &str, report: Report) {
+    pub fn report(&self, id: CredentialId, model: &str, report: Report) {
         self.change(|pool, now| ((), pool.report(id, model, report, now)));
     }
 
-    /// The member of this name (`cred-0`).
-    pub fn find(&self, name: &str) -> Option<MemberId> {
+    /// The credential of this name (`cred-0`).
+    pub fn find(&self, name: &str) -> Option<CredentialId> {
         self.with(|pool, _| pool.find(name))
     }
 
-    /// What an admin may see of one member.
-    pub fn view(&self, id: MemberId) -> Option<View> {
+    /// What an admin may see of one credential.
+    pub fn view(&self, id: CredentialId) -> Option<View> {
         self.with(|pool, now| pool.view(id, now))
     }
 
-    /// All members, in the order of their ids.
+    /// All credentials, in the order of their ids.
     pub fn views(&self) -> Vec<View> {
         self.with(|pool, now| pool.views(now))
     }
 
-    /// Takes the member out of the pool and the file.
-    pub fn remove(&self, id: MemberId) -> Result<(), ManageFault> {
+    /// Takes the credential out of the pool and the file.
+    pub fn remove(&self, id: CredentialId) -> Result<(), ManageFault> {
         self.try_change(|pool, _| pool.remove(id))
     }
 
-    /// Lets the member be lent out again.
-    pub fn enable(&self, id: MemberId) -> Result<(), ManageFault> {
+    /// Lets the credential be lent out again.
+    pub fn enable(&self, id: CredentialId) -> Result<(), ManageFault> {
         self.try_change(|pool, now| pool.set_field(id, "disabled", None, now))
     }
 
-    /// Keeps the member, its tokens included, but lends it out no more.
-    pub fn disable(&self, id: MemberId) -> Result<(), ManageFault> {
+    /// Keeps the credential, its tokens included, but lends it out no more.
+    pub fn disable(&self, id: CredentialId) -> Result<(), ManageFault> {
         self.try_change(|pool, now| pool.set_field(id, "disabled", Some(true.into()), now))
     }
 
-    /// Sets the user's own word for the member, or removes it.
-    pub fn set_label(&self, id: MemberId, label: Option<&str>) -> Result<(), ManageFault> {
+    /// Sets the user's own word for the credential, or removes it.
+    pub fn set_label(&self, id: CredentialId, label: Option<&str>) -> Result<(), ManageFault> {
         self.try_change(|pool, now| pool.set_field(id, "label", label.map(Into::into), now))
     }
 
     /// Sets the project in the file, or removes it so that Google is asked. `project_id_map` still wins.
-    pub fn set_project(&self, id: MemberId, project: Option<&str>) -> Result<(), ManageFault> {
+    pub fn set_project(&self, id: CredentialId, project: Option<&str>) -> Result<(), ManageFault> {
         self.try_change(|pool, now| pool.set_field(id, "project_id", project.map(Into::into), now))?;
         self.reset(id)
     }
 
-    /// Forgets cool-downs, blocks and what is known of the project: the member starts anew.
-    pub fn reset(&self, id: MemberId) -> Result<(), ManageFault> {
+    /// Forgets cool-downs, blocks and what is known of the project: the credential starts anew.
+    pub fn reset(&self, id: CredentialId) -> Result<(), ManageFault> {
         self.try_change(|pool, now| pool.reset(id, now))
     }
 }

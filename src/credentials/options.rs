@@ -15,7 +15,7 @@ pub struct Options {
     pub credentials_file: PathBuf,
     /// Encrypts it.
     pub encryption_key: Option<Secret>,
-    /// Members beside those of the file.
+    /// Credentials beside those of the file.
     pub api_keys: Vec<ApiKey>,
     /// E-mail (lower case) -> project.
     pub project_id_map: HashMap<String, String>,
@@ -67,11 +67,11 @@ pub struct Timing {
     pub import: Duration,
     /// Between two checks whether somebody else changed the file.
     pub file_poll: Duration,
-    /// Others go before a member that failed for nobody's fault; doubles with each in a row.
+    /// Others go before a credential that failed for nobody's fault; doubles with each in a row.
     pub deprioritised: Duration,
     /// The longest of these.
     pub longest_deprioritised: Duration,
-    /// A server without requests for so long is idle, and members that nobody used or checked for as long are checked.
+    /// A server without requests for so long is idle, and credentials that nobody used or checked for as long are checked.
     pub idle_check: Duration,
 }
 

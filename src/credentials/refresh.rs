@@ -1,10 +1,10 @@
-//! Single-flight refresh and set-up: one thread asks Google for a member, on demand of a request, ahead of it, or once
-//! after a 401; whoever else needs that member waits for the result. No lock is held meanwhile.
+//! Single-flight refresh and set-up: one thread asks Google for a credential, on demand of a request, ahead of it, or once
+//! after a 401; whoever else needs that credential waits for the result. No lock is held meanwhile.
 
 use super::Credentials;
 use super::google::oauth::{CallFault, TokenFault};
 use super::google::setup::{self, Patience, SetupFault};
-use super::lease::{Access, AccessFault, MemberId};
+use super::lease::{Access, AccessFault, CredentialId};
 use super::pool::{Block, Effects, Grant, Job, Login, Now, Step, Trouble};
 use crate::secret::Secret;
 use std::io;
@@ -35,24 +35,24 @@ impl Drop for InFlight<'_> {
 }
 
 impl Credentials {
-    /// The member's token or key, refreshed first when it is missing or about to end. Blocks on Google; one refresh per
-    /// member at a time, other callers wait for its result.
-    pub fn access(&self, id: MemberId) -> Result<Access, AccessFault> {
+    /// The credential's token or key, refreshed first when it is missing or about to end. Blocks on Google; one refresh per
+    /// credential at a time, other callers wait for its result.
+    pub fn access(&self, id: CredentialId) -> Result<Access, AccessFault> {
         self.obtain(id, None)
     }
 
     /// After a 401: a token other than `stale`, refreshed unless somebody already did.
-    pub fn renew(&self, id: MemberId, stale: &Secret) -> Result<Access, AccessFault> {
+    pub fn renew(&self, id: CredentialId, stale: &Secret) -> Result<Access, AccessFault> {
         self.obtain(id, Some(stale))
     }
 
     /// Gets a new token now, whatever is known of the old one. Blocks on Google.
-    pub fn refresh(&self, id: MemberId) -> Result<(), AccessFault> {
+    pub fn refresh(&self, id: CredentialId) -> Result<(), AccessFault> {
         let token = self.with(|pool, now| pool.unblock(id, now)).flatten();
         self.obtain(id, token.as_ref()).map(drop)
     }
 
-    fn obtain(&self, id: MemberId, stale: Option<&Secret>) -> Result<Access, AccessFault> {
+    fn obtain(&self, id: CredentialId, stale: Option<&Secret>) -> Result<Access, AccessFault> {
         let mut awaited = None;
         let step = self.wait_for(AccessFault::Transient, |pool, now| {
             let step = pool.access(id, stale, awaited, now);
@@ -67,9 +67,9 @@ impl Credentials {
         }
     }
 
-    /// A token other than `stale`, whatever keeps the member from serving. Finds no project, because that may onboard
+    /// A token other than `stale`, whatever keeps the credential from serving. Finds no project, because that may onboard
     /// the account.
-    pub(super) fn token_alone(&self, id: MemberId, stale: Option<&Secret>) -> Result<Secret, Trouble> {
+    pub(super) fn token_alone(&self, id: CredentialId, stale: Option<&Secret>) -> Result<Secret, Trouble> {
         let step = self.wait_for(Trouble::Transient, |pool, now| {
             pool.token(id, stale, now).map_err(|fault| Trouble::Transient(fault.to_string()))
         });
@@ -151,7 +151,7 @@ impl Credentials {
         }
     }
 
-    /// Refreshes, and notes the new token in the member and the file.
+    /// Refreshes, and notes the new token in the credential and the file.
     fn exchange_token(&self, job: &mut Job) -> Result<Secret, Trouble> {
         self.with(|pool, now| pool.refreshing(job.login, now));
         let Some(refresh_token) = job.record.refresh_token() else {
@@ -235,7 +235,7 @@ impl Credentials {
             match memory.pool.next_due(Now::read()) {
                 Ok(job) => {
                     drop(memory);
-                    // The result stands in the member, for the next request and the admin page.
+                    // The result stands in the credential, for the next request and the admin page.
                     let in_flight = InFlight { credentials: self, login: job.login, result: None };
                     let _ = self.ask(job, in_flight);
                 }

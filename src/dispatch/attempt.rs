@@ -3,7 +3,7 @@
 
 use super::repair;
 use crate::api::{Call, Operation};
-use crate::credentials::{Access, Kind, Lease, MemberId, Want};
+use crate::credentials::{Access, CredentialId, Kind, Lease, Want};
 use crate::upstream::error::Then;
 use crate::upstream::{Event, EventStream, Fault, RawReply, RawRequest, Upstream, Verdict};
 
@@ -18,7 +18,7 @@ pub(super) trait Attempt {
     const TELLS_OF_CREDENTIAL: bool;
 
     /// Who can be asked, but for those in `tried`.
-    fn want<'a>(&'a self, tried: &'a [MemberId]) -> Want<'a>;
+    fn want<'a>(&'a self, tried: &'a [CredentialId]) -> Want<'a>;
 
     /// A word for the log.
     fn mode(&self) -> &'static str;
@@ -49,7 +49,7 @@ impl Attempt for Translated<'_, '_> {
     const IS_REPEATABLE: bool = true;
     const TELLS_OF_CREDENTIAL: bool = true;
 
-    fn want<'a>(&'a self, tried: &'a [MemberId]) -> Want<'a> {
+    fn want<'a>(&'a self, tried: &'a [CredentialId]) -> Want<'a> {
         Want { model: &self.call.model, kind: kind_of(self.call), tried, affinity: self.call.affinity.as_deref() }
     }
 
@@ -116,7 +116,7 @@ impl Attempt for Passthrough<'_> {
     const IS_REPEATABLE: bool = false;
     const TELLS_OF_CREDENTIAL: bool = false;
 
-    fn want<'a>(&'a self, tried: &'a [MemberId]) -> Want<'a> {
+    fn want<'a>(&'a self, tried: &'a [CredentialId]) -> Want<'a> {
         Want { model: self.resource, kind: Some(Kind::ApiKey), tried, affinity: self.affinity }
     }
 

@@ -3,7 +3,7 @@
 use super::attempt::Attempt;
 use super::policy::{self, Next, Progress};
 use super::{Budget, Dispatcher, unavailable};
-use crate::credentials::{AccessFault, Kind, Lease, MemberId, Report, Unavailable};
+use crate::credentials::{AccessFault, CredentialId, Kind, Lease, Report, Unavailable};
 use crate::error::ApiError;
 use crate::http::CancelToken;
 use crate::os::random;
@@ -35,13 +35,13 @@ pub(super) struct Failover<'a, A: Attempt> {
 /// Who was asked, and what the pool may have to hear of them in the end.
 #[derive(Default)]
 struct Asked {
-    all: Vec<MemberId>,
+    all: Vec<CredentialId>,
     /// Those that a further attempt must not ask.
-    out: Vec<MemberId>,
+    out: Vec<CredentialId>,
     /// Those that know no such model, to be reported if another one does.
     without_model: Vec<(Lease, Verdict)>,
     /// Those that failed for nobody's fault, to be reported if another one does well.
-    suspects: Vec<MemberId>,
+    suspects: Vec<CredentialId>,
 }
 
 /// How one credential failed.

@@ -1,7 +1,7 @@
 //! What dispatch remembers between requests: limits that grow because Google names no delay, and models without
 //! capacity. Neither belongs to the pool: both are about how eager to ask, not about who can be asked.
 
-use crate::credentials::MemberId;
+use crate::credentials::CredentialId;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,15 +12,15 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    /// Limits in a row per member and model.
-    limits: Mutex<HashMap<(MemberId, String), u32>>,
+    /// Limits in a row per credential and model.
+    limits: Mutex<HashMap<(CredentialId, String), u32>>,
     /// Models without capacity, and until when they are not asked twice by one request.
     without_capacity: Mutex<HashMap<String, Instant>>,
 }
 
 impl History {
     /// The rest for one more limit in a row: `first`, twice that, and so on.
-    pub fn grown(&self, id: MemberId, model: &str, first: Duration) -> Duration {
+    pub fn grown(&self, id: CredentialId, model: &str, first: Duration) -> Duration {
         let mut limits = self.limits.lock();
         let count = limits.entry((id, model.to_string())).or_default();
         let rest = first.saturating_mul(1 << (*count).min(16)).min(LONGEST);
@@ -29,16 +29,16 @@ impl History {
     }
 
     /// A success ends a row of limits.
-    pub fn forget(&self, id: MemberId, model: &str) {
+    pub fn forget(&self, id: CredentialId, model: &str) {
         let mut limits = self.limits.lock();
         if !limits.is_empty() {
             limits.remove(&(id, model.to_string()));
         }
     }
 
-    /// A person ends all rows of a member.
-    pub fn forget_member(&self, id: MemberId) {
-        self.limits.lock().retain(|(member, _), _| *member != id);
+    /// A person ends all rows of a credential.
+    pub fn forget_credential(&self, id: CredentialId) {
+        self.limits.lock().retain(|(credential, _), _| *credential != id);
     }
 
     /// Notes that a model has no capacity.
@@ -62,18 +62,22 @@ mod tests {
     #[test]
     fn limits_in_a_row_double_until_a_success() {
         let history = History::default();
-        let grown = |model| history.grown(MemberId(1), model, Duration::from_secs(30)).as_secs();
+        let grown = |model| history.grown(CredentialId(1), model, Duration::from_secs(30)).as_secs();
         assert_eq!([grown("a"), grown("a"), grown("a")], [30, 60, 120]);
         assert_eq!(grown("b"), 30, "another model has its own row");
         for _ in 0..40 {
             assert!(grown("a") <= LONGEST.as_secs());
         }
-        history.forget(MemberId(1), "a");
+        history.forget(CredentialId(1), "a");
         assert_eq!(grown("a"), 30);
-        history.grown(MemberId(2), "a", Duration::from_secs(30));
-        history.forget_member(MemberId(1));
+        history.grown(CredentialId(2), "a", Duration::from_secs(30));
+        history.forget_credential(CredentialId(1));
         assert_eq!([grown("a"), grown("b")], [30, 30], "a person ends the rows of all models");
-        assert_eq!(history.grown(MemberId(2), "a", Duration::from_secs(30)).as_secs(), 60, "of this member only");
+        assert_eq!(
+            history.grown(CredentialId(2), "a", Duration::from_secs(30)).as_secs(),
+            60,
+            "of this credential only"
+        );
     }
 
     #[test]

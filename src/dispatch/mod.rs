@@ -13,7 +13,7 @@ mod repair;
 mod unavailable;
 
 use crate::api::Call;
-use crate::credentials::{Credentials, Kind, Lease, MemberId, Report};
+use crate::credentials::{CredentialId, Credentials, Kind, Lease, Report};
 use crate::error::ApiError;
 use crate::http::CancelToken;
 pub use crate::upstream::cancel::scope as watch;
@@ -27,7 +27,7 @@ pub use policy::Bounds;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Sends calls to Google over the members of the pool.
+/// Sends calls to Google over the credentials of the pool.
 pub struct Dispatcher {
     pool: Arc<Credentials>,
     code_assist: Box<dyn Upstream>,
@@ -98,7 +98,7 @@ impl Dispatcher {
 
     /// Passes a request on to the public API. A reply of any status comes back as it is, except where a credential is to
     /// blame: then the next one is asked. `resource` names what cool-downs are for, such as a model or `files`; requests
-    /// of one `affinity` prefer the same member.
+    /// of one `affinity` prefer the same credential.
     pub fn send_raw(
         &self,
         request: &RawRequest<'_>,
@@ -131,9 +131,9 @@ impl Dispatcher {
         verdict.error
     }
 
-    /// Forgets the limits in a row of a member that a person reset: the next one rests as briefly as the first.
-    pub fn forget(&self, id: MemberId) {
-        self.history.forget_member(id);
+    /// Forgets the limits in a row of a credential that a person reset: the next one rests as briefly as the first.
+    pub fn forget(&self, id: CredentialId) {
+        self.history.forget_credential(id);
     }
 
     fn upstream(&self, kind: Kind) -> &dyn Upstream {

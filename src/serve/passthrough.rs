@@ -1,8 +1,8 @@
-//! Passes the rest of Google's native API on to a pool member with an API key, as it is: files, caches, uploads, other
+//! Passes the rest of Google's native API on to a credential with an API key, as it is: files, caches, uploads, other
 //! methods of models. Knows what such a request needs on the way, but not what it means.
 //!
 //! Files and caches belong to the project of the key that made them, so everything a client does with them prefers the
-//! member that [`affinity`] chooses; where that one changes, dispatch asks the others, as a file of a stranger is refused.
+//! credential that [`affinity`] chooses; where that one changes, dispatch asks the others, as a file of a stranger is refused.
 
 use crate::api::gemini::error_response;
 use crate::dispatch;
@@ -21,7 +21,7 @@ const SMALL: usize = 256 << 10;
 /// One read of a longer one.
 const PIECE: usize = 64 << 10;
 
-/// The name by which everything that this client key does with files and caches finds the same member.
+/// The name by which everything that this client key does with files and caches finds the same credential.
 pub fn affinity(key: &str) -> String {
     format!("files of {key}")
 }

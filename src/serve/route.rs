@@ -110,7 +110,7 @@ pub enum Account {
     /// Any number of credentials comes in any shape.
     Import,
     /// POST changes one, DELETE removes it.
-    Member(String),
+    Credential(String),
     Check(String),
     Quota(String),
     Refresh(String),
@@ -169,8 +169,8 @@ fn page(words: &[&str]) -> Found {
         ["admin", "credentials"] => (Route::AdminCredentials, READ),
         ["admin", "credentials", "add"] => (Route::Account(Account::Add), "POST"),
         ["admin", "credentials", "import"] => (Route::Account(Account::Import), "POST"),
-        ["admin", "credentials", id] => (Route::Account(Account::Member((*id).to_owned())), "POST, DELETE"),
-        ["admin", "credentials", id, word] => match member_action(id, word)? {
+        ["admin", "credentials", id] => (Route::Account(Account::Credential((*id).to_owned())), "POST, DELETE"),
+        ["admin", "credentials", id, word] => match credential_action(id, word)? {
             action @ Account::Check(_) => (Route::Account(action), "GET, POST"),
             action @ Account::Quota(_) => (Route::Account(action), READ),
             action => (Route::Account(action), "POST"),
@@ -188,7 +188,7 @@ fn page(words: &[&str]) -> Found {
     })
 }
 
-fn member_action(id: &str, word: &str) -> Option<Account> {
+fn credential_action(id: &str, word: &str) -> Option<Account> {
     let action = match word {
         "check" => Account::Check,
         "quota" => Account::Quota,

@@ -47,7 +47,7 @@ impl Histogram {
     }
 
     /// The time in milliseconds below which `part` (0 to 1) of all stay, placed inside its bucket as if the bucket's
-    /// members were spread evenly on the log scale. `None` when nothing was counted; the last bound for what is beyond it.
+    /// entries were spread evenly on the log scale. `None` when nothing was counted; the last bound for what is beyond it.
     pub fn quantile_ms(&self, part: f64) -> Option<u64> {
         let rank = part * self.count() as f64;
         let mut below = 0.0;

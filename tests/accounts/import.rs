@@ -28,7 +28,7 @@ fn the_old_programs_add_is_answered_as_it_answered() {
         assert!(seen.status == status && seen.text.contains(words), "{} {}", seen.status, seen.text);
         assert!(!seen.text.contains("ya29.secret-token") && !seen.text.contains("1//dead-token"), "{}", seen.text);
     }
-    assert_eq!(browser.members().len(), 1);
+    assert_eq!(browser.credentials().len(), 1);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn every_known_shape_can_be_imported_at_once() {
     assert_eq!((status("added"), status("refused"), results.len()), (6, 1, 7), "{}", seen.text);
     assert!(results[6]["detail"].as_str().unwrap().contains("service account"));
     assert!(!seen.text.contains("PRIVATE-KEY-0001"));
-    let known: Vec<Value> = browser.members().iter().map(|member| member["status"].clone()).collect();
+    let known: Vec<Value> = browser.credentials().iter().map(|credential| credential["status"].clone()).collect();
     assert_eq!(known, vec![json!("active"); 6]);
     let seen = import(items[0].to_string());
     assert_eq!(seen.json()["results"][0]["status"], "updated", "{}", seen.text);
@@ -105,5 +105,5 @@ fn a_key_is_taken_on_trust_while_google_cannot_be_reached() {
     assert!(seen.json()["note"].as_str().unwrap().contains("could not be tried out"), "{}", seen.text);
     let check = browser.post("/admin/credentials/cred-0/check", json!({})).json();
     assert_eq!(check["check_details"]["is_healthy"], false);
-    assert_eq!(browser.members()[0]["status"], "active", "trouble on the way is not the key's fault");
+    assert_eq!(browser.credentials()[0]["status"], "active", "trouble on the way is not the key's fault");
 }

@@ -18,17 +18,20 @@ fn a_login_ends_on_the_old_page_with_the_account_in_pool_and_file() {
     let done = browser.get(&back);
     is_page_with_next_step(&done, 200, SUCCESS);
     assert!(done.text.contains(MASKED));
-    let members = browser.members();
-    assert_eq!((members.len(), &members[0]["email"], &members[0]["status"]), (1, &json!(MASKED), &json!("active")));
+    let credentials = browser.credentials();
+    assert_eq!(
+        (credentials.len(), &credentials[0]["email"], &credentials[0]["status"]),
+        (1, &json!(MASKED), &json!("active"))
+    );
     let file = std::fs::read_to_string(proxy.directory().join("credentials.json")).unwrap();
     assert!(file.contains("refresh_token"));
 
     is_page_with_next_step(&browser.get(&back), 400, NOT_FOUND);
-    assert_eq!(browser.members().len(), 1, "a used address adds nothing");
+    assert_eq!(browser.credentials().len(), 1, "a used address adds nothing");
 
     let again = browser.get(&browser.agree());
     assert!(again.text.contains("Updated"), "{}", again.text);
-    assert_eq!((browser.members().len(), &browser.members()[0]["id"]), (1, &members[0]["id"]));
+    assert_eq!((browser.credentials().len(), &browser.credentials()[0]["id"]), (1, &credentials[0]["id"]));
 }
 
 #[test]
@@ -42,7 +45,7 @@ fn several_logins_may_be_under_way_at_once() {
     for back in [second, first] {
         is_page_with_next_step(&browser.get(&back), 200, SUCCESS);
     }
-    assert_eq!(browser.members().len(), 2);
+    assert_eq!(browser.credentials().len(), 2);
 }
 
 #[test]
@@ -84,7 +87,7 @@ fn a_login_that_fails_says_why_and_what_to_do() {
     user.scopes.retain(|scope| !scope.ends_with("cloud-platform"));
     google.add_user(user);
     is_page_with_next_step(&browser.get(&browser.agree()), 400, "Reason: missing_scope.");
-    assert!(browser.members().is_empty());
+    assert!(browser.credentials().is_empty());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 #[test]
-fn members_are_managed_by_ids_that_stay() {
+fn credentials_are_managed_by_ids_that_stay() {
     let google = google();
     google.add_user(User::licensed("bob@example.com", "project-2"));
     let items = json!([google.oauth_credential(EMAIL), google.oauth_credential("bob@example.com")]);
@@ -20,7 +20,7 @@ fn members_are_managed_by_ids_that_stay() {
     });
     let browser = Browser::new(proxy.base());
     let act = |id: &str, word: &str| browser.send("POST", &format!("/admin/credentials/{id}/{word}"), None);
-    let ids = || browser.members().iter().map(|member| member["id"].clone()).collect::<Vec<_>>();
+    let ids = || browser.credentials().iter().map(|credential| credential["id"].clone()).collect::<Vec<_>>();
     assert_eq!(ids(), [json!("cred-0"), json!("cred-1"), json!("cred-2")]);
 
     let disabled = act("cred-1", "disable").json();
@@ -72,7 +72,7 @@ fn members_are_managed_by_ids_that_stay() {
 }
 
 #[test]
-fn a_member_that_a_person_set_right_rests_as_briefly_as_the_first_time() {
+fn a_credential_that_a_person_set_right_rests_as_briefly_as_the_first_time() {
     let google = google();
     google.always(EMAIL, Step::status(429, "Resource has been exhausted (e.g. check quota)."));
     let item = google.oauth_credential(EMAIL);
@@ -190,7 +190,11 @@ fn a_change_that_cannot_be_saved_holds_and_says_so() {
     let page = browser.get(&browser.agree());
     is_page_with_next_step(&page, 200, SUCCESS);
     assert!(page.text.contains("in memory only") && page.text.contains("cannot be written"), "{}", page.text);
-    assert_eq!((browser.members().len(), &browser.members()[0]["label"]), (1, &json!("mine")), "it works all the same");
+    assert_eq!(
+        (browser.credentials().len(), &browser.credentials()[0]["label"]),
+        (1, &json!("mine")),
+        "it works all the same"
+    );
     let told = alert().expect("it is told as long as it is so");
     assert_eq!(told["level"], "error");
     assert!(told["text_en"].as_str().unwrap().contains("cannot be written"), "{told}");
@@ -262,16 +266,14 @@ fn a_list_is_answered_in_time_however_slow_google_is() {
     for secret in ["PRIVATE-KEY", "AIza-dead", "1//", "ya29", "user00@"] {
         assert!(!seen.text.contains(secret), "{secret}");
     }
-    assert_eq!(browser.members().len(), ACCOUNTS + 1);
+    assert_eq!(browser.credentials().len(), ACCOUNTS + 1);
 
     google.clear_scripts();
     google.release();
     let end = Instant::now() + Duration::from_secs(60);
-    while browser
-        .members()
-        .iter()
-        .any(|member| member["status"] != "active" || member["project_id"] == "None" && member["kind"] == "oauth")
-    {
+    while browser.credentials().iter().any(|credential| {
+        credential["status"] != "active" || credential["project_id"] == "None" && credential["kind"] == "oauth"
+    }) {
         assert!(Instant::now() < end, "they are found out about in the background");
         google.release();
         thread::park_timeout(Duration::from_millis(20));
@@ -279,7 +281,7 @@ fn a_list_is_answered_in_time_however_slow_google_is() {
 }
 
 #[test]
-fn one_account_is_one_member_however_often_it_comes() {
+fn one_account_is_one_credential_however_often_it_comes() {
     let google = google();
     let (_proxy, browser) = started(&google);
     let (one, mut other) = (google.oauth_credential(EMAIL), google.oauth_credential(EMAIL));
@@ -290,38 +292,38 @@ fn one_account_is_one_member_however_often_it_comes() {
         results.iter().map(|result| result["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(import(json!([one, other, one])), ["added", "updated", "updated"]);
-    assert_eq!(browser.members().len(), 1);
+    assert_eq!(browser.credentials().len(), 1);
     // What a person set here stays when the account is connected anew.
     let seen = browser.post("/admin/credentials/cred-0", json!({"label": "mine", "project_id": "chosen-project"}));
     assert_eq!(seen.status, 200, "{}", seen.text);
     assert_eq!(import(json!([google.oauth_credential(EMAIL)])), ["updated"]);
-    let members = browser.members();
+    let credentials = browser.credentials();
     assert_eq!(
-        (members.len(), &members[0]["label"], &members[0]["project_id"]),
+        (credentials.len(), &credentials[0]["label"], &credentials[0]["project_id"]),
         (1, &json!("mine"), &json!("***-ject"))
     );
-    // A project that the item names itself is another member.
+    // A project that the item names itself is another credential.
     let mut own = google.oauth_credential(EMAIL);
     own["project_id"] = json!("third-project");
     assert_eq!(import(json!([own])), ["added"]);
-    assert_eq!(browser.members().len(), 2);
+    assert_eq!(browser.credentials().len(), 2);
 
     // While it cannot be tried out, a good login is not given up for one that may be dead.
     google.always(EMAIL, Step::html(503).on("token"));
     let mut untried = google.oauth_credential(EMAIL);
     (untried["email"], untried["expiry_date"]) = (json!(EMAIL), json!(1_000_000_000_000_u64));
     assert_eq!(import(json!([untried])), ["refused"]);
-    assert_eq!(browser.members().len(), 2);
+    assert_eq!(browser.credentials().len(), 2);
 }
 
 #[test]
-fn a_key_of_the_config_that_is_added_is_still_one_member() {
+fn a_key_of_the_config_that_is_added_is_still_one_credential() {
     let google = FakeGoogle::start();
     google.add_api_key("AIza-config-0001");
     let proxy = Proxy::start(&google, |config| config["gemini_api_keys"] = json!(["AIza-config-0001"]));
     let browser = Browser::new(proxy.base());
     let seen = browser.post("/admin/credentials/add", json!({"credential": {"api_key": "AIza-config-0001"}}));
     assert_eq!(seen.json()["message"], "credential_updated", "{}", seen.text);
-    let members = browser.members();
-    assert_eq!((members.len(), &members[0]["source"]), (1, &json!("file")));
+    let credentials = browser.credentials();
+    assert_eq!((credentials.len(), &credentials[0]["source"]), (1, &json!("file")));
 }

@@ -81,7 +81,7 @@ impl Browser {
         back.location
     }
 
-    fn members(&self) -> Vec<Value> {
+    fn credentials(&self) -> Vec<Value> {
         self.get("/admin/credentials").json().as_array().expect("a list").clone()
     }
 }

@@ -75,6 +75,17 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "what the pool holds is called a credential",
+        within: "src/",
+        texts: &["Member", "MemberId", "member", "members"],
+        places: &[
+            ("src/gemini/schema.rs", "alternatives of a schema"),
+            ("src/gemini/schema/", "alternatives of a schema"),
+            ("src/conversation/arguments.rs", "alternatives of a schema"),
+            ("src/api/openai_responses/tools.rs", "tools of a namespace"),
+        ],
+    },
+    Rule {
         name: "unsafe code stands in one file",
         within: "src/",
         texts: &["unsafe"],

@@ -1,4 +1,4 @@
-//! The life of a request beyond its answer: members that fail on the way, a Google that resets or stalls, the end of the
+//! The life of a request beyond its answer: credentials that fail on the way, a Google that resets or stalls, the end of the
 //! program. Clients that leave are in `tests/streaming.rs`, a slow reader in `tests/memory.rs`.
 
 use super::{content, error, event, frames, hello, post, start, start_with};
@@ -41,7 +41,7 @@ fn a_google_that_stalls_in_the_middle_is_left_and_told_as_timeout() {
 }
 
 #[test]
-fn a_member_that_fails_first_leaves_no_trace_in_the_stream() {
+fn a_credential_that_fails_first_leaves_no_trace_in_the_stream() {
     let google = FakeGoogle::start();
     google.add_api_key("AIza-second");
     let proxy = start_with(&google, |config| config["gemini_api_keys"] = json!([GEMINI_KEY, "AIza-second"]));

@@ -32,7 +32,7 @@ fn expired(mut item: Value) -> Value {
     item
 }
 
-/// Waits until the members look as wanted. The condition is what is waited for, the pause only keeps the CPU free.
+/// Waits until the credentials look as wanted. The condition is what is waited for, the pause only keeps the CPU free.
 fn wait_until(pool: &Credentials, wanted: impl Fn(&[View]) -> bool) -> Vec<View> {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -116,7 +116,7 @@ fn a_new_refresh_token_is_stored() {
 }
 
 #[test]
-fn a_revoked_login_ends_that_member_only() {
+fn a_revoked_login_ends_that_credential_only() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
     let items: Vec<Value> = users(&google, 2).into_iter().map(expired).collect();
@@ -159,7 +159,7 @@ fn trouble_of_the_token_endpoint_passes() {
 }
 
 #[test]
-fn a_member_in_trouble_is_left_in_peace_for_a_while() {
+fn a_credential_in_trouble_is_left_in_peace_for_a_while() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
     let mut options = options(&google.base(), scratch.put(&expired(users(&google, 1).remove(0))));

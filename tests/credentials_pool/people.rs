@@ -87,7 +87,7 @@ fn what_is_asked_about_an_old_login_is_not_held_against_the_new_one() {
 }
 
 #[test]
-fn two_who_add_the_same_login_at_once_make_one_member() {
+fn two_who_add_the_same_login_at_once_make_one_credential() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
     let pool = open(&google, &scratch, &json!([]));
@@ -102,7 +102,7 @@ fn two_who_add_the_same_login_at_once_make_one_member() {
 }
 
 #[test]
-fn a_member_can_be_disabled_enabled_reset_and_removed() {
+fn a_credential_can_be_disabled_enabled_reset_and_removed() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
     let items = users(&google, 1);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn members_take_turns_in_file_order_and_the_config_comes_last() {
+fn credentials_take_turns_in_file_order_and_the_config_comes_last() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
     let mut items: Vec<Value> = users(&google, 2);
@@ -57,7 +57,7 @@ fn a_rest_is_for_one_model_and_ends_by_itself() {
 }
 
 #[test]
-fn a_block_takes_a_member_out_until_its_time_a_success_or_a_person() {
+fn a_block_takes_a_credential_out_until_its_time_a_success_or_a_person() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
     let pool = open(&google, &scratch, &json!({"api_key": "AIza-00000001"}));
@@ -93,7 +93,7 @@ fn an_empty_pool_has_nobody_and_one_that_was_tried_says_so() {
 }
 
 #[test]
-fn a_named_conversation_stays_with_its_member_and_leaves_the_rotation_alone() {
+fn a_named_conversation_stays_with_its_credential_and_leaves_the_rotation_alone() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
     let keys: Vec<Value> = (0..8).map(|at| json!({"api_key": format!("AIza-0000000{at}")})).collect();
@@ -102,7 +102,7 @@ fn a_named_conversation_stays_with_its_member_and_leaves_the_rotation_alone() {
     let home = named("conversation");
     assert!((0..5).all(|_| named("conversation") == home));
     let homes: std::collections::HashSet<_> = (0..40).map(|at| named(["a", "b", "c", "d", "e"][at % 5])).collect();
-    assert!(homes.len() > 1, "all conversations went to one member");
+    assert!(homes.len() > 1, "all conversations went to one credential");
     assert_eq!(pool.checkout(&anybody()).unwrap().name, "cred-0");
     let rest = Duration::from_secs(60);
     pool.report(home, anybody().model, Report::Cool { rest, limit: true, reason: "r".into(), sentence: "s".into() });

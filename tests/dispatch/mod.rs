@@ -154,8 +154,8 @@ fn a_429_moves_to_the_next_credential_and_rests_the_first_for_googles_delay() {
 #[test]
 fn limited_credentials_do_not_use_up_the_attempts_and_the_last_error_is_told() {
     let mut bench = bench(5, false);
-    for member in 0..5 {
-        bench.always(member, Step::rate_limited("RATE_LIMIT_EXCEEDED", "7s"));
+    for credential in 0..5 {
+        bench.always(credential, Step::rate_limited("RATE_LIMIT_EXCEEDED", "7s"));
     }
     let error = bench.send().unwrap_err();
     assert_eq!((error.status, error.code()), (429, Some("rate_limit_exceeded")));
@@ -166,8 +166,8 @@ fn limited_credentials_do_not_use_up_the_attempts_and_the_last_error_is_told() {
 #[test]
 fn three_attempts_are_made_where_nobody_rests() {
     let mut bench = bench(5, false);
-    for member in 0..5 {
-        bench.always(member, Step::status(404, "Requested entity was not found."));
+    for credential in 0..5 {
+        bench.always(credential, Step::status(404, "Requested entity was not found."));
     }
     assert_eq!(bench.send().unwrap_err().status, 404);
     assert_eq!(bench.asked().len(), 3);
@@ -229,8 +229,9 @@ fn a_second_401_blocks_the_credential_and_the_client_never_sees_it() {
 #[test]
 fn blocked_credentials_do_not_use_up_the_attempts() {
     let mut bench = bench(6, false);
-    for member in 0..5 {
-        bench.always(member, Step::status(403, "This service has been disabled for violation of Terms of Service."));
+    for credential in 0..5 {
+        bench
+            .always(credential, Step::status(403, "This service has been disabled for violation of Terms of Service."));
     }
     for round in 0..10 {
         assert_eq!(bench.send().unwrap().lease.name, "cred-5", "round {round}");
@@ -294,8 +295,8 @@ fn an_unknown_model_rests_nobody_unless_another_credential_knows_it() {
     assert!(bench.cool_down(0).0.refused, "that is no limit");
 
     let mut bench = self::bench(2, false);
-    for member in 0..2 {
-        bench.always(member, Step::status(404, "Requested entity was not found."));
+    for credential in 0..2 {
+        bench.always(credential, Step::status(404, "Requested entity was not found."));
     }
     let error = bench.send().unwrap_err();
     assert_eq!((error.status, error.code(), error.param.as_deref()), (404, Some("model_not_found"), Some("model")));

@@ -1,4 +1,4 @@
-//! The pool over time, through the whole program: many bad members at once, a token endpoint that is down, restarts,
+//! The pool over time, through the whole program: many bad credentials at once, a token endpoint that is down, restarts,
 //! idle hours, conversations that stay where they are.
 
 mod upkeep;
@@ -115,7 +115,7 @@ fn asked(google: &FakeGoogle) -> HashMap<String, usize> {
 }
 
 #[test]
-fn twenty_members_in_every_bad_state_and_one_good_lose_no_request() {
+fn twenty_credentials_in_every_bad_state_and_one_good_lose_no_request() {
     let google = FakeGoogle::start();
     let names: Vec<String> = (0..21)
         .map(|at| if (15..20).contains(&at) { format!("AIza-bad-{at:04}") } else { format!("u{at}@example.com") })

@@ -1,4 +1,4 @@
-//! What the program does by itself while nobody asks: quotas, lists of models, idle members.
+//! What the program does by itself while nobody asks: quotas, lists of models, idle credentials.
 
 use super::{PATIENCE, ask, get, post, short, start, wait_for};
 use crate::common::google::{FakeGoogle, Step, Tier};
@@ -51,7 +51,7 @@ fn a_list_that_does_not_come_blocks_nothing() {
 }
 
 #[test]
-fn idle_members_are_looked_at_without_a_generation() {
+fn idle_credentials_are_looked_at_without_a_generation() {
     let google = FakeGoogle::start();
     let mut tuning = short();
     tuning.timing.idle_check = Duration::from_millis(60);

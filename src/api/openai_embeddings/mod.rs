@@ -1,4 +1,4 @@
-//! `POST /v1/embeddings`, served by members with an API key: Code Assist makes no embeddings.
+//! `POST /v1/embeddings`, served by credentials with an API key: Code Assist makes no embeddings.
 //!
 //! Google takes at most 100 texts in a batch, OpenAI 2048, and clients send up to that; so a long list becomes several
 //! calls of one answer.

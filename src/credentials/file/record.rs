@@ -23,7 +23,7 @@ const SECONDS_END: i64 = 100_000_000_000;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Record {
     value: Value,
-    /// Read from `value`: the pool asks for every member at every request.
+    /// Read from `value`: the pool asks for every credential at every request.
     kind: Result<Kind, &'static str>,
     disabled: bool,
 }
@@ -185,7 +185,7 @@ impl Record {
         *fields = ordered.collect();
     }
 
-    /// The object that holds the tokens: the item itself, or its `token` member.
+    /// The object that holds the tokens: the item itself, or its `token` credential.
     fn tokens(&self) -> Option<&Map<String, Value>> {
         let fields = self.value.as_object()?;
         Some(fields.get("token").and_then(Value::as_object).unwrap_or(fields))

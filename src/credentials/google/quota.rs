@@ -1,5 +1,5 @@
 //! What Google says is left of an account's quota (docs/google.md "retrieveUserQuota"). A hint for people, never a
-//! reason to use a member or not: per-minute limits are not in it.
+//! reason to use a credential or not: per-minute limits are not in it.
 
 use super::oauth::{CallFault, Google};
 use crate::credentials::lease::{Access, ManageFault};
@@ -33,8 +33,8 @@ pub struct Bucket {
 /// Why there are no figures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QuotaFault {
-    /// There is no such member, or it cannot be used.
-    Member(ManageFault),
+    /// There is no such credential, or it cannot be used.
+    Credential(ManageFault),
     /// Google has no such figures for API keys.
     ApiKey,
     /// The account cannot be used; the sentence says why.
@@ -46,7 +46,7 @@ pub enum QuotaFault {
 impl fmt::Display for QuotaFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            QuotaFault::Member(fault) => fault.fmt(f),
+            QuotaFault::Credential(fault) => fault.fmt(f),
             QuotaFault::ApiKey => f.write_str(
                 "quota figures are not available for API keys; see https://aistudio.google.com/usage for the key's project",
             ),

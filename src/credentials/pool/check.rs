@@ -1,11 +1,11 @@
-//! What a check of a member leaves in the pool.
+//! What a check of a credential leaves in the pool.
 
 use super::clock::Now;
-use super::member::Login;
+use super::credential::Login;
 use super::{Effects, Pool, Trouble};
 use crate::credentials::Check;
 use crate::credentials::google::check::Fine;
-use crate::credentials::lease::{Kind, MemberId};
+use crate::credentials::lease::{CredentialId, Kind};
 use crate::mask;
 use crate::secret::Secret;
 
@@ -18,12 +18,12 @@ pub(crate) struct CheckUp {
 }
 
 impl Pool {
-    pub(crate) fn begin_check(&mut self, id: MemberId, now: Now) -> Option<CheckUp> {
-        self.change(id, now, |member, _| CheckUp {
-            login: member.login(),
-            previous: member.view(now).status,
-            kind: member.record.kind(),
-            key: member.record.api_key().map(Secret::new),
+    pub(crate) fn begin_check(&mut self, id: CredentialId, now: Now) -> Option<CheckUp> {
+        self.change(id, now, |credential, _| CheckUp {
+            login: credential.login(),
+            previous: credential.view(now).status,
+            kind: credential.record.kind(),
+            key: credential.record.api_key().map(Secret::new),
         })
     }
 
@@ -34,27 +34,27 @@ impl Pool {
         result: Result<Fine, Trouble>,
         now: Now,
     ) -> (Option<Check>, Effects) {
-        let check = self.change_login(check_up.login, now, |member, _| {
+        let check = self.change_login(check_up.login, now, |credential, _| {
             let (healthy, reason, link) = match result {
                 Ok(fine) => {
-                    member.blocked = None;
-                    member.recover();
-                    member.restore_priority();
-                    member.tier = fine.tier.or(member.tier.take());
-                    let disabled = member.record.disabled();
+                    credential.blocked = None;
+                    credential.recover();
+                    credential.restore_priority();
+                    credential.tier = fine.tier.or(credential.tier.take());
+                    let disabled = credential.record.disabled();
                     (!disabled, if disabled { "it works, and is disabled".into() } else { fine.sentence }, None)
                 }
                 Err(Trouble::Blocked(block, span)) => {
                     let (reason, link) = (block.sentence.clone(), block.link.clone());
                     // An item that cannot be used says so by itself.
                     if check_up.kind.is_ok() {
-                        member.block(block, span, now);
+                        credential.block(block, span, now);
                     }
                     (false, reason, link)
                 }
                 Err(Trouble::Config(sentence) | Trouble::Transient(sentence)) => (false, sentence, None),
             };
-            let view = member.view(now);
+            let view = credential.view(now);
             Check {
                 name: view.name,
                 label: view.label.unwrap_or_else(|| mask::email(view.email.as_deref())),
@@ -70,20 +70,20 @@ impl Pool {
         (check, Effects::of_change())
     }
 
-    pub(crate) fn kind(&self, id: MemberId) -> Option<Result<Kind, &'static str>> {
-        self.members.get(&id).map(|member| member.record.kind())
+    pub(crate) fn kind(&self, id: CredentialId) -> Option<Result<Kind, &'static str>> {
+        self.credentials.get(&id).map(|credential| credential.record.kind())
     }
 
     /// The project to name to Google when it may have none for the account.
-    pub(crate) fn project_hint(&self, id: MemberId) -> Option<String> {
-        let member = self.members.get(&id)?;
-        member.project.clone().or_else(|| member.record.project_hint().map(str::to_owned))
+    pub(crate) fn project_hint(&self, id: CredentialId) -> Option<String> {
+        let credential = self.credentials.get(&id)?;
+        credential.project.clone().or_else(|| credential.record.project_hint().map(str::to_owned))
     }
 
-    pub(crate) fn set_email(&mut self, id: MemberId, email: String, now: Now) {
-        self.change(id, now, |member, settings| {
-            member.email = Some(email);
-            member.settle_project(settings);
+    pub(crate) fn set_email(&mut self, id: CredentialId, email: String, now: Now) {
+        self.change(id, now, |credential, settings| {
+            credential.email = Some(email);
+            credential.settle_project(settings);
         });
     }
 }

@@ -6,16 +6,16 @@ use super::index::Index;
 use crate::credentials::lease::{Kind, Lease, Unavailable, Want};
 
 impl Pool {
-    /// Chooses a member: round-robin over those that can serve `want` now, in the order of ids. One that first has to ask
+    /// Chooses a credential: round-robin over those that can serve `want` now, in the order of ids. One that first has to ask
     /// Google for a token or project is taken only when nobody is ready, a deprioritised one when nobody else is left.
     pub(crate) fn checkout(&mut self, want: &Want<'_>, now: Now) -> Result<Lease, Unavailable> {
         self.advance(now);
         let id = self.index.choose(want, self.last, now)?;
-        let lease = self.change(id, now, |member, _| {
-            member.last_used_at = now.wall;
-            member.last_active = now.monotonic;
-            let kind = if member.record.kind() == Ok(Kind::ApiKey) { Kind::ApiKey } else { Kind::Oauth };
-            Lease { id, kind, name: member.name(), label: member.label() }
+        let lease = self.change(id, now, |credential, _| {
+            credential.last_used_at = now.wall;
+            credential.last_active = now.monotonic;
+            let kind = if credential.record.kind() == Ok(Kind::ApiKey) { Kind::ApiKey } else { Kind::Oauth };
+            Lease { id, kind, name: credential.name(), label: credential.label() }
         });
         self.lent = Some(now.monotonic);
         if want.affinity.is_none() {
@@ -28,9 +28,9 @@ impl Pool {
     pub(super) fn advance(&mut self, now: Now) {
         if self.index.clock.has_jumped(now) {
             self.index = Index::new(now);
-            for member in self.members.values_mut() {
-                member.settle(now);
-                self.index.file(member, now);
+            for credential in self.credentials.values_mut() {
+                credential.settle(now);
+                self.index.file(credential, now);
             }
         }
         for id in self.index.changed(now) {

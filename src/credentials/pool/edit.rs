@@ -1,14 +1,14 @@
 //! What comes from outside: items that a person or another program puts into the file or the config, and what a person does
-//! to a member. A member of the config changes for this run only.
+//! to a credential. A credential of the config changes for this run only.
 
 use super::clock::Now;
-use super::member::{Member, Origin};
+use super::credential::{Credential, Origin};
 use super::token::Job;
 use super::{Effects, Pool};
 use crate::credentials::Added;
 use crate::credentials::file::record::{Identity, Record};
 use crate::credentials::file::store::Edit;
-use crate::credentials::lease::{ManageFault, MemberId};
+use crate::credentials::lease::{CredentialId, ManageFault};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +22,7 @@ impl Pool {
         let email = found.as_ref().and_then(|job| job.email.clone()).or(record.email().map(str::to_owned));
         let project = found.as_ref().and_then(|job| job.project.clone());
         let old = self.place_of(&record, email.as_deref(), project.as_deref());
-        let (updated, instead_of) = (old.is_some(), old.and_then(Member::identity));
+        let (updated, instead_of) = (old.is_some(), old.and_then(Credential::identity));
         let id = match old {
             Some(old) => {
                 for name in OURS {
@@ -35,68 +35,70 @@ impl Pool {
             None => self.join(Origin::File, record.clone(), now).id,
         };
         let mut effects = Effects::of_change();
-        let label = self.change(id, now, |member, settings| {
+        let label = self.change(id, now, |credential, settings| {
             if updated {
-                member.replace(record.clone(), settings, now);
+                credential.replace(record.clone(), settings, now);
             }
             if let Some(job) = found {
-                (member.email, member.project, member.tier) = (job.email, job.project, job.tier);
-                member.settle_project(settings);
+                (credential.email, credential.project, credential.tier) = (job.email, job.project, job.tier);
+                credential.settle_project(settings);
             }
             let what = if updated { "Updating existing credential" } else { "Adding new credential" };
-            effects.info(format!("{what} for {}.", member.log_name()));
-            member.label()
+            effects.info(format!("{what} for {}.", credential.log_name()));
+            credential.label()
         });
         effects.edits.push(Edit::Add { record, instead_of });
         (Added { id, updated, email, label: label.unwrap_or_default(), doubt: None }, effects)
     }
 
-    /// The member that the item is, or is another login of: the same secret; the same account and project; the same account
+    /// The credential that the item is, or is another login of: the same secret; the same account and project; the same account
     /// with a project that a person chose here, when the item names none.
-    fn place_of(&self, record: &Record, email: Option<&str>, project: Option<&str>) -> Option<&Member> {
-        let first = |fits: &dyn Fn(&Member) -> bool| self.members.values().find(|member| fits(member));
-        let is_chosen = |member: &Member| record.project().is_none() && member.record.project().is_some();
-        first(&|member| member.identity() == record.identity())
-            .or_else(|| first(&|member| has_email(member, email) && member.project.as_deref() == project))
-            .or_else(|| first(&|member| has_email(member, email) && is_chosen(member)))
+    fn place_of(&self, record: &Record, email: Option<&str>, project: Option<&str>) -> Option<&Credential> {
+        let first = |fits: &dyn Fn(&Credential) -> bool| self.credentials.values().find(|credential| fits(credential));
+        let is_chosen = |credential: &Credential| record.project().is_none() && credential.record.project().is_some();
+        first(&|credential| credential.identity() == record.identity())
+            .or_else(|| first(&|credential| has_email(credential, email) && credential.project.as_deref() == project))
+            .or_else(|| first(&|credential| has_email(credential, email) && is_chosen(credential)))
     }
 
     /// Whether the pool has another login of the account that the item names.
     pub(crate) fn has_other_login(&self, record: &Record) -> bool {
         let identity = record.identity();
-        self.members.values().any(|member| has_email(member, record.email()) && member.identity() != identity)
+        self.credentials
+            .values()
+            .any(|credential| has_email(credential, record.email()) && credential.identity() != identity)
     }
 
-    /// Brings the members in line with the file's items.
+    /// Brings the credentials in line with the file's items.
     pub(crate) fn adopt(&mut self, records: Vec<Record>, now: Now) -> Effects {
         let mut effects = Effects::of_change();
         let items: HashSet<Key> = records.iter().map(Key::of).collect();
         let (mut known, mut gone) = (HashMap::new(), Vec::new());
-        for member in self.members.values() {
-            let key = Key::of(&member.record);
-            if member.origin == Origin::Config || items.contains(&key) {
-                known.insert(key, member.id);
+        for credential in self.credentials.values() {
+            let key = Key::of(&credential.record);
+            if credential.origin == Origin::Config || items.contains(&key) {
+                known.insert(key, credential.id);
             } else {
-                gone.push(member.id);
+                gone.push(credential.id);
             }
         }
-        for member in gone.into_iter().filter_map(|id| self.leave(id)) {
-            effects.info(format!("{} is no longer in the credentials file.", member.log_name()));
+        for credential in gone.into_iter().filter_map(|id| self.leave(id)) {
+            effects.info(format!("{} is no longer in the credentials file.", credential.log_name()));
         }
         for record in records {
             let key = Key::of(&record);
             match known.get(&key) {
                 Some(id) => {
-                    self.change(*id, now, |member, settings| {
+                    self.change(*id, now, |credential, settings| {
                         // A key of the config that a person has put into the file too stays when the config loses it.
-                        member.origin = Origin::File;
-                        member.update(record, settings, now);
+                        credential.origin = Origin::File;
+                        credential.update(record, settings, now);
                     });
                 }
                 None => {
-                    let member = self.join(Origin::File, record, now);
-                    effects.info(format!("Adding new credential for {}.", member.log_name()));
-                    known.insert(key, member.id);
+                    let credential = self.join(Origin::File, record, now);
+                    effects.info(format!("Adding new credential for {}.", credential.log_name()));
+                    known.insert(key, credential.id);
                 }
             }
         }
@@ -107,17 +109,18 @@ impl Pool {
     pub(crate) fn reload(&mut self, projects: HashMap<String, String>, keys: Vec<Record>, now: Now) -> Effects {
         self.settings.project_id_map = projects;
         let mut effects = Effects::of_change();
-        let is_wanted = |member: &Member| keys.iter().any(|key| key.identity() == member.identity());
-        let config = self.members.values().filter(|member| member.origin == Origin::Config);
-        let gone: Vec<MemberId> = config.filter(|member| !is_wanted(member)).map(|member| member.id).collect();
-        for member in gone.into_iter().filter_map(|id| self.leave(id)) {
-            effects.info(format!("{} is no longer in gemini_api_keys.", member.name()));
+        let is_wanted = |credential: &Credential| keys.iter().any(|key| key.identity() == credential.identity());
+        let config = self.credentials.values().filter(|credential| credential.origin == Origin::Config);
+        let gone: Vec<CredentialId> =
+            config.filter(|credential| !is_wanted(credential)).map(|credential| credential.id).collect();
+        for credential in gone.into_iter().filter_map(|id| self.leave(id)) {
+            effects.info(format!("{} is no longer in gemini_api_keys.", credential.name()));
         }
         for key in keys {
-            let known = self.members.values().find(|member| member.identity() == key.identity());
-            match known.map(|member| (member.id, member.origin)) {
+            let known = self.credentials.values().find(|credential| credential.identity() == key.identity());
+            match known.map(|credential| (credential.id, credential.origin)) {
                 Some((id, Origin::Config)) => {
-                    self.change(id, now, |member, _| member.record.set("label", key.label().map(Into::into)));
+                    self.change(id, now, |credential, _| credential.record.set("label", key.label().map(Into::into)));
                 }
                 Some(_) => {}
                 None => {
@@ -126,49 +129,49 @@ impl Pool {
                 }
             }
         }
-        for id in self.members.keys().copied().collect::<Vec<_>>() {
-            self.change(id, now, |member, settings| member.settle_project(settings));
+        for id in self.credentials.keys().copied().collect::<Vec<_>>() {
+            self.change(id, now, |credential, settings| credential.settle_project(settings));
         }
         effects
     }
 
-    /// Takes the member out of the pool and the file.
-    pub(crate) fn remove(&mut self, id: MemberId) -> Result<Effects, ManageFault> {
-        let member = self.members.get(&id).ok_or(ManageFault::Unknown)?;
-        if member.origin == Origin::Config {
+    /// Takes the credential out of the pool and the file.
+    pub(crate) fn remove(&mut self, id: CredentialId) -> Result<Effects, ManageFault> {
+        let credential = self.credentials.get(&id).ok_or(ManageFault::Unknown)?;
+        if credential.origin == Origin::Config {
             return Err(ManageFault::InConfig);
         }
-        let edit = Edit::Remove(member.record.clone());
+        let edit = Edit::Remove(credential.record.clone());
         self.leave(id);
         Ok(Effects { edits: vec![edit], ..Effects::of_change() })
     }
 
-    /// Sets or removes a field of our own of the member's item.
+    /// Sets or removes a field of our own of the credential's item.
     pub(crate) fn set_field(
         &mut self,
-        id: MemberId,
+        id: CredentialId,
         name: &'static str,
         value: Option<Value>,
         now: Now,
     ) -> Result<Effects, ManageFault> {
-        let change = |member: &mut Member| {
-            let of = member.identity().ok_or(ManageFault::Unusable)?;
-            member.record.set(name, value.clone());
-            let edit = (member.origin == Origin::File).then_some(Edit::Field { of, name, value });
+        let change = |credential: &mut Credential| {
+            let of = credential.identity().ok_or(ManageFault::Unusable)?;
+            credential.record.set(name, value.clone());
+            let edit = (credential.origin == Origin::File).then_some(Edit::Field { of, name, value });
             Ok(Effects { edits: edit.into_iter().collect(), ..Effects::of_change() })
         };
-        self.change(id, now, |member, _| change(member)).ok_or(ManageFault::Unknown)?
+        self.change(id, now, |credential, _| change(credential)).ok_or(ManageFault::Unknown)?
     }
 
-    /// Forgets cool-downs, blocks and what is known of the project: the member starts anew.
-    pub(crate) fn reset(&mut self, id: MemberId, now: Now) -> Result<Effects, ManageFault> {
-        let reset = self.change(id, now, |member, settings| {
-            member.cooling.clear();
-            member.blocked = None;
-            member.recover();
-            member.restore_priority();
-            (member.project, member.tier, member.email_settled) = (None, None, false);
-            member.settle_project(settings);
+    /// Forgets cool-downs, blocks and what is known of the project: the credential starts anew.
+    pub(crate) fn reset(&mut self, id: CredentialId, now: Now) -> Result<Effects, ManageFault> {
+        let reset = self.change(id, now, |credential, settings| {
+            credential.cooling.clear();
+            credential.blocked = None;
+            credential.recover();
+            credential.restore_priority();
+            (credential.project, credential.tier, credential.email_settled) = (None, None, false);
+            credential.settle_project(settings);
         });
         reset.map(|()| Effects::of_change()).ok_or(ManageFault::Unknown)
     }
@@ -187,6 +190,8 @@ impl Key {
     }
 }
 
-fn has_email(member: &Member, email: Option<&str>) -> bool {
-    email.is_some_and(|email| member.email.as_ref().is_some_and(|known| known.to_lowercase() == email.to_lowercase()))
+fn has_email(credential: &Credential, email: Option<&str>) -> bool {
+    email.is_some_and(|email| {
+        credential.email.as_ref().is_some_and(|known| known.to_lowercase() == email.to_lowercase())
+    })
 }

@@ -1,8 +1,8 @@
-//! The numbers of members (`cred-0`). A member has the number of its token or key, over restarts, removals of others, and
+//! The numbers of credentials (`cred-0`). A credential has the number of its token or key, over restarts, removals of others, and
 //! while it is gone; a number is not given to another one as long as anybody remembers it.
 
 use crate::credentials::file::record::Record;
-use crate::credentials::lease::MemberId;
+use crate::credentials::lease::CredentialId;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -11,12 +11,12 @@ use std::collections::HashMap;
 const NEXT: &str = "next_id";
 /// Higher numbers are damage.
 const HIGHEST: u64 = 1 << 48;
-/// Numbers that are kept for members that are gone.
+/// Numbers that are kept for credentials that are gone.
 const MOST: usize = 10_000;
 
 pub(super) struct Ids {
     /// Of those who are gone, by fingerprint.
-    kept: HashMap<String, MemberId>,
+    kept: HashMap<String, CredentialId>,
     next: u64,
     /// The next number of the snapshot.
     read: u64,
@@ -27,23 +27,23 @@ impl Ids {
     pub(super) fn read(saved: &Value) -> Ids {
         let number = |value: &Value| value.as_u64().filter(|number| *number < HIGHEST);
         let entries = saved.as_object().into_iter().flatten();
-        let kept: HashMap<String, MemberId> =
-            entries.filter_map(|(name, entry)| Some((name.clone(), MemberId(number(entry.get("id")?)?)))).collect();
+        let kept: HashMap<String, CredentialId> =
+            entries.filter_map(|(name, entry)| Some((name.clone(), CredentialId(number(entry.get("id")?)?)))).collect();
         let next = kept.values().map(|id| id.0 + 1).chain(saved.get(NEXT).and_then(number)).max().unwrap_or(0);
         Ids { kept, next, read: next }
     }
 
     /// The number of an item that joins.
-    pub(super) fn give(&mut self, record: &Record, is_taken: impl Fn(MemberId) -> bool) -> MemberId {
+    pub(super) fn give(&mut self, record: &Record, is_taken: impl Fn(CredentialId) -> bool) -> CredentialId {
         let kept = self.kept.remove(&fingerprint(record));
         kept.filter(|id| !is_taken(*id)).unwrap_or_else(|| {
             self.next += 1;
-            MemberId(self.next - 1)
+            CredentialId(self.next - 1)
         })
     }
 
     /// Keeps the number of an item that leaves.
-    pub(super) fn keep(&mut self, record: &Record, id: MemberId) {
+    pub(super) fn keep(&mut self, record: &Record, id: CredentialId) {
         self.kept.insert(fingerprint(record), id);
         if self.kept.len() > MOST
             && let Some(oldest) = self.kept.iter().min_by_key(|(_, id)| **id).map(|(name, _)| name.clone())
@@ -57,7 +57,7 @@ impl Ids {
         self.next != self.read
     }
 
-    /// Adds to a snapshot what it needs to know beside the members.
+    /// Adds to a snapshot what it needs to know beside the credentials.
     pub(super) fn save(&self, snapshot: &mut Map<String, Value>) {
         snapshot.extend(self.kept.iter().map(|(name, id)| (name.clone(), json!({"id": id.0}))));
         snapshot.insert(NEXT.into(), self.next.into());
@@ -92,9 +92,10 @@ mod tests {
 
     /// Who is who, such as `0:a 2:c`.
     fn who(pool: &Pool) -> String {
-        let member =
-            |member: &super::super::Member| format!("{}:{}", member.id.0, member.record.api_key().unwrap_or("?"));
-        pool.members.values().map(member).collect::<Vec<_>>().join(" ")
+        let credential = |credential: &super::super::Credential| {
+            format!("{}:{}", credential.id.0, credential.record.api_key().unwrap_or("?"))
+        };
+        pool.credentials.values().map(credential).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -102,7 +103,7 @@ mod tests {
         let now = Now::read();
         let (mut pool, effects) = open(&["a", "b", "c"], &["k"], &Value::Null);
         assert_eq!((who(&pool).as_str(), effects.save), ("0:a 1:b 2:c 3:k", true));
-        let _ = pool.remove(MemberId(1)).unwrap();
+        let _ = pool.remove(CredentialId(1)).unwrap();
         let saved = pool.snapshot(now);
         let (mut pool, effects) = open(&["a", "c"], &["k"], &saved);
         assert_eq!((who(&pool).as_str(), effects.save), ("0:a 2:c 3:k", false), "after a restart");
@@ -113,7 +114,7 @@ mod tests {
         let (mut pool, effects) = open(&["e", "d", "a", "c"], &["k"], &saved);
         assert_eq!((who(&pool).as_str(), effects.save), ("0:a 2:c 3:k 4:d 5:e", true), "some are back, one is new");
         let (added, _) = pool.enrol(key("b"), None, now);
-        assert_eq!(added.id, MemberId(1), "the removed one comes back");
+        assert_eq!(added.id, CredentialId(1), "the removed one comes back");
     }
 
     #[test]
@@ -130,7 +131,7 @@ mod tests {
         let _ = pool.granted(&mut job, super::super::Grant { access, refresh, lifetime: Duration::from_secs(60) }, now);
         let saved = pool.snapshot(now);
         let tokens = |pool: &Pool| -> Vec<String> {
-            pool.members.values().map(|member| member.record.refresh_token().unwrap().to_owned()).collect()
+            pool.credentials.values().map(|credential| credential.record.refresh_token().unwrap().to_owned()).collect()
         };
         assert_eq!(tokens(&start(&["two", "three"], &saved)), ["three", "two"]);
     }
@@ -141,7 +142,7 @@ mod tests {
         let (mut pool, _) = Pool::new(items(), Settings::default(), &Value::Null, Now::read());
         let saved = pool.snapshot(Now::read());
         let (pool, effects) = Pool::new(items().into_iter().skip(1), Settings::default(), &saved, Now::read());
-        assert_eq!((pool.members.keys().next(), effects.save), (Some(&MemberId(1)), false));
+        assert_eq!((pool.credentials.keys().next(), effects.save), (Some(&CredentialId(1)), false));
     }
 
     #[test]

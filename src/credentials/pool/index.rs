@@ -1,32 +1,32 @@
-//! The members sorted by what they can do, so that neither a choice nor the next refresh needs a walk over all of them.
+//! The credentials sorted by what they can do, so that neither a choice nor the next refresh needs a walk over all of them.
 //!
 //! There is one [`Queue`] per kind for models that nobody cools down for, and one per kind for each model that somebody does.
-//! A member stands in each queue of its kind either among those that can be asked, best rank first, or among those that wait,
+//! A credential stands in each queue of its kind either among those that can be asked, best rank first, or among those that wait,
 //! earliest first. What changes by time alone stands in `changes`, and is filed anew once that time has come.
 
 use super::clock::{Clock, Now};
-use super::member::Member;
-use crate::credentials::lease::{Kind, MemberId, Unavailable, Want};
+use super::credential::Credential;
+use crate::credentials::lease::{CredentialId, Kind, Unavailable, Want};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
 use std::time::Instant;
 
-/// Places on the ring that a conversation tries. It goes to the member that follows one of them most closely, which spreads
-/// conversations about as evenly as if each member stood on the ring a hundred times.
+/// Places on the ring that a conversation tries. It goes to the credential that follows one of them most closely, which spreads
+/// conversations about as evenly as if each credential stood on the ring a hundred times.
 const PROBES: u64 = 16;
 
 pub(super) struct Index {
     pub(super) clock: Clock,
-    entries: HashMap<MemberId, Entry>,
+    entries: HashMap<CredentialId, Entry>,
     queues: Queues,
     models: HashMap<String, Model>,
-    changes: BTreeSet<(Instant, MemberId)>,
+    changes: BTreeSet<(Instant, CredentialId)>,
     /// Whose token or set-up has to be seen to, and when.
-    due: BTreeSet<(Instant, MemberId)>,
+    due: BTreeSet<(Instant, CredentialId)>,
 }
 
-/// Where a member stands for models that it does not cool down for, and when to look at it again.
+/// Where a credential stands for models that it does not cool down for, and when to look at it again.
 #[derive(Clone, Copy, Default, PartialEq)]
 struct Entry {
     kind: Option<Kind>,
@@ -48,28 +48,28 @@ enum Standing {
 
 /// A model that somebody cools down for: until when, and whether for a limit.
 struct Model {
-    cooling: HashMap<MemberId, (Instant, bool)>,
+    cooling: HashMap<CredentialId, (Instant, bool)>,
     queues: Queues,
 }
 
 /// By kind.
 type Queues = [Queue; 2];
 
-/// The members of one kind that can be used.
+/// The credentials of one kind that can be used.
 #[derive(Clone, Default)]
 struct Queue {
     free: [Rank; 4],
-    waiting: BTreeSet<(Instant, MemberId)>,
+    waiting: BTreeSet<(Instant, CredentialId)>,
     /// How many of those wait for the end of a limit of this model.
     limited: usize,
 }
 
-/// Members of which each is as good as any other.
+/// Credentials of which each is as good as any other.
 #[derive(Clone, Default)]
 struct Rank {
-    turns: BTreeSet<MemberId>,
+    turns: BTreeSet<CredentialId>,
     /// The same ones, by their places on the ring of conversations.
-    ring: BTreeSet<(u64, MemberId)>,
+    ring: BTreeSet<(u64, CredentialId)>,
 }
 
 impl Index {
@@ -84,26 +84,26 @@ impl Index {
         }
     }
 
-    /// Files a settled member as it is now.
-    pub(super) fn file(&mut self, member: &Member, now: Now) {
-        let entry = Entry::of(member, &self.clock, now);
-        for model in member.cooling.keys() {
+    /// Files a settled credential as it is now.
+    pub(super) fn file(&mut self, credential: &Credential, now: Now) {
+        let entry = Entry::of(credential, &self.clock, now);
+        for model in credential.cooling.keys() {
             if !self.models.contains_key(model) {
                 let model_queues = Model { cooling: HashMap::new(), queues: self.queues.clone() };
                 self.models.insert(model.clone(), model_queues);
             }
         }
-        self.put(member.id, entry, |clock, model| {
-            member.cooling.get(model).map(|cool_down| (clock.end(cool_down.until), cool_down.limit))
+        self.put(credential.id, entry, |clock, model| {
+            credential.cooling.get(model).map(|cool_down| (clock.end(cool_down.until), cool_down.limit))
         });
     }
 
-    pub(super) fn remove(&mut self, id: MemberId) {
+    pub(super) fn remove(&mut self, id: CredentialId) {
         self.put(id, Entry::default(), |_, _| None);
         self.entries.remove(&id);
     }
 
-    fn put(&mut self, id: MemberId, new: Entry, cooling: impl Fn(&Clock, &str) -> Option<(Instant, bool)>) {
+    fn put(&mut self, id: CredentialId, new: Entry, cooling: impl Fn(&Clock, &str) -> Option<(Instant, bool)>) {
         let old = self.entries.insert(id, new).unwrap_or_default();
         if old != new {
             replace(&mut self.changes, id, old.change, new.change);
@@ -125,24 +125,29 @@ impl Index {
     }
 
     /// Those that have changed by time alone.
-    pub(super) fn changed(&self, now: Now) -> Vec<MemberId> {
+    pub(super) fn changed(&self, now: Now) -> Vec<CredentialId> {
         let over = self.changes.iter().take_while(|(at, _)| *at <= now.monotonic);
         over.map(|(_, id)| *id).collect()
     }
 
     /// Who has to be seen to first, and when.
-    pub(super) fn first_due(&self) -> Option<(Instant, MemberId)> {
+    pub(super) fn first_due(&self) -> Option<(Instant, CredentialId)> {
         self.due.first().copied()
     }
 
-    /// The member for `want`, where `last` had the last turn.
-    pub(super) fn choose(&self, want: &Want<'_>, last: Option<MemberId>, now: Now) -> Result<MemberId, Unavailable> {
+    /// The credential for `want`, where `last` had the last turn.
+    pub(super) fn choose(
+        &self,
+        want: &Want<'_>,
+        last: Option<CredentialId>,
+        now: Now,
+    ) -> Result<CredentialId, Unavailable> {
         let queues = self.models.get(want.model).map_or(&self.queues, |model| &model.queues);
         let queues = match want.kind {
             Some(kind) => std::slice::from_ref(&queues[kind as usize]),
             None => queues,
         };
-        let is_new = |id: &MemberId| !want.tried.contains(id);
+        let is_new = |id: &CredentialId| !want.tried.contains(id);
         for rank in 0..4 {
             let ranks = queues.iter().map(|queue| &queue.free[rank]);
             let found = match want.affinity {
@@ -165,27 +170,27 @@ impl Index {
 }
 
 impl Entry {
-    fn of(member: &Member, clock: &Clock, now: Now) -> Entry {
+    fn of(credential: &Credential, clock: &Clock, now: Now) -> Entry {
         let end = |deadline| clock.end(deadline);
-        let is_ready = member.is_ready(now);
-        let blocked = member.blocked.as_ref().and_then(|blocked| blocked.until).map(end);
-        let backoff = member.backoff.as_ref().map(|backoff| end(backoff.until));
+        let is_ready = credential.is_ready(now);
+        let blocked = credential.blocked.as_ref().and_then(|blocked| blocked.until).map(end);
+        let backoff = credential.backoff.as_ref().map(|backoff| end(backoff.until));
         let standing = match blocked.max(backoff.filter(|_| !is_ready)) {
-            _ if !member.is_usable() => Standing::Out,
+            _ if !credential.is_usable() => Standing::Out,
             Some(until) => Standing::Waiting { until, limit: false },
-            None => Standing::Free { rank: usize::from(!is_ready) * 2 + usize::from(member.is_deprioritised()) },
+            None => Standing::Free { rank: usize::from(!is_ready) * 2 + usize::from(credential.is_deprioritised()) },
         };
-        let token_end = member.fresh_token(now).map(|token| end(token.fresh_until));
-        let deprioritised = member.deprioritised.map(end);
-        let cooling = member.cooling.values().map(|cool_down| end(cool_down.until)).min();
+        let token_end = credential.fresh_token(now).map(|token| end(token.fresh_until));
+        let deprioritised = credential.deprioritised.map(end);
+        let cooling = credential.cooling.values().map(|cool_down| end(cool_down.until)).min();
         let change = [blocked, backoff, token_end, deprioritised, cooling].into_iter().flatten().min();
-        let due = member.due().map(|due| blocked.max(backoff).max(due.map(end)).unwrap_or(clock.start()));
-        Entry { kind: member.record.kind().ok(), standing, change, due }
+        let due = credential.due().map(|due| blocked.max(backoff).max(due.map(end)).unwrap_or(clock.start()));
+        Entry { kind: credential.record.kind().ok(), standing, change, due }
     }
 }
 
 impl Standing {
-    /// The same member for a model that it cools down for.
+    /// The same credential for a model that it cools down for.
     fn with(self, cooling: Option<(Instant, bool)>) -> Standing {
         match (self, cooling) {
             (Standing::Out, _) | (_, None) => self,
@@ -196,7 +201,7 @@ impl Standing {
 }
 
 impl Queue {
-    fn insert(&mut self, id: MemberId, standing: Standing) {
+    fn insert(&mut self, id: CredentialId, standing: Standing) {
         match standing {
             Standing::Out => {}
             Standing::Free { rank } => {
@@ -210,7 +215,7 @@ impl Queue {
         }
     }
 
-    fn remove(&mut self, id: MemberId, standing: Standing) {
+    fn remove(&mut self, id: CredentialId, standing: Standing) {
         match standing {
             Standing::Out => {}
             Standing::Free { rank } => {
@@ -225,7 +230,7 @@ impl Queue {
     }
 }
 
-fn refile(queues: &mut Queues, id: MemberId, old: (Option<Kind>, Standing), new: (Option<Kind>, Standing)) {
+fn refile(queues: &mut Queues, id: CredentialId, old: (Option<Kind>, Standing), new: (Option<Kind>, Standing)) {
     if let (Some(kind), standing) = old {
         queues[kind as usize].remove(id, standing);
     }
@@ -234,7 +239,7 @@ fn refile(queues: &mut Queues, id: MemberId, old: (Option<Kind>, Standing), new:
     }
 }
 
-fn replace(set: &mut BTreeSet<(Instant, MemberId)>, id: MemberId, old: Option<Instant>, new: Option<Instant>) {
+fn replace(set: &mut BTreeSet<(Instant, CredentialId)>, id: CredentialId, old: Option<Instant>, new: Option<Instant>) {
     if old != new {
         old.map(|at| set.remove(&(at, id)));
         set.extend(new.map(|at| (at, id)));
@@ -244,27 +249,27 @@ fn replace(set: &mut BTreeSet<(Instant, MemberId)>, id: MemberId, old: Option<In
 /// The first one after `last`, or else the first of all.
 fn next_turn<'a>(
     ranks: impl Iterator<Item = &'a Rank> + Clone,
-    last: Option<MemberId>,
-    is_new: impl Fn(&MemberId) -> bool,
-) -> Option<MemberId> {
+    last: Option<CredentialId>,
+    is_new: impl Fn(&CredentialId) -> bool,
+) -> Option<CredentialId> {
     let first =
         |from| ranks.clone().filter_map(|rank| rank.turns.range((from, Bound::Unbounded)).find(|id| is_new(id))).min();
     let after = last.and_then(|last| first(Bound::Excluded(last)));
     after.or_else(|| first(Bound::Unbounded)).copied()
 }
 
-/// The member that follows one of the conversation's places most closely. It stays the same one as long as that one can
+/// The credential that follows one of the conversation's places most closely. It stays the same one as long as that one can
 /// serve: others that come and go are either farther away, or are the one.
 fn closest<'a>(
     ranks: impl Iterator<Item = &'a Rank> + Clone,
     affinity: &str,
-    is_new: impl Fn(&MemberId) -> bool,
-) -> Option<MemberId> {
+    is_new: impl Fn(&CredentialId) -> bool,
+) -> Option<CredentialId> {
     let probes = (0..PROBES).map(|number| place(&(affinity, number)));
     let found = probes.flat_map(|probe| {
         let is_new = &is_new;
         ranks.clone().filter_map(move |rank| {
-            let from_there = rank.ring.range((probe, MemberId(0))..).chain(&rank.ring);
+            let from_there = rank.ring.range((probe, CredentialId(0))..).chain(&rank.ring);
             let (place, id) = from_there.into_iter().find(|(_, id)| is_new(id))?;
             Some((place.wrapping_sub(probe), *id))
         })

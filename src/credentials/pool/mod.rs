@@ -5,48 +5,48 @@
 mod check;
 mod choice;
 mod clock;
+mod credential;
 mod edit;
 mod ids;
 mod index;
-mod member;
 mod snapshot;
 mod token;
 mod view;
 
 pub(crate) use check::CheckUp;
 pub(crate) use clock::Now;
-pub(crate) use member::{Block, Login, Origin, label};
+pub(crate) use credential::{Block, Login, Origin, label};
 pub(crate) use token::{Grant, Job, Step, Trouble};
 pub use view::{CoolingModel, View};
 
 use crate::credentials::file::record::Record;
 use crate::credentials::file::store::Edit;
 use crate::credentials::google::quota::Quota;
-use crate::credentials::lease::{Kind, MemberId, Report};
+use crate::credentials::lease::{CredentialId, Kind, Report};
 use crate::credentials::options::Timing;
 use crate::secret::Secret;
 use clock::Deadline;
+use credential::{CoolDown, Credential};
 use ids::Ids;
 use index::Index;
-use member::{CoolDown, Member};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-/// The members, and what is known of them.
+/// The credentials, and what is known of them.
 pub(crate) struct Pool {
     /// In the order of their ids, which is that of the file until something is removed or put in between.
-    members: BTreeMap<MemberId, Member>,
+    credentials: BTreeMap<CredentialId, Credential>,
     index: Index,
     pub(crate) settings: Settings,
     /// Whom the rotation chose last.
-    last: Option<MemberId>,
+    last: Option<CredentialId>,
     ids: Ids,
     /// When anybody was last lent out.
     lent: Option<Instant>,
 }
 
-/// What holds for all members.
+/// What holds for all credentials.
 #[derive(Default)]
 pub(crate) struct Settings {
     /// E-mail (lower case) -> project.
@@ -91,7 +91,7 @@ impl Effects {
 }
 
 impl Pool {
-    /// A pool of these items, in this order. The same login twice is one member, and one refresh. `saved` is an earlier
+    /// A pool of these items, in this order. The same login twice is one credential, and one refresh. `saved` is an earlier
     /// snapshot; what does not fit is ignored.
     pub(crate) fn new(
         items: impl IntoIterator<Item = (Origin, Record)>,
@@ -100,18 +100,18 @@ impl Pool {
         now: Now,
     ) -> (Pool, Effects) {
         let ids = Ids::read(saved);
-        let (members, index) = (BTreeMap::new(), Index::new(now));
-        let mut pool = Pool { members, index, settings, ids, last: None, lent: None };
+        let (credentials, index) = (BTreeMap::new(), Index::new(now));
+        let mut pool = Pool { credentials, index, settings, ids, last: None, lent: None };
         let (mut effects, mut seen, mut usable) = (Effects::default(), HashSet::new(), 0);
         for (origin, record) in items {
             let fault = record.kind().err();
             if record.identity().is_some_and(|identity| !seen.insert(identity)) {
                 continue;
             }
-            let member = pool.join(origin, record, now);
+            let credential = pool.join(origin, record, now);
             usable += usize::from(fault.is_none() && origin == Origin::File);
             if let Some(reason) = fault {
-                let line = format!("[CredManager] {} cannot be used: {reason}", member.name());
+                let line = format!("[CredManager] {} cannot be used: {reason}", credential.name());
                 effects.lines.push((log::Level::Warn, line));
             }
         }
@@ -121,87 +121,93 @@ impl Pool {
         (pool, effects)
     }
 
-    fn join(&mut self, origin: Origin, record: Record, now: Now) -> &Member {
-        let id = self.ids.give(&record, |id| self.members.contains_key(&id));
-        let member = Member::new(id, origin, record, &self.settings, now);
-        self.index.file(&member, now);
-        self.members.entry(id).or_insert(member)
+    fn join(&mut self, origin: Origin, record: Record, now: Now) -> &Credential {
+        let id = self.ids.give(&record, |id| self.credentials.contains_key(&id));
+        let credential = Credential::new(id, origin, record, &self.settings, now);
+        self.index.file(&credential, now);
+        self.credentials.entry(id).or_insert(credential)
     }
 
-    fn leave(&mut self, id: MemberId) -> Option<Member> {
+    fn leave(&mut self, id: CredentialId) -> Option<Credential> {
         self.index.remove(id);
-        let member = self.members.remove(&id)?;
-        self.ids.keep(&member.record, id);
-        Some(member)
+        let credential = self.credentials.remove(&id)?;
+        self.ids.keep(&credential.record, id);
+        Some(credential)
     }
 
-    /// The only way to change a member: the index has to know.
-    fn change<T>(&mut self, id: MemberId, now: Now, change: impl FnOnce(&mut Member, &Settings) -> T) -> Option<T> {
-        let member = self.members.get_mut(&id)?;
-        member.settle(now);
-        let value = change(member, &self.settings);
-        self.index.file(member, now);
+    /// The only way to change a credential: the index has to know.
+    fn change<T>(
+        &mut self,
+        id: CredentialId,
+        now: Now,
+        change: impl FnOnce(&mut Credential, &Settings) -> T,
+    ) -> Option<T> {
+        let credential = self.credentials.get_mut(&id)?;
+        credential.settle(now);
+        let value = change(credential, &self.settings);
+        self.index.file(credential, now);
         Some(value)
     }
 
-    /// Changes the member, unless another login has taken this one's place.
+    /// Changes the credential, unless another login has taken this one's place.
     fn change_login<T>(
         &mut self,
         login: Login,
         now: Now,
-        change: impl FnOnce(&mut Member, &Settings) -> T,
+        change: impl FnOnce(&mut Credential, &Settings) -> T,
     ) -> Option<T> {
-        let is_same = self.members.get(&login.id).is_some_and(|member| member.login() == login);
+        let is_same = self.credentials.get(&login.id).is_some_and(|credential| credential.login() == login);
         if is_same { self.change(login.id, now, change) } else { None }
     }
 
     /// Takes note of how an attempt ended.
-    pub(crate) fn report(&mut self, id: MemberId, model: &str, report: Report, now: Now) -> Effects {
-        let effects = self.change(id, now, |member, settings| match report {
+    pub(crate) fn report(&mut self, id: CredentialId, model: &str, report: Report, now: Now) -> Effects {
+        let effects = self.change(id, now, |credential, settings| match report {
             Report::Success => {
-                member.usage_count += 1;
-                member.restore_priority();
+                credential.usage_count += 1;
+                credential.restore_priority();
                 // A block that would have ended by itself was wrong or is over. One that waits for a person stays: an
                 // old access token may go on working for a while after its login was revoked.
-                let ended = member.blocked.take_if(|blocked| blocked.until.is_some()).is_some();
+                let ended = credential.blocked.take_if(|blocked| blocked.until.is_some()).is_some();
                 Effects { save: ended, ..Effects::default() }
             }
             Report::Cool { rest, limit, reason, sentence } => {
                 let until = Deadline::after(now, rest);
-                member.cool_down(model, CoolDown { until, limit, reason, sentence }, now);
+                credential.cool_down(model, CoolDown { until, limit, reason, sentence }, now);
                 Effects { save: true, ..Effects::default() }
             }
             Report::Deprioritise => {
-                member.deprioritise(settings, now);
+                credential.deprioritise(settings, now);
                 Effects::default()
             }
             Report::Block { rest, reason, sentence, link } => {
                 // The project that Google named may have been taken away; the next use asks again.
-                member.project = None;
-                member.settle_project(settings);
-                member.block(Block { reason, sentence, link }, rest, now);
+                credential.project = None;
+                credential.settle_project(settings);
+                credential.block(Block { reason, sentence, link }, rest, now);
                 Effects::of_change()
             }
         });
         effects.unwrap_or_default()
     }
 
-    /// The member of this name (`cred-0`).
-    pub(crate) fn find(&self, name: &str) -> Option<MemberId> {
-        let id = MemberId(name.strip_prefix("cred-")?.parse().ok()?);
-        self.members.get(&id).filter(|member| member.name() == name).map(|member| member.id)
+    /// The credential of this name (`cred-0`).
+    pub(crate) fn find(&self, name: &str) -> Option<CredentialId> {
+        let id = CredentialId(name.strip_prefix("cred-")?.parse().ok()?);
+        self.credentials.get(&id).filter(|credential| credential.name() == name).map(|credential| credential.id)
     }
 
     /// Keys that may be used now.
     pub(crate) fn free_keys(&self, count: usize) -> Vec<Secret> {
-        let free = self.members.values().filter(|member| member.is_usable() && member.blocked.is_none());
-        let keys = free.filter(|member| member.record.kind() == Ok(Kind::ApiKey));
-        keys.filter_map(|member| member.record.api_key().map(Secret::new)).take(count).collect()
+        let free =
+            self.credentials.values().filter(|credential| credential.is_usable() && credential.blocked.is_none());
+        let keys = free.filter(|credential| credential.record.kind() == Ok(Kind::ApiKey));
+        keys.filter_map(|credential| credential.record.api_key().map(Secret::new)).take(count).collect()
     }
 
-    /// The member that was left alone for longest, if nobody asks for anything and somebody is due: for `idle_check`, or
+    /// The credential that was left alone for longest, if nobody asks for anything and somebody is due: for `idle_check`, or
     /// at once after it was deprioritised. Counts as active from now on.
-    pub(crate) fn next_idle(&mut self, now: Now) -> Option<MemberId> {
+    pub(crate) fn next_idle(&mut self, now: Now) -> Option<CredentialId> {
         let span = self.settings.timing.idle_check;
         let since = |at: Instant| now.monotonic.saturating_duration_since(at);
         // Requests tell more than a check, and are not to be slowed down by one.
@@ -209,21 +215,23 @@ impl Pool {
             return None;
         }
         self.advance(now);
-        let free = |member: &&Member| member.is_usable() && member.blocked.is_none() && member.in_flight.is_none();
-        let is_due = |member: &&Member| member.is_deprioritised() || since(member.last_active) >= span;
-        let idle = self.members.values().filter(free).filter(is_due);
-        let id = idle.min_by_key(|member| (!member.is_deprioritised(), member.last_active))?.id;
-        self.change(id, now, |member, _| member.last_active = now.monotonic);
+        let free = |credential: &&Credential| {
+            credential.is_usable() && credential.blocked.is_none() && credential.in_flight.is_none()
+        };
+        let is_due = |credential: &&Credential| credential.is_deprioritised() || since(credential.last_active) >= span;
+        let idle = self.credentials.values().filter(free).filter(is_due);
+        let id = idle.min_by_key(|credential| (!credential.is_deprioritised(), credential.last_active))?.id;
+        self.change(id, now, |credential, _| credential.last_active = now.monotonic);
         Some(id)
     }
 
     /// The figures of the quota that are not older than `age`.
-    pub(crate) fn quota(&self, id: MemberId, age: Duration, now: Now) -> Option<Quota> {
-        let (since, quota) = self.members.get(&id)?.quota.as_ref()?;
+    pub(crate) fn quota(&self, id: CredentialId, age: Duration, now: Now) -> Option<Quota> {
+        let (since, quota) = self.credentials.get(&id)?.quota.as_ref()?;
         (now.monotonic.saturating_duration_since(*since) < age).then(|| quota.clone())
     }
 
-    pub(crate) fn set_quota(&mut self, id: MemberId, quota: Quota, now: Now) {
-        self.change(id, now, |member, _| member.quota = Some((now.monotonic, quota)));
+    pub(crate) fn set_quota(&mut self, id: CredentialId, quota: Quota, now: Now) {
+        self.change(id, now, |credential, _| credential.quota = Some((now.monotonic, quota)));
     }
 }

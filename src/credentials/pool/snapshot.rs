@@ -1,9 +1,9 @@
 //! What the pool wants to know again after a restart: numbers, cool-downs, blocks, and what Google said about accounts. Holds
-//! no secret: a member is named by a hash of its token or key.
+//! no secret: a credential is named by a hash of its token or key.
 
 use super::clock::{Deadline, Now};
+use super::credential::{Block, Blocked, CoolDown, Credential};
 use super::ids::fingerprint;
-use super::member::{Block, Blocked, CoolDown, Member};
 use super::{Pool, Settings};
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,22 +14,24 @@ impl Pool {
         self.advance(now);
         let mut snapshot = Map::new();
         self.ids.save(&mut snapshot);
-        snapshot.extend(self.members.values().map(|member| (fingerprint(&member.record), describe(member, now))));
+        snapshot.extend(
+            self.credentials.values().map(|credential| (fingerprint(&credential.record), describe(credential, now))),
+        );
         Value::Object(snapshot)
     }
 
     pub(super) fn restore(&mut self, saved: &Value, now: Now) {
-        for id in self.members.keys().copied().collect::<Vec<_>>() {
-            self.change(id, now, |member, settings| {
-                if let Some(known) = saved.get(fingerprint(&member.record)) {
-                    member.remember(known, settings, now);
+        for id in self.credentials.keys().copied().collect::<Vec<_>>() {
+            self.change(id, now, |credential, settings| {
+                if let Some(known) = saved.get(fingerprint(&credential.record)) {
+                    credential.remember(known, settings, now);
                 }
             });
         }
     }
 }
 
-impl Member {
+impl Credential {
     fn remember(&mut self, known: &Value, settings: &Settings, now: Now) {
         let text = |name| known.get(name).and_then(Value::as_str).map(str::to_owned);
         self.email = self.email.take().or(text("email"));
@@ -51,23 +53,23 @@ impl Member {
     }
 }
 
-fn describe(member: &Member, now: Now) -> Value {
+fn describe(credential: &Credential, now: Now) -> Value {
     let cool_down = |(model, cool_down): (&String, &CoolDown)| {
         let CoolDown { until, limit, reason, sentence } = cool_down;
         let until = millis(until.shown(now));
         (model.clone(), json!({"until": until, "limit": limit, "reason": reason, "sentence": sentence}))
     };
-    let cooling: Map<String, Value> = member.cooling.iter().map(cool_down).collect();
-    let blocked = member.blocked.as_ref().map(|blocked| {
+    let cooling: Map<String, Value> = credential.cooling.iter().map(cool_down).collect();
+    let blocked = credential.blocked.as_ref().map(|blocked| {
         let until = blocked.until.map(|until| millis(until.shown(now)));
         let why = &blocked.why;
         json!({"until": until, "at": millis(blocked.at), "reason": why.reason, "sentence": why.sentence, "link": why.link})
     });
     let fields = [
-        ("id", Some(member.id.0.into())),
-        ("email", member.email.clone().map(Value::from)),
-        ("project", member.project.clone().map(Value::from)),
-        ("tier", member.tier.clone().map(Value::from)),
+        ("id", Some(credential.id.0.into())),
+        ("email", credential.email.clone().map(Value::from)),
+        ("project", credential.project.clone().map(Value::from)),
+        ("tier", credential.tier.clone().map(Value::from)),
         ("cooling", (!cooling.is_empty()).then_some(cooling.into())),
         ("blocked", blocked),
     ];

@@ -1,11 +1,11 @@
 //! Tokens and set-up: who has to ask Google, who waits for another thread that does, and what came of it.
 
 use super::clock::{Deadline, Now};
-use super::member::{Block, InFlight, Login, Member};
+use super::credential::{Block, Credential, InFlight, Login};
 use super::{Effects, Pool};
 use crate::credentials::file::record::Record;
 use crate::credentials::file::store::Edit;
-use crate::credentials::lease::{Access, AccessFault, Kind, ManageFault, MemberId};
+use crate::credentials::lease::{Access, AccessFault, CredentialId, Kind, ManageFault};
 use crate::mask;
 use crate::secret::Secret;
 use std::time::{Duration, SystemTime};
@@ -56,7 +56,7 @@ pub(crate) enum Step {
     Wait(u64),
 }
 
-/// What is asked of Google for one member: copied out of it, with what was found so far.
+/// What is asked of Google for one credential: copied out of it, with what was found so far.
 pub(crate) struct Job {
     pub(crate) login: Login,
     pub(crate) record: Record,
@@ -69,7 +69,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// For an account that is no member yet.
+    /// For an account that is not in the pool yet.
     pub(crate) fn of_candidate(record: Record, now: Now) -> Job {
         let fresh = record.expiry().is_some_and(|expiry| expiry > now.wall);
         Job {
@@ -123,71 +123,71 @@ impl Pool {
     /// A token other than `stale`, which Google has refused, and a project. `awaited` is what the last [`Step::Wait`] said.
     pub(crate) fn access(
         &mut self,
-        id: MemberId,
+        id: CredentialId,
         stale: Option<&Secret>,
         awaited: Option<u64>,
         now: Now,
     ) -> Result<Step, AccessFault> {
-        let access = |member: &mut Member| {
-            if let Some(fault) = member.fault() {
+        let access = |credential: &mut Credential| {
+            if let Some(fault) = credential.fault() {
                 return Err(fault);
             }
-            if member.record.kind() == Ok(Kind::ApiKey) {
-                return api_key(member, stale);
+            if credential.record.kind() == Ok(Kind::ApiKey) {
+                return api_key(credential, stale);
             }
-            member.token.take_if(|token| stale == Some(&token.secret));
-            if let Some(token) = member.fresh_token(now).filter(|_| member.project.is_some()) {
-                return Ok(Step::Use(Access { secret: token.secret.clone(), project: member.project.clone() }));
+            credential.token.take_if(|token| stale == Some(&token.secret));
+            if let Some(token) = credential.fresh_token(now).filter(|_| credential.project.is_some()) {
+                return Ok(Step::Use(Access { secret: token.secret.clone(), project: credential.project.clone() }));
             }
-            let has_failed = awaited.is_some_and(|awaited| awaited != member.finished);
-            if let Some(fault) = member.outcome.as_ref().filter(|_| has_failed) {
+            let has_failed = awaited.is_some_and(|awaited| awaited != credential.finished);
+            if let Some(fault) = credential.outcome.as_ref().filter(|_| has_failed) {
                 return Err(fault.clone());
             }
-            match &member.backoff {
-                _ if member.in_flight.is_some() => Ok(Step::Wait(member.finished)),
+            match &credential.backoff {
+                _ if credential.in_flight.is_some() => Ok(Step::Wait(credential.finished)),
                 Some(backoff) => Err(AccessFault::Transient(backoff.sentence.clone())),
-                None => Ok(Step::Ask(member.begin(now))),
+                None => Ok(Step::Ask(credential.begin(now))),
             }
         };
         let gone = || AccessFault::Dead("the credential was removed".into());
-        self.change(id, now, |member, _| access(member)).ok_or_else(gone)?
+        self.change(id, now, |credential, _| access(credential)).ok_or_else(gone)?
     }
 
-    /// As [`Pool::access`], whatever keeps the member from serving, and without a project.
-    pub(crate) fn token(&mut self, id: MemberId, stale: Option<&Secret>, now: Now) -> Result<Step, ManageFault> {
-        let step = self.change(id, now, |member, _| {
-            member.token.take_if(|token| stale == Some(&token.secret));
-            match member.fresh_token(now) {
-                Some(token) => Step::Use(Access { secret: token.secret.clone(), project: member.project.clone() }),
-                None if member.in_flight.is_some() => Step::Wait(member.finished),
-                None => Step::Ask(member.begin(now)),
+    /// As [`Pool::access`], whatever keeps the credential from serving, and without a project.
+    pub(crate) fn token(&mut self, id: CredentialId, stale: Option<&Secret>, now: Now) -> Result<Step, ManageFault> {
+        let step = self.change(id, now, |credential, _| {
+            credential.token.take_if(|token| stale == Some(&token.secret));
+            match credential.fresh_token(now) {
+                Some(token) => Step::Use(Access { secret: token.secret.clone(), project: credential.project.clone() }),
+                None if credential.in_flight.is_some() => Step::Wait(credential.finished),
+                None => Step::Ask(credential.begin(now)),
             }
         });
         step.ok_or(ManageFault::Unknown)
     }
 
-    /// Begins anew with a member that a person wants refreshed. Returns the token that has to go.
-    pub(crate) fn unblock(&mut self, id: MemberId, now: Now) -> Option<Option<Secret>> {
-        self.change(id, now, |member, _| {
-            member.blocked = None;
-            member.recover();
-            member.token.as_ref().map(|token| token.secret.clone())
+    /// Begins anew with a credential that a person wants refreshed. Returns the token that has to go.
+    pub(crate) fn unblock(&mut self, id: CredentialId, now: Now) -> Option<Option<Secret>> {
+        self.change(id, now, |credential, _| {
+            credential.blocked = None;
+            credential.recover();
+            credential.token.as_ref().map(|token| token.secret.clone())
         })
     }
 
-    /// The member whose token or set-up is due, or how long nobody's is.
+    /// The credential whose token or set-up is due, or how long nobody's is.
     pub(crate) fn next_due(&mut self, now: Now) -> Result<Job, Option<Duration>> {
         self.advance(now);
         let Some((at, id)) = self.index.first_due() else { return Err(None) };
         match at.saturating_duration_since(now.monotonic) {
-            Duration::ZERO => self.change(id, now, |member, _| member.begin_ahead(now)).ok_or(None),
+            Duration::ZERO => self.change(id, now, |credential, _| credential.begin_ahead(now)).ok_or(None),
             wait => Err(Some(wait)),
         }
     }
 
     /// A thread begins to refresh although it was to set up only.
     pub(crate) fn refreshing(&mut self, login: Login, now: Now) {
-        self.change_login(login, now, |member, _| member.in_flight = Some(InFlight::Refresh));
+        self.change_login(login, now, |credential, _| credential.in_flight = Some(InFlight::Refresh));
     }
 
     /// Takes new tokens over. They also stand in `job` then.
@@ -198,10 +198,10 @@ impl Pool {
         let expiry = token.expiry;
         job.record.set_tokens(&access, refresh.as_ref(), expiry);
         job.token = Some(access.clone());
-        let edit = self.change_login(job.login, now, |member, _| {
-            member.record.set_tokens(&access, refresh.as_ref(), expiry);
-            member.token = Some(token);
-            member.last_refreshed_at = Some(now.wall);
+        let edit = self.change_login(job.login, now, |credential, _| {
+            credential.record.set_tokens(&access, refresh.as_ref(), expiry);
+            credential.token = Some(token);
+            credential.last_refreshed_at = Some(now.wall);
             Some(Edit::Tokens { of: of?, access: access.clone(), refresh: refresh.clone(), expiry })
         });
         let mut effects = Effects { save: refresh.is_some(), ..Effects::default() };
@@ -212,32 +212,32 @@ impl Pool {
 
     /// Takes over what `job` has found so far.
     pub(crate) fn found(&mut self, job: &Job, now: Now) {
-        self.change_login(job.login, now, |member, settings| {
-            member.email.clone_from(&job.email);
-            member.email_settled = true;
+        self.change_login(job.login, now, |credential, settings| {
+            credential.email.clone_from(&job.email);
+            credential.email_settled = true;
             if job.project.is_some() {
-                (member.project, member.tier) = (job.project.clone(), job.tier.clone());
+                (credential.project, credential.tier) = (job.project.clone(), job.tier.clone());
             } else {
-                member.settle_project(settings);
+                credential.settle_project(settings);
             }
         });
     }
 
     /// A thread has asked, and this came of it.
     pub(crate) fn finish(&mut self, login: Login, result: Result<(), Trouble>, now: Now) -> Effects {
-        self.change_login(login, now, |member, settings| {
+        self.change_login(login, now, |credential, settings| {
             let timing = &settings.timing;
-            member.in_flight = None;
-            member.finished += 1;
-            member.outcome = result.as_ref().err().map(Trouble::fault);
+            credential.in_flight = None;
+            credential.finished += 1;
+            credential.outcome = result.as_ref().err().map(Trouble::fault);
             match result {
-                Ok(()) => member.recover(),
-                Err(Trouble::Blocked(block, span)) => member.block(block, span, now),
+                Ok(()) => credential.recover(),
+                Err(Trouble::Blocked(block, span)) => credential.block(block, span, now),
                 Err(Trouble::Config(sentence)) => {
-                    member.back_off(sentence, timing.longest_backoff, timing.longest_backoff, now);
+                    credential.back_off(sentence, timing.longest_backoff, timing.longest_backoff, now);
                 }
                 Err(Trouble::Transient(sentence)) => {
-                    member.back_off(sentence, timing.first_backoff, timing.longest_backoff, now);
+                    credential.back_off(sentence, timing.first_backoff, timing.longest_backoff, now);
                 }
             }
         });
@@ -245,8 +245,8 @@ impl Pool {
     }
 }
 
-impl Member {
-    /// From here on one thread asks for this member, until [`Pool::finish`].
+impl Credential {
+    /// From here on one thread asks for this credential, until [`Pool::finish`].
     fn begin(&mut self, now: Now) -> Job {
         let token = self.fresh_token(now).map(|token| token.secret.clone());
         self.in_flight = Some(if token.is_none() { InFlight::Refresh } else { InFlight::Setup });
@@ -261,7 +261,7 @@ impl Member {
         }
     }
 
-    /// As [`Member::begin`], but a token near its end is replaced although it could still be used.
+    /// As [`Credential::begin`], but a token near its end is replaced although it could still be used.
     fn begin_ahead(&mut self, now: Now) -> Job {
         let is_old = self.token.as_ref().is_none_or(|token| token.refresh_at.is_over(now));
         let job = self.begin(now);
@@ -274,8 +274,8 @@ impl Member {
 }
 
 /// An API key cannot be renewed; `stale` says that Google refused it.
-fn api_key(member: &Member, stale: Option<&Secret>) -> Result<Step, AccessFault> {
-    match (member.record.api_key(), stale) {
+fn api_key(credential: &Credential, stale: Option<&Secret>) -> Result<Step, AccessFault> {
+    match (credential.record.api_key(), stale) {
         (Some(key), None) => Ok(Step::Use(Access { secret: Secret::new(key), project: None })),
         _ => Err(AccessFault::Dead("Google does not accept this API key".into())),
     }

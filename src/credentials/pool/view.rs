@@ -1,12 +1,12 @@
-//! What an admin may see of the pool's members. Holds no secret.
+//! What an admin may see of the pool's credentials. Holds no secret.
 
 use super::Pool;
 use super::clock::Now;
-use super::member::{CoolDown, InFlight, Member, Origin};
-use crate::credentials::lease::{Kind, MemberId};
+use super::credential::{CoolDown, Credential, InFlight, Origin};
+use crate::credentials::lease::{CredentialId, Kind};
 use std::time::SystemTime;
 
-/// A member (docs/compatibility.md "The list of credentials").
+/// A credential (docs/compatibility.md "The list of credentials").
 #[derive(Clone, Debug)]
 pub struct View {
     /// `cred-0`.
@@ -54,14 +54,14 @@ pub struct View {
     pub cooling: Vec<CoolingModel>,
 }
 
-/// A model that a member does not serve at present.
+/// A model that a credential does not serve at present.
 #[derive(Clone, Debug)]
 pub struct CoolingModel {
     /// Google's name.
     pub model: String,
     /// When it is asked again.
     pub until: SystemTime,
-    /// Google refuses it to this member, which is no limit that was used up.
+    /// Google refuses it to this credential, which is no limit that was used up.
     pub refused: bool,
     /// A reason word.
     pub reason: String,
@@ -70,20 +70,20 @@ pub struct CoolingModel {
 }
 
 impl Pool {
-    /// What an admin may see of one member.
-    pub(crate) fn view(&mut self, id: MemberId, now: Now) -> Option<View> {
-        self.change(id, now, |member, _| member.view(now))
+    /// What an admin may see of one credential.
+    pub(crate) fn view(&mut self, id: CredentialId, now: Now) -> Option<View> {
+        self.change(id, now, |credential, _| credential.view(now))
     }
 
-    /// All members, in the order of their ids.
+    /// All credentials, in the order of their ids.
     pub(crate) fn views(&mut self, now: Now) -> Vec<View> {
-        let ids: Vec<MemberId> = self.members.keys().copied().collect();
+        let ids: Vec<CredentialId> = self.credentials.keys().copied().collect();
         ids.into_iter().filter_map(|id| self.view(id, now)).collect()
     }
 }
 
-impl Member {
-    /// For a settled member.
+impl Credential {
+    /// For a settled credential.
     pub(super) fn view(&self, now: Now) -> View {
         let blocked = self.blocked.as_ref();
         let backoff = self.backoff.as_ref();

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// Every version that Google's SDKs can be told. What is passed on goes to `v1beta`, which has everything.
 pub(super) const VERSIONS: [&str; 4] = ["v1", "v1beta", "v1alpha", "v1beta1"];
 
-/// Methods of models that are translated, so that every member of the pool can serve them; others are passed on.
+/// Methods of models that are translated, so that every credential of the pool can serve them; others are passed on.
 const TRANSLATED: [&str; 5] =
     ["generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"];
 

@@ -1,4 +1,4 @@
-//! The index against a walk over all members, as the rules are said in words.
+//! The index against a walk over all credentials, as the rules are said in words.
 
 use super::*;
 use crate::credentials::file::record::Record;
@@ -41,7 +41,7 @@ fn pool(records: impl IntoIterator<Item = Record>, now: Now) -> Pool {
     Pool::new(records.into_iter().map(|record| (Origin::File, record)), Settings::default(), &json!(null), now).0
 }
 
-fn want<'a>(model: &'a str, kind: Option<Kind>, tried: &'a [MemberId], affinity: Option<&'a str>) -> Want<'a> {
+fn want<'a>(model: &'a str, kind: Option<Kind>, tried: &'a [CredentialId], affinity: Option<&'a str>) -> Want<'a> {
     Want { model, kind, tried, affinity }
 }
 
@@ -49,39 +49,42 @@ fn cool(rest: Duration, limit: bool) -> Report {
     Report::Cool { rest, limit, reason: "r".into(), sentence: "s".into() }
 }
 
-/// How long until the member can serve; `None`: now.
-fn wait(member: &Member, model: &str, now: Now) -> Option<Duration> {
-    let blocked = member.blocked.as_ref().and_then(|blocked| blocked.until);
-    let backoff = member.backoff.as_ref().filter(|_| !member.is_ready(now)).map(|backoff| backoff.until);
-    let cooling = member.cooling.get(model).map(|cool_down| cool_down.until);
+/// How long until the credential can serve; `None`: now.
+fn wait(credential: &Credential, model: &str, now: Now) -> Option<Duration> {
+    let blocked = credential.blocked.as_ref().and_then(|blocked| blocked.until);
+    let backoff = credential.backoff.as_ref().filter(|_| !credential.is_ready(now)).map(|backoff| backoff.until);
+    let cooling = credential.cooling.get(model).map(|cool_down| cool_down.until);
     let left = [blocked, backoff, cooling].into_iter().flatten().map(|until| until.left(now)).max();
     left.filter(|left| !left.is_zero())
 }
 
-/// A walk over all members.
-fn expected(pool: &Pool, want: &Want<'_>, now: Now) -> Result<MemberId, Unavailable> {
-    let is_wanted = |member: &&Member| want.kind.is_none_or(|kind| member.record.kind() == Ok(kind));
-    let usable: Vec<&Member> = pool.members.values().filter(is_wanted).filter(|member| member.is_usable()).collect();
-    let (waiting, free): (Vec<&Member>, Vec<&Member>) =
-        usable.into_iter().partition(|member| wait(member, want.model, now).is_some());
-    let rank = |member: &Member| (!member.is_ready(now), member.deprioritised.is_some_and(|until| !until.is_over(now)));
-    let turn = |member: &Member| (pool.last.is_some_and(|last| member.id <= last), member.id);
-    let distance = |member: &Member| {
-        let from = |number| place(&member.id).wrapping_sub(place(&(want.affinity.unwrap(), number)));
-        ((0..PROBES).map(from).min(), member.id)
+/// A walk over all credentials.
+fn expected(pool: &Pool, want: &Want<'_>, now: Now) -> Result<CredentialId, Unavailable> {
+    let is_wanted = |credential: &&Credential| want.kind.is_none_or(|kind| credential.record.kind() == Ok(kind));
+    let usable: Vec<&Credential> =
+        pool.credentials.values().filter(is_wanted).filter(|credential| credential.is_usable()).collect();
+    let (waiting, free): (Vec<&Credential>, Vec<&Credential>) =
+        usable.into_iter().partition(|credential| wait(credential, want.model, now).is_some());
+    let rank = |credential: &Credential| {
+        (!credential.is_ready(now), credential.deprioritised.is_some_and(|until| !until.is_over(now)))
     };
-    let untried = free.iter().filter(|member| !want.tried.contains(&member.id));
-    let best = untried.clone().map(|member| rank(member)).min();
-    let best = untried.filter(|member| Some(rank(member)) == best);
+    let turn = |credential: &Credential| (pool.last.is_some_and(|last| credential.id <= last), credential.id);
+    let distance = |credential: &Credential| {
+        let from = |number| place(&credential.id).wrapping_sub(place(&(want.affinity.unwrap(), number)));
+        ((0..PROBES).map(from).min(), credential.id)
+    };
+    let untried = free.iter().filter(|credential| !want.tried.contains(&credential.id));
+    let best = untried.clone().map(|credential| rank(credential)).min();
+    let best = untried.filter(|credential| Some(rank(credential)) == best);
     let chosen = match want.affinity {
-        Some(_) => best.min_by_key(|member| distance(member)),
-        None => best.min_by_key(|member| turn(member)),
+        Some(_) => best.min_by_key(|credential| distance(credential)),
+        None => best.min_by_key(|credential| turn(credential)),
     };
-    let limited = waiting.iter().any(|member| {
-        member.cooling.get(want.model).is_some_and(|cool_down| cool_down.limit && !cool_down.until.is_over(now))
+    let limited = waiting.iter().any(|credential| {
+        credential.cooling.get(want.model).is_some_and(|cool_down| cool_down.limit && !cool_down.until.is_over(now))
     });
-    match (chosen, waiting.iter().filter_map(|member| wait(member, want.model, now)).min()) {
-        (Some(member), _) => Ok(member.id),
+    match (chosen, waiting.iter().filter_map(|credential| wait(credential, want.model, now)).min()) {
+        (Some(credential), _) => Ok(credential.id),
         _ if !free.is_empty() => Err(Unavailable::AllTried),
         (None, None) => Err(Unavailable::None),
         (None, Some(wait)) if limited => Err(Unavailable::Cooling(wait)),
@@ -92,8 +95,8 @@ fn expected(pool: &Pool, want: &Want<'_>, now: Now) -> Result<MemberId, Unavaila
 /// Compares every kind of question.
 fn compare(pool: &mut Pool, numbers: &mut Numbers, now: Now, step: &str) {
     pool.advance(now);
-    let some: Vec<MemberId> = pool.members.keys().copied().filter(|_| numbers.below(2) == 0).collect();
-    let all: Vec<MemberId> = pool.members.keys().copied().collect();
+    let some: Vec<CredentialId> = pool.credentials.keys().copied().filter(|_| numbers.below(2) == 0).collect();
+    let all: Vec<CredentialId> = pool.credentials.keys().copied().collect();
     for model in MODELS {
         for kind in [None, Some(Kind::Oauth), Some(Kind::ApiKey)] {
             for tried in [&[][..], &some, &all] {
@@ -105,10 +108,12 @@ fn compare(pool: &mut Pool, numbers: &mut Numbers, now: Now, step: &str) {
             }
         }
     }
-    let due = pool.members.values().filter_map(|member| {
-        let held =
-            [member.blocked.as_ref().and_then(|blocked| blocked.until), member.backoff.as_ref().map(|b| b.until)];
-        let until = held.into_iter().flatten().chain(member.due()?);
+    let due = pool.credentials.values().filter_map(|credential| {
+        let held = [
+            credential.blocked.as_ref().and_then(|blocked| blocked.until),
+            credential.backoff.as_ref().map(|b| b.until),
+        ];
+        let until = held.into_iter().flatten().chain(credential.due()?);
         Some(until.map(|until| until.left(now)).max().unwrap_or_default())
     });
     let found = pool.index.first_due().map(|(at, _)| at.saturating_duration_since(now.monotonic));
@@ -117,8 +122,8 @@ fn compare(pool: &mut Pool, numbers: &mut Numbers, now: Now, step: &str) {
 
 /// What happens to a pool in its life, in any order.
 fn happen(pool: &mut Pool, jobs: &mut Vec<Job>, numbers: &mut Numbers, now: &mut Now) -> &'static str {
-    let ids: Vec<MemberId> = pool.members.keys().copied().collect();
-    let id = ids.get(numbers.below(ids.len().max(1))).copied().unwrap_or(MemberId(0));
+    let ids: Vec<CredentialId> = pool.credentials.keys().copied().collect();
+    let id = ids.get(numbers.below(ids.len().max(1))).copied().unwrap_or(CredentialId(0));
     let model = MODELS[numbers.below(3)];
     match numbers.below(20) {
         0..=3 => {
@@ -214,7 +219,7 @@ fn happen(pool: &mut Pool, jobs: &mut Vec<Job>, numbers: &mut Numbers, now: &mut
 }
 
 #[test]
-fn the_index_chooses_as_a_walk_over_all_members_would() {
+fn the_index_chooses_as_a_walk_over_all_credentials_would() {
     for seed in 1..=6 {
         let (mut numbers, mut now) = (Numbers(seed * 0x9E37_79B9), Now::read());
         let records = [key(1), key(2), account(3, now, Duration::from_secs(400)), account(4, now, Duration::ZERO)];
@@ -237,11 +242,11 @@ fn cool_downs_and_blocks_end_whichever_way_the_clock_jumps() {
     ] {
         let mut pool = pool([key(1)], start);
         for report in [cool(hour, true), block.clone()] {
-            let _ = pool.report(MemberId(0), "pro", report, start);
+            let _ = pool.report(CredentialId(0), "pro", report, start);
         }
         let want = want("pro", None, &[], None);
         assert_eq!(pool.checkout(&want, start).unwrap_err(), Unavailable::Cooling(hour), "{name}");
-        assert_eq!(pool.checkout(&want, now).unwrap().id, MemberId(0), "{name}");
+        assert_eq!(pool.checkout(&want, now).unwrap().id, CredentialId(0), "{name}");
     }
 }
 
@@ -249,7 +254,7 @@ fn cool_downs_and_blocks_end_whichever_way_the_clock_jumps() {
 fn a_clock_that_is_slowly_put_right_moves_ends_by_moments_only() {
     let start = Now::read();
     let mut pool = pool([key(1)], start);
-    let _ = pool.report(MemberId(0), "pro", cool(Duration::from_secs(600), true), start);
+    let _ = pool.report(CredentialId(0), "pro", cool(Duration::from_secs(600), true), start);
     let at = |monotonic: u64, wall: u64| Now {
         monotonic: start.monotonic + Duration::from_millis(monotonic),
         wall: start.wall + Duration::from_millis(wall),
@@ -262,29 +267,29 @@ fn a_clock_that_is_slowly_put_right_moves_ends_by_moments_only() {
 }
 
 #[test]
-fn conversations_are_spread_and_stay_while_their_member_can_serve() {
+fn conversations_are_spread_and_stay_while_their_credential_can_serve() {
     let now = Now::read();
     let mut pool = pool((0..8).map(key), now);
     let names: Vec<String> = (0..4000).map(|number| format!("conversation {number}")).collect();
-    let homes = |pool: &mut Pool| -> Vec<MemberId> {
+    let homes = |pool: &mut Pool| -> Vec<CredentialId> {
         let home = |name: &String| pool.checkout(&want("pro", None, &[], Some(name)), now).unwrap().id;
         names.iter().map(home).collect()
     };
     let before = homes(&mut pool);
-    let mut counts: HashMap<MemberId, u32> = HashMap::new();
+    let mut counts: HashMap<CredentialId, u32> = HashMap::new();
     before.iter().for_each(|id| *counts.entry(*id).or_default() += 1);
     assert!(counts.len() == 8 && counts.values().all(|count| (300..700).contains(count)), "{counts:?}");
-    let gone = [MemberId(2), MemberId(5)];
+    let gone = [CredentialId(2), CredentialId(5)];
     gone.iter().for_each(|id| drop(pool.report(*id, "pro", cool(Duration::from_secs(60), true), now)));
     let after = homes(&mut pool);
-    let mut heirs: HashMap<MemberId, u32> = HashMap::new();
+    let mut heirs: HashMap<CredentialId, u32> = HashMap::new();
     for (before, after) in before.iter().zip(&after) {
         match gone.contains(before) {
             true => *heirs.entry(*after).or_default() += 1,
             false => assert_eq!(before, after),
         }
     }
-    assert_eq!(heirs.len(), 6, "what a member leaves is shared: {heirs:?}");
+    assert_eq!(heirs.len(), 6, "what a credential leaves is shared: {heirs:?}");
     gone.iter().for_each(|id| drop(pool.reset(*id, now)));
     assert_eq!(homes(&mut pool), before, "and comes back");
 }
@@ -315,12 +320,12 @@ fn a_choice_among_ten_thousand_costs_a_fraction_of_a_millisecond() {
         let id = pool.checkout(&want(MODELS[number % 3], None, &[], None), now).unwrap().id;
         let _ = pool.report(id, MODELS[number % 3], cool(Duration::from_secs(60), true), now);
     });
-    (0..9_999).for_each(|id| drop(pool.report(MemberId(id), "pro", cool(Duration::from_secs(60), true), now)));
+    (0..9_999).for_each(|id| drop(pool.report(CredentialId(id), "pro", cool(Duration::from_secs(60), true), now)));
     let last = time_per_request(&mut pool, now, |pool, _, now| {
-        assert_eq!(pool.checkout(&want("pro", None, &[], None), now).unwrap().id, MemberId(9_999));
-        let _ = pool.report(MemberId(9_999), "pro", Report::Success, now);
+        assert_eq!(pool.checkout(&want("pro", None, &[], None), now).unwrap().id, CredentialId(9_999));
+        let _ = pool.report(CredentialId(9_999), "pro", Report::Success, now);
     });
-    drop(pool.report(MemberId(9_999), "pro", cool(Duration::from_secs(60), true), now));
+    drop(pool.report(CredentialId(9_999), "pro", cool(Duration::from_secs(60), true), now));
     let nobody = time_per_request(&mut pool, now, |pool, _, now| {
         assert!(matches!(pool.checkout(&want("pro", None, &[], None), now), Err(Unavailable::Cooling(_))));
     });

@@ -1,18 +1,18 @@
-//! One member of the pool: what is known about it, and the rules by which it can serve.
+//! One credential of the pool: what is known about it, and the rules by which it can serve.
 
 use super::Settings;
 use super::clock::{Deadline, Now};
 use super::token::Token;
 use crate::credentials::file::record::{Identity, Record};
 use crate::credentials::google::quota::Quota;
-use crate::credentials::lease::{AccessFault, Kind, MemberId};
+use crate::credentials::lease::{AccessFault, CredentialId, Kind};
 use crate::mask;
 use crate::os::random;
 use crate::secret::Secret;
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Where a member comes from.
+/// Where a credential comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// An item of the credentials file.
@@ -21,17 +21,17 @@ pub(crate) enum Origin {
     Config,
 }
 
-/// A member with one certain login. A person may put another in its place while somebody asks Google about this one; what
+/// A credential with one certain login. A person may put another in its place while somebody asks Google about this one; what
 /// comes of that is not about the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Login {
-    pub(super) id: MemberId,
+    pub(super) id: CredentialId,
     number: u64,
 }
 
 impl Login {
     /// Nobody's: what is noted about it goes nowhere.
-    pub(super) const NOBODY: Login = Login { id: MemberId(u64::MAX), number: 0 };
+    pub(super) const NOBODY: Login = Login { id: CredentialId(u64::MAX), number: 0 };
 }
 
 /// What a thread asks Google for at the moment; others that need it wait for the result.
@@ -50,7 +50,7 @@ pub(crate) struct Block {
     pub(crate) link: Option<String>,
 }
 
-/// Why a member cannot serve anything.
+/// Why a credential cannot serve anything.
 #[derive(Clone, Debug)]
 pub(super) struct Blocked {
     /// `None`: until a person acts.
@@ -59,7 +59,7 @@ pub(super) struct Blocked {
     pub(super) at: SystemTime,
 }
 
-/// Why a member does not serve one model.
+/// Why a credential does not serve one model.
 #[derive(Clone, Debug)]
 pub(super) struct CoolDown {
     pub(super) until: Deadline,
@@ -77,8 +77,8 @@ pub(super) struct Backoff {
     pub(super) at: SystemTime,
 }
 
-pub(crate) struct Member {
-    pub(super) id: MemberId,
+pub(crate) struct Credential {
+    pub(super) id: CredentialId,
     /// Logins before this one.
     replaced: u64,
     pub(super) origin: Origin,
@@ -102,7 +102,7 @@ pub(crate) struct Member {
     pub(super) backoff: Option<Backoff>,
     /// Failures in a row.
     failures: u32,
-    /// Failed for nobody's fault where another member did well: taken only when nobody else is there, until then.
+    /// Failed for nobody's fault where another credential did well: taken only when nobody else is there, until then.
     pub(super) deprioritised: Option<Deadline>,
     /// How often in a row.
     setbacks: u32,
@@ -112,11 +112,11 @@ pub(crate) struct Member {
     pub(super) quota: Option<(Instant, Quota)>,
 }
 
-impl Member {
-    pub(super) fn new(id: MemberId, origin: Origin, record: Record, settings: &Settings, now: Now) -> Member {
+impl Credential {
+    pub(super) fn new(id: CredentialId, origin: Origin, record: Record, settings: &Settings, now: Now) -> Credential {
         let secret = record.access_token().map(Secret::new);
         let loaded = |(secret, expiry)| Token::loaded(secret, expiry, settings.timing.ahead(), now);
-        let mut member = Member {
+        let mut credential = Credential {
             id,
             replaced: 0,
             origin,
@@ -142,15 +142,15 @@ impl Member {
             last_active: now.monotonic,
             quota: None,
         };
-        member.settle_project(settings);
-        member
+        credential.settle_project(settings);
+        credential
     }
 
     /// Begins anew with another item in the place of this one.
     pub(super) fn replace(&mut self, record: Record, settings: &Settings, now: Now) {
         let (usage_count, created_at, replaced) = (self.usage_count, self.created_at, self.replaced + 1);
-        let new = Member::new(self.id, Origin::File, record, settings, now);
-        *self = Member { usage_count, created_at, replaced, ..new };
+        let new = Credential::new(self.id, Origin::File, record, settings, now);
+        *self = Credential { usage_count, created_at, replaced, ..new };
     }
 
     /// Takes over what somebody else wrote about the same credential.
@@ -167,7 +167,7 @@ impl Member {
         self.settle_project(settings);
     }
 
-    /// Takes over the project of config or file. Another one than before is a reason to ask Google again about a member
+    /// Takes over the project of config or file. Another one than before is a reason to ask Google again about a credential
     /// that is blocked.
     pub(super) fn settle_project(&mut self, settings: &Settings) {
         let known = settings.project_of(self.email.as_deref(), self.email_settled, &self.record);
@@ -270,7 +270,7 @@ impl Member {
     }
 
     /// Trouble that passes: `first`, doubled with each failure in a row up to `longest`, less up to a quarter so that
-    /// members do not come back in step.
+    /// credentials do not come back in step.
     pub(super) fn back_off(&mut self, sentence: String, first: Duration, longest: Duration, now: Now) {
         let full = doubled(first, self.failures, longest);
         self.failures += 1;
@@ -295,7 +295,7 @@ impl Member {
         (self.deprioritised, self.setbacks) = (None, 0);
     }
 
-    /// For a settled member.
+    /// For a settled credential.
     pub(super) fn is_deprioritised(&self) -> bool {
         self.deprioritised.is_some()
     }
@@ -327,15 +327,15 @@ mod tests {
         let mut settings = Settings::default();
         (settings.timing.deprioritised, settings.timing.longest_deprioritised) = (HOUR, 3 * HOUR);
         let record = Record::new(json!({"api_key": "k"}));
-        let mut member = Member::new(MemberId(0), Origin::File, record, &settings, now);
+        let mut credential = Credential::new(CredentialId(0), Origin::File, record, &settings, now);
         for hours in [1, 2, 3, 3] {
-            member.deprioritise(&settings, now);
-            assert_eq!(member.deprioritised.unwrap().left(now), hours * HOUR);
+            credential.deprioritise(&settings, now);
+            assert_eq!(credential.deprioritised.unwrap().left(now), hours * HOUR);
         }
-        assert!(member.is_deprioritised());
-        member.restore_priority();
-        assert!(!member.is_deprioritised());
-        member.deprioritise(&settings, now);
-        assert_eq!(member.deprioritised.unwrap().left(now), HOUR);
+        assert!(credential.is_deprioritised());
+        credential.restore_priority();
+        assert!(!credential.is_deprioritised());
+        credential.deprioritise(&settings, now);
+        assert_eq!(credential.deprioritised.unwrap().left(now), HOUR);
     }
 }
