@@ -260,7 +260,7 @@ fn step_lines(
             }
             Line::Value | Line::Skip => {
                 let rest = &bytes[at..];
-                let length = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
+                let length = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
                 if *line == Line::Value {
                     if data.len() + length > limit {
                         return Step::TooLong;
@@ -300,7 +300,7 @@ fn step_json(
             *escaped = false;
         } else if *string {
             let rest = &bytes[at..];
-            match rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+            match memchr::memchr2(b'"', b'\\', rest) {
                 None => {
                     at = bytes.len();
                     break;

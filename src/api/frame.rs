@@ -33,7 +33,7 @@ impl Formatter for OneLine {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment.as_bytes();
         // All three begin with one of two bytes that are rare in any text.
-        while let Some(found) = rest.iter().position(|byte| matches!(byte, 0xc2 | 0xe2)) {
+        while let Some(found) = memchr::memchr2(0xc2, 0xe2, rest) {
             let (escape, length) = match &rest[found..] {
                 [0xe2, 0x80, 0xa8, ..] => ("\\u2028", 3),
                 [0xe2, 0x80, 0xa9, ..] => ("\\u2029", 3),

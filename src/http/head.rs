@@ -42,7 +42,7 @@ pub(super) struct Head {
 /// end here, so that a client that sends such lines is told so at once.
 pub(super) fn end(buffer: &[u8], scanned: usize) -> Option<usize> {
     let mut at = scanned.saturating_sub(2);
-    while let Some(offset) = buffer[at..].iter().position(|byte| *byte == b'\n') {
+    while let Some(offset) = memchr::memchr(b'\n', &buffer[at..]) {
         at += offset + 1;
         match buffer[at..] {
             [b'\n', ..] => return Some(at + 1),

@@ -146,10 +146,9 @@ impl EventStream {
             }
             _ => 0..text.len(),
         };
-        // Nearly no event has such escapes; the check is one fast search.
-        let text = match text.contains("\\ud") || text.contains("\\uD") {
-            true => surrogates::mark(&text[inner]).into_owned(),
-            false => return Ok(Some(Event { text, inner, trace_id })),
+        let text = match surrogates::mark(&text[inner.clone()]) {
+            Cow::Owned(marked) => marked,
+            Cow::Borrowed(_) => return Ok(Some(Event { text, inner, trace_id })),
         };
         Ok(Some(Event { inner: 0..text.len(), text, trace_id }))
     }
