@@ -42,6 +42,7 @@ mod signatures;
 mod small_surfaces;
 mod sse;
 mod static_binary;
+mod strangers;
 mod streaming;
 mod upstream;
 mod usage;

@@ -16,7 +16,6 @@ pub use routes::{answer, figures};
 pub use view::credentials;
 
 use crate::http::{Request, Response};
-use crate::serve::access;
 use crate::serve::app::App;
 use crate::serve::route::Account;
 use serde_json::{Value, json};
@@ -55,13 +54,6 @@ pub fn file(name: &str) -> Option<Response> {
 
 /// Connecting and managing credentials, for a caller who may. Blocks on Google where the route takes the long lane.
 pub fn account(app: &App, account: &Account, request: &Request) -> Response {
-    // The look keeps its old GET; Google's redirect comes from another site and is vouched for by its state.
-    if request.method != "GET"
-        && request.method != "HEAD"
-        && let Err(refusal) = access::same_origin(request)
-    {
-        return refusal;
-    }
     match account {
         Account::Login => login::begin(app, request),
         Account::Callback => login::callback(app, request),

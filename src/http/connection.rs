@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 /// Reads and refusals of one turn, so that neither a fast upload nor a pipeline keeps the others waiting.
 const STEPS_PER_TURN: usize = 4;
 /// After a refusal a client may still be sending. Closing then would reset the connection and could destroy the refusal
-/// before it is read, so this much is discarded first.
+/// before it is read, so this much is discarded first, or a body of the largest size if that is more. Each
+/// [`wire::BLOCK`] of it renews the time.
 const DISCARD_BYTES: usize = 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 /// A client that announced its last request may close its sending side with it. That end of input arrives right behind
@@ -245,7 +246,7 @@ impl Connection {
     fn end_of_input(&mut self, shared: &Shared) -> Step {
         let began = self.input.has_begun() || matches!(self.phase, Phase::Body(_));
         if began && !matches!(self.phase, Phase::Discarding(_)) {
-            self.refuse(&Refusal::bad_request("The request ended early."), None, shared);
+            self.refuse_unfinished(&Refusal::bad_request("The request ended early."), shared);
         }
         Step::Close
     }
@@ -254,9 +255,12 @@ impl Connection {
     fn take(&mut self, bytes: &[u8], limits: &Limits) -> bool {
         match &mut self.phase {
             Phase::Discarding(left) => {
-                let within = bytes.len() <= *left;
-                *left = left.saturating_sub(bytes.len());
-                return within;
+                let Some(rest) = left.checked_sub(bytes.len()) else { return false };
+                if rest / wire::BLOCK != *left / wire::BLOCK {
+                    self.deadline = Some(Instant::now() + DISCARD_TIME);
+                }
+                *left = rest;
+                return true;
             }
             Phase::Head if self.input.is_empty() => {
                 self.since = Instant::now();
@@ -278,7 +282,7 @@ impl Connection {
             self.begin_body(head, shared)?;
         }
         let Phase::Body(incoming) = &mut self.phase else { return Ok(None) };
-        incoming.take(&mut self.input, shared)?;
+        incoming.take(&mut self.input, &shared.limits).map_err(|refusal| incoming.refused(&refusal))?;
         if !incoming.is_whole() {
             return Ok(None);
         }
@@ -307,12 +311,21 @@ impl Connection {
         if is_silent || matches!(self.phase, Phase::Discarding(_) | Phase::Answering(_) | Phase::Sending(_)) {
             return false;
         }
-        self.refuse(&Refusal::new(408, "The request took too long to arrive."), None, shared)
+        self.refuse_unfinished(&Refusal::new(408, "The request took too long to arrive."), shared)
+    }
+
+    /// Refuses a request that did not arrive whole.
+    fn refuse_unfinished(&mut self, refusal: &Refusal, shared: &Shared) -> bool {
+        let refused = match &self.phase {
+            Phase::Body(incoming) => incoming.refused(refusal),
+            _ => refusal.clone().into(),
+        };
+        self.refuse(&refused.response, refused.id.as_deref(), shared)
     }
 
     /// Answers for the front and turns to discarding. False when the client cannot take the answer: just close.
-    pub(super) fn refuse(&mut self, refusal: &Refusal, id: Option<&str>, shared: &Shared) -> bool {
-        self.answer(&refusal.response(), id, false, shared)
+    pub(super) fn refuse(&mut self, response: &Response, id: Option<&str>, shared: &Shared) -> bool {
+        self.answer(response, id, false, shared)
     }
 
     fn answer(&mut self, response: &Response, id: Option<&str>, keep_alive: bool, shared: &Shared) -> bool {
@@ -325,13 +338,13 @@ impl Connection {
         }
         // A socket buffer that has no room for this belongs to a client that does not read.
         let sent = wire::send_some(&self.socket, &bytes).is_ok_and(|sent| sent == bytes.len());
-        sent && (keep_alive || self.begin_close())
+        sent && (keep_alive || self.begin_close(&shared.limits))
     }
 
     /// Says that nothing more will be sent and waits for the client to close. False when it has: just close.
-    pub(super) fn begin_close(&mut self) -> bool {
+    pub(super) fn begin_close(&mut self, limits: &Limits) -> bool {
         self.input = Input::default();
-        self.enter(Phase::Discarding(DISCARD_BYTES), DISCARD_TIME);
+        self.enter(Phase::Discarding(limits.max_body.max(DISCARD_BYTES)), DISCARD_TIME);
         self.socket.shutdown(Shutdown::Write).is_ok() && !self.ended
     }
 }

@@ -1,11 +1,13 @@
 //! Counts that cannot be lost: each is given back by a drop, so by a panic too.
 
+use super::refusal::Refusal;
+use super::server::Limits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A number shared between threads.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counter(Arc<AtomicUsize>);
+pub(super) struct Counter(pub(super) Arc<AtomicUsize>);
 
 impl Counter {
     pub(super) fn value(&self) -> usize {
@@ -53,6 +55,42 @@ impl Drop for Held {
         self.counter.0.fetch_sub(self.amount, Ordering::AcqRel);
     }
 }
+
+/// What is held of the budget for bodies, counted in all and for the caller.
+#[derive(Debug)]
+pub(super) struct BodyShare {
+    pub(super) all: Held,
+    pub(super) own: Held,
+}
+
+impl BodyShare {
+    /// Adds `more` bytes if neither the whole budget nor the caller's part of it is used up.
+    pub(super) fn grow(&mut self, more: usize, limits: &Limits) -> Result<(), Refusal> {
+        self.room(more, limits)?;
+        if !self.own.grow(more, part(limits)) {
+            return Err(OWN_PART);
+        }
+        if self.all.grow(more, limits.body_budget) { Ok(()) } else { Err(ALL) }
+    }
+
+    /// Whether `more` bytes would find room at this moment.
+    pub(super) fn room(&self, more: usize, limits: &Limits) -> Result<(), Refusal> {
+        let fits = |held: &Held, limit: usize| more == 0 || held.counter.value().saturating_add(more) <= limit;
+        match (fits(&self.own, part(limits)), fits(&self.all, limits.body_budget)) {
+            (true, true) => Ok(()),
+            (false, _) => Err(OWN_PART),
+            (true, false) => Err(ALL),
+        }
+    }
+}
+
+/// What one caller may hold of the budget, a body of the largest size at least: the rest stays for the others.
+fn part(limits: &Limits) -> usize {
+    (limits.body_budget / 4 * 3).max(limits.max_body)
+}
+
+const ALL: Refusal = Refusal::overloaded("The server holds too many large requests at the moment.");
+const OWN_PART: Refusal = Refusal::overloaded("The server holds too many large requests of this key at the moment.");
 
 #[cfg(test)]
 mod tests {

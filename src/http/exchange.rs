@@ -1,7 +1,7 @@
 //! One request's right to an answer, and the way back of its connection to the front. A worker holds it, then an event
 //! writer; however it is dropped, the front hears of it.
 
-use super::counters::Held;
+use super::counters::{BodyShare, Held};
 use super::server::{Lane, Shared};
 use super::wire::{self, BodyEnd};
 use super::{CancelToken, Response};
@@ -48,7 +48,7 @@ pub(super) struct Exchange {
     /// The place among the admitted requests of the lane.
     pub(super) slot: Option<Held>,
     /// The share of the body budget; given back once the answer begins, because until then a retry needs the body.
-    pub(super) body_share: Option<Held>,
+    pub(super) body_share: Option<BodyShare>,
     pub(super) end: End,
     /// What the front is to send before the end.
     pub(super) unsent: Vec<u8>,

@@ -200,9 +200,8 @@ impl Front {
         }
         self.next_token += 1;
         let mut connection = Connection::new(socket, peer, &self.shared.limits);
-        if is_over
-            && !connection.refuse(&Refusal::overloaded("The server has too many connections."), None, &self.shared)
-        {
+        let full = Refusal::overloaded("The server has too many connections.");
+        if is_over && !connection.refuse(&full.response(), None, &self.shared) {
             return;
         }
         // Usually the request is there already.
@@ -282,14 +281,15 @@ impl Front {
 
     /// Hands a request to its lane, or refuses it. False when the connection is to be closed.
     fn dispatch(&mut self, token: usize, connection: &mut Connection, incoming: Incoming) -> bool {
-        let Incoming { request, admitted: Admitted { lane, answer }, is_11, keep_alive, body_share, .. } = incoming;
+        let Incoming { request, admitted, is_11, keep_alive, body_share, .. } = incoming;
+        let Admitted { lane, answer, refuse, .. } = admitted;
+        let busy = || refuse(&Refusal::overloaded("The server is busy; try again in a moment."));
         let workers = match lane {
             Lane::Long => &mut self.long,
             Lane::Short => &mut self.short,
         };
         let Some(slot) = workers.admit() else {
-            let busy = Refusal::overloaded("The server is busy; try again in a moment.");
-            if !connection.refuse(&busy, Some(&request.id), &self.shared) {
+            if !connection.refuse(&busy(), Some(&request.id), &self.shared) {
                 return false;
             }
             self.again.push(token);
@@ -316,11 +316,7 @@ impl Front {
             Ok(()) => true,
             Err(job) => {
                 job.responder.abandon();
-                connection.refuse(
-                    &Refusal::overloaded("The server is busy; try again in a moment."),
-                    None,
-                    &self.shared,
-                )
+                connection.refuse(&busy(), None, &self.shared)
             }
         }
     }
@@ -346,7 +342,7 @@ impl Front {
     fn go_on(&self, connection: &mut Connection, end: End) -> bool {
         match end {
             End::Cut => false,
-            End::Close => connection.begin_close(),
+            End::Close => connection.begin_close(&self.shared.limits),
             End::KeepAlive if self.stop.is_some() => false,
             End::KeepAlive => {
                 connection.await_next(&self.shared.limits);

@@ -1,11 +1,11 @@
 //! A request on its way in: the bytes of its head, its judgement, the bytes of its body. There is no socket here.
 
 use super::chunked::{ChunkError, Decoder};
-use super::counters::Held;
+use super::counters::{BodyShare, Counter};
 use super::head::{self, Framing, Head};
 use super::refusal::Refusal;
 use super::request::{Request, request_id};
-use super::server::{Admitted, Shared};
+use super::server::{Admitted, Limits, Shared};
 use super::{CancelToken, Response};
 use std::net::IpAddr;
 use std::time::Instant;
@@ -101,7 +101,7 @@ pub(super) struct Incoming {
     pub(super) is_11: bool,
     /// The client's wish.
     pub(super) keep_alive: bool,
-    pub(super) body_share: Held,
+    pub(super) body_share: BodyShare,
     rest: Rest,
     /// When the body must be whole.
     pub(super) ends: Instant,
@@ -124,20 +124,24 @@ impl Incoming {
             let keep_alive = keep_alive && matches!(framing, Framing::None | Framing::Length(0));
             Refused { response, id: Some(request.id.clone()), keep_alive }
         })?;
+        let refused = |refusal: Refusal| Refused {
+            response: (admitted.refuse)(&refusal),
+            id: Some(request.id.clone()),
+            keep_alive: false,
+        };
         let (rest, expected) = match framing {
             Framing::None => (Rest::Bytes(0), 0),
             Framing::Length(length) => (Rest::Bytes(length), usize::try_from(length).unwrap_or(usize::MAX)),
             Framing::Chunked => (Rest::Chunks(Decoder::new(limits.max_body)), 0),
         };
         if expected > limits.max_body {
-            return Err(Refusal::too_large().into());
+            return Err(refused(Refusal::too_large(limits.max_body)));
         }
+        let body_share =
+            BodyShare { all: shared.body_bytes.hold_empty(), own: Counter(admitted.held.clone()).hold_empty() };
         // Said before the upload rather than in the middle of it, where that can be known.
-        if shared.body_bytes.value().saturating_add(expected) > limits.body_budget && expected > 0 {
-            return Err(Refusal::overloaded("The server holds too many large requests at the moment.").into());
-        }
+        body_share.room(expected, limits).map_err(refused)?;
         request.body.reserve_exact(expected.min(FIRST_RESERVE));
-        let body_share = shared.body_bytes.hold_empty();
         let ends = Instant::now() + limits.body_timeout;
         Ok(Incoming { request, admitted, is_11, keep_alive, body_share, rest, ends })
     }
@@ -150,8 +154,13 @@ impl Incoming {
         }
     }
 
+    /// A refusal in the request's own dialect. Its connection is closed: what else comes of the body is nobody's.
+    pub(super) fn refused(&self, refusal: &Refusal) -> Refused {
+        Refused { response: (self.admitted.refuse)(refusal), id: Some(self.request.id.clone()), keep_alive: false }
+    }
+
     /// Moves arrived bytes into the body.
-    pub(super) fn take(&mut self, input: &mut Input, shared: &Shared) -> Result<(), Refusal> {
+    pub(super) fn take(&mut self, input: &mut Input, limits: &Limits) -> Result<(), Refusal> {
         let body = &mut self.request.body;
         let before = body.len();
         let used = match &mut self.rest {
@@ -163,13 +172,10 @@ impl Incoming {
             }
             Rest::Chunks(decoder) => decoder.decode(&input.bytes, body).map_err(|error| match error {
                 ChunkError::Malformed => Refusal::bad_request("The chunked body is malformed."),
-                ChunkError::TooLarge => Refusal::too_large(),
+                ChunkError::TooLarge => Refusal::too_large(limits.max_body),
             })?,
         };
         input.discard(used);
-        if !self.body_share.grow(body.len() - before, shared.limits.body_budget) {
-            return Err(Refusal::overloaded("The server holds too many large requests at the moment."));
-        }
-        Ok(())
+        self.body_share.grow(body.len() - before, limits)
     }
 }

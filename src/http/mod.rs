@@ -33,6 +33,7 @@ mod workers;
 pub use cancel::CancelToken;
 pub use event_writer::{EventWriter, Pings};
 pub use query::query_value;
+pub use refusal::Refusal;
 pub use request::{Headers, Request};
 pub use responder::Responder;
 pub use response::Response;

@@ -1,35 +1,41 @@
-//! The answers that the front gives itself, and their one JSON shape. Everything else is said by handlers.
+//! Why the front refuses requests itself. Before the head of one is judged nobody knows its dialect; the answer then has
+//! OpenAI's shape.
 
 use super::Response;
 use serde_json::json;
+use std::borrow::Cow;
 
 /// Why a request never reaches a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) status: u16,
-    pub(super) message: &'static str,
-    code: Option<&'static str>,
+pub struct Refusal {
+    /// Of the answer.
+    pub status: u16,
+    /// One sentence for the client.
+    pub message: Cow<'static, str>,
+    /// A word for programs.
+    pub code: Option<&'static str>,
 }
 
 impl Refusal {
     pub(super) const fn new(status: u16, message: &'static str) -> Refusal {
-        Refusal { status, message, code: None }
+        Refusal { status, message: Cow::Borrowed(message), code: None }
     }
 
     pub(super) const fn bad_request(message: &'static str) -> Refusal {
         Refusal::new(400, message)
     }
 
-    pub(super) const fn too_large() -> Refusal {
-        Refusal { status: 413, message: "The request body is too large.", code: Some("request_too_large") }
+    pub(super) fn too_large(limit: usize) -> Refusal {
+        let message = format!("The request body is too large: it may have {limit} bytes.").into();
+        Refusal { status: 413, message, code: Some("request_too_large") }
     }
 
     pub(super) const fn overloaded(message: &'static str) -> Refusal {
-        Refusal { status: 503, message, code: Some("overloaded") }
+        Refusal { status: 503, message: Cow::Borrowed(message), code: Some("overloaded") }
     }
 
     /// OpenAI's error shape: every SDK can read it, whatever surface it speaks.
-    pub(super) fn response(&self) -> Response {
+    pub fn response(&self) -> Response {
         let kind = if self.status >= 500 { "server_error" } else { "invalid_request_error" };
         let body = json!({"error": {"message": self.message, "type": kind, "param": null, "code": self.code}});
         let response = Response::json(self.status, &body).with_header("Access-Control-Allow-Origin", "*");
@@ -54,11 +60,12 @@ mod tests {
 
     #[test]
     fn a_refusal_has_the_shape_that_sdks_read() {
-        let response = Refusal::too_large().response();
+        let response = Refusal::too_large(1000).response();
         assert_eq!(response.status, 413);
         let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
-        let expected = json!({"error": {"message": "The request body is too large.", "type": "invalid_request_error",
-            "param": null, "code": "request_too_large"}});
+        let message = "The request body is too large: it may have 1000 bytes.";
+        let expected = json!({"error": {"message": message, "type": "invalid_request_error", "param": null,
+            "code": "request_too_large"}});
         assert_eq!(body, expected);
     }
 

@@ -7,7 +7,7 @@ use super::exchange::Message;
 use super::front::{Ended, Front, WAKE};
 use super::keep_alive::{self, Watch};
 use super::workers::{Load, Workers};
-use super::{Request, Responder, Response};
+use super::{Refusal, Request, Responder, Response};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
@@ -91,6 +91,10 @@ impl Default for Limits {
 pub struct Admitted {
     /// Who answers it.
     pub lane: Lane,
+    /// Bytes of bodies that are held for its caller, of whom no one may hold the whole budget.
+    pub held: Arc<AtomicUsize>,
+    /// How what the front has to refuse from now on reads in the dialect of the request.
+    pub refuse: Box<dyn Fn(&Refusal) -> Response + Send>,
     /// Answers it, on a worker thread, once its body has come. A panic is caught and answered with 500.
     pub answer: Box<dyn FnOnce(Request, Responder) + Send>,
 }

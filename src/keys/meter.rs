@@ -6,7 +6,7 @@ use crate::config::KeyLimits;
 use crate::error::{ApiError, ErrorKind};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -21,6 +21,8 @@ pub struct Meter {
     counts: Mutex<Counts>,
     /// Rises with every change of what is kept, of any key.
     changes: Arc<AtomicU64>,
+    /// Bytes of request bodies that the listener holds for this key.
+    held: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -122,7 +124,11 @@ impl Meter {
             last_used: today.last_used,
             ..Counts::default()
         };
-        Meter { counts: Mutex::new(counts), changes: changes.clone() }
+        Meter { counts: Mutex::new(counts), changes: changes.clone(), held: Arc::default() }
+    }
+
+    pub(super) fn held(&self) -> Arc<AtomicUsize> {
+        self.held.clone()
     }
 
     /// What it shows.

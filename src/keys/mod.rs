@@ -21,7 +21,7 @@ use parking_lot::RwLock;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq;
 
@@ -95,6 +95,11 @@ impl Key {
     /// What it has used today.
     pub fn today(&self) -> Today {
         self.meter.today()
+    }
+
+    /// Bytes of request bodies that the listener holds for this key.
+    pub fn held(&self) -> Arc<AtomicUsize> {
+        self.meter.held()
     }
 }
 

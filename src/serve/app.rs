@@ -14,7 +14,7 @@ use crate::serve::uploads::Uploads;
 use crate::storage::state::State;
 use crate::usage::Usage;
 use parking_lot::RwLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -47,6 +47,8 @@ pub struct App {
     pub state: Arc<State>,
     /// The keys of the clients.
     pub keys: Arc<Keys>,
+    /// Bytes of bodies that the listener holds for callers without a key: those of the admin pages.
+    pub held: Arc<AtomicUsize>,
     /// Since when it runs.
     pub started: Instant,
     /// The port it listens on.
@@ -113,6 +115,7 @@ impl App {
             usage: self.usage.clone(),
             state: self.state.clone(),
             keys: self.keys.clone(),
+            held: self.held.clone(),
             started: self.started,
             port: self.port,
             server: self.server.clone(),

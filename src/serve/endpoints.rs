@@ -11,9 +11,11 @@ use crate::api::openai_embeddings::OpenAiEmbeddings;
 use crate::api::openai_responses::OpenAiResponses;
 use crate::api::{Surface, billing, models};
 use crate::error::{ApiError, ErrorKind};
-use crate::http::{Admitted, Request, Responder, Response, query_value};
+use crate::http::{Request, Responder, Response, query_value};
+use crate::keys::Key;
 use crate::logging::{self, Field};
-use crate::serve::app::{App, Current};
+use crate::serve::access::same_origin;
+use crate::serve::app::App;
 use crate::serve::generate::generate;
 use crate::serve::passthrough::pass_on;
 use crate::serve::route::{Dialect, NoRoute, Route, Target};
@@ -39,25 +41,23 @@ const SERVED: &str = "Served are POST /v1/chat/completions, /v1/completions, /v1
 const SERVED_OF_GOOGLES: &str = "Served are models with generateContent, streamGenerateContent, countTokens, embedContent \
      and batchEmbedContents, files, cachedContents, operations and more, under v1beta, v1, v1alpha or v1beta1.";
 
-/// Reads the head of a request and says who answers it, and how.
-pub fn judge(current: &Arc<Current>, request: &Request) -> Admitted {
-    let (target, current) = (Target::of(request), current.clone());
-    let lane = target.lane;
-    Admitted { lane, answer: Box::new(move |request, responder| serve(&current.get(), target, request, responder)) }
-}
-
-/// Answers one request.
-fn serve(app: &App, Target { route, dialect, .. }: Target, request: Request, mut responder: Responder) {
-    let _scope = logging::request_scope(&request.id);
-    log::debug!("{} \"{} {}\"", request.peer, request.method, request.path);
+/// What every answer of a dialect has in its head.
+pub(super) fn fields(dialect: Dialect, id: &str) -> Vec<(&'static str, String)> {
+    let mut fields = Vec::new();
     if dialect != Dialect::Admin {
-        for (name, value) in CORS {
-            responder.add_header(name, value);
-        }
+        fields.extend(CORS.map(|(name, value)| (name, value.to_owned())));
     }
     if dialect == Dialect::Anthropic {
-        responder.add_header("request-id", &anthropic_messages::request_id(&request.id));
+        fields.push(("request-id", anthropic_messages::request_id(id)));
     }
+    fields
+}
+
+/// Answers one request, whose head was judged. It is judged again: a key may have been taken away while the body came.
+pub(super) fn serve(app: &App, Target { route, dialect, .. }: Target, request: Request, mut responder: Responder) {
+    let _scope = logging::request_scope(&request.id);
+    log::debug!("{} \"{} {}\"", request.peer, request.method, request.path);
+    fields(dialect, &request.id).iter().for_each(|(name, value)| responder.add_header(name, value));
     match (route, dialect) {
         (Err(no_route), _) => responder.respond(refused(dialect, &no_route, &request)),
         (Ok(Route::Preflight), _) => responder.respond(preflight(dialect, &request)),
@@ -68,25 +68,30 @@ fn serve(app: &App, Target { route, dialect, .. }: Target, request: Request, mut
     }
 }
 
-/// Pages and admin JSON; only `/health` is open to everybody, and a bare `HEAD /`, with which clients look whether
-/// anybody is there.
+/// Whether the caller may have this page; if not, the answer to give.
+pub(super) fn may_see(app: &App, route: &Route, request: &Request) -> Result<(), Response> {
+    if is_open(route, &request.method) {
+        return Ok(());
+    }
+    let allowed = match route {
+        Route::Metrics if !app.config.metrics.enabled => return Err(unknown_page()),
+        Route::Metrics => app.guard.metrics(request),
+        // Google's redirect comes from another site and is vouched for by its state; the look keeps its old GET.
+        _ if matches!(request.method.as_str(), "GET" | "HEAD") => app.guard.admin(request),
+        _ => app.guard.admin(request).and_then(|()| same_origin(request)),
+    };
+    allowed.map_err(admin::harden)
+}
+
+/// Pages and admin JSON.
 fn page(app: &App, route: &Route, request: &Request) -> Response {
-    match route {
-        Route::Health => return health(app, request),
-        Route::Home if request.method == "HEAD" => return Response::empty(200),
-        _ => {}
-    }
-    if *route == Route::Metrics {
-        return match app.guard.metrics(request) {
-            _ if !app.config.metrics.enabled => unknown_page(),
-            Ok(()) => admin::figures(app),
-            Err(refusal) => admin::harden(refusal),
-        };
-    }
-    if let Err(refusal) = app.guard.admin(request) {
-        return admin::harden(refusal);
+    if let Err(refusal) = may_see(app, route, request) {
+        return refusal;
     }
     match route {
+        Route::Health => health(app, request),
+        Route::Metrics => admin::figures(app),
+        Route::Home if request.method == "HEAD" => Response::empty(200),
         Route::Home => admin::file("").unwrap_or_default(),
         Route::Static(name) => admin::file(name).unwrap_or_else(unknown_page),
         Route::AdminCredentials => admin::harden(Response::json(200, &admin::credentials(&app.pool.views()))),
@@ -94,6 +99,11 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
         Route::AdminUsage => admin::harden(Response::json(200, &app.usage.json())),
         _ => admin::answer(app, route, request).unwrap_or_else(unknown_page),
     }
+}
+
+/// Whether the path is open to everybody: `/health`, and a bare `HEAD /`, with which clients look whether anybody is there.
+pub(super) fn is_open(route: &Route, method: &str) -> bool {
+    *route == Route::Health || (*route == Route::Home && method == "HEAD")
 }
 
 /// The old program's answer, to the byte; with `?verbose=1` figures that name nobody.
@@ -109,19 +119,26 @@ fn health(app: &App, request: &Request) -> Response {
     Response::json(200, &health)
 }
 
+/// The key with which an API is called; if there is none, the answer to give.
+pub(super) fn caller(app: &App, dialect: Dialect, route: &Route, request: &Request) -> Result<Arc<Key>, Response> {
+    let error = match app.guard.client(request) {
+        Ok(key) => return Ok(key),
+        Err(error) => error,
+    };
+    // SDKs send the pieces of an upload to the address they were given, without a key.
+    if let Route::Passthrough(target) = route
+        && let Some(key) = app.uploads.begun_by(target, &request.query).and_then(|name| app.keys.usable(&name))
+    {
+        return Ok(key);
+    }
+    log_short(request, "", error.status);
+    Err(failed(dialect, &error, &request.id))
+}
+
 fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut responder: Responder) {
-    let key = match app.guard.client(&request) {
+    let key = match caller(app, dialect, &route, &request) {
         Ok(key) => key,
-        Err(error) => {
-            // SDKs send the pieces of an upload to the address they were given, without a key.
-            if let Route::Passthrough(target) = &route
-                && let Some(key) = app.uploads.begun_by(target, &request.query).and_then(|name| app.keys.usable(&name))
-            {
-                return pass_on(app, &key.name, target, request, responder);
-            }
-            log_short(&request, "", error.status);
-            return responder.respond(failed(dialect, &error, &request.id));
-        }
+        Err(refusal) => return responder.respond(refusal),
     };
     let answer = match route {
         Route::Chat => return generate(app, &OpenAiChat, &key, request, responder),
@@ -197,7 +214,7 @@ fn unknown_page() -> Response {
 }
 
 /// An error on an API path: the dialect's own shape, with the old program's `detail` beside OpenAI's `error`.
-fn failed(dialect: Dialect, error: &ApiError, id: &str) -> Response {
+pub(super) fn failed(dialect: Dialect, error: &ApiError, id: &str) -> Response {
     match dialect {
         Dialect::Google => return gemini::error_response(error),
         Dialect::Anthropic => return anthropic_messages::error_response(error, id),
@@ -222,7 +239,7 @@ fn not_served(what_is: &str, request: &Request) -> ApiError {
     ApiError::new(404, ErrorKind::InvalidRequest, message).with_code("unknown_url")
 }
 
-fn refused(dialect: Dialect, no_route: &NoRoute, request: &Request) -> Response {
+pub(super) fn refused(dialect: Dialect, no_route: &NoRoute, request: &Request) -> Response {
     let mut error = not_served(if dialect == Dialect::Google { SERVED_OF_GOOGLES } else { SERVED }, request);
     match no_route {
         NoRoute::UnknownPath => {}
@@ -247,7 +264,7 @@ fn refused(dialect: Dialect, no_route: &NoRoute, request: &Request) -> Response 
 }
 
 /// Answers a preflight without asking for a key, since browsers send none with it. Nothing is granted on admin pages.
-fn preflight(dialect: Dialect, request: &Request) -> Response {
+pub(super) fn preflight(dialect: Dialect, request: &Request) -> Response {
     if dialect == Dialect::Admin {
         return Response::empty(204).with_header("Allow", METHODS);
     }

@@ -1,8 +1,8 @@
 //! The way of a request through the program, from the head that [`crate::http`] hands over to the answer, and the start,
 //! reload and end of the service around it.
 //!
-//! In the order of the way: [`route`] finds what a path means, [`endpoints`] answers what is short and checks the caller
-//! with [`access`], [`generate`] runs one generation in any dialect (`output` is where its answer goes, `record` what is
+//! In the order of the way: [`route`] finds what a path means, `judge` checks the caller with [`access`] when the head has
+//! come, [`endpoints`] answers what is short, [`generate`] runs one generation in any dialect (`output` is where its answer goes, `record` what is
 //! counted of it), [`passthrough`] sends on what is not translated, [`uploads`] with an address of ours.
 //! [`app`] is what requests use, [`service`] starts and stops it, [`background`] works when nobody asks,
 //! and `report` tells the log what was used.
@@ -13,6 +13,7 @@ pub(crate) mod app;
 pub(crate) mod background;
 pub(crate) mod endpoints;
 pub(crate) mod generate;
+mod judge;
 mod output;
 pub(crate) mod passthrough;
 mod record;

@@ -12,7 +12,7 @@ use crate::os::platform;
 use crate::serve::access::Guard;
 use crate::serve::app::{App, Current, table};
 use crate::serve::background::{Intervals, Maintenance};
-use crate::serve::endpoints;
+use crate::serve::judge::judge;
 use crate::serve::report::Reporter;
 use crate::storage::state::{Saver, State};
 use crate::upstream::agent::{self, AgentOptions};
@@ -130,6 +130,7 @@ impl Service {
             logins: Arc::new(Logins::new(config.login_lifetime)),
             usage,
             keys,
+            held: Arc::default(),
             state: state.clone(),
             started: Instant::now(),
             port: address.port(),
@@ -141,7 +142,7 @@ impl Service {
         let (serving, learnt, listing) = (current.clone(), current.clone(), current.clone());
         let list = move || serde_json::to_value(&*listing.get().listed).unwrap_or_default();
         state.own("models", move || learnt.lists(), list);
-        let judge = move |request: &Request| Ok(endpoints::judge(&serving, request));
+        let judge = move |request: &Request| judge(&serving, request);
         let app = current.get();
         let running = server.start(Box::new(judge)).map_err(StartError::Thread)?;
         let _ = app.server.set(running.gauge());

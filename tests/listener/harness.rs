@@ -2,10 +2,12 @@
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use gemini_openai_proxy::http::{
-    Admitted, CancelToken, Lane, Limits, Pings, Request, Responder, Response, Running, Server,
+    Admitted, CancelToken, Lane, Limits, Pings, Refusal, Request, Responder, Response, Running, Server,
 };
+use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -46,6 +48,7 @@ pub fn start_on(host: &str, limits: Limits) -> Rig {
     let hands = Arc::new((enter, released, end));
     let judged = Arc::new(Mutex::new(Vec::new()));
     let order = judged.clone();
+    let callers: Mutex<HashMap<String, Arc<AtomicUsize>>> = Mutex::default();
     let judge = move |request: &Request| {
         order.lock().unwrap().push(request.path.clone());
         if request.path == "/gate" {
@@ -56,9 +59,12 @@ pub fn start_on(host: &str, limits: Limits) -> Rig {
             assert!(request.body.is_empty(), "the body is not there yet");
             return Err(Response::new(403, "text/plain", "refused").with_header("X-Judged", "yes"));
         }
+        let caller = request.headers.get("x-caller").unwrap_or_default().to_owned();
+        let held = callers.lock().unwrap().entry(caller).or_default().clone();
         let (lane, hands) = (if request.path.starts_with("/short") { Lane::Short } else { Lane::Long }, hands.clone());
         let answer = move |request, responder| handle(request, responder, &hands.0, &hands.1, &hands.2);
-        Ok(Admitted { lane, answer: Box::new(answer) })
+        let refuse = |refusal: &Refusal| refusal.response().with_header("X-Judged", "yes");
+        Ok(Admitted { lane, held, refuse: Box::new(refuse), answer: Box::new(answer) })
     };
     let running = server.start(Box::new(judge)).unwrap();
     assert_eq!(running.local_addr(), address);

@@ -96,22 +96,46 @@ fn a_huge_content_length_costs_nothing() {
     }
 }
 
+/// A request with a body of this size from one of the callers.
+fn post(caller: &str, path: &str, size: usize) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: h\r\nX-Caller: {caller}\r\nContent-Length: {size}\r\n\r\n{}",
+        "x".repeat(size)
+    )
+}
+
 #[test]
 fn the_byte_budget_is_shared_and_given_back() {
     let rig = start(Limits { max_body: 1000, body_budget: 1500, ..limits() });
-    let post = |path: &str, size: usize| {
-        format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {size}\r\n\r\n{}", "x".repeat(size))
-    };
     let mut first = Client::connect(rig.address);
-    first.send(post("/wait", 1000));
+    first.send(post("a", "/wait", 1000));
     rig.entered.recv_timeout(super::harness::PATIENCE).unwrap();
-    let refused = ask(rig.address, post("/x", 900));
+    let refused = ask(rig.address, post("b", "/x", 900));
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert_eq!(refused.header("x-judged"), Some("yes"), "in the words of its dialect");
     let chunked =
         format!("POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n300\r\n{}", "x".repeat(768));
     assert_eq!(ask(rig.address, chunked).status, 503);
-    assert_eq!(ask(rig.address, post("/x", 400)).status, 200);
+    assert_eq!(ask(rig.address, post("b", "/x", 400)).status, 200);
     rig.release.send(()).unwrap();
     assert_eq!(first.answer().status, 200);
-    assert_eq!(ask(rig.address, post("/x", 900)).status, 200);
+    assert_eq!(ask(rig.address, post("b", "/x", 900)).status, 200);
+}
+
+#[test]
+fn one_caller_holds_three_quarters_of_the_budget_at_most() {
+    let rig = start(Limits { max_body: 1000, body_budget: 2000, ..limits() });
+    // Bodies that never come to an end are held as well as those that wait for their answer.
+    let mut waiting = Client::connect(rig.address);
+    waiting.send(post("greedy", "/wait", 800));
+    rig.entered.recv_timeout(super::harness::PATIENCE).unwrap();
+    let mut dripping = Client::connect(rig.address);
+    let whole = post("greedy", "/x", 700);
+    dripping.send(&whole[..whole.len() - 8]);
+    wait_until(|| ask(rig.address, post("greedy", "/x", 100)).status == 503);
+    assert_eq!(ask(rig.address, post("modest", "/x", 400)).status, 200);
+    dripping.send(&whole[whole.len() - 8..]);
+    assert_eq!(dripping.answer().status, 200);
+    assert_eq!(ask(rig.address, post("greedy", "/x", 100)).status, 200);
+    rig.release.send(()).unwrap();
 }

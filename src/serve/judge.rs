@@ -1,0 +1,66 @@
+//! What becomes of a request when its head has come, before a byte of its body is kept: a stranger is answered here, on the
+//! listener's thread, and takes nothing from those who may call. So nothing here blocks.
+
+use crate::admin;
+use crate::error::{ApiError, ErrorKind};
+use crate::http::{Admitted, Refusal, Request, Response};
+use crate::logging;
+use crate::serve::app::{App, Current};
+use crate::serve::endpoints::{caller, failed, fields, is_open, may_see, preflight, refused, serve};
+use crate::serve::route::{Dialect, Route, Target};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+/// Reads the head of a request and says who answers it, and how; or answers it.
+pub fn judge(current: &Arc<Current>, request: &Request) -> Result<Admitted, Response> {
+    let _scope = logging::request_scope(&request.id);
+    let (target, current) = (Target::of(request), current.clone());
+    let (dialect, lane, id) = (target.dialect, target.lane, request.id.clone());
+    let held = held_for(&current.get(), &target, request).map_err(|response| dressed(response, dialect, &id))?;
+    Ok(Admitted {
+        lane,
+        held,
+        refuse: Box::new(move |refusal| dressed(told(dialect, refusal, &id), dialect, &id)),
+        answer: Box::new(move |request, responder| serve(&current.get(), target, request, responder)),
+    })
+}
+
+/// For whom the body is held, when the caller may send one.
+fn held_for(app: &App, target: &Target, request: &Request) -> Result<Arc<AtomicUsize>, Response> {
+    match (&target.route, target.dialect) {
+        (Err(no_route), dialect) => Err(refused(dialect, no_route, request)),
+        (Ok(Route::Preflight), dialect) => Err(preflight(dialect, request)),
+        (Ok(route), Dialect::Admin) => {
+            may_see(app, route, request)?;
+            if is_open(route, &request.method) && has_body(request) {
+                return Err(Response::json(413, &json!({"detail": "A body is not taken here."})));
+            }
+            Ok(app.held.clone())
+        }
+        (Ok(route), dialect) => caller(app, dialect, route, request).map(|key| key.held()),
+    }
+}
+
+fn has_body(request: &Request) -> bool {
+    let length = request.headers.get("content-length").is_some_and(|length| length.bytes().any(|byte| byte != b'0'));
+    length || request.headers.get("transfer-encoding").is_some()
+}
+
+/// A refusal of the listener's in the dialect of the request.
+fn told(dialect: Dialect, refusal: &Refusal, id: &str) -> Response {
+    let is_ours = refusal.status >= 500;
+    if dialect == Dialect::Admin {
+        return admin::harden(Response::json(refusal.status, &json!({"detail": refusal.message})));
+    }
+    let kind = if is_ours { ErrorKind::Server } else { ErrorKind::InvalidRequest };
+    let mut error = ApiError::new(refusal.status, kind, &*refusal.message);
+    error.code = refusal.code.map(Into::into);
+    error.retry_after = is_ours.then_some(Duration::from_secs(1));
+    failed(dialect, &error, id)
+}
+
+fn dressed(response: Response, dialect: Dialect, id: &str) -> Response {
+    fields(dialect, id).into_iter().fold(response, |response, (name, value)| response.with_header(name, value))
+}

@@ -1,0 +1,148 @@
+//! Callers without a key, a login or a route: they are answered when their head has come, and nothing of their bodies is
+//! kept.
+
+use crate::common::google::FakeGoogle;
+use crate::common::http::{Answer, ask};
+use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
+use crate::common::wire::{self, Wire};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::time::Duration;
+
+const CHAT: &str = r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"Hi"}]}"#;
+
+fn send(proxy: &Proxy, bytes: impl AsRef<[u8]>) -> Wire {
+    let mut socket = wire::connect(proxy.address()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.write_all(bytes.as_ref()).unwrap();
+    socket
+}
+
+/// Everything until the proxy closes.
+fn rest(mut socket: Wire) -> String {
+    let mut bytes = Vec::new();
+    // A reset comes after the answer, if at all.
+    let _ = socket.read_to_end(&mut bytes);
+    String::from_utf8(bytes).unwrap()
+}
+
+fn body(answer: &str) -> Value {
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap_or_else(|error| panic!("{error}: {answer}"))
+}
+
+#[test]
+fn who_may_not_call_is_told_so_before_the_body_in_the_words_of_the_dialect() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::start(&google, |config| {
+        config["admin_username"] = json!("chef");
+        config["admin_password"] = json!("right-password");
+    });
+    let login = "Authorization: Basic Y2hlZjpyaWdodC1wYXNzd29yZA==\r\n";
+    let native = "/v1beta/models/gemini-2.5-flash:generateContent";
+    for (line, fields, status, place) in [
+        ("POST /v1/chat/completions", "", 401, "/error/code"),
+        ("POST /v1/completions", "Authorization: Bearer sk-wrong-client\r\n", 401, "/error/code"),
+        ("POST /v1/embeddings", "", 401, "/error/code"),
+        ("POST /v1/responses", "", 401, "/error/code"),
+        ("POST /v1/messages", "", 401, "/error/type"),
+        ("POST /v1/messages/count_tokens", "", 401, "/error/type"),
+        (&format!("POST {native}"), "", 401, "/error/status"),
+        ("POST /upload/v1beta/files?upload_id=nobodys", "", 401, "/error/status"),
+        ("POST /v1beta/cachedContents", "", 401, "/error/status"),
+        ("POST /v1/nothing", "", 404, "/error/code"),
+        ("PUT /v1/chat/completions", "", 405, "/error/code"),
+        ("POST /nothing", "", 404, "/detail"),
+        ("POST /admin/keys", "", 401, "/detail"),
+        ("POST /admin/credentials/import", "", 401, "/detail"),
+        ("POST /admin/keys", &format!("{login}Origin: https://evil.example\r\n"), 403, "/detail"),
+        ("GET /health", "", 413, "/detail"),
+        ("HEAD /", "", 413, ""),
+    ] {
+        for expect in ["", "Expect: 100-continue\r\n"] {
+            // The body never comes, so whoever waits for it answers 408 after 20 s.
+            let head = format!("{line} HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n{fields}{expect}\r\n");
+            let answer = rest(send(&proxy, head));
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {answer}");
+            assert!(place.is_empty() || body(&answer).pointer(place).is_some(), "{line}: {answer}");
+        }
+    }
+    let preflight = rest(send(&proxy, "OPTIONS /v1/models HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n"));
+    assert!(preflight.starts_with("HTTP/1.1 200 "), "{preflight}");
+    assert!(google.requests().is_empty());
+}
+
+#[test]
+fn bodies_without_a_key_leave_the_budget_to_those_who_have_one() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let most = 24 << 20;
+    let strangers: Vec<Wire> = ["", "Authorization: Bearer sk-wrong-client\r\n", "x-api-key: none\r\n"]
+        .iter()
+        .map(|fields| {
+            let head =
+                format!("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {most}\r\n{fields}\r\n");
+            let mut socket = send(&proxy, head);
+            // All but the end, and as a client that looks for no answer before.
+            let _ = socket.write_all(&vec![b' '; most - 8]);
+            socket
+        })
+        .collect();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CLIENT_KEY}\r\nContent-Length: {}\r\n",
+        most - (1 << 20)
+    );
+    let padding = format!("{}{CHAT}", " ".repeat(most - (1 << 20) - CHAT.len()));
+    let answer = rest(send(&proxy, format!("{head}Connection: close\r\n\r\n{padding}")));
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    for stranger in strangers {
+        let answer = rest(stranger);
+        assert!(answer.starts_with("HTTP/1.1 401 "), "who uploads first and reads then has his answer: {answer}");
+    }
+}
+
+#[test]
+fn one_key_cannot_take_the_budget_from_another() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    let proxy = Proxy::start(&google, |config| {
+        config["gemini_api_keys"] = json!([GEMINI_KEY]);
+        config["auth_keys"] = json!([CLIENT_KEY, "sk-greedy-client"]);
+    });
+    let most = 24 << 20;
+    let dripping: Vec<Wire> = (0..3)
+        .map(|_| {
+            let key = "Authorization: Bearer sk-greedy-client\r\n";
+            let head = format!("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {most}\r\n{key}\r\n");
+            let mut socket = send(&proxy, head);
+            let _ = socket.write_all(&vec![b' '; most - 8]);
+            socket
+        })
+        .collect();
+    let large = format!("{}{CHAT}", " ".repeat(8 << 20));
+    let answer = ask(&proxy, "POST", "/v1/chat/completions", &[], large.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    drop(dripping);
+}
+
+#[test]
+fn a_body_beyond_the_limit_is_refused_with_the_limit_in_every_dialect() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::start(&google, |config| config["server"]["max_body_mb"] = json!(1));
+    let large = vec![b' '; (1 << 20) + 1];
+    let post = |path: &str| -> Answer { ask(&proxy, "POST", path, &[], &large) };
+    for (path, place, expected) in [
+        ("/v1/chat/completions", "/error/code", json!("request_too_large")),
+        ("/v1/responses", "/error/code", json!("request_too_large")),
+        ("/v1/messages", "/error/type", json!("request_too_large")),
+        ("/v1beta/models/gemini-2.5-flash:generateContent", "/error/code", json!(413)),
+        ("/v1beta/files", "/error/code", json!(413)),
+    ] {
+        let answer = post(path);
+        assert_eq!(answer.status, 413, "{path}: {}", answer.text());
+        assert_eq!(answer.json().pointer(place), Some(&expected), "{path}: {}", answer.text());
+        assert!(answer.text().contains("1048576"), "{path}: {}", answer.text());
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path}");
+    }
+    let admin = post("/admin/keys");
+    assert_eq!((admin.status, admin.json()["detail"].is_string()), (413, true), "{}", admin.text());
+}
