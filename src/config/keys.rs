@@ -104,6 +104,8 @@ pub(super) static KEYS: &[Key] = keys! {
     "model_routes" LIVE r#"{"claude-*haiku*": "gemini-3.5-flash-lite", "claude-*sonnet*": "gemini-3.8-flash", "claude-*": "gemini-3.1-pro-preview"}"#
         |d, f| model_routes(d, f)? => |c| c.model_routes.iter().map(|(names, model)| (names.clone(), json!(model)))
             .collect::<serde_json::Map<_, _>>();
+    "responses.store_mb" LIVE "32" |d, f| d.config.responses_store = (f.number(0..=65_536)? as usize) << 20
+        => |c| c.responses_store >> 20;
     "mid_system" LIVE r#""hoist""#
         |d, f| d.config.settings.mid_system = f.word(&[("hoist", MidSystem::Hoist), ("inplace", MidSystem::InPlace)])?
         => |c| word(c.settings.mid_system);

@@ -73,6 +73,8 @@ pub struct Config {
     pub models: Vec<ModelEntry>,
     /// Patterns of other vendors' names and the model that serves them.
     pub model_routes: Vec<(String, String)>,
+    /// Bytes of responses that are kept for clients of the Responses API; 0: none are.
+    pub responses_store: usize,
     /// Settings of the translations.
     pub settings: Settings,
     /// Admin login, when both halves are set.

@@ -49,6 +49,7 @@ pub mod names;
 mod pairing;
 pub mod plan;
 pub mod signatures;
+pub mod tokens;
 pub mod tools;
 mod turns;
 

@@ -1,6 +1,7 @@
 //! What requests use, and how a reload or a new model list puts another one in its place.
 
-use crate::api::Fetch;
+use crate::api::openai_responses::Store;
+use crate::api::{Context, Fetch};
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::credentials::consent::Logins;
@@ -31,6 +32,8 @@ pub struct App {
     pub listed: Arc<Vec<Listed>>,
     /// Thought signatures of earlier answers.
     pub signatures: Arc<SignatureCache>,
+    /// Responses of the Responses API that clients may go on from.
+    pub responses: Arc<Store>,
     /// Gets images by address.
     pub fetch: Arc<dyn Fetch>,
     /// The credentials.
@@ -107,6 +110,7 @@ impl App {
             models: table(&config, &listed),
             listed,
             signatures: self.signatures.clone(),
+            responses: self.responses.clone(),
             fetch: self.fetch.clone(),
             pool: self.pool.clone(),
             dispatcher: self.dispatcher.clone(),
@@ -120,6 +124,17 @@ impl App {
             port: self.port,
             server: self.server.clone(),
             config,
+        }
+    }
+
+    /// What a dialect may use for the client of this key.
+    pub(super) fn context<'a>(&'a self, key_name: &'a str) -> Context<'a> {
+        Context {
+            models: &self.models,
+            signatures: &self.signatures,
+            fetch: &*self.fetch,
+            key_name,
+            settings: &self.config.settings,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::api::gemini::{self, GeminiSurface};
 use crate::api::openai_chat::OpenAiChat;
 use crate::api::openai_completions::OpenAiCompletions;
 use crate::api::openai_embeddings::OpenAiEmbeddings;
-use crate::api::openai_responses::OpenAiResponses;
+use crate::api::openai_responses::{self, OpenAiResponses, Task, stored};
 use crate::api::{Surface, billing, models};
 use crate::error::{ApiError, ErrorKind};
 use crate::http::{Request, Responder, Response, query_value};
@@ -144,12 +144,18 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
         Route::Chat => return generate(app, &OpenAiChat, &key, request, responder),
         Route::Completions => return generate(app, &OpenAiCompletions, &key, request, responder),
         Route::Embeddings => return generate(app, &OpenAiEmbeddings, &key, request, responder),
-        Route::Responses => return generate(app, &OpenAiResponses, &key, request, responder),
+        Route::Responses => return generate(app, &responses(app, Task::Answer), &key, request, responder),
+        Route::CompactResponse => return generate(app, &responses(app, Task::Compact), &key, request, responder),
+        Route::CountResponse => {
+            openai_responses::count_tokens(&app.responses, std::mem::take(&mut request.body), &app.context(&key.name))
+        }
         Route::Messages => {
             let surface = AnthropicMessages { id: request.id.clone() };
             return generate(app, &surface, &key, request, responder);
         }
-        Route::CountTokens => anthropic_messages::count_tokens(std::mem::take(&mut request.body), &app.models),
+        Route::CountTokens => {
+            anthropic_messages::count_tokens(std::mem::take(&mut request.body), &app.context(&key.name))
+        }
         Route::GeminiCall { model, method } => {
             let sse = query_value(&request.query, "alt").as_deref() == Some("sse");
             let native = GeminiSurface { model, method, sse };
@@ -167,17 +173,25 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
                 Err(error) => Err(error),
             }
         }
-        route => short(app, dialect, &route, &request),
+        route => short(app, dialect, &route, &key, &request),
     };
     let response = answer.map_or_else(|error| failed(dialect, &error, &request.id), |json| Response::json(200, &json));
     log_short(&request, &key.name, response.status);
     responder.respond(response);
 }
 
+fn responses(app: &App, task: Task) -> OpenAiResponses {
+    OpenAiResponses { store: app.responses.clone(), task }
+}
+
 /// What is answered at once.
-fn short(app: &App, dialect: Dialect, route: &Route, request: &Request) -> Result<Value, ApiError> {
+fn short(app: &App, dialect: Dialect, route: &Route, key: &Key, request: &Request) -> Result<Value, ApiError> {
     let models = &app.models;
     match route {
+        Route::Response(id) if request.method == "DELETE" => stored::delete(&app.responses, &key.name, id),
+        Route::Response(id) => stored::retrieve(&app.responses, &key.name, id, &request.query),
+        Route::ResponseItems(id) => stored::input_items(&app.responses, &key.name, id, &request.query),
+        Route::CancelResponse(id) => stored::cancel(&app.responses, &key.name, id),
         Route::BillingUsage => Ok(billing::usage()),
         Route::BillingSubscription => Ok(billing::subscription()),
         Route::GeminiModels => Ok(models::gemini_list(models)),

@@ -1,7 +1,7 @@
 //! The one generation handler, for every dialect: parse, dispatch, translate back, write, count. It alone decides when an
 //! answer may still move to another credential: until the first piece of content has gone out.
 
-use crate::api::{Context, Exchange, Surface, Translator};
+use crate::api::{Exchange, Surface, Translator};
 use crate::credentials::Lease;
 use crate::dispatch::{self, Budget, Dispatched};
 use crate::error::ApiError;
@@ -48,14 +48,7 @@ fn prepare(
     record: &mut Record<'_>,
 ) -> Result<(Box<dyn Exchange>, Permit), ApiError> {
     let body = std::mem::take(&mut request.body);
-    let context = Context {
-        models: &app.models,
-        signatures: &app.signatures,
-        fetch: &*app.fetch,
-        key_name: &key.name,
-        settings: &app.config.settings,
-    };
-    let mut exchange = surface.parse(&request, body, &context)?;
+    let mut exchange = surface.parse(&request, body, &app.context(&key.name))?;
     let call = exchange.call();
     call.affinity = match call.request.names_stored() {
         // Files and caches belong to the credential they were stored with.

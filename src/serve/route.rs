@@ -74,6 +74,15 @@ pub enum Route {
     Completions,
     Embeddings,
     Responses,
+    /// Tokens of a request of it are counted.
+    CountResponse,
+    /// A conversation of it is replaced by a summary.
+    CompactResponse,
+    /// One response that was kept, by its id: read or forgotten.
+    Response(String),
+    /// The items it was given.
+    ResponseItems(String),
+    CancelResponse(String),
     /// Anthropic's.
     Messages,
     /// The tokens of a message of Anthropic's are counted.
@@ -208,6 +217,11 @@ fn openai(words: &[&str]) -> Found {
         ["v1", .., "completions"] => (Route::Completions, "POST"),
         ["v1", .., "embeddings"] => (Route::Embeddings, "POST"),
         ["v1", "responses"] => (Route::Responses, "POST"),
+        ["v1", "responses", "input_tokens"] => (Route::CountResponse, "POST"),
+        ["v1", "responses", "compact"] => (Route::CompactResponse, "POST"),
+        ["v1", "responses", id] => (Route::Response((*id).to_owned()), "DELETE, GET, HEAD"),
+        ["v1", "responses", id, "input_items"] => (Route::ResponseItems((*id).to_owned()), READ),
+        ["v1", "responses", id, "cancel"] => (Route::CancelResponse((*id).to_owned()), "POST"),
         ["v1", "dashboard", "billing", "usage"] => (Route::BillingUsage, READ),
         ["v1", "dashboard", "billing", "subscription"] => (Route::BillingSubscription, READ),
         _ => return None,
@@ -274,6 +288,7 @@ fn lane(route: &Route) -> Lane {
         | Route::Completions
         | Route::Embeddings
         | Route::Responses
+        | Route::CompactResponse
         | Route::Messages
         | Route::GeminiCall { .. }
         | Route::Passthrough(_) => Lane::Long,

@@ -1,5 +1,6 @@
 //! Start, reload and stop of the program: the wiring in dependency order, and the ordered end.
 
+use crate::api::openai_responses::Store;
 use crate::config::Config;
 use crate::credentials::consent::Logins;
 use crate::credentials::{Credentials, Options, Refresher, StoreError, Timing};
@@ -112,6 +113,7 @@ impl Service {
             models: table(&config, &listed),
             listed,
             signatures: Arc::new(SignatureCache::new(8 * 1024 * 1024, Duration::from_secs(6 * 3600))),
+            responses: Arc::new(Store::new(config.responses_store)),
             fetch: match tuning.media_from {
                 None => upstream::fetcher().into(),
                 Some(also) => Arc::new(Fetcher::allowing(also)),
@@ -179,6 +181,7 @@ impl Service {
         };
         log::info!("config: {changes}");
         log::set_max_level(config.log_level.filter());
+        old.responses.limit(config.responses_store);
         old.keys.reload(&config.auth_keys);
         old.pool.reload(config.project_id_map.clone(), &config.gemini_api_keys);
         old.pool.poll_file();

@@ -212,7 +212,7 @@ pub(super) fn required(param: &str) -> ApiError {
 }
 
 /// 404 for a model that nobody serves.
-pub(super) fn unknown_model(name: &str) -> ApiError {
+fn unknown_model(name: &str) -> ApiError {
     ApiError::new(404, ErrorKind::InvalidRequest, format!("model: {}", shorten(name)))
         .with_param("model")
         .with_code("model_not_found")

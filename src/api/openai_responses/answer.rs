@@ -1,7 +1,9 @@
 //! The response object, and the whole answer, which is the last word of the events.
 
 use super::events::Events;
+use super::memory::Keeper;
 use super::tools::Natives;
+use super::{compaction, stored};
 use crate::api::conversing::{Frames, Reply};
 use crate::api::params::Object;
 use crate::conversation::answer::{Block, Folded, Totals};
@@ -22,6 +24,15 @@ pub(super) struct Shape {
     pub model: String,
     /// Fields of the request that the response repeats.
     pub echo: Object,
+    /// The answer goes out in events. Tools and instructions are long and every event with a response would have them:
+    /// only a whole answer does.
+    pub stream: bool,
+    /// Keeps the answer.
+    pub keeper: Option<Keeper>,
+    /// The answer is a summary in the place of these items.
+    pub compaction: Option<Vec<Value>>,
+    /// It is the whole answer, and no item of a response.
+    pub is_compaction: bool,
     /// Thoughts are shown as summaries.
     pub shows: bool,
     /// Signatures are carried in reasoning items.
@@ -71,13 +82,51 @@ impl Shape {
             "model": self.model,
             "output": output,
             "service_tier": "default",
-            "store": false,
+            "store": self.keeper.is_some(),
             "usage": usage.map(counts),
         });
         if let Value::Object(fields) = &mut response {
-            fields.extend(self.echo.clone());
+            fields.extend(
+                self.echo
+                    .iter()
+                    .filter(|(name, _)| !self.is_long(name))
+                    .map(|(name, value)| (name.clone(), value.clone())),
+            );
+        }
+        if self.stream {
+            (response["instructions"], response["tools"]) = (Value::Null, json!([]));
         }
         response
+    }
+
+    fn is_long(&self, name: &str) -> bool {
+        self.stream && matches!(name, "instructions" | "tools")
+    }
+
+    /// A response with what the client is not given of it.
+    pub(super) fn kept(&self, mut response: Value, items: Vec<Value>) -> Value {
+        for name in ["instructions", "tools"] {
+            response[name] = self.echo[name].clone();
+        }
+        response["output"] = items.into();
+        response
+    }
+
+    /// An item as the client gets it.
+    pub(super) fn told(&self, mut item: Value) -> Value {
+        if !self.carries {
+            stored::hide_carrier(&mut item);
+        }
+        item
+    }
+
+    /// The answer to who asked for a compaction and nothing else.
+    fn compacted(&self, response: &Value) -> Value {
+        let mut items = response["output"].as_array().into_iter().flatten();
+        let summary = items.rfind(|item| item["type"] == "compaction").cloned();
+        let output = compaction::output(self.compaction.as_deref().unwrap_or_default(), summary);
+        json!({"id": response["id"], "object": "response.compaction", "created_at": self.created, "output": output,
+            "usage": response["usage"]})
     }
 }
 
@@ -109,7 +158,10 @@ impl Reply for ResponsesReply {
             }
             unread.clear();
         }
-        let response = events.end(ending, &mut unread);
+        let mut response = events.end(ending, &mut unread);
+        if self.0.is_compaction {
+            response = self.0.compacted(&response);
+        }
         out.extend_from_slice(response.to_string().as_bytes());
     }
 

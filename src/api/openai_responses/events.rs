@@ -2,6 +2,7 @@
 //! found by a client that breaks without it; docs/responses.md has the table.
 
 use super::answer::{Shape, Status};
+use super::compaction;
 use super::output::{self, annotation, summary_part, text_part};
 use crate::api::conversing::Frames;
 use crate::api::frame;
@@ -27,6 +28,10 @@ pub(super) struct Events {
     has_searched: bool,
     /// How the item ends that is open at the end.
     ending: &'static str,
+    /// Signatures that are kept for a later request and not given to the client, and the items they stand before.
+    unsaid: Vec<(usize, Value)>,
+    /// What a compaction says so far.
+    summary: String,
 }
 
 /// The item that is being written.
@@ -68,6 +73,8 @@ impl Events {
             has_signed_text: false,
             has_searched: false,
             ending: "completed",
+            unsaid: Vec::new(),
+            summary: String::new(),
         }
     }
 
@@ -106,7 +113,8 @@ impl Events {
     }
 
     fn done(&mut self, item: Value, out: &mut Vec<u8>) {
-        self.event("output_item.done", &json!({"output_index": self.items.len(), "item": item}), out);
+        let told = self.shape.told(item.clone());
+        self.event("output_item.done", &json!({"output_index": self.items.len(), "item": told}), out);
         self.items.push(item);
     }
 
@@ -143,6 +151,9 @@ impl Events {
     }
 
     pub(super) fn text(&mut self, text: &str, logprobs: &[Logprob], out: &mut Vec<u8>) {
+        if self.shape.compaction.is_some() {
+            return self.summary.push_str(text);
+        }
         if self.open.as_ref().is_none_or(|open| !open.is_message) {
             if let Some(signature) = self.signature.take() {
                 self.has_signed_text = true;
@@ -208,7 +219,8 @@ impl Events {
 
     /// Puts a signature on the open thought, or on an empty one before what follows.
     fn sign(&mut self, signed: Signed, signature: &str, out: &mut Vec<u8>) {
-        if !self.shape.carries {
+        let is_carried = self.shape.carries || self.shape.keeper.is_some();
+        if !is_carried || self.shape.compaction.is_some() {
             return;
         }
         let carrier = self.shape.signatures.carry(signed, signature);
@@ -216,6 +228,11 @@ impl Events {
             return self.close(Some(&carrier), out);
         }
         self.close(None, out);
+        if !self.shape.carries {
+            let id = format!("rs_{}u{}", self.shape.id, self.unsaid.len());
+            self.unsaid.push((self.items.len(), output::unsaid(&id, &carrier)));
+            return;
+        }
         let id = self.item_id("rs");
         self.added(&output::reasoning(&id, "", None, "in_progress"), out);
         self.done(output::reasoning(&id, "", Some(&carrier), "completed"), out);
@@ -294,16 +311,33 @@ impl Events {
         }
         self.close(None, out);
         self.search(&ending.search, out);
-        let response = self.shape.response(status, &self.items, Some(ending.usage));
+        if !self.summary.is_empty() {
+            let id = self.item_id("cmp");
+            self.added(&compaction::item(&id, ""), out);
+            let item = compaction::item(&id, &self.summary);
+            self.done(item, out);
+        }
+        let told = self.told();
+        let response = self.shape.response(status, &told, Some(ending.usage));
+        if let Some(keeper) = &self.shape.keeper {
+            let mut items = self.items.clone();
+            self.unsaid.drain(..).rev().for_each(|(at, item)| items.insert(at, item));
+            keeper.keep(&self.shape.id, &self.shape.kept(response.clone(), items));
+        }
         self.event(status.word(), &json!({ "response": response }), out);
         response
+    }
+
+    /// The items as the client gets them.
+    fn told(&self) -> Vec<Value> {
+        self.items.iter().map(|item| self.shape.told(item.clone())).collect()
     }
 
     fn fail_with(&mut self, error: &ApiError, out: &mut Vec<u8>) {
         if self.sequence == 0 {
             self.begin(out);
         }
-        let mut response = self.shape.response(Status::Failed, &self.items, None);
+        let mut response = self.shape.response(Status::Failed, &self.told(), None);
         response["error"] = json!({"code": code(error), "message": message(error)});
         self.event("failed", &json!({ "response": response }), out);
     }

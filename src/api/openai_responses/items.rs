@@ -1,5 +1,6 @@
 //! Items of the input made into entries of the history.
 
+use super::compaction;
 use super::tools::{APPLY_PATCH, LOCAL_SHELL, SHELL, flat};
 use crate::api::openai::content::parts;
 use crate::api::params::{Object, missing, shorten, take, take_any, take_text, unknown_word, wrong_type};
@@ -47,6 +48,10 @@ pub(super) fn read(
                 open_turn(history).said.push(Said::Signature(carried));
             }
         }
+        "compaction" => {
+            let summary = take_text(&mut item, "encrypted_content").and_then(|text| compaction::read(&text));
+            history.extend(summary.map(|text| Entry::User(vec![Part::text(text)])));
+        }
         "image_generation_call" => {
             let picture = take_text(&mut item, "result").and_then(|result| attachments.media(result).ok());
             if let Some(picture) = picture {
@@ -55,7 +60,7 @@ pub(super) fn read(
         }
         "item_reference" => {
             let id = take_text(&mut item, "id").unwrap_or_default();
-            let message = format!("Item with id '{}' not found.", shorten(&id));
+            let message = format!("Item with id '{}' not found. Send the item itself.", shorten(&id));
             return Err(ApiError::invalid(format!("{at}.id"), "invalid_value", message));
         }
         // The history of tools that OpenAI runs, and what newer programs bring.

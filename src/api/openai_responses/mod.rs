@@ -1,19 +1,53 @@
 //! `/v1/responses`: OpenAI's Responses dialect over [`crate::conversation`]. `request`, `items` and `tools` read a client's
-//! fields; `answer`, `events` and `output` write the response object and its events. docs/responses.md has the mapping.
+//! fields; `answer`, `events` and `output` write the response object and its events. `store` keeps responses, `memory` is
+//! what requests have to do with it, `stored` answers the routes about one of them. docs/responses.md has the mapping.
 
 mod answer;
+mod compaction;
 mod events;
 mod items;
+mod memory;
 mod output;
 mod request;
+mod store;
+pub mod stored;
 mod tools;
 
+pub use store::Store;
+
 use super::{Context, Exchange, Surface, openai};
+use crate::conversation::tokens;
 use crate::error::ApiError;
 use crate::http;
+use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The surface.
-pub struct OpenAiResponses;
+pub struct OpenAiResponses {
+    /// Where responses are kept.
+    pub store: Arc<Store>,
+    /// What becomes of a request.
+    pub task: Task,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// An answer.
+    Answer,
+    /// A summary in the place of the conversation.
+    Compact,
+    /// Nothing: its tokens are counted.
+    Count,
+}
+
+/// `/v1/responses/input_tokens`
+pub fn count_tokens(store: &Arc<Store>, body: Vec<u8>, context: &Context<'_>) -> Result<Value, ApiError> {
+    let surface = OpenAiResponses { store: store.clone(), task: Task::Count };
+    let mut exchange = request::translate(openai::object(body)?, &context.offline(), &surface)?;
+    let tokens = tokens::estimate(&exchange.call().request);
+    Ok(json!({"object": "response.input_tokens", "input_tokens": tokens}))
+}
 
 impl Surface for OpenAiResponses {
     fn name(&self) -> &'static str {
@@ -26,7 +60,7 @@ impl Surface for OpenAiResponses {
         body: Vec<u8>,
         context: &Context<'_>,
     ) -> Result<Box<dyn Exchange>, ApiError> {
-        Ok(Box::new(request::translate(openai::object(body)?, context)?))
+        Ok(Box::new(request::translate(openai::object(body)?, context, self)?))
     }
 
     fn error(&self, error: &ApiError) -> http::Response {

@@ -13,6 +13,16 @@ pub(super) fn reasoning(id: &str, summary: &str, carrier: Option<&str>, status: 
     item
 }
 
+/// A mark of items that are kept and not shown.
+pub(super) const UNSAID: &str = "unsaid";
+
+/// Reasoning that is kept for its signature and not shown.
+pub(super) fn unsaid(id: &str, carrier: &str) -> Value {
+    let mut item = reasoning(id, "", Some(carrier), "completed");
+    item[UNSAID] = true.into();
+    item
+}
+
 pub(super) fn summary_part(text: &str) -> Value {
     json!({"type": "summary_text", "text": text})
 }

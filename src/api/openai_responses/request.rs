@@ -1,14 +1,17 @@
 //! The fields of a request and the order in which the other files of this folder take it apart.
 
 use super::answer::{ResponsesReply, Shape};
-use super::tools::Tools;
-use super::{items, tools};
+use super::memory::Memory;
+use super::store::ID;
+use super::tools::Natives;
+use super::{OpenAiResponses, Task, compaction, items, tools};
 use crate::api::conversing::Conversing;
 use crate::api::options::{self, Sampling};
 use crate::api::params::{Object, read, take, take_as, take_list, take_text, wrong_type};
 use crate::api::{Call, Context, MidSystem, Operation, openai};
 use crate::conversation::asked::Asked;
 use crate::conversation::attachments::Attachments;
+use crate::conversation::format::Format;
 use crate::conversation::history::Entry;
 use crate::error::ApiError;
 use crate::gemini::Part;
@@ -18,7 +21,11 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Translates a parsed body.
-pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conversing, ApiError> {
+pub(super) fn translate(
+    mut body: Object,
+    context: &Context<'_>,
+    surface: &OpenAiResponses,
+) -> Result<Conversing, ApiError> {
     let body = &mut body;
     let requested = openai::model(body)?;
     let Some(resolved) = context.models.resolve(&requested) else {
@@ -27,9 +34,9 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     refuse_unsupported(body, &resolved.model)?;
     let mut asked = Asked::new(resolved, context);
     let gemini3 = asked.model.gemini3;
-    asked.stream = read(body, "stream")?.unwrap_or(false);
+    asked.stream = read(body, "stream")?.unwrap_or(false) && surface.task == Task::Answer;
     asked.mid_system = MidSystem::InPlace;
-    let echo = echo(body, asked.stream);
+    let echo = echo(body);
     Sampling::read(body, &["max_output_tokens"], "stop")?.apply(&mut asked);
     options::modalities(body, &asked.model, &mut asked.config)?;
 
@@ -43,24 +50,56 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     (asked.thinking, asked.include_thoughts) = (thinking.ask, Some(shows));
     asked.format = options::format(text_format(body), "text.format")?;
 
-    let Tools { natives, choice } = tools::read(body, &mut asked.toolbox);
-    asked.toolbox.choose(choice, "tool_choice")?;
+    let id = random::id(ID);
+    let memory = Memory { store: surface.store.clone(), key: context.key_name.to_owned() };
+    let earlier = memory.earlier(read::<String>(body, "previous_response_id")?.as_deref())?;
+    let mut input = take(body, "input").unwrap_or_default();
+    memory.complete(&mut input);
+    let compacts = surface.task == Task::Compact || ends_in_trigger(&input);
+    let named = take_text(body, "prompt_cache_key").filter(|name| !name.is_empty());
+    let affinity = named.or_else(|| Some(earlier.first()?.id().to_owned()));
+
+    let mut natives = Natives::new();
+    if !compacts {
+        let tools = tools::read(body, &mut asked.toolbox);
+        asked.toolbox.choose(tools.choice, "tool_choice")?;
+        natives = tools.natives;
+    }
     asked.plan.single_call = take_as(body, "parallel_tool_calls") == Some(false);
 
     let mut attachments = Attachments::new(context, gemini3);
-    history(body, &mut attachments, &mut asked.history)?;
+    let instructions = read::<String>(body, "instructions")?.filter(|text| !text.is_empty());
+    asked.history.extend(instructions.map(|text| Entry::System(vec![Part::text(text)])));
+    for turn in &earlier {
+        history(Value::Array(turn.input()), "previous", &mut attachments, &mut asked.history)?;
+        history(Value::Array(turn.output()), "previous", &mut attachments, &mut asked.history)?;
+    }
+    let given = if surface.task == Task::Compact { compaction::given(&earlier, &input) } else { Vec::new() };
+    let is_kept = take_as(body, "store") != Some(false) && surface.task == Task::Answer;
+    let keeper = if is_kept { memory.keeper(&id, earlier, &mut input) } else { None };
+    history(input, "input", &mut attachments, &mut asked.history)?;
+    if asked.history.is_empty() {
+        return Err(ApiError::invalid("input", "missing_required_parameter", "Missing required parameter: 'input'."));
+    }
+    if compacts {
+        asked.history.push(Entry::User(vec![Part::text(compaction::ASK)]));
+        asked.format = Format::Text;
+    }
     extensions.apply(&attachments, &mut asked);
 
-    let affinity = take_text(body, "prompt_cache_key").filter(|name| !name.is_empty());
     let operation = if asked.stream { Operation::Stream } else { Operation::Generate };
     let model = asked.model.name.clone();
     let (request, plan) = asked.compose(context);
     let shape = Shape {
-        id: random::id(32),
+        id,
         created: openai::now(),
         model: requested,
         echo,
-        shows,
+        stream: operation == Operation::Stream,
+        keeper,
+        compaction: compacts.then_some(given),
+        is_compaction: surface.task == Task::Compact,
+        shows: shows && !compacts,
         carries: includes("reasoning.encrypted_content"),
         natives,
         signatures: plan.signatures.clone(),
@@ -81,23 +120,16 @@ fn refuse_unsupported(body: &mut Object, model: &Model) -> Result<(), ApiError> 
             return Err(ApiError::invalid(name, "unsupported_parameter", message));
         }
     }
-    if let Some(id) = read::<String>(body, "previous_response_id")? {
-        let id = crate::api::params::shorten(&id);
-        let message = format!("Previous response with id '{id}' not found.");
-        return Err(ApiError::invalid("previous_response_id", "previous_response_not_found", message));
-    }
     Ok(())
 }
 
-/// What the response repeats of the request. Tools and instructions are long and every event with a response would have
-/// them: only a whole answer does.
-fn echo(body: &Object, stream: bool) -> Object {
+/// What the response repeats of the request.
+fn echo(body: &Object) -> Object {
     let given = |name: &str| body.get(name).filter(|value| !value.is_null()).cloned();
-    let long = |name: &str| given(name).filter(|_| !stream);
     let part = |name: &str| body.get("reasoning").and_then(|reasoning| reasoning.get(name)).cloned();
     let text = given("text").filter(|text| text.get("format").is_some_and(Value::is_object));
     let fields = json!({
-        "instructions": long("instructions"),
+        "instructions": given("instructions"),
         "max_output_tokens": given("max_output_tokens"),
         "metadata": given("metadata").unwrap_or_else(|| json!({})),
         "parallel_tool_calls": given("parallel_tool_calls").unwrap_or_else(|| json!(true)),
@@ -106,7 +138,7 @@ fn echo(body: &Object, stream: bool) -> Object {
         "temperature": given("temperature").unwrap_or_else(|| json!(1.0)),
         "text": text.unwrap_or_else(|| json!({"format": {"type": "text"}})),
         "tool_choice": given("tool_choice").unwrap_or_else(|| json!("auto")),
-        "tools": long("tools").unwrap_or_else(|| json!([])),
+        "tools": given("tools").unwrap_or_else(|| json!([])),
         "top_p": given("top_p").unwrap_or_else(|| json!(1.0)),
         "truncation": given("truncation").unwrap_or_else(|| json!("disabled")),
         "user": given("user"),
@@ -128,26 +160,31 @@ fn text_format(body: &mut Object) -> Option<Value> {
     body.get_mut("text").and_then(Value::as_object_mut).and_then(|text| take(text, "format"))
 }
 
-/// Reads `instructions` and `input`.
-fn history(body: &mut Object, attachments: &mut Attachments<'_>, history: &mut Vec<Entry>) -> Result<(), ApiError> {
-    let instructions = read::<String>(body, "instructions")?.filter(|text| !text.is_empty());
-    history.extend(instructions.map(|text| Entry::System(vec![Part::text(text)])));
-    match take(body, "input") {
-        Some(Value::String(text)) => {
+/// Reads items, or a text; `at` is where they stand.
+fn history(
+    input: Value,
+    at: &str,
+    attachments: &mut Attachments<'_>,
+    history: &mut Vec<Entry>,
+) -> Result<(), ApiError> {
+    match input {
+        Value::String(text) => {
             history.push(Entry::User(
                 vec![Part::text(text)].into_iter().filter(|part| part.text.as_deref() != Some("")).collect(),
             ));
         }
-        Some(Value::Array(list)) => {
+        Value::Array(list) => {
             for (index, item) in list.into_iter().enumerate() {
-                items::read(item, &format!("input[{index}]"), attachments, history)?;
+                items::read(item, &format!("{at}[{index}]"), attachments, history)?;
             }
         }
-        Some(other) => return Err(wrong_type("input", "a string or an array of items", &other)),
-        None => {}
-    }
-    if history.is_empty() {
-        return Err(ApiError::invalid("input", "missing_required_parameter", "Missing required parameter: 'input'."));
+        Value::Null => {}
+        other => return Err(wrong_type(at, "a string or an array of items", &other)),
     }
     Ok(())
+}
+
+/// Whether the conversation is to be compacted, as programs ask whose window is full.
+fn ends_in_trigger(input: &Value) -> bool {
+    input.as_array().and_then(|items| items.last()).is_some_and(|item| item["type"] == "compaction_trigger")
 }
