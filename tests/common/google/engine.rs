@@ -189,8 +189,18 @@ fn default_events(state: &mut State, generation: &Generation) -> Vec<Value> {
 fn answer_pieces(state: &mut State, generation: &Generation, room: Option<u64>) -> Vec<Piece> {
     let (inner, model) = (&generation.inner, &generation.model);
     let calls = wanted_calls(inner);
+    let mut searched = Vec::new();
+    if inner["toolConfig"]["includeServerSideToolInvocations"] == json!(true) && has_search(inner) {
+        for (kind, field) in [("toolCall", "args"), ("toolResponse", "response")] {
+            let id = format!("search_{}", state.requests.len());
+            let mut part = json!({"thoughtSignature": sign(state, model, None)});
+            part[kind] =
+                json!({"id": id, "toolType": "GOOGLE_SEARCH_WEB", field: {"queries": [last_user_text(inner)]}});
+            searched.push(part);
+        }
+    }
     if !calls.is_empty() {
-        let mut parts = Vec::new();
+        let mut parts = searched;
         for (at, (name, args)) in calls.into_iter().enumerate() {
             let mut part = json!({"functionCall": {"name": name, "args": args}});
             if !generation.code_assist {
@@ -218,6 +228,9 @@ fn answer_pieces(state: &mut State, generation: &Generation, room: Option<u64>) 
         .into_iter()
         .map(|piece| Piece { parts: vec![json!({"text": piece})], finish: None })
         .collect();
+    if !searched.is_empty() {
+        pieces.insert(0, Piece { parts: searched, finish: None });
+    }
     if model.image {
         pieces.push(Piece { parts: vec![json!({"inlineData": {"mimeType": "image/png", "data": PNG}})], finish: None });
     }

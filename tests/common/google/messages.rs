@@ -25,6 +25,12 @@ static CODE_RESULT: Message = Message(&[
     ("id", Text, Both),
 ]);
 static VIDEO: Message = Message(&[("startOffset", Text, Both), ("endOffset", Text, Both), ("fps", Number, Both)]);
+const TOOL_TYPES: &[&str] =
+    &["GOOGLE_SEARCH_WEB", "GOOGLE_SEARCH_IMAGE", "URL_CONTEXT", "GOOGLE_MAPS", "FILE_SEARCH", "MEDIA_PROCESSING"];
+static TOOL_CALL: Message =
+    Message(&[("id", Text, Both), ("toolType", Enum(TOOL_TYPES), Both), ("args", Object, Both)]);
+static TOOL_RESPONSE: Message =
+    Message(&[("id", Text, Both), ("toolType", Enum(TOOL_TYPES), Both), ("response", Object, Both)]);
 const RESOLUTIONS: &[&str] =
     &["MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM", "MEDIA_RESOLUTION_HIGH", "MEDIA_RESOLUTION_ULTRA_HIGH"];
 static RESOLUTION: Message = Message(&[("level", Enum(RESOLUTIONS), Both)]);
@@ -36,6 +42,8 @@ static PART: Message = Message(&[
     ("functionResponse", One(&RESPONSE), Both),
     ("executableCode", One(&CODE), Both),
     ("codeExecutionResult", One(&CODE_RESULT), Both),
+    ("toolCall", One(&TOOL_CALL), Public),
+    ("toolResponse", One(&TOOL_RESPONSE), Public),
     ("thought", Bool, Both),
     ("thoughtSignature", Bytes, Both),
     ("videoMetadata", One(&VIDEO), Both),
@@ -83,6 +91,9 @@ static TOOL: Message = Message(&[
     ("googleSearchRetrieval", Object, Both),
     ("urlContext", Object, Both),
     ("codeExecution", Object, Both),
+    ("googleMaps", Object, Both),
+    ("fileSearch", Object, Public),
+    ("computerUse", Object, Both),
 ]);
 static CALLING: Message = Message(&[
     ("mode", Enum(&["MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED"]), Both),

@@ -16,7 +16,7 @@ pub fn check(state: &State, model: &Model, inner: &Value, side: Side) -> Result<
         return Ok(());
     }
     strict_contents::check(state, model, inner, side)?;
-    let functions = tools(state, model, inner)?;
+    let functions = tools(state, model, inner, side)?;
     config(state, model, &inner["generationConfig"], functions)
 }
 
@@ -42,7 +42,7 @@ fn is_function_name(name: &str) -> bool {
 }
 
 /// Checks tools and tool config; says whether functions are declared.
-fn tools(state: &State, model: &Model, inner: &Value) -> Result<bool, Refusal> {
+fn tools(state: &State, model: &Model, inner: &Value, side: Side) -> Result<bool, Refusal> {
     let mut names = HashSet::new();
     let mut search = false;
     for (at, tool) in list(&inner["tools"]).iter().enumerate() {
@@ -52,9 +52,7 @@ fn tools(state: &State, model: &Model, inner: &Value) -> Result<bool, Refusal> {
                 "* GenerateContentRequest.tools[{at}].tool_type: required one_of 'tool_type' must have one initialized field"
             )));
         }
-        search |= ["googleSearch", "googleSearchRetrieval", "urlContext", "codeExecution"]
-            .iter()
-            .any(|name| tool.get(name).is_some());
+        search |= tool.as_object().is_some_and(|tool| tool.keys().any(|name| name != "functionDeclarations"));
         for (index, declared) in list(&tool["functionDeclarations"]).iter().enumerate() {
             let path = format!("tools[{at}].function_declarations[{index}]");
             let name = text(&declared["name"]);
@@ -72,14 +70,26 @@ fn tools(state: &State, model: &Model, inner: &Value) -> Result<bool, Refusal> {
             schemas(state, declared, "response", "responseJsonSchema", &path)?;
         }
     }
+    let calling = &inner["toolConfig"]["functionCallingConfig"];
+    let mode = calling["mode"].as_str().unwrap_or("AUTO");
     if search && !names.is_empty() {
-        return Err(Refusal::invalid("Multiple tools are supported only when they are all search tools."));
+        if side == Side::CodeAssist || !model.is_three() {
+            return Err(Refusal::invalid("Multiple tools are supported only when they are all search tools."));
+        }
+        if inner["toolConfig"]["includeServerSideToolInvocations"] != true {
+            return Err(Refusal::invalid(
+                "Please enable tool_config.include_server_side_tool_invocations to use Built-in tools with Function calling.",
+            ));
+        }
+        if mode == "AUTO" {
+            return Err(Refusal::invalid(
+                "Function calling mode AUTO is not supported with Built-in tools. Please use VALIDATED.",
+            ));
+        }
     }
     if model.image && !names.is_empty() {
         return Err(Refusal::invalid(format!("Function calling is not enabled for models/{}", model.id)));
     }
-    let calling = &inner["toolConfig"]["functionCallingConfig"];
-    let mode = calling["mode"].as_str().unwrap_or("AUTO");
     if mode == "ANY" && names.is_empty() {
         return Err(Refusal::invalid("Function calling config is set without function_declarations."));
     }

@@ -9,8 +9,17 @@ use serde_json::Value;
 
 /// Values Google documents to skip the signature check.
 pub const PLACEHOLDERS: [&str; 2] = ["skip_thought_signature_validator", "context_engineering_is_the_way_to_go"];
-const DATA: [&str; 7] =
-    ["text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult"];
+const DATA: [&str; 9] = [
+    "text",
+    "inlineData",
+    "fileData",
+    "functionCall",
+    "functionResponse",
+    "executableCode",
+    "codeExecutionResult",
+    "toolCall",
+    "toolResponse",
+];
 
 pub fn check(state: &State, model: &Model, inner: &Value, side: Side) -> Result<(), Refusal> {
     let contents = list(&inner["contents"]);
