@@ -189,7 +189,7 @@ fn a_choice_among_tools_becomes_googles_config() {
         };
         let config = &request["toolConfig"]["functionCallingConfig"];
         let declared = names(&request["tools"][0]["functionDeclarations"]);
-        assert!(request["tools"].as_array().unwrap().len() == 1, "functions win over Google's own tools");
+        assert_eq!(request["tools"][1], json!({"googleSearch": {}}), "beside the functions");
         let mode = config["mode"].as_str().unwrap_or_default().to_owned();
         (declared.join(" "), mode, names(&config["allowedFunctionNames"]).join(" "), refused.map(|e| e.param.unwrap()))
     };
@@ -197,14 +197,14 @@ fn a_choice_among_tools_becomes_googles_config() {
     let only =
         |names: &[&str], required| Choice::Only { names: names.iter().map(|n| n.to_string()).collect(), required };
     for (choice, declared, mode, allowed, refused) in [
-        (Choice::Auto, both, "", "", None),
+        (Choice::Auto, both, "VALIDATED", "", None),
         (Choice::word("none"), both, "NONE", "", None),
         (Choice::word("any"), both, "ANY", "", None),
         (Choice::One("a b".into()), both, "ANY", "a_b", None),
-        (Choice::One("c".into()), both, "", "", Some("tool_choice".to_owned())),
+        (Choice::One("c".into()), both, "VALIDATED", "", Some("tool_choice".to_owned())),
         (only(&["patch", "c"], true), both, "ANY", "patch", None),
-        (only(&["patch"], false), "patch", "", "", None),
-        (only(&["c"], false), both, "", "", Some("tool_choice".to_owned())),
+        (only(&["patch"], false), "patch", "VALIDATED", "", None),
+        (only(&["c"], false), both, "VALIDATED", "", Some("tool_choice".to_owned())),
     ] {
         let expected = (declared.to_owned(), mode.to_owned(), allowed.to_owned(), refused);
         let name = format!("{choice:?}");

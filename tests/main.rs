@@ -44,5 +44,6 @@ mod sse;
 mod static_binary;
 mod strangers;
 mod streaming;
+mod tools_together;
 mod upstream;
 mod usage;

@@ -65,6 +65,10 @@ impl Exchange for Conversing {
         if self.call.operation == Operation::Stream { Framing::Events } else { Framing::Whole }
     }
 
+    fn notices(&self) -> &[String] {
+        &self.plan.notices
+    }
+
     fn translator(&self) -> Box<dyn Translator> {
         // A later attempt must know that it is one: what was worth another try once is an answer the second time.
         let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);

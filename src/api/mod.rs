@@ -62,6 +62,11 @@ pub trait Exchange: Send {
     /// How the answer is framed on the wire.
     fn framing(&self) -> Framing;
 
+    /// What of the request could not be done, in sentences for the client.
+    fn notices(&self) -> &[String] {
+        &[]
+    }
+
     /// A translator for one attempt; the handler asks for a second one only when the first has produced no content.
     fn translator(&self) -> Box<dyn Translator>;
 

@@ -69,22 +69,24 @@ impl Asked {
     pub fn compose(self, context: &Context<'_>) -> (Request, Plan) {
         let Asked { model, mut config, mut request, mut plan, .. } = self;
         let thinking_config = thinking::plan(&model, self.thinking, self.include_thoughts, self.max_tokens);
-        let Tools { tools, config: tool_config, names } = self.toolbox.close();
+        let Tools { tools, config: tool_config, names, notices } = self.toolbox.close();
+        (request.tools, request.tool_config) = (tools, tool_config);
         let rules = Rules {
             model: &model,
             names: &names,
             signatures: &plan.signatures,
             mid_system: self.mid_system,
             continue_text: &context.settings.continue_text,
+            circulates: request.circulates(),
         };
         let Turns { mut system, contents } = rules.turns(self.history);
-        let (json, instruction) = self.format.ask(&model, !tools.is_empty(), &mut config);
+        let (json, instruction) = self.format.ask(&model, !request.tools.is_empty(), &mut config);
         system.extend(instruction.map(Part::text));
         (plan.names, plan.json) = (names, json);
+        plan.notices.extend(notices);
 
         request.contents = contents;
         request.system_instruction = (!system.is_empty()).then(|| Content { parts: system, ..Content::default() });
-        (request.tools, request.tool_config) = (tools, tool_config);
         if !config.is_empty() || thinking_config.is_some() {
             request.generation_config = Some(GenerationConfig { thinking_config, other: config });
         }

@@ -46,6 +46,16 @@ impl From<Part> for Said {
     }
 }
 
+impl Said {
+    /// The text, if it is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Said::Part(part) => part.text.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// A call of a tool.
 #[derive(Debug, Default)]
 pub struct Call {

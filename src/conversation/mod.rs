@@ -12,7 +12,7 @@
 //!
 //! [`asked::Asked::compose`] makes Google's request of it and the plan complete. Its rules, in their order:
 //! 1. thinking: what is asked, clamped to what the model can (`gemini/thinking`);
-//! 2. tools: names that Google takes ([`names`]), the client's functions before Google's own tools;
+//! 2. tools: names that Google takes ([`names`]), the client's functions, beside Google's own tools where the model takes both;
 //! 3. signatures: a call's own, then those carried apart, then those of the whole turn, then those that [`signatures`]
 //!    remembers; none twice, none of another family of models;
 //! 4. system messages: to the front, or in their place as marked user text ([`turns`]);
@@ -41,6 +41,7 @@ pub mod answer;
 pub(crate) mod arguments;
 pub mod asked;
 pub mod attachments;
+pub(crate) mod built_in;
 mod context;
 pub mod format;
 pub mod history;

@@ -41,6 +41,8 @@ pub struct Plan {
     pub audio: Option<AudioFormat>,
     /// Where signatures of calls are kept.
     pub signatures: Signatures,
+    /// What of the request could not be done, in sentences for the client.
+    pub notices: Vec<String>,
 }
 
 impl Plan {
@@ -57,6 +59,7 @@ impl Plan {
             logprobs: false,
             audio: None,
             signatures,
+            notices: Vec::new(),
         }
     }
 

@@ -5,7 +5,7 @@
 //! of models that made it.
 
 use super::Context;
-use super::history::{ModelTurn, Said};
+use super::history::{Call, ModelTurn, Said};
 use crate::gemini::Part;
 use crate::gemini::signatures::{SignatureCache, family, plausible};
 use base64::Engine;
@@ -36,6 +36,24 @@ pub enum Signed {
     Call(Option<String>),
     /// The last text of the turn.
     Text,
+}
+
+/// What the parts of Google's own tools stand before.
+pub(crate) enum Anchor<'a> {
+    /// The call of this id.
+    Call(&'a str),
+    /// All the text of the turn.
+    Text(&'a str),
+}
+
+impl Anchor<'_> {
+    /// The name in the memory, which no id of a call has. Clients trim texts.
+    fn key(&self) -> String {
+        match self {
+            Anchor::Call(id) => format!("invoked before {id}"),
+            Anchor::Text(text) => format!("invoked for {}", text.trim()),
+        }
+    }
 }
 
 /// A signature as it is carried apart from its part.
@@ -115,6 +133,31 @@ impl Signatures {
         self.cache.put(&self.key_name, id, &self.family, signature);
     }
 
+    /// Remembers what Google's own tools did before something that is given to the client; `parts` is their JSON.
+    pub(crate) fn remember_invoked(&self, anchor: &Anchor<'_>, parts: &str) {
+        self.cache.put(&self.key_name, &anchor.key(), &self.family, parts);
+    }
+
+    /// Puts what Google's own tools did back where it was.
+    pub(super) fn restore_invoked(&self, turn: &mut ModelTurn) {
+        let texts: String = turn.said.iter().filter_map(Said::text).collect();
+        let mut before_text = self.invoked(&Anchor::Text(&texts));
+        for said in std::mem::take(&mut turn.said) {
+            let parts = match &said {
+                Said::Call(Call { id: Some(id), .. }) => self.invoked(&Anchor::Call(id)),
+                said if said.text().is_some() => std::mem::take(&mut before_text),
+                _ => Vec::new(),
+            };
+            turn.said.extend(parts.into_iter().map(Said::from));
+            turn.said.push(said);
+        }
+    }
+
+    fn invoked(&self, anchor: &Anchor<'_>) -> Vec<Part> {
+        let parts = self.cache.get(&self.key_name, &anchor.key(), &self.family);
+        parts.and_then(|parts| serde_json::from_str(&parts).ok()).unwrap_or_default()
+    }
+
     /// A signature of this answer, to be carried apart from what it belongs to.
     pub fn carry(&self, signed: Signed, signature: &str) -> String {
         Carried { signed, family: self.family.clone(), signature: signature.to_owned() }.write()
@@ -186,7 +229,6 @@ fn signed_call<'a>(turn: &'a mut ModelTurn, place: usize, id: Option<&str>) -> O
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::Call;
     use super::*;
     use std::time::Duration;
 

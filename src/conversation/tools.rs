@@ -1,24 +1,30 @@
 //! The tools of a request: the client's functions under names Google takes, Google's own tools, and which of them may or
 //! must be called. Dialects read their declarations and put them into a [`Toolbox`].
 
+use super::built_in::{BUILT_IN, BuiltIn};
 use super::names::{Kind, Names};
 use crate::error::ApiError;
 use crate::gemini::models::Model;
 use crate::gemini::schema;
 use crate::gemini::{FunctionCallingConfig, FunctionDeclaration, Tool, ToolConfig};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// The tools of one request.
 #[derive(Debug)]
 pub struct Toolbox {
-    /// Which field of a declaration the model reads: `parametersJsonSchema`, or `parameters` in the OpenAPI subset.
-    json_schema: bool,
+    model: Model,
     declarations: Vec<FunctionDeclaration>,
     names: Names,
-    google_search: bool,
-    url_context: bool,
-    code_execution: bool,
-    config: Option<ToolConfig>,
+    /// Google's own tools with their options, by their place in the table.
+    built_in: BTreeMap<usize, Map<String, Value>>,
+    /// Arguments must keep to the schema.
+    strict: bool,
+    calling: Option<FunctionCallingConfig>,
+    /// Where the user is, for Google's tools.
+    retrieval: Option<Value>,
+    refused: Option<ApiError>,
+    notices: Vec<String>,
 }
 
 /// Which tools may or must be called.
@@ -58,37 +64,74 @@ pub(super) struct Tools {
     pub tools: Vec<Tool>,
     pub config: Option<ToolConfig>,
     pub names: Names,
+    pub notices: Vec<String>,
 }
 
 impl Toolbox {
     /// An empty one for `model`.
     pub fn new(model: &Model) -> Toolbox {
         Toolbox {
-            json_schema: model.reads_json_schema(),
+            model: model.clone(),
             declarations: Vec::new(),
             names: Names::default(),
-            google_search: false,
-            url_context: false,
-            code_execution: false,
-            config: None,
+            built_in: BTreeMap::new(),
+            strict: false,
+            calling: None,
+            retrieval: None,
+            refused: None,
+            notices: Vec::new(),
         }
     }
 
     /// Turns on Google's own tool of this name in any spelling, with or without a version; `false` if there is none.
     pub fn built_in(&mut self, name: &str) -> bool {
-        let base = name.split_once("_20").map_or(name, |(base, _)| base); // web_search_preview_2025_03_11
-        match base {
-            "googleSearch"
-            | "google_search"
-            | "web_search"
-            | "web_search_preview"
-            | "googleSearchRetrieval"
-            | "google_search_retrieval" => self.google_search = true,
-            "urlContext" | "url_context" => self.url_context = true,
-            "codeExecution" | "code_execution" | "code_interpreter" => self.code_execution = true,
-            _ => return false,
+        self.built_in_with(name, Map::new())
+    }
+
+    /// The same with options. What the model or Google does not take is refused where Google's own words ask for it; of a
+    /// foreign tool it is left out, because programs send those with every request.
+    pub fn built_in_with(&mut self, name: &str, options: Map<String, Value>) -> bool {
+        let Some((index, is_googles)) = BuiltIn::named(name) else { return false };
+        let tool = &BUILT_IN[index];
+        let (field, model) = (tool.field, self.model.name.clone());
+        let (options, unknown) = tool.options(options);
+        if !tool.is_taken_by(&self.model) {
+            self.refuse(is_googles, format!("The model {model} does not take Google's tool {field}"));
+            return true;
         }
+        if !unknown.is_empty() {
+            let unknown = unknown.join(", ");
+            self.refuse(is_googles, format!("Google's tool {field} has no option for {unknown}"));
+        }
+        self.built_in.entry(index).or_default().extend(options);
         true
+    }
+
+    fn refuse(&mut self, is_googles: bool, why: String) {
+        match is_googles {
+            true => {
+                let error = ApiError::invalid("tools", "unsupported_value", format!("{why}."));
+                self.refused.get_or_insert(error);
+            }
+            false => self.notice(format!("{why}; it was left out.")),
+        }
+    }
+
+    /// Tells the client what could not be done.
+    pub fn notice(&mut self, sentence: String) {
+        if !self.notices.contains(&sentence) {
+            self.notices.push(sentence);
+        }
+    }
+
+    /// Where the user is and how they speak, as `toolConfig.retrievalConfig` has it.
+    pub fn retrieve_for(&mut self, place: Value) {
+        self.retrieval = Some(place);
+    }
+
+    /// Some function wants its arguments by its schema and no others.
+    pub fn strict(&mut self) {
+        self.strict = true;
     }
 
     /// Declares a function; one without a name says nothing. A function that is named like Google's search and has no
@@ -96,7 +139,7 @@ impl Toolbox {
     pub fn function(&mut self, name: &str, description: Option<String>, parameters: Option<Value>) {
         let cleaned = parameters.map(schema::parameters).unwrap_or_default();
         if matches!(name, "googleSearch" | "google_search") && cleaned.schema.is_none() {
-            self.google_search = true;
+            self.built_in(name);
             return;
         }
         let kind = Kind::function(cleaned.schema.as_ref(), cleaned.wrapped);
@@ -128,7 +171,7 @@ impl Toolbox {
         };
         let description = description.filter(|text| !text.is_empty());
         let name = declared.google.clone();
-        let (parameters_json_schema, parameters) = match self.json_schema {
+        let (parameters_json_schema, parameters) = match self.model.reads_json_schema() {
             true => (schema, None),
             false => (None, schema.map(schema::openapi)),
         };
@@ -143,15 +186,18 @@ impl Toolbox {
 
     /// Obeys a choice, once everything is declared; without functions it means nothing. `param` is the field it came in.
     pub fn choose(&mut self, choice: Choice, param: &str) -> Result<(), ApiError> {
+        if let Some(refused) = self.refused.take() {
+            return Err(refused);
+        }
         if self.names.is_empty() {
             return Ok(());
         }
-        self.config = match choice {
+        self.calling = match choice {
             Choice::Auto => None,
-            Choice::None => Some(config("NONE", Vec::new())),
-            Choice::Any => Some(config("ANY", Vec::new())),
+            Choice::None => Some(calling("NONE", Vec::new())),
+            Choice::Any => Some(calling("ANY", Vec::new())),
             Choice::One(name) => match self.names.get(&name) {
-                Some(tool) => Some(config("ANY", vec![tool.google.clone()])),
+                Some(tool) => Some(calling("ANY", vec![tool.google.clone()])),
                 None => {
                     let name = name.chars().take(64).collect::<String>();
                     let message = format!("'{param}' names the function '{name}', which is not declared.");
@@ -169,36 +215,44 @@ impl Toolbox {
                     // Google takes allowed names with ANY only; declaring fewer functions says the same.
                     self.declarations.retain(|declaration| wanted.contains(&declaration.name));
                 }
-                required.then(|| config("ANY", wanted))
+                required.then(|| calling("ANY", wanted))
             }
         };
         Ok(())
     }
 
-    /// Functions win over Google's own tools: models before 3 refuse both together, and Code Assist is not known to take
-    /// them.
-    pub(super) fn close(self) -> Tools {
-        let mut tools = Vec::new();
-        if !self.declarations.is_empty() {
-            tools.push(Tool { function_declarations: self.declarations, ..Tool::default() });
-        } else {
-            let on = |is_on: bool| is_on.then(|| json!({}));
-            let built_in = [
-                Tool { google_search: on(self.google_search), ..Tool::default() },
-                Tool { url_context: on(self.url_context), ..Tool::default() },
-                Tool { code_execution: on(self.code_execution), ..Tool::default() },
-            ];
-            let is_on = |tool: &Tool| {
-                [&tool.google_search, &tool.url_context, &tool.code_execution].iter().any(|t| t.is_some())
-            };
-            tools.extend(built_in.into_iter().filter(is_on));
+    /// Models from Gemini 3 on take Google's tools beside functions, each kind in an entry of its own and with calls that
+    /// keep to the schemas; before, functions win. Code Assist takes both at no time, which is seen where it is asked.
+    pub(super) fn close(mut self) -> Tools {
+        let has_functions = !self.declarations.is_empty();
+        if has_functions && !self.model.gemini3 {
+            let (kept, left_out): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.built_in)
+                .into_iter()
+                .partition(|(index, _)| BUILT_IN[*index].is_run_by_client());
+            self.built_in = kept;
+            for index in left_out.into_keys() {
+                let (field, model) = (BUILT_IN[index].field, &self.model.name);
+                self.notice(format!(
+                    "{field} was left out: {model} does not take it beside functions, Gemini 3 and later do."
+                ));
+            }
         }
-        Tools { tools, config: self.config, names: self.names }
+        let both = has_functions && self.model.gemini3 && !self.built_in.is_empty();
+        let is_validated = both || self.strict && has_functions && self.model.reads_json_schema();
+        let calling = self.calling.or_else(|| is_validated.then(|| calling("VALIDATED", Vec::new())));
+        let retrieval = self.retrieval.filter(|_| !self.built_in.is_empty());
+        let config = (calling.is_some() || both || retrieval.is_some()).then(|| ToolConfig {
+            function_calling_config: calling,
+            include_server_side_tool_invocations: both.then_some(true),
+            other: retrieval.map(|place| ("retrievalConfig".to_owned(), place)).into_iter().collect(),
+        });
+        let functions = Tool { function_declarations: self.declarations, ..Tool::default() };
+        let built_in = self.built_in.into_iter().map(|(index, options)| BUILT_IN[index].tool(options));
+        let tools = has_functions.then_some(functions).into_iter().chain(built_in).collect();
+        Tools { tools, config, names: self.names, notices: self.notices }
     }
 }
 
-fn config(mode: &str, allowed_function_names: Vec<String>) -> ToolConfig {
-    let function_calling_config =
-        FunctionCallingConfig { mode: Some(mode.into()), allowed_function_names, ..FunctionCallingConfig::default() };
-    ToolConfig { function_calling_config: Some(function_calling_config), ..ToolConfig::default() }
+fn calling(mode: &str, allowed_function_names: Vec<String>) -> FunctionCallingConfig {
+    FunctionCallingConfig { mode: Some(mode.into()), allowed_function_names, ..FunctionCallingConfig::default() }
 }

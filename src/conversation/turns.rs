@@ -33,6 +33,8 @@ pub(super) struct Rules<'a> {
     pub signatures: &'a Signatures,
     pub mid_system: MidSystem,
     pub continue_text: &'a str,
+    /// What Google's own tools did is wanted back.
+    pub circulates: bool,
 }
 
 impl Rules<'_> {
@@ -42,6 +44,9 @@ impl Rules<'_> {
         for entry in &mut entries {
             if let Entry::Model(turn) = entry {
                 self.signatures.sign(turn);
+                if self.circulates {
+                    self.signatures.restore_invoked(turn);
+                }
             }
         }
         place_systems(&mut entries, self.mid_system);

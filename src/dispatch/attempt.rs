@@ -20,6 +20,11 @@ pub(super) trait Attempt {
     /// Who can be asked, but for those in `tried`.
     fn want<'a>(&'a self, tried: &'a [CredentialId]) -> Want<'a>;
 
+    /// Whom to ask before others of those that can be asked.
+    fn prefers(&self) -> Option<Kind> {
+        None
+    }
+
     /// A word for the log.
     fn mode(&self) -> &'static str;
 
@@ -51,6 +56,11 @@ impl Attempt for Translated<'_, '_> {
 
     fn want<'a>(&'a self, tried: &'a [CredentialId]) -> Want<'a> {
         Want { model: &self.call.model, kind: kind_of(self.call), tried, affinity: self.call.affinity.as_deref() }
+    }
+
+    /// Only the public API takes Google's tools beside functions.
+    fn prefers(&self) -> Option<Kind> {
+        self.call.request.circulates().then_some(Kind::ApiKey)
     }
 
     fn mode(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use super::attempt::Attempt;
 use super::policy::{self, Next, Progress};
 use super::{Budget, Dispatcher, unavailable};
-use crate::credentials::{AccessFault, CredentialId, Kind, Lease, Report, Unavailable};
+use crate::credentials::{AccessFault, CredentialId, Kind, Lease, Report, Unavailable, Want};
 use crate::error::ApiError;
 use crate::http::CancelToken;
 use crate::os::random;
@@ -106,7 +106,14 @@ impl<'a, A: Attempt> Failover<'a, A> {
 
     /// Someone who has not been asked yet, or else someone who failed for nobody's fault.
     fn lease(&self) -> Result<Lease, Unavailable> {
-        let checkout = |tried| self.dispatcher.pool.checkout(&self.attempt.want(tried));
+        let pool = &self.dispatcher.pool;
+        if let Some(kind) = self.attempt.prefers() {
+            let preferred = Want { kind: Some(kind), ..self.attempt.want(&self.asked.all) };
+            if let Ok(lease) = pool.checkout(&preferred) {
+                return Ok(lease);
+            }
+        }
+        let checkout = |tried| pool.checkout(&self.attempt.want(tried));
         match checkout(&self.asked.all) {
             Err(_) if self.asked.out.len() < self.asked.all.len() => checkout(&self.asked.out),
             result => result,

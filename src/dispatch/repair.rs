@@ -12,6 +12,10 @@ pub(super) fn remove_signatures(call: &mut Call) -> bool {
     let placeholder = needs_signatures(&call.model).then_some(signatures::PLACEHOLDER);
     let mut changed = false;
     for content in &mut call.request.contents {
+        // What Google's own tools did is of no worth without its signatures.
+        let count = content.parts.len();
+        content.parts.retain(|part| !part.is_of_googles_tool());
+        changed |= content.parts.len() != count;
         let mut first = content.role.as_deref() == Some("model");
         for part in &mut content.parts {
             let wanted = if part.function_call.is_some() && std::mem::take(&mut first) { placeholder } else { None };

@@ -38,13 +38,17 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether it names files or a cache that belong to one key's project on the public API.
+    /// Whether it names files, stores or a cache that belong to one key's project on the public API.
     pub fn names_stored(&self) -> bool {
         let parts = self.contents.iter().chain(&self.system_instruction).flat_map(|content| &content.parts);
         let mut files = parts.filter_map(|part| part.file_data.as_ref());
         let is_stored =
             |uri: &str| ["/v1beta/files/", "googleapis.com/v1/files/"].iter().any(|word| uri.contains(word));
-        self.cached_content.is_some() || files.any(|file| is_stored(&file.file_uri))
+        let is_stored_search =
+            |tool: &Tool| tool.other.contains_key("fileSearch") || tool.other.contains_key("file_search");
+        self.cached_content.is_some()
+            || files.any(|file| is_stored(&file.file_uri))
+            || self.tools.iter().any(is_stored_search)
     }
 }
 
@@ -94,6 +98,11 @@ pub struct Part {
 }
 
 impl Part {
+    /// Whether it says what one of Google's own tools was asked or answered.
+    pub fn is_of_googles_tool(&self) -> bool {
+        ["toolCall", "tool_call", "toolResponse", "tool_response"].iter().any(|name| self.other.contains_key(*name))
+    }
+
     /// A text part.
     pub fn text(text: impl Into<String>) -> Part {
         Part { text: Some(text.into()), ..Part::default() }
@@ -178,11 +187,40 @@ impl Request {
     /// Whether the answer can hold citations, which are ranges of its text: only with a tool of Google's own. Cached
     /// content may hold tools that are not seen here.
     pub fn may_be_grounded(&self) -> bool {
-        let is_googles = |tool: &Tool| {
-            let built_in = [&tool.google_search, &tool.url_context, &tool.code_execution];
-            built_in.into_iter().any(Option::is_some) || !tool.other.is_empty()
-        };
-        self.cached_content.is_some() || self.tools.iter().any(is_googles)
+        self.cached_content.is_some() || self.tools.iter().any(Tool::is_googles)
+    }
+
+    /// Whether Google is asked to show what its own tools did.
+    pub fn circulates(&self) -> bool {
+        self.tool_config.as_ref().and_then(|config| config.include_server_side_tool_invocations) == Some(true)
+    }
+
+    /// The request without what Code Assist refuses: Google's tools beside functions, and what they did earlier.
+    pub fn without_circulation(&self) -> Request {
+        let mut plain = self.clone();
+        if let Some(config) = &mut plain.tool_config {
+            config.include_server_side_tool_invocations = None;
+        }
+        if plain.tools.iter().any(|tool| !tool.function_declarations.is_empty()) {
+            plain.tools.retain(|tool| !tool.function_declarations.is_empty());
+            for tool in &mut plain.tools {
+                *tool =
+                    Tool { function_declarations: std::mem::take(&mut tool.function_declarations), ..Tool::default() };
+            }
+        }
+        for turn in &mut plain.contents {
+            turn.parts.retain(|part| !part.is_of_googles_tool());
+        }
+        plain.contents.retain(|turn| !turn.parts.is_empty());
+        plain
+    }
+}
+
+impl Tool {
+    /// Whether it is a tool that Google runs.
+    fn is_googles(&self) -> bool {
+        let built_in = [&self.google_search, &self.url_context, &self.code_execution];
+        built_in.into_iter().any(Option::is_some) || !self.other.is_empty()
     }
 }
 
@@ -234,6 +272,10 @@ pub struct ToolConfig {
     /// Mode and allowed names.
     #[serde(skip_serializing_if = "Option::is_none", alias = "function_calling_config")]
     pub function_calling_config: Option<FunctionCallingConfig>,
+    /// What Google's own tools did is in the answer, and wanted back in the history: the public API takes functions and
+    /// Google's tools together with this only, Code Assist does not know the field.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "include_server_side_tool_invocations")]
+    pub include_server_side_tool_invocations: Option<bool>,
     /// Everything else.
     #[serde(flatten)]
     pub other: Map<String, Value>,

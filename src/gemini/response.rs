@@ -94,6 +94,12 @@ pub struct ResponsePart<'a> {
     /// What it printed.
     #[serde(borrow)]
     pub code_execution_result: Option<CodeExecutionResult<'a>>,
+    /// What one of Google's own tools was asked; the client gives it back and does nothing.
+    #[serde(borrow)]
+    pub tool_call: Option<&'a RawValue>,
+    /// What that tool answered.
+    #[serde(borrow)]
+    pub tool_response: Option<&'a RawValue>,
 }
 
 /// `functionCall` of an answer.

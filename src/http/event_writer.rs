@@ -63,6 +63,13 @@ impl EventWriter {
         self.stream.lock().write(piece)
     }
 
+    /// Adds a header field, unless the head has been sent.
+    pub fn add_header(&mut self, name: &str, value: &str) {
+        if let Some((_, headers)) = &mut self.stream.lock().unsent_head {
+            headers.push((name.into(), value.into()));
+        }
+    }
+
     /// Whether the head has been sent, by a piece or by a ping.
     pub fn head_sent(&self) -> bool {
         self.stream.lock().unsent_head.is_none()

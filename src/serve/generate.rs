@@ -2,7 +2,7 @@
 //! answer may still move to another credential: until the first piece of content has gone out.
 
 use crate::api::{Exchange, Surface, Translator};
-use crate::credentials::Lease;
+use crate::credentials::{Kind, Lease};
 use crate::dispatch::{self, Budget, Dispatched};
 use crate::error::ApiError;
 use crate::gemini::{self, Response as Event, UsageMetadata};
@@ -18,6 +18,10 @@ use crate::serve::{affinity, passthrough};
 /// read, and a broken one is worth one more attempt.
 const SECOND_CHANCES: u32 = 2;
 
+/// What is told where a login answers what only an API key could answer wholly.
+const NOT_BOTH: &str =
+    "Google's own tools were left out: Code Assist does not take them beside functions, a Gemini API key does.";
+
 /// Answers one generation request of `surface`, whose caller presented `key`.
 pub fn generate(app: &App, surface: &dyn Surface, key: &Key, request: Request, mut responder: Responder) {
     let cancel = request.cancel.clone();
@@ -31,7 +35,8 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, request: Request, m
             return record.log(&outcome);
         }
     };
-    let output = Output::new(responder, exchange.framing(), app);
+    let mut output = Output::new(responder, exchange.framing(), app);
+    exchange.notices().iter().for_each(|sentence| output.notice(sentence));
     let permit = Some(permit);
     let mut generation = Generation { app, surface, record, permit, cancel, chances: SECOND_CHANCES, is_denied: false };
     let outcome = generation.answer(&mut *exchange, output);
@@ -91,7 +96,12 @@ impl Generation<'_> {
         let mut budget = Budget::new();
         loop {
             let answer = match self.send(exchange, &mut budget) {
-                Ok(answer) => answer,
+                Ok(answer) => {
+                    if answer.lease.kind == Kind::Oauth && exchange.call().request.circulates() {
+                        output.notice(NOT_BOTH);
+                    }
+                    answer
+                }
                 Err(_) if self.cancel.is_stopped() => return self.fail(output, &mut *translator, stopping()),
                 Err(error) => return self.fail(output, &mut *translator, error),
             };

@@ -7,6 +7,9 @@ use crate::serve::app::App;
 use crate::sse;
 use std::io;
 
+/// The header field of such sentences.
+pub(super) const NOTICE: &str = "X-Proxy-Notice";
+
 /// Where an answer goes.
 pub(super) enum Output {
     Whole(Responder),
@@ -30,6 +33,15 @@ impl Output {
     /// Whether the client has seen a piece of this answer; a ping is none.
     pub fn has_content(&self) -> bool {
         matches!(self, Output::Pieces { has_content: true, .. })
+    }
+
+    /// Tells the client beside its answer what could not be done.
+    pub fn notice(&mut self, sentence: &str) {
+        log::info!("notice to the client: {sentence}");
+        match self {
+            Output::Whole(responder) => responder.add_header(NOTICE, sentence),
+            Output::Pieces { writer, .. } => writer.add_header(NOTICE, sentence),
+        }
     }
 
     pub fn write(&mut self, piece: &[u8]) -> io::Result<()> {

@@ -73,12 +73,16 @@ fn wire_name(model: &str) -> &str {
 }
 
 fn generate_body(call: &Call, project: Option<&str>) -> Vec<u8> {
-    let request = Body::of(&call.request, &["model", "serviceTier"]).with_safety(
-        call.request.safety_settings.as_deref(),
+    let request = match call.request.circulates() {
+        true => Cow::Owned(call.request.without_circulation()),
+        false => Cow::Borrowed(&call.request),
+    };
+    let body = Body::of(&request, &["model", "serviceTier"]).with_safety(
+        request.safety_settings.as_deref(),
         &CODE_ASSIST_CATEGORIES,
         |_| true,
     );
-    body::json(&Envelope { model: wire_name(&call.model), project, request }, &call.request)
+    body::json(&Envelope { model: wire_name(&call.model), project, request: body }, &request)
 }
 
 /// countTokens takes contents only: system text and tools are counted as a text before them, which is close.

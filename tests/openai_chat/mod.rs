@@ -24,6 +24,11 @@ fn requests_beyond_the_sample_follow_the_same_rules() {
     check("openai_chat", "requests_more", |case| google_gets(&OpenAiChat, case));
 }
 
+#[test]
+fn googles_tools_are_asked_for_in_every_spelling() {
+    check("openai_chat", "tools", |case| google_gets(&OpenAiChat, case));
+}
+
 fn exchange(given: &Value, stream: bool) -> Box<dyn Exchange> {
     let mut body =
         json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "x"}], "stream": stream});

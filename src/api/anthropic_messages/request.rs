@@ -42,9 +42,10 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     asked.plan.call_prefix = "toolu_";
 
     asked.format = format(body);
-    let extensions = options::extensions(body);
+    let mut extensions = options::extensions(body);
+    extensions.declare(&mut asked.toolbox);
     let shows = thoughts(body);
-    let thinking = options::thinking(body, extensions.thinking, asked.thinking, gemini3)?;
+    let thinking = options::thinking(body, std::mem::take(&mut extensions.thinking), asked.thinking, gemini3)?;
     let limit = asked.max_tokens;
     asked.thinking = thinking.ask;
     asked.include_thoughts = thinking.include.or(Some(shows != Shows::Nothing));
@@ -123,19 +124,20 @@ fn tools(body: &mut Object, search: bool, asked: &mut Asked) -> Result<bool, Api
         let base = kind.split_once("_20").map_or(kind.as_str(), |(base, _)| base);
         let googles = match base {
             "" | "custom" => {
+                if take_as(&mut tool, "strict") == Some(true) {
+                    asked.toolbox.strict();
+                }
                 asked.toolbox.function(&name, take_text(&mut tool, "description"), take(&mut tool, "input_schema"));
                 continue;
             }
-            "web_search" => "google_search",
-            "web_fetch" => "url_context",
-            "code_execution" => "code_execution",
+            "web_search" | "web_fetch" | "code_execution" => base,
             _ => {
                 client_tool(base, &name, &mut asked.toolbox);
                 continue;
             }
         };
-        searches |= googles == "google_search";
-        asked.toolbox.built_in(googles);
+        searches |= googles == "web_search";
+        asked.toolbox.built_in_with(googles, unequalled(tool));
         own.push(name);
     }
     if search {
@@ -151,6 +153,12 @@ fn tools(body: &mut Object, search: bool, asked: &mut Asked) -> Result<bool, Api
     };
     asked.toolbox.choose(choice, "tool_choice")?;
     Ok(searches)
+}
+
+/// The options of a tool of Anthropic's that say more than how often it may be used.
+fn unequalled(mut tool: Object) -> Object {
+    tool.retain(|name, _| matches!(name.as_str(), "allowed_domains" | "blocked_domains" | "user_location"));
+    tool
 }
 
 /// Tools that Anthropic's models know without a schema and the client runs; others than these need a program of

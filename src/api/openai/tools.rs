@@ -1,6 +1,6 @@
 //! Tools as OpenAI's dialects declare them, in the spellings of both APIs and of Google, and the choice among them.
 
-use crate::api::params::{Object, take_any, take_list, take_object, take_text};
+use crate::api::params::{Object, shorten, take_any, take_as, take_list, take_object, take_text};
 use crate::conversation::tools::{Choice, Toolbox};
 use serde_json::Value;
 
@@ -11,17 +11,32 @@ pub(crate) fn read(tool: Value, toolbox: &mut Toolbox) {
         // Chat nests the declaration, the Responses API does not; either is sent to the other by mistake.
         Some("function") => function(take_object(&mut tool, "function").unwrap_or(tool), toolbox),
         Some("custom") => custom(take_object(&mut tool, "custom").unwrap_or(tool), toolbox),
-        Some(kind) => {
-            if !toolbox.built_in(kind) {
-                log::debug!("a tool of an unknown type was left out");
-            }
-        }
+        Some(kind) => built_in(kind, tool, toolbox),
         None => untyped(tool, toolbox),
     }
 }
 
+/// A tool that the service runs. Its options stand beside the type or, as a function's do, under its name.
+fn built_in(kind: &str, mut tool: Object, toolbox: &mut Toolbox) {
+    let mut options = take_object(&mut tool, kind).or_else(|| take_object(&mut tool, "parameters")).unwrap_or(tool);
+    for name in ["name", "description", "function", "cache_control"] {
+        options.remove(name);
+    }
+    if kind == "file_search" && options.contains_key("vector_store_ids") {
+        toolbox.notice(
+            "file_search was left out: OpenAI's vector stores are not here; name Google's in file_search_store_names."
+                .into(),
+        );
+    } else if kind == "web_search" && options.get("external_web_access") == Some(&Value::Bool(false)) {
+        // Codex sends this with every request that has functions: what OpenAI has stored of the web, and nothing newer.
+    } else if !toolbox.built_in_with(kind.trim_start_matches("openrouter:"), options) {
+        let kind = shorten(kind).escape_default();
+        toolbox.notice(format!("The tool of type {kind} was left out: Google has nothing like it."));
+    }
+}
+
 /// Google's own tool objects, or a function whose type was forgotten.
-fn untyped(mut tool: Object, toolbox: &mut Toolbox) {
+pub(crate) fn untyped(mut tool: Object, toolbox: &mut Toolbox) {
     if let Some(inner) = take_object(&mut tool, "function") {
         return function(inner, toolbox);
     }
@@ -35,8 +50,12 @@ fn untyped(mut tool: Object, toolbox: &mut Toolbox) {
     } else if tool.contains_key("name") {
         return function(tool, toolbox);
     }
-    for name in tool.keys() {
-        toolbox.built_in(name);
+    for (name, options) in tool {
+        match options {
+            Value::Object(options) => _ = toolbox.built_in_with(&name, options),
+            Value::Null | Value::Bool(false) => {}
+            _ => _ = toolbox.built_in(&name),
+        }
     }
 }
 
@@ -45,6 +64,9 @@ pub(crate) fn function(mut function: Object, toolbox: &mut Toolbox) {
     let name = take_text(&mut function, "name").unwrap_or_default();
     let spellings = ["parameters", "parametersJsonSchema", "parameters_json_schema", "input_schema"];
     let parameters = take_any(&mut function, &spellings);
+    if take_as(&mut function, "strict") == Some(true) {
+        toolbox.strict();
+    }
     toolbox.function(&name, take_text(&mut function, "description"), parameters);
 }
 

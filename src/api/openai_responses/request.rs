@@ -61,6 +61,7 @@ pub(super) fn translate(
 
     let mut natives = Natives::new();
     if !compacts {
+        extensions.declare(&mut asked.toolbox);
         let tools = tools::read(body, &mut asked.toolbox);
         asked.toolbox.choose(tools.choice, "tool_choice")?;
         natives = tools.natives;

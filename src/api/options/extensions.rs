@@ -1,9 +1,12 @@
 //! Google's extensions (docs/openai-chat.md "Google's extensions"), as clients write them into a request of another
 //! dialect.
 
+use crate::api::openai::tools::untyped;
 use crate::api::params::{Object, take, take_any, take_object, take_text};
 use crate::conversation::asked::Asked;
 use crate::conversation::attachments::Attachments;
+use crate::conversation::built_in::spelled;
+use crate::conversation::tools::Toolbox;
 use crate::gemini::SafetySetting;
 use serde_json::{Map, Value};
 
@@ -16,10 +19,38 @@ pub(crate) struct Extensions {
     pub safety_settings: Option<Vec<SafetySetting>>,
     pub image_config: Option<Value>,
     pub media_resolution: Option<String>,
+    /// Google's tool objects.
+    pub tools: Vec<Object>,
+    /// Google's `retrievalConfig`.
+    pub retrieval: Option<Value>,
 }
 
+/// Google's own tools, as fields beside the others.
+const TOOLS: [&str; 12] = [
+    "google_search",
+    "googleSearch",
+    "url_context",
+    "urlContext",
+    "code_execution",
+    "codeExecution",
+    "google_maps",
+    "googleMaps",
+    "file_search",
+    "fileSearch",
+    "computer_use",
+    "computerUse",
+];
+
 impl Extensions {
-    /// Puts everything but `thinking` into a question whose `attachments` are read.
+    /// Puts Google's tools among the others.
+    pub(crate) fn declare(&mut self, toolbox: &mut Toolbox) {
+        self.tools.drain(..).for_each(|tool| untyped(tool, toolbox));
+        if let Some(place) = self.retrieval.take() {
+            toolbox.retrieve_for(place);
+        }
+    }
+
+    /// Puts everything else but `thinking` into a question whose `attachments` are read.
     pub(crate) fn apply(self, attachments: &Attachments<'_>, asked: &mut Asked) {
         let resolution = self.media_resolution.or_else(|| attachments.resolution().map(str::to_owned));
         let image_config = self.image_config.filter(|_| asked.model.image_output);
@@ -62,6 +93,20 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
         let resolution = text(&mut place, &["media_resolution", "mediaResolution"]);
         found.media_resolution = found.media_resolution.or(resolution.and_then(|word| media_resolution(&word)));
         found.image_config = found.image_config.or_else(|| image_config(&mut place));
+        if let Some(Value::Array(list)) = take(&mut place, "tools") {
+            found.tools.extend(list.into_iter().filter_map(|tool| match tool {
+                Value::Object(tool) => Some(tool),
+                _ => None,
+            }));
+        }
+        found.tools.extend(
+            TOOLS.iter().filter_map(|name| Some(Object::from_iter([((*name).into(), take(&mut place, name)?)]))),
+        );
+        let config = take_any(&mut place, &["tool_config", "toolConfig"]);
+        if let Some(Value::Object(mut config)) = config {
+            let retrieval = take_any(&mut config, &["retrieval_config", "retrievalConfig"]);
+            found.retrieval = found.retrieval.or(retrieval.filter(Value::is_object).map(spelled));
+        }
         if let Some(Value::Array(list)) = take_any(&mut place, &["safety_settings", "safetySettings"]) {
             found.safety_settings = found.safety_settings.or_else(|| safety_settings(list));
         }

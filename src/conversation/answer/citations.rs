@@ -82,6 +82,11 @@ impl Cited {
         }
     }
 
+    /// The text given to the client, if it was kept.
+    pub(super) fn content(&self) -> Option<&str> {
+        self.is_complete.then_some(self.content.as_str())
+    }
+
     /// Metadata came. The last one counts, but one without citations does not undo one with them.
     pub(super) fn grounding(&mut self, text: &str) {
         let has_citations = |text: &str| text.contains("groundingSupports");
@@ -97,8 +102,7 @@ impl Cited {
             return Search::default();
         }
         let starts = if self.events_with_parts == 1 { &self.part_starts[..] } else { &[] };
-        let content = self.is_complete.then_some(self.content.as_str());
-        search(&self.grounding, content, starts)
+        search(&self.grounding, self.content(), starts)
     }
 }
 

@@ -4,6 +4,7 @@
 mod citations;
 mod folded;
 mod hold;
+mod invoked;
 mod logprobs;
 mod speech;
 mod text;
@@ -18,12 +19,14 @@ pub use verdict::Finish;
 
 use super::names::Kind;
 use super::plan::{AudioFormat, Plan};
+use super::signatures::Anchor;
 use super::{arguments, media};
 use crate::error::ApiError;
 use crate::gemini::response::{Candidate, ResponseBlob, ResponseCall};
 use crate::gemini::{Response, ResponsePart, UsageMetadata};
 use crate::os::random;
 use citations::Cited;
+use invoked::Invoked;
 use std::collections::HashSet;
 use std::sync::Arc;
 use text::Texts;
@@ -114,6 +117,8 @@ pub struct Answer {
     call_signature: Option<String>,
     text_signature: Option<String>,
     speech: Vec<u8>,
+    /// What Google's own tools did since the last call or the beginning.
+    invoked: Invoked,
     seen: Seen,
     usage: UsageMetadata,
 }
@@ -134,6 +139,7 @@ impl Answer {
             call_signature: None,
             text_signature: None,
             speech: Vec::new(),
+            invoked: Invoked::default(),
             seen: Seen::default(),
             usage: UsageMetadata::default(),
         }
@@ -193,6 +199,9 @@ impl Answer {
     }
 
     fn ending(&mut self, finish: Finish) -> Ending {
+        if let Some((parts, text)) = self.invoked.take().zip(self.cited.content()) {
+            self.plan.signatures.remember_invoked(&Anchor::Text(text), &parts);
+        }
         let speech = std::mem::take(&mut self.speech);
         let audio = (!speech.is_empty()).then(|| match self.plan.audio {
             Some(AudioFormat::Pcm16) => media::encode(&speech),
@@ -234,6 +243,8 @@ impl Answer {
             if let Some(text) = part.text.as_deref() {
                 self.thought(text, sink);
             }
+        } else if part.tool_call.or(part.tool_response).is_some() {
+            self.invoked.push(part, signature);
         } else if let Some(call) = &part.function_call {
             self.call(call, signature, sink);
         } else if let Some(text) = part.text.as_deref() {
@@ -345,6 +356,9 @@ impl Answer {
             None => format!("{}{}", self.plan.call_prefix, random::id(24)),
         };
         self.call_ids.insert(id.clone());
+        if let Some(parts) = self.invoked.take() {
+            plan.signatures.remember_invoked(&Anchor::Call(&id), &parts);
+        }
         if let Some(signature) = signature {
             self.call_signature = Some(signature.to_owned());
             if self.text_signature.as_deref() == Some(signature) {

@@ -30,6 +30,7 @@ pub(in crate::api) fn read_chat(
     asked.stream = read(body, "stream")?.unwrap_or(false);
     options::one_choice(body, "n")?;
     let mut extensions = options::extensions(body);
+    extensions.declare(&mut asked.toolbox);
     let legacy = tools(body, &mut asked.toolbox)?;
     Sampling::read(body, &["max_completion_tokens", "max_tokens"], "stop")?.apply(&mut asked);
     asked.plan.logprobs = options::wants_logprobs(body)?;
@@ -64,9 +65,11 @@ fn tools(body: &mut Object, toolbox: &mut Toolbox) -> Result<bool, ApiError> {
         }
     }
     let wants = |value: Option<Value>| value.is_some_and(|value| value != Value::Bool(false));
-    let spellings = ["web_search", "enable_search", "google_search", "googleSearch"];
-    if wants(take(body, "web_search_options")) | wants(take_any(body, &spellings)) {
-        toolbox.built_in("google_search");
+    if wants(take(body, "web_search_options")) | wants(take_any(body, &["web_search", "enable_search"])) {
+        toolbox.built_in("web_search");
+    }
+    for name in ["google_search", "googleSearch"] {
+        tools::untyped(take(body, name).map(|options| (name.to_owned(), options)).into_iter().collect(), toolbox);
     }
     let older = take(body, "function_call").filter(|_| legacy);
     let param = if legacy { "function_call" } else { "tool_choice" };
