@@ -27,6 +27,7 @@ mod gemini;
 mod listener;
 mod masks;
 mod memory;
+mod model_routes;
 mod native_forward;
 mod openai_chat;
 mod openai_completions;

@@ -102,7 +102,7 @@ pub(super) static KEYS: &[Key] = keys! {
     "stream.keep_alive_sec" LIVE "15" |d, f| d.config.keep_alive = f.seconds()? => |c| seconds(c.keep_alive);
     "models" LIVE "[]" |d, f| models(d, f)? => |c| c.models.iter().map(|model| &model.name).collect::<Vec<_>>();
     "model_routes" LIVE r#"{"claude-*haiku*": "gemini-3.5-flash-lite", "claude-*sonnet*": "gemini-3.8-flash", "claude-*": "gemini-3.1-pro-preview"}"#
-        |d, f| model_routes(d, f)? => |c| c.model_routes.iter().map(|(names, model)| (names.clone(), json!(model)))
+        |d, f| model_routes(d, f)? => |c| c.model_routes.iter().map(|(names, models)| (names.clone(), one_or_all(models)))
             .collect::<serde_json::Map<_, _>>();
     "responses.store_mb" LIVE "32" |d, f| d.config.responses_store = (f.number(0..=65_536)? as usize) << 20
         => |c| c.responses_store >> 20;
@@ -234,6 +234,13 @@ fn log_level(field: &Field) -> Result<LogLevel, ConfigError> {
         "WARN" | "WARNING" => Ok(LogLevel::Warn),
         "ERROR" | "CRITICAL" | "FATAL" => Ok(LogLevel::Error),
         _ => Err(field.wrong("DEBUG, INFO, WARNING, ERROR or CRITICAL", &Value::String(text))),
+    }
+}
+
+fn one_or_all(models: &[String]) -> Value {
+    match models {
+        [model] => json!(model),
+        models => json!(models),
     }
 }
 

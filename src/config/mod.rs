@@ -71,8 +71,8 @@ pub struct Config {
     pub keep_alive: Option<Duration>,
     /// Extra models and aliases.
     pub models: Vec<ModelEntry>,
-    /// Patterns of other vendors' names and the model that serves them.
-    pub model_routes: Vec<(String, String)>,
+    /// Patterns of other vendors' names and the models that serve them, in the order in which they are asked.
+    pub model_routes: Vec<(String, Vec<String>)>,
     /// Bytes of responses that are kept for clients of the Responses API; 0: none are.
     pub responses_store: usize,
     /// Settings of the translations.

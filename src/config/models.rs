@@ -94,17 +94,23 @@ pub(super) fn models(draft: &mut Draft, field: &Field) -> Result<(), ConfigError
     Ok(())
 }
 
-/// Patterns of names, `*` standing for anything, and the model that serves them; the first that fits counts.
+/// Patterns of names, `*` standing for anything, and the model that serves them, or several in the order in which they
+/// are asked; the first pattern that fits counts.
 pub(super) fn model_routes(draft: &mut Draft, field: &Field) -> Result<(), ConfigError> {
     let value = field.value();
     let Value::Object(routes) = &value else { return Err(field.wrong("an object", &value)) };
     draft.config.model_routes.clear();
     for (pattern, model) in routes {
-        let model = model.as_str().map(str::trim).filter(|model| !model.is_empty());
-        let Some(model) = model else {
-            return Err(ConfigError(format!("{}.{pattern}: expected the name of a model", field.name)));
+        let given = model.as_array().map_or_else(|| vec![model], |list| list.iter().collect());
+        let name = |model: &Value| Some(model.as_str()?.trim().to_owned()).filter(|model| !model.is_empty());
+        let models = given.into_iter().map(name).collect::<Option<Vec<_>>>().filter(|models| !models.is_empty());
+        let Some(models) = models else {
+            return Err(ConfigError(format!(
+                "{}.{pattern}: expected the name of a model or a list of them",
+                field.name
+            )));
         };
-        draft.config.model_routes.push((pattern.clone(), model.to_owned()));
+        draft.config.model_routes.push((pattern.clone(), models));
     }
     Ok(())
 }

@@ -102,7 +102,7 @@ impl Attempt for Translated<'_, '_> {
 }
 
 /// Embeddings, uploaded files and caches exist on the public API only.
-fn kind_of(call: &Call) -> Option<Kind> {
+pub(super) fn kind_of(call: &Call) -> Option<Kind> {
     match call.operation {
         Operation::Embed | Operation::BatchEmbed => Some(Kind::ApiKey),
         Operation::Generate | Operation::Stream | Operation::CountTokens => {

@@ -13,7 +13,7 @@ mod repair;
 mod unavailable;
 
 use crate::api::Call;
-use crate::credentials::{CredentialId, Credentials, Kind, Lease, Report};
+use crate::credentials::{CredentialId, Credentials, Kind, Lease, Report, Want};
 use crate::error::ApiError;
 use crate::http::CancelToken;
 pub use crate::upstream::cancel::scope as watch;
@@ -122,6 +122,12 @@ impl Dispatcher {
     /// Whether a request may be sent again that was answered in vain.
     pub fn may_ask_again(&self, budget: &Budget) -> bool {
         budget.asked < self.bounds.credentials
+    }
+
+    /// Whether no credential serves this model at the moment.
+    pub fn rests(&self, call: &Call) -> bool {
+        let want = Want { model: &call.model, kind: attempt::kind_of(call), tried: &[], affinity: None };
+        self.pool.checkout(&want).is_err()
     }
 
     /// Judges a fault that came after the first event, and tells the pool. The result is what the client is told.

@@ -79,7 +79,7 @@ impl Key {
     }
 
     /// Entries are base names, aliases or names with suffixes; `gemini-2.5-*` stands for all that begin so.
-    fn may_use(&self, model: &str, models: &ModelTable) -> bool {
+    pub(crate) fn may_use(&self, model: &str, models: &ModelTable) -> bool {
         let allowed = &self.limits.models;
         allowed.is_empty()
             || allowed.iter().map(|entry| entry.strip_prefix("models/").unwrap_or(entry)).any(|entry| {

@@ -28,6 +28,8 @@ pub struct App {
     pub guard: Guard,
     /// The models: the built-in table, the config's, and what Google lists.
     pub models: ModelTable,
+    /// The same for requests whose first model cannot serve them: routes lead to their second model, their third and so on.
+    pub spare_models: Vec<ModelTable>,
     /// What Google lists for the pool's keys.
     pub listed: Arc<Vec<Listed>>,
     /// Thought signatures of earlier answers.
@@ -95,19 +97,28 @@ impl Current {
     }
 }
 
-pub(super) fn table(config: &Config, listed: &[Listed]) -> ModelTable {
-    let mut models = ModelTable::new(&config.models);
-    models.route(&config.model_routes);
-    models.learn(listed);
-    models
+/// The models, and those for requests whose first model cannot serve them.
+pub(super) fn tables(config: &Config, listed: &[Listed]) -> (ModelTable, Vec<ModelTable>) {
+    let table = |position: usize| {
+        let nth = |models: &[String]| models[position.min(models.len() - 1)].clone();
+        let routes: Vec<_> = config.model_routes.iter().map(|(names, models)| (names.clone(), nth(models))).collect();
+        let mut models = ModelTable::new(&config.models);
+        models.route(&routes);
+        models.learn(listed);
+        models
+    };
+    let longest = config.model_routes.iter().map(|(_, models)| models.len()).max().unwrap_or(1);
+    (table(0), (1..longest).map(table).collect())
 }
 
 impl App {
     /// The same with another config or model list.
     fn with(&self, config: Config, listed: Arc<Vec<Listed>>) -> App {
+        let (models, spare_models) = tables(&config, &listed);
         App {
             guard: self.guard.with(&config),
-            models: table(&config, &listed),
+            models,
+            spare_models,
             listed,
             signatures: self.signatures.clone(),
             responses: self.responses.clone(),

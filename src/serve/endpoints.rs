@@ -27,7 +27,7 @@ const CORS: [(&str, &str); 2] = [
     ("Access-Control-Allow-Origin", "*"),
     (
         "Access-Control-Expose-Headers",
-        "X-Request-ID, X-Proxy-Notice, Retry-After, retry-after-ms, x-should-retry, x-ratelimit-limit-requests, \
+        "X-Request-ID, X-Proxy-Notice, X-Served-Model, Retry-After, retry-after-ms, x-should-retry, x-ratelimit-limit-requests, \
          x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-goog-upload-url, x-goog-upload-status, \
          x-goog-upload-chunk-granularity, x-goog-upload-size-received",
     ),

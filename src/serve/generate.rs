@@ -1,10 +1,11 @@
 //! The one generation handler, for every dialect: parse, dispatch, translate back, write, count. It alone decides when an
 //! answer may still move to another credential: until the first piece of content has gone out.
 
-use crate::api::{Exchange, Surface, Translator};
+use crate::api::{Context, Exchange, Surface, Translator};
 use crate::credentials::{Kind, Lease};
 use crate::dispatch::{self, Budget, Dispatched};
 use crate::error::ApiError;
+use crate::gemini::models::ModelTable;
 use crate::gemini::{self, Response as Event, UsageMetadata};
 use crate::http::{CancelToken, Request, Responder};
 use crate::keys::{Key, Permit};
@@ -13,6 +14,8 @@ use crate::serve::app::App;
 use crate::serve::output::Output;
 use crate::serve::record::{Outcome, Record};
 use crate::serve::{affinity, passthrough};
+use std::slice;
+use std::time::Duration;
 
 /// How often a useless answer is asked for again before the first byte, at most: a translator decides for those it can
 /// read, and a broken one is worth one more attempt.
@@ -23,11 +26,18 @@ const NOT_BOTH: &str =
     "Google's own tools were left out: Code Assist does not take them beside functions, a Gemini API key does.";
 
 /// Answers one generation request of `surface`, whose caller presented `key`.
-pub fn generate(app: &App, surface: &dyn Surface, key: &Key, request: Request, mut responder: Responder) {
+pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Request, mut responder: Responder) {
     let cancel = request.cancel.clone();
     let mut record = Record::new(app, surface, key, &request);
-    let (mut exchange, permit) = match prepare(app, surface, key, request, &mut responder, &mut record) {
-        Ok(prepared) => prepared,
+    let body = (!app.spare_models.is_empty()).then(|| request.body.clone());
+    let read = read(app, surface, key, &mut request, &app.models).and_then(|mut exchange| {
+        record.model.clone_from(&exchange.call().model);
+        let (permit, headers) = key.admit(Some(&record.model), &app.models);
+        headers.iter().for_each(|(name, value)| responder.add_header(name, value));
+        Ok((exchange, permit?))
+    });
+    let (exchange, permit) = match read {
+        Ok(read) => read,
         Err(error) => {
             let outcome = Outcome::failed(&error, UsageMetadata::default(), error.kind.openai_type());
             record.count_refused(&outcome);
@@ -37,39 +47,50 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, request: Request, m
     };
     let mut output = Output::new(responder, exchange.framing(), app);
     exchange.notices().iter().for_each(|sentence| output.notice(sentence));
-    let permit = Some(permit);
-    let mut generation = Generation { app, surface, record, permit, cancel, chances: SECOND_CHANCES, is_denied: false };
-    let outcome = generation.answer(&mut *exchange, output);
+    request.body = body.unwrap_or_default();
+    let mut generation = Generation {
+        app,
+        surface,
+        key,
+        request,
+        spare_models: app.spare_models.iter(),
+        record,
+        permit: Some(permit),
+        cancel,
+        chances: SECOND_CHANCES,
+        is_denied: false,
+    };
+    let outcome = generation.answer(exchange, output);
     generation.record.log(&outcome);
 }
 
-/// Reads the request and asks whether the key may make it.
-fn prepare(
+/// Reads the request for the model that serves it by this table.
+fn read(
     app: &App,
     surface: &dyn Surface,
     key: &Key,
-    mut request: Request,
-    responder: &mut Responder,
-    record: &mut Record<'_>,
-) -> Result<(Box<dyn Exchange>, Permit), ApiError> {
+    request: &mut Request,
+    models: &ModelTable,
+) -> Result<Box<dyn Exchange>, ApiError> {
     let body = std::mem::take(&mut request.body);
-    let mut exchange = surface.parse(&request, body, &app.context(&key.name))?;
+    let mut exchange = surface.parse(request, body, &Context { models, ..app.context(&key.name) })?;
     let call = exchange.call();
     call.affinity = match call.request.names_stored() {
         // Files and caches belong to the credential they were stored with.
         true => Some(passthrough::affinity(&key.name)),
         false => affinity::of(app.config.settings.affinity, &key.name, &request.headers, call),
     };
-    record.model.clone_from(&call.model);
-    let (permit, headers) = key.admit(Some(&call.model), &app.models);
-    headers.iter().for_each(|(name, value)| responder.add_header(name, value));
-    Ok((exchange, permit?))
+    Ok(exchange)
 }
 
 /// One request while it is being answered.
 struct Generation<'a> {
     app: &'a App,
     surface: &'a dyn Surface,
+    key: &'a Key,
+    /// The request as it came, with its body only where another model may serve it.
+    request: Request,
+    spare_models: slice::Iter<'a, ModelTable>,
     record: Record<'a>,
     /// Given back when the answer is complete, before its last piece goes out: who sends the next request at once must
     /// find the place free.
@@ -90,12 +111,13 @@ enum Broken {
 }
 
 impl Generation<'_> {
-    fn answer(&mut self, exchange: &mut dyn Exchange, mut output: Output) -> Outcome {
+    fn answer(&mut self, mut exchange: Box<dyn Exchange>, mut output: Output) -> Outcome {
+        let mut first_failure = None;
         let mut translator = exchange.translator();
         let mut first_call = true;
         let mut budget = Budget::new();
         loop {
-            let answer = match self.send(exchange, &mut budget) {
+            let answer = match self.send(&mut *exchange, &mut budget) {
                 Ok(answer) => {
                     if answer.lease.kind == Kind::Oauth && exchange.call().request.circulates() {
                         output.notice(NOT_BOTH);
@@ -103,9 +125,23 @@ impl Generation<'_> {
                     answer
                 }
                 Err(_) if self.cancel.is_stopped() => return self.fail(output, &mut *translator, stopping()),
-                Err(error) => return self.fail(output, &mut *translator, error),
+                Err(error) => {
+                    let next = match first_call && !output.has_content() {
+                        true => self.with_next_model(&mut *exchange, &error),
+                        false => None,
+                    };
+                    match next {
+                        Some(next) => exchange = next,
+                        None => return self.fail(output, &mut *translator, sooner(first_failure, error)),
+                    }
+                    first_failure = Some(sooner(first_failure, error));
+                    translator = exchange.translator();
+                    budget = Budget::new();
+                    continue;
+                }
             };
-            match self.relay(answer, exchange, &mut *translator, &mut output) {
+            output.tell_model(&self.record.model);
+            match self.relay(answer, &mut *exchange, &mut *translator, &mut output) {
                 Ok(None) => {
                     first_call = false;
                     budget = Budget::new();
@@ -135,6 +171,27 @@ impl Generation<'_> {
                     self.chances -= 1;
                     translator = exchange.translator();
                 }
+            }
+        }
+    }
+
+    /// The same request for the next model that the route of its name leads to, where no credential serves the present
+    /// one or it is gone.
+    fn with_next_model(&mut self, exchange: &mut dyn Exchange, error: &ApiError) -> Option<Box<dyn Exchange>> {
+        let is_gone = error.code() == Some("model_not_found");
+        if self.spare_models.len() == 0 || !(is_gone || self.app.dispatcher.rests(exchange.call())) {
+            return None;
+        }
+        loop {
+            let models = self.spare_models.next()?;
+            let body = self.request.body.clone();
+            let mut next = read(self.app, self.surface, self.key, &mut self.request, models).ok()?;
+            self.request.body = body;
+            let model = next.call().model.clone();
+            if model != self.record.model && self.key.may_use(&model, &self.app.models) {
+                log::warn!("No credential serves {}. Asking {model} instead, as model_routes says.", self.record.model);
+                self.record.model = model;
+                return Some(next);
             }
         }
     }
@@ -188,6 +245,7 @@ impl Generation<'_> {
                 is_held = false;
                 // From here on there is no further attempt, and the answer may take minutes.
                 exchange.call().request = gemini::Request::default();
+                self.request.body = Vec::new();
                 platform::release_stack();
             }
             if translator.done() {
@@ -235,6 +293,12 @@ impl Generation<'_> {
         output.fail(self.surface, translator, &error);
         outcome
     }
+}
+
+/// Of two failures, the one that is over first.
+fn sooner(first: Option<ApiError>, other: ApiError) -> ApiError {
+    let wait = |error: &ApiError| error.retry_after.unwrap_or(Duration::MAX);
+    first.filter(|first| wait(first) <= wait(&other)).unwrap_or(other)
 }
 
 /// What clients are told whose answers outlive the time a stop gives them.

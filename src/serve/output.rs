@@ -9,17 +9,19 @@ use std::io;
 
 /// The header field of such sentences.
 pub(super) const NOTICE: &str = "X-Proxy-Notice";
+/// Says which of Google's models has answered: a route may lead to several.
+const SERVED: &str = "X-Served-Model";
 
 /// Where an answer goes.
 pub(super) enum Output {
-    Whole(Responder),
-    Pieces { writer: EventWriter, has_content: bool },
+    Whole { responder: Responder, served: String },
+    Pieces { writer: EventWriter, served: String, has_content: bool },
 }
 
 impl Output {
     pub fn new(responder: Responder, framing: Framing, app: &App) -> Output {
         let (media_type, piece): (_, &'static [u8]) = match framing {
-            Framing::Whole => return Output::Whole(responder),
+            Framing::Whole => return Output::Whole { responder, served: String::new() },
             Framing::Events => ("text/event-stream; charset=utf-8", sse::KEEP_ALIVE.as_bytes()),
             // White space before an element means nothing to a JSON parser.
             Framing::Array => ("application/json", b"\n"),
@@ -27,7 +29,8 @@ impl Output {
         let headers = [("Content-Type", media_type), ("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let pings = Pings { piece, first_after: app.config.early_head_after, every: app.config.keep_alive };
-        Output::Pieces { writer: responder.events(200, headers.to_vec(), pings), has_content: false }
+        let writer = responder.events(200, headers.to_vec(), pings);
+        Output::Pieces { writer, served: String::new(), has_content: false }
     }
 
     /// Whether the client has seen a piece of this answer; a ping is none.
@@ -39,37 +42,45 @@ impl Output {
     pub fn notice(&mut self, sentence: &str) {
         log::info!("notice to the client: {sentence}");
         match self {
-            Output::Whole(responder) => responder.add_header(NOTICE, sentence),
+            Output::Whole { responder, .. } => responder.add_header(NOTICE, sentence),
             Output::Pieces { writer, .. } => writer.add_header(NOTICE, sentence),
         }
+    }
+
+    /// Says which of Google's models serves, once it begins to answer.
+    pub fn tell_model(&mut self, model: &str) {
+        let (Output::Whole { served, .. } | Output::Pieces { served, .. }) = self;
+        model.clone_into(served);
     }
 
     pub fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         match self {
             // A whole answer is sent when it is complete.
-            Output::Whole(_) => Ok(()),
-            Output::Pieces { writer, has_content } => {
-                *has_content = true;
+            Output::Whole { .. } => Ok(()),
+            Output::Pieces { writer, has_content, served } => {
+                if !std::mem::replace(has_content, true) {
+                    writer.add_header(SERVED, served);
+                }
                 writer.write(piece)
             }
         }
     }
 
-    pub fn finish(self, rest: Vec<u8>) {
+    pub fn finish(mut self, rest: Vec<u8>) {
+        // A client that left now has left: nothing more to do for it.
+        let is_there = rest.is_empty() || self.write(&rest).is_ok();
         match self {
-            Output::Whole(responder) => responder.respond(Response::new(200, "application/json", rest)),
-            Output::Pieces { mut writer, .. } => {
-                // A client that left now has left: nothing more to do for it.
-                if rest.is_empty() || writer.write(&rest).is_ok() {
-                    let _ = writer.finish();
-                }
+            Output::Whole { responder, served } => {
+                responder.respond(Response::new(200, "application/json", rest).with_header(SERVED, served));
             }
+            Output::Pieces { writer, .. } if is_there => _ = writer.finish(),
+            Output::Pieces { .. } => {}
         }
     }
 
     pub fn fail(self, surface: &dyn Surface, translator: &mut dyn Translator, error: &ApiError) {
         match self {
-            Output::Whole(responder) => responder.respond(surface.error(error)),
+            Output::Whole { responder, .. } => responder.respond(surface.error(error)),
             Output::Pieces { writer, .. } => {
                 if let Err(mut writer) = writer.replace_with(surface.error(error)) {
                     let mut frame = Vec::new();

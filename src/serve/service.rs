@@ -11,7 +11,7 @@ use crate::http::{Limits, Request, Running, Server};
 use crate::keys::Keys;
 use crate::os::platform;
 use crate::serve::access::Guard;
-use crate::serve::app::{App, Current, table};
+use crate::serve::app::{App, Current, tables};
 use crate::serve::background::{Intervals, Maintenance};
 use crate::serve::judge::judge;
 use crate::serve::report::Reporter;
@@ -108,9 +108,11 @@ impl Service {
         let server = bind(&config)?;
         let address = server.local_addr();
 
+        let (models, spare_models) = tables(&config, &listed);
         let app = App {
             guard: Guard::new(&config, keys.clone()),
-            models: table(&config, &listed),
+            models,
+            spare_models,
             listed,
             signatures: Arc::new(SignatureCache::new(8 * 1024 * 1024, Duration::from_secs(6 * 3600))),
             responses: Arc::new(Store::new(config.responses_store)),
