@@ -1,6 +1,8 @@
 //! What Google searched and found. Google counts bytes, clients count characters.
 
 use serde::Deserialize;
+use serde_json::Value;
+use std::collections::HashSet;
 
 /// A range of the answer's text and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +31,12 @@ pub struct Search {
     pub queries: Vec<String>,
     /// All that was found.
     pub sources: Vec<Source>,
-    /// What the text says by whom.
+    /// What the text says by whom; those of which Google tells no range stand at the end of the text, with no width.
     pub citations: Vec<Citation>,
+    /// Google's own words on what it found.
+    pub grounding_metadata: Option<Box<Value>>,
+    /// The same on the addresses that it opened.
+    pub url_context_metadata: Option<Box<Value>>,
 }
 
 /// Keeps what citations are made of: the text they are ranges of, and Google's metadata.
@@ -41,10 +47,13 @@ pub(super) struct Cited {
     /// The text given to the client, as long as it is not longer.
     content: String,
     is_complete: bool,
+    /// Characters of a text that was not kept.
+    not_kept: usize,
     /// Where the parts of the first event begin in `content`.
     part_starts: Vec<usize>,
     events_with_parts: usize,
     grounding: String,
+    url_context: String,
 }
 
 impl Cited {
@@ -53,9 +62,11 @@ impl Cited {
             limit,
             content: String::new(),
             is_complete: true,
+            not_kept: 0,
             part_starts: Vec::new(),
             events_with_parts: 0,
             grounding: String::new(),
+            url_context: String::new(),
         }
     }
 
@@ -78,7 +89,7 @@ impl Cited {
         } else {
             // Citations cannot be placed in a part of a text.
             self.is_complete = false;
-            self.content = String::new();
+            self.not_kept += std::mem::take(&mut self.content).chars().chain(text.chars()).count();
         }
     }
 
@@ -96,14 +107,53 @@ impl Cited {
         }
     }
 
+    /// The addresses that were opened. The last list counts.
+    pub(super) fn url_context(&mut self, text: &str) {
+        text.clone_into(&mut self.url_context);
+    }
+
     /// What was searched and found, at the end.
     pub(super) fn search(&self) -> Search {
-        if self.grounding.is_empty() {
+        if self.grounding.is_empty() && self.url_context.is_empty() {
             return Search::default();
         }
         let starts = if self.events_with_parts == 1 { &self.part_starts[..] } else { &[] };
-        search(&self.grounding, self.content(), starts)
+        let mut search = search(&self.grounding, self.content(), starts);
+        let end = self.not_kept + self.content.chars().count();
+        let mut cited: HashSet<String> = search.citations.iter().map(|citation| citation.source.url.clone()).collect();
+        // Where Google says which source says what, the others say nothing.
+        let mut loose = if cited.is_empty() { search.sources.clone() } else { Vec::new() };
+        loose.extend(opened(&self.url_context));
+        loose.retain(|source| cited.insert(source.url.clone()));
+        search.citations.extend(loose.into_iter().map(|source| Citation { start: end, end, source }));
+        // Read and written anew: a line feed between two fields would break a stream.
+        search.grounding_metadata = serde_json::from_str(&self.grounding).ok();
+        search.url_context_metadata = serde_json::from_str(&self.url_context).ok();
+        search
     }
+}
+
+/// The addresses that Google could open.
+fn opened(metadata: &str) -> Vec<Source> {
+    let metadata: UrlContext = serde_json::from_str(metadata).unwrap_or_default();
+    let opened = metadata.url_metadata.unwrap_or_default().into_iter().filter_map(|url| {
+        let is_open = url.url_retrieval_status.is_none_or(|status| status.ends_with("SUCCESS"));
+        url.retrieved_url.filter(|_| is_open).map(|url| Source { title: url.clone(), url })
+    });
+    opened.collect()
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct UrlContext {
+    url_metadata: Option<Vec<UrlMetadata>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct UrlMetadata {
+    retrieved_url: Option<String>,
+    url_retrieval_status: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -120,12 +170,17 @@ struct Chunk {
     web: Option<Origin>,
     retrieved_context: Option<Origin>,
     maps: Option<Origin>,
+    image: Option<Origin>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Origin {
+    #[serde(alias = "sourceUri")]
     uri: Option<String>,
+    /// Of a file search, which has no address.
+    #[serde(alias = "documentName", alias = "fileSearchStore")]
+    document: Option<String>,
     title: Option<String>,
     domain: Option<String>,
 }
@@ -148,8 +203,8 @@ struct Segment {
 
 impl Chunk {
     fn source(self) -> Option<Source> {
-        let origin = self.web.or(self.retrieved_context).or(self.maps)?;
-        Some(Source { url: origin.uri?, title: origin.title.or(origin.domain).unwrap_or_default() })
+        let origin = self.web.or(self.retrieved_context).or(self.maps).or(self.image)?;
+        Some(Source { url: origin.uri.or(origin.document)?, title: origin.title.or(origin.domain).unwrap_or_default() })
     }
 }
 
@@ -171,7 +226,7 @@ fn search(grounding: &str, content: Option<&str>, part_starts: &[usize]) -> Sear
         }
     }
     let queries = grounding.web_search_queries.unwrap_or_default();
-    Search { queries, sources: sources.into_iter().flatten().collect(), citations }
+    Search { queries, sources: sources.into_iter().flatten().collect(), citations, ..Search::default() }
 }
 
 /// Where the segment is in `content`, in bytes, both ends on character boundaries.

@@ -228,6 +228,9 @@ impl Answer {
         if let Some(grounding) = candidate.grounding_metadata {
             self.cited.grounding(grounding.get());
         }
+        if let Some(opened) = candidate.url_context_metadata {
+            self.cited.url_context(opened.get());
+        }
         let parts = candidate.content.as_ref().map_or(&[][..], |content| &content.parts);
         self.cited.event(!parts.is_empty());
         for part in parts {

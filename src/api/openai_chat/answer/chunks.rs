@@ -83,12 +83,18 @@ impl Chunks {
         if let Some(data) = ending.audio.as_deref() {
             self.field(out, b"\"audio\":", &AudioShape::new(data, self.reply.created));
         }
-        if let Some(signature) = ending.signature.as_deref() {
-            self.field(out, b"\"extra_content\":", &ExtraContent::new(signature));
-        }
         let annotations: Vec<_> = ending.search.citations.iter().map(AnnotationShape::new).collect();
-        if !annotations.is_empty() {
-            self.field(out, b"\"annotations\":", &annotations);
+        let extra = ExtraContent::found(&ending.search, ending.signature.as_deref());
+        match (annotations.is_empty(), &extra) {
+            (true, Some(extra)) => self.field(out, b"\"extra_content\":", extra),
+            // Whoever searched has metadata as well.
+            (false, extra) => self.chunk(out, None, &[], |out| {
+                out.extend_from_slice(b"\"annotations\":");
+                frame::json(&annotations, out);
+                out.extend_from_slice(b",\"extra_content\":");
+                frame::json(extra, out);
+            }),
+            (true, None) => {}
         }
         // Never together with a call: the helpers would not tell that its arguments are complete.
         self.chunk(out, Some(self.reply.finish(ending.finish)), &ending.logprobs, |_| {});

@@ -65,7 +65,7 @@ pub(super) fn write(reply: &ChatReply, answer: &Folded, out: &mut Vec<u8>) {
         annotations: ending.search.citations.iter().map(AnnotationShape::new).collect(),
         images: images(answer),
         audio: ending.audio.as_deref().map(|data| AudioShape::new(data, reply.created)),
-        extra_content: ending.signature.as_deref().map(ExtraContent::new),
+        extra_content: ExtraContent::found(&ending.search, ending.signature.as_deref()),
     };
     let logprobs = &answer.logprobs;
     let document = Document {
