@@ -35,6 +35,7 @@ pub mod http;
 pub mod keys;
 pub mod logging;
 pub mod mask;
+pub mod message;
 pub mod os;
 pub mod secret;
 pub mod serve;

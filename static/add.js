@@ -1,6 +1,6 @@
 // Adding credentials: API keys, Google sign-in here or from another machine, JSON pasted or dropped.
 import { $, h, render } from "./dom.js";
-import { t } from "./text.js";
+import { t, told } from "./text.js";
 import { send } from "./api.js";
 import { attempt, say } from "./dialog.js";
 
@@ -9,7 +9,7 @@ let flow = null;
 function show(results) {
   const words = { added: t("resultAdded"), updated: t("resultUpdated"), refused: t("resultRefused") };
   render($("add-results"), results.map((result) => h("li", { class: result.status === "refused" ? "bad" : "good" },
-    h("b", null, result.label ?? ""), ` ${words[result.status] ?? result.status}`, result.detail && `: ${result.detail}`)));
+    h("b", null, result.label ?? ""), ` ${words[result.status] ?? result.status}`, result.detail && `: ${told(result.told, result.detail)}`)));
 }
 
 export function openAdd(kind) {

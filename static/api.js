@@ -1,5 +1,6 @@
 // Speaks with the server: JSON in, JSON out, failures as sentences. Paths are relative, for servers below a path.
 import { say } from "./dialog.js";
+import { told } from "./text.js";
 
 export class Failure extends Error {
   constructor(status, message) {
@@ -16,7 +17,7 @@ async function call(path, options, limit) {
     throw new Failure(0, error.message);
   }
   const body = await answer.json().catch(() => null);
-  if (!answer.ok) throw new Failure(answer.status, sentence(body) ?? `HTTP ${answer.status}`);
+  if (!answer.ok) throw new Failure(answer.status, told(body?.told, sentence(body) ?? `HTTP ${answer.status}`));
   return body;
 }
 
@@ -34,6 +35,6 @@ export async function send(method, path, body) {
   const headers = { "X-Requested-With": "gemini-proxy" };
   if (body) headers["Content-Type"] = "application/json";
   const answer = await call(path, { method, headers, body: body && JSON.stringify(body) }, 90_000);
-  if (answer?.warning) say(answer.warning, true);
+  if (answer?.warning) say(told(answer.told, answer.warning), true);
   return answer;
 }

@@ -1,13 +1,12 @@
 // The pool: what each credential is, how it is and why, and what can be done about it.
 import { $, button, h, link, onAction, render } from "./dom.js";
-import { ago, countdown, has, number, t, when } from "./text.js";
+import { ago, countdown, number, t, told, when } from "./text.js";
 import { get, send } from "./api.js";
 import { ask, attempt, say } from "./dialog.js";
 
 const quotas = new Map();
 let shown = [];
 
-const word = (reason) => has(`reason_${reason}`) && t(`reason_${reason}`);
 const known = (text) => (text && text !== "None" && text !== "N/A" ? text : null);
 const titleOf = (c) => c.label || known(c.email) || c.id;
 
@@ -26,7 +25,7 @@ function condition(c) {
 
 function reason(c) {
   if (!c.failure_reason || c.status === "active") return null;
-  return h("p", { class: "reason" }, word(c.reason_code), " ", c.failure_reason, " ", link(c.link, t("whatToDo")));
+  return h("p", { class: "reason" }, told(c.told, c.failure_reason), " ", link(c.link, t("whatToDo")));
 }
 
 function quota(c) {
@@ -60,7 +59,7 @@ function row(c, used) {
       !isKey && fact(t("tokenUntil"), known(c.expiry))),
     reason(c),
     (c.models ?? []).length > 0 && h("ul", { class: "resting" }, c.models.map((model) => h("li", { "data-key": model.model },
-      h("b", null, model.model), " ", t(model.refused ? "refusedFor" : "restsFor"), " ", countdown(model.cooling_until), h("span", { class: "note" }, " · ", word(model.reason) || model.detail)))),
+      h("b", null, model.model), " ", t(model.refused ? "refusedFor" : "restsFor"), " ", countdown(model.cooling_until), h("span", { class: "note" }, " · ", told(model.told, model.detail))))),
     quota(c),
     h("div", { class: "actions" },
       button("check", t("check")), !isKey && button("refresh", t("refresh")), !isKey && button("quota", t("quota")),
@@ -84,7 +83,7 @@ export function startCredentials({ refresh }) {
   const change = (word, message) => (id, source) => attempt(source, async () => {
     const answer = await send("POST", path(id, word));
     const details = answer?.check_details;
-    if (details) say(details.is_healthy ? t("checkGood") : t("checkBad", { why: details.reason ?? "" }), !details.is_healthy);
+    if (details) say(details.is_healthy ? t("checkGood") : t("checkBad", { why: told(details.told, details.reason ?? "") }), !details.is_healthy);
     else say(t(message));
     await refresh();
   });

@@ -1,9 +1,9 @@
 // English.
 export default {
-  skip: "Skip to the content", language: "Language", theme: "Theme", languageAuto: "Language: auto", themeAuto: "Theme: auto", light: "Light", dark: "Dark", sections: "Sections",
+  title: "Model API Proxy Management", skip: "Skip to the content", language: "Language", theme: "Theme", languageAuto: "Language: auto", themeAuto: "Theme: auto", light: "Light", dark: "Dark", sections: "Sections",
   loading: "Loading…", today: "Today", add: "Add", cancel: "Cancel", save: "Save", saved: "Saved.", copy: "Copy", copied: "Copied.",
   copyByHand: "Copy this text:", delete: "Delete…", deleted: "Deleted.", edit: "Edit…", enable: "Enable", disable: "Disable", enabled: "Enabled.", disabled: "Disabled.",
-  dismiss: "Dismiss", more: "Learn more", done: "done", reload: "Reload", retry: "Try now", never: "never", justNow: "just now", ago: "{time} ago",
+  dismiss: "Dismiss", done: "done", reload: "Reload", retry: "Try now", never: "never", justNow: "just now", ago: "{time} ago",
   durationDays: "{d} d {h} h", durationHours: "{h} h {m} min", durationMinutes: "{m} min {s} s", durationSeconds: "{s} s",
   typeToConfirm: "Type “{word}” to confirm", nothingYet: "Nothing yet.", numbers: "Numbers", time: "Time", sum: "Total", most: "most",
 
@@ -28,8 +28,6 @@ export default {
   whatToDo: "What to do", check: "Check", refresh: "Renew token", quota: "Quota", resetCooling: "End rest", quotaAt: "Left at {time}", quotaLeft: "Quota left for {model}", quotaReset: "full again in", quotaNone: "No quota: {why}",
   checkGood: "Healthy.", checkBad: "Not healthy: {why}", refreshed: "Token renewed.", wasReset: "The rest is over.", label: "Label", projectHint: "Now: {now}. Leave empty to keep it.", editTitle: "Edit {name}",
   deleteTitle: "Delete {name}", deleteText: "It leaves the credentials file. Google is not told: revoke a sign-in in your Google account.",
-
-  reason_RATE_LIMIT_EXCEEDED: "too many a minute", reason_QUOTA_EXHAUSTED: "quota used up", reason_INVALID_GRANT: "The login has ended.", reason_API_KEY_INVALID: "Google does not know this key.",
 
   addTitle: "Add a credential", addKeys: "Gemini API keys", addKeysNote: "the official way, free to start", addKeysHelp: "Make one in Google AI Studio, then paste it here; several keys one per line.", addKeysLabel: "API keys, one per line", addKeysButton: "Add keys",
   addGoogle: "Google sign-in", addGoogleNote: "needs a Gemini Code Assist licence", addGoogleHelp: "Google serves it for Code Assist Standard and Enterprise licences only; its terms forbid it in third-party software.",

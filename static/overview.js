@@ -1,6 +1,6 @@
 // The top of the page: does it work, and if not, what to do; then the numbers of today.
-import { $, button, h, link, onAction, render } from "./dom.js";
-import { bytes, countdown, duration, languageNow, milliseconds, number, percent, short, t } from "./text.js";
+import { $, button, h, onAction, render } from "./dom.js";
+import { bytes, countdown, duration, milliseconds, number, percent, short, t, told } from "./text.js";
 import { sparkline } from "./plot.js";
 
 const MARKS = { good: "✓", warn: "!", bad: "✕", info: "i" };
@@ -54,14 +54,14 @@ export function drawOverview(state) {
 function drawAlerts({ status, skew }) {
   const alerts = (status?.alerts ?? []).filter((alert) => !["no_credentials", "all_cooling", "none_usable"].includes(alert.code));
   if (Math.abs(skew) > 120_000) {
-    alerts.push({ level: "warning", code: "clock", text_en: t("clock", { time: duration(Math.abs(skew) / 1000) }) });
+    alerts.push({ level: "warning", code: "clock", text: t("clock", { time: duration(Math.abs(skew) / 1000) }) });
   }
   const level = { error: "bad", warning: "warn" };
   render($("alerts"), alerts.filter((alert) => !dismissed.has(alert.code)).map((alert) => {
     const kind = level[alert.level] ?? "info";
     return h("div", { class: `alert ${kind}`, "data-key": alert.code, "data-id": alert.code },
       h("span", { class: `mark ${kind}`, "aria-hidden": "true" }, MARKS[kind]),
-      h("p", null, (languageNow() === "zh" && alert.text_zh) || alert.text_en, " ", link(alert.link, t("more"))),
+      h("p", null, told(alert, alert.text)),
       button("dismiss", "×", { class: "quiet", "aria-label": t("dismiss") }));
   }));
 }

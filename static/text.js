@@ -1,6 +1,7 @@
-// Words, numbers and times in the reader's language. Knows the dictionaries, nothing of the server.
+// Words, numbers and times in the reader's language. Knows the dictionaries, and what the server says with codes.
 import en from "./en.js";
 import zh from "./zh.js";
+import messages from "./messages.js";
 import { h } from "./dom.js";
 
 const dictionaries = { en, zh };
@@ -14,6 +15,7 @@ export function chooseLanguage(choice) {
   const browser = navigator.languages.map((name) => name.slice(0, 2)).find((name) => name in dictionaries);
   language = choice in dictionaries ? choice : (browser ?? "en");
   document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
+  document.title = t("title");
   for (const element of document.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
   for (const [data, attribute] of [["tLabel", "aria-label"], ["tPlaceholder", "placeholder"], ["tValue", "value"]]) {
     const name = data.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`);
@@ -27,7 +29,15 @@ export function t(name, words = {}) {
   return sentence.replace(/\{(\w+)\}/g, (whole, word) => words[word] ?? whole);
 }
 
-export const has = (name) => name in en;
+// What the server says as { code, params }; `plain` is the same in English, for a code of another version.
+export function told(message, plain = "") {
+  const sentence = messages[message?.code]?.[language === "zh" ? 1 : 0];
+  if (!sentence) return plain;
+  return sentence.replace(/\{(\w+)\}/g, (_, name) => {
+    const value = message.params?.[name] ?? "";
+    return typeof value === "object" ? told(value) : value;
+  });
+}
 
 const locale = () => (language === "zh" ? "zh-CN" : "en");
 

@@ -1,9 +1,9 @@
 // 简体中文。
 export default {
-  skip: "跳到正文", language: "语言", theme: "主题", languageAuto: "语言：自动", themeAuto: "主题：自动", light: "浅色", dark: "深色", sections: "章节",
+  title: "模型 API 代理管理", skip: "跳到正文", language: "语言", theme: "主题", languageAuto: "语言：自动", themeAuto: "主题：自动", light: "浅色", dark: "深色", sections: "章节",
   loading: "加载中…", today: "今天", add: "添加", cancel: "取消", save: "保存", saved: "已保存。", copy: "复制", copied: "已复制。",
   copyByHand: "请复制这段文字：", delete: "删除…", deleted: "已删除。", edit: "编辑…", enable: "启用", disable: "停用", enabled: "已启用。", disabled: "已停用。",
-  dismiss: "关闭", more: "了解更多", done: "完成", reload: "重新加载", retry: "立即重试", never: "从未", justNow: "刚刚", ago: "{time}前",
+  dismiss: "关闭", done: "完成", reload: "重新加载", retry: "立即重试", never: "从未", justNow: "刚刚", ago: "{time}前",
   durationDays: "{d} 天 {h} 小时", durationHours: "{h} 小时 {m} 分", durationMinutes: "{m} 分 {s} 秒", durationSeconds: "{s} 秒",
   typeToConfirm: "请输入“{word}”以确认", nothingYet: "暂无数据。", numbers: "数据", time: "时间", sum: "合计", most: "最高",
 
@@ -28,8 +28,6 @@ export default {
   whatToDo: "处理办法", check: "检查", refresh: "更新令牌", quota: "配额", resetCooling: "结束冷却", quotaAt: "{time} 时的剩余", quotaLeft: "{model} 的剩余配额", quotaReset: "恢复还需", quotaNone: "无法取得配额：{why}",
   checkGood: "正常。", checkBad: "不正常：{why}", refreshed: "令牌已更新。", wasReset: "冷却已结束。", label: "标签", projectHint: "当前：{now}。留空则不变。", editTitle: "编辑 {name}",
   deleteTitle: "删除 {name}", deleteText: "它会从凭据文件中移除。不会通知 Google；可在 Google 账号中撤销登录授权。",
-
-  reason_RATE_LIMIT_EXCEEDED: "每分钟次数过多", reason_QUOTA_EXHAUSTED: "配额已用尽", reason_INVALID_GRANT: "登录已失效。", reason_API_KEY_INVALID: "Google 不认识此密钥。",
 
   addTitle: "添加凭据", addKeys: "Gemini API 密钥", addKeysNote: "官方方式，可免费开始", addKeysHelp: "在 Google AI Studio 创建后粘贴到这里；多个密钥每行一个。", addKeysLabel: "API 密钥，每行一个", addKeysButton: "添加密钥",
   addGoogle: "Google 登录", addGoogleNote: "需要 Gemini Code Assist 许可证", addGoogleHelp: "Google 只为 Code Assist 标准版和企业版许可证提供此登录，其条款禁止第三方软件使用。",

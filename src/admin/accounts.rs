@@ -2,10 +2,11 @@
 //! goes in may hold secrets, what comes out never does.
 
 use super::view::{credential, now};
-use super::{detail, missing, object};
+use super::{malformed, missing, object, refuse};
 use crate::credentials::{AccessFault, Added, CredentialId, Credentials, Kind, ManageFault};
 use crate::http::{Request, Response};
 use crate::mask;
+use crate::message::Message;
 use crate::serve::app::App;
 use serde_json::{Value, json};
 
@@ -27,7 +28,10 @@ pub(super) fn add(app: &App, request: &Request) -> Response {
             Response::json(200, &success(app, &added))
         }
         // The old program's word for scripts, and a sentence for people.
-        Err(fault) => Response::json(400, &json!({"detail": fault.reason, "message": fault.sentence})),
+        Err(fault) => Response::json(
+            400,
+            &json!({"detail": fault.reason, "message": fault.message.to_string(), "told": fault.message.json()}),
+        ),
     }
 }
 
@@ -39,7 +43,7 @@ pub(super) fn success(app: &App, added: &Added) -> Value {
         "message": message,
         "email": mask::email(added.email.as_deref()),
         "label": added.label,
-        "note": added.doubt,
+        "note": added.doubt.as_ref().map(Message::to_string),
     });
     with_warning(app, answer)
 }
@@ -52,18 +56,15 @@ pub(super) fn welcome(app: &App, added: &Added) {
 }
 
 /// That a restart would undo changes, why, and what to do; `None`: all are in the file.
-pub(super) fn unsaved(app: &App) -> Option<String> {
-    let reason = app.pool.unsaved()?;
-    Some(format!(
-        "All credentials work as shown, but the latest changes are in memory only and lost with a restart. {reason}. Free some \
-         space, or make the file and its folder writable for the proxy; it tries again every few seconds."
-    ))
+pub(super) fn unsaved(app: &App) -> Option<Message> {
+    Some(Message::new("credentials_unsaved").with("reason", app.pool.unsaved()?))
 }
 
 /// The answer of a change, with a `warning` if it is not in the file.
 pub(super) fn with_warning(app: &App, mut answer: Value) -> Value {
     if let Some(warning) = unsaved(app) {
-        answer["warning"] = warning.into();
+        answer["warning"] = warning.to_string().into();
+        answer["told"] = warning.json();
     }
     answer
 }
@@ -89,22 +90,22 @@ pub(super) fn change(app: &App, name: &str, request: &Request) -> Response {
         None => Ok(None),
         Some(Value::Null) => Ok(Some(None)),
         Some(Value::String(text)) => Ok(Some(Some(text.trim()).filter(|text| !text.is_empty()))),
-        Some(_) => Err(detail(422, &format!("{name}: expected a text or null"))),
+        Some(_) => Err(malformed(422, &format!("{name}: expected a text or null"))),
     };
     let (label, project) = match (field("label"), field("project_id")) {
-        (Ok(None), Ok(None)) => return detail(422, "expected label or project_id"),
+        (Ok(None), Ok(None)) => return malformed(422, "expected label or project_id"),
         (Ok(label), Ok(project)) => (label, project),
         (Err(refusal), _) | (_, Err(refusal)) => return refusal,
     };
     if let Some(Some(label)) = label
         && (label.chars().count() > LONGEST_LABEL || label.chars().any(char::is_control))
     {
-        return detail(400, "label: one line of at most 64 characters");
+        return refuse(400, &Message::new("label_long").with("most", LONGEST_LABEL));
     }
     if let Some(Some(project)) = project
-        && let Err(sentence) = check_project(project)
+        && let Err(message) = check_project(project)
     {
-        return detail(400, sentence);
+        return refuse(400, &message);
     }
     manage(app, name, "credential_changed", |pool, id| {
         if let Some(label) = label {
@@ -121,13 +122,13 @@ pub(super) fn change(app: &App, name: &str, request: &Request) -> Response {
     })
 }
 
-fn check_project(project: &str) -> Result<(), &'static str> {
+fn check_project(project: &str) -> Result<(), Message> {
     if project.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("project_id: this is a project number; give the project's id, which begins with a letter");
+        return Err(Message::new("project_number"));
     }
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-:.".contains(&byte);
     if project.len() > 100 || !project.bytes().all(fits) {
-        return Err("project_id: lower case letters, digits and hyphens are expected");
+        return Err(Message::new("project_wrong"));
     }
     Ok(())
 }
@@ -148,7 +149,8 @@ pub(super) fn check(app: &App, name: &str) -> Response {
             "check_time": now(),
             "previous_status": check.previous,
             "new_status": check.now,
-            "check_details": {"checker_name": checker, "is_healthy": check.healthy, "reason": check.reason},
+            "check_details": {"checker_name": checker, "is_healthy": check.healthy,
+                "reason": check.message.to_string(), "told": check.message.json()},
             "status": "success",
             "tier": check.tier,
             "link": check.link,
@@ -164,12 +166,12 @@ pub(super) fn refresh(app: &App, name: &str) -> Response {
         Err(refusal) => return refusal,
     };
     if app.pool.view(id).is_some_and(|view| view.kind == Kind::ApiKey) {
-        return detail(409, "an API key has no token to refresh; check it instead");
+        return refuse(409, &Message::new("key_has_no_token"));
     }
     match app.pool.refresh(id) {
         Ok(()) => changed(app, id, "credential_refreshed"),
-        Err(AccessFault::Dead(sentence)) => detail(400, &sentence),
-        Err(AccessFault::Transient(sentence)) => detail(503, &sentence),
+        Err(AccessFault::Dead(message)) => refuse(400, &message),
+        Err(AccessFault::Transient(message)) => refuse(503, &message),
     }
 }
 
@@ -202,8 +204,8 @@ fn find(app: &App, name: &str) -> Result<CredentialId, Response> {
 
 fn refused(name: &str, fault: ManageFault) -> Response {
     match fault {
-        ManageFault::Unknown => detail(404, &not_found(name)),
-        ManageFault::InConfig | ManageFault::Unusable => detail(409, &fault.to_string()),
+        ManageFault::Unknown => malformed(404, &not_found(name)),
+        ManageFault::InConfig | ManageFault::Unusable => refuse(409, &fault.message()),
     }
 }
 

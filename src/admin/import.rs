@@ -2,10 +2,11 @@
 //! then are taken on trust, so that the person gets an answer.
 
 use super::accounts::{welcome, with_warning};
-use super::{detail, missing, object};
+use super::{missing, object, refuse};
 use crate::credentials::{AddFault, Added, Candidate, Credentials, import, label, untried};
 use crate::dispatch;
 use crate::http::{CancelToken, Request, Response};
+use crate::message::Message;
 use crate::serve::app::App;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use parking_lot::Mutex;
@@ -20,8 +21,6 @@ const TOGETHER: usize = 8;
 const STACK: usize = 512 * 1024;
 /// How soon it is noticed that the client is gone.
 const SLICE: Duration = Duration::from_millis(250);
-/// Why one was not tried out.
-const SLOW: &str = "Google was too slow to try it out now";
 
 /// `POST /admin/credentials/import`.
 pub(super) fn import(app: &App, request: &Request) -> Response {
@@ -32,17 +31,19 @@ pub(super) fn import(app: &App, request: &Request) -> Response {
     let Some(text) = fields.get("text").and_then(Value::as_str) else { return missing(["body", "text"]) };
     let items = match import::items(text) {
         Ok(items) => items,
-        Err(sentence) => return detail(400, &sentence),
+        Err(message) => return refuse(400, &message),
     };
+    let mut results: Vec<Value> =
+        items.iter().filter_map(|item| Some(refused("", item.as_ref().err()?.clone()))).collect();
+    let items: Vec<Value> = items.into_iter().flatten().collect();
     let tried = try_out(&app.pool, &items, &request.cancel);
-    let mut results = Vec::new();
     for (at, (item, tried)) in items.into_iter().zip(tried).enumerate() {
         let name = label(&item).unwrap_or_else(|| format!("#{}", at + 1));
         let candidate = match tried {
             // Nobody reads the results, and nobody would know of one that turns out bad.
             None if request.cancel.is_cancelled() => continue,
-            None => app.pool.trust(item, SLOW),
-            Some(Err(fault)) if fault.passing => app.pool.trust(item, &untried(&fault)),
+            None => app.pool.trust(item, Message::new("too_slow")),
+            Some(Err(fault)) if fault.passing => app.pool.trust(item, untried(fault)),
             Some(candidate) => candidate,
         };
         results.push(told(&name, candidate.map(|candidate| app.pool.enrol(candidate)), app));
@@ -57,10 +58,15 @@ fn told(name: &str, result: Result<Added, AddFault>, app: &App) -> Value {
             let status = if added.updated { "updated" } else { "added" };
             // An account that was not tried out may not say who it is.
             let label = if added.email.is_none() && name.starts_with('#') { name } else { &added.label };
-            json!({"label": label, "status": status, "detail": added.doubt})
+            let doubt = added.doubt.as_ref();
+            json!({"label": label, "status": status, "detail": doubt.map(Message::to_string), "told": doubt.map(Message::json)})
         }
-        Err(fault) => json!({"label": name, "status": "refused", "detail": fault.sentence}),
+        Err(fault) => refused(name, fault.message),
     }
+}
+
+fn refused(name: &str, message: Message) -> Value {
+    json!({"label": name, "status": "refused", "detail": message.to_string(), "told": message.json()})
 }
 
 /// What trying each item out came to; `None` for those that were not done in time.

@@ -2,11 +2,12 @@
 //! paste where it cannot (docs/compatibility.md "Login with Google"; docs/google-login.md "Redirect rules").
 
 use super::accounts::{success, unsaved, welcome};
-use super::{detail, missing, object};
+use super::{malformed, missing, object, refuse};
 use crate::config::{Config, OauthClient};
 use crate::credentials::consent::{Attempt, Return, paste_redirect};
 use crate::credentials::{AddFault, Added};
 use crate::http::{Request, Response};
+use crate::message::{Language, Message};
 use crate::serve::app::App;
 use serde_json::{Value, json};
 
@@ -29,36 +30,33 @@ pub(super) fn begin(app: &App, request: &Request) -> Response {
 
 /// `GET /oauth2/callback`.
 pub(super) fn callback(app: &App, request: &Request) -> Response {
+    let language = Language::of_header(request.headers.get("accept-language"));
     let (code, state) = match Return::from_query(&request.query) {
         None => return missing(["query", "code"]),
         Some(Return::Refused { error, state }) => {
             // The login is over, whatever Google's reason.
             let _ = state.map(|state| app.logins.take(&state));
-            return failed(&error, refusal_sentence(&error));
+            return failed(language, &error, &refusal(&error));
         }
         Some(Return::Code { code, state }) => (code, state.unwrap_or_default()),
     };
     let attempt = match app.logins.take(&state) {
         Ok(attempt) => attempt,
         Err(stale) => {
-            let heading = "Error: OAuth flow not found. Please start again.";
-            return page(
-                400,
-                &format!("<h1>{heading}</h1><p>{}</p>", stale.sentence()),
-                "Log in again",
-                "/oauth2/login",
-            );
+            return page(language, 400, "login_not_found", &[stale.message()], AGAIN);
         }
     };
     match redeem(app, &attempt, &code) {
         Ok(added) => {
-            let done = "<h1>Authentication Successful!</h1><p>You can close this window now.</p>";
-            let verb = if added.updated { "Updated" } else { "Connected" };
-            let warning = unsaved(app).map(|warning| format!("<p><strong>{}</strong></p>", escape(&warning)));
-            let text = format!("{done}<p>{verb}: {}</p>{}", escape(&added.label), warning.unwrap_or_default());
-            page(200, &text, "Back to the admin page", "/")
+            let what = match added.updated {
+                true => Message::new("login_updated").with("label", &added.label),
+                false => Message::new("login_connected").with("label", &added.label),
+            };
+            let mut told = vec![Message::new("login_close"), what];
+            told.extend(unsaved(app));
+            page(language, 200, "login_done", &told, HOME)
         }
-        Err(fault) => failed(fault.reason, &fault.sentence),
+        Err(fault) => failed(language, fault.reason, &fault.message),
     }
 }
 
@@ -74,7 +72,7 @@ pub(super) fn start(app: &App, request: &Request) -> Response {
     let way = match mode.as_ref().map(|mode| mode.as_str()) {
         None | Some(Some("redirect")) => way(&app.config, request),
         Some(Some("paste")) => Way::Paste(paste_redirect(&app.config.oauth_client)),
-        Some(_) => return detail(422, "mode: expected \"redirect\" or \"paste\""),
+        Some(_) => return malformed(422, "mode: expected \"redirect\" or \"paste\""),
     };
     let (mode, redirect_uri) = match &way {
         Way::Redirect(address) => ("redirect", address.as_str()),
@@ -98,9 +96,9 @@ pub(super) fn finish(app: &App, request: &Request) -> Response {
         Ok(Return::Code { code, state }) => (code, state),
         Ok(Return::Refused { error, state }) => {
             let _ = state.map(|state| app.logins.take(&state));
-            return detail(400, refusal_sentence(&error));
+            return refuse(400, &refusal(&error));
         }
-        Err(sentence) => return detail(400, sentence),
+        Err(message) => return refuse(400, &message),
     };
     // What came back from Google says more than what the page remembers.
     let attempt = match state.as_deref().or(known) {
@@ -109,18 +107,18 @@ pub(super) fn finish(app: &App, request: &Request) -> Response {
     };
     let attempt = match attempt {
         Ok(attempt) => attempt,
-        Err(stale) => return detail(400, stale.sentence()),
+        Err(stale) => return refuse(400, &stale.message()),
     };
     match redeem(app, &attempt, &code) {
         Ok(added) => Response::json(200, &success(app, &added)),
-        Err(fault) => detail(400, &fault.sentence),
+        Err(fault) => refuse(400, &fault.message),
     }
 }
 
 fn redeem(app: &App, attempt: &Attempt, code: &str) -> Result<Added, AddFault> {
     let result = app.pool.login(code, &attempt.redirect_uri, attempt.verifier.expose());
     if let Err(fault) = &result {
-        log::warn!("[CredManager] Login failed: {} ({})", fault.sentence, fault.reason);
+        log::warn!("[CredManager] Login failed: {} ({})", fault.message, fault.reason);
     }
     result.inspect(|added| welcome(app, added))
 }
@@ -164,37 +162,41 @@ fn loopback_authority(authority: &str) -> bool {
     port.is_some_and(|port| port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
 }
 
-fn refusal_sentence(error: &str) -> &'static str {
-    match error {
-        "access_denied" => {
-            "Access was not granted, so nothing was changed. Start again, choose the account, and agree to all that is asked."
-        }
-        "admin_policy_enforced" | "org_internal" => {
-            "The account's organization does not allow this login. Use another account, or a Gemini API key."
-        }
-        _ => "Google ended the login without a code. Start again.",
-    }
+fn refusal(error: &str) -> Message {
+    Message::new(match error {
+        "access_denied" => "access_denied",
+        "admin_policy_enforced" | "org_internal" => "login_policy",
+        _ => "login_without_code",
+    })
 }
 
-fn failed(reason: &str, sentence: &str) -> Response {
+fn failed(language: Language, reason: &str, message: &Message) -> Response {
     let reason: String = reason.chars().take(100).collect();
-    let text = format!(
-        "<h1>Authentication Failed</h1><p>Reason: {}. Please try again.</p><p>{}</p>",
-        escape(&reason),
-        escape(sentence)
-    );
-    page(400, &text, "Log in again", "/oauth2/login")
+    let reason = Message::new("login_reason").with("reason", reason);
+    page(language, 400, "login_failed", &[reason, message.clone()], AGAIN)
 }
 
-/// A page of few words. `body` is HTML.
-fn page(status: u16, body: &str, link: &str, address: &str) -> Response {
-    let home = if address == "/" { "" } else { " or go <a href=\"/\">back to the admin page</a>" };
+/// A link's message and address.
+type Link = (&'static str, &'static str);
+
+const HOME: Link = ("login_back", "/");
+const AGAIN: Link = ("login_again", "/oauth2/login");
+
+/// A page of few words.
+fn page(language: Language, status: u16, heading: &'static str, told: &[Message], link: Link) -> Response {
+    let text = |message: &Message| escape(&message.text(language));
+    let anchor = |(code, address): Link| format!("<a href=\"{address}\">{}</a>", text(&Message::new(code)));
+    let paragraphs: String = told.iter().map(|message| format!("<p>{}</p>", text(message))).collect();
+    let links = if link == HOME { anchor(HOME) } else { format!("{} · {}", anchor(link), anchor(HOME)) };
+    let tag = if language == Language::Chinese { "zh-Hans" } else { "en" };
     Response::html(
         status,
         format!(
-            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+            "<!doctype html><html lang=\"{tag}\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"data:,\">\
-             <title>Login</title></head><body>{body}<p><a href=\"{address}\">{link}</a>{home}.</p></body></html>"
+             <title>{}</title></head><body><h1>{}</h1>{paragraphs}<p>{links}</p></body></html>",
+            text(&Message::new("login_title")),
+            text(&Message::new(heading)),
         ),
     )
 }
@@ -273,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_comes_from_outside_is_escaped_on_the_page() {
-        let answer = failed("<script>alert('x')</script>", "\"&\"");
+        let answer = failed(Language::English, "<script>alert('x')</script>", &Message::said("\"&\""));
         let text = String::from_utf8(answer.body).unwrap();
         assert!(text.contains("Reason: &lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;. Please try again."), "{text}");
         assert!(text.contains("&quot;&amp;&quot;") && !text.contains("<script"), "{text}");

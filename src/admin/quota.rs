@@ -28,5 +28,5 @@ pub fn quota(pool: &Credentials, name: &str) -> Response {
         QuotaFault::Credential(_) | QuotaFault::Blocked(_) => 409,
         QuotaFault::Failed(_) => 424,
     };
-    Response::json(status, &json!({"detail": fault.to_string()}))
+    super::refuse(status, &fault.message())
 }

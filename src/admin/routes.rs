@@ -1,11 +1,12 @@
 //! The admin routes for figures, client keys and requests, behind the login that the caller has checked.
 
-use super::{keys, metrics, requests, stats, status};
+use super::{keys, malformed, metrics, refuse, requests, stats, status};
 use crate::calendar;
 use crate::http::query_value;
 use crate::http::{Request, Response};
 use crate::keys::{Edit, EditError};
 use crate::logging;
+use crate::message::Message;
 use crate::serve::app::App;
 use crate::serve::route::Route;
 use serde_json::{Value, json};
@@ -20,12 +21,12 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
         Route::AdminStatus => Response::json(200, &status::status(app)),
         Route::AdminStats => match stats::Range::parse(range().as_deref()) {
             Ok(range) => Response::json(200, &stats::stats(&app.usage.snapshot(), &app.pool.views(), range)),
-            Err(detail) => wrong(&detail),
+            Err(sentence) => malformed(400, &sentence),
         },
         Route::AdminStatsCsv => match stats::Range::parse(range().as_deref()) {
             Ok(range) => Response::new(200, "text/csv; charset=utf-8", stats::csv(&app.usage.snapshot(), range))
                 .with_header("Content-Disposition", format!("attachment; filename=\"usage-{}.csv\"", range.word())),
-            Err(detail) => wrong(&detail),
+            Err(sentence) => malformed(400, &sentence),
         },
         Route::AdminUsageReset => changing(|| {
             app.usage.reset();
@@ -71,21 +72,17 @@ pub fn figures(app: &App) -> Response {
 fn changing(change: impl FnOnce() -> Result<Value, EditError>) -> Response {
     match change() {
         Ok(answer) => Response::json(200, &answer),
-        Err(EditError::Unknown) => Response::json(404, &json!({"detail": "There is no key with this id."})),
-        Err(EditError::Wrong(detail)) => wrong(&detail),
-        Err(EditError::Conflict(detail)) => Response::json(409, &json!({"detail": detail})),
+        Err(EditError::Unknown) => refuse(404, &Message::new("key_unknown")),
+        Err(EditError::Wrong(message)) => refuse(400, &message),
+        Err(EditError::Conflict(message)) => refuse(409, &message),
     }
 }
 
 fn edit(request: &Request) -> Result<Edit, EditError> {
     if request.body.len() > LARGEST_BODY {
-        return Err(EditError::Wrong("the body is too large".into()));
+        return Err(EditError::Wrong(Message::said("the body is too large")));
     }
     Edit::parse(&request.body)
-}
-
-fn wrong(detail: &str) -> Response {
-    Response::json(400, &json!({"detail": detail}))
 }
 
 fn log_lines(request: &Request) -> Response {

@@ -4,6 +4,7 @@
 use crate::calendar;
 use crate::credentials::{CoolingModel, Kind, View};
 use crate::mask;
+use crate::message::Message;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
@@ -28,7 +29,7 @@ pub(super) fn credential(view: &View) -> Value {
         "last_refreshed_at": iso(view.last_refreshed_at),
         "exhausted_until": iso(view.exhausted_until),
         "failed_at": iso(view.failed_at),
-        "failure_reason": view.failure_reason,
+        "failure_reason": view.failure_reason.as_ref().map(Message::to_string),
         "rate_limited_until": iso(view.exhausted_until),
         "disabled": view.disabled,
         "source": if view.from_config { "config" } else { "file" },
@@ -39,6 +40,7 @@ pub(super) fn credential(view: &View) -> Value {
         "label": view.label,
         "tier": view.tier,
         "reason_code": view.reason_code,
+        "told": view.failure_reason.as_ref().map(Message::json),
         "link": view.link,
         "models": models,
     })
@@ -50,7 +52,8 @@ fn model(resting: &CoolingModel) -> Value {
         "cooling_until": iso(Some(resting.until)),
         "reason": resting.reason,
         "refused": resting.refused,
-        "detail": resting.sentence,
+        "detail": resting.message.to_string(),
+        "told": resting.message.json(),
     })
 }
 

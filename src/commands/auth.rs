@@ -56,7 +56,7 @@ fn connect(options: &AuthOptions) -> Result<(), String> {
 }
 
 fn sentence(fault: AddFault) -> String {
-    format!("{} ({})", fault.sentence, fault.reason)
+    format!("{} ({})", fault.message, fault.reason)
 }
 
 fn report(email: &str, message: &str) {
@@ -102,7 +102,7 @@ fn pasted(config: &Config) -> Result<(Attempt, Return), String> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).map_err(|error| format!("standard input: {error}"))?;
     println!();
-    Ok((attempt, Return::from_pasted(&line)?))
+    Ok((attempt, Return::from_pasted(&line).map_err(|message| message.to_string())?))
 }
 
 /// Opens a browser if there seems to be one. That there is none is no error: the address has been printed.

@@ -246,7 +246,7 @@ fn look_at_credentials(pool: &Credentials, ids: &[CredentialId], findings: &mut 
 
 fn report(pool: &Credentials, check: &Check, findings: &mut Findings) {
     let disabled = pool.find(&check.name).and_then(|id| pool.view(id)).is_some_and(|view| view.disabled);
-    let text = format!("{} ({}): {}", check.name, check.label, check.reason.trim_end_matches('.'));
+    let text = format!("{} ({}): {}", check.name, check.label, check.message.to_string().trim_end_matches('.'));
     match check.healthy {
         true => findings.good(&text),
         false if disabled => findings.warn(&text),

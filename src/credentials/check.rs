@@ -7,7 +7,8 @@ use super::google::oauth::CallFault;
 use super::google::quota::{self, Quota, QuotaFault};
 use super::google::setup::SetupFault;
 use super::lease::{AccessFault, CredentialId, Kind, ManageFault};
-use super::pool::{CheckUp, Trouble};
+use super::pool::{Block, CheckUp, Trouble};
+use crate::message::Message;
 use crate::secret::Secret;
 use serde_json::Value;
 
@@ -29,8 +30,8 @@ pub struct Check {
     pub now: &'static str,
     /// Whether it can serve.
     pub healthy: bool,
-    /// In words; for a person.
-    pub reason: String,
+    /// What it was, for a person.
+    pub message: Message,
     /// Code Assist's tier.
     pub tier: Option<String>,
     /// Where a person can act.
@@ -43,7 +44,7 @@ impl Credentials {
     pub fn check(&self, id: CredentialId) -> Result<Check, ManageFault> {
         let begun = self.with(|pool, now| pool.begin_check(id, now)).ok_or(ManageFault::Unknown)?;
         let result = match &begun {
-            CheckUp { kind: Err(sentence), .. } => Err(Trouble::Blocked(check::block("UNUSABLE", sentence), None)),
+            CheckUp { kind: Err(code), .. } => Err(Trouble::Blocked(Block::new("UNUSABLE", Message::new(code)), None)),
             CheckUp { kind: Ok(Kind::ApiKey), key, .. } => self.check_key(key.as_ref()),
             CheckUp { kind: Ok(Kind::Oauth), .. } => self.check_account(id),
         };
@@ -52,7 +53,7 @@ impl Credentials {
 
     fn check_key(&self, key: Option<&Secret>) -> Result<Fine, Trouble> {
         match check::try_key(&self.google, key.unwrap_or(&Secret::default())) {
-            Ok(()) => Ok(Fine { sentence: "Google accepts this API key".into(), tier: None }),
+            Ok(()) => Ok(Fine { message: Message::new("key_accepted"), tier: None }),
             // A key may be allowed again at Google without anybody telling us.
             Err(Trouble::Blocked(block, _)) => Err(Trouble::Blocked(block, Some(self.timing().blocked_probe))),
             Err(trouble) => Err(trouble),
@@ -82,11 +83,11 @@ impl Credentials {
     /// due at once. Says who it was; `None`: nobody is due. Blocks on Google.
     pub fn check_idle(&self) -> Option<CredentialId> {
         let id = self.with(|pool, now| pool.next_idle(now))?;
-        let Check { name, label, reason, healthy, .. } = self.check(id).ok()?;
+        let Check { name, label, message, healthy, .. } = self.check(id).ok()?;
         if healthy {
             log::debug!("[CredManager] {name}({label}) was idle and works.");
         } else {
-            log::warn!("[CredManager] {name}({label}) was idle and does not work: {reason}");
+            log::warn!("[CredManager] {name}({label}) was idle and does not work: {message}");
             self.report(id, "", super::Report::Deprioritise);
         }
         Some(id)
@@ -104,8 +105,8 @@ impl Credentials {
             return Ok(quota);
         }
         let fault = |fault| match fault {
-            AccessFault::Dead(sentence) => QuotaFault::Blocked(sentence),
-            AccessFault::Transient(sentence) => QuotaFault::Failed(sentence),
+            AccessFault::Dead(message) => QuotaFault::Blocked(message),
+            AccessFault::Transient(message) => QuotaFault::Failed(message),
         };
         let mut access = self.access(id).map_err(fault)?;
         let mut result = quota::fetch(&self.google, &access);

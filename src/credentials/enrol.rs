@@ -8,6 +8,7 @@ use super::google::oauth::{Google, TokenFault};
 use super::lease::{CredentialId, Kind};
 use super::options::Options;
 use super::pool::{self, Job, Now, Trouble};
+use crate::message::Message;
 use crate::secret::Secret;
 use serde_json::{Value, json};
 use std::time::SystemTime;
@@ -21,7 +22,7 @@ pub struct Candidate {
     /// What Google said about an account.
     found: Option<Job>,
     /// Why it was not tried out.
-    doubt: Option<String>,
+    doubt: Option<Message>,
 }
 
 /// A credential that is in the pool now.
@@ -36,7 +37,7 @@ pub struct Added {
     /// The masked e-mail or key, safe to show.
     pub label: String,
     /// Why it was taken without having been tried out.
-    pub doubt: Option<String>,
+    pub doubt: Option<Message>,
 }
 
 /// Why a credential was not added.
@@ -45,7 +46,7 @@ pub struct AddFault {
     /// The old program's word, such as `missing_refresh_token` (docs/compatibility.md "Login with Google").
     pub reason: &'static str,
     /// For the person.
-    pub sentence: String,
+    pub message: Message,
     /// Google or the network has trouble, and nothing was said about the credential.
     pub passing: bool,
 }
@@ -57,7 +58,7 @@ impl Credentials {
     pub fn add(&self, item: Value) -> Result<Added, AddFault> {
         let is_key = Record::new(item.clone()).kind() == Ok(Kind::ApiKey);
         let candidate = match self.try_out(item.clone()) {
-            Err(fault) if fault.passing && is_key => self.trust(item, &untried(&fault)),
+            Err(fault) if fault.passing && is_key => self.trust(item, untried(fault)),
             result => result,
         };
         candidate.map(|candidate| self.enrol(candidate))
@@ -82,20 +83,20 @@ impl Credentials {
                 let job = self.try_out_account(record)?;
                 Ok(Candidate { record: job.record.clone(), found: Some(job), doubt: None })
             }
-            Err(sentence) => Err(unusable(sentence)),
+            Err(code) => Err(unusable(code)),
         }
     }
 
     /// Takes an item untried: the refresher finds out about it, as about those of the file at the start. Does not put
     /// it in the place of another login that may be the better one.
-    pub fn trust(&self, item: Value, doubt: &str) -> Result<Candidate, AddFault> {
+    pub fn trust(&self, item: Value, doubt: Message) -> Result<Candidate, AddFault> {
         let record = Record::new(item);
         record.kind().map_err(unusable)?;
         if self.with(|pool, _| pool.has_other_login(&record)) {
-            let sentence = format!("{doubt}, and the pool has a login of this account; try again later");
-            return Err(AddFault { reason: "failed_to_get_email", sentence, passing: true });
+            let message = Message::new("has_login").with_message("doubt", doubt);
+            return Err(AddFault { reason: "failed_to_get_email", message, passing: true });
         }
-        Ok(Candidate { record, found: None, doubt: Some(doubt.into()) })
+        Ok(Candidate { record, found: None, doubt: Some(doubt) })
     }
 
     /// Puts the candidate into pool and file.
@@ -125,16 +126,16 @@ impl Credentials {
 }
 
 /// Why an item is taken that could not be tried out.
-pub fn untried(fault: &AddFault) -> String {
-    format!("it could not be tried out: {}", fault.sentence)
+pub fn untried(fault: AddFault) -> Message {
+    Message::new("untried").with_message("why", fault.message)
 }
 
 fn fault(reason: &'static str, trouble: &Trouble) -> AddFault {
-    AddFault { reason, sentence: trouble.sentence().to_owned(), passing: matches!(trouble, Trouble::Transient(_)) }
+    AddFault { reason, message: trouble.message().clone(), passing: matches!(trouble, Trouble::Transient(_)) }
 }
 
-fn unusable(sentence: &str) -> AddFault {
-    AddFault { reason: "missing_refresh_token", sentence: sentence.into(), passing: false }
+fn unusable(code: &'static str) -> AddFault {
+    AddFault { reason: "missing_refresh_token", message: Message::new(code), passing: false }
 }
 
 /// What is safe to show of an item that is not in the pool; `None`: it does not say who it is.
@@ -150,17 +151,17 @@ pub fn exchange_code(options: &Options, code: &str, redirect_uri: &str, verifier
 }
 
 fn redeem(google: &Google, code: &str, redirect_uri: &str, verifier: &str) -> Result<Record, AddFault> {
-    let fault = |reason, sentence: &str| AddFault { reason, sentence: sentence.into(), passing: false };
+    let fault = |reason, message| AddFault { reason, message, passing: false };
     let tokens = google.exchange(code, redirect_uri, verifier).map_err(|error| match error {
-        TokenFault::Revoked(_) => fault("invalid_grant", "the code was used before or is too old; start again"),
-        TokenFault::Client(sentence) => fault("invalid_client", &sentence),
-        TokenFault::Transient(sentence) => fault("token_exchange_failed", &sentence),
+        TokenFault::Revoked(_) => fault("invalid_grant", Message::new("code_used")),
+        TokenFault::Client(message) => fault("invalid_client", message),
+        TokenFault::Transient(message) => fault("token_exchange_failed", message),
     })?;
     let Some(refresh) = &tokens.refresh else {
-        return Err(fault("missing_refresh_token", "Google gave no refresh token; start again and agree once more"));
+        return Err(fault("missing_refresh_token", Message::new("no_offline_access")));
     };
     if tokens.scope.as_ref().is_some_and(|scope| !scope.split(' ').any(|scope| scope == CLOUD_PLATFORM)) {
-        return Err(fault("missing_scope", "access to Google Cloud was not granted; start again and leave all ticked"));
+        return Err(fault("missing_scope", Message::new("scope_missing")));
     }
     let mut record = Record::new(json!({"refresh_token": refresh.expose()}));
     record.set_tokens(&tokens.access, None, SystemTime::now() + tokens.lifetime);

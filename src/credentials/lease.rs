@@ -1,7 +1,7 @@
 //! What the rest of the program sees of a credential: who was chosen, for what, and how it went.
 
+use crate::message::Message;
 use crate::secret::Secret;
-use std::fmt;
 use std::time::Duration;
 
 /// Which credential of the pool, stable while the program runs.
@@ -69,10 +69,10 @@ pub struct Access {
 /// Why a credential has no working token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessFault {
-    /// It needs a person (revoked, no refresh token, no project). The sentence is for logs and the admin page.
-    Dead(String),
+    /// It needs a person (revoked, no refresh token, no project).
+    Dead(Message),
     /// Google's token endpoint or the network has trouble; the credential is fine and rests for a moment.
-    Transient(String),
+    Transient(Message),
 }
 
 /// What an attempt says about the credential that served it.
@@ -90,8 +90,8 @@ pub enum Report {
         limit: bool,
         /// A reason word such as `RATE_LIMIT_EXCEEDED`.
         reason: String,
-        /// One sentence for the admin page.
-        sentence: String,
+        /// What people are told.
+        message: Message,
     },
     /// It cannot serve anything until a person acts or the time is over.
     Block {
@@ -99,8 +99,8 @@ pub enum Report {
         rest: Option<Duration>,
         /// A reason word such as `VALIDATION_REQUIRED`.
         reason: String,
-        /// One sentence for the admin page.
-        sentence: String,
+        /// What people are told.
+        message: Message,
         /// Where the person can act.
         link: Option<String>,
     },
@@ -117,12 +117,13 @@ pub enum ManageFault {
     Unusable,
 }
 
-impl fmt::Display for ManageFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ManageFault::Unknown => "there is no such credential",
-            ManageFault::InConfig => "this key stands in the config; change it there, then restart or send SIGHUP",
-            ManageFault::Unusable => "this item of the credentials file cannot be used, only removed",
+impl ManageFault {
+    /// What the person is told.
+    pub fn message(self) -> Message {
+        Message::new(match self {
+            ManageFault::Unknown => "credential_unknown",
+            ManageFault::InConfig => "credential_in_config",
+            ManageFault::Unusable => "credential_unusable",
         })
     }
 }

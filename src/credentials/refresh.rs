@@ -2,10 +2,12 @@
 //! after a 401; whoever else needs that credential waits for the result. No lock is held meanwhile.
 
 use super::Credentials;
+use super::google::check::{service_status, service_unreachable};
 use super::google::oauth::{CallFault, TokenFault};
 use super::google::setup::{self, Patience, SetupFault};
 use super::lease::{Access, AccessFault, CredentialId};
 use super::pool::{Block, Effects, Grant, Job, Login, Now, Step, Trouble};
+use crate::message::Message;
 use crate::secret::Secret;
 use std::io;
 use std::sync::Arc;
@@ -28,7 +30,7 @@ struct InFlight<'a> {
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        let interrupted = || Err(Trouble::Transient("the refresh was interrupted".into()));
+        let interrupted = || Err(Trouble::Transient(Message::new("refresh_interrupted")));
         let result = self.result.take().unwrap_or_else(interrupted);
         self.credentials.change(|pool, now| ((), pool.finish(self.login, result, now)));
     }
@@ -71,7 +73,7 @@ impl Credentials {
     /// the account.
     pub(super) fn token_alone(&self, id: CredentialId, stale: Option<&Secret>) -> Result<Secret, Trouble> {
         let step = self.wait_for(Trouble::Transient, |pool, now| {
-            pool.token(id, stale, now).map_err(|fault| Trouble::Transient(fault.to_string()))
+            pool.token(id, stale, now).map_err(|fault| Trouble::Transient(fault.message()))
         });
         let mut job = match step? {
             Ok(access) => return Ok(access.secret),
@@ -83,23 +85,23 @@ impl Credentials {
         token
     }
 
-    /// Repeats `step` until there is something else to do than to wait. `fault` makes one of a sentence.
+    /// Repeats `step` until there is something else to do than to wait. `fault` makes one of a message.
     fn wait_for<F>(
         &self,
-        fault: impl Fn(String) -> F,
+        fault: impl Fn(Message) -> F,
         mut step: impl FnMut(&mut super::pool::Pool, Now) -> Result<Step, F>,
     ) -> Result<Result<Access, Job>, F> {
         let deadline = Instant::now() + WAIT;
         let mut memory = self.memory.lock();
         loop {
             if memory.stopping {
-                return Err(fault("the program is stopping".into()));
+                return Err(fault(Message::new("stopping")));
             }
             match step(&mut memory.pool, Now::read())? {
                 Step::Use(access) => return Ok(Ok(access)),
                 Step::Ask(job) => return Ok(Err(job)),
                 Step::Wait(_) if self.woken.wait_until(&mut memory, deadline).timed_out() => {
-                    return Err(fault("waiting for the credential's token took too long".into()));
+                    return Err(fault(Message::new("refresh_slow")));
                 }
                 Step::Wait(_) => {}
             }
@@ -110,12 +112,12 @@ impl Credentials {
     /// for the same refresh would fail with it.
     fn ask_apart(&self, job: Job) -> Result<Access, AccessFault> {
         let in_flight = InFlight { credentials: self, login: job.login, result: None };
-        let interrupted = |_| AccessFault::Transient("the refresh was interrupted".into());
+        let interrupted = |_| AccessFault::Transient(Message::new("refresh_interrupted"));
         thread::scope(|scope| {
             let thread = thread::Builder::new().name("refresh".into()).stack_size(STACK);
             let asking = thread
                 .spawn_scoped(scope, || self.ask(job, in_flight))
-                .map_err(|error| AccessFault::Transient(format!("no thread for a refresh: {error}")))?;
+                .map_err(|error| AccessFault::Transient(Message::new("no_thread").with("error", error)))?;
             asking.join().map_err(interrupted)?
         })
     }
@@ -124,7 +126,7 @@ impl Credentials {
         let result = self.complete(&mut job);
         if let Err(trouble) = &result {
             let what = if job.token.is_none() { "Refresh" } else { "Set-up" };
-            log::warn!("[CredManager] {what} failed for {}: {}", job.log_name, trouble.sentence());
+            log::warn!("[CredManager] {what} failed for {}: {}", job.log_name, trouble.message());
         }
         let answer = result.clone().map_err(|trouble| trouble.fault());
         in_flight.result = Some(result.map(drop));
@@ -155,14 +157,12 @@ impl Credentials {
     fn exchange_token(&self, job: &mut Job) -> Result<Secret, Trouble> {
         self.with(|pool, now| pool.refreshing(job.login, now));
         let Some(refresh_token) = job.record.refresh_token() else {
-            return Err(Trouble::Transient("the credential has no refresh token".into()));
+            return Err(Trouble::Transient(Message::new("no_refresh_token")));
         };
         let tokens = self.google.refresh(refresh_token, job.record.client().as_ref()).map_err(|fault| match fault {
-            TokenFault::Revoked(sentence) => {
-                Trouble::Blocked(Block { reason: "INVALID_GRANT".into(), sentence, link: None }, None)
-            }
-            TokenFault::Client(sentence) => Trouble::Config(sentence),
-            TokenFault::Transient(sentence) => Trouble::Transient(sentence),
+            TokenFault::Revoked(message) => Trouble::Blocked(Block::new("INVALID_GRANT", message), None),
+            TokenFault::Client(message) => Trouble::Config(message),
+            TokenFault::Transient(message) => Trouble::Transient(message),
         })?;
         let access = tokens.access.clone();
         let grant = Grant { access: tokens.access, refresh: tokens.refresh, lifetime: tokens.lifetime };
@@ -179,10 +179,10 @@ impl Credentials {
                 Ok(email) => job.email = email,
                 Err(CallFault::Status(401, _)) => return Err(SetupFault::Unauthorized),
                 Err(CallFault::Network(reason)) if has_map => {
-                    return Err(SetupFault::Transient(format!("user info: {reason}")));
+                    return Err(SetupFault::Transient(service_unreachable("user info", &reason)));
                 }
                 Err(CallFault::Status(status @ (429 | 500..), _)) if has_map => {
-                    return Err(SetupFault::Transient(format!("user info: status {status}")));
+                    return Err(SetupFault::Transient(service_status("user info", status)));
                 }
                 Err(_) => {}
             }
@@ -209,12 +209,10 @@ impl Credentials {
         let probe = Some(self.timing().blocked_probe);
         match fault {
             SetupFault::Unauthorized => {
-                let sentence = "Google refuses this account's new access token; connect the account again";
-                let block = Block { reason: "UNAUTHENTICATED".into(), sentence: sentence.into(), link: None };
-                Trouble::Blocked(block, probe)
+                Trouble::Blocked(Block::new("UNAUTHENTICATED", Message::new("new_token_refused")), probe)
             }
             SetupFault::Blocked(block) => Trouble::Blocked(block, probe),
-            SetupFault::Transient(sentence) => Trouble::Transient(sentence),
+            SetupFault::Transient(message) => Trouble::Transient(message),
         }
     }
 

@@ -150,7 +150,7 @@ impl Dispatcher {
     }
 
     fn report(&self, lease: &Lease, model: &str, verdict: &Verdict) {
-        let (reason, sentence) = (verdict.reason.to_string(), verdict.sentence.clone());
+        let (reason, message) = (verdict.reason.to_string(), verdict.message.clone());
         match (verdict.blame, verdict.duration) {
             (Blame::CredentialAndModel, Some(rest)) => {
                 let rest = match verdict.cool_down {
@@ -158,11 +158,11 @@ impl Dispatcher {
                     _ => rest,
                 };
                 let limit = verdict.error.status == 429;
-                self.pool.report(lease.id, model, Report::Cool { rest, limit, reason, sentence });
+                self.pool.report(lease.id, model, Report::Cool { rest, limit, reason, message });
             }
             (Blame::Credential, rest) => {
                 let link = verdict.link.clone();
-                self.pool.report(lease.id, model, Report::Block { rest, reason, sentence, link });
+                self.pool.report(lease.id, model, Report::Block { rest, reason, message, link });
             }
             _ => {}
         }

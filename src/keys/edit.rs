@@ -2,6 +2,7 @@
 
 use super::{Key, Source};
 use crate::config::{KeyLimits, WrongLimit};
+use crate::message::Message;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -27,16 +28,16 @@ pub struct Edit {
 pub enum EditError {
     /// 404: no such key.
     Unknown,
-    /// 400: the sentence says which field is wrong.
-    Wrong(String),
-    /// 409: the sentence says what is in the way.
-    Conflict(String),
+    /// 400: which field is wrong.
+    Wrong(Message),
+    /// 409: what is in the way.
+    Conflict(Message),
 }
 
 impl Edit {
     /// Reads the page's JSON. Limits may stand at the top or in `limits`, as the list shows them.
     pub fn parse(body: &[u8]) -> Result<Edit, EditError> {
-        let wrong = |text: &str| EditError::Wrong(text.to_owned());
+        let wrong = |text: &str| EditError::Wrong(Message::said(text));
         let body: Value = serde_json::from_slice(body).map_err(|_| wrong("the body is not valid JSON"))?;
         let Value::Object(mut fields) = body else { return Err(wrong("expected a JSON object")) };
         match fields.shift_remove("limits") {
@@ -55,7 +56,9 @@ impl Edit {
             Some(_) => return Err(wrong("disabled: expected true or false")),
         };
         let mut limits = KeyLimits::default();
-        let expected = |wrong: WrongLimit| EditError::Wrong(format!("{}: expected {}", wrong.field, wrong.expected));
+        let expected = |wrong: WrongLimit| {
+            EditError::Wrong(Message::said(format!("{}: expected {}", wrong.field, wrong.expected)))
+        };
         limits.change(&mut fields.clone()).map_err(expected)?;
         if limits.models.len() > MOST_MODELS || limits.models.iter().any(|model| model.len() > LONGEST_MODEL) {
             return Err(wrong("models: expected a list of model names"));
@@ -78,7 +81,7 @@ impl Edit {
 fn checked_name(name: &str) -> Result<String, EditError> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-        return Err(EditError::Wrong(format!("name: expected 1 to {LONGEST_NAME} characters")));
+        return Err(EditError::Wrong(Message::new("key_name_wrong").with("most", LONGEST_NAME)));
     }
     Ok(name.to_owned())
 }
@@ -139,7 +142,8 @@ mod tests {
             ),
             (r#"{"disabled":1}"#, "disabled: expected true or false"),
         ] {
-            assert_eq!(Edit::parse(text.as_bytes()).unwrap_err(), EditError::Wrong(expected.into()), "{text}");
+            let Err(EditError::Wrong(message)) = Edit::parse(text.as_bytes()) else { panic!("{text}") };
+            assert_eq!(message.to_string(), expected, "{text}");
         }
     }
 }

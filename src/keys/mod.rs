@@ -16,6 +16,7 @@ use crate::config::{ClientKey, KeyLimits};
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::ModelTable;
 use crate::mask;
+use crate::message::Message;
 use crate::os::random;
 use parking_lot::RwLock;
 use serde_json::{Map, Value, json};
@@ -198,13 +199,13 @@ impl Keys {
 
     /// Makes a key and returns its id and text; nobody can see the text again.
     pub fn create(&self, edit: Edit) -> Result<(String, String), EditError> {
-        let name = edit.name.clone().ok_or_else(|| EditError::Wrong("name: expected a name for the key".into()))?;
+        let name = edit.name.clone().ok_or_else(|| EditError::Wrong(Message::new("key_name_missing")))?;
         let text = format!("sk-{}", random::secret());
         let digest = digest(&text);
         let id = format!("key-{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]));
         let mut list = self.list.write();
         if list.iter().any(|key| key.name == name || key.id == id) {
-            return Err(EditError::Conflict(format!("a key with the name {name:?} exists already")));
+            return Err(EditError::Conflict(Message::new("key_name_taken").with("name", name)));
         }
         let mut key = Key {
             id: id.clone(),
@@ -229,7 +230,7 @@ impl Keys {
         if let Some(name) = &edit.name
             && list.iter().any(|key| key.name == *name && key.id != id)
         {
-            return Err(EditError::Conflict(format!("a key with the name {name:?} exists already")));
+            return Err(EditError::Conflict(Message::new("key_name_taken").with("name", name)));
         }
         edit.apply(Arc::make_mut(&mut list[at]));
         self.changed();
@@ -272,9 +273,7 @@ fn editable(list: &[Arc<Key>], id: &str) -> Result<usize, EditError> {
     let at = list.iter().position(|key| key.id == id).ok_or(EditError::Unknown)?;
     match list[at].source {
         Source::Page => Ok(at),
-        Source::Config => {
-            Err(EditError::Conflict("this key is in config.json; change it there, then send SIGHUP or restart".into()))
-        }
+        Source::Config => Err(EditError::Conflict(Message::new("key_in_config"))),
     }
 }
 

@@ -197,7 +197,7 @@ fn a_change_that_cannot_be_saved_holds_and_says_so() {
     );
     let told = alert().expect("it is told as long as it is so");
     assert_eq!(told["level"], "error");
-    assert!(told["text_en"].as_str().unwrap().contains("cannot be written"), "{told}");
+    assert!(told["text"].as_str().unwrap().contains("cannot be written"), "{told}");
 
     std::fs::create_dir(&folder).unwrap();
     let end = Instant::now() + Duration::from_secs(20);

@@ -3,6 +3,7 @@
 //! must go when it is no longer needed.
 
 mod documents;
+mod messages;
 mod modules;
 mod source;
 mod words;
@@ -159,6 +160,16 @@ fn no_file_is_too_long() {
 fn words_stand_where_they_belong() {
     let sources = source::program();
     none(RULES.iter().flat_map(|rule| words::broken(sources, rule)).collect());
+}
+
+#[test]
+fn every_message_is_in_the_catalogue_with_its_parameters_and_none_is_unused() {
+    none(messages::wrong(source::program(), &messages::catalogue()));
+}
+
+#[test]
+fn what_the_page_says_stands_with_the_page() {
+    none(messages::sentences(source::program()));
 }
 
 /// What cargo does not find by itself is compiled only if somebody names it.

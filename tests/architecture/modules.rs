@@ -12,6 +12,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("sse", &[]),
     ("os", &[]),
+    ("message", &[]),
     ("storage", &["os"]),
     ("config", &["calendar", "mask", "os", "secret"]),
     ("http", &["os"]),
@@ -20,13 +21,26 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("conversation", &["config", "error", "gemini", "os"]),
     ("api", &["calendar", "config", "conversation", "error", "gemini", "http", "os", "sse"]),
     ("usage", &["calendar", "gemini"]),
-    ("keys", &["calendar", "config", "error", "gemini", "mask", "os", "secret"]),
-    ("credentials", &["calendar", "config", "mask", "os", "secret", "storage"]),
-    ("upstream", &["api", "calendar", "config", "credentials", "error", "gemini", "http", "sse"]),
+    ("keys", &["calendar", "config", "error", "gemini", "mask", "message", "os", "secret"]),
+    ("credentials", &["calendar", "config", "mask", "message", "os", "secret", "storage"]),
+    ("upstream", &["api", "calendar", "config", "credentials", "error", "gemini", "http", "message", "sse"]),
     ("dispatch", &["api", "config", "credentials", "error", "gemini", "http", "os", "secret", "upstream"]),
     (
         "admin",
-        &["calendar", "config", "credentials", "dispatch", "gemini", "http", "keys", "logging", "mask", "os", "usage"],
+        &[
+            "calendar",
+            "config",
+            "credentials",
+            "dispatch",
+            "gemini",
+            "http",
+            "keys",
+            "logging",
+            "mask",
+            "message",
+            "os",
+            "usage",
+        ],
     ),
     (
         "serve",
@@ -51,7 +65,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
             "usage",
         ],
     ),
-    ("commands", &["config", "credentials", "mask", "os", "secret", "serve", "storage", "upstream"]),
+    ("commands", &["config", "credentials", "mask", "message", "os", "secret", "serve", "storage", "upstream"]),
 ];
 
 /// Arrows that are there and should not be: who uses whom, and where it goes. Each must still be there; who removes an

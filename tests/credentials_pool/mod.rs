@@ -125,6 +125,7 @@ fn a_revoked_login_ends_that_credential_only() {
     let before = scratch.items();
     let first = pool.checkout(&anybody()).unwrap();
     let Err(AccessFault::Dead(sentence)) = pool.access(first.id) else { panic!("it was revoked") };
+    let sentence = sentence.to_string();
     assert!(sentence.contains("invalid_grant") && sentence.contains("connect the account again"), "{sentence}");
     assert_eq!(scratch.items(), before, "a dead credential stays in the file");
     for _ in 0..3 {
@@ -188,6 +189,7 @@ fn a_wrong_oauth_client_is_not_the_accounts_fault() {
     let pool = open(&google, &scratch, &json!([items[0], own]));
     let first = pool.checkout(&anybody()).unwrap();
     let Err(AccessFault::Transient(sentence)) = pool.access(first.id) else { panic!("the config is wrong") };
+    let sentence = sentence.to_string();
     assert!(sentence.contains("oauth_client"), "{sentence}");
     assert!(!sentence.contains("oauth-secret-0003"));
     let second = pool.checkout(&anybody()).unwrap();

@@ -1,6 +1,7 @@
 //! What people change: items of the file, logins, the buttons of the page.
 
 use super::*;
+use gemini_openai_proxy::message::Message;
 
 #[test]
 fn an_item_added_by_hand_joins_and_a_removed_one_leaves() {
@@ -48,7 +49,7 @@ fn an_account_is_tried_out_before_it_is_added() {
     google.add_user(User::new("none@example.com", "p", Tier::UnsupportedClient));
     let fault = pool.add(google.oauth_credential("none@example.com")).unwrap_err();
     assert_eq!(fault.reason, "failed_to_discover_project_id");
-    assert!(fault.sentence.contains("API key"), "{}", fault.sentence);
+    assert!(fault.message.to_string().contains("API key"), "{}", fault.message);
     assert_eq!(scratch.items(), newer);
 }
 
@@ -121,7 +122,7 @@ fn a_credential_can_be_disabled_enabled_reset_and_removed() {
     assert_eq!(scratch.items()[1], items[0]);
     assert_eq!(pool.checkout(&oauth).unwrap().id, id);
 
-    let block = Report::Block { rest: None, reason: "R".into(), sentence: "s".into(), link: None };
+    let block = Report::Block { rest: None, reason: "R".into(), message: Message::said("s"), link: None };
     pool.report(id, "m", block);
     assert_eq!(pool.checkout(&oauth), Err(Unavailable::None));
     pool.reset(id).unwrap();
@@ -153,7 +154,7 @@ fn a_model_that_all_are_refused_is_no_limit_that_passes() {
     let pool = open(&google, &scratch, &items);
     let cool = |limit, seconds| {
         let rest = Duration::from_secs(seconds);
-        Report::Cool { rest, limit, reason: "r".into(), sentence: "s".into() }
+        Report::Cool { rest, limit, reason: "r".into(), message: Message::said("s") }
     };
     let (first, second) = (pool.checkout(&anybody()).unwrap().id, pool.checkout(&anybody()).unwrap().id);
     let model = anybody().model;

@@ -1,6 +1,7 @@
 //! Who is lent out, who rests, and what of it outlives a restart.
 
 use super::*;
+use gemini_openai_proxy::message::Message;
 
 #[test]
 fn credentials_take_turns_in_file_order_and_the_config_comes_last() {
@@ -34,8 +35,12 @@ fn a_rest_is_for_one_model_and_ends_by_itself() {
     let google = FakeGoogle::start();
     let scratch = Scratch::new();
     let pool = open(&google, &scratch, &json!([{"api_key": "AIza-00000001"}, {"api_key": "AIza-00000002"}]));
-    let cool =
-        |rest| Report::Cool { rest, limit: true, reason: "RATE_LIMIT_EXCEEDED".into(), sentence: "rate limit".into() };
+    let cool = |rest| Report::Cool {
+        rest,
+        limit: true,
+        reason: "RATE_LIMIT_EXCEEDED".into(),
+        message: Message::said("rate limit"),
+    };
     let next = |model| pool.checkout(&Want { model, ..anybody() });
     let (first, second) = (next("pro").unwrap().id, next("pro").unwrap().id);
     pool.report(first, "pro", cool(Duration::from_secs(40)));
@@ -65,13 +70,16 @@ fn a_block_takes_a_credential_out_until_its_time_a_success_or_a_person() {
     let block = |rest| Report::Block {
         rest,
         reason: "SERVICE_DISABLED".into(),
-        sentence: "enable it".into(),
+        message: Message::said("enable it"),
         link: Some("https://example.com".into()),
     };
     pool.report(id, "m", block(Some(Duration::from_secs(60))));
     assert!(matches!(pool.checkout(&anybody()), Err(Unavailable::Resting(_))));
     let view = pool.views().remove(0);
-    assert_eq!((view.status, view.failure_reason.as_deref()), ("error", Some("enable it")));
+    assert_eq!(
+        (view.status, view.failure_reason.map(|told| told.to_string())),
+        ("error", Some("enable it".to_owned()))
+    );
     assert!(view.link.is_some() && view.failed_at.is_some());
     pool.report(id, "m", Report::Success);
     assert_eq!(pool.checkout(&anybody()).unwrap().id, id);
@@ -105,7 +113,11 @@ fn a_named_conversation_stays_with_its_credential_and_leaves_the_rotation_alone(
     assert!(homes.len() > 1, "all conversations went to one credential");
     assert_eq!(pool.checkout(&anybody()).unwrap().name, "cred-0");
     let rest = Duration::from_secs(60);
-    pool.report(home, anybody().model, Report::Cool { rest, limit: true, reason: "r".into(), sentence: "s".into() });
+    pool.report(
+        home,
+        anybody().model,
+        Report::Cool { rest, limit: true, reason: "r".into(), message: Message::said("s") },
+    );
     assert_ne!(named("conversation"), home);
 }
 
@@ -118,7 +130,11 @@ fn rests_and_what_is_known_of_accounts_outlive_a_restart_without_a_secret() {
     let id = pool.checkout(&anybody()).unwrap().id;
     pool.access(id).unwrap();
     let rest = Duration::from_secs(3600);
-    pool.report(id, "pro", Report::Cool { rest, limit: true, reason: "QUOTA_EXHAUSTED".into(), sentence: "s".into() });
+    pool.report(
+        id,
+        "pro",
+        Report::Cool { rest, limit: true, reason: "QUOTA_EXHAUSTED".into(), message: Message::said("s") },
+    );
     let snapshot = pool.snapshot();
     for name in ["access_token", "refresh_token"] {
         assert!(!snapshot.to_string().contains(items[0][name].as_str().unwrap()));
@@ -144,7 +160,7 @@ fn a_block_outlives_a_restart_until_its_time_another_secret_or_another_project()
     let block = |rest| Report::Block {
         rest,
         reason: "TOS_VIOLATION".into(),
-        sentence: "restricted".into(),
+        message: Message::said("restricted"),
         link: Some("https://example.com".into()),
     };
     let snapshot = |rest| {
@@ -157,7 +173,10 @@ fn a_block_outlives_a_restart_until_its_time_another_secret_or_another_project()
     let pool = restarted(&item, &forever);
     assert_eq!(pool.checkout(&anybody()), Err(Unavailable::None));
     let view = pool.views().remove(0);
-    assert_eq!((view.status, view.failure_reason.as_deref()), ("error", Some("restricted")));
+    assert_eq!(
+        (view.status, view.failure_reason.map(|told| told.to_string())),
+        ("error", Some("restricted".to_owned()))
+    );
     assert_eq!(
         (view.reason_code.as_deref(), view.link.as_deref()),
         (Some("TOS_VIOLATION"), Some("https://example.com"))
@@ -195,8 +214,8 @@ fn a_project_that_a_person_corrects_is_a_reason_to_ask_again() {
     let id = pool.find("cred-0").unwrap();
     let block = || {
         let rest = Some(Duration::from_secs(3600));
-        let (reason, sentence) = ("SUBSCRIPTION_REQUIRED".into(), "no licence".into());
-        pool.report(id, "m", Report::Block { rest, reason, sentence, link: None });
+        let (reason, message) = ("SUBSCRIPTION_REQUIRED".into(), Message::said("no licence"));
+        pool.report(id, "m", Report::Block { rest, reason, message, link: None });
         assert!(pool.checkout(&anybody()).is_err());
     };
     block();

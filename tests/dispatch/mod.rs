@@ -10,6 +10,7 @@ use gemini_openai_proxy::credentials::{CoolingModel, Credentials, Kind, Lease, R
 use gemini_openai_proxy::dispatch::{Bounds, Budget, Dispatched, Dispatcher};
 use gemini_openai_proxy::error::ApiError;
 use gemini_openai_proxy::http::{CancelToken, Headers};
+use gemini_openai_proxy::message::Message;
 use gemini_openai_proxy::upstream::agent::{self, AgentOptions};
 use gemini_openai_proxy::upstream::{CodeAssist, Fault, GenerativeLanguage, RawReply, RawRequest};
 use serde_json::{Value, json};
@@ -113,9 +114,9 @@ impl Bench {
     /// Lets a credential rest for a limit.
     fn cool(&self, at: usize, seconds: u64) {
         let id = self.pool.find(&format!("cred-{at}")).unwrap();
-        let (reason, sentence) = ("RATE_LIMIT_EXCEEDED".to_owned(), String::new());
+        let (reason, message) = ("RATE_LIMIT_EXCEEDED".to_owned(), Message::said(""));
         let rest = Duration::from_secs(seconds);
-        self.pool.report(id, MODEL, Report::Cool { rest, limit: true, reason, sentence });
+        self.pool.report(id, MODEL, Report::Cool { rest, limit: true, reason, message });
     }
 }
 

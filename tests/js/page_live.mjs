@@ -42,7 +42,7 @@ async function ended(page, heading, sentence) {
   await shows(page, "h1", heading);
   await shows(page, "p", sentence);
   const links = await page.locator("a").evaluateAll((all) => all.map((link) => [link.textContent, link.getAttribute("href")]));
-  assert.deepEqual(links, [["Log in again", "/oauth2/login"], ["back to the admin page", "/"]]);
+  assert.deepEqual(links, [["Log in again", "/oauth2/login"], ["Back to the admin page", "/"]]);
 }
 
 // Pastes what a login elsewhere ended with; the page says in `sentence` why it is of no use and what to do.
@@ -125,7 +125,7 @@ export const cases = {
     const [tab] = await Promise.all([context.waitForEvent("page"), page.locator("#google-link").click()]);
     await ended(tab, "Authentication Failed", "agree to all that is asked");
     await shot(tab, "login-denied");
-    await tab.getByText("back to the admin page").click();
+    await tab.getByText("Back to the admin page").click();
     await shows(tab, "#state .title", en.emptyTitle);
     await tab.close();
 

@@ -27,7 +27,7 @@ export function sample(range = "24h", word = (text) => text, link = "https://sup
       name: "gemini-openai-proxy", version: "0.1.0", uptime_seconds: 93784, now: iso(0), memory_bytes: 21_400_000,
       server: { connections: 14, busy: 3, queued: 0, workers: 64 }, address: "https://gemini.example.com",
       alerts: [
-        { level: "warning", code: word("example_key"), text_en: word("A key of the example config is in use: anybody can know it. Set your own in auth_keys."), text_zh: word("正在使用示例配置中的密钥，任何人都可能知道它。请在 auth_keys 中设置自己的密钥。"), link },
+        { level: "warning", code: "example_key", params: {}, text: "" }, { level: "error", code: "credentials_unsaved", params: { reason: word("disk full") }, text: "" },
       ],
       config: {
         [word("server.port")]: { value: 8889, source: "file" }, public_url: { value: word("https://gemini.example.com"), source: "file" },
@@ -37,9 +37,9 @@ export function sample(range = "24h", word = (text) => text, link = "https://sup
     "admin/credentials": [
       credential("cred-0", { email: word("a*i*e*******@gmail.com"), project_id: word("***-2345"), tier: word("standard-tier") }),
       credential("cred-1", { kind: "api_key", label: word("studio key …x9Qk"), email: "None", project_id: "None", expiry: "N/A", tier: null,
-        models: [{ model: word("gemini-2.5-pro"), cooling_until: iso(2563), reason: word("RATE_LIMIT_EXCEEDED"), refused: false, detail: word("The short-term limit for this model is reached.") }, { model: word("gemini-3-pro-preview"), cooling_until: iso(41), reason: "NOT_FOUND", refused: true, detail: word("The model does not exist, or this credential has no access to it.") }] }),
+        models: [{ model: word("gemini-2.5-pro"), cooling_until: iso(2563), reason: word("RATE_LIMIT_EXCEEDED"), refused: false, detail: word("-"), told: { code: "rate_limit", params: {} } }, { model: word("gemini-3-pro-preview"), cooling_until: iso(41), reason: "NOT_FOUND", refused: true, detail: word("of a newer version"), told: { code: "of_a_newer_version" } }] }),
       credential("cred-2", { email: word("b*b@example.com"), status: "error", is_available: false, reason_code: word("VALIDATION_REQUIRED"),
-        failure_reason: word("Google wants this account to be verified before it is served again."), link, failed_at: iso(-600) }),
+        failure_reason: word("-"), told: { code: "untried", params: { why: { code: "said", params: { text: word("Verify your account to continue.") } } } }, link, failed_at: iso(-600) }),
       credential("cred-3", { kind: "api_key", label: word("old key"), source: "config", disabled: true, is_available: false, email: "None", project_id: "None", expiry: "N/A", tier: null, usage_count: 0 }),
     ],
     "admin/stats": {

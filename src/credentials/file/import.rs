@@ -3,6 +3,7 @@
 //! Knows the outer shapes only; what an item itself may look like is the record's business (docs/google-login.md
 //! "Stored credentials").
 
+use crate::message::Message;
 use serde_json::{Value, json};
 
 /// A paste with more is a mistake, and each item is tried out with Google.
@@ -11,28 +12,29 @@ const MOST: usize = 500;
 /// Shorter words are no keys.
 const SHORTEST_KEY: usize = 8;
 
-/// The items, in order. The error is a sentence for the person.
-pub fn items(text: &str) -> Result<Vec<Value>, String> {
+/// The items in order, and for a line that is none what to tell the person. The error is about the whole.
+pub fn items(text: &str) -> Result<Vec<Result<Value, Message>>, Message> {
     let text = text.trim_start_matches('\u{feff}').trim();
-    let items = match text.chars().next() {
-        None => return Err("nothing was pasted".into()),
-        Some('{' | '[' | '"') => json_items(text)?,
-        Some(_) => text.lines().filter_map(key_line).collect::<Result<Vec<Value>, String>>()?,
+    let items: Vec<_> = match text.chars().next() {
+        None => return Err(Message::new("nothing_pasted")),
+        Some('{' | '[' | '"') => json_items(text)?.into_iter().map(Ok).collect(),
+        Some(_) => key_lines(text)?,
     };
     match items.len() {
-        0 => Err("no credential was found in the text".into()),
+        0 => Err(Message::new("nothing_found")),
         1..=MOST => Ok(items),
-        count => Err(format!("{count} credentials at once are too many; {MOST} is the most")),
+        count => Err(Message::new("too_many").with("count", count).with("most", MOST)),
     }
 }
 
-fn json_items(text: &str) -> Result<Vec<Value>, String> {
+fn json_items(text: &str) -> Result<Vec<Value>, Message> {
     let mut items = Vec::new();
     // Several objects one after the other are what `cat *.json` gives.
     for value in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
-        let value =
-            value.map_err(|error| format!("not valid JSON (line {}, column {})", error.line(), error.column()))?;
-        unpack(value, &mut items);
+        let wrong = |error: serde_json::Error| {
+            Message::new("bad_json").with("line", error.line()).with("column", error.column())
+        };
+        unpack(value.map_err(wrong)?, &mut items);
     }
     Ok(items)
 }
@@ -62,22 +64,29 @@ fn unpack(value: Value, items: &mut Vec<Value>) {
     }
 }
 
-/// `KEY`, maybe with a label after it. Empty lines and those that begin with `#` are passed over.
-fn key_line(line: &str) -> Option<Result<Value, String>> {
-    let line = line.trim();
-    if line.is_empty() || line.starts_with('#') {
-        return None;
+/// A key per line. Empty lines and those that begin with `#` are passed over. A text without any key is something else.
+fn key_lines(text: &str) -> Result<Vec<Result<Value, Message>>, Message> {
+    let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let item = |(at, line)| key_line(line).ok_or_else(|| Message::new("line_no_key").with("line", at + 1));
+    let items: Vec<_> = lines.map(item).collect();
+    match items.is_empty() || items.iter().any(Result::is_ok) {
+        true => Ok(items),
+        false => Err(Message::new("no_keys")),
     }
+}
+
+/// `KEY`, maybe with a label after it.
+fn key_line(line: &str) -> Option<Value> {
     let (key, label) = line.split_once([' ', '\t', ',', ';']).unwrap_or((line, ""));
     let label = label.trim_matches([' ', '\t', ',', ';']);
     if key.len() < SHORTEST_KEY || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
-        return Some(Err("this is neither JSON nor API keys, one per line".into()));
+        return None;
     }
     let mut item = json!({"type": "api_key", "api_key": key});
     if !label.is_empty() {
         item["label"] = label.into();
     }
-    Some(Ok(item))
+    Some(item)
 }
 
 #[cfg(test)]
@@ -106,16 +115,24 @@ mod tests {
             ("AIzaOne11, my key", json!([{"type": "api_key", "api_key": "AIzaOne11", "label": "my key"}])),
             ("\u{feff}AIzaOne11", json!([key("AIzaOne11")])),
         ] {
-            assert_eq!(items(text).map(Value::Array), Ok(expected), "{text}");
+            let found = items(text).and_then(|items| items.into_iter().collect::<Result<Vec<_>, _>>());
+            assert_eq!(found.map(Value::Array), Ok(expected), "{text}");
         }
     }
 
     #[test]
     fn a_useless_paste_is_refused_without_repeating_it() {
         for text in ["", "  ", "[]", "{\"a\":", "Dear all", "short", "# only a remark", "sécret-sécret"] {
-            let error = items(text).unwrap_err();
+            let error = items(text).unwrap_err().to_string();
             assert!(text.trim().is_empty() || !error.contains(text), "{error}");
         }
         assert!(items(&"AIzaOne11\n".repeat(501)).is_err());
+    }
+
+    #[test]
+    fn a_line_that_is_no_key_costs_only_itself() {
+        let found = items("AIzaOne11\n# a remark\nDear all\nAIzaTwo22").unwrap();
+        let told: Vec<_> = found.iter().map(|item| item.as_ref().err().map(ToString::to_string)).collect();
+        assert_eq!(told, [None, Some("line 3 is no API key".to_owned()), None]);
     }
 }

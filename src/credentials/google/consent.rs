@@ -5,6 +5,7 @@
 
 use crate::config::OauthClient;
 use crate::http::query_value;
+use crate::message::Message;
 use crate::os::random;
 use crate::secret::Secret;
 use base64::Engine;
@@ -91,16 +92,13 @@ pub enum Stale {
 
 impl Stale {
     /// What happened, for a person.
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Stale::Unknown => "This server knows no such login; it may have been restarted meanwhile. Start again.",
-            Stale::Expired => "The login took more than ten minutes and has ended. Start again.",
-            Stale::Used => "This login was completed already. If the account is not in the list, start again.",
-            Stale::Ambiguous => {
-                "Several logins are under way, and the code does not say which it belongs to. \
-                 Paste the whole address, or start again."
-            }
-        }
+    pub fn message(self) -> Message {
+        Message::new(match self {
+            Stale::Unknown => "login_unknown",
+            Stale::Expired => "login_expired",
+            Stale::Used => "login_used",
+            Stale::Ambiguous => "login_ambiguous",
+        })
     }
 }
 
@@ -192,27 +190,27 @@ impl Return {
         }
     }
 
-    /// From what a person pasted: the code alone, or the whole address of the callback. The error is a sentence.
-    pub fn from_pasted(text: &str) -> Result<Return, &'static str> {
+    /// From what a person pasted: the code alone, or the whole address of the callback. The error is for the person.
+    pub fn from_pasted(text: &str) -> Result<Return, Message> {
         // Neither has white space in it; line breaks come from terminals and mail.
         let text: String = text.split_whitespace().collect();
         if text.is_empty() {
-            return Err("Nothing was pasted. Paste the code, or the whole address of the page Google led to.");
+            return Err(Message::new("code_not_pasted"));
         }
         let query = match text.split_once('?') {
             Some((_, query)) => Some(query),
             None => Some(text.as_str()).filter(|text| text.starts_with("code=") || text.contains("&code=")),
         };
+        let no_code = || Message::new("address_without_code");
         if let Some(query) = query {
             let query = query.split('#').next().unwrap_or_default();
-            return Return::from_query(query)
-                .ok_or("This address holds no code. Copy the one of the page that Google led to after you agreed.");
+            return Return::from_query(query).ok_or_else(no_code);
         }
         if text.contains("://") {
-            return Err("This address holds no code. Copy the one of the page that Google led to after you agreed.");
+            return Err(no_code());
         }
         // Copied out of an address bar the code is still encoded: `4%2F0A...`. Decoded once and no more.
-        let code = percent_decode_str(&text).decode_utf8().map_err(|_| "This is not a code of Google's.")?;
+        let code = percent_decode_str(&text).decode_utf8().map_err(|_| Message::new("no_code"))?;
         Ok(Return::Code { code: code.into_owned(), state: None })
     }
 }
@@ -221,7 +219,7 @@ impl Return {
 mod tests {
     use super::*;
 
-    fn code(code: &str, state: Option<&str>) -> Result<Return, &'static str> {
+    fn code(code: &str, state: Option<&str>) -> Result<Return, Message> {
         Ok(Return::Code { code: code.into(), state: state.map(str::to_owned) })
     }
 

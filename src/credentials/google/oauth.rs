@@ -2,7 +2,9 @@
 //!
 //! Knows no pool and no file. Facts: docs/google-login.md "Tokens".
 
+use super::check::{service_status, service_unreachable};
 use crate::config::{Endpoints, OauthClient};
+use crate::message::Message;
 use crate::secret::Secret;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -17,6 +19,8 @@ const PAGES: usize = 10;
 const READ_IDLE: Duration = Duration::from_secs(20);
 /// Nor is its time for a connection, unless it is shorter.
 const CONNECT: Duration = Duration::from_secs(10);
+
+const TOKEN_ENDPOINT: &str = "token endpoint";
 
 /// The calls of this folder to Google.
 pub(crate) struct Google {
@@ -40,15 +44,15 @@ pub struct Tokens {
     pub scope: Option<String>,
 }
 
-/// Why there are no tokens. The sentences hold no secret.
+/// Why there are no tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenFault {
     /// `invalid_grant`: the refresh token or code is dead for good.
-    Revoked(String),
+    Revoked(Message),
     /// The OAuth client or the request is wrong, which is no account's fault.
-    Client(String),
+    Client(Message),
     /// Google or the network has trouble.
-    Transient(String),
+    Transient(Message),
 }
 
 /// How a call with an access token failed.
@@ -145,10 +149,9 @@ impl Google {
     fn grant(&self, form: &[(&str, &str)]) -> Result<Tokens, TokenFault> {
         let send = || self.short(self.agent.post(&self.endpoints.oauth_token)).send_form(form.iter().copied());
         let (status, answer) = read(with_stale_retry(send))
-            .map_err(|reason| TokenFault::Transient(format!("token endpoint: {reason}")))?;
+            .map_err(|reason| TokenFault::Transient(service_unreachable(TOKEN_ENDPOINT, &reason)))?;
         match status {
-            200 => tokens(&answer)
-                .ok_or_else(|| TokenFault::Transient("token endpoint: the answer has no access_token".into())),
+            200 => tokens(&answer).ok_or_else(|| TokenFault::Transient(Message::new("no_access_token"))),
             status => Err(token_fault(status, &answer)),
         }
     }
@@ -215,20 +218,18 @@ fn token_fault(status: u16, answer: &Value) -> TokenFault {
     let word = answer.get("error").and_then(Value::as_str).unwrap_or_default();
     let detail = answer.get("error_description").and_then(Value::as_str).unwrap_or_default();
     match word {
-        "invalid_grant" => TokenFault::Revoked(format!(
-            "Google has ended this login (invalid_grant{}{detail}); connect the account again",
-            if detail.is_empty() { "" } else { ": " }
-        )),
-        "invalid_client" | "unauthorized_client" => TokenFault::Client(format!(
-            "Google does not know this OAuth client ({word}); correct oauth_client in the config, or client_id and client_secret of the credential"
-        )),
-        "invalid_request" | "redirect_uri_mismatch" | "unsupported_grant_type" | "invalid_scope" => {
-            TokenFault::Client(format!(
-                "Google's token endpoint refuses the request ({word}: {detail}); look at oauth_client in the config"
-            ))
+        "invalid_grant" => {
+            let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+            TokenFault::Revoked(Message::new("login_ended").with("detail", detail))
         }
-        "" => TokenFault::Transient(format!("token endpoint: status {status}")),
-        word => TokenFault::Transient(format!("token endpoint: status {status}, {word}")),
+        "invalid_client" | "unauthorized_client" => {
+            TokenFault::Client(Message::new("client_unknown").with("word", word))
+        }
+        "invalid_request" | "redirect_uri_mismatch" | "unsupported_grant_type" | "invalid_scope" => {
+            TokenFault::Client(Message::new("grant_refused").with("word", word).with("detail", detail))
+        }
+        "" => TokenFault::Transient(service_status(TOKEN_ENDPOINT, status)),
+        word => TokenFault::Transient(service_unreachable(TOKEN_ENDPOINT, &format!("status {status}, {word}"))),
     }
 }
 
@@ -262,8 +263,8 @@ mod tests {
 
     #[test]
     fn a_wrong_client_names_the_setting_to_correct() {
-        let TokenFault::Client(sentence) = token_fault(401, &json!({"error": "invalid_client"})) else { panic!() };
-        assert!(sentence.contains("oauth_client"), "{sentence}");
+        let TokenFault::Client(message) = token_fault(401, &json!({"error": "invalid_client"})) else { panic!() };
+        assert!(message.to_string().contains("oauth_client"), "{message}");
     }
 
     #[test]

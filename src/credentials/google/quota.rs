@@ -1,10 +1,11 @@
 //! What Google says is left of an account's quota (docs/google.md "retrieveUserQuota"). A hint for people, never a
 //! reason to use a credential or not: per-minute limits are not in it.
 
+use super::check::service_unreachable;
 use super::oauth::{CallFault, Google};
 use crate::credentials::lease::{Access, ManageFault};
+use crate::message::Message;
 use serde_json::{Value, json};
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
 /// How long an answer is shown again before Google is asked anew.
@@ -37,20 +38,19 @@ pub enum QuotaFault {
     Credential(ManageFault),
     /// Google has no such figures for API keys.
     ApiKey,
-    /// The account cannot be used; the sentence says why.
-    Blocked(String),
+    /// The account cannot be used.
+    Blocked(Message),
     /// Google or the network has trouble, or refuses.
-    Failed(String),
+    Failed(Message),
 }
 
-impl fmt::Display for QuotaFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl QuotaFault {
+    /// What the person is told.
+    pub fn message(self) -> Message {
         match self {
-            QuotaFault::Credential(fault) => fault.fmt(f),
-            QuotaFault::ApiKey => f.write_str(
-                "quota figures are not available for API keys; see https://aistudio.google.com/usage for the key's project",
-            ),
-            QuotaFault::Blocked(sentence) | QuotaFault::Failed(sentence) => f.write_str(sentence),
+            QuotaFault::Credential(fault) => fault.message(),
+            QuotaFault::ApiKey => Message::new("quota_of_keys"),
+            QuotaFault::Blocked(message) | QuotaFault::Failed(message) => message,
         }
     }
 }
@@ -58,8 +58,8 @@ impl fmt::Display for QuotaFault {
 /// How Google's refusal to tell reads.
 pub(crate) fn fault(fault: CallFault) -> QuotaFault {
     QuotaFault::Failed(match fault {
-        CallFault::Status(status, _) => format!("Google did not give the quota: status {status}"),
-        CallFault::Network(reason) => format!("Code Assist: {reason}"),
+        CallFault::Status(status, _) => Message::new("quota_refused").with("status", status),
+        CallFault::Network(reason) => service_unreachable("Code Assist", &reason),
     })
 }
 

@@ -2,8 +2,10 @@
 //!
 //! The order is docs/google-login.md "How a project is found". Knows no pool and no file; talks through [`Google`].
 
+use super::check::{service_status, service_unreachable};
 use super::oauth::{CallFault, Google};
 use crate::credentials::pool::Block;
+use crate::message::Message;
 use crate::secret::Secret;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
@@ -23,7 +25,7 @@ pub(crate) enum SetupFault {
     /// A person has to act first.
     Blocked(Block),
     /// Google or the network has trouble.
-    Transient(String),
+    Transient(Message),
 }
 
 /// How patiently onboarding is watched.
@@ -120,10 +122,10 @@ fn onboard(
     let mut operation = google.code_assist("onboardUser", access, &request).map_err(setup_fault)?;
     while operation.get("done") != Some(&Value::Bool(true)) {
         if started.elapsed() >= patience.limit {
-            return Err(SetupFault::Transient("onboarding: Google has not finished yet".into()));
+            return Err(SetupFault::Transient(Message::new("onboarding_slow")));
         }
         if !pause(patience.poll) {
-            return Err(SetupFault::Transient("onboarding: interrupted, the program is stopping".into()));
+            return Err(SetupFault::Transient(Message::new("onboarding_interrupted")));
         }
         // Some answers carry no name; asking again is harmless, onboarding is idempotent.
         operation = match operation.get("name").and_then(Value::as_str).filter(|name| is_path(name)) {
@@ -174,59 +176,47 @@ fn ineligible(loaded: &Value) -> impl Iterator<Item = &Value> {
 fn validation(loaded: &Value) -> Option<Block> {
     let tier = ineligible(loaded).find(|tier| text(tier, "reasonCode") == Some("VALIDATION_REQUIRED"))?;
     let link = text(tier, "validationUrl")?;
-    let sentence = text(tier, "validationErrorMessage").or(text(tier, "reasonMessage"));
-    Some(Block {
-        reason: "VALIDATION_REQUIRED".into(),
-        sentence: sentence.unwrap_or("Google wants the account verified in a browser").into(),
-        link: Some(link.into()),
-    })
+    let said = text(tier, "validationErrorMessage").or(text(tier, "reasonMessage"));
+    let message = said.map_or_else(|| Message::new("verify_account"), Message::said);
+    Some(Block { link: Some(link.into()), ..Block::new("VALIDATION_REQUIRED", message) })
 }
 
 /// Google ended without a project: its own reasons, if it gave any.
 fn no_project(loaded: &Value) -> SetupFault {
     let Some(tier) = ineligible(loaded).next() else {
-        return SetupFault::Blocked(Block {
-            reason: "PROJECT_REQUIRED".into(),
-            sentence: "this account needs its own Google Cloud project; name it in project_id_map".into(),
-            link: None,
-        });
+        return SetupFault::Blocked(Block::new("PROJECT_REQUIRED", Message::new("project_required")));
     };
     let reason = text(tier, "reasonCode").unwrap_or("INELIGIBLE");
-    let sentence = text(tier, "reasonMessage").unwrap_or("Google does not offer Code Assist to this account");
-    let sentence = match reason {
+    let said = text(tier, "reasonMessage").map_or_else(|| Message::new("not_offered"), Message::said);
+    let message = match reason {
         // Since 2026-06-18 the Gemini CLI's login serves licensed accounts only.
-        "UNSUPPORTED_CLIENT" => {
-            format!(
-                "{sentence} (Code Assist serves Standard and Enterprise licences only; an API key works for everybody)"
-            )
-        }
-        _ => sentence.to_owned(),
+        "UNSUPPORTED_CLIENT" => Message::new("licence_only").with_message("said", said),
+        _ => said,
     };
     let way_out = (reason == "UNSUPPORTED_CLIENT").then_some("https://aistudio.google.com/apikey");
     SetupFault::Blocked(Block {
-        reason: reason.to_owned(),
-        sentence,
         link: text(tier, "validationUrl").or(way_out).map(str::to_owned),
+        ..Block::new(reason, message)
     })
 }
 
 pub(crate) fn setup_fault(fault: CallFault) -> SetupFault {
     let (status, body) = match fault {
-        CallFault::Network(reason) => return SetupFault::Transient(format!("Code Assist: {reason}")),
+        CallFault::Network(reason) => return SetupFault::Transient(service_unreachable("Code Assist", &reason)),
         CallFault::Status(status, body) => (status, body),
     };
     match status {
         401 => SetupFault::Unauthorized,
         400 | 403 | 404 => {
-            let message = body.pointer("/error/message").and_then(Value::as_str);
+            let said = body.pointer("/error/message").and_then(Value::as_str);
+            let refused = || Message::new("account_refused").with("status", status);
             SetupFault::Blocked(Block {
                 reason: reason(&body).map_or_else(|| format!("HTTP_{status}"), str::to_owned),
-                sentence: message
-                    .map_or_else(|| format!("Code Assist refuses the account: status {status}"), first_line),
+                message: said.map_or_else(refused, |said| Message::said(first_line(said))),
                 link: link(&body).map(str::to_owned),
             })
         }
-        status => SetupFault::Transient(format!("Code Assist: status {status}")),
+        status => SetupFault::Transient(service_status("Code Assist", status)),
     }
 }
 
@@ -277,6 +267,7 @@ mod tests {
     use super::{
         Block, CallFault, SetupFault, default_tier, is_path, load_request, no_project, project_id, setup_fault,
     };
+    use crate::message::Message;
     use serde_json::json;
 
     #[test]
@@ -313,8 +304,9 @@ mod tests {
     #[test]
     fn an_account_without_project_says_googles_reason() {
         let tiers = json!({"ineligibleTiers": [{"reasonCode": "UNSUPPORTED_CLIENT", "reasonMessage": "Use another."}]});
-        let SetupFault::Blocked(Block { reason, sentence, .. }) = no_project(&tiers) else { panic!() };
+        let SetupFault::Blocked(Block { reason, message, .. }) = no_project(&tiers) else { panic!() };
         assert_eq!(reason, "UNSUPPORTED_CLIENT");
+        let sentence = message.to_string();
         assert!(sentence.starts_with("Use another.") && sentence.contains("API key"), "{sentence}");
         let SetupFault::Blocked(Block { reason, .. }) = no_project(&json!({})) else { panic!() };
         assert_eq!(reason, "PROJECT_REQUIRED");
@@ -326,7 +318,7 @@ mod tests {
             {"reason": "VALIDATION_REQUIRED", "metadata": {"validation_url": "https://accounts.google.com/x"}}]}});
         let expected = Block {
             reason: "VALIDATION_REQUIRED".into(),
-            sentence: "Verify your account to continue.".into(),
+            message: Message::said("Verify your account to continue."),
             link: Some("https://accounts.google.com/x".into()),
         };
         assert_eq!(setup_fault(CallFault::Status(403, body)), SetupFault::Blocked(expected));

@@ -7,6 +7,7 @@ use crate::credentials::Check;
 use crate::credentials::google::check::Fine;
 use crate::credentials::lease::{CredentialId, Kind};
 use crate::mask;
+use crate::message::Message;
 use crate::secret::Secret;
 
 /// A check that is under way.
@@ -35,24 +36,24 @@ impl Pool {
         now: Now,
     ) -> (Option<Check>, Effects) {
         let check = self.change_login(check_up.login, now, |credential, _| {
-            let (healthy, reason, link) = match result {
+            let (healthy, message, link) = match result {
                 Ok(fine) => {
                     credential.blocked = None;
                     credential.recover();
                     credential.restore_priority();
                     credential.tier = fine.tier.or(credential.tier.take());
                     let disabled = credential.record.disabled();
-                    (!disabled, if disabled { "it works, and is disabled".into() } else { fine.sentence }, None)
+                    (!disabled, if disabled { Message::new("works_disabled") } else { fine.message }, None)
                 }
                 Err(Trouble::Blocked(block, span)) => {
-                    let (reason, link) = (block.sentence.clone(), block.link.clone());
+                    let (message, link) = (block.message.clone(), block.link.clone());
                     // An item that cannot be used says so by itself.
                     if check_up.kind.is_ok() {
                         credential.block(block, span, now);
                     }
-                    (false, reason, link)
+                    (false, message, link)
                 }
-                Err(Trouble::Config(sentence) | Trouble::Transient(sentence)) => (false, sentence, None),
+                Err(Trouble::Config(message) | Trouble::Transient(message)) => (false, message, None),
             };
             let view = credential.view(now);
             Check {
@@ -62,7 +63,7 @@ impl Pool {
                 previous: check_up.previous,
                 now: view.status,
                 healthy,
-                reason,
+                message,
                 tier: view.tier,
                 link,
             }

@@ -7,6 +7,7 @@ use crate::credentials::file::record::{Identity, Record};
 use crate::credentials::google::quota::Quota;
 use crate::credentials::lease::{AccessFault, CredentialId, Kind};
 use crate::mask;
+use crate::message::Message;
 use crate::os::random;
 use crate::secret::Secret;
 use std::collections::HashMap;
@@ -46,8 +47,14 @@ pub(crate) enum InFlight {
 pub(crate) struct Block {
     /// Google's reason word, or one of ours.
     pub(crate) reason: String,
-    pub(crate) sentence: String,
+    pub(crate) message: Message,
     pub(crate) link: Option<String>,
+}
+
+impl Block {
+    pub(crate) fn new(reason: &str, message: Message) -> Block {
+        Block { reason: reason.into(), message, link: None }
+    }
 }
 
 /// Why a credential cannot serve anything.
@@ -66,14 +73,14 @@ pub(super) struct CoolDown {
     /// See [`crate::credentials::Report::Cool`].
     pub(super) limit: bool,
     pub(super) reason: String,
-    pub(super) sentence: String,
+    pub(super) message: Message,
 }
 
 /// Trouble with token or set-up that will pass, and until when Google is not asked again.
 #[derive(Clone, Debug)]
 pub(super) struct Backoff {
     pub(super) until: Deadline,
-    pub(super) sentence: String,
+    pub(super) message: Message,
     pub(super) at: SystemTime,
 }
 
@@ -212,19 +219,19 @@ impl Credential {
         self.record.kind().is_ok() && !self.record.disabled() && !for_good
     }
 
-    pub(super) fn permanent_fault(&self) -> Option<String> {
+    pub(super) fn permanent_fault(&self) -> Option<Message> {
         if let Err(reason) = self.record.kind() {
-            return Some(reason.into());
+            return Some(Message::new(reason));
         }
         if self.record.disabled() {
-            return Some("it is disabled".into());
+            return Some(Message::new("disabled"));
         }
-        self.blocked.as_ref().filter(|blocked| blocked.until.is_none()).map(|blocked| blocked.why.sentence.clone())
+        self.blocked.as_ref().filter(|blocked| blocked.until.is_none()).map(|blocked| blocked.why.message.clone())
     }
 
     /// Why it cannot be used at present whatever is tried.
     pub(super) fn fault(&self) -> Option<AccessFault> {
-        let blocked = || self.blocked.as_ref().map(|blocked| blocked.why.sentence.clone());
+        let blocked = || self.blocked.as_ref().map(|blocked| blocked.why.message.clone());
         self.permanent_fault().or_else(blocked).map(AccessFault::Dead)
     }
 
@@ -271,11 +278,11 @@ impl Credential {
 
     /// Trouble that passes: `first`, doubled with each failure in a row up to `longest`, less up to a quarter so that
     /// credentials do not come back in step.
-    pub(super) fn back_off(&mut self, sentence: String, first: Duration, longest: Duration, now: Now) {
+    pub(super) fn back_off(&mut self, message: Message, first: Duration, longest: Duration, now: Now) {
         let full = doubled(first, self.failures, longest);
         self.failures += 1;
         let span = full - full.mul_f64(random::fraction() / 4.0);
-        self.backoff = Some(Backoff { until: Deadline::after(now, span), sentence, at: now.wall });
+        self.backoff = Some(Backoff { until: Deadline::after(now, span), message, at: now.wall });
     }
 
     pub(super) fn recover(&mut self) {

@@ -171,20 +171,20 @@ impl Pool {
                 let ended = credential.blocked.take_if(|blocked| blocked.until.is_some()).is_some();
                 Effects { save: ended, ..Effects::default() }
             }
-            Report::Cool { rest, limit, reason, sentence } => {
+            Report::Cool { rest, limit, reason, message } => {
                 let until = Deadline::after(now, rest);
-                credential.cool_down(model, CoolDown { until, limit, reason, sentence }, now);
+                credential.cool_down(model, CoolDown { until, limit, reason, message }, now);
                 Effects { save: true, ..Effects::default() }
             }
             Report::Deprioritise => {
                 credential.deprioritise(settings, now);
                 Effects::default()
             }
-            Report::Block { rest, reason, sentence, link } => {
+            Report::Block { rest, reason, message, link } => {
                 // The project that Google named may have been taken away; the next use asks again.
                 credential.project = None;
                 credential.settle_project(settings);
-                credential.block(Block { reason, sentence, link }, rest, now);
+                credential.block(Block { reason, message, link }, rest, now);
                 Effects::of_change()
             }
         });

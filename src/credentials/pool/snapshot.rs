@@ -5,6 +5,7 @@ use super::clock::{Deadline, Now};
 use super::credential::{Block, Blocked, CoolDown, Credential};
 use super::ids::fingerprint;
 use super::{Pool, Settings};
+use crate::message::Message;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -40,10 +41,10 @@ impl Credential {
         self.settle_project(settings);
         for (model, saved) in known.get("cooling").and_then(Value::as_object).into_iter().flatten() {
             if let Some(until) = time(saved, "until").and_then(|until| deadline(until, now)) {
-                let (reason, sentence) = (word(saved, "reason"), word(saved, "sentence"));
+                let (reason, message) = (word(saved, "reason"), message(saved));
                 // Older files do not say it.
                 let limit = saved.get("limit").and_then(Value::as_bool).unwrap_or(true);
-                self.cooling.insert(model.clone(), CoolDown { until, limit, reason, sentence });
+                self.cooling.insert(model.clone(), CoolDown { until, limit, reason, message });
             }
         }
         // Another project in the config or the file is what the person was asked for.
@@ -55,15 +56,15 @@ impl Credential {
 
 fn describe(credential: &Credential, now: Now) -> Value {
     let cool_down = |(model, cool_down): (&String, &CoolDown)| {
-        let CoolDown { until, limit, reason, sentence } = cool_down;
+        let CoolDown { until, limit, reason, message } = cool_down;
         let until = millis(until.shown(now));
-        (model.clone(), json!({"until": until, "limit": limit, "reason": reason, "sentence": sentence}))
+        (model.clone(), json!({"until": until, "limit": limit, "reason": reason, "sentence": message.json()}))
     };
     let cooling: Map<String, Value> = credential.cooling.iter().map(cool_down).collect();
     let blocked = credential.blocked.as_ref().map(|blocked| {
         let until = blocked.until.map(|until| millis(until.shown(now)));
         let why = &blocked.why;
-        json!({"until": until, "at": millis(blocked.at), "reason": why.reason, "sentence": why.sentence, "link": why.link})
+        json!({"until": until, "at": millis(blocked.at), "reason": why.reason, "sentence": why.message.json(), "link": why.link})
     });
     let fields = [
         ("id", Some(credential.id.0.into())),
@@ -83,7 +84,7 @@ fn blocked_again(saved: &Value, now: Now) -> Option<Blocked> {
         _ => Some(deadline(time(saved, "until")?, now)?),
     };
     let link = saved.get("link").and_then(Value::as_str).map(str::to_owned);
-    let why = Block { reason: word(saved, "reason"), sentence: word(saved, "sentence"), link };
+    let why = Block { reason: word(saved, "reason"), message: message(saved), link };
     Some(Blocked { until, why, at: time(saved, "at").unwrap_or(now.wall) })
 }
 
@@ -99,6 +100,10 @@ fn time(saved: &Value, name: &str) -> Option<SystemTime> {
 
 fn millis(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+fn message(saved: &Value) -> Message {
+    Message::from_json(saved.get("sentence").unwrap_or(&Value::Null))
 }
 
 fn word(saved: &Value, name: &str) -> String {

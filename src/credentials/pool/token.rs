@@ -7,6 +7,7 @@ use crate::credentials::file::record::Record;
 use crate::credentials::file::store::Edit;
 use crate::credentials::lease::{Access, AccessFault, CredentialId, Kind, ManageFault};
 use crate::mask;
+use crate::message::Message;
 use crate::secret::Secret;
 use std::time::{Duration, SystemTime};
 
@@ -97,24 +98,24 @@ pub(crate) enum Trouble {
     /// The account cannot serve: for good, or until it is asked again after this time.
     Blocked(Block, Option<Duration>),
     /// The configuration is wrong; it may be corrected any time.
-    Config(String),
-    Transient(String),
+    Config(Message),
+    Transient(Message),
 }
 
 impl Trouble {
-    pub(crate) fn sentence(&self) -> &str {
+    pub(crate) fn message(&self) -> &Message {
         match self {
-            Trouble::Blocked(block, _) => &block.sentence,
-            Trouble::Config(sentence) | Trouble::Transient(sentence) => sentence,
+            Trouble::Blocked(block, _) => &block.message,
+            Trouble::Config(message) | Trouble::Transient(message) => message,
         }
     }
 
     /// What is told to those who wanted a token.
     pub(crate) fn fault(&self) -> AccessFault {
-        let sentence = self.sentence().to_owned();
+        let message = self.message().clone();
         match self {
-            Trouble::Blocked(..) => AccessFault::Dead(sentence),
-            Trouble::Config(_) | Trouble::Transient(_) => AccessFault::Transient(sentence),
+            Trouble::Blocked(..) => AccessFault::Dead(message),
+            Trouble::Config(_) | Trouble::Transient(_) => AccessFault::Transient(message),
         }
     }
 }
@@ -145,11 +146,11 @@ impl Pool {
             }
             match &credential.backoff {
                 _ if credential.in_flight.is_some() => Ok(Step::Wait(credential.finished)),
-                Some(backoff) => Err(AccessFault::Transient(backoff.sentence.clone())),
+                Some(backoff) => Err(AccessFault::Transient(backoff.message.clone())),
                 None => Ok(Step::Ask(credential.begin(now))),
             }
         };
-        let gone = || AccessFault::Dead("the credential was removed".into());
+        let gone = || AccessFault::Dead(Message::new("removed"));
         self.change(id, now, |credential, _| access(credential)).ok_or_else(gone)?
     }
 
@@ -233,11 +234,11 @@ impl Pool {
             match result {
                 Ok(()) => credential.recover(),
                 Err(Trouble::Blocked(block, span)) => credential.block(block, span, now),
-                Err(Trouble::Config(sentence)) => {
-                    credential.back_off(sentence, timing.longest_backoff, timing.longest_backoff, now);
+                Err(Trouble::Config(message)) => {
+                    credential.back_off(message, timing.longest_backoff, timing.longest_backoff, now);
                 }
-                Err(Trouble::Transient(sentence)) => {
-                    credential.back_off(sentence, timing.first_backoff, timing.longest_backoff, now);
+                Err(Trouble::Transient(message)) => {
+                    credential.back_off(message, timing.first_backoff, timing.longest_backoff, now);
                 }
             }
         });
@@ -277,7 +278,7 @@ impl Credential {
 fn api_key(credential: &Credential, stale: Option<&Secret>) -> Result<Step, AccessFault> {
     match (credential.record.api_key(), stale) {
         (Some(key), None) => Ok(Step::Use(Access { secret: Secret::new(key), project: None })),
-        _ => Err(AccessFault::Dead("Google does not accept this API key".into())),
+        _ => Err(AccessFault::Dead(Message::new("key_not_accepted"))),
     }
 }
 

@@ -4,6 +4,7 @@ use super::Pool;
 use super::clock::Now;
 use super::credential::{CoolDown, Credential, InFlight, Origin};
 use crate::credentials::lease::{CredentialId, Kind};
+use crate::message::Message;
 use std::time::SystemTime;
 
 /// A credential (docs/compatibility.md "The list of credentials").
@@ -43,7 +44,7 @@ pub struct View {
     /// When it was blocked or last failed.
     pub failed_at: Option<SystemTime>,
     /// In words. That models are refused stands with the models: it keeps nobody from using the others.
-    pub failure_reason: Option<String>,
+    pub failure_reason: Option<Message>,
     /// A reason word.
     pub reason_code: Option<String>,
     /// Where a person can act.
@@ -66,7 +67,7 @@ pub struct CoolingModel {
     /// A reason word.
     pub reason: String,
     /// In words.
-    pub sentence: String,
+    pub message: Message,
 }
 
 impl Pool {
@@ -113,9 +114,9 @@ impl Credential {
             failed_at: blocked.map(|blocked| blocked.at).or(backoff.map(|backoff| backoff.at)),
             failure_reason: self
                 .permanent_fault()
-                .or_else(|| blocked.map(|blocked| blocked.why.sentence.clone()))
-                .or_else(|| backoff.map(|backoff| backoff.sentence.clone()))
-                .or_else(|| limit.map(|limit| limit.sentence.clone())),
+                .or_else(|| blocked.map(|blocked| blocked.why.message.clone()))
+                .or_else(|| backoff.map(|backoff| backoff.message.clone()))
+                .or_else(|| limit.map(|limit| limit.message.clone())),
             reason_code: blocked
                 .map(|blocked| blocked.why.reason.clone())
                 .or_else(|| limit.map(|limit| limit.reason.clone()))
@@ -155,6 +156,6 @@ fn cooling_model(model: &str, cool_down: &CoolDown, now: Now) -> CoolingModel {
         until: cool_down.until.shown(now),
         refused: !cool_down.limit,
         reason: cool_down.reason.clone(),
-        sentence: cool_down.sentence.clone(),
+        message: cool_down.message.clone(),
     }
 }

@@ -6,6 +6,7 @@ mod duration;
 mod table;
 
 use crate::error::{ApiError, ErrorKind};
+use crate::message::Message;
 pub use body::Details;
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -109,8 +110,8 @@ pub struct Verdict {
     pub then: Then,
     /// What the client is told when nothing helps.
     pub error: ApiError,
-    /// One sentence for the person who runs the proxy; holds no account data.
-    pub sentence: String,
+    /// What the person who runs the proxy is told; holds no account data.
+    pub message: Message,
     /// Where that person can act.
     pub link: Option<String>,
     /// How usage counts it: the HTTP status, or `Exception`.
@@ -120,42 +121,44 @@ pub struct Verdict {
 impl Fault {
     /// Judges the fault.
     pub fn verdict(&self) -> Verdict {
-        let nobody = |reason, client, sentence: String| Verdict {
+        let nobody = |reason, client, message: Message| Verdict {
             reason: Cow::Borrowed(reason),
             blame: Blame::Nobody,
             cool_down: CoolDown::No,
             duration: None,
             then: Then::Again,
-            error: tell(client, client.status, &sentence),
-            sentence,
+            error: tell(client, client.status, &message.to_string()),
+            message,
             link: None,
             word: Cow::Borrowed("Exception"),
         };
         let code = |code| Client { code: Some(code), ..table::GATEWAY };
         match self {
             Fault::Refused(refusal) => refused(refusal),
-            Fault::Connect(why) => nobody("CONNECT", table::GATEWAY, format!("cannot reach Google: {why}")),
-            Fault::Broken(why) => {
-                nobody("CONNECTION", table::GATEWAY, format!("the connection to Google broke: {why}"))
+            Fault::Connect(why) => {
+                nobody("CONNECT", table::GATEWAY, Message::new("google_unreachable").with("why", why))
             }
-            Fault::Timeout => nobody("TIMEOUT", table::TIMEOUT, "Google did not answer in time".into()),
+            Fault::Broken(why) => {
+                nobody("CONNECTION", table::GATEWAY, Message::new("connection_broke").with("why", why))
+            }
+            Fault::Timeout => nobody("TIMEOUT", table::TIMEOUT, Message::new("google_silent")),
             Fault::Incomplete(why) => {
-                nobody("INCOMPLETE", code("upstream_incomplete"), format!("Google's answer ended early: {why}"))
+                nobody("INCOMPLETE", code("upstream_incomplete"), Message::new("answer_cut").with("why", why))
             }
             Fault::Invalid(why) => {
-                nobody("INVALID", code("upstream_invalid"), format!("Google's answer is not valid: {why}"))
+                nobody("INVALID", code("upstream_invalid"), Message::new("answer_invalid").with("why", why))
             }
             Fault::Cancelled => Verdict {
                 then: Then::Stop,
                 // Nobody reads this; 499 is what logs of proxies call it.
                 error: ApiError::new(499, ErrorKind::Server, "client closed the connection"),
-                ..nobody("GONE", table::GATEWAY, "the client hung up".into())
+                ..nobody("GONE", table::GATEWAY, Message::new("client_gone"))
             },
             Fault::Unsupported(what) => Verdict {
                 blame: Blame::Request,
                 then: Then::Other,
                 error: ApiError::bad_request(*what),
-                ..nobody("UNSUPPORTED", table::BAD_REQUEST, (*what).into())
+                ..nobody("UNSUPPORTED", table::BAD_REQUEST, Message::said(*what))
             },
         }
     }
@@ -180,9 +183,10 @@ fn refused(refusal: &Refusal) -> Verdict {
     // Messages about a credential can name its project or owner, so the client gets our sentence. HTML is never passed on.
     let names_project =
         ["project_number:", "projects/", "resource project "].iter().any(|word| details.message.contains(word));
+    let own = Message::new(row.message);
     let message: Cow<'_, str> = match row.blame {
-        Blame::Credential => Cow::Borrowed(row.sentence),
-        Blame::CredentialAndModel if names_project => Cow::Borrowed(row.sentence),
+        Blame::Credential => Cow::Owned(own.to_string()),
+        Blame::CredentialAndModel if names_project => Cow::Owned(own.to_string()),
         _ if !details.message.trim().is_empty() => Cow::Borrowed(cut(details.message.trim())),
         _ => Cow::Owned(format!("Google answered with status {status}")),
     };
@@ -210,7 +214,7 @@ fn refused(refusal: &Refusal) -> Verdict {
         duration,
         then: row.then,
         error,
-        sentence: row.sentence.into(),
+        message: own,
         link,
         word: Cow::Owned(status.to_string()),
     }

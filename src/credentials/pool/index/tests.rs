@@ -4,6 +4,7 @@ use super::*;
 use crate::credentials::file::record::Record;
 use crate::credentials::lease::{Report, Unavailable};
 use crate::credentials::pool::{Block, Grant, Job, Origin, Pool, Settings, Step, Trouble};
+use crate::message::Message;
 use crate::secret::Secret;
 use serde_json::json;
 use std::collections::HashMap;
@@ -46,7 +47,7 @@ fn want<'a>(model: &'a str, kind: Option<Kind>, tried: &'a [CredentialId], affin
 }
 
 fn cool(rest: Duration, limit: bool) -> Report {
-    Report::Cool { rest, limit, reason: "r".into(), sentence: "s".into() }
+    Report::Cool { rest, limit, reason: "r".into(), message: Message::said("s") }
 }
 
 /// How long until the credential can serve; `None`: now.
@@ -140,7 +141,7 @@ fn happen(pool: &mut Pool, jobs: &mut Vec<Job>, numbers: &mut Numbers, now: &mut
             let _ = pool.report(
                 id,
                 model,
-                Report::Block { rest, reason: "r".into(), sentence: "s".into(), link: None },
+                Report::Block { rest, reason: "r".into(), message: Message::said("s"), link: None },
                 *now,
             );
             "a block"
@@ -166,10 +167,10 @@ fn happen(pool: &mut Pool, jobs: &mut Vec<Job>, numbers: &mut Numbers, now: &mut
         11 | 12 => {
             if let Some(mut job) = jobs.pop() {
                 let result = match numbers.below(5) {
-                    0 => Err(Trouble::Transient("t".into())),
-                    1 => Err(Trouble::Config("c".into())),
+                    0 => Err(Trouble::Transient(Message::said("t"))),
+                    1 => Err(Trouble::Config(Message::said("c"))),
                     2 => Err(Trouble::Blocked(
-                        Block { reason: "r".into(), sentence: "s".into(), link: None },
+                        Block { reason: "r".into(), message: Message::said("s"), link: None },
                         Some(numbers.seconds(60)),
                     )),
                     _ => {
@@ -235,7 +236,7 @@ fn the_index_chooses_as_a_walk_over_all_credentials_would() {
 fn cool_downs_and_blocks_end_whichever_way_the_clock_jumps() {
     let start = Now::read();
     let hour = Duration::from_secs(3600);
-    let block = Report::Block { rest: Some(hour / 2), reason: "r".into(), sentence: "s".into(), link: None };
+    let block = Report::Block { rest: Some(hour / 2), reason: "r".into(), message: Message::said("s"), link: None };
     for (name, now) in [
         ("set back", Now { monotonic: start.monotonic + hour, wall: start.wall - 365 * 24 * hour }),
         ("set forward", Now { monotonic: start.monotonic, wall: start.wall + 365 * 24 * hour }),
