@@ -5,7 +5,7 @@ export default {
   "none_usable": ["No credential can be used. The table below says why.", "没有可用的凭据，原因见下表。"],
   "few_credentials": ["{available} credentials can be used; min_credentials asks for {wanted}.", "当前可用凭据 {available} 个，少于 min_credentials 要求的 {wanted} 个。"],
   "credentials_unsaved": ["All credentials work as shown, but the latest changes are in memory only and lost with a restart. {reason}. Free some space, or make the file and its folder writable for the proxy; it tries again every few seconds.", "凭据照常使用，但最新的更改仅保存在内存中，重启后会丢失。{reason}。请腾出磁盘空间，或让代理可以写入该文件及其目录；代理每隔几秒会重试。"],
-  "state_readonly": ["The state file cannot be written: usage, limits and keys made here are lost with a restart.", "状态文件无法写入：重启后用量、限额和在此创建的密钥都会丢失。"],
+  "state_readonly": ["The state file cannot be written: usage, limits and changes of keys (also revocations) are lost with a restart. Free some space, or make the file and its folder writable for the proxy.", "状态文件无法写入：重启后用量、限额和密钥的更改（包括撤销）都会丢失。请腾出磁盘空间，或让代理可以写入该文件及其目录。"],
   "default_key": ["The built-in key 123456 is in use; it answers this machine only. Set auth_keys to serve others.", "正在使用内置密钥 123456，仅限本机访问。要为他人服务，请设置 auth_keys。"],
   "example_key": ["auth_keys holds an example key that everybody knows. Replace it.", "auth_keys 中含有众所周知的示例密钥，请更换。"],
   "admin_open": ["This page has no password and answers this machine only. Set admin_username and admin_password to reach it from elsewhere.", "本页面没有密码，仅限本机访问。要从别处访问，请设置 admin_username 和 admin_password。"],

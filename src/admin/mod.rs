@@ -78,6 +78,23 @@ pub fn account(app: &App, account: &Account, request: &Request) -> Response {
     }
 }
 
+/// The answer to a change, given once the change is on disk: what was told to be so survives a crash, and a revoked key
+/// stays revoked. If it cannot be written the answer says so, as for the credentials' own file.
+pub fn durable(app: &App, mut response: Response) -> Response {
+    if app.state.save().is_ok() {
+        return response;
+    }
+    if let (200..=299, Ok(Value::Object(mut answer))) = (response.status, serde_json::from_slice(&response.body)) {
+        if !answer.contains_key("warning") {
+            let warning = Message::new("state_readonly");
+            answer.insert("warning".into(), warning.to_string().into());
+            answer.insert("told".into(), warning.json());
+        }
+        response.body = Value::Object(answer).to_string().into_bytes();
+    }
+    response
+}
+
 /// A refusal that a person on the page can meet.
 fn refuse(status: u16, message: &Message) -> Response {
     Response::json(status, &json!({"detail": message.to_string(), "told": message.json()}))

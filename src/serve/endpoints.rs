@@ -18,7 +18,7 @@ use crate::serve::access::same_origin;
 use crate::serve::app::App;
 use crate::serve::generate::generate;
 use crate::serve::passthrough::pass_on;
-use crate::serve::route::{Dialect, NoRoute, Route, Target};
+use crate::serve::route::{Account, Dialect, NoRoute, Route, Target};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -88,7 +88,8 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
     if let Err(refusal) = may_see(app, route, request) {
         return refusal;
     }
-    match route {
+    let changes = !matches!(request.method.as_str(), "GET" | "HEAD") || *route == Route::Account(Account::Callback);
+    let answer = match route {
         Route::Health => health(app, request),
         Route::Metrics => admin::figures(app),
         Route::Home if request.method == "HEAD" => Response::empty(200),
@@ -98,7 +99,8 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
         Route::Account(account) => admin::harden(admin::account(app, account, request)),
         Route::AdminUsage => admin::harden(Response::json(200, &app.usage.json())),
         _ => admin::answer(app, route, request).unwrap_or_else(unknown_page),
-    }
+    };
+    if changes { admin::durable(app, answer) } else { answer }
 }
 
 /// Whether the path is open to everybody: `/health`, and a bare `HEAD /`, with which clients look whether anybody is there.

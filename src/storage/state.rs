@@ -1,8 +1,9 @@
 //! The state file: what the program remembers over restarts beside the credentials (usage, cool-downs, keys made on the
 //! page). One JSON object with a section per owner; the owners know their sections, this module knows the file.
 //!
-//! Written whole and atomically by one thread, at most [`SAVE_EVERY`] after something changed, and once more at the end: a
-//! `kill -9` loses at most that much. A file that does not parse is put aside, never overwritten.
+//! Written whole and atomically: by one thread at most [`SAVE_EVERY`] after something changed and once more at the end, so a
+//! `kill -9` loses at most that much of what is counted; and before the answer to a change that a person made, so of those
+//! it loses none. A file that does not parse is put aside, never overwritten.
 
 use crate::storage::disk;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -90,32 +91,37 @@ impl State {
         self.is_closed || self.writer.try_lock().is_some_and(|writer| writer.failure.is_some())
     }
 
-    /// Writes the file now if anything changed. A failure is logged once and tried again later.
-    pub fn save(&self) {
+    /// Writes the file now if anything changed: what is in it when this returns well survives a crash. A failure is logged
+    /// once and tried again later.
+    pub fn save(&self) -> io::Result<()> {
+        if self.is_closed {
+            return Err(io::Error::other("its content could not be read"));
+        }
         let mut writer = self.writer.lock();
         let Writer { owners, failure } = &mut *writer;
         // Read before the contents: what changes in between is written again.
         let versions: Vec<u64> = owners.iter().map(|owner| (owner.version)()).collect();
-        if self.is_closed || owners.iter().zip(&versions).all(|(owner, version)| owner.written == *version) {
-            return;
+        if owners.iter().zip(&versions).all(|(owner, version)| owner.written == *version) {
+            return Ok(());
         }
         let mut sections = self.read.lock().clone();
         for owner in owners.iter() {
             sections.insert(owner.section.clone(), (owner.content)());
         }
         let text = Value::Object(sections).to_string();
-        match disk::replace(&self.path, text.as_bytes()) {
+        let written = disk::replace(&self.path, text.as_bytes());
+        match &written {
             Ok(()) => {
                 *failure = None;
                 owners.iter_mut().zip(versions).for_each(|(owner, version)| owner.written = version);
             }
+            Err(error) if *failure == Some(error.kind()) => {}
             Err(error) => {
-                if *failure != Some(error.kind()) {
-                    log::error!("state: cannot write {}: {error}; serving goes on", self.path.display());
-                    *failure = Some(error.kind());
-                }
+                log::error!("state: cannot write {}: {error}; serving goes on", self.path.display());
+                *failure = Some(error.kind());
             }
         }
+        written
     }
 }
 
@@ -145,10 +151,11 @@ impl Saver {
     pub fn start(state: Arc<State>) -> io::Result<Saver> {
         let (stop, stopped): (Sender<()>, Receiver<()>) = bounded(0);
         let thread = std::thread::Builder::new().name("state-saver".into()).spawn(move || {
+            // Failures are logged, and seen by [`State::is_failing`].
             while stopped.recv_timeout(SAVE_EVERY) == Err(RecvTimeoutError::Timeout) {
-                state.save();
+                let _ = state.save();
             }
-            state.save();
+            let _ = state.save();
         })?;
         Ok(Saver { stop, thread })
     }
@@ -185,13 +192,13 @@ mod tests {
         assert_eq!(state.take("usage"), Some(json!({"n": 1})));
         let version = counter();
         state.own("usage", reader(&version), || json!({"n": 5}));
-        state.save();
+        state.save().unwrap();
         assert!(fs::read_to_string(&path).unwrap().contains("\"n\":1"), "nothing changed, nothing written");
         version.fetch_add(1, Relaxed);
-        state.save();
+        state.save().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), r#"{"later":[2],"usage":{"n":5}}"#);
         fs::remove_file(&path).unwrap();
-        state.save();
+        state.save().unwrap();
         assert!(!path.exists(), "nothing changed since");
     }
 
@@ -216,7 +223,7 @@ mod tests {
         let version = counter();
         state.own("usage", reader(&version), || json!(1));
         version.fetch_add(1, Relaxed);
-        state.save();
+        assert!(state.save().is_err());
         assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1, "nothing beside it");
         assert!(path.is_dir());
     }
