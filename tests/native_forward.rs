@@ -214,7 +214,72 @@ fn a_key_that_is_held_to_some_models_cannot_reach_others_by_what_is_passed_on() 
     ] {
         assert_eq!(ask(path, body), 403, "{path}");
     }
+    let deep = format!(r#"{{"x":{}{},"model":"gemini-2.5-flash"}}"#, "[".repeat(200), "]".repeat(200));
+    for body in [
+        "\u{feff}{\"model\":\"gemini-2.5-flash\"}",
+        r#"{"model":"gemini-2.5-flash",}"#,
+        r#"{"model":"gemini-2.5-pro","model":"gemini-2.5-flash"}"#,
+        r#"{"model":"gemini-2.5-flash","batch":{"model":"models/gemini-2.5-pro"}}"#,
+        "model=gemini-2.5-flash",
+        &deep,
+    ] {
+        assert_eq!(ask("/v1beta/interactions", body), 403, "{body}");
+    }
     assert!(google.requests().iter().all(|request| request.method != "POST"));
     assert_ne!(ask("/v1beta/models/gemini-2.5-flash:predict", ""), 403);
     assert_ne!(ask("/v1beta/interactions", r#"{"model":"models/gemini-2.5-flash"}"#), 403);
+}
+
+#[test]
+fn limits_of_keys_hold_for_what_is_passed_on_and_for_what_is_counted() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    let proxy = Proxy::start(&google, |config| {
+        config["gemini_api_keys"] = json!([GEMINI_KEY]);
+        config["auth_keys"] = json!([
+            {"key": "sk-minute-client", "requests_per_minute": 2}, {"key": "sk-day-client", "requests_per_day": 2},
+            {"key": "sk-old-client", "expires_at": "2020-01-01"}, {"key": "sk-none-client", "concurrency": 0},
+        ]);
+    });
+    let message = r#"{"model":"gemini-2.5-flash","max_tokens":1,"messages":[{"role":"user","content":"Hi"}]}"#;
+    for (method, path, body) in [
+        ("GET", "/v1beta/files", ""),
+        ("POST", "/upload/v1beta/files", "{}"),
+        ("POST", "/v1beta/cachedContents", "{}"),
+        ("DELETE", "/v1beta/files/x", ""),
+        ("POST", "/v1/messages/count_tokens", message),
+    ] {
+        let proxy_status = |key: &str| {
+            ask(&proxy, method, path, &[("x-goog-api-key", key), ("Authorization", "")], body.as_bytes()).status
+        };
+        assert_eq!((proxy_status("sk-old-client"), proxy_status("sk-none-client")), (401, 429), "{method} {path}");
+    }
+    for key in ["sk-minute-client", "sk-day-client"] {
+        let asked = || ask(&proxy, "GET", "/v1beta/files", &[("x-goog-api-key", key), ("Authorization", "")], b"");
+        assert_eq!([asked().status, asked().status, asked().status], [200, 200, 429], "{key}");
+        assert!(asked().header("retry-after").is_some());
+    }
+}
+
+#[test]
+fn nothing_that_is_passed_on_can_pass_for_a_page_of_ours() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    for (path, key, status) in [
+        ("/v1beta/files/x", CLIENT_KEY, 403),
+        ("/v1beta/files", CLIENT_KEY, 200),
+        ("/v1beta/files", "sk-wrong-client", 401),
+        ("/v1/models", CLIENT_KEY, 200),
+        ("/v1/nothing", CLIENT_KEY, 404),
+        ("/v1beta/models", CLIENT_KEY, 200),
+        ("/nothing", CLIENT_KEY, 404),
+        ("/health", CLIENT_KEY, 200),
+    ] {
+        let answer = ask(&proxy, "GET", path, &[("Authorization", &format!("Bearer {key}"))], b"");
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        let policy = answer.header("content-security-policy").unwrap_or_default();
+        let is_page = path == "/nothing" || path == "/health";
+        assert!(policy.contains("default-src 'none'") && policy.contains("sandbox") != is_page, "{path}: {policy}");
+    }
 }

@@ -61,3 +61,24 @@ fn every_case_of_a_fixture_has_a_title_of_its_own() {
         }
     }
 }
+
+#[test]
+fn the_keys_that_we_print_are_known_to_be_examples() {
+    let mut printed = std::collections::BTreeSet::new();
+    for text in [
+        include_str!("../README.md"),
+        include_str!("../README.zh-CN.md"),
+        include_str!("../config.example.json"),
+        include_str!("../examples/demo.sh"),
+    ] {
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
+        let is_key = |word: &&str| word.len() > 3 && (word.starts_with("sk-") || word.starts_with("your-secret-key"));
+        printed.extend(words.filter(is_key));
+    }
+    assert!(printed.contains("sk-mine") && printed.contains("your-secret-key-1"), "{printed:?}");
+    for key in printed {
+        let config = serde_json::json!({"auth_keys": [key]}).to_string();
+        let warnings = gemini_openai_proxy::config::parse(&config).unwrap().warnings;
+        assert!(warnings.iter().any(|warning| warning.contains("example key")), "{key}: {warnings:?}");
+    }
+}

@@ -26,6 +26,10 @@ fn rest(mut socket: Wire) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("no status: {answer}"))
+}
+
 fn body(answer: &str) -> Value {
     serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
@@ -145,4 +149,58 @@ fn a_body_beyond_the_limit_is_refused_with_the_limit_in_every_dialect() {
     }
     let admin = post("/admin/keys");
     assert_eq!((admin.status, admin.json()["detail"].is_string()), (413, true), "{}", admin.text());
+}
+
+#[test]
+fn a_key_that_everybody_knows_answers_no_page_of_another_site() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    for keys in [Value::Null, json!(["your-secret-key-2"]), json!(["your-secret-key-1", "sk-own-client"])] {
+        let proxy = Proxy::start(&google, |config| {
+            config["gemini_api_keys"] = json!([GEMINI_KEY]);
+            config["auth_keys"] = keys.clone();
+            if keys.is_null() {
+                config.as_object_mut().unwrap().remove("auth_keys");
+            }
+        });
+        let known = keys[0].as_str().unwrap_or("123456");
+        let asked = |key: &str, fields: &[(&str, &str)]| {
+            let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let head = format!(
+                "POST /v1/chat/completions?key={key} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
+                 Connection: close\r\nContent-Length: {}\r\n{fields}\r\n{CHAT}",
+                CHAT.len()
+            );
+            status(&rest(send(&proxy, head)))
+        };
+        for foreign in [
+            &[("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")][..],
+            &[("Origin", "https://evil.example")],
+            &[("Origin", "null")],
+            &[("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors")],
+        ] {
+            assert_eq!(asked(known, foreign), 403, "{keys} {foreign:?}");
+            if keys.as_array().is_some_and(|keys| keys.len() > 1) {
+                assert_eq!(asked("sk-own-client", foreign), 200, "a key of one's own works on every page");
+            }
+        }
+        for near in [&[][..], &[("Origin", "http://localhost:3000"), ("Sec-Fetch-Site", "cross-site")]] {
+            assert_eq!(asked(known, near), 200, "{keys} {near:?}");
+        }
+    }
+}
+
+#[test]
+fn whoever_a_proxy_asks_for_is_not_on_this_machine() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::start(&google, |config| drop(config.as_object_mut().unwrap().remove("auth_keys")));
+    let asked = |path: &str, field: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer 123456\r\n");
+        status(&rest(send(&proxy, format!("{head}{field}Connection: close\r\n\r\n"))))
+    };
+    assert_eq!((asked("/v1/models", ""), asked("/admin/status", "")), (200, 200));
+    for name in ["Via", "X-Forwarded-Server", "True-Client-IP", "Tailscale-User-Login", "X-Client-IP", "CF-Ray"] {
+        let field = format!("{name}: 1.1 front\r\n");
+        assert_eq!((asked("/v1/models", &field), asked("/admin/status", &field)), (401, 403), "{name}");
+    }
 }

@@ -58,7 +58,7 @@ fn alerts(config: &config::Config, views: &[View], unsaved: Option<Message>, sta
     }
     if config.default_keys {
         tell("warning", Message::new("default_key"));
-    } else if config.auth_keys.iter().any(|key| key.is_example()) {
+    } else if config.auth_keys.iter().any(|key| config::is_example_key(key.key.expose())) {
         tell("warning", Message::new("example_key"));
     }
     if config.admin.is_none() {

@@ -8,14 +8,12 @@ use crate::mask;
 use crate::secret::Secret;
 use serde_json::Value;
 
-/// Keys of examples, which everybody knows.
-const EXAMPLES: [&str; 3] = ["123456", "your-secret-key-1", "your-secret-key-2"];
+/// The built-in key and those of examples, here and in the Python program.
+const EXAMPLES: [&str; 5] = ["123456", "your-secret-key-1", "your-secret-key-2", "sk-mine", "sk-demo"];
 
-impl ClientKey {
-    /// Whether it stands in an example, so that everybody knows it.
-    pub(crate) fn is_example(&self) -> bool {
-        EXAMPLES.contains(&self.key.expose())
-    }
+/// Whether a key is built in or stands in an example, so that everybody knows it.
+pub fn is_example_key(key: &str) -> bool {
+    EXAMPLES.contains(&key)
 }
 
 pub(super) fn auth_keys(draft: &mut Draft, field: &Field) -> Result<(), ConfigError> {
@@ -29,7 +27,7 @@ pub(super) fn auth_keys(draft: &mut Draft, field: &Field) -> Result<(), ConfigEr
             draft.warnings.push(format!("{}: an empty key would let anybody in; it is ignored", item.name));
             continue;
         }
-        if key.is_example() && !draft.config.default_keys {
+        if is_example_key(key.key.expose()) && !draft.config.default_keys {
             draft.warnings.push(format!("{} is an example key that everybody knows; replace it", item.name));
         }
         draft.config.auth_keys.push(key);

@@ -13,6 +13,7 @@ mod value;
 pub use file::{Loaded, load, parse};
 pub use limits::KeyLimits;
 pub(crate) use limits::WrongLimit;
+pub use lists::is_example_key;
 pub use models::{Control, Level, ModelEntry};
 pub use outgoing::ProxyChoice;
 pub use reload::Changes;

@@ -100,6 +100,21 @@ impl Counts {
         calendar::day_start(self.day.saturating_add(1)).duration_since(now).unwrap_or(BUSY)
     }
 
+    /// Which limit a further request would break.
+    fn room(&self, name: &str, limits: &KeyLimits, now: SystemTime) -> Result<(), ApiError> {
+        for (limit, used, what, wait) in [
+            (limits.requests_per_day, self.day_requests, "requests per day", self.day_left(now)),
+            (limits.tokens_per_day, self.day_tokens, "tokens per day", self.day_left(now)),
+            (limits.requests_per_minute, self.minute_requests, "requests per minute", self.minute_left(now)),
+            (limits.concurrency, self.running, "requests at the same time", BUSY),
+        ] {
+            if let Some(limit) = limit.filter(|limit| used >= *limit) {
+                return Err(refused(name, limit, what, wait));
+            }
+        }
+        Ok(())
+    }
+
     fn headers(&self, limits: &KeyLimits, now: SystemTime) -> RateHeaders {
         let (limit, used, left) = match (limits.requests_per_minute, limits.requests_per_day) {
             (Some(limit), _) => (limit, self.minute_requests, self.minute_left(now)),
@@ -142,6 +157,13 @@ impl Meter {
         Today { requests: counts.day_requests, tokens: counts.day_tokens, last_used: counts.last_used }
     }
 
+    /// Whether [`Meter::admit`] would count a request now.
+    pub(super) fn room(&self, name: &str, limits: &KeyLimits, now: SystemTime) -> (Result<(), ApiError>, RateHeaders) {
+        let mut counts = self.counts.lock();
+        counts.roll(now);
+        (counts.room(name, limits, now), counts.headers(limits, now))
+    }
+
     /// Counts a request, unless a limit is reached. The check and the count are one step under one lock, so that
     /// parallel requests never get more than the limit.
     pub(super) fn admit(
@@ -152,22 +174,8 @@ impl Meter {
     ) -> (Result<Permit, ApiError>, RateHeaders) {
         let mut counts = self.counts.lock();
         counts.roll(now);
-        let reached = |limit: Option<u64>, used: u64| limit.is_some_and(|limit| used >= limit);
-        let refusal = if reached(limits.requests_per_day, counts.day_requests) {
-            Some((limits.requests_per_day, "requests per day", counts.day_left(now)))
-        } else if reached(limits.tokens_per_day, counts.day_tokens) {
-            Some((limits.tokens_per_day, "tokens per day", counts.day_left(now)))
-        } else if reached(limits.requests_per_minute, counts.minute_requests) {
-            Some((limits.requests_per_minute, "requests per minute", counts.minute_left(now)))
-        } else if reached(limits.concurrency, counts.running) {
-            Some((limits.concurrency, "requests at the same time", BUSY))
-        } else {
-            None
-        };
-        if let Some((limit, what, wait)) = refusal {
-            let headers = counts.headers(limits, now);
-            drop(counts);
-            return (Err(refused(name, limit.unwrap_or(0), what, wait)), headers);
+        if let Err(error) = counts.room(name, limits, now) {
+            return (Err(error), counts.headers(limits, now));
         }
         counts.minute_began.get_or_insert(now);
         counts.minute_requests += 1;

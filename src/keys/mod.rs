@@ -6,6 +6,7 @@
 //! written anywhere.
 
 mod edit;
+mod list;
 mod meter;
 
 pub use edit::{Edit, EditError};
@@ -18,13 +19,13 @@ use crate::gemini::models::ModelTable;
 use crate::mask;
 use crate::message::Message;
 use crate::os::random;
+use list::List;
 use parking_lot::RwLock;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use subtle::ConstantTimeEq;
 
 type Digest = [u8; 32];
 
@@ -68,10 +69,19 @@ impl Key {
         Some(ApiError::new(401, ErrorKind::InvalidRequest, sentence).with_code("invalid_api_key"))
     }
 
-    /// Counts a request for `model` (a base name, `None` for what is about no model), or says which limit it breaks; with
-    /// the headers for either answer.
-    pub fn admit(&self, model: Option<&str>, models: &ModelTable) -> (Result<Permit, ApiError>, RateHeaders) {
-        if let Some(model) = model.filter(|model| !self.may_use(model, models)) {
+    /// Whether a request would be admitted now, whatever model it is for; with the headers of a refusal.
+    pub fn room(&self) -> (Result<(), ApiError>, RateHeaders) {
+        self.meter.room(&self.name, &self.limits, SystemTime::now())
+    }
+
+    /// Counts a request that is about these models (base names), or says which limit it breaks; with the headers for either
+    /// answer.
+    pub fn admit<'a>(
+        &self,
+        about: impl IntoIterator<Item = &'a str>,
+        models: &ModelTable,
+    ) -> (Result<Permit, ApiError>, RateHeaders) {
+        if let Some(model) = about.into_iter().find(|model| !self.may_use(model, models)) {
             let message = format!("The key {:?} may not use the model {model:?}.", self.name);
             let error = ApiError::new(403, ErrorKind::Permission, message).with_code("model_not_allowed");
             return (Err(error.with_param("model")), Vec::new());
@@ -107,7 +117,7 @@ impl Key {
 /// All keys. Cheap to ask from every thread.
 #[derive(Debug)]
 pub struct Keys {
-    list: RwLock<Vec<Arc<Key>>>,
+    list: RwLock<List>,
     /// Rises with every change of what is kept.
     changes: Arc<AtomicU64>,
 }
@@ -119,12 +129,12 @@ impl Keys {
     }
 
     fn read(config: &[ClientKey], section: Option<&Value>, changes: Arc<AtomicU64>) -> Keys {
-        let keys = Keys { list: RwLock::new(Vec::new()), changes };
-        let kept_meter = |value: &Value| kept_meter(value, &keys.changes);
+        let mut list = List::default();
+        let kept_meter = |value: &Value| kept_meter(value, &changes);
         let section = section.unwrap_or(&Value::Null);
         for (at, key) in config.iter().enumerate() {
-            let name = keys.free_name(&key.name);
-            keys.list.write().push(Arc::new(Key {
+            let name = list.free_name(&key.name);
+            list.push(Arc::new(Key {
                 id: format!("config-{at}"),
                 meter: kept_meter(&section["used"][&name]),
                 name,
@@ -138,30 +148,26 @@ impl Keys {
         for item in section["keys"].as_array().into_iter().flatten() {
             match edit::read(item) {
                 Some(mut key) => {
-                    key.name = keys.free_name(&key.name);
+                    key.name = list.free_name(&key.name);
                     key.meter = kept_meter(&section["used"][&key.name]);
-                    keys.list.write().push(Arc::new(key));
+                    list.push(Arc::new(key));
                 }
                 None => log::warn!("keys: one key of the state file cannot be read; it is left out"),
             }
         }
-        keys
+        Keys { list: RwLock::new(list), changes }
     }
 
     /// Takes over the keys of a config that was read again. What a key has used stays with it.
     pub fn reload(&self, config: &[ClientKey]) {
         // One lock from the first look to the end: a key that the page makes meanwhile waits and is not lost.
         let mut list = self.list.write();
-        let old = std::mem::take(&mut *list);
-        let fresh = Keys::read(config, Some(&saved(&old)), self.changes.clone());
-        let keep = |key: Arc<Key>| {
-            let same = old.iter().find(|old| old.digest == key.digest && old.source == key.source);
-            match same {
-                Some(same) => Arc::new(Key { meter: same.meter.clone(), ..Key::clone(&key) }),
-                None => key,
-            }
+        let fresh = Keys::read(config, Some(&saved(list.all())), self.changes.clone());
+        let keep = |key: Arc<Key>| match list.find(&key.digest).filter(|old| old.source == key.source) {
+            Some(same) => Arc::new(Key { meter: same.meter.clone(), ..Key::clone(&key) }),
+            None => key,
         };
-        *list = fresh.list().into_iter().map(keep).collect();
+        *list = List::of(fresh.list().into_iter().map(keep));
     }
 
     /// Rises with every change of the section.
@@ -180,21 +186,17 @@ impl Keys {
 
     /// All keys in order.
     pub fn list(&self) -> Vec<Arc<Key>> {
-        self.list.read().clone()
+        self.list.read().all().to_vec()
     }
 
-    /// The key with this text. Every key is compared, so that the time does not tell which one came near.
+    /// The key with this text.
     pub fn find(&self, presented: &str) -> Option<Arc<Key>> {
-        let presented = digest(presented);
-        let list = self.list.read();
-        list.iter().fold(None, |found, key| {
-            if bool::from(key.digest.ct_eq(&presented)) { found.or_else(|| Some(key.clone())) } else { found }
-        })
+        self.list.read().find(&digest(presented))
     }
 
     /// The key of this name, when it may be used now.
     pub fn usable(&self, name: &str) -> Option<Arc<Key>> {
-        self.list().into_iter().find(|key| key.name == name && key.refusal().is_none())
+        self.list.read().named(name).filter(|key| key.refusal().is_none()).cloned()
     }
 
     /// Makes a key and returns its id and text; nobody can see the text again.
@@ -204,7 +206,7 @@ impl Keys {
         let digest = digest(&text);
         let id = format!("key-{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]));
         let mut list = self.list.write();
-        if list.iter().any(|key| key.name == name || key.id == id) {
+        if list.named(&name).is_some() || list.all().iter().any(|key| key.id == id) {
             return Err(EditError::Conflict(Message::new("key_name_taken").with("name", name)));
         }
         let mut key = Key {
@@ -226,13 +228,15 @@ impl Keys {
     /// Changes a key of the page.
     pub fn change(&self, id: &str, edit: &Edit) -> Result<(), EditError> {
         let mut list = self.list.write();
-        let at = editable(&list, id)?;
+        let at = editable(list.all(), id)?;
         if let Some(name) = &edit.name
-            && list.iter().any(|key| key.name == *name && key.id != id)
+            && list.named(name).is_some_and(|key| key.id != id)
         {
             return Err(EditError::Conflict(Message::new("key_name_taken").with("name", name)));
         }
-        edit.apply(Arc::make_mut(&mut list[at]));
+        let mut key = Key::clone(&list.all()[at]);
+        edit.apply(&mut key);
+        list.replace(at, key);
         self.changed();
         Ok(())
     }
@@ -240,18 +244,10 @@ impl Keys {
     /// Takes a key of the page away; requests that run with it end well.
     pub fn delete(&self, id: &str) -> Result<(), EditError> {
         let mut list = self.list.write();
-        let at = editable(&list, id)?;
+        let at = editable(list.all(), id)?;
         list.remove(at);
         self.changed();
         Ok(())
-    }
-
-    /// Two keys of one name would share counters and the signature cache.
-    fn free_name(&self, wanted: &str) -> String {
-        let list = self.list.read();
-        let taken = |name: &str| list.iter().any(|key| key.name == name);
-        let numbered = (2..).map(|number| format!("{wanted} ({number})"));
-        std::iter::once(wanted.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
     }
 }
 
@@ -313,7 +309,7 @@ mod tests {
         let (id, text) =
             keys.create(edit(r#"{"name":"phone","requests_per_minute":5,"models":["gemini-2.5-*"]}"#)).unwrap();
         assert!(text.starts_with("sk-") && text.len() == 46, "{text}");
-        let (result, _) = keys.find(&text).unwrap().admit(Some("gemini-2.5-pro"), &ModelTable::new(&[]));
+        let (result, _) = keys.find(&text).unwrap().admit(["gemini-2.5-pro"], &ModelTable::new(&[]));
         result.unwrap().spend(70);
         let section = keys.saved();
         assert!(!section.to_string().contains(&text[3..20]), "{section}");
@@ -342,7 +338,7 @@ mod tests {
     fn a_reload_keeps_what_was_used_and_loses_no_key_that_is_made_meanwhile() {
         let keys = Keys::new(&config(&[("me", "sk-mine")]), None);
         let key = keys.find("sk-mine").unwrap();
-        key.admit(None, &ModelTable::new(&[])).0.unwrap().spend(7);
+        key.admit([], &ModelTable::new(&[])).0.unwrap().spend(7);
         std::thread::scope(|scope| {
             let made = scope.spawn(|| {
                 for number in 0..200 {
@@ -388,7 +384,7 @@ mod tests {
             ("gemma-3-27b-it", true),
             ("gemini-2.5-flash-lite", false),
         ] {
-            let (result, _) = key.admit(Some(model), &models);
+            let (result, _) = key.admit([model], &models);
             assert_eq!(result.map_err(|error| error.status).err(), (!allowed).then_some(403), "{model}");
         }
         assert_eq!(key.today().requests, 3);

@@ -18,7 +18,7 @@ use crate::serve::access::same_origin;
 use crate::serve::app::App;
 use crate::serve::generate::generate;
 use crate::serve::passthrough::pass_on;
-use crate::serve::route::{Account, Dialect, NoRoute, Route, Target};
+use crate::serve::route::{Account, Dialect, NoRoute, Passthrough, Route, Target};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -33,6 +33,10 @@ const CORS: [(&str, &str); 2] = [
     ),
 ];
 
+/// What is answered here, passed on or not, is never a page of ours: no browser guesses that it is, nor runs it.
+const NO_PAGE: [(&str, &str); 2] =
+    [("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "sandbox; default-src 'none'")];
+
 const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 
 /// What a client is told whose path leads nowhere, by whose path it looks like.
@@ -45,7 +49,7 @@ const SERVED_OF_GOOGLES: &str = "Served are models with generateContent, streamG
 pub(super) fn fields(dialect: Dialect, id: &str) -> Vec<(&'static str, String)> {
     let mut fields = Vec::new();
     if dialect != Dialect::Admin {
-        fields.extend(CORS.map(|(name, value)| (name, value.to_owned())));
+        fields.extend(CORS.iter().chain(&NO_PAGE).map(|(name, value)| (*name, (*value).to_owned())));
     }
     if dialect == Dialect::Anthropic {
         fields.push(("request-id", anthropic_messages::request_id(id)));
@@ -74,7 +78,7 @@ pub(super) fn may_see(app: &App, route: &Route, request: &Request) -> Result<(),
         return Ok(());
     }
     let allowed = match route {
-        Route::Metrics if !app.config.metrics.enabled => return Err(unknown_page()),
+        Route::Metrics if !app.config.metrics.enabled => Err(unknown_page()),
         Route::Metrics => app.guard.metrics(request),
         // Google's redirect comes from another site and is vouched for by its state; the look keeps its old GET.
         _ if matches!(request.method.as_str(), "GET" | "HEAD") => app.guard.admin(request),
@@ -90,7 +94,7 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
     }
     let changes = !matches!(request.method.as_str(), "GET" | "HEAD") || *route == Route::Account(Account::Callback);
     let answer = match route {
-        Route::Health => health(app, request),
+        Route::Health => admin::harden(health(app, request)),
         Route::Metrics => admin::figures(app),
         Route::Home if request.method == "HEAD" => Response::empty(200),
         Route::Home => admin::file("").unwrap_or_default(),
@@ -155,9 +159,9 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
             let surface = AnthropicMessages { id: request.id.clone() };
             return generate(app, &surface, &key, request, responder);
         }
-        Route::CountTokens => {
+        Route::CountTokens => key.admit([], &app.models).0.and_then(|_permit| {
             anthropic_messages::count_tokens(std::mem::take(&mut request.body), &app.context(&key.name))
-        }
+        }),
         Route::GeminiCall { model, method } => {
             let sse = query_value(&request.query, "alt").as_deref() == Some("sse");
             let native = GeminiSurface { model, method, sse };
@@ -167,7 +171,10 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
             return generate(app, &native, &key, request, responder);
         }
         Route::Passthrough(target) => {
-            let (permit, headers) = key.admit(target.model(&request.body).as_deref(), &app.models);
+            let (permit, headers) = match named_models(&key, &target, &request) {
+                Ok(names) => key.admit(names.iter().map(String::as_str), &app.models),
+                Err(error) => (Err(error), Vec::new()),
+            };
             headers.iter().for_each(|(name, value)| responder.add_header(name, value));
             match permit {
                 // Held until the reply is out.
@@ -184,6 +191,21 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
 
 fn responses(app: &App, task: Task) -> OpenAiResponses {
     OpenAiResponses { store: app.responses.clone(), task }
+}
+
+/// The models that a request is about which is passed on; asked for only where the key is held to some.
+fn named_models(key: &Key, target: &Passthrough, request: &Request) -> Result<Vec<String>, ApiError> {
+    if key.limits.models.is_empty() {
+        return Ok(Vec::new());
+    }
+    target.models(request).ok_or_else(|| {
+        let sentence = format!(
+            "The key {:?} is held to some models, so what is passed on must be plain JSON that can be read and names its \
+             model once.",
+            key.name
+        );
+        ApiError::new(403, ErrorKind::Permission, sentence).with_code("model_not_allowed")
+    })
 }
 
 /// What is answered at once.
@@ -269,8 +291,10 @@ pub(super) fn refused(dialect: Dialect, no_route: &NoRoute, request: &Request) -
     }
     log::debug!("{} {}: {}", request.method, request.path, error.status);
     let response = match (dialect, no_route) {
-        (Dialect::Admin, NoRoute::WrongMethod(_)) => Response::json(405, &json!({"detail": "Method Not Allowed"})),
-        (Dialect::Admin, _) => unknown_page(),
+        (Dialect::Admin, NoRoute::WrongMethod(_)) => {
+            admin::harden(Response::json(405, &json!({"detail": "Method Not Allowed"})))
+        }
+        (Dialect::Admin, _) => admin::harden(unknown_page()),
         _ => failed(dialect, &error, &request.id),
     };
     match no_route {

@@ -30,9 +30,13 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
     let cancel = request.cancel.clone();
     let mut record = Record::new(app, surface, key, &request);
     let body = (!app.spare_models.is_empty()).then(|| request.body.clone());
-    let read = read(app, surface, key, &mut request, &app.models).and_then(|mut exchange| {
+    // Who has used up the day is told so before anything is made of the body.
+    let (room, headers) = key.room();
+    let full = headers.iter().filter(|_| room.is_err());
+    full.for_each(|(name, value)| responder.add_header(name, value));
+    let read = room.and_then(|()| read(app, surface, key, &mut request, &app.models)).and_then(|mut exchange| {
         record.model.clone_from(&exchange.call().model);
-        let (permit, headers) = key.admit(Some(&record.model), &app.models);
+        let (permit, headers) = key.admit([&*record.model], &app.models);
         headers.iter().for_each(|(name, value)| responder.add_header(name, value));
         Ok((exchange, permit?))
     });

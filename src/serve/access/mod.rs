@@ -1,12 +1,13 @@
 //! Who may call: client keys on the API, a Basic login on the admin pages (docs/compatibility.md "Keys and logins").
 //! Secrets are compared in constant time.
 
+mod forwarding;
 mod origin;
 mod wrong;
 
 pub use origin::same_origin;
 
-use crate::config::{AdminLogin, Config};
+use crate::config::{AdminLogin, Config, is_example_key};
 use crate::error::{ApiError, ErrorKind};
 use crate::http::{Request, Response, query_value};
 use crate::keys::{Key, Keys, Source};
@@ -24,6 +25,9 @@ const KEY_NEEDED: &str = "Invalid or missing API Key. Provide it via 'Authorizat
 
 const DEFAULT_KEY_IS_LOCAL: &str = "The built-in key 123456 answers callers on this machine only. \
     Set auth_keys in config.json to let others in.";
+
+const EXAMPLE_KEY_IS_NOT_FOR_SITES: &str = "This key stands in examples, so any web page could present it; it answers no \
+    page of another site. Set a key of your own in auth_keys of config.json.";
 
 const ADMIN_IS_LOCAL: &str = "The admin pages have no password and answer callers on this machine only. \
     Set admin_username and admin_password in config.json to reach them from elsewhere.";
@@ -66,14 +70,19 @@ impl Guard {
     /// The key that the caller presented, in any of the accepted places; a wrong one does not mask a right one.
     pub fn client(&self, request: &Request) -> Result<Arc<Key>, ApiError> {
         let presented = presented_keys(request);
-        let known = presented.iter().find_map(|text| self.keys.find(text));
+        let known = presented.iter().find_map(|text| Some((text, self.keys.find(text)?)));
         let refused = |sentence| ApiError::new(401, ErrorKind::InvalidRequest, sentence).with_code("invalid_api_key");
         match known {
             None => Err(refused(KEY_NEEDED)),
-            Some(key) if self.default_keys && key.source == Source::Config && !self.is_local(request) => {
+            Some((_, key)) if self.default_keys && key.source == Source::Config && !self.is_local(request) => {
                 Err(refused(DEFAULT_KEY_IS_LOCAL))
             }
-            Some(key) => match key.refusal() {
+            // Any page could present it.
+            Some((text, _)) if is_example_key(text) && origin::is_foreign(request) => {
+                let error = ApiError::new(403, ErrorKind::Permission, EXAMPLE_KEY_IS_NOT_FOR_SITES);
+                Err(error.with_code("origin_not_allowed"))
+            }
+            Some((_, key)) => match key.refusal() {
                 Some(error) => Err(error),
                 None => Ok(key),
             },
@@ -129,11 +138,9 @@ impl Guard {
     /// Whether the caller is certainly on this machine: a loopback peer that no proxy speaks for, asking for a loopback
     /// name (a page in the user's browser can point its own name at 127.0.0.1, but cannot forge `Host`).
     fn is_local(&self, request: &Request) -> bool {
-        const FORWARDING: [&str; 6] =
-            ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "cf-connecting-ip"];
         !self.public
             && request.peer.is_loopback()
-            && !FORWARDING.iter().any(|name| request.headers.get(name).is_some())
+            && !request.headers.iter().any(|(name, _)| forwarding::is_told_by(name))
             && request.headers.get("host").is_none_or(is_loopback_name)
     }
 }

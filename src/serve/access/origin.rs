@@ -1,6 +1,7 @@
-//! Whether a changing call comes from the admin page itself. Browsers send the stored login with requests that other
-//! pages make; this is what tells them apart.
+//! Which page a browser calls for. Browsers send the stored login with requests that other pages make, and any page knows
+//! the keys of examples; this is what tells them apart.
 
+use super::is_loopback_name;
 use crate::http::{Request, Response};
 use serde_json::json;
 
@@ -29,6 +30,18 @@ pub fn same_origin(request: &Request) -> Result<(), Response> {
     Ok(())
 }
 
+/// Whether a browser makes the call for a page of another site, or for one that hides where it is from. Pages of this
+/// machine are not foreign, whatever their port.
+pub(super) fn is_foreign(request: &Request) -> bool {
+    let is_near = |origin: &str| origin.split_once("://").is_some_and(|(_, host)| is_loopback_name(host));
+    let mut origins = request.headers.all("origin").peekable();
+    match origins.peek() {
+        Some(_) => !origins.all(|origin| is_near(origin) || is_own(origin, request)),
+        // A GET of a page's picture or script has no origin.
+        None => request.headers.all("sec-fetch-site").any(|site| site.eq_ignore_ascii_case("cross-site")),
+    }
+}
+
 /// Whether an origin names the host that was asked. The scheme may differ: a proxy before this program ends TLS.
 fn is_own(origin: &str, request: &Request) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
@@ -43,6 +56,29 @@ mod tests {
 
     fn request(headers: &[(&str, &str)]) -> Request {
         Request::sample("POST", "/admin/usage/reset", headers)
+    }
+
+    #[test]
+    fn pages_of_other_sites_are_foreign_and_those_of_this_machine_are_not() {
+        let host = ("Host", "127.0.0.1:8889");
+        for (headers, foreign) in [
+            (vec![host], false),
+            (vec![host, ("Origin", "http://localhost:3000"), ("Sec-Fetch-Site", "cross-site")], false),
+            (vec![host, ("Origin", "http://[::1]:3000")], false),
+            (vec![host, ("Origin", "tauri://localhost")], false),
+            (vec![("Host", "p.example"), ("Origin", "https://p.example")], false),
+            (vec![host, ("Sec-Fetch-Site", "none")], false),
+            (vec![host, ("Sec-Fetch-Site", "same-site")], false),
+            (vec![host, ("Origin", "https://evil.example")], true),
+            (vec![host, ("Origin", "null")], true),
+            (vec![host, ("Origin", "")], true),
+            (vec![host, ("Origin", "http://localhost.evil.example")], true),
+            (vec![host, ("Origin", "http://localhost:3000"), ("Origin", "https://evil.example")], true),
+            (vec![host, ("Origin", "http://localhost@evil.example")], true),
+            (vec![host, ("Sec-Fetch-Site", "Cross-Site")], true),
+        ] {
+            assert_eq!(is_foreign(&request(&headers)), foreign, "{headers:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,10 @@
 
 use super::split::Segment;
 use super::{ANY, Found, READ, Route};
-use serde_json::Value;
+use crate::http::{Request, query_value};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 
 /// Every version that Google's SDKs can be told. What is passed on goes to `v1beta`, which has everything.
 pub(super) const VERSIONS: [&str; 4] = ["v1", "v1beta", "v1alpha", "v1beta1"];
@@ -139,16 +142,97 @@ fn named(words: &[&str]) -> Option<String> {
     words[at..].iter().find(|word| **word != "models").map(|name| bare(name))
 }
 
-impl Passthrough {
-    /// The model that the request is about, if it is about one: in the path, or in the body of those that name it there,
-    /// such as interactions. Read as Google will read it, for a key may be held to some models.
-    pub fn model(&self, body: &[u8]) -> Option<String> {
-        // What is uploaded may be anything, and a list of models names none.
-        if self.model.is_some() || !self.path.starts_with("/v1beta/") || self.resource == "models" {
-            return self.model.clone();
+const JSON: &str = "application/json";
+/// Fields of Google's requests that say which model is to work.
+const NAMES: [&str; 4] = ["model", "agent", "baseModel", "base_model"];
+/// Fields whose content is a program's own, where such a name means nothing.
+const FOREIGN: [&str; 5] = ["args", "arguments", "properties", "response", "result"];
+
+/// Collects the models that a JSON text names. A field that stands twice in one object is an error: of two readers each may
+/// take another.
+struct Named<'a>(&'a mut Vec<String>);
+
+impl<'de> DeserializeSeed<'de> for Named<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Named<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str("JSON that names a model once")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = 0_u8;
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            let at = NAMES.iter().position(|known| known.eq_ignore_ascii_case(&name));
+            match at {
+                Some(at) if seen & 1 << at != 0 => return Err(A::Error::custom("a model is named twice")),
+                Some(at) => {
+                    seen |= 1 << at;
+                    let Some(model) = map.next_value::<Option<String>>()? else { continue };
+                    self.0.push(model.rsplit_once("models/").map_or(&*model, |(_, name)| name).to_owned());
+                }
+                None if FOREIGN.contains(&&*name) => drop(map.next_value::<IgnoredAny>()?),
+                None => map.next_value_seed(Named(self.0))?,
+            }
         }
-        let body: Value = serde_json::from_slice(body).ok()?;
-        let name = ["model", "agent"].iter().find_map(|name| body[*name].as_str())?;
-        Some(name.rsplit_once("models/").map_or(name, |(_, name)| name).to_owned())
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Named(self.0))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+impl Passthrough {
+    /// The models that the request is about, for a key may be held to some: that of the path, and those that the body names
+    /// anywhere, such as one of interactions. `None` when Google may read another than is found here.
+    pub fn models(&self, request: &Request) -> Option<Vec<String>> {
+        if NAMES.iter().any(|name| query_value(&request.query, name).is_some()) {
+            return None;
+        }
+        let mut found: Vec<String> = self.model.iter().cloned().collect();
+        // What is uploaded may be anything, and names no model.
+        if !self.path.starts_with("/v1beta/") || request.body.is_empty() {
+            return Some(found);
+        }
+        let is_json = |kind: &str| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(JSON));
+        if !request.headers.all("content-type").all(is_json) || request.headers.get("content-encoding").is_some() {
+            return None;
+        }
+        let mut body = serde_json::Deserializer::from_slice(&request.body);
+        Named(&mut found).deserialize(&mut body).and_then(|()| body.end()).ok()?;
+        Some(found)
     }
 }

@@ -51,9 +51,11 @@ fn every_request_finds_its_route_dialect_and_lane() {
 fn what_is_passed_on_knows_its_resource_and_its_model() {
     for case in cases(include_str!("../../../tests/fixtures/routes/passed_on.jsonl")) {
         let passthrough = passed_on(target("POST", case["title"].as_str().unwrap()));
-        let model = passthrough.model(case["body"].as_str().unwrap().as_bytes());
-        let found = json!([passthrough.path, passthrough.resource, model]);
-        assert_eq!(found, json!([case["path"], case["resource"], case["model"]]), "{case}");
+        let kind = case["content-type"].as_str().unwrap_or("application/json; charset=utf-8");
+        let mut request = Request::sample("POST", case["title"].as_str().unwrap(), &[("Content-Type", kind)]);
+        request.body = case["body"].as_str().unwrap().into();
+        let found = json!([passthrough.path, passthrough.resource, passthrough.models(&request)]);
+        assert_eq!(found, json!([case["path"], case["resource"], case["models"]]), "{case}");
     }
 }
 
