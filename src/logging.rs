@@ -34,8 +34,8 @@ thread_local! {
     static WRITING: Cell<bool> = const { Cell::new(false) };
     /// The line that is being written; kept for its memory.
     static LINE: RefCell<String> = const { RefCell::new(String::new()) };
-    /// Fields of the line that is being written, for the JSON format.
-    static FIELDS: RefCell<Option<Map<String, Value>>> = const { RefCell::new(None) };
+    /// Message and fields of the line that is being written, for the JSON format.
+    static FIELDS: RefCell<Option<(&'static str, Map<String, Value>)>> = const { RefCell::new(None) };
 }
 
 /// Starts logging to standard output. Called once, by `main`.
@@ -144,15 +144,20 @@ pub fn access(fields: &[(&str, Field)]) {
         line.extend([space, name, "="]);
         value.show(&mut line);
     }
+    let known = fields.iter().filter_map(|(name, value)| match value {
+        Field::None => None,
+        Field::Text(text) => Some(((*name).to_owned(), json!(text))),
+        Field::Number(number) => Some(((*name).to_owned(), json!(number))),
+    });
+    info("request", &line, || known.collect());
+}
+
+/// Writes `text` at INFO. In JSON it is a short message and fields.
+pub fn info(message: &'static str, text: &str, fields: impl FnOnce() -> Map<String, Value>) {
     if IS_JSON.load(Ordering::Relaxed) {
-        let known = fields.iter().filter_map(|(name, value)| match value {
-            Field::None => None,
-            Field::Text(text) => Some(((*name).to_owned(), json!(text))),
-            Field::Number(number) => Some(((*name).to_owned(), json!(number))),
-        });
-        FIELDS.set(Some(known.collect()));
+        FIELDS.set(Some((message, fields())));
     }
-    log::info!("{line}");
+    log::info!("{text}");
     FIELDS.set(None);
 }
 
@@ -192,15 +197,16 @@ fn keep(level: Level, text: &str) {
     kept.lines.push_back(Line { number, time: SystemTime::now(), level, text });
 }
 
-/// One line of JSON: the usual fields, then those of [`access`] unless they would hide a usual one.
+/// One line of JSON: the usual fields, then those of [`info`] unless they would hide a usual one.
 fn json_line(record: &Record, id: &str, message: &str) -> String {
     let mut line = Map::new();
     line.insert("time".into(), json!(calendar::iso_ms(SystemTime::now())));
     line.insert("level".into(), json!(record.level().as_str()));
     line.insert("target".into(), json!(record.target()));
     line.insert("request".into(), if id.is_empty() { Value::Null } else { json!(id) });
+    let (message, fields) = FIELDS.take().unwrap_or((message, Map::new()));
     line.insert("message".into(), json!(message));
-    for (name, value) in FIELDS.take().unwrap_or_default() {
+    for (name, value) in fields {
         line.entry(name).or_insert(value);
     }
     Value::Object(line).to_string()
@@ -286,12 +292,14 @@ mod tests {
     #[test]
     fn a_json_line_holds_the_fields_of_the_request() {
         let fields = Map::from_iter([("status".to_owned(), json!(200)), ("level".to_owned(), json!("x"))]);
-        FIELDS.set(Some(fields));
         let record = Record::builder().level(Level::Info).target("t").build();
-        let line: Value = serde_json::from_str(&json_line(&record, "r-1", "a \"b\"\nc")).unwrap();
+        FIELDS.set(Some(("request", fields)));
+        let line: Value = serde_json::from_str(&json_line(&record, "r-1", "status=200")).unwrap();
         assert_eq!((&line["level"], &line["status"], &line["request"]), (&json!("INFO"), &json!(200), &json!("r-1")));
-        assert_eq!(line["message"], "a \"b\"\nc");
-        assert!(!line.to_string().contains('\n'), "one line");
+        assert_eq!(line["message"], "request", "the fields say the rest");
+        let line = json_line(&record, "r-1", "a \"b\"\nc");
+        assert!(!line.contains('\n'), "one line");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["message"], "a \"b\"\nc");
     }
 
     #[test]

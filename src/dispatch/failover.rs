@@ -233,7 +233,9 @@ impl<'a, A: Attempt> Failover<'a, A> {
     fn announce(&self, lease: &Lease) {
         let (attempt, max, mode) = (self.counted + 1, self.dispatcher.bounds.attempts, self.attempt.mode());
         let (name, label) = (&lease.name, &lease.label);
-        log::info!("[ApiClient] Attempt {attempt}/{max} ({mode}): Sending request with {name}({label})");
+        // The first one says no more than the line about the request.
+        let level = if self.budget.asked == 1 { log::Level::Debug } else { log::Level::Info };
+        log::log!(level, "[ApiClient] Attempt {attempt}/{max} ({mode}): Sending request with {name}({label})");
     }
 }
 

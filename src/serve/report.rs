@@ -1,15 +1,23 @@
-//! The periodic report in the log, in the old program's lines (docs/compatibility.md "Log lines"), with keys masked.
+//! The periodic report in the log, in the old program's lines (docs/compatibility.md "Log lines"), with keys masked. A long one
+//! is a summary at INFO, and whole at DEBUG.
 
 use crate::calendar;
 use crate::credentials::{Credentials, View};
+use crate::logging;
 use crate::mask;
 use crate::usage::{Counts, Line, Usage, sum_by};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// A longer report is for those who ask for details. One key, credential and model fit.
+const LONGEST: usize = 22;
+/// Names of a kind in a summary.
+const MOST: usize = 4;
 
 /// The report thread; ends when stopped.
 pub struct Reporter {
@@ -31,7 +39,7 @@ impl Reporter {
                 }
                 let (table, version) = usage.total();
                 if version != last.0 && !table.rows().is_empty() {
-                    log::info!("{}", report(table.rows(), &pool.views()));
+                    write(table.rows(), &pool.views());
                 }
                 last = (version, statuses);
             }
@@ -57,6 +65,65 @@ fn who(view: &View) -> String {
         (None, Some(label)) => label.clone(),
         (None, None) => mask::email(None),
     }
+}
+
+fn write(rows: &[(Line, Counts)], views: &[View]) {
+    let whole = report(rows, views);
+    if log::log_enabled!(log::Level::Debug) || whole.lines().count() <= LONGEST {
+        return logging::info("usage", &whole, || fields(rows));
+    }
+    logging::info("usage", &summary(rows, views), || fields(rows));
+}
+
+type Kind = (&'static str, fn(&Line) -> &str);
+
+const KINDS: [Kind; 3] =
+    [("Auth Key", |line| &line.key), ("Credential", |line| &line.credential), ("Model", |line| &line.model)];
+
+/// The most used of each kind.
+fn most_used(rows: &[(Line, Counts)], name: fn(&Line) -> &str) -> Vec<(String, Counts)> {
+    let mut sums = sum_by(rows, name);
+    sums.sort_by_key(|(_, counts)| std::cmp::Reverse((counts.successful, counts.total_tokens)));
+    sums
+}
+
+/// At most 20 lines.
+fn summary(rows: &[(Line, Counts)], views: &[View]) -> String {
+    let bar = "=".repeat(60);
+    let mut text = format!("Credential Usage Stats Report:\n{bar}\n");
+    for (kind, name) in KINDS {
+        let sums = most_used(rows, name);
+        for (name, counts) in sums.iter().take(MOST) {
+            let name = if kind == "Credential" { described(name, views) } else { name.clone() };
+            let (good, bad, tokens) = (counts.successful, counts.refused, counts.total_tokens);
+            let _ = writeln!(
+                text,
+                "{kind}: {name}: {} answered, {} failed, {} tokens",
+                human(good),
+                human(bad),
+                human(tokens)
+            );
+        }
+        if sums.len() > MOST {
+            let _ = writeln!(text, "  and {} more, which stand here at DEBUG and on the admin page", sums.len() - MOST);
+        }
+    }
+    text.push_str(&bar);
+    text
+}
+
+/// The same for programs: the most used of each kind, by name.
+fn fields(rows: &[(Line, Counts)]) -> Map<String, Value> {
+    let kind = |(kind, name): (&str, fn(&Line) -> &str)| {
+        let sums = most_used(rows, name);
+        let named = sums.iter().take(MOST).map(|(name, counts)| {
+            let counts =
+                json!({"answered": counts.successful, "failed": counts.refused, "tokens": counts.total_tokens});
+            (name.clone(), counts)
+        });
+        (kind.to_lowercase().replace(' ', "_"), Value::Object(named.collect()))
+    };
+    KINDS.into_iter().map(kind).collect()
 }
 
 fn report(rows: &[(Line, Counts)], views: &[View]) -> String {
@@ -132,6 +199,21 @@ mod tests {
         {
             assert_eq!(human(number), expected);
         }
+    }
+
+    #[test]
+    fn the_summary_of_many_names_is_short_and_a_report_of_one_is_whole() {
+        let row = |at: usize| {
+            let line = Line { key: format!("key-{at}"), credential: format!("cred-{at}"), model: format!("m-{at}") };
+            (line, Counts { successful: at as u64, failed: vec![("429".into(), 1)], ..Counts::default() })
+        };
+        let rows: Vec<_> = (0..100).map(row).collect();
+        let text = summary(&rows, &[]);
+        assert_eq!(text.lines().count(), 18, "{text}");
+        assert!(text.contains("Auth Key: key-99: 99 answered") && text.contains("and 96 more"), "{text}");
+        assert_eq!(fields(&rows)["auth_key"].as_object().unwrap().len(), MOST);
+        assert!(report(&rows[..1], &[]).lines().count() > LONGEST - 2, "failures of one reason fit hardly");
+        assert!(report(&[(row(1).0, Counts::default())], &[]).lines().count() <= LONGEST);
     }
 
     #[test]

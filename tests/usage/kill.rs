@@ -202,12 +202,15 @@ fn the_access_log_is_one_line_of_json_per_request() {
     let log = program.log();
     let lines: Vec<Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
+    let of_the_first = lines.iter().filter(|line| line["level"] == "INFO" && line["request"].is_string()).count();
+    assert_eq!(of_the_first, 2, "one line per request: {log}");
     let mut access: Vec<&Value> = lines.iter().filter(|line| line["status"].is_number()).collect();
     // Written when the client has its answer already: the second request's may come first.
     access.sort_by_key(|line| line["status"].as_u64());
     assert_eq!(access.len(), 2, "{log}");
     for (field, expected) in [
         ("level", json!("INFO")),
+        ("message", json!("request")),
         ("key", json!("test")),
         ("surface", json!("chat")),
         ("model", json!("gemini-2.5-flash")),
