@@ -28,6 +28,7 @@ mod listener;
 mod masks;
 mod memory;
 mod model_routes;
+mod mutations;
 mod native_forward;
 mod openai_chat;
 mod openai_completions;

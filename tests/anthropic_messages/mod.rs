@@ -158,3 +158,17 @@ fn a_stream_accumulates_to_the_message_of_a_whole_answer() {
         });
     }
 }
+
+#[test]
+fn the_ids_of_two_searches_differ() {
+    let event = json!({"candidates": [{"content": {"role": "model", "parts": [{"text": "x"}]}, "finishReason": "STOP",
+        "groundingMetadata": {"webSearchQueries": ["q"]}}]});
+    let given = json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]});
+    let id = || {
+        let message: Value =
+            serde_json::from_str(&answer(&*exchange(&given, false), &[json!([event])]).unwrap()).unwrap();
+        assert_eq!(message["content"][0]["id"], message["content"][1]["tool_use_id"]);
+        message["content"][0]["id"].as_str().unwrap().to_owned()
+    };
+    assert_ne!(id(), id());
+}

@@ -3,7 +3,6 @@
 
 mod errors;
 mod lifecycle;
-mod mutations;
 mod retries;
 mod wire;
 

@@ -5,6 +5,7 @@ use super::request::Shows;
 use crate::api::conversing::{Frames, Reply};
 use crate::conversation::answer::{Block, Ending, Finish, Folded, Search, ToolCall, Totals};
 use crate::conversation::signatures::{Signatures, Signed};
+use crate::os::random;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -94,7 +95,7 @@ impl MessagesReply {
         if !self.searches || search.queries.is_empty() {
             return Vec::new();
         }
-        let id = "srvtoolu_google_search";
+        let id = format!("srvtoolu_{}", random::id(24));
         let found = search.sources.iter().map(|source| {
             json!({"type": "web_search_result", "url": source.url, "title": source.title, "encrypted_content": "",
                 "page_age": null})

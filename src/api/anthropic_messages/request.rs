@@ -121,24 +121,17 @@ fn tools(body: &mut Object, search: bool, asked: &mut Asked) -> Result<bool, Api
         let Value::Object(mut tool) = tool else { continue };
         let kind = take_text(&mut tool, "type").unwrap_or_default();
         let name = take_text(&mut tool, "name").unwrap_or_default();
-        let base = kind.split_once("_20").map_or(kind.as_str(), |(base, _)| base);
-        let googles = match base {
-            "" | "custom" => {
-                if take_as(&mut tool, "strict") == Some(true) {
-                    asked.toolbox.strict();
-                }
-                asked.toolbox.function(&name, take_text(&mut tool, "description"), take(&mut tool, "input_schema"));
-                continue;
+        if matches!(kind.as_str(), "" | "custom") {
+            if take_as(&mut tool, "strict") == Some(true) {
+                asked.toolbox.strict();
             }
-            "web_search" | "web_fetch" | "code_execution" => base,
-            _ => {
-                client_tool(base, &name, &mut asked.toolbox);
-                continue;
-            }
-        };
-        searches |= googles == "web_search";
-        asked.toolbox.built_in_with(googles, unequalled(tool));
-        own.push(name);
+            asked.toolbox.function(&name, take_text(&mut tool, "description"), take(&mut tool, "input_schema"));
+        } else if asked.toolbox.built_in_with(&kind, unequalled(tool)) {
+            searches |= kind.starts_with("web_search");
+            own.push(name);
+        } else {
+            client_tool(&kind, &name, &mut asked.toolbox);
+        }
     }
     if search {
         asked.toolbox.built_in("google_search");
@@ -163,15 +156,16 @@ fn unequalled(mut tool: Object) -> Object {
 
 /// Tools that Anthropic's models know without a schema and the client runs; others than these need a program of
 /// Anthropic's own and are left out.
-fn client_tool(base: &str, name: &str, toolbox: &mut Toolbox) {
+fn client_tool(kind: &str, name: &str, toolbox: &mut Toolbox) {
     let text = || json!({"type": "string"});
-    let (description, properties, required) = match base {
-        "bash" => (
+    let is_of = |base: &str| kind.starts_with(base);
+    let (description, properties, required) = match () {
+        () if is_of("bash") => (
             "Runs a command in a shell that stays open between calls.",
             json!({"command": text(), "restart": {"type": "boolean", "description": "Starts the shell anew"}}),
             json!([]),
         ),
-        "text_editor" | "memory" => (
+        () if is_of("text_editor") || is_of("memory") => (
             "Views and edits text files.",
             json!({
                 "command": {"type": "string",
@@ -181,7 +175,7 @@ fn client_tool(base: &str, name: &str, toolbox: &mut Toolbox) {
                 "view_range": {"type": "array", "items": {"type": "integer"}}}),
             json!(["command"]),
         ),
-        _ => {
+        () => {
             log::debug!("a tool of an unknown type was left out");
             return;
         }

@@ -3,6 +3,7 @@
 
 pub(crate) mod content;
 pub mod error;
+pub(crate) mod extra_content;
 pub(crate) mod tools;
 pub mod usage;
 

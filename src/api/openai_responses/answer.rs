@@ -154,7 +154,7 @@ impl Reply for ResponsesReply {
                 Block::Thought(text) => events.thought(text, &mut unread),
                 Block::Text(text) => events.text(text, std::mem::take(&mut logprobs), &mut unread),
                 Block::Call(call) => events.call(call, &mut unread),
-                Block::Image { data, .. } => events.image(data, &mut unread),
+                Block::Image { data, signature, .. } => events.image(data, signature.as_deref(), &mut unread),
             }
             unread.clear();
         }

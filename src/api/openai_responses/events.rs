@@ -268,12 +268,12 @@ impl Events {
         self.done(item, out);
     }
 
-    pub(super) fn image(&mut self, data: &str, out: &mut Vec<u8>) {
+    pub(super) fn image(&mut self, data: &str, signature: Option<&str>, out: &mut Vec<u8>) {
         self.close(None, out);
         let id = self.item_id("ig");
-        self.added(&output::picture(&id, None, "in_progress"), out);
+        self.added(&output::picture(&id, None, None, "in_progress"), out);
         self.milestones("image_generation_call", &["in_progress", "generating", "completed"], &id, out);
-        self.done(output::picture(&id, Some(data), "completed"), out);
+        self.done(output::picture(&id, Some(data), signature, "completed"), out);
     }
 
     fn search(&mut self, search: &Search, out: &mut Vec<u8>) {
@@ -350,7 +350,7 @@ impl Frames for Events {
             Delta::Thought(text) => self.thought(text, out),
             Delta::Text(text, logprobs) => self.text(text, &logprobs, out),
             Delta::Call(call) => self.call(&call, out),
-            Delta::Image(image) => self.image(image.data, out),
+            Delta::Image(image) => self.image(image.data, image.signature, out),
             Delta::End(ending) => {
                 self.end(&ending, out);
             }

@@ -3,6 +3,7 @@
 use super::compaction;
 use super::tools::{APPLY_PATCH, LOCAL_SHELL, SHELL, flat};
 use crate::api::openai::content::parts;
+use crate::api::openai::extra_content::extra_content;
 use crate::api::params::{Object, missing, shorten, take, take_any, take_text, unknown_word, wrong_type};
 use crate::conversation::arguments;
 use crate::conversation::attachments::Attachments;
@@ -54,7 +55,8 @@ pub(super) fn read(
         }
         "image_generation_call" => {
             let picture = take_text(&mut item, "result").and_then(|result| attachments.media(result).ok());
-            if let Some(picture) = picture {
+            if let Some(mut picture) = picture {
+                picture.thought_signature = extra_content(&mut item);
                 open_turn(history).said.push(picture.into());
             }
         }

@@ -1,6 +1,7 @@
 //! Items of the output in their last form.
 
 use super::tools::Native;
+use crate::api::openai::extra_content::ExtraContent;
 use crate::conversation::answer::{Citation, Search, ToolCall};
 use serde_json::{Value, json};
 
@@ -49,8 +50,12 @@ pub(super) fn web_search(id: &str, search: &Search, status: &str) -> Value {
         "query": search.queries.join("; "), "queries": search.queries, "sources": sources.collect::<Vec<_>>()}})
 }
 
-pub(super) fn picture(id: &str, data: Option<&str>, status: &str) -> Value {
-    json!({"type": "image_generation_call", "id": id, "status": status, "result": data})
+pub(super) fn picture(id: &str, data: Option<&str>, signature: Option<&str>, status: &str) -> Value {
+    let mut item = json!({"type": "image_generation_call", "id": id, "status": status, "result": data});
+    if let Some(signature) = signature {
+        item["extra_content"] = json!(ExtraContent::new(signature));
+    }
+    item
 }
 
 /// The beginning of a call's id: each kind of item has its own.

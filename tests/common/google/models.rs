@@ -48,7 +48,7 @@ pub fn builtin() -> Vec<Model> {
         image: false,
         embedding: false,
     };
-    let image = |id: &str| Model { image: true, ..text(id, false, true, Thinking::None) };
+    let image = |id: &str, thinking| Model { image: true, ..text(id, false, true, thinking) };
     vec![
         text("gemini-2.5-pro", true, true, Thinking::Budget { min: 128, max: 32768, off: false }),
         text("gemini-2.5-flash", true, true, Thinking::Budget { min: 1, max: 24576, off: true }),
@@ -61,8 +61,8 @@ pub fn builtin() -> Vec<Model> {
         text("gemini-3-flash", true, false, ALL),
         text("gemini-3.5-flash", false, true, ALL),
         text("gemma-4-31b-it", false, true, Thinking::None),
-        image("gemini-2.5-flash-image"),
-        image("gemini-3-pro-image-preview"),
+        image("gemini-2.5-flash-image", Thinking::None),
+        image("gemini-3-pro-image-preview", Thinking::Levels(&["LOW", "HIGH"])),
         Model { embedding: true, ..text("gemini-embedding-001", false, true, Thinking::None) },
     ]
 }

@@ -2,9 +2,10 @@
 //! Every rule here was found by an SDK that breaks without it.
 
 use super::ChatReply;
-use super::shapes::{AnnotationShape, AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
+use super::shapes::{AnnotationShape, AudioShape, CallShape, FunctionShape, ImageShape, LogprobsShape};
 use crate::api::conversing::Frames;
 use crate::api::frame;
+use crate::api::openai::extra_content::ExtraContent;
 use crate::api::openai::{self, usage::Usage};
 use crate::conversation::answer::{Delta, Ending, Logprob, ToolCall};
 use crate::error::ApiError;

@@ -1,8 +1,9 @@
 //! A whole answer: one `chat.completion` document (docs/openai-chat.md "The answer as one document").
 
 use super::ChatReply;
-use super::shapes::{AnnotationShape, AudioShape, CallShape, ExtraContent, FunctionShape, ImageShape, LogprobsShape};
+use super::shapes::{AnnotationShape, AudioShape, CallShape, FunctionShape, ImageShape, LogprobsShape};
 use crate::api::frame;
+use crate::api::openai::extra_content::ExtraContent;
 use crate::api::openai::usage::Usage;
 use crate::conversation::answer::{Block, Finish, Folded};
 use serde::Serialize;

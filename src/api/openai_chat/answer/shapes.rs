@@ -1,9 +1,9 @@
 //! The JSON shapes that whole answers and chunks share.
 
-use crate::conversation::answer::{Citation, Logprob, Search, ToolCall};
+use crate::api::openai::extra_content::ExtraContent;
+use crate::conversation::answer::{Citation, Logprob, ToolCall};
 use crate::os::random;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 
 /// One of `tool_calls`; `index` in streams only.
 #[derive(Serialize)]
@@ -32,41 +32,6 @@ pub(super) struct FunctionShape<'a> {
 struct CustomShape<'a> {
     name: &'a str,
     input: &'a str,
-}
-
-/// Google's own place for what OpenAI has no field for: `{"google": {"thought_signature": ...}}`.
-#[derive(Serialize)]
-pub(super) struct ExtraContent<'a> {
-    google: Google<'a>,
-}
-
-#[derive(Default, Serialize)]
-struct Google<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thought_signature: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    grounding_metadata: Option<&'a Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url_context_metadata: Option<&'a Value>,
-}
-
-impl<'a> ExtraContent<'a> {
-    pub(super) fn new(thought_signature: &'a str) -> ExtraContent<'a> {
-        ExtraContent { google: Google { thought_signature: Some(thought_signature), ..Google::default() } }
-    }
-
-    /// What was found, if anything was, and a signature.
-    pub(super) fn found(search: &'a Search, thought_signature: Option<&'a str>) -> Option<ExtraContent<'a>> {
-        let google = Google {
-            thought_signature,
-            grounding_metadata: search.grounding_metadata.as_deref(),
-            url_context_metadata: search.url_context_metadata.as_deref(),
-        };
-        let is_there = google.thought_signature.is_some()
-            || google.grounding_metadata.is_some()
-            || google.url_context_metadata.is_some();
-        is_there.then_some(ExtraContent { google })
-    }
 }
 
 impl<'a> CallShape<'a> {

@@ -1,11 +1,11 @@
 //! Calls in the history, in every spelling, with the signatures clients carry (docs/thinking.md "Signatures in chat").
 
+use crate::api::openai::extra_content::{extra_content, plausible, within};
 use crate::api::params::{Object, take, take_any, take_list, take_object, take_text};
 use crate::conversation::arguments;
 use crate::conversation::history::{Call, ModelTurn, Said};
 use crate::conversation::signatures::split_id;
-use crate::gemini::signatures;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Reads one of `tool_calls`.
 pub(super) fn read(mut call: Object, turn: &mut ModelTurn) {
@@ -18,11 +18,11 @@ pub(super) fn read(mut call: Object, turn: &mut ModelTurn) {
     let custom = take_object(&mut call, "custom");
     let own = extra_content(&mut call)
         .or_else(|| function.as_mut().and_then(extra_content))
-        .or_else(|| take_any(&mut call, &["thought_signature", "thoughtSignature"]).and_then(signature))
-        .or_else(|| take_object(&mut call, "provider_specific_fields").and_then(|mut fields| signature_in(&mut fields)))
+        .or_else(|| take_any(&mut call, &["thought_signature", "thoughtSignature"]).and_then(plausible))
+        .or_else(|| take_object(&mut call, "provider_specific_fields").and_then(|mut fields| within(&mut fields)))
         .or_else(|| {
             let fields = function.as_mut().and_then(|function| take_object(function, "provider_specific_fields"));
-            fields.and_then(|mut fields| signature_in(&mut fields))
+            fields.and_then(|mut fields| within(&mut fields))
         })
         .or(in_id);
     let (name, args) = match (function, custom) {
@@ -55,24 +55,7 @@ pub(super) fn of_message(message: &mut Object) -> Vec<String> {
     let mut found: Vec<String> = extra_content(message).into_iter().collect();
     if let Some(mut fields) = take_object(message, "provider_specific_fields") {
         let list = take_list(&mut fields, "thought_signatures").unwrap_or_default();
-        found.extend(list.into_iter().filter_map(signature));
+        found.extend(list.into_iter().filter_map(plausible));
     }
     found
-}
-
-/// `extra_content.google.thought_signature`.
-pub(super) fn extra_content(object: &mut Object) -> Option<String> {
-    let mut google = take_object(&mut take_object(object, "extra_content")?, "google")?;
-    signature_in(&mut google)
-}
-
-fn signature_in(object: &mut Object) -> Option<String> {
-    take_any(object, &["thought_signature", "thoughtSignature"]).and_then(signature)
-}
-
-fn signature(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) if signatures::plausible(&text) => Some(text),
-        _ => None,
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::calls;
 use crate::api::openai::content::parts;
+use crate::api::openai::extra_content::extra_content;
 use crate::api::params::{Object, missing, read_at, take, take_list, take_object, take_text, unknown_word, wrong_type};
 use crate::conversation::attachments::Attachments;
 use crate::conversation::history::{Entry, ModelTurn, Outcome, Said};
@@ -123,7 +124,7 @@ fn image(image: Value, attachments: &mut Attachments<'_>) -> Option<Part> {
     let (url, signature) = match image {
         Value::String(url) => (url, None),
         Value::Object(mut image) => {
-            let signature = calls::extra_content(&mut image);
+            let signature = extra_content(&mut image);
             let url = match take(&mut image, "image_url").or_else(|| take(&mut image, "url"))? {
                 Value::String(url) => url,
                 Value::Object(mut inner) => take_text(&mut inner, "url")?,
