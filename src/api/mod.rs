@@ -4,6 +4,7 @@
 //! surface. The handler drives it: [`Surface::parse`] makes an [`Exchange`] of the request; each attempt at answering
 //! takes a fresh [`Translator`] from it, feeds it the upstream's events and sends what it writes.
 
+pub(crate) mod anthropic_blocks;
 pub mod anthropic_messages;
 pub mod billing;
 pub mod compat;

@@ -6,7 +6,7 @@ use super::history::Entry;
 use super::plan::Plan;
 use super::signatures::Signatures;
 use super::tools::{Toolbox, Tools};
-use super::turns::{Rules, Turns};
+use super::turns::{Rules, Turns, say_first};
 use crate::config::MidSystem;
 use crate::gemini::models::{Model, Resolved};
 use crate::gemini::thinking::{self, Ask};
@@ -79,12 +79,15 @@ impl Asked {
             continue_text: &context.settings.continue_text,
             circulates: request.circulates(),
         };
-        let Turns { mut system, contents } = rules.turns(self.history);
+        let Turns { mut system, mut contents } = rules.turns(self.history);
         let (json, instruction) = self.format.ask(&model, !request.tools.is_empty(), &mut config);
         system.extend(instruction.map(Part::text));
         (plan.names, plan.json) = (names, json);
         plan.notices.extend(notices);
 
+        if !model.takes_system() && !system.is_empty() {
+            say_first(&mut contents, std::mem::take(&mut system));
+        }
         request.contents = contents;
         request.system_instruction = (!system.is_empty()).then(|| Content { parts: system, ..Content::default() });
         if !config.is_empty() || thinking_config.is_some() {

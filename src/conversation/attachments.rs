@@ -17,6 +17,8 @@ pub struct Attachments<'a> {
     fetched: usize,
     low: usize,
     images: usize,
+    /// What is read now was said before the newest turn.
+    is_past: bool,
 }
 
 /// Why a file cannot be used.
@@ -31,12 +33,36 @@ pub enum Unusable {
 impl<'a> Attachments<'a> {
     /// For one request to a model before or from Gemini 3.
     pub fn new(context: &'a Context<'a>, gemini3: bool) -> Attachments<'a> {
-        Attachments { context, gemini3, fetched: 0, low: 0, images: 0 }
+        Attachments { context, gemini3, fetched: 0, low: 0, images: 0, is_past: false }
     }
 
     /// The resolution of the whole request: low, where the client wants it of every image and parts cannot say so.
     pub fn resolution(&self) -> Option<&'static str> {
         (!self.gemini3 && self.images > 0 && self.low == self.images).then_some("MEDIA_RESOLUTION_LOW")
+    }
+
+    /// Whether what is read from now on is what nobody can change any more: what was said before the newest turn, or what a
+    /// tool answered. There a text takes the place of media that Google refuses, so that the conversation can go on. Returns
+    /// what it was before.
+    pub fn past(&mut self, is_past: bool) -> bool {
+        std::mem::replace(&mut self.is_past, is_past)
+    }
+
+    /// Media as Google takes it.
+    fn inline(&self, mime: String, data: String) -> Result<Part, String> {
+        if !media::is_binary_media(&mime) && mime != "application/octet-stream" {
+            // A drawing or a page in the place of a picture.
+            if let Some(text) = as_text(&data) {
+                return Ok(Part::text(format!("[{mime}]\n{text}")));
+            }
+        }
+        if media::is_taken(&mime) {
+            return Ok(Part::inline(mime, data));
+        }
+        match self.is_past {
+            true => Ok(Part::text(format!("[A file of type {mime} was here, which Gemini does not take.]"))),
+            false => Err(format!("Gemini does not take {mime}, but {}", media::taken_instead(&mime))),
+        }
     }
 
     /// Media by data URL, raw base64 or address. The error is a reason without a capital letter.
@@ -48,7 +74,7 @@ impl<'a> Attachments<'a> {
         if media::is_data_url(&url) {
             let Media { mime, data } = media::data_url(url)?;
             let mime = mime.ok_or("the type of the media is not known")?;
-            return Ok(Part::inline(mime, data));
+            return self.inline(mime, data);
         }
         if let Some(part) = by_reference(&url) {
             return Ok(part);
@@ -56,14 +82,14 @@ impl<'a> Attachments<'a> {
         if is_http(&url) {
             let (mime, bytes) = self.fetch(&url)?;
             let mime = Some(mime)
-                .filter(|mime| media::is_binary_media(mime))
+                .filter(|mime| media::is_binary_media(mime) || mime == media::SVG)
                 .or_else(|| media::sniff(&bytes).map(str::to_owned))
                 .ok_or("the address does not lead to an image")?;
-            return Ok(Part::inline(mime, media::encode(&bytes)));
+            return self.inline(mime, media::encode(&bytes));
         }
         let data = media::normalise(url).map_err(|_| NO_ADDRESS)?;
         let mime = media::sniff_base64(&data).ok_or(NO_ADDRESS)?;
-        Ok(Part::inline(mime, data))
+        self.inline(mime.to_owned(), data)
     }
 
     /// An image by data URL, raw base64 or address, with the resolution it is wanted in.
@@ -94,11 +120,29 @@ impl<'a> Attachments<'a> {
             .or_else(|| name.and_then(media::by_extension).map(str::to_owned))
             .or_else(|| media::sniff_base64(&data).map(str::to_owned));
         if let Some(mime) = mime.filter(|mime| media::is_binary_media(mime)) {
-            return Ok(Part::inline(mime, data));
+            return self.inline(mime, data).map_err(Unusable::Data);
         }
-        let text = media::decode(&data).and_then(|bytes| String::from_utf8(bytes).ok());
-        let text = text.filter(|text| !text.contains('\0')).ok_or(Unusable::Type)?;
+        let Some(text) = as_text(&data) else {
+            return match self.is_past {
+                true => Ok(Part::text("[A file was here, of a type that Gemini does not take.]")),
+                false => Err(Unusable::Type),
+            };
+        };
         Ok(Part::text(format!("[file: {}]\n{text}", name.unwrap_or("unnamed"))))
+    }
+
+    /// Sound in base64 or as a data URL; `format` is a word such as `mp3`.
+    pub fn audio(&mut self, data: String, format: Option<String>) -> Result<Part, String> {
+        let Media { mime, data } = match media::is_data_url(&data) {
+            true => media::data_url(data)?,
+            false => Media { mime: None, data: media::normalise(data)? },
+        };
+        let mime = mime
+            .filter(|mime| mime.starts_with("audio/"))
+            .or_else(|| format.map(|format| format!("audio/{}", format.to_ascii_lowercase())))
+            .or_else(|| media::sniff_base64(&data).map(str::to_owned))
+            .unwrap_or_else(|| "audio/wav".into());
+        self.inline(mime, data)
     }
 
     fn file_data(&mut self, source: String) -> Result<Media, String> {
@@ -122,18 +166,10 @@ impl<'a> Attachments<'a> {
     }
 }
 
-/// Sound in base64 or as a data URL; `format` is a word such as `mp3`.
-pub fn audio(data: String, format: Option<String>) -> Result<Part, &'static str> {
-    let Media { mime, data } = match media::is_data_url(&data) {
-        true => media::data_url(data)?,
-        false => Media { mime: None, data: media::normalise(data)? },
-    };
-    let mime = mime
-        .filter(|mime| mime.starts_with("audio/"))
-        .or_else(|| format.map(|format| format!("audio/{}", format.to_ascii_lowercase())))
-        .or_else(|| media::sniff_base64(&data).map(str::to_owned))
-        .unwrap_or_else(|| "audio/wav".into());
-    Ok(Part::inline(mime, data))
+/// What a file holds, if it is text.
+fn as_text(data: &str) -> Option<String> {
+    let text = media::decode(data).and_then(|bytes| String::from_utf8(bytes).ok());
+    text.filter(|text| !text.contains('\0'))
 }
 
 /// Media that Google gets by itself: `gs://`, its own Files API, YouTube.

@@ -104,7 +104,7 @@ impl Outcome {
 
 impl ModelTurn {
     /// The calls in their order.
-    pub(super) fn calls(&self) -> impl Iterator<Item = &Call> {
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
         self.said.iter().filter_map(|said| match said {
             Said::Call(call) => Some(call),
             _ => None,
@@ -112,7 +112,7 @@ impl ModelTurn {
     }
 
     /// The same, to be changed.
-    pub(super) fn calls_mut(&mut self) -> impl Iterator<Item = &mut Call> {
+    pub fn calls_mut(&mut self) -> impl Iterator<Item = &mut Call> {
         self.said.iter_mut().filter_map(|said| match said {
             Said::Call(call) => Some(call),
             _ => None,
@@ -120,7 +120,7 @@ impl ModelTurn {
     }
 
     /// Whether anything but calls was said.
-    pub(super) fn has_parts(&self) -> bool {
+    pub fn has_parts(&self) -> bool {
         self.said.iter().any(|said| matches!(said, Said::Part(_)))
     }
 }

@@ -109,6 +109,7 @@ pub(crate) fn sniff(bytes: &[u8]) -> Option<&'static str> {
         _ if at(0, b"OggS") => "audio/ogg",
         _ if at(0, b"fLaC") => "audio/flac",
         _ if at(0, b"\x1a\x45\xdf\xa3") => "video/webm",
+        _ if at(0, b"II*\0") || at(0, b"MM\0*") => "image/tiff",
         // A bitmap's header holds its length and four reserved zero bytes; `BM` alone may be any text.
         _ if at(0, b"BM") && at(6, b"\0\0\0\0") => "image/bmp",
         _ => return None,
@@ -127,6 +128,10 @@ pub(crate) fn by_extension(name: &str) -> Option<&'static str> {
         "heic" => "image/heic",
         "heif" => "image/heif",
         "bmp" => "image/bmp",
+        "tif" | "tiff" => "image/tiff",
+        "ico" => "image/x-icon",
+        "avif" => "image/avif",
+        "svg" => SVG,
         "pdf" => "application/pdf",
         "wav" => "audio/wav",
         "mp3" => "audio/mp3",
@@ -137,17 +142,56 @@ pub(crate) fn by_extension(name: &str) -> Option<&'static str> {
         "mp4" => "video/mp4",
         "mov" => "video/mov",
         "webm" => "video/webm",
+        "avi" => "video/avi",
+        "mkv" => "video/x-matroska",
         "mpeg" | "mpg" => "video/mpeg",
         _ => return None,
     };
     Some(found)
 }
 
+/// Text to everyone but a browser; Google refuses it as an image.
+pub(crate) const SVG: &str = "image/svg+xml";
+
 /// Whether Google takes this type as `inlineData` without reading it as text.
 pub(crate) fn is_binary_media(mime: &str) -> bool {
-    // SVG is text to everyone but a browser; Google refuses it as an image.
     let family = ["image/", "audio/", "video/"].iter().any(|family| mime.starts_with(family));
-    mime == "application/pdf" || family && mime != "image/svg+xml"
+    mime == "application/pdf" || family && mime != SVG
+}
+
+/// The media that Google takes, without `x-`: its page on images names these five for every model, those on sound and video
+/// fewer spellings than there are.
+const TAKEN: [(&str, &[&str]); 3] = [
+    ("image/", &["png", "jpeg", "webp", "heic", "heif"]),
+    (
+        "audio/",
+        &[
+            "wav", "wave", "vnd.wave", "mp3", "mpeg", "mpga", "aiff", "aif", "aac", "ogg", "opus", "flac", "m4a",
+            "mp4", "webm", "pcm", "pcm16", "l16",
+        ],
+    ),
+    (
+        "video/",
+        &["mp4", "mpeg", "mpg", "mpegps", "mov", "quicktime", "avi", "msvideo", "flv", "webm", "wmv", "ms-wmv", "3gpp"],
+    ),
+];
+
+/// Whether Google takes media of this type.
+pub(crate) fn is_taken(mime: &str) -> bool {
+    let of_family = TAKEN.iter().find_map(|(family, kinds)| {
+        let kind = mime.strip_prefix(family)?;
+        Some(kinds.contains(&kind.strip_prefix("x-").unwrap_or(kind)))
+    });
+    of_family.unwrap_or(mime == "application/pdf")
+}
+
+/// What Google takes in the place of something of this type, for a message.
+pub(crate) fn taken_instead(mime: &str) -> &'static str {
+    match mime {
+        _ if mime.starts_with("audio/") => "WAV, MP3, AIFF, AAC, OGG, FLAC and M4A",
+        _ if mime.starts_with("video/") => "MP4, MPEG, MOV, AVI, FLV, WebM, WMV and 3GPP",
+        _ => "PNG, JPEG, WEBP, HEIC and HEIF",
+    }
 }
 
 /// Encodes bytes as Google wants them.

@@ -58,7 +58,9 @@ impl Rules<'_> {
         finish(&mut turns.contents, self.continue_text);
         if gemini3 {
             put_placeholders(&mut turns.contents);
-        } else if self.model.thinking == Control::None && !self.model.image_output {
+        } else if self.model.name.starts_with("gemma-")
+            || self.model.thinking == Control::None && !self.model.image_output
+        {
             for part in turns.contents.iter_mut().flat_map(|turn| &mut turn.parts) {
                 part.thought_signature = None;
             }
@@ -89,13 +91,7 @@ impl Rules<'_> {
         }
         push(&mut turns.contents, "user", results);
         if !front.is_empty() {
-            match turns.contents.first_mut().filter(|turn| turn.role.as_deref() == Some("user")) {
-                Some(turn) => {
-                    front.append(&mut turn.parts);
-                    turn.parts = front;
-                }
-                None => turns.contents.insert(0, self::turn("user", front)),
-            }
+            say_first(&mut turns.contents, front);
         }
         turns
     }
@@ -178,6 +174,17 @@ fn in_place(parts: Vec<Part>) -> Vec<Part> {
     let text = texts.into_iter().filter_map(|part| part.text).collect::<Vec<_>>().join("\n");
     let marked = (!text.is_empty()).then(|| Part::text(format!("<system>{text}</system>")));
     media.into_iter().chain(marked).collect()
+}
+
+/// Says what the operator says as the user, before anything else.
+pub(super) fn say_first(contents: &mut Vec<Content>, mut texts: Vec<Part>) {
+    match contents.first_mut().filter(|turn| turn.role.as_deref() == Some("user")) {
+        Some(turn) => {
+            texts.append(&mut turn.parts);
+            turn.parts = texts;
+        }
+        None => contents.insert(0, turn("user", texts)),
+    }
 }
 
 fn turn(role: &str, parts: Vec<Part>) -> Content {

@@ -239,6 +239,11 @@ impl Model {
         !self.name.starts_with("gemini-2.0") && !self.name.starts_with("gemini-1")
     }
 
+    /// Whether there may be a system instruction; Gemma 3 and older refuse one.
+    pub fn takes_system(&self) -> bool {
+        !["gemma-1", "gemma-2", "gemma-3"].iter().any(|old| self.name.starts_with(old))
+    }
+
     fn control(&mut self, thinking: Option<&Control>) {
         let Some(thinking) = thinking else { return };
         self.thinking = thinking.clone();

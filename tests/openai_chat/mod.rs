@@ -29,6 +29,11 @@ fn googles_tools_are_asked_for_in_every_spelling() {
     check("openai_chat", "tools", |case| google_gets(&OpenAiChat, case));
 }
 
+#[test]
+fn foreign_parts_and_bodies_are_understood() {
+    check("openai_chat", "foreign", |case| google_gets(&OpenAiChat, case));
+}
+
 fn exchange(given: &Value, stream: bool) -> Box<dyn Exchange> {
     let mut body =
         json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "x"}], "stream": stream});

@@ -2,6 +2,7 @@
 
 use super::answer::MessagesReply;
 use super::blocks;
+use crate::api::anthropic_blocks::required;
 use crate::api::conversing::Conversing;
 use crate::api::options::{self, Sampling};
 use crate::api::params::{Object, read, shorten, take, take_as, take_list, take_object, take_text, wrong_type};
@@ -66,7 +67,9 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     if messages.is_empty() {
         return Err(ApiError::invalid("messages", "invalid_value", "messages: at least one message is required"));
     }
+    let answered = messages.iter().rposition(|message| message["role"] == "assistant");
     for (index, message) in messages.into_iter().enumerate() {
+        attachments.past(answered.is_some_and(|answered| index <= answered));
         blocks::message(message, &format!("messages.{index}"), &mut attachments, &mut asked.history)?;
     }
     if let Some(resolution) = attachments.resolution() {
@@ -206,11 +209,6 @@ fn session(body: &mut Object) -> Option<String> {
     let user = take_text(&mut take_object(body, "metadata")?, "user_id").filter(|user| !user.is_empty())?;
     let parsed: Option<Object> = serde_json::from_str(&user).ok();
     Some(parsed.and_then(|mut user| take_text(&mut user, "session_id")).unwrap_or(user))
-}
-
-/// 400 for a field that is not there, in Anthropic's words.
-pub(super) fn required(param: &str) -> ApiError {
-    ApiError::invalid(param, "missing_required_parameter", format!("{param}: Field required"))
 }
 
 /// 404 for a model that nobody serves.

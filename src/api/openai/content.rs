@@ -1,53 +1,104 @@
 //! Message content of OpenAI's dialects: text, images, audio, video and files in every spelling (docs/openai-chat.md
 //! "Message content").
 
+use crate::api::anthropic_blocks;
 use crate::api::params::{Object, missing, read_at, take, take_text, unknown_word, wrong_type};
-use crate::conversation::attachments::{Attachments, Unusable, audio, is_http};
+use crate::conversation::attachments::{Attachments, Unusable, is_http};
 use crate::error::ApiError;
 use crate::gemini::Part;
 use serde_json::Value;
 
 /// The parts of `content`, empty texts left out. `path` names the message for errors.
 pub(crate) fn parts(content: Value, path: &str, attachments: &mut Attachments<'_>) -> Result<Vec<Part>, ApiError> {
-    let list = match content {
-        Value::Null => return Ok(Vec::new()),
-        Value::String(text) => return Ok(text_part(text).into_iter().collect()),
-        Value::Array(list) => list,
-        Value::Object(_) => vec![content],
-        other => return Err(wrong_type(format!("{path}.content"), "a string or an array of parts", &other)),
-    };
-    let mut parts = Vec::with_capacity(list.len());
-    for (index, item) in list.into_iter().enumerate() {
-        match item {
-            Value::Null => {}
-            Value::String(text) => parts.extend(text_part(text)),
-            Value::Object(item) => parts.extend(part(item, &format!("{path}.content[{index}]"), attachments)?),
-            other => return Err(wrong_type(format!("{path}.content[{index}]"), "an object", &other)),
-        }
+    let items = items(content, path)?;
+    let mut parts = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        part(item, &format!("{path}.content[{index}]"), attachments, &mut parts)?;
     }
     Ok(parts)
 }
 
-fn part(mut part: Object, path: &str, attachments: &mut Attachments<'_>) -> Result<Option<Part>, ApiError> {
-    let kind = read_at(&mut part, path, "type")?.unwrap_or_else(|| guess_kind(&part).to_owned());
-    match kind.as_str() {
-        "text" | "input_text" | "output_text" => plain(&mut part, "text", path),
-        "refusal" => plain(&mut part, "refusal", path),
-        "image_url" | "input_image" => addressed(part, "image_url", path, attachments).map(Some),
-        "video_url" => addressed(part, "video_url", path, attachments).map(Some),
-        "input_audio" => input_audio(part, path).map(Some),
-        "file" | "input_file" => file(part, path, attachments).map(Some),
-        // Thoughts of other vendors mean nothing to Google, and thoughts never go back as text.
-        "thinking" | "redacted_thinking" | "reasoning" => Ok(None),
-        _ => {
-            let known = "'text', 'image_url', 'video_url', 'input_audio' and 'file'";
-            Err(unknown_word(format!("{path}.type"), &kind, known))
-        }
+/// The items of `content`; a text is one.
+pub(crate) fn items(content: Value, path: &str) -> Result<Vec<Value>, ApiError> {
+    match content {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(list) => Ok(list),
+        Value::String(_) | Value::Object(_) => Ok(vec![content]),
+        other => Err(wrong_type(format!("{path}.content"), "a string or an array of parts", &other)),
     }
 }
 
+/// Reads one item, whose path is `at`.
+pub(crate) fn part(
+    item: Value,
+    at: &str,
+    attachments: &mut Attachments<'_>,
+    parts: &mut Vec<Part>,
+) -> Result<(), ApiError> {
+    let mut item = match item {
+        Value::Null => return Ok(()),
+        Value::String(text) => {
+            parts.extend(text_part(text));
+            return Ok(());
+        }
+        Value::Object(item) => item,
+        other => return Err(wrong_type(at, "an object", &other)),
+    };
+    let kind = read_at(&mut item, at, "type")?.unwrap_or_else(|| guess_kind(&item).to_owned());
+    match kind.as_str() {
+        "text" | "input_text" | "output_text" => parts.extend(plain(&mut item, "text", at)?),
+        "refusal" => parts.extend(plain(&mut item, "refusal", at)?),
+        "image_url" | "input_image" => parts.push(addressed(item, "image_url", at, attachments)?),
+        "video_url" | "input_video" => parts.push(addressed(item, "video_url", at, attachments)?),
+        "audio_url" => parts.push(addressed(item, "audio_url", at, attachments)?),
+        "input_audio" => parts.push(input_audio(item, at, attachments)?),
+        "file" | "input_file" => parts.push(file(item, at, attachments)?),
+        // Anthropic's blocks; what other programs call so has its bytes or address in the part itself.
+        "image" | "document" | "search_result" | "tool_reference" | "browser_state"
+            if kind != "image" || item.get("source").is_some_and(Value::is_object) =>
+        {
+            item.insert("type".into(), kind.into());
+            anthropic_blocks::part(item, at, attachments, parts)?;
+        }
+        "image" | "audio" | "video" | "media" | "inline_data" | "inlineData" => {
+            parts.push(foreign(item, &kind, at, attachments)?);
+        }
+        // Thoughts of other vendors mean nothing to Google, and thoughts never go back as text. What other vendors' tools
+        // did on their side is of no use here.
+        "thinking" | "redacted_thinking" | "reasoning" => {}
+        _ if kind.starts_with("server_tool_") || kind.ends_with("_tool_result") => {}
+        _ => {
+            let known = "'text', 'image_url', 'video_url', 'audio_url', 'input_audio' and 'file'";
+            return Err(unknown_word(format!("{at}.type"), &kind, known));
+        }
+    }
+    Ok(())
+}
+
+/// Media as other programs name it: `{"type": "image", "image": …}`, with a type of its own and a field for its bytes or
+/// address.
+fn foreign(mut part: Object, kind: &str, path: &str, attachments: &mut Attachments<'_>) -> Result<Part, ApiError> {
+    const PLACES: [&str; 7] = ["data", "base64", "url", "image_url", "video_url", "audio_url", "uri"];
+    const TYPES: [&str; 4] = ["mime_type", "mimeType", "media_type", "mediaType"];
+    let (data, mut part) = match take(&mut part, kind) {
+        Some(Value::String(data)) => (Some(data), part),
+        Some(Value::Object(inner)) => (None, inner),
+        _ => (None, part),
+    };
+    let data = data.or_else(|| PLACES.iter().find_map(|place| take_text(&mut part, place)));
+    let param = format!("{path}.{kind}");
+    let data = data.ok_or_else(|| missing(&param))?;
+    let mime = TYPES.iter().find_map(|name| take_text(&mut part, name));
+    let made = match mime.filter(|_| !data.contains("://") && !data.starts_with("data:")) {
+        Some(mime) => attachments.media(format!("data:{mime};base64,{data}")),
+        None if kind == "audio" && !data.contains("://") => attachments.audio(data, take_text(&mut part, "format")),
+        None => attachments.media(data),
+    };
+    made.map_err(|reason| cannot_be_used(param, &reason))
+}
+
 fn guess_kind(part: &Object) -> &'static str {
-    ["text", "image_url", "input_audio", "file", "video_url"]
+    ["text", "image_url", "input_audio", "file", "video_url", "audio_url", "inline_data", "inlineData"]
         .into_iter()
         .find(|kind| part.contains_key(*kind))
         .unwrap_or("")
@@ -103,12 +154,13 @@ fn file(mut part: Object, path: &str, attachments: &mut Attachments<'_>) -> Resu
     })
 }
 
-fn input_audio(mut part: Object, path: &str) -> Result<Part, ApiError> {
+fn input_audio(mut part: Object, path: &str, attachments: &mut Attachments<'_>) -> Result<Part, ApiError> {
     let param = format!("{path}.input_audio");
     let mut inner = read_at::<Object>(&mut part, path, "input_audio")?.ok_or_else(|| missing(&param))?;
     let param = format!("{param}.data");
     let data = take_text(&mut inner, "data").ok_or_else(|| missing(&param))?;
-    audio(data, take_text(&mut inner, "format")).map_err(|reason| cannot_be_used(param, reason))
+    let format = take_text(&mut inner, "format");
+    attachments.audio(data, format).map_err(|reason| cannot_be_used(param, &reason))
 }
 
 fn cannot_be_used(param: String, reason: &str) -> ApiError {

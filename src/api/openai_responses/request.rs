@@ -175,7 +175,11 @@ fn history(
             ));
         }
         Value::Array(list) => {
+            let is_said = |item: &Value| item["role"] == "assistant" || item["type"] == "function_call";
+            let answered = list.iter().rposition(is_said);
             for (index, item) in list.into_iter().enumerate() {
+                let is_result = item["type"].as_str().is_some_and(|kind| kind.ends_with("_output"));
+                attachments.past(is_result || answered.is_some_and(|answered| index <= answered));
                 items::read(item, &format!("{at}[{index}]"), attachments, history)?;
             }
         }

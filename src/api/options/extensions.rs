@@ -69,9 +69,10 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
     places.extend(take_object(&mut extra, "google"));
     places.extend(take_object(body, "google"));
     places.push(extra);
-    // Only these two are read from the top level, too (docs/openai-chat.md "Top-level fields").
+    // Only these are read from the top level, too (docs/openai-chat.md "Top-level fields").
     let mut top = Map::new();
-    for name in ["cached_content", "cachedContent", "safety_settings", "safetySettings"] {
+    for name in ["cached_content", "cachedContent", "safety_settings", "safetySettings", "image_config", "imageConfig"]
+    {
         top.extend(take(body, name).map(|value| (name.to_owned(), value)));
     }
     places.push(top);

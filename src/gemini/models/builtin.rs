@@ -99,6 +99,7 @@ const MINIMAL_AND_HIGH: &[Level] = &[Level::Minimal, Level::High];
 #[rustfmt::skip]
 const FAMILIES: &[Family] = &[
     family("gemma", Thinking::None),
+    family("gemma-4", Thinking::Levels(MINIMAL_AND_HIGH)),
     family("gemini-embedding", Thinking::None),
     family("gemini-1.0", Thinking::None),
     family("gemini-1.5", Thinking::None),
@@ -186,7 +187,8 @@ pub(super) fn guess(name: &str) -> Model {
         input_token_limit: limits.0,
         output_token_limit: limits.1,
         thinking: thinking.control(),
-        thinks_unasked: !matches!(thinking, Thinking::None | Thinking::OnRequest(..)),
+        // Gemma 4 thinks as it likes and is said to refuse a config that sets no level.
+        thinks_unasked: !matches!(thinking, Thinking::None | Thinking::OnRequest(..)) && !name.starts_with("gemma-"),
         gemini3,
         fixed_sampling: is_newest || name.starts_with("gemini-3.5-flash-lite"),
         long_decode: generation >= (4, 0) && !image_output && !speech_output,

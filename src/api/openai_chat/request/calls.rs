@@ -5,7 +5,7 @@ use crate::api::params::{Object, take, take_any, take_list, take_object, take_te
 use crate::conversation::arguments;
 use crate::conversation::history::{Call, ModelTurn, Said};
 use crate::conversation::signatures::split_id;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Reads one of `tool_calls`.
 pub(super) fn read(mut call: Object, turn: &mut ModelTurn) {
@@ -47,6 +47,19 @@ pub(super) fn read_legacy(mut call: Object, turn: &mut ModelTurn) {
     if let Some(name) = take_text(&mut call, "name").filter(|name| !name.is_empty()) {
         let args = arguments::from_client(take(&mut call, "arguments"));
         turn.said.push(Said::Call(Call { name, args, signature, ..Call::default() }));
+    }
+}
+
+/// Puts OpenRouter's `reasoning_details` that hold Google's signatures to the calls they name.
+pub(super) fn sign(details: Vec<Value>, turn: &mut ModelTurn) {
+    for detail in details {
+        let is_googles = detail["format"].as_str().is_some_and(|format| format.starts_with("google"));
+        let Some(signature) = plausible(detail["data"].clone()).filter(|_| is_googles) else { continue };
+        let signed = turn.calls_mut().find(|call| call.id.is_some() && call.id.as_deref() == detail["id"].as_str());
+        match signed {
+            Some(call) => _ = call.signature.get_or_insert(signature),
+            None => turn.signatures.push(signature),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The messages of a chat request: roles, content, pictures the assistant made, results of tools.
 
-use super::calls;
-use crate::api::openai::content::parts;
+use super::{calls, items_of_responses};
+use crate::api::anthropic_blocks;
+use crate::api::openai::content::{items, part, parts};
 use crate::api::openai::extra_content::extra_content;
 use crate::api::params::{Object, missing, read_at, take, take_list, take_object, take_text, unknown_word, wrong_type};
 use crate::conversation::attachments::Attachments;
@@ -26,71 +27,121 @@ pub(super) fn read(
         Some(Value::Array(list)) => list,
         Some(other) => return Err(wrong_type("messages", "an array of messages", &other)),
     };
+    let answered = list.iter().rposition(|message| message["role"] == "assistant");
     let mut entries = Vec::with_capacity(list.len());
     for (index, message) in list.into_iter().enumerate() {
         let path = format!("messages[{index}]");
         let Value::Object(message) = message else {
             return Err(wrong_type(path, "an object", &message));
         };
-        entries.push(entry(message, &path, marker, attachments)?);
+        let is_past = answered.is_some_and(|answered| index <= answered);
+        entry(message, &path, is_past, marker, attachments, &mut entries)?;
     }
     Ok(entries)
 }
 
+/// Reads one message; `is_past`: an answer stands behind it.
 fn entry(
     mut message: Object,
     path: &str,
+    is_past: bool,
     marker: Option<&str>,
     attachments: &mut Attachments<'_>,
-) -> Result<Entry, ApiError> {
-    let role: String = read_at(&mut message, path, "role")?.ok_or_else(|| missing(format!("{path}.role")))?;
+    entries: &mut Vec<Entry>,
+) -> Result<(), ApiError> {
+    let Some(role) = read_at::<String>(&mut message, path, "role")? else {
+        return items_of_responses::read(message, path, attachments, entries);
+    };
     let content = take(&mut message, "content").unwrap_or_default();
-    Ok(match role.as_str() {
-        "system" | "developer" => Entry::System(parts(content, path, attachments)?),
-        "user" => Entry::User(parts(content, path, attachments)?),
-        "assistant" => {
-            let content = parts(content, path, attachments)?;
-            Entry::Model(assistant(message, content, marker, attachments))
-        }
-        "tool" | "function" => Entry::Result(outcome(message, content, path, attachments)?),
+    attachments.past(is_past || role != "user");
+    match role.as_str() {
+        "system" | "developer" => entries.push(Entry::System(parts(content, path, attachments)?)),
+        "user" => user(content, path, attachments, entries)?,
+        "assistant" => entries.push(Entry::Model(assistant(message, content, path, marker, attachments)?)),
+        "tool" | "function" => entries.push(Entry::Result(outcome(message, content, path, attachments)?)),
         _ => {
             let known = "'system', 'developer', 'user', 'assistant', 'tool' and 'function'";
             return Err(unknown_word(format!("{path}.role"), &role, known));
         }
-    })
+    }
+    Ok(())
 }
 
-/// Reads an assistant message; `content` are the parts of its content.
-fn assistant(
-    mut message: Object,
-    content: Vec<Part>,
-    marker: Option<&str>,
+/// Reads what the user says. Results of tools, which are blocks of the user's in Anthropic's dialect, go before the rest.
+fn user(
+    content: Value,
+    path: &str,
     attachments: &mut Attachments<'_>,
-) -> ModelTurn {
-    let mut parts = Vec::new();
-    for mut part in content {
-        match part.text.take() {
-            Some(text) => assistant_text(text, marker.filter(|_| parts.is_empty()), attachments, &mut parts),
-            None => parts.push(part),
+    entries: &mut Vec<Entry>,
+) -> Result<(), ApiError> {
+    let mut said = Vec::new();
+    for (index, item) in items(content, path)?.into_iter().enumerate() {
+        let at = format!("{path}.content[{index}]");
+        match item {
+            Value::Object(mut block) if is(&block, &["tool_result"]) => {
+                entries.push(Entry::Result(anthropic_blocks::result(&mut block, &at, attachments)?));
+            }
+            item => part(item, &at, attachments, &mut said)?,
         }
     }
-    if parts.is_empty() {
-        parts.extend(take_text(&mut message, "refusal").filter(|text| !text.is_empty()).map(Part::text));
+    if !said.is_empty() || !matches!(entries.last(), Some(Entry::Result(_))) {
+        entries.push(Entry::User(said));
+    }
+    Ok(())
+}
+
+fn is(block: &Object, kinds: &[&str]) -> bool {
+    block.get("type").and_then(Value::as_str).is_some_and(|kind| kinds.contains(&kind))
+}
+
+/// Reads an assistant message.
+fn assistant(
+    mut message: Object,
+    content: Value,
+    path: &str,
+    marker: Option<&str>,
+    attachments: &mut Attachments<'_>,
+) -> Result<ModelTurn, ApiError> {
+    let mut turn = ModelTurn::default();
+    for (index, item) in items(content, path)?.into_iter().enumerate() {
+        match item {
+            Value::Object(mut block) if is(&block, &["tool_use"]) => anthropic_blocks::tool_use(&mut block, &mut turn),
+            Value::Object(mut block) if is(&block, &["thinking", "redacted_thinking"]) => {
+                anthropic_blocks::thinking(&mut block, &mut turn);
+            }
+            item => {
+                let (mut read, mut parts) = (Vec::new(), Vec::new());
+                part(item, &format!("{path}.content[{index}]"), attachments, &mut read)?;
+                for mut part in read {
+                    let marker = marker.filter(|_| parts.is_empty() && !turn.has_parts());
+                    match part.text.take() {
+                        Some(text) => assistant_text(text, marker, attachments, &mut parts),
+                        None => parts.push(part),
+                    }
+                }
+                turn.said.extend(parts.into_iter().map(Said::from));
+            }
+        }
+    }
+    if !turn.has_parts() {
+        let refusal = take_text(&mut message, "refusal").filter(|text| !text.is_empty());
+        turn.said.extend(refusal.map(|text| Said::from(Part::text(text))));
     }
     for picture in take_list(&mut message, "images").into_iter().flatten() {
-        parts.extend(image(picture, attachments));
+        turn.said.extend(image(picture, attachments).map(Said::from));
     }
-    let mut turn = ModelTurn {
-        said: parts.into_iter().map(Said::from).collect(),
-        signatures: calls::of_message(&mut message),
-        nameless: Vec::new(),
-    };
+    turn.signatures = calls::of_message(&mut message);
     let calls = take_list(&mut message, "tool_calls").filter(|calls| !calls.is_empty());
     let legacy = take_object(&mut message, "function_call");
     match (calls, legacy) {
         (Some(list), _) => {
+            // Some programs say a call twice, as a block of the content and here.
+            let said: Vec<Option<String>> = turn.calls().map(|call| call.id.clone()).collect();
             for call in list {
-                if let Value::Object(call) = call {
+                let is_said = said.iter().flatten().any(|id| call["id"] == id.as_str());
+                if let Value::Object(call) = call
+                    && !is_said
+                {
                     calls::read(call, &mut turn);
                 }
             }
@@ -98,7 +149,8 @@ fn assistant(
         (None, Some(call)) => calls::read_legacy(call, &mut turn),
         (None, None) => {}
     }
-    turn
+    calls::sign(take_list(&mut message, "reasoning_details").unwrap_or_default(), &mut turn);
+    Ok(turn)
 }
 
 /// Reads a `tool` or `function` message.

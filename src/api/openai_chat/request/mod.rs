@@ -2,6 +2,7 @@
 //! in which the other files of this folder take the request apart.
 
 mod calls;
+mod items_of_responses;
 mod messages;
 
 use super::answer::ChatReply;
@@ -11,9 +12,11 @@ use crate::api::params::{Object, read, take, take_any, take_as, take_list, take_
 use crate::api::{Context, openai};
 use crate::conversation::asked::Asked;
 use crate::conversation::attachments::Attachments;
+use crate::conversation::history::Entry;
 use crate::conversation::tools::Toolbox;
 use crate::error::ApiError;
-use serde_json::{Map, Value};
+use crate::gemini::Part;
+use serde_json::{Map, Value, json};
 
 /// Reads a body: what is asked, the conversation's name, and what the answer repeats.
 pub(in crate::api) fn read_chat(
@@ -32,15 +35,18 @@ pub(in crate::api) fn read_chat(
     let mut extensions = options::extensions(body);
     extensions.declare(&mut asked.toolbox);
     let legacy = tools(body, &mut asked.toolbox)?;
-    Sampling::read(body, &["max_completion_tokens", "max_tokens"], "stop")?.apply(&mut asked);
+    Sampling::read(body, &["max_completion_tokens", "max_tokens", "max_output_tokens"], "stop")?.apply(&mut asked);
     asked.plan.logprobs = options::wants_logprobs(body)?;
     asked.plan.audio = options::modalities(body, &asked.model, &mut asked.config)?;
     let thinking = options::thinking(body, std::mem::take(&mut extensions.thinking), asked.thinking, gemini3)?;
     (asked.thinking, asked.include_thoughts) = (thinking.ask, thinking.include);
-    asked.format = options::format(take(body, "response_format"), "response_format")?;
+    let format = take(body, "response_format").or_else(|| take(&mut take_object(body, "text")?, "format"));
+    asked.format = options::format(format, "response_format")?;
 
     let mut attachments = Attachments::new(context, gemini3);
-    asked.history = messages::read(take(body, "messages"), extensions.marker.as_deref(), &mut attachments)?;
+    let instructions = take_text(body, "instructions").filter(|_| !body.contains_key("messages"));
+    asked.history = messages::read(messages(body), extensions.marker.as_deref(), &mut attachments)?;
+    asked.history.splice(..0, instructions.map(|text| Entry::System(vec![Part::text(text)])));
     extensions.apply(&attachments, &mut asked);
     asked.plan.single_call = legacy || take_as(body, "parallel_tool_calls") == Some(false);
     let tier = take(body, "service_tier");
@@ -51,6 +57,14 @@ pub(in crate::api) fn read_chat(
         .unwrap_or(false);
     let reply = ChatReply { model: requested, created: openai::now(), include_usage, legacy, tier: tier.is_some() };
     Ok((asked, affinity(body), reply))
+}
+
+/// The messages, or the input of a body of the Responses dialect.
+fn messages(body: &mut Object) -> Option<Value> {
+    take(body, "messages").or_else(|| match take(body, "input")? {
+        Value::String(text) => Some(json!([{"role": "user", "content": text}])),
+        input => Some(input),
+    })
 }
 
 /// Reads `tools` or the older `functions`, and the choice among them; whether the answer must have `function_call`.
@@ -65,7 +79,9 @@ fn tools(body: &mut Object, toolbox: &mut Toolbox) -> Result<bool, ApiError> {
         }
     }
     let wants = |value: Option<Value>| value.is_some_and(|value| value != Value::Bool(false));
-    if wants(take(body, "web_search_options")) | wants(take_any(body, &["web_search", "enable_search"])) {
+    let plugins = take_list(body, "plugins").unwrap_or_default();
+    let is_web = plugins.iter().any(|plugin| plugin["id"] == "web" && plugin["enabled"] != false);
+    if is_web | wants(take(body, "web_search_options")) | wants(take_any(body, &["web_search", "enable_search"])) {
         toolbox.built_in("web_search");
     }
     for name in ["google_search", "googleSearch"] {
