@@ -37,6 +37,7 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
         Route::AdminLog => log_lines(request),
         Route::AdminKeys if request.method == "POST" => changing(|| {
             let (id, key) = app.keys.create(edit(request)?)?;
+            app.usage.name_keys(app.keys.names());
             log::info!("admin: made the key {id}");
             Ok(json!({"id": id, "key": key}))
         }),
@@ -49,6 +50,7 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
                 app.keys.change(id, &edit(request)?)?;
                 "changed"
             };
+            app.usage.name_keys(app.keys.names());
             log::info!("admin: {what} the key {}", id.escape_debug());
             Ok(json!({"status": "success", "message": format!("key_{what}")}))
         }),

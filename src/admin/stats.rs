@@ -86,7 +86,7 @@ fn stats_at(snapshot: &Snapshot, views: &[View], range: Range, now: SystemTime) 
         "since": calendar::iso(snapshot.since),
         "buckets": buckets,
         "models": group(&tables, |line| &line.model).into_iter().map(named("model")).collect::<Vec<_>>(),
-        "keys": group(&tables, |line| &line.key).into_iter().map(named("key")).collect::<Vec<_>>(),
+        "keys": group(&tables, |line| snapshot.key_name(&line.key)).into_iter().map(named("key")).collect::<Vec<_>>(),
         "credentials": group(&tables, |line| &line.credential).into_iter().map(credential).collect::<Vec<_>>(),
         "failures": failures.collect::<Vec<_>>(),
         "today": sums(&sum(today.as_slice())),
@@ -128,7 +128,7 @@ fn sum(tables: &[&Table]) -> Counts {
 }
 
 /// Sums by one of the names, the most used first.
-fn group(tables: &[&Table], name: impl Fn(&Line) -> &str) -> Vec<(String, Counts)> {
+fn group<'a>(tables: &[&'a Table], name: impl Fn(&'a Line) -> &'a str) -> Vec<(String, Counts)> {
     let mut groups = sum_by(tables.iter().flat_map(|table| table.rows()), name);
     groups.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.requests() + counts.failures()));
     groups
@@ -150,7 +150,7 @@ fn csv_at(snapshot: &Snapshot, range: Range, now: SystemTime) -> String {
             Range::Days(_) => calendar::day_text(calendar::day(start)),
         };
         for (line, counts) in table.iter().flat_map(|table| table.rows()) {
-            let names = [&line.key, &line.credential, &line.model].map(|name| field(name));
+            let names = [snapshot.key_name(&line.key), &line.credential, &line.model].map(field);
             let _ = write!(text, "{start},{}", names.join(","));
             for number in [
                 counts.requests(),

@@ -109,6 +109,7 @@ pub(super) fn read(item: &Value) -> Option<Key> {
     let edit = Edit::parse(item.to_string().as_bytes()).ok()?;
     let mut key = Key {
         id: item["id"].as_str()?.to_owned(),
+        mark: super::mark(&digest),
         name: edit.name.clone()?,
         masked: item["masked"].as_str().unwrap_or("***").to_owned(),
         source: Source::Page,

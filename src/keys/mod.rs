@@ -3,7 +3,7 @@
 //!
 //! Keys are known here by their SHA-256 only, and hashes are compared in constant time. A fast hash is right for what the
 //! page makes: 256 random bits cannot be guessed, however fast a guess is tried; and the keys of config.json are never
-//! written anywhere.
+//! written anywhere. What a key has used is kept under its mark, a part of a hash, so that names and places move no count.
 
 mod edit;
 mod list;
@@ -20,14 +20,18 @@ use crate::mask;
 use crate::message::Message;
 use crate::os::random;
 use list::List;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 type Digest = [u8; 32];
+
+/// Keys that are remembered until the end of the day after they have left the list.
+const MOST_GONE: usize = 1000;
 
 /// Where a key comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub enum Source {
 pub struct Key {
     /// `config-0`, `key-1a2b3c4d`.
     pub id: String,
+    /// What is counted for it goes by this: a part of a hash of the key.
+    pub mark: String,
     /// Unique and safe to log.
     pub name: String,
     /// Beginning and end of the key.
@@ -118,6 +124,8 @@ impl Key {
 #[derive(Debug)]
 pub struct Keys {
     list: RwLock<List>,
+    /// What keys have used today that are not in the list any more; taken while the list is locked.
+    gone: Mutex<Map<String, Value>>,
     /// Rises with every change of what is kept.
     changes: Arc<AtomicU64>,
 }
@@ -130,44 +138,57 @@ impl Keys {
 
     fn read(config: &[ClientKey], section: Option<&Value>, changes: Arc<AtomicU64>) -> Keys {
         let mut list = List::default();
-        let kept_meter = |value: &Value| kept_meter(value, &changes);
         let section = section.unwrap_or(&Value::Null);
+        let mut used = section["meters"].as_object().cloned().unwrap_or_default();
+        // Older state files go by the name.
+        let mut take_meter = |mark: &str, name: &str| match used.remove(mark) {
+            Some(kept) => kept_meter(&kept, &changes),
+            None => kept_meter(&section["used"][name], &changes),
+        };
         for (at, key) in config.iter().enumerate() {
             let name = list.free_name(&key.name);
+            let digest = digest(key.key.expose());
+            let mark = mark(&digest);
             list.push(Arc::new(Key {
                 id: format!("config-{at}"),
-                meter: kept_meter(&section["used"][&name]),
+                meter: take_meter(&mark, &name),
+                mark,
                 name,
                 masked: mask::key(key.key.expose()),
                 source: Source::Config,
                 disabled: false,
                 limits: key.limits.clone(),
-                digest: digest(key.key.expose()),
+                digest,
             }));
         }
         for item in section["keys"].as_array().into_iter().flatten() {
             match edit::read(item) {
                 Some(mut key) => {
                     key.name = list.free_name(&key.name);
-                    key.meter = kept_meter(&section["used"][&key.name]);
+                    key.meter = take_meter(&key.mark, &key.name);
                     list.push(Arc::new(key));
                 }
                 None => log::warn!("keys: one key of the state file cannot be read; it is left out"),
             }
         }
-        Keys { list: RwLock::new(list), changes }
+        let today = calendar::day(SystemTime::now());
+        let is_fresh = |(_, kept): &(String, Value)| kept[0] == today;
+        let gone = used.into_iter().filter(is_fresh).take(MOST_GONE).collect();
+        Keys { list: RwLock::new(list), gone: Mutex::new(gone), changes }
     }
 
     /// Takes over the keys of a config that was read again. What a key has used stays with it.
     pub fn reload(&self, config: &[ClientKey]) {
         // One lock from the first look to the end: a key that the page makes meanwhile waits and is not lost.
         let mut list = self.list.write();
-        let fresh = Keys::read(config, Some(&saved(list.all())), self.changes.clone());
+        let mut gone = self.gone.lock();
+        let fresh = Keys::read(config, Some(&saved(list.all(), &gone)), self.changes.clone());
         let keep = |key: Arc<Key>| match list.find(&key.digest).filter(|old| old.source == key.source) {
             Some(same) => Arc::new(Key { meter: same.meter.clone(), ..Key::clone(&key) }),
             None => key,
         };
         *list = List::of(fresh.list().into_iter().map(keep));
+        *gone = fresh.gone.into_inner();
     }
 
     /// Rises with every change of the section.
@@ -181,7 +202,13 @@ impl Keys {
 
     /// The section for the state file.
     pub fn saved(&self) -> Value {
-        saved(&self.list())
+        let list = self.list.read();
+        saved(list.all(), &self.gone.lock())
+    }
+
+    /// The name of each mark.
+    pub fn names(&self) -> HashMap<String, String> {
+        self.list().iter().map(|key| (key.mark.clone(), key.name.clone())).collect()
     }
 
     /// All keys in order.
@@ -211,6 +238,7 @@ impl Keys {
         }
         let mut key = Key {
             id: id.clone(),
+            mark: mark(&digest),
             name,
             masked: mask::key(&text),
             source: Source::Page,
@@ -251,18 +279,18 @@ impl Keys {
     }
 }
 
-fn saved(list: &[Arc<Key>]) -> Value {
+fn saved(list: &[Arc<Key>], gone: &Map<String, Value>) -> Value {
     let made: Vec<Value> = list.iter().filter(|key| key.source == Source::Page).map(|key| edit::write(key)).collect();
     let today = calendar::day(SystemTime::now());
-    let mut used = Map::new();
+    let mut meters = gone.clone();
     for key in list {
         let counts = key.today();
         if let Some(last) = counts.last_used {
             let last = last.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-            used.insert(key.name.clone(), json!([today, counts.requests, counts.tokens, last]));
+            meters.insert(key.mark.clone(), json!([today, counts.requests, counts.tokens, last]));
         }
     }
-    json!({"keys": made, "used": used})
+    json!({"keys": made, "meters": meters})
 }
 
 fn editable(list: &[Arc<Key>], id: &str) -> Result<usize, EditError> {
@@ -277,6 +305,11 @@ fn digest(text: &str) -> Digest {
     Sha256::digest(text.as_bytes()).into()
 }
 
+/// 64 bits, of another hash than the one that a presented key is compared by.
+fn mark(digest: &Digest) -> String {
+    Sha256::digest(digest)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// `[day, requests, tokens, last used]`.
 fn kept_meter(value: &Value, changes: &Arc<AtomicU64>) -> Arc<Meter> {
     let number = |at: usize| value[at].as_u64().unwrap_or(0);
@@ -286,107 +319,4 @@ fn kept_meter(value: &Value, changes: &Arc<AtomicU64>) -> Arc<Meter> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::secret::Secret;
-
-    fn config(keys: &[(&str, &str)]) -> Vec<ClientKey> {
-        let key = |(name, key): &(&str, &str)| ClientKey {
-            name: (*name).into(),
-            key: Secret::new(*key),
-            limits: KeyLimits::default(),
-        };
-        keys.iter().map(key).collect()
-    }
-
-    fn edit(text: &str) -> Edit {
-        Edit::parse(text.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn a_key_of_the_page_lives_in_the_state_file_as_a_hash() {
-        let keys = Keys::new(&config(&[("me", "sk-mine")]), None);
-        let (id, text) =
-            keys.create(edit(r#"{"name":"phone","requests_per_minute":5,"models":["gemini-2.5-*"]}"#)).unwrap();
-        assert!(text.starts_with("sk-") && text.len() == 46, "{text}");
-        let (result, _) = keys.find(&text).unwrap().admit(["gemini-2.5-pro"], &ModelTable::new(&[]));
-        result.unwrap().spend(70);
-        let section = keys.saved();
-        assert!(!section.to_string().contains(&text[3..20]), "{section}");
-
-        let back = Keys::new(&config(&[("me", "sk-mine")]), Some(&section));
-        let key = back.find(&text).unwrap();
-        assert_eq!((key.id.as_str(), key.name.as_str()), (id.as_str(), "phone"));
-        assert_eq!(key.limits.requests_per_minute, Some(5));
-        assert_eq!((key.today().requests, key.today().tokens), (1, 70));
-        back.delete(&id).unwrap();
-        assert!(back.find(&text).is_none());
-        assert_eq!(back.delete(&id), Err(EditError::Unknown));
-    }
-
-    #[test]
-    fn keys_of_the_config_stay_the_users() {
-        let keys = Keys::new(&config(&[("same", "a"), ("same", "b")]), None);
-        let names: Vec<String> = keys.list().iter().map(|key| key.name.clone()).collect();
-        assert_eq!(names, ["same", "same (2)"]);
-        assert!(matches!(keys.delete("config-0"), Err(EditError::Conflict(_))));
-        assert!(matches!(keys.change("config-0", &edit(r#"{"disabled":true}"#)), Err(EditError::Conflict(_))));
-        assert!(keys.find("").is_none() && keys.find("a").is_some());
-    }
-
-    #[test]
-    fn a_reload_keeps_what_was_used_and_loses_no_key_that_is_made_meanwhile() {
-        let keys = Keys::new(&config(&[("me", "sk-mine")]), None);
-        let key = keys.find("sk-mine").unwrap();
-        key.admit([], &ModelTable::new(&[])).0.unwrap().spend(7);
-        std::thread::scope(|scope| {
-            let made = scope.spawn(|| {
-                for number in 0..200 {
-                    keys.create(edit(&format!(r#"{{"name":"{number}"}}"#))).unwrap();
-                }
-            });
-            loop {
-                keys.reload(&config(&[("me too", "sk-mine")]));
-                if made.is_finished() {
-                    break;
-                }
-            }
-        });
-        assert_eq!(keys.list().iter().filter(|key| key.source == Source::Page).count(), 200);
-        let renamed = keys.find("sk-mine").unwrap();
-        assert_eq!((renamed.name.as_str(), renamed.today().tokens), ("me too", 7));
-    }
-
-    #[test]
-    fn disabled_and_expired_keys_are_refused_in_words() {
-        let keys = Keys::new(&[], None);
-        let (id, text) = keys.create(edit(r#"{"name":"x"}"#)).unwrap();
-        assert!(keys.find(&text).unwrap().refusal().is_none());
-        keys.change(&id, &edit(r#"{"disabled":true}"#)).unwrap();
-        assert_eq!(keys.find(&text).unwrap().refusal().unwrap().message, "This API key is disabled.");
-        keys.change(&id, &edit(r#"{"disabled":false,"expires_at":"2020-01-01"}"#)).unwrap();
-        let error = keys.find(&text).unwrap().refusal().unwrap();
-        assert_eq!((error.status, error.message.as_str()), (401, "This API key has expired."));
-        keys.change(&id, &edit(r#"{"expires_at":null}"#)).unwrap();
-        assert!(keys.find(&text).unwrap().refusal().is_none());
-    }
-
-    #[test]
-    fn a_key_may_be_held_to_some_models() {
-        let keys = Keys::new(&[], None);
-        let body = r#"{"name":"x","models":["models/gemini-2.5-flash","gemini-2.5-pro-maxthinking","gemma-*"]}"#;
-        let (_, text) = keys.create(edit(body)).unwrap();
-        let key = keys.find(&text).unwrap();
-        let models = ModelTable::new(&[]);
-        for (model, allowed) in [
-            ("gemini-2.5-flash", true),
-            ("gemini-2.5-pro", true),
-            ("gemma-3-27b-it", true),
-            ("gemini-2.5-flash-lite", false),
-        ] {
-            let (result, _) = key.admit([model], &models);
-            assert_eq!(result.map_err(|error| error.status).err(), (!allowed).then_some(403), "{model}");
-        }
-        assert_eq!(key.today().requests, 3);
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// One request so far.
 pub(super) struct Record<'a> {
     app: &'a App,
-    key: &'a str,
+    key: &'a Key,
     /// The dialect's name.
     surface: &'static str,
     id: String,
@@ -46,7 +46,7 @@ impl<'a> Record<'a> {
     pub fn new(app: &'a App, surface: &dyn Surface, key: &'a Key, request: &Request) -> Record<'a> {
         Record {
             app,
-            key: &key.name,
+            key,
             surface: surface.name(),
             id: request.id.clone(),
             path: request.path.clone(),
@@ -78,7 +78,7 @@ impl<'a> Record<'a> {
     }
 
     fn line(&self) -> Line {
-        Line::new(self.key, &self.credential, &self.model)
+        Line::new(&self.key.mark, &self.credential, &self.model)
     }
 
     /// Counts the request, once, before the client has the whole answer: who has it finds it counted, and its place free.
@@ -112,7 +112,7 @@ impl<'a> Record<'a> {
         self.app.usage.remember(Entry {
             time: SystemTime::now(),
             id: self.id.clone(),
-            key: self.key.to_owned(),
+            key: self.key.name.clone(),
             surface: self.surface,
             model: self.model.clone(),
             credential: self.credential.clone(),
@@ -131,7 +131,7 @@ impl<'a> Record<'a> {
         let usage = &outcome.usage;
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         logging::access(&[
-            ("key", Field::from(self.key)),
+            ("key", Field::from(&self.key.name)),
             ("surface", self.surface.into()),
             ("path", Field::from(&self.path)),
             ("model", Field::from(&self.model)),

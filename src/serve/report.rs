@@ -39,7 +39,7 @@ impl Reporter {
                 }
                 let (table, version) = usage.total();
                 if version != last.0 && !table.rows().is_empty() {
-                    write(table.rows(), &pool.views());
+                    write(&usage.snapshot().named_total(), &pool.views());
                 }
                 last = (version, statuses);
             }

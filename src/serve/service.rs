@@ -101,8 +101,8 @@ impl Service {
         let pool = Arc::new(Credentials::open(options).map_err(StartError::Credentials)?);
         let (changed, kept) = (pool.clone(), pool.clone());
         state.own("pool", move || changed.version(), move || kept.snapshot());
-        let usage = keep_usage(&state);
         let keys = keep_keys(&state, &config);
+        let usage = keep_usage(&state, &keys);
         let listed = state.take("models").and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default();
         let listed: Arc<Vec<Listed>> = Arc::new(listed);
         let server = bind(&config)?;
@@ -185,6 +185,7 @@ impl Service {
         log::set_max_level(config.log_level.filter());
         old.responses.limit(config.responses_store);
         old.keys.reload(&config.auth_keys);
+        old.usage.name_keys(old.keys.names());
         old.pool.reload(config.project_id_map.clone(), &config.gemini_api_keys);
         old.pool.poll_file();
         self.current.configure(config);
@@ -212,8 +213,9 @@ impl Service {
 }
 
 /// The pool goes on where it was, and the state file follows it from now on.
-fn keep_usage(state: &State) -> Arc<Usage> {
-    let usage = Arc::new(Usage::restore(state.take("usage").as_ref()));
+fn keep_usage(state: &State, keys: &Keys) -> Arc<Usage> {
+    let usage = Arc::new(Usage::restore(state.take("usage").as_ref(), &keys.names()));
+    usage.name_keys(keys.names());
     let (counted, kept) = (usage.clone(), usage.clone());
     state.own("usage", move || counted.version(), move || kept.saved());
     usage

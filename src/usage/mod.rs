@@ -1,4 +1,4 @@
-//! What was used: counted once per request by the handler, per API key, credential and model: since the last reset, per
+//! What was used: counted once per request by the handler, per mark of a client key, credential and model: since the last reset, per
 //! day and per hour of UTC. Kept in the state file's section `usage`. Knows neither the pool nor the config.
 //!
 //! Counting takes one short lock and allocates only for a row that is new. Whoever reads gets a [`Snapshot`] that
@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use recent::Recent;
 use serde_json::{Map, Value, json};
 use series::{Bounds, Series};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -65,6 +66,8 @@ struct Ledger {
     hours: Series,
     live: Live,
     recent: Recent,
+    /// What keys are called, by their marks; those that are gone keep their last name.
+    names: Arc<HashMap<String, String>>,
     /// Rises with every change, so that the report knows whether there is anything new.
     version: u64,
 }
@@ -80,6 +83,22 @@ pub struct Snapshot {
     pub days: Vec<(u32, Arc<Table>)>,
     /// By number of the hour.
     pub hours: Vec<(u32, Arc<Table>)>,
+    names: Arc<HashMap<String, String>>,
+}
+
+impl Snapshot {
+    /// What the key of this mark is called now, or was at last.
+    pub fn key_name<'a>(&'a self, mark: &'a str) -> &'a str {
+        self.names.get(mark).map_or(mark, String::as_str)
+    }
+
+    /// All since the last reset, with the names of keys instead of their marks.
+    pub fn named_total(&self) -> Vec<(Line, Counts)> {
+        let named = |(line, counts): &(Line, Counts)| {
+            (Line { key: self.key_name(&line.key).to_owned(), ..line.clone() }, counts.clone())
+        };
+        self.total.rows().iter().map(named).collect()
+    }
 }
 
 impl Default for Usage {
@@ -91,6 +110,7 @@ impl Default for Usage {
             hours: Series::new(HOURS),
             live: Live::default(),
             recent: Recent::default(),
+            names: Arc::default(),
             version: 0,
         };
         Usage { ledger: Mutex::new(ledger) }
@@ -111,12 +131,13 @@ impl Ledger {
 
 impl Usage {
     /// With what the state file kept; a section that is none of this program's is reported and left out.
-    pub fn restore(section: Option<&Value>) -> Usage {
+    pub fn restore(section: Option<&Value>, names: &HashMap<String, String>) -> Usage {
         let usage = Usage::default();
         let Some(section) = section else { return usage };
-        match saved::read(section) {
+        match saved::read(section, names) {
             Some(kept) => {
                 let mut ledger = usage.ledger.lock();
+                ledger.names = Arc::new(kept.names);
                 ledger.since = kept.since.unwrap_or(ledger.since);
                 ledger.total = Arc::new(kept.total);
                 ledger.days.restore(kept.days);
@@ -180,6 +201,23 @@ impl Usage {
         self.ledger.lock().recent.list()
     }
 
+    /// What the present keys are called.
+    pub fn name_keys(&self, names: HashMap<String, String>) {
+        let mut ledger = self.ledger.lock();
+        let taken: HashSet<&String> = names.values().collect();
+        let gone = ledger.names.iter().filter(|(mark, _)| !names.contains_key(*mark));
+        let gone = gone.map(|(mark, name)| match taken.contains(name) {
+            true => (mark.clone(), format!("{name} (removed)")),
+            false => (mark.clone(), name.clone()),
+        });
+        let gone: Vec<(String, String)> = gone.collect();
+        let names: HashMap<String, String> = names.into_iter().chain(gone).collect();
+        if names != *ledger.names {
+            ledger.names = Arc::new(names);
+            ledger.version += 1;
+        }
+    }
+
     /// Forgets everything but the figures of this run and the last requests.
     pub fn reset(&self) {
         let mut ledger = self.ledger.lock();
@@ -198,6 +236,7 @@ impl Usage {
             total: ledger.total.clone(),
             days: ledger.days.periods().to_vec(),
             hours: ledger.hours.periods().to_vec(),
+            names: ledger.names.clone(),
         }
     }
 
@@ -295,7 +334,7 @@ mod tests {
             usage.failure_at(&Line::new("b", "", "m"), "Denied: SAFETY | x", now);
         }
         let text = usage.saved().to_string();
-        let back = Usage::restore(Some(&serde_json::from_str(&text).unwrap()));
+        let back = Usage::restore(Some(&serde_json::from_str(&text).unwrap()), &HashMap::new());
         assert_eq!(back.saved().to_string(), text);
         assert_eq!(back.json(), usage.json());
         let snapshot = back.snapshot();
@@ -306,10 +345,34 @@ mod tests {
     }
 
     #[test]
+    fn a_count_goes_by_the_mark_of_a_key_whatever_it_is_called() {
+        let names = |pairs: &[(&str, &str)]| -> HashMap<String, String> {
+            pairs.iter().map(|(mark, name)| ((*mark).to_owned(), (*name).to_owned())).collect()
+        };
+        let usage = Usage::default();
+        usage.name_keys(names(&[("m1", "laptop"), ("m2", "phone")]));
+        usage.failure(&Line::new("m1", "cred-0", "m"), "429");
+        usage.name_keys(names(&[("m2", "tablet"), ("m3", "laptop")]));
+        let name = |usage: &Usage, mark: &str| usage.snapshot().key_name(mark).to_owned();
+        assert_eq!(
+            ["m1", "m2", "m3", "m4"].map(|mark| name(&usage, mark)),
+            ["laptop (removed)", "tablet", "laptop", "m4"]
+        );
+        let back = Usage::restore(Some(&usage.saved()), &HashMap::new());
+        assert_eq!((name(&back, "m1"), name(&back, "m2")), ("laptop (removed)".into(), "m2".into()), "m2 was not used");
+
+        let mut older = usage.saved();
+        older["keys"].take();
+        older["names"][0] = json!("laptop");
+        let back = Usage::restore(Some(&older), &names(&[("m3", "laptop")]));
+        assert_eq!(back.total().0.rows()[0].0.key, "m3", "an older file goes by the name");
+    }
+
+    #[test]
     fn a_section_of_nonsense_is_no_reason_to_stop() {
         for text in ["7", r#"{"version":2}"#, r#"{"version":1,"names":["a"],"total":["0 0 9|1 1|||","x",5],"days":[]}"#]
         {
-            let usage = Usage::restore(Some(&serde_json::from_str(text).unwrap()));
+            let usage = Usage::restore(Some(&serde_json::from_str(text).unwrap()), &HashMap::new());
             assert_eq!(usage.json(), json!({}), "{text}");
         }
     }

@@ -18,6 +18,7 @@ pub(super) struct Kept {
     pub(super) total: Table,
     pub(super) days: Vec<(u32, Table)>,
     pub(super) hours: Vec<(u32, Table)>,
+    pub(super) names: HashMap<String, String>,
 }
 
 /// Names by number.
@@ -48,8 +49,11 @@ pub(super) fn write(snapshot: &super::Snapshot) -> Value {
     };
     let (days, hours) = (periods(&snapshot.days), periods(&snapshot.hours));
     let since = snapshot.since.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let keys = names.list.iter().filter_map(|mark| Some((mark.clone(), json!(snapshot.names.get(mark)?))));
+    let keys: Map<String, Value> = keys.collect();
     json!({
         "version": VERSION,
+        "keys": keys,
         "since": since,
         "names": names.list,
         "total": total,
@@ -88,12 +92,18 @@ fn row(line: &Line, counts: &Counts, names: &mut Names) -> String {
 }
 
 /// Reads the section; what cannot be read is left out. `None` when it is none of this program's.
-pub(super) fn read(section: &Value) -> Option<Kept> {
+pub(super) fn read(section: &Value, present: &HashMap<String, String>) -> Option<Kept> {
     if section["version"].as_u64() != Some(VERSION) {
         return None;
     }
     let names: Vec<&str> = section["names"].as_array()?.iter().map(|name| name.as_str().unwrap_or_default()).collect();
-    let table = |rows: &Value| table(rows, &names);
+    let kept = section["keys"].as_object();
+    // Older files have the name of a key in the place of its mark.
+    let marks: HashMap<&str, &str> = match kept {
+        Some(_) => HashMap::new(),
+        None => present.iter().map(|(mark, name)| (name.as_str(), mark.as_str())).collect(),
+    };
+    let table = |rows: &Value| table(rows, &names, &marks);
     let periods = |value: &Value| -> Vec<(u32, Table)> {
         let empty = Map::new();
         let entries = value.as_object().unwrap_or(&empty).iter();
@@ -105,13 +115,21 @@ pub(super) fn read(section: &Value) -> Option<Kept> {
         total: table(&section["total"]),
         days: periods(&section["days"]),
         hours: periods(&section["hours"]),
+        names: kept
+            .into_iter()
+            .flatten()
+            .filter_map(|(mark, name)| Some((mark.clone(), name.as_str()?.to_owned())))
+            .collect(),
     })
 }
 
-fn table(rows: &Value, names: &[&str]) -> Table {
+fn table(rows: &Value, names: &[&str], marks: &HashMap<&str, &str>) -> Table {
     let mut table = Table::default();
     for text in rows.as_array().into_iter().flatten().filter_map(Value::as_str) {
-        if let Some((line, counts)) = parsed(text, names) {
+        if let Some((mut line, counts)) = parsed(text, names) {
+            if let Some(mark) = marks.get(line.key.as_str()) {
+                line.key = (*mark).to_owned();
+            }
             table.row(&line, usize::MAX).add(&counts);
         }
     }

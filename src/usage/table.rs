@@ -16,7 +16,7 @@ const MOST_REASONS: usize = 24;
 /// Who used what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Line {
-    /// The API key's name, safe to show.
+    /// The mark of the client key.
     pub key: String,
     /// The credential's name, `cred-0`; empty when none was asked.
     pub credential: String,
@@ -134,7 +134,7 @@ pub(super) fn entry<T>(list: &mut Vec<T>, is_it: impl FnMut(&T) -> bool, new: im
 /// Sums by one of the names, in order of first use.
 pub fn sum_by<'a>(
     rows: impl IntoIterator<Item = &'a (Line, Counts)>,
-    name: impl Fn(&Line) -> &str,
+    name: impl Fn(&'a Line) -> &'a str,
 ) -> Vec<(String, Counts)> {
     let mut sums = Vec::new();
     for (line, counts) in rows {

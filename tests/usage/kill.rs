@@ -138,6 +138,42 @@ fn an_orderly_end_loses_nothing_and_limits_of_the_day_go_on() {
 }
 
 #[test]
+fn counts_stay_with_their_key_when_the_list_is_edited() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("edited-keys");
+    let mut config = config(&google);
+    let key = |key: &str, name: &str| json!({"key": key, "name": name, "requests_per_day": 3});
+    let steps = [
+        (json!([key("sk-team-one-2026", "***"), key("sk-team-two-2026", "***")]), [4, 0], "*** 3"),
+        (json!([key("sk-team-two-2026", "***"), key("sk-team-one-2026", "TEAM A")]), [1, 1], "TEAM A 3, *** 1"),
+        (json!([key("sk-team-two-2026", "***")]), [0, 1], "TEAM A 3, *** 2"),
+        (json!([key("sk-team-one-2026", "again")]), [1, 0], "again 3, *** 2"),
+    ];
+    let mut answered = [0; 2];
+    for (list, [one, two], expected) in steps {
+        config["auth_keys"] = list;
+        let mut program = Program::start(&folder, &config, &[]);
+        let mut client = Client::new(address(&program));
+        for (at, (key, count)) in [("sk-team-one-2026", one), ("sk-team-two-2026", two)].into_iter().enumerate() {
+            for _ in 0..count {
+                let status = client.chat(key, "gemini-2.5-flash").unwrap().status;
+                assert_eq!(status, if answered[at] < 3 { 200 } else { 429 }, "{key}, {config}");
+                answered[at] += u32::from(status == 200);
+            }
+        }
+        let stats = client.get("/admin/stats?range=7d").json();
+        let key = |key: &Value| {
+            format!("{} {}", key["key"].as_str().unwrap(), key["total_tokens"].as_u64().unwrap() / TOKENS)
+        };
+        let keys: Vec<String> = stats["keys"].as_array().unwrap().iter().map(key).collect();
+        assert_eq!(keys.join(", "), expected, "{stats}");
+        program.signal("-TERM");
+        assert_eq!(program.wait(Duration::from_secs(20)), Some(0), "{}", program.log());
+    }
+    assert_eq!(answered, [3, 2]);
+}
+
+#[test]
 fn a_credential_has_the_same_number_after_a_restart() {
     let google = FakeGoogle::start();
     let folder = Folder::new("numbers");
