@@ -40,6 +40,7 @@ mod readme;
 mod resilience;
 mod sdk_node;
 mod sdk_python;
+mod several_answers;
 mod signatures;
 mod small_surfaces;
 mod sse;

@@ -6,7 +6,8 @@ use crate::conversation::answer::{Answer, Delta, Folded};
 use crate::conversation::asked::Asked;
 use crate::conversation::plan::Plan;
 use crate::error::ApiError;
-use crate::gemini::{Response, UsageMetadata};
+use crate::gemini::{Content, Request, Response, UsageMetadata};
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,13 +16,19 @@ pub(crate) trait Reply: Send + Sync {
     /// Appends the whole answer, which has an ending.
     fn document(&self, answer: &Folded, out: &mut Vec<u8>);
 
+    /// The same for answers of which there may be several, in the order of their choices.
+    fn documents(&self, answers: &[Folded], out: &mut Vec<u8>) {
+        answers.iter().take(1).for_each(|answer| self.document(answer, out));
+    }
+
     /// The frames of a streamed answer, for one attempt.
     fn frames(self: Arc<Self>) -> Box<dyn Frames>;
 }
 
 /// Writes a streamed answer.
 pub(crate) trait Frames: Send {
-    /// Appends the frames of the next delta, each of them complete.
+    /// Appends the frames of the next delta, each of them complete. Behind the end of one answer another may begin, where
+    /// several were asked for.
     fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>);
 
     /// Appends the frame of an error; nothing may follow it.
@@ -34,6 +41,43 @@ pub(crate) struct Conversing {
     plan: Arc<Plan>,
     reply: Arc<dyn Reply>,
     attempts: AtomicU32,
+    choices: Choices,
+}
+
+/// What is still to be asked for, where several answers are wanted.
+#[derive(Default)]
+struct Choices {
+    /// Answers to each question.
+    each: u32,
+    /// Further answers to the present question.
+    left: u32,
+    /// The present question, if there are any.
+    again: Option<Request>,
+    /// Further questions, the last one first.
+    others: Vec<Request>,
+}
+
+impl Choices {
+    fn next(&mut self) -> Option<Request> {
+        if self.left == 0 {
+            let request = self.others.pop()?;
+            self.begin(&request);
+            return Some(request);
+        }
+        self.left -= 1;
+        let mut request = if self.left == 0 { self.again.take()? } else { self.again.clone()? };
+        // The same seed would give the same answer.
+        let seed = request.generation_config.as_mut().and_then(|config| config.other.get_mut("seed"));
+        if let Some((seed, number)) = seed.and_then(|seed| Some((seed.as_i64()?, seed))) {
+            *number = json!((seed + i64::from(self.each - self.left) - 1) & 0x7fff_ffff);
+        }
+        Some(request)
+    }
+
+    fn begin(&mut self, request: &Request) {
+        self.left = self.each.saturating_sub(1);
+        self.again = (self.left > 0).then(|| request.clone());
+    }
 }
 
 impl Conversing {
@@ -52,7 +96,16 @@ impl Conversing {
 
     /// For a call that is made already.
     pub(crate) fn new(call: Call, plan: Plan, reply: impl Reply + 'static) -> Conversing {
-        Conversing { call, plan: Arc::new(plan), reply: Arc::new(reply), attempts: AtomicU32::new(0) }
+        let choices = Choices::default();
+        Conversing { call, plan: Arc::new(plan), reply: Arc::new(reply), attempts: AtomicU32::new(0), choices }
+    }
+
+    /// With so many answers to each question: the one that is there, and others that differ in nothing but what is said.
+    pub(crate) fn several(mut self, each: u32, others: Vec<Vec<Content>>) -> Conversing {
+        let others = others.into_iter().rev().map(|contents| Request { contents, ..self.call.request.clone() });
+        self.choices = Choices { each, others: others.collect(), ..Choices::default() };
+        self.choices.begin(&self.call.request);
+        self
     }
 }
 
@@ -65,6 +118,17 @@ impl Exchange for Conversing {
         if self.call.operation == Operation::Stream { Framing::Events } else { Framing::Whole }
     }
 
+    fn requests(&self) -> u64 {
+        let Choices { each, left, others, .. } = &self.choices;
+        1 + u64::from(*left) + others.len() as u64 * u64::from(*each)
+    }
+
+    fn advance(&mut self) -> bool {
+        let Some(next) = self.choices.next() else { return false };
+        self.call.request = next;
+        true
+    }
+
     fn notices(&self) -> &[String] {
         &self.plan.notices
     }
@@ -75,10 +139,16 @@ impl Exchange for Conversing {
         let answer = Answer::new(Arc::clone(&self.plan), attempt);
         let reply = Arc::clone(&self.reply);
         let to = match self.framing() {
-            Framing::Whole => To::Document(Box::default(), reply),
+            Framing::Whole => To::Document(vec![Folded::default()], reply),
             Framing::Events | Framing::Array => To::Frames(reply.frames()),
         };
-        Box::new(Translation { answer, to })
+        Box::new(Translation {
+            answer,
+            to,
+            plan: Arc::clone(&self.plan),
+            has_ended: false,
+            used: UsageMetadata::default(),
+        })
     }
 }
 
@@ -86,6 +156,11 @@ impl Exchange for Conversing {
 struct Translation {
     answer: Answer,
     to: To,
+    plan: Arc<Plan>,
+    /// Another answer to the same request is out already.
+    has_ended: bool,
+    /// Token counts of those.
+    used: UsageMetadata,
 }
 
 /// What becomes of an answer.
@@ -93,14 +168,18 @@ enum To {
     /// A stream's frames, one by one.
     Frames(Box<dyn Frames>),
     /// One document at the end, of one event or of many.
-    Document(Box<Folded>, Arc<dyn Reply>),
+    Document(Vec<Folded>, Arc<dyn Reply>),
 }
 
 impl To {
     fn take(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
         match self {
             To::Frames(frames) => frames.write(delta, out),
-            To::Document(folded, _) => folded.push(delta),
+            To::Document(answers, _) => {
+                if let Some(answer) = answers.last_mut() {
+                    answer.push(delta);
+                }
+            }
         }
     }
 }
@@ -108,7 +187,7 @@ impl To {
 impl Translation {
     /// Whether something of the answer is out.
     fn is_out(&self) -> bool {
-        matches!(self.to, To::Frames(_)) && self.answer.has_started()
+        matches!(self.to, To::Frames(_)) && (self.has_ended || self.answer.has_started())
     }
 }
 
@@ -118,11 +197,24 @@ impl Translator for Translation {
         Ok(())
     }
 
+    fn next(&mut self, out: &mut Vec<u8>) -> Result<(), ApiError> {
+        let sent = self.is_out();
+        self.answer.end(sent, &mut |delta| self.to.take(delta, out))?;
+        self.used = self.usage();
+        self.has_ended = true;
+        // One of several that says nothing is what the model wants to say.
+        self.answer = Answer::new(Arc::clone(&self.plan), u32::MAX);
+        if let To::Document(answers, _) = &mut self.to {
+            answers.push(Folded::default());
+        }
+        Ok(())
+    }
+
     fn end(&mut self, out: &mut Vec<u8>) -> Result<(), ApiError> {
         let sent = self.is_out();
         self.answer.end(sent, &mut |delta| self.to.take(delta, out))?;
-        if let To::Document(folded, reply) = &self.to {
-            reply.document(folded, out);
+        if let To::Document(answers, reply) = &self.to {
+            reply.documents(answers, out);
         }
         Ok(())
     }
@@ -147,6 +239,8 @@ impl Translator for Translation {
     }
 
     fn usage(&self) -> UsageMetadata {
-        self.answer.usage().clone()
+        let mut usage = self.used.clone();
+        usage.add(self.answer.usage());
+        usage
     }
 }

@@ -71,8 +71,12 @@ pub trait Exchange: Send {
     /// A translator for one attempt; the handler asks for a second one only when the first has produced no content.
     fn translator(&self) -> Box<dyn Translator>;
 
+    /// How many calls the answer takes.
+    fn requests(&self) -> u64 {
+        1
+    }
+
     /// Goes on to the next call of an answer that takes several, whose events the same translator gets before its end.
-    /// Only for answers in `Whole` framing.
     fn advance(&mut self) -> bool {
         false
     }
@@ -95,6 +99,11 @@ pub trait Translator: Send {
     /// frames to `out` (in `Whole` framing: nothing). An error that comes before any content was produced may be retried
     /// by the handler when [`Translator::retryable`] says so.
     fn event(&mut self, json: &str, event: &Response<'_>, out: &mut Vec<u8>) -> Result<(), ApiError>;
+
+    /// The upstream ended, and another call of the same answer follows. Appends what is left of this one.
+    fn next(&mut self, _out: &mut Vec<u8>) -> Result<(), ApiError> {
+        Ok(())
+    }
 
     /// The upstream ended. Appends what is left (in `Whole` framing: the document), or says what is missing, such as a
     /// finish reason.

@@ -197,6 +197,24 @@ pub struct ModalityCount {
 }
 
 impl UsageMetadata {
+    /// Adds the counts of another call.
+    pub fn add(&mut self, other: &UsageMetadata) {
+        let add = |mine: &mut Option<u64>, theirs: Option<u64>| {
+            *mine = match (*mine, theirs) {
+                (Some(mine), Some(theirs)) => Some(mine.saturating_add(theirs)),
+                (mine, theirs) => mine.or(theirs),
+            }
+        };
+        add(&mut self.prompt_token_count, other.prompt_token_count);
+        add(&mut self.cached_content_token_count, other.cached_content_token_count);
+        add(&mut self.candidates_token_count, other.candidates_token_count);
+        add(&mut self.thoughts_token_count, other.thoughts_token_count);
+        add(&mut self.tool_use_prompt_token_count, other.tool_use_prompt_token_count);
+        add(&mut self.total_token_count, other.total_token_count);
+        self.prompt_tokens_details.extend(other.prompt_tokens_details.iter().cloned());
+        self.candidates_tokens_details.extend(other.candidates_tokens_details.iter().cloned());
+    }
+
     /// Takes over every count that `later` has; a late event may omit one that an earlier event had.
     pub fn merge(&mut self, later: &UsageMetadata) {
         let take = |mine: &mut Option<u64>, theirs: Option<u64>| *mine = theirs.or(*mine);

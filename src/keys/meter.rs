@@ -100,12 +100,13 @@ impl Counts {
         calendar::day_start(self.day.saturating_add(1)).duration_since(now).unwrap_or(BUSY)
     }
 
-    /// Which limit a further request would break.
-    fn room(&self, name: &str, limits: &KeyLimits, now: SystemTime) -> Result<(), ApiError> {
+    /// Which limit so many further requests would break.
+    fn room(&self, name: &str, limits: &KeyLimits, requests: u64, now: SystemTime) -> Result<(), ApiError> {
+        let more = requests.saturating_sub(1);
         for (limit, used, what, wait) in [
-            (limits.requests_per_day, self.day_requests, "requests per day", self.day_left(now)),
+            (limits.requests_per_day, self.day_requests + more, "requests per day", self.day_left(now)),
             (limits.tokens_per_day, self.day_tokens, "tokens per day", self.day_left(now)),
-            (limits.requests_per_minute, self.minute_requests, "requests per minute", self.minute_left(now)),
+            (limits.requests_per_minute, self.minute_requests + more, "requests per minute", self.minute_left(now)),
             (limits.concurrency, self.running, "requests at the same time", BUSY),
         ] {
             if let Some(limit) = limit.filter(|limit| used >= *limit) {
@@ -161,25 +162,26 @@ impl Meter {
     pub(super) fn room(&self, name: &str, limits: &KeyLimits, now: SystemTime) -> (Result<(), ApiError>, RateHeaders) {
         let mut counts = self.counts.lock();
         counts.roll(now);
-        (counts.room(name, limits, now), counts.headers(limits, now))
+        (counts.room(name, limits, 1, now), counts.headers(limits, now))
     }
 
-    /// Counts a request, unless a limit is reached. The check and the count are one step under one lock, so that
+    /// Counts a request as so many, unless a limit is reached. The check and the count are one step under one lock, so that
     /// parallel requests never get more than the limit.
     pub(super) fn admit(
         self: &Arc<Meter>,
         name: &str,
         limits: &KeyLimits,
+        requests: u64,
         now: SystemTime,
     ) -> (Result<Permit, ApiError>, RateHeaders) {
         let mut counts = self.counts.lock();
         counts.roll(now);
-        if let Err(error) = counts.room(name, limits, now) {
+        if let Err(error) = counts.room(name, limits, requests, now) {
             return (Err(error), counts.headers(limits, now));
         }
         counts.minute_began.get_or_insert(now);
-        counts.minute_requests += 1;
-        counts.day_requests += 1;
+        counts.minute_requests += requests;
+        counts.day_requests += requests;
         counts.running += 1;
         counts.last_used = Some(now);
         self.changes.fetch_add(1, Ordering::Release);
@@ -216,7 +218,7 @@ mod tests {
     }
 
     fn admit(meter: &Arc<Meter>, limits: &KeyLimits, seconds: u64) -> Result<Permit, ApiError> {
-        meter.admit("bob", limits, at(seconds)).0
+        meter.admit("bob", limits, 1, at(seconds)).0
     }
 
     #[test]
@@ -229,7 +231,7 @@ mod tests {
         }
         let error = admit(&meter, &limits, 530).unwrap_err();
         assert_eq!((error.status, error.retry_after), (429, Some(Duration::from_secs(30))));
-        let (_, headers) = meter.admit("bob", &limits, at(530));
+        let (_, headers) = meter.admit("bob", &limits, 1, at(530));
         let values: Vec<&str> = headers.iter().map(|(_, value)| value.as_str()).collect();
         assert_eq!(values, ["3", "0", "30s"]);
     }

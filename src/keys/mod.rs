@@ -87,12 +87,22 @@ impl Key {
         about: impl IntoIterator<Item = &'a str>,
         models: &ModelTable,
     ) -> (Result<Permit, ApiError>, RateHeaders) {
+        self.admit_several(1, about, models)
+    }
+
+    /// The same for one that Google is asked several times for.
+    pub fn admit_several<'a>(
+        &self,
+        requests: u64,
+        about: impl IntoIterator<Item = &'a str>,
+        models: &ModelTable,
+    ) -> (Result<Permit, ApiError>, RateHeaders) {
         if let Some(model) = about.into_iter().find(|model| !self.may_use(model, models)) {
             let message = format!("The key {:?} may not use the model {model:?}.", self.name);
             let error = ApiError::new(403, ErrorKind::Permission, message).with_code("model_not_allowed");
             return (Err(error.with_param("model")), Vec::new());
         }
-        self.meter.admit(&self.name, &self.limits, SystemTime::now())
+        self.meter.admit(&self.name, &self.limits, requests, SystemTime::now())
     }
 
     /// Entries are base names, aliases or names with suffixes; `gemini-2.5-*` stands for all that begin so.

@@ -36,7 +36,7 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
     full.for_each(|(name, value)| responder.add_header(name, value));
     let read = room.and_then(|()| read(app, surface, key, &mut request, &app.models)).and_then(|mut exchange| {
         record.model.clone_from(&exchange.call().model);
-        let (permit, headers) = key.admit([&*record.model], &app.models);
+        let (permit, headers) = key.admit_several(exchange.requests(), [&*record.model], &app.models);
         headers.iter().for_each(|(name, value)| responder.add_header(name, value));
         Ok((exchange, permit?))
     });
@@ -257,6 +257,9 @@ impl Generation<'_> {
             }
         }
         if exchange.advance() {
+            // What was asked first cannot be asked again any more.
+            translator.next(&mut out).map_err(|error| Broken::Answer { error, again: false })?;
+            self.write(output, &mut out)?;
             return Ok(None);
         }
         self.translated(translator.end(&mut out), translator)?;

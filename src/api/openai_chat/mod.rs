@@ -28,7 +28,8 @@ impl Surface for OpenAiChat {
         context: &Context<'_>,
     ) -> Result<Box<dyn Exchange>, ApiError> {
         let (asked, affinity, reply) = read_chat(openai::object(body)?, context)?;
-        Ok(Box::new(Conversing::ask(asked, affinity, reply, context)))
+        let choices = reply.choices;
+        Ok(Box::new(Conversing::ask(asked, affinity, reply, context).several(choices, Vec::new())))
     }
 
     fn error(&self, error: &ApiError) -> http::Response {
@@ -44,6 +45,7 @@ pub fn answered_as_chat(call: Call, context: &Context<'_>) -> Box<dyn Exchange> 
         include_usage: false,
         legacy: false,
         tier: false,
+        choices: 1,
     };
     let mut plan = Plan::new(Signatures::new(context, &call.model, false));
     plan.keep(call.operation == Operation::Stream, &call.request);

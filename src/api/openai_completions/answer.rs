@@ -3,7 +3,7 @@
 use crate::api::conversing::{Frames, Reply};
 use crate::api::openai::{error, usage::Usage};
 use crate::api::openai_chat::ChatReply;
-use crate::conversation::answer::{Delta, Ending, Finish, Folded};
+use crate::conversation::answer::{Delta, Ending, Finish, Folded, Totals};
 use crate::error::ApiError;
 use crate::sse;
 use serde_json::{Value, json};
@@ -12,11 +12,18 @@ use std::sync::Arc;
 /// What an answer repeats of its request.
 pub(super) struct CompletionReply {
     pub chat: ChatReply,
-    /// Text to put before the answer.
-    pub echo: Option<String>,
+    /// The prompts, where they are wanted before the answers.
+    pub echo: Vec<String>,
+    /// Answers to all prompts.
+    pub answers: usize,
 }
 
 impl CompletionReply {
+    /// The text before an answer.
+    fn echo(&self, index: usize) -> &str {
+        self.echo.get(index / self.chat.choices as usize).map_or("", String::as_str)
+    }
+
     fn object(&self, id: &str, choices: Value) -> Value {
         json!({
             "id": format!("cmpl-{id}"),
@@ -28,26 +35,34 @@ impl CompletionReply {
     }
 }
 
-fn choice(text: &str, finish: Option<Finish>) -> Value {
+fn choice(index: usize, text: &str, finish: Option<Finish>) -> Value {
     let reason = finish.map(|finish| match finish {
         Finish::Stop | Finish::Calls => "stop",
         Finish::Length => "length",
         Finish::Filter => "content_filter",
     });
-    json!([{"text": text, "index": 0, "logprobs": null, "finish_reason": reason}])
+    json!({"text": text, "index": index, "logprobs": null, "finish_reason": reason})
 }
 
 impl Reply for CompletionReply {
     fn document(&self, answer: &Folded, out: &mut Vec<u8>) {
-        let Some(ending) = &answer.ending else { return };
-        let text = format!("{}{}", self.echo.as_deref().unwrap_or_default(), answer.text());
-        let mut document = self.object(&answer.id, choice(&text, Some(ending.finish)));
-        document["usage"] = json!(Usage::from(ending.usage));
+        self.documents(std::slice::from_ref(answer), out);
+    }
+
+    fn documents(&self, answers: &[Folded], out: &mut Vec<u8>) {
+        let Some(first) = answers.first() else { return };
+        let endings = answers.iter().filter_map(|answer| Some((answer, answer.ending.as_ref()?)));
+        let choices = endings.clone().enumerate().map(|(index, (answer, ending))| {
+            choice(index, &format!("{}{}", self.echo(index), answer.text()), Some(ending.finish))
+        });
+        let mut document = self.object(&first.id, choices.collect());
+        document["usage"] = json!(Usage::from(endings.map(|(_, ending)| ending.usage).sum::<Totals>()));
         out.extend_from_slice(document.to_string().as_bytes());
     }
 
     fn frames(self: Arc<Self>) -> Box<dyn Frames> {
-        Box::new(Chunks { echo: self.echo.clone().unwrap_or_default(), reply: self, id: String::new() })
+        let echo = self.echo(0).to_owned();
+        Box::new(Chunks { echo, reply: self, id: String::new(), index: 0, used: Totals::default() })
     }
 }
 
@@ -57,12 +72,16 @@ struct Chunks {
     id: String,
     /// What the next text is put behind.
     echo: String,
+    /// Which of the answers this is.
+    index: usize,
+    /// Token counts of those before it.
+    used: Totals,
 }
 
 impl Chunks {
     fn chunk(&mut self, text: &str, finish: Option<Finish>, out: &mut Vec<u8>) {
         let text = std::mem::take(&mut self.echo) + text;
-        let mut chunk = self.reply.object(&self.id, choice(&text, finish));
+        let mut chunk = self.reply.object(&self.id, json!([choice(self.index, &text, finish)]));
         if self.reply.chat.include_usage {
             chunk["usage"] = Value::Null;
         }
@@ -71,9 +90,15 @@ impl Chunks {
 
     fn end(&mut self, ending: &Ending, out: &mut Vec<u8>) {
         self.chunk("", Some(ending.finish), out);
+        self.used = [self.used, ending.usage].into_iter().sum();
+        self.index += 1;
+        if self.index < self.reply.answers {
+            self.echo = self.reply.echo(self.index).to_owned();
+            return;
+        }
         if self.reply.chat.include_usage {
             let mut last = self.reply.object(&self.id, json!([]));
-            last["usage"] = json!(Usage::from(ending.usage));
+            last["usage"] = json!(Usage::from(self.used));
             sse::frame(&last.to_string(), out);
         }
         out.extend_from_slice(sse::DONE.as_bytes());
@@ -83,7 +108,8 @@ impl Chunks {
 impl Frames for Chunks {
     fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
         match delta {
-            Delta::Start { id, .. } => id.clone_into(&mut self.id),
+            Delta::Start { id, .. } if self.id.is_empty() => id.clone_into(&mut self.id),
+            Delta::Start { .. } => {}
             Delta::Text(text, _) => self.chunk(text, None, out),
             Delta::End(ending) => self.end(&ending, out),
             // A completion is text.

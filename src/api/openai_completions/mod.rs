@@ -1,6 +1,5 @@
-//! The legacy `POST /v1/completions`, an adapter over chat: the prompt is one user turn, the answer its text. There is no
-//! insertion, no list of choices and no token probability; what would change the meaning of an answer if ignored is
-//! refused.
+//! The legacy `POST /v1/completions`, an adapter over chat: each prompt is one user turn, the answer its text. There is no
+//! insertion and no token probability; what would change the meaning of an answer if ignored is refused.
 
 mod answer;
 mod request;
@@ -9,6 +8,7 @@ use super::conversing::Conversing;
 use super::{Context, Exchange, Surface, openai};
 use crate::error::ApiError;
 use crate::http;
+use request::Completion;
 
 /// The surface.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,9 @@ impl Surface for OpenAiCompletions {
         body: Vec<u8>,
         context: &Context<'_>,
     ) -> Result<Box<dyn Exchange>, ApiError> {
-        let (asked, affinity, reply) = request::read_completion(openai::object(body)?, context)?;
-        Ok(Box::new(Conversing::ask(asked, affinity, reply, context)))
+        let Completion { asked, affinity, reply, others } = request::read_completion(openai::object(body)?, context)?;
+        let each = reply.chat.choices;
+        Ok(Box::new(Conversing::ask(asked, affinity, reply, context).several(each, others)))
     }
 
     fn error(&self, error: &ApiError) -> http::Response {

@@ -16,8 +16,10 @@ use serde_json::{Number, Value, json};
 
 /// Google takes this many stop sequences; we look for the others ourselves.
 const MAX_STOPS: usize = 5;
+/// Answers to one request; each is a call of Google's.
+pub(crate) const MAX_CHOICES: i64 = 8;
 /// More choices than this OpenAI does not offer, either.
-const MAX_CHOICES: i64 = 128;
+const MOST_OF_OPENAI: i64 = 128;
 /// Code Assist refuses more for Gemini 2.5.
 const MAX_TOP_K: i64 = 64;
 
@@ -79,18 +81,22 @@ impl Sampling {
     }
 }
 
-/// Refuses a request for other than one answer; `name` is the field that says how many.
-pub(crate) fn one_choice(body: &mut Object, name: &str) -> Result<(), ApiError> {
+/// How many answers are wanted; `name` is the field that says it.
+pub(crate) fn choices(body: &mut Object, name: &str) -> Result<u32, ApiError> {
     match read(body, name)? {
-        None | Some(1) => Ok(()),
-        Some(2..=MAX_CHOICES) => {
-            let message = format!("Only one choice per request is supported: '{name}' must be 1.");
-            Err(ApiError::invalid(name, "unsupported_value", message))
-        }
+        None => Ok(1),
+        Some(choices @ 1..=MAX_CHOICES) => Ok(choices as u32),
+        Some(2..=MOST_OF_OPENAI) => Err(too_many(name)),
         Some(_) => {
-            Err(ApiError::invalid(name, "invalid_value", format!("'{name}' must be between 1 and {MAX_CHOICES}.")))
+            Err(ApiError::invalid(name, "invalid_value", format!("'{name}' must be between 1 and {MOST_OF_OPENAI}.")))
         }
     }
+}
+
+/// 400 for more answers than one request may ask for.
+pub(crate) fn too_many(name: &str) -> ApiError {
+    let message = format!("'{name}' asks for too many answers: one request gives at most {MAX_CHOICES}; send several.");
+    ApiError::invalid(name, "unsupported_value", message)
 }
 
 fn limit(body: &mut Object, names: &[&str]) -> Result<Option<u64>, ApiError> {

@@ -22,6 +22,20 @@ pub struct Totals {
     pub completion_audio: u64,
 }
 
+impl std::iter::Sum for Totals {
+    fn sum<I: Iterator<Item = Totals>>(all: I) -> Totals {
+        all.fold(Totals::default(), |sum, one| Totals {
+            prompt: sum.prompt.saturating_add(one.prompt),
+            cached: sum.cached.saturating_add(one.cached),
+            completion: sum.completion.saturating_add(one.completion),
+            thoughts: sum.thoughts.saturating_add(one.thoughts),
+            total: sum.total.saturating_add(one.total),
+            prompt_audio: sum.prompt_audio.saturating_add(one.prompt_audio),
+            completion_audio: sum.completion_audio.saturating_add(one.completion_audio),
+        })
+    }
+}
+
 impl From<&UsageMetadata> for Totals {
     fn from(usage: &UsageMetadata) -> Totals {
         let count = |value: Option<u64>| value.unwrap_or(0);

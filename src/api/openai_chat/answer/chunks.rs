@@ -7,7 +7,7 @@ use crate::api::conversing::Frames;
 use crate::api::frame;
 use crate::api::openai::extra_content::ExtraContent;
 use crate::api::openai::{self, usage::Usage};
-use crate::conversation::answer::{Delta, Ending, Logprob, ToolCall};
+use crate::conversation::answer::{Delta, Ending, Logprob, ToolCall, Totals};
 use crate::error::ApiError;
 use std::sync::Arc;
 
@@ -20,15 +20,22 @@ pub(super) struct Chunks {
     begun: bool,
     calls: usize,
     images: usize,
+    /// Which of the answers this is.
+    index: u32,
+    /// Token counts of those before it.
+    used: Totals,
 }
 
 impl Chunks {
     pub(super) fn new(reply: Arc<ChatReply>) -> Chunks {
-        Chunks { reply, head: Vec::new(), begun: false, calls: 0, images: 0 }
+        Chunks { reply, head: Vec::new(), begun: false, calls: 0, images: 0, index: 0, used: Totals::default() }
     }
 
-    /// Makes the head.
+    /// Makes the head. All answers have the same.
     fn start(&mut self, id: &str) {
+        if !self.head.is_empty() {
+            return;
+        }
         self.head.extend_from_slice(b"data: {\"id\":");
         frame::json(&format_args!("chatcmpl-{id}"), &mut self.head);
         self.head.extend_from_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
@@ -44,7 +51,9 @@ impl Chunks {
 
     fn chunk(&self, out: &mut Vec<u8>, finish: Option<&str>, logprobs: &[Logprob], delta: impl FnOnce(&mut Vec<u8>)) {
         out.extend_from_slice(&self.head);
-        out.extend_from_slice(b"{\"index\":0,\"delta\":{");
+        out.extend_from_slice(b"{\"index\":");
+        frame::json(&self.index, out);
+        out.extend_from_slice(b",\"delta\":{");
         delta(out);
         out.extend_from_slice(b"},\"logprobs\":");
         match logprobs {
@@ -99,10 +108,16 @@ impl Chunks {
         }
         // Never together with a call: the helpers would not tell that its arguments are complete.
         self.chunk(out, Some(self.reply.finish(ending.finish)), &ending.logprobs, |_| {});
+        self.used = [self.used, ending.usage].into_iter().sum();
+        self.index += 1;
+        if self.index < self.reply.choices {
+            (self.begun, self.calls, self.images) = (false, 0, 0);
+            return;
+        }
         if self.reply.include_usage {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(b"],\"usage\":");
-            frame::json(&Usage::from(ending.usage), out);
+            frame::json(&Usage::from(self.used), out);
             out.extend_from_slice(b"}\n\n");
         }
         out.extend_from_slice(b"data: [DONE]\n\n");

@@ -5,7 +5,7 @@ use super::shapes::{AnnotationShape, AudioShape, CallShape, FunctionShape, Image
 use crate::api::frame;
 use crate::api::openai::extra_content::ExtraContent;
 use crate::api::openai::usage::Usage;
-use crate::conversation::answer::{Block, Finish, Folded};
+use crate::conversation::answer::{Block, Finish, Folded, Totals};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -14,7 +14,7 @@ struct Document<'a> {
     object: &'static str,
     created: u64,
     model: &'a str,
-    choices: [Choice<'a>; 1],
+    choices: Vec<Choice<'a>>,
     usage: Usage,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_tier: Option<&'static str>,
@@ -23,7 +23,7 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 struct Choice<'a> {
-    index: u32,
+    index: usize,
     message: Message<'a>,
     logprobs: Option<LogprobsShape<'a>>,
     finish_reason: &'static str,
@@ -51,36 +51,37 @@ struct Message<'a> {
 }
 
 /// Appends the document.
-pub(super) fn write(reply: &ChatReply, answer: &Folded, out: &mut Vec<u8>) {
-    let Some(ending) = &answer.ending else { return };
-    let (text, thoughts) = (answer.text(), answer.thoughts());
-    let has_calls = answer.calls().next().is_some();
-    let says_nothing = text.is_empty() && (has_calls || ending.finish == Finish::Filter);
-    let message = Message {
-        role: "assistant",
-        content: (!says_nothing).then_some(&text),
-        refusal: (),
-        reasoning_content: Some(&*thoughts).filter(|text| !text.is_empty()),
-        tool_calls: answer.calls().filter(|_| !reply.legacy).map(|call| CallShape::new(call, None)).collect(),
-        function_call: answer.calls().next().filter(|_| reply.legacy).map(FunctionShape::new),
-        annotations: ending.search.citations.iter().map(AnnotationShape::new).collect(),
-        images: images(answer),
-        audio: ending.audio.as_deref().map(|data| AudioShape::new(data, reply.created)),
-        extra_content: ExtraContent::found(&ending.search, ending.signature.as_deref()),
-    };
-    let logprobs = &answer.logprobs;
+pub(super) fn write(reply: &ChatReply, answers: &[Folded], out: &mut Vec<u8>) {
+    let Some(first) = answers.first() else { return };
+    let said: Vec<_> = answers.iter().map(|answer| (answer.text(), answer.thoughts())).collect();
+    let whole = answers.iter().zip(&said).filter_map(|(answer, said)| Some((answer, answer.ending.as_ref()?, said)));
+    let choices = whole.enumerate().map(|(index, (answer, ending, (text, thoughts)))| {
+        let has_calls = answer.calls().next().is_some();
+        let says_nothing = text.is_empty() && (has_calls || ending.finish == Finish::Filter);
+        let message = Message {
+            role: "assistant",
+            content: (!says_nothing).then_some(text),
+            refusal: (),
+            reasoning_content: Some(&**thoughts).filter(|text| !text.is_empty()),
+            tool_calls: answer.calls().filter(|_| !reply.legacy).map(|call| CallShape::new(call, None)).collect(),
+            function_call: answer.calls().next().filter(|_| reply.legacy).map(FunctionShape::new),
+            annotations: ending.search.citations.iter().map(AnnotationShape::new).collect(),
+            images: images(answer),
+            audio: ending.audio.as_deref().map(|data| AudioShape::new(data, reply.created)),
+            extra_content: ExtraContent::found(&ending.search, ending.signature.as_deref()),
+        };
+        let content = &answer.logprobs;
+        let logprobs = (!content.is_empty()).then_some(LogprobsShape { content, refusal: () });
+        Choice { index, message, logprobs, finish_reason: reply.finish(ending.finish) }
+    });
+    let usage: Totals = answers.iter().filter_map(|answer| Some(answer.ending.as_ref()?.usage)).sum();
     let document = Document {
-        id: format!("chatcmpl-{}", answer.id),
+        id: format!("chatcmpl-{}", first.id),
         object: "chat.completion",
         created: reply.created,
         model: &reply.model,
-        choices: [Choice {
-            index: 0,
-            message,
-            logprobs: (!logprobs.is_empty()).then_some(LogprobsShape { content: logprobs, refusal: () }),
-            finish_reason: reply.finish(ending.finish),
-        }],
-        usage: ending.usage.into(),
+        choices: choices.collect(),
+        usage: usage.into(),
         service_tier: reply.tier.then_some("default"),
         system_fingerprint: (),
     };

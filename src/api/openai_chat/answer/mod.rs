@@ -20,11 +20,17 @@ pub(in crate::api) struct ChatReply {
     pub legacy: bool,
     /// The client asked for a service tier and gets to hear one.
     pub tier: bool,
+    /// Answers that are wanted.
+    pub choices: u32,
 }
 
 impl Reply for ChatReply {
     fn document(&self, answer: &Folded, out: &mut Vec<u8>) {
-        document::write(self, answer, out);
+        self.documents(std::slice::from_ref(answer), out);
+    }
+
+    fn documents(&self, answers: &[Folded], out: &mut Vec<u8>) {
+        document::write(self, answers, out);
     }
 
     fn frames(self: Arc<Self>) -> Box<dyn Frames> {

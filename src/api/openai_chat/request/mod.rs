@@ -31,7 +31,7 @@ pub(in crate::api) fn read_chat(
     let mut asked = Asked::new(resolved, context);
     let gemini3 = asked.model.gemini3;
     asked.stream = read(body, "stream")?.unwrap_or(false);
-    options::one_choice(body, "n")?;
+    let choices = options::choices(body, "n")?;
     let mut extensions = options::extensions(body);
     extensions.declare(&mut asked.toolbox);
     let legacy = tools(body, &mut asked.toolbox)?;
@@ -55,7 +55,8 @@ pub(in crate::api) fn read_chat(
     let include_usage = take_object(body, "stream_options")
         .and_then(|mut options| take_as(&mut options, "include_usage"))
         .unwrap_or(false);
-    let reply = ChatReply { model: requested, created: openai::now(), include_usage, legacy, tier: tier.is_some() };
+    let reply =
+        ChatReply { model: requested, created: openai::now(), include_usage, legacy, tier: tier.is_some(), choices };
     Ok((asked, affinity(body), reply))
 }
 
