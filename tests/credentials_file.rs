@@ -4,7 +4,7 @@ use crate::common::google::{FakeGoogle, User};
 use crate::common::pool::{Scratch, anybody, options};
 use crate::common::python::venv_python;
 use crate::common::written;
-use gemini_openai_proxy::credentials::{Credentials, Kind, Options, Want};
+use gemini_openai_proxy::credentials::{Credentials, Kind, Kinds, Options, Want};
 use gemini_openai_proxy::secret::Secret;
 use serde_json::{Value, json};
 use std::fs;
@@ -50,7 +50,7 @@ fn what_python_encrypted_opens_here() {
     fs::write(scratch.file(), &token).unwrap();
     let pool = Credentials::open(with_key(scratch.file(), NOWHERE, Some(PASSPHRASE))).unwrap();
     assert_eq!(pool.view(pool.find("cred-0").unwrap()).unwrap().kind, Kind::Oauth);
-    let lease = pool.checkout(&Want { kind: Some(Kind::ApiKey), ..anybody() }).unwrap();
+    let lease = pool.checkout(&Want { kinds: Kinds::only(Kind::ApiKey), ..anybody() }).unwrap();
     assert_eq!(pool.access(lease.id).unwrap().secret.expose(), "AIza-key-0001");
     assert_eq!(fs::read(scratch.file()).unwrap(), token, "nothing changed, so nothing is written");
 }

@@ -50,3 +50,4 @@ mod streaming;
 mod tools_together;
 mod upstream;
 mod usage;
+mod vertex;

@@ -42,8 +42,8 @@ fn bench_with(read: Duration) -> Bench {
     Bench {
         code_assist: CodeAssist::new(agent.clone(), google.base()),
         public: GenerativeLanguage::new(agent, google.base()),
-        access: Access { secret: Secret::new(login.access_token), project: Some("project-a".into()) },
-        key: Access { secret: Secret::new(KEY), project: None },
+        access: Access { secret: Secret::new(login.access_token), project: Some("project-a".into()), place: None },
+        key: Access { secret: Secret::new(KEY), project: None, place: None },
         google,
     }
 }
@@ -318,7 +318,7 @@ fn a_connection_that_google_closed_is_replaced_once() {
         read_request(&mut third);
     });
     let service = GenerativeLanguage::new(agent(Duration::from_secs(10)), base);
-    let key = Access { secret: Secret::new(KEY), project: None };
+    let key = Access { secret: Secret::new(KEY), project: None, place: None };
     for expected in [1, 2] {
         let (events, fault) = rest(service.send(&key, &call(Operation::CountTokens)).unwrap());
         assert!(fault.is_none(), "{fault:?}");
@@ -333,7 +333,8 @@ fn a_connection_that_google_closed_is_replaced_once() {
 fn nobody_listening_is_a_connect_fault() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let service = CodeAssist::new(agent(Duration::from_secs(10)), format!("http://{free}"));
-    let result = service.send(&Access { secret: Secret::new("t"), project: None }, &call(Operation::Generate));
+    let result =
+        service.send(&Access { secret: Secret::new("t"), project: None, place: None }, &call(Operation::Generate));
     assert!(matches!(result, Err(Fault::Connect(_))), "{result:?}");
 }
 

@@ -141,6 +141,7 @@ pub(super) fn check(app: &App, name: &str) -> Response {
     let checker = match check.kind {
         Kind::Oauth => "loadCodeAssist",
         Kind::ApiKey => "models.list",
+        Kind::Vertex => "countTokens",
     };
     Response::json(
         200,

@@ -2,7 +2,7 @@
 //! words, ours after them.
 
 use crate::calendar;
-use crate::credentials::{CoolingModel, Kind, View};
+use crate::credentials::{CoolingModel, Kind, LocationView, View};
 use crate::mask;
 use crate::message::Message;
 use serde_json::{Value, json};
@@ -36,6 +36,7 @@ pub(super) fn credential(view: &View) -> Value {
         "kind": match view.kind {
             Kind::Oauth => "oauth",
             Kind::ApiKey => "api_key",
+            Kind::Vertex => "vertex",
         },
         "label": view.label,
         "tier": view.tier,
@@ -43,7 +44,12 @@ pub(super) fn credential(view: &View) -> Value {
         "told": view.failure_reason.as_ref().map(Message::json),
         "link": view.link,
         "models": models,
+        "locations": view.locations.iter().map(location).collect::<Vec<_>>(),
     })
+}
+
+fn location(view: &LocationView) -> Value {
+    json!({"location": view.location, "model": view.model, "status": view.status, "at": iso(view.at)})
 }
 
 fn model(resting: &CoolingModel) -> Value {
@@ -95,6 +101,7 @@ mod tests {
             reason_code: None,
             link: None,
             tier: None,
+            locations: Vec::new(),
             cooling: Vec::new(),
         };
         let text = credentials(&[view]).to_string();

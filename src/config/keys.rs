@@ -5,7 +5,7 @@ use super::lists::{auth_client, auth_keys, gemini_api_keys, login, project_id_ma
 use super::models::{model_routes, models};
 use super::outgoing::{authorities, proxy};
 use super::value::{ConfigError, Field, is_url};
-use super::{Affinity, Config, LogFormat, LogLevel, MidSystem, OauthClient, ProxyChoice};
+use super::{Affinity, Config, LogFormat, LogLevel, MidSystem, OauthClient, ProxyChoice, Service};
 use crate::os::platform;
 use crate::secret::Secret;
 use serde_json::{Value, json};
@@ -85,6 +85,7 @@ pub(super) static KEYS: &[Key] = keys! {
     "affinity" LIVE r#""named""# |d, f| d.config.settings.affinity =
             f.word(&[("off", Affinity::Off), ("named", Affinity::Named), ("content", Affinity::Content)])?
         => |c| word(c.settings.affinity);
+    "prefer" START "[]" |d, f| d.config.prefer = prefer(f)? => |c| c.prefer.iter().map(|service| service.word()).collect::<Vec<_>>();
     "proxy_url" START "null" |d, f| d.config.proxy = proxy(f)? => |c| match &c.proxy {
         ProxyChoice::Environment => None,
         ProxyChoice::Direct => Some(""),
@@ -135,6 +136,8 @@ pub(super) static KEYS: &[Key] = keys! {
     "endpoints.generative_language" START r#""https://generativelanguage.googleapis.com""#
         |d, f| d.config.endpoints.generative_language = f.url()?.unwrap_or_default()
         => |c| address(&c.endpoints.generative_language);
+    "endpoints.vertex" START "null" |d, f| d.config.endpoints.vertex = f.url()?
+        => |c| c.endpoints.vertex.as_deref().map(address);
     "endpoints.oauth_authorize" START r#""https://accounts.google.com/o/oauth2/v2/auth""#
         |d, f| d.config.endpoints.oauth_authorize = f.url()?.unwrap_or_default()
         => |c| address(&c.endpoints.oauth_authorize);
@@ -146,6 +149,20 @@ pub(super) static KEYS: &[Key] = keys! {
         d.warnings.push("external_credentials_file is not read: put those credentials into credentials_file, or import them".into());
     };
 };
+
+/// Each service once.
+fn prefer(field: &Field) -> Result<Vec<Service>, ConfigError> {
+    let words = Service::ALL.map(|service| (service.word(), service));
+    let mut services = Vec::new();
+    for item in field.items() {
+        let service = item.word(&words)?;
+        if services.contains(&service) {
+            return Err(item.wrong("each service once", &item.value()));
+        }
+        services.push(service);
+    }
+    Ok(services)
+}
 
 fn workers(draft: &mut Draft, field: &Field) -> Result<(), ConfigError> {
     let given = field.number_if_given(1..=4096)?.map(|workers| workers as usize);

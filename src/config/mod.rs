@@ -54,6 +54,8 @@ pub struct Config {
     pub oauth_client: OauthClient,
     /// Fewer usable credentials than this: a warning at start. 0: no check.
     pub min_credentials: u64,
+    /// Services whose credentials go before others; empty: all take turns.
+    pub prefer: Vec<Service>,
     /// Attempts over different credentials before the first byte.
     pub max_attempts: u32,
     /// Credentials that one request may ask before the first byte.
@@ -174,6 +176,31 @@ pub enum Affinity {
     Content,
 }
 
+/// A service of Google's, by what its credentials are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Code Assist.
+    Oauth,
+    /// The public API.
+    ApiKey,
+    /// Vertex AI.
+    Vertex,
+}
+
+impl Service {
+    /// All of them.
+    pub const ALL: [Service; 3] = [Service::Oauth, Service::ApiKey, Service::Vertex];
+
+    /// As the config and the admin interface call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Service::Oauth => "oauth",
+            Service::ApiKey => "api_key",
+            Service::Vertex => "vertex",
+        }
+    }
+}
+
 /// Where system messages after the first turn go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MidSystem {
@@ -253,6 +280,8 @@ pub struct Endpoints {
     pub userinfo: String,
     /// Base; `/v1beta/...` is appended.
     pub generative_language: String,
+    /// Base that stands in for all hosts of Vertex AI; `None`: Google's own, by location.
+    pub vertex: Option<String>,
 }
 
 /// An OAuth client.

@@ -6,6 +6,7 @@ use super::google::check::{self, Fine};
 use super::google::oauth::CallFault;
 use super::google::quota::{self, Quota, QuotaFault};
 use super::google::setup::SetupFault;
+use super::google::vertex;
 use super::lease::{AccessFault, CredentialId, Kind, ManageFault};
 use super::pool::{Block, CheckUp, Trouble};
 use crate::message::Message;
@@ -47,6 +48,7 @@ impl Credentials {
             CheckUp { kind: Err(code), .. } => Err(Trouble::Blocked(Block::new("UNUSABLE", Message::new(code)), None)),
             CheckUp { kind: Ok(Kind::ApiKey), key, .. } => self.check_key(key.as_ref()),
             CheckUp { kind: Ok(Kind::Oauth), .. } => self.check_account(id),
+            CheckUp { kind: Ok(Kind::Vertex), .. } => self.check_vertex(id),
         };
         self.change(|pool, now| pool.finish_check(begun, result, now)).ok_or(ManageFault::Unknown)
     }
@@ -60,10 +62,21 @@ impl Credentials {
         }
     }
 
+    fn check_vertex(&self, id: CredentialId) -> Result<Fine, Trouble> {
+        let mut stale = None;
+        loop {
+            let access = self.access_alone(id, stale.as_ref())?;
+            match vertex::check(&self.google, &access) {
+                Err(SetupFault::Unauthorized) if stale.is_none() && !self.is_key(id) => stale = Some(access.secret),
+                result => return result.map_err(|fault| self.trouble(fault)),
+            }
+        }
+    }
+
     fn check_account(&self, id: CredentialId) -> Result<Fine, Trouble> {
         let mut stale = None;
         loop {
-            let token = self.token_alone(id, stale.as_ref())?;
+            let token = self.access_alone(id, stale.as_ref())?.secret;
             if self.with(|pool, now| pool.view(id, now)).is_some_and(|view| view.email.is_none())
                 // Without it the person does not know who this is; the check does not depend on it.
                 && let Ok(Some(email)) = self.google.email(&token)
@@ -77,6 +90,10 @@ impl Credentials {
                 result => return result.map_err(|fault| self.trouble(fault)),
             }
         }
+    }
+
+    fn is_key(&self, id: CredentialId) -> bool {
+        self.with(|pool, _| pool.is_key(id))
     }
 
     /// Checks the credential that was left alone for longest, if the server is idle and somebody is due. A deprioritised one is
@@ -98,7 +115,7 @@ impl Credentials {
         let kind = self.with(|pool, _| pool.kind(id)).ok_or(QuotaFault::Credential(ManageFault::Unknown))?;
         match kind {
             Ok(Kind::Oauth) => {}
-            Ok(Kind::ApiKey) => return Err(QuotaFault::ApiKey),
+            Ok(Kind::ApiKey | Kind::Vertex) => return Err(QuotaFault::ApiKey),
             Err(_) => return Err(QuotaFault::Credential(ManageFault::Unusable)),
         }
         if let Some(quota) = self.with(|pool, now| pool.quota(id, quota::FRESH, now)) {

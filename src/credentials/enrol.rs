@@ -5,6 +5,7 @@ use super::Credentials;
 use super::file::record::Record;
 use super::google::check;
 use super::google::oauth::{Google, TokenFault};
+use super::google::vertex;
 use super::lease::{CredentialId, Kind};
 use super::options::Options;
 use super::pool::{self, Job, Now, Trouble};
@@ -56,7 +57,7 @@ impl Credentials {
     /// be reached. Blocks on Google. One that is in the pool already, or another login of the same account and project,
     /// is replaced.
     pub fn add(&self, item: Value) -> Result<Added, AddFault> {
-        let is_key = Record::new(item.clone()).kind() == Ok(Kind::ApiKey);
+        let is_key = Record::new(item.clone()).is_key();
         let candidate = match self.try_out(item.clone()) {
             Err(fault) if fault.passing && is_key => self.trust(item, untried(fault)),
             result => result,
@@ -79,6 +80,7 @@ impl Credentials {
                 check::try_key(&self.google, &key).map_err(|trouble| fault("invalid_api_key", &trouble))?;
                 Ok(Candidate { record, found: None, doubt: None })
             }
+            Ok(Kind::Vertex) => self.try_out_vertex(record),
             Ok(Kind::Oauth) => {
                 let job = self.try_out_account(record)?;
                 Ok(Candidate { record: job.record.clone(), found: Some(job), doubt: None })
@@ -106,6 +108,21 @@ impl Credentials {
             let (added, effects) = pool.enrol(record, found, now);
             (Added { doubt, ..added }, effects)
         })
+    }
+
+    fn try_out_vertex(&self, record: Record) -> Result<Candidate, AddFault> {
+        let is_key = record.is_key();
+        let mut job = match is_key {
+            true => Job::of_candidate(record, Now::read()),
+            false => self.try_out_account(record)?,
+        };
+        job.project = job.project.or_else(|| job.record.project().map(str::to_owned));
+        let secret = job.record.api_key().filter(|_| is_key).map(Secret::new).or_else(|| job.token.clone());
+        let trouble = match vertex::check(&self.google, &job.access(secret.unwrap_or_default())) {
+            Ok(_) => return Ok(Candidate { record: job.record.clone(), found: (!is_key).then_some(job), doubt: None }),
+            Err(fault) => self.trouble(fault),
+        };
+        Err(fault("vertex_refused", &trouble))
     }
 
     fn try_out_account(&self, record: Record) -> Result<Job, AddFault> {

@@ -1,7 +1,10 @@
 //! What the rest of the program sees of a credential: who was chosen, for what, and how it went.
 
+use super::place::VertexPlace;
+use crate::config::Service;
 use crate::message::Message;
 use crate::secret::Secret;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which credential of the pool, stable while the program runs.
@@ -15,6 +18,53 @@ pub enum Kind {
     Oauth,
     /// API key: the public Generative Language API.
     ApiKey,
+    /// Anything of Google Cloud's: Vertex AI.
+    Vertex,
+}
+
+impl Kind {
+    /// The kind that uses a service.
+    pub(super) fn of(service: Service) -> Kind {
+        match service {
+            Service::Oauth => Kind::Oauth,
+            Service::ApiKey => Kind::ApiKey,
+            Service::Vertex => Kind::Vertex,
+        }
+    }
+}
+
+/// Some kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kinds(u8);
+
+impl Kinds {
+    /// Whoever there is.
+    pub const ALL: Kinds = Kinds(0b111);
+
+    /// One kind only.
+    pub const fn only(kind: Kind) -> Kinds {
+        Kinds(1 << kind as u8)
+    }
+
+    /// Either.
+    pub const fn or(self, kind: Kind) -> Kinds {
+        Kinds(self.0 | Kinds::only(kind).0)
+    }
+
+    /// Those that are in both.
+    pub const fn and(self, other: Kinds) -> Kinds {
+        Kinds(self.0 & other.0)
+    }
+
+    /// Whether the kind is one of them.
+    pub const fn has(self, kind: Kind) -> bool {
+        self.0 & Kinds::only(kind).0 != 0
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
 }
 
 /// What a request needs of a credential.
@@ -22,8 +72,8 @@ pub enum Kind {
 pub struct Want<'a> {
     /// Google's model name; cool-downs are per credential and model.
     pub model: &'a str,
-    /// Only credentials of this kind.
-    pub kind: Option<Kind>,
+    /// Only credentials of these kinds.
+    pub kinds: Kinds,
     /// Credentials that this request has tried already.
     pub tried: &'a [CredentialId],
     /// The conversation's name, for affinity.
@@ -62,8 +112,10 @@ pub enum Unavailable {
 pub struct Access {
     /// OAuth access token or API key.
     pub secret: Secret,
-    /// Code Assist's project, once known.
+    /// The project, once known: Code Assist's, or that of Vertex AI.
     pub project: Option<String>,
+    /// Where it is served, if that is Vertex AI.
+    pub place: Option<Arc<VertexPlace>>,
 }
 
 /// Why a credential has no working token.

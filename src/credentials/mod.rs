@@ -11,6 +11,7 @@ mod file;
 mod google;
 mod lease;
 mod options;
+mod place;
 mod pool;
 mod refresh;
 
@@ -33,6 +34,7 @@ pub use google::oauth::{TokenFault, Tokens};
 pub use google::quota::{Bucket, Quota, QuotaFault};
 pub use lease::*;
 pub use options::{Options, Timing};
+pub use place::{Failing, LocationView, VertexPlace};
 pub use pool::{CoolingModel, View};
 pub use refresh::Refresher;
 
@@ -64,7 +66,8 @@ impl Credentials {
         log::info!("[CredManager] Loading {} credentials from file.", records.len());
         let file = records.into_iter().map(|record| (Origin::File, record));
         let config = keys(&options.api_keys).into_iter().map(|record| (Origin::Config, record));
-        let settings = Settings { project_id_map: options.project_id_map, timing: options.timing };
+        let settings =
+            Settings { project_id_map: options.project_id_map, prefer: options.prefer, timing: options.timing };
         let (pool, effects) = Pool::new(file.chain(config), settings, &options.remembered, Now::read());
         let credentials = Credentials {
             google: Google::new(options.agent, options.endpoints, options.oauth_client),

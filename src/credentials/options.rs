@@ -1,5 +1,6 @@
 //! What a pool is told at its start: where things are, and how patient to be.
 
+use super::lease::Kind;
 use crate::config::{ApiKey, Config, Endpoints, OauthClient};
 use crate::os::random;
 use crate::secret::Secret;
@@ -19,6 +20,8 @@ pub struct Options {
     pub api_keys: Vec<ApiKey>,
     /// E-mail (lower case) -> project.
     pub project_id_map: HashMap<String, String>,
+    /// Kinds that go before others, in this order; none: all take turns.
+    pub prefer: Vec<Kind>,
     /// Google's addresses.
     pub endpoints: Endpoints,
     /// For credentials that do not name their own client.
@@ -39,6 +42,7 @@ impl Options {
             encryption_key: config.encryption_key.clone(),
             api_keys: config.gemini_api_keys.clone(),
             project_id_map: config.project_id_map.clone(),
+            prefer: config.prefer.iter().map(|service| Kind::of(*service)).collect(),
             endpoints: config.endpoints.clone(),
             oauth_client: config.oauth_client.clone(),
             agent,

@@ -5,7 +5,8 @@ use super::Credentials;
 use super::google::check::{service_status, service_unreachable};
 use super::google::oauth::{CallFault, TokenFault};
 use super::google::setup::{self, Patience, SetupFault};
-use super::lease::{Access, AccessFault, CredentialId};
+use super::google::vertex;
+use super::lease::{Access, AccessFault, CredentialId, Kind};
 use super::pool::{Block, Effects, Grant, Job, Login, Now, Step, Trouble};
 use crate::message::Message;
 use crate::secret::Secret;
@@ -69,20 +70,20 @@ impl Credentials {
         }
     }
 
-    /// A token other than `stale`, whatever keeps the credential from serving. Finds no project, because that may onboard
-    /// the account.
-    pub(super) fn token_alone(&self, id: CredentialId, stale: Option<&Secret>) -> Result<Secret, Trouble> {
+    /// A key, or a token other than `stale`, whatever keeps the credential from serving. Finds no project, because that may
+    /// onboard the account.
+    pub(super) fn access_alone(&self, id: CredentialId, stale: Option<&Secret>) -> Result<Access, Trouble> {
         let step = self.wait_for(Trouble::Transient, |pool, now| {
             pool.token(id, stale, now).map_err(|fault| Trouble::Transient(fault.message()))
         });
         let mut job = match step? {
-            Ok(access) => return Ok(access.secret),
+            Ok(access) => return Ok(access),
             Err(job) => job,
         };
         let mut in_flight = InFlight { credentials: self, login: job.login, result: None };
         let token = self.exchange_token(&mut job);
         in_flight.result = Some(token.as_ref().map(drop).map_err(Trouble::clone));
-        token
+        Ok(job.access(token?))
     }
 
     /// Repeats `step` until there is something else to do than to wait. `fault` makes one of a message.
@@ -145,7 +146,7 @@ impl Credentials {
                 }
             };
             match self.set_up(job, &secret) {
-                Ok(project) => return Ok(Access { secret, project: Some(project) }),
+                Ok(_) => return Ok(job.access(secret)),
                 // A token that had not ended was refused: revoked, or the clock is wrong. One new one is worth trying.
                 Err(SetupFault::Unauthorized) if !refreshed => job.token = None,
                 Err(fault) => return Err(self.trouble(fault)),
@@ -156,10 +157,13 @@ impl Credentials {
     /// Refreshes, and notes the new token in the credential and the file.
     fn exchange_token(&self, job: &mut Job) -> Result<Secret, Trouble> {
         self.with(|pool, now| pool.refreshing(job.login, now));
-        let Some(refresh_token) = job.record.refresh_token() else {
-            return Err(Trouble::Transient(Message::new("no_refresh_token")));
+        let (record, client) = (&job.record, job.record.client());
+        let tokens = match (record.kind(), record.refresh_token()) {
+            (Ok(Kind::Vertex), _) => vertex::token(&self.google, record.value(), client.as_ref()),
+            (_, Some(refresh_token)) => self.google.refresh(refresh_token, client.as_ref()),
+            (_, None) => return Err(Trouble::Transient(Message::new("no_refresh_token"))),
         };
-        let tokens = self.google.refresh(refresh_token, job.record.client().as_ref()).map_err(|fault| match fault {
+        let tokens = tokens.map_err(|fault| match fault {
             TokenFault::Revoked(message) => Trouble::Blocked(Block::new("INVALID_GRANT", message), None),
             TokenFault::Client(message) => Trouble::Config(message),
             TokenFault::Transient(message) => Trouble::Transient(message),
@@ -172,7 +176,7 @@ impl Credentials {
 
     /// Finds e-mail and project where they are missing.
     fn set_up(&self, job: &mut Job, token: &Secret) -> Result<String, SetupFault> {
-        if job.email.is_none() {
+        if job.email.is_none() && job.record.refresh_token().is_some() {
             // Without the e-mail it is not known whether the map has a project for it.
             let has_map = self.with(|pool, _| !pool.settings.project_id_map.is_empty());
             match self.google.email(token) {
@@ -193,6 +197,8 @@ impl Credentials {
         });
         if let Some(project) = known.or(job.project.take()) {
             job.project = Some(project);
+        } else if job.record.kind() == Ok(Kind::Vertex) {
+            job.project = Some(vertex::project(job.record.value())?);
         } else {
             let timing = self.timing();
             let patience = Patience { poll: timing.onboarding_poll, limit: timing.onboarding_limit };

@@ -3,7 +3,7 @@
 
 use super::repair;
 use crate::api::{Call, Operation};
-use crate::credentials::{Access, CredentialId, Kind, Lease, Want};
+use crate::credentials::{Access, CredentialId, Kind, Kinds, Lease, Want};
 use crate::upstream::error::Then;
 use crate::upstream::{Event, EventStream, Fault, RawReply, RawRequest, Upstream, Verdict};
 
@@ -55,7 +55,7 @@ impl Attempt for Translated<'_, '_> {
     const TELLS_OF_CREDENTIAL: bool = true;
 
     fn want<'a>(&'a self, tried: &'a [CredentialId]) -> Want<'a> {
-        Want { model: &self.call.model, kind: kind_of(self.call), tried, affinity: self.call.affinity.as_deref() }
+        Want { model: &self.call.model, kinds: kinds_of(self.call), tried, affinity: self.call.affinity.as_deref() }
     }
 
     /// Only the public API takes Google's tools beside functions.
@@ -101,13 +101,14 @@ impl Attempt for Translated<'_, '_> {
     }
 }
 
-/// Embeddings, uploaded files and caches exist on the public API only.
-pub(super) fn kind_of(call: &Call) -> Option<Kind> {
+/// Code Assist makes no embeddings; uploaded files and caches exist on the public API only.
+pub(super) fn kinds_of(call: &Call) -> Kinds {
     match call.operation {
-        Operation::Embed | Operation::BatchEmbed => Some(Kind::ApiKey),
-        Operation::Generate | Operation::Stream | Operation::CountTokens => {
-            call.request.names_stored().then_some(Kind::ApiKey)
+        Operation::Embed | Operation::BatchEmbed => Kinds::only(Kind::ApiKey).or(Kind::Vertex),
+        Operation::Generate | Operation::Stream | Operation::CountTokens if call.request.names_stored() => {
+            Kinds::only(Kind::ApiKey)
         }
+        Operation::Generate | Operation::Stream | Operation::CountTokens => Kinds::ALL,
     }
 }
 
@@ -127,7 +128,7 @@ impl Attempt for Passthrough<'_> {
     const TELLS_OF_CREDENTIAL: bool = false;
 
     fn want<'a>(&'a self, tried: &'a [CredentialId]) -> Want<'a> {
-        Want { model: self.resource, kind: Some(Kind::ApiKey), tried, affinity: self.affinity }
+        Want { model: self.resource, kinds: Kinds::only(Kind::ApiKey), tried, affinity: self.affinity }
     }
 
     fn mode(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use super::attempt::Attempt;
 use super::policy::{self, Next, Progress};
 use super::{Budget, Dispatcher, unavailable};
-use crate::credentials::{AccessFault, CredentialId, Kind, Lease, Report, Unavailable, Want};
+use crate::credentials::{AccessFault, CredentialId, Kind, Kinds, Lease, Report, Unavailable, Want};
 use crate::error::ApiError;
 use crate::http::CancelToken;
 use crate::os::random;
@@ -101,14 +101,14 @@ impl<'a, A: Attempt> Failover<'a, A> {
     }
 
     fn end(self, unavailable: Unavailable) -> Result<(Lease, A::Answer), ApiError> {
-        unavailable::give_up(unavailable, self.attempt.want(&[]).kind, self.last)
+        unavailable::give_up(unavailable, self.attempt.want(&[]).kinds, self.last)
     }
 
     /// Someone who has not been asked yet, or else someone who failed for nobody's fault.
     fn lease(&self) -> Result<Lease, Unavailable> {
         let pool = &self.dispatcher.pool;
         if let Some(kind) = self.attempt.prefers() {
-            let preferred = Want { kind: Some(kind), ..self.attempt.want(&self.asked.all) };
+            let preferred = Want { kinds: Kinds::only(kind), ..self.attempt.want(&self.asked.all) };
             if let Ok(lease) = pool.checkout(&preferred) {
                 return Ok(lease);
             }
@@ -123,13 +123,15 @@ impl<'a, A: Attempt> Failover<'a, A> {
     /// Asks one credential, again with a fresh token or a repaired request, until another one is next or nobody.
     fn ask(&mut self, lease: &Lease) -> Result<A::Answer, (Next, Failure<A::Answer>)> {
         let pool = &self.dispatcher.pool;
-        let mut can_renew = lease.kind == Kind::Oauth;
+        let mut can_renew = lease.kind != Kind::ApiKey;
         let mut token = pool.access(lease.id);
         loop {
             let access = match token {
                 Ok(access) => access,
                 Err(fault) => return Err((self.next(None, can_renew), Failure::NoToken(fault))),
             };
+            // A key cannot be renewed, also one of Vertex AI.
+            can_renew &= access.place.as_ref().is_none_or(|place| !place.is_key);
             let (verdict, reply) = match self.attempt.ask(self.dispatcher.upstream(lease.kind), &access) {
                 Ok(answer) => return Ok(answer),
                 Err((fault, reply)) => (Box::new(fault.verdict()), reply),

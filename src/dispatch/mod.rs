@@ -16,6 +16,7 @@ use crate::api::Call;
 use crate::credentials::{CredentialId, Credentials, Kind, Lease, Report, Want};
 use crate::error::ApiError;
 use crate::http::CancelToken;
+use crate::upstream::Unserved;
 pub use crate::upstream::cancel::scope as watch;
 use crate::upstream::error::{Blame, CoolDown};
 use crate::upstream::{Event, EventStream, Fault, RawReply, RawRequest, Upstream, Verdict, cancel};
@@ -32,6 +33,7 @@ pub struct Dispatcher {
     pool: Arc<Credentials>,
     code_assist: Box<dyn Upstream>,
     generative_language: Box<dyn Upstream>,
+    vertex: Option<Box<dyn Upstream>>,
     bounds: Bounds,
     history: History,
 }
@@ -80,7 +82,12 @@ impl Dispatcher {
         generative_language: Box<dyn Upstream>,
         bounds: Bounds,
     ) -> Dispatcher {
-        Dispatcher { pool, code_assist, generative_language, bounds, history: History::default() }
+        Dispatcher { pool, code_assist, generative_language, vertex: None, bounds, history: History::default() }
+    }
+
+    /// Asks Vertex AI, too.
+    pub fn with_vertex(self, vertex: Box<dyn Upstream>) -> Dispatcher {
+        Dispatcher { vertex: Some(vertex), ..self }
     }
 
     /// Sends the call, which may lose signatures or have its schemas simplified on the way, and waits for the first
@@ -126,7 +133,7 @@ impl Dispatcher {
 
     /// Whether no credential serves this model at the moment.
     pub fn rests(&self, call: &Call) -> bool {
-        let want = Want { model: &call.model, kind: attempt::kind_of(call), tried: &[], affinity: None };
+        let want = Want { model: &call.model, kinds: attempt::kinds_of(call), tried: &[], affinity: None };
         self.pool.checkout(&want).is_err()
     }
 
@@ -146,6 +153,7 @@ impl Dispatcher {
         match kind {
             Kind::Oauth => &*self.code_assist,
             Kind::ApiKey => &*self.generative_language,
+            Kind::Vertex => self.vertex.as_deref().unwrap_or(&Unserved),
         }
     }
 

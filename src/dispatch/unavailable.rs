@@ -1,6 +1,6 @@
 //! What the client is told when no credential is left to ask, or enough were asked.
 
-use crate::credentials::{Kind, Unavailable};
+use crate::credentials::{Kind, Kinds, Unavailable};
 use crate::error::{ApiError, ErrorKind};
 use crate::upstream::error::Blame;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl<T> Last<T> {
 }
 
 /// When nobody is left to ask.
-pub(super) fn give_up<T>(unavailable: Unavailable, kind: Option<Kind>, last: Option<Last<T>>) -> Result<T, ApiError> {
+pub(super) fn give_up<T>(unavailable: Unavailable, kinds: Kinds, last: Option<Last<T>>) -> Result<T, ApiError> {
     match (unavailable, last) {
         (Unavailable::Cooling(earliest), Some(last)) if last.is_shorter_than(earliest) => last.tell(),
         (Unavailable::Cooling(earliest), _) => Err(all_rest(earliest)),
@@ -41,8 +41,9 @@ pub(super) fn give_up<T>(unavailable: Unavailable, kind: Option<Kind>, last: Opt
             Err(ApiError::server(503, "no_available_account", message).with_retry_after(earliest))
         }
         (Unavailable::None | Unavailable::AllTried, None) => {
-            let what = match kind {
-                Some(Kind::ApiKey) => "This request needs a Gemini API key: add one to `gemini_api_keys`.",
+            let what = match (kinds.has(Kind::Oauth), kinds.has(Kind::ApiKey), kinds.has(Kind::Vertex)) {
+                (false, true, _) => "This request needs a Gemini API key: add one to `gemini_api_keys`.",
+                (false, false, true) => "This request needs Vertex AI: import a service account on the admin page.",
                 _ => "Add an API key or an account on the admin page, or run `gemini-openai-proxy auth`.",
             };
             Err(ApiError::server(503, "no_available_account", format!("No valid credentials available. {what}")))

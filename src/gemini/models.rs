@@ -215,7 +215,9 @@ impl ModelTable {
         if let Some((rest, suffix)) = suffix {
             return self.read_unknown(rest).map(|found| found.with(suffix));
         }
-        let google = ["gemini-", "gemma-"].iter().any(|prefix| name.len() > prefix.len() && name.starts_with(prefix));
+        // The embeddings of Vertex AI; OpenAI's have other words behind theirs.
+        const PREFIXES: [&str; 4] = ["gemini-", "gemma-", "text-embedding-00", "text-multilingual-embedding-"];
+        let google = PREFIXES.iter().any(|prefix| name.len() > prefix.len() && name.starts_with(prefix));
         // The name becomes a part of a path upstream.
         let harmless = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
         (google && harmless).then(|| Resolved::plain(builtin::guess(name)))

@@ -333,10 +333,12 @@ pub struct SafetySetting {
     pub category: String,
     /// `BLOCK_NONE`, `OFF`, ...
     pub threshold: String,
+    /// `SEVERITY` or `PROBABILITY`; Vertex AI only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
 }
 
-/// A list. Google's servers also take its only element in its place, as examples in Google's documentation have it
-/// (`"contents": {"parts": {"text": "..."}}`), and null for none.
+/// A list. Google's servers also take its only element in its place (`"contents": {"parts": {…}}`), and null for none.
 fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

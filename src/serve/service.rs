@@ -120,15 +120,19 @@ impl Service {
                 None => upstream::fetcher().into(),
                 Some(also) => Arc::new(Fetcher::allowing(also)),
             },
-            dispatcher: Arc::new(Dispatcher::new(
-                pool.clone(),
-                Box::new(CodeAssist::new(agent.clone(), &config.endpoints.code_assist)),
-                Box::new(GenerativeLanguage::new(agent.clone(), &config.endpoints.generative_language)),
-                Bounds {
-                    attempts: config.max_attempts,
-                    credentials: config.max_credentials_per_request,
-                    patience: config.failover,
-                },
+            dispatcher: Arc::new(vertex(
+                Dispatcher::new(
+                    pool.clone(),
+                    Box::new(CodeAssist::new(agent.clone(), &config.endpoints.code_assist)),
+                    Box::new(GenerativeLanguage::new(agent.clone(), &config.endpoints.generative_language)),
+                    Bounds {
+                        attempts: config.max_attempts,
+                        credentials: config.max_credentials_per_request,
+                        patience: config.failover,
+                    },
+                ),
+                &agent,
+                &config,
             )),
             uploads: Arc::default(),
             logins: Arc::new(Logins::new(config.login_lifetime)),
@@ -210,6 +214,16 @@ impl Service {
         self.saver.stop();
         log::info!("Application shutdown complete.");
     }
+}
+
+#[cfg(feature = "vertex")]
+fn vertex(dispatcher: Dispatcher, agent: &ureq::Agent, config: &Config) -> Dispatcher {
+    dispatcher.with_vertex(Box::new(upstream::Vertex::new(agent.clone(), config.endpoints.vertex.as_deref())))
+}
+
+#[cfg(not(feature = "vertex"))]
+fn vertex(dispatcher: Dispatcher, _: &ureq::Agent, _: &Config) -> Dispatcher {
+    dispatcher
 }
 
 /// The pool goes on where it was, and the state file follows it from now on.

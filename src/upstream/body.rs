@@ -60,6 +60,9 @@ pub(super) struct Body<'a> {
 pub(super) struct Safety<'a> {
     category: &'a str,
     threshold: &'a str,
+    /// What it measures, which only Vertex AI is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<&'a str>,
 }
 
 /// Fields that the shared types do not name, less those a service refuses.
@@ -105,9 +108,9 @@ impl<'a> Body<'a> {
             Some(own) => own
                 .iter()
                 .filter(|setting| accepted(&setting.category))
-                .map(|setting| Safety { category: &setting.category, threshold: &setting.threshold })
+                .map(|setting| Safety { category: &setting.category, threshold: &setting.threshold, method: None })
                 .collect(),
-            None => default.iter().map(|category| Safety { category, threshold: "BLOCK_NONE" }).collect(),
+            None => default.iter().map(|category| Safety { category, threshold: "BLOCK_NONE", method: None }).collect(),
         });
         self
     }

@@ -79,7 +79,7 @@ impl EventStream {
         Ok(EventStream::new(Box::new(BufReader::with_capacity(BUFFER, body)), wrapping, streams))
     }
 
-    fn new(source: Box<dyn BufRead + Send>, wrapping: Wrapping, streams: bool) -> EventStream {
+    pub(super) fn new(source: Box<dyn BufRead + Send>, wrapping: Wrapping, streams: bool) -> EventStream {
         EventStream { events: EventReader::new(source), wrapping, streams, any: false }
     }
 

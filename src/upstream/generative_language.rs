@@ -3,6 +3,7 @@
 use super::body::{self, Body, PUBLIC_CATEGORIES};
 use super::error::Fault;
 use super::event_stream::{EventStream, Wrapping};
+use super::fields::{self, Service};
 use super::raw::{self, RawReply, RawRequest};
 use super::{Upstream, round_trip};
 use crate::api::{Call, Operation};
@@ -69,6 +70,7 @@ fn body_of(call: &Call) -> Vec<u8> {
     let request = &call.request;
     match call.operation {
         Operation::Generate | Operation::Stream => {
+            let request = &*fields::for_service(request, Service::Public);
             let body = Body::of(request, CODE_ASSIST_FIELDS).with_safety(
                 request.safety_settings.as_deref(),
                 &PUBLIC_CATEGORIES,
@@ -95,10 +97,11 @@ fn count_body(call: &Call) -> Vec<u8> {
     let model = Some(format!("models/{}", call.model));
     if let Some(inner) = call.request.other.get("generateContentRequest") {
         let inner: Request = serde_json::from_value(inner.clone()).unwrap_or_default();
-        let body = Body { model, ..Body::of(&inner, CODE_ASSIST_FIELDS) };
-        return body::json(&Count { generate_content_request: body }, &inner);
+        let inner = &*fields::for_service(&inner, Service::Public);
+        let body = Body { model, ..Body::of(inner, CODE_ASSIST_FIELDS) };
+        return body::json(&Count { generate_content_request: body }, inner);
     }
-    let request = &call.request;
+    let request = &*fields::for_service(&call.request, Service::Public);
     let body = Body::of(request, CODE_ASSIST_FIELDS);
     if request.system_instruction.is_none() && request.tools.is_empty() && request.generation_config.is_none() {
         return body::json(&body, request);

@@ -11,10 +11,13 @@ mod code_assist;
 pub mod error;
 mod event_stream;
 pub mod fetch;
+mod fields;
 mod generative_language;
 pub(crate) mod json_client;
 mod raw;
 mod round_trip;
+#[cfg(feature = "vertex")]
+mod vertex;
 
 use crate::api::{Call, Fetch};
 use crate::credentials::Access;
@@ -24,10 +27,21 @@ pub use event_stream::{Event, EventStream};
 pub use fetch::Fetcher;
 pub use generative_language::GenerativeLanguage;
 pub use raw::{RawReply, RawRequest};
+#[cfg(feature = "vertex")]
+pub use vertex::Vertex;
 
 /// What gets media that clients name by address; it shares nothing with the client for Google.
 pub fn fetcher() -> Box<dyn Fetch> {
     Box::new(Fetcher::new())
+}
+
+/// What stands for a service that this program was built without.
+pub struct Unserved;
+
+impl Upstream for Unserved {
+    fn send(&self, _: &Access, _: &Call) -> Result<EventStream, Fault> {
+        Err(Fault::Unsupported("this program was built without the service of this credential"))
+    }
 }
 
 /// One of Google's services.

@@ -3,7 +3,7 @@
 use super::google::FakeGoogle;
 use super::written;
 use gemini_openai_proxy::config::{Endpoints, OauthClient};
-use gemini_openai_proxy::credentials::{Credentials, Options, Timing, Want};
+use gemini_openai_proxy::credentials::{Credentials, Kinds, Options, Timing, Want};
 use gemini_openai_proxy::secret::Secret;
 use serde_json::Value;
 use std::fs;
@@ -63,12 +63,14 @@ pub fn options(base: &str, file: PathBuf) -> Options {
         encryption_key: None,
         api_keys: Vec::new(),
         project_id_map: Default::default(),
+        prefer: Vec::new(),
         endpoints: Endpoints {
             code_assist: base.into(),
             oauth_authorize: format!("{base}/o/oauth2/v2/auth"),
             oauth_token: format!("{base}/token"),
             userinfo: format!("{base}/v1/userinfo"),
             generative_language: base.into(),
+            vertex: Some(base.into()),
         },
         oauth_client: OauthClient { id: "client".into(), secret: Secret::new(OAUTH_SECRET) },
         agent: agent.into(),
@@ -98,5 +100,5 @@ pub fn reopen(google: &FakeGoogle, scratch: &Scratch, items: &Value, remembered:
 
 /// Anybody, for any model.
 pub fn anybody<'a>() -> Want<'a> {
-    Want { model: "gemini-2.5-pro", kind: None, tried: &[], affinity: None }
+    Want { model: "gemini-2.5-pro", kinds: Kinds::ALL, tried: &[], affinity: None }
 }

@@ -7,7 +7,7 @@ use crate::common::google::{FakeGoogle, Step, Tier, User};
 use crate::common::pool::{Scratch, anybody, open, options, reopen};
 use gemini_openai_proxy::config::ApiKey;
 use gemini_openai_proxy::credentials::{
-    AccessFault, Credentials, Kind, ManageFault, Refresher, Report, Unavailable, View, Want,
+    AccessFault, Credentials, Kind, Kinds, ManageFault, Refresher, Report, Unavailable, View, Want,
 };
 use gemini_openai_proxy::secret::Secret;
 use serde_json::{Value, json};

@@ -112,7 +112,7 @@ fn a_credential_can_be_disabled_enabled_reset_and_removed() {
     let pool = Credentials::open(options).unwrap();
     let (broken, id, config) =
         (pool.find("cred-0").unwrap(), pool.find("cred-1").unwrap(), pool.find("cred-2").unwrap());
-    let oauth = Want { kind: Some(Kind::Oauth), ..anybody() };
+    let oauth = Want { kinds: Kinds::only(Kind::Oauth), ..anybody() };
 
     pool.disable(id).unwrap();
     assert_eq!(scratch.items()[1]["disabled"], true);

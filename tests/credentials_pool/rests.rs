@@ -20,7 +20,7 @@ fn credentials_take_turns_in_file_order_and_the_config_comes_last() {
     let turn = |want: &Want| pool.checkout(want).unwrap().name;
     let order: Vec<String> = (0..6).map(|_| turn(&anybody())).collect();
     assert_eq!(order, ["cred-0", "cred-2", "cred-3", "cred-4", "cred-0", "cred-2"]);
-    let keys = Want { kind: Some(Kind::ApiKey), ..anybody() };
+    let keys = Want { kinds: Kinds::only(Kind::ApiKey), ..anybody() };
     assert_eq!([turn(&keys), turn(&keys), turn(&keys)], ["cred-3", "cred-4", "cred-3"]);
     let lease = pool.checkout(&keys).unwrap();
     assert_eq!((lease.label.as_str(), lease.kind), ("AIz***0002", Kind::ApiKey));
@@ -97,7 +97,7 @@ fn an_empty_pool_has_nobody_and_one_that_was_tried_says_so() {
     let pool = open(&google, &scratch, &json!({"api_key": "AIza-00000001"}));
     let id = pool.checkout(&anybody()).unwrap().id;
     assert_eq!(pool.checkout(&Want { tried: &[id], ..anybody() }), Err(Unavailable::AllTried));
-    assert_eq!(pool.checkout(&Want { kind: Some(Kind::Oauth), ..anybody() }), Err(Unavailable::None));
+    assert_eq!(pool.checkout(&Want { kinds: Kinds::only(Kind::Oauth), ..anybody() }), Err(Unavailable::None));
 }
 
 #[test]

@@ -154,7 +154,11 @@ fn safety_settings(list: Vec<Value>) -> Option<Vec<SafetySetting>> {
             let (category, threshold) = (take_text(&mut entry, "category")?, take_text(&mut entry, "threshold")?);
             let word = category.strip_prefix("HARM_CATEGORY_")?;
             let known = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-            (known && THRESHOLDS.contains(&threshold.as_str())).then_some(SafetySetting { category, threshold })
+            (known && THRESHOLDS.contains(&threshold.as_str())).then_some(SafetySetting {
+                category,
+                threshold,
+                method: None,
+            })
         })
         .collect();
     (given == 0 || !settings.is_empty()).then_some(settings)

@@ -5,7 +5,9 @@
 
 use crate::calendar;
 use crate::config::OauthClient;
+use crate::credentials::google::vertex;
 use crate::credentials::lease::Kind;
+use crate::credentials::place::VertexPlace;
 use crate::secret::Secret;
 use serde_json::{Map, Value};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,6 +27,7 @@ pub(crate) struct Record {
     value: Value,
     /// Read from `value`: the pool asks for every credential at every request.
     kind: Result<Kind, &'static str>,
+    is_key: bool,
     disabled: bool,
 }
 
@@ -41,7 +44,7 @@ impl Identity {
 
 impl Record {
     pub(crate) fn new(value: Value) -> Record {
-        let mut record = Record { value, kind: Err(""), disabled: false };
+        let mut record = Record { value, kind: Err(""), is_key: false, disabled: false };
         record.read();
         record
     }
@@ -66,21 +69,41 @@ impl Record {
         self.kind
     }
 
+    /// Whether it needs no token.
+    pub(crate) fn is_key(&self) -> bool {
+        self.is_key
+    }
+
+    /// Where it is served, if that is Vertex AI.
+    pub(crate) fn place(&self) -> Option<VertexPlace> {
+        self.value.as_object().filter(|_| self.kind == Ok(Kind::Vertex)).and_then(vertex::place)
+    }
+
+    /// Whether tokens are written to the file: not where the item can always sign for a new one.
+    pub(crate) fn keeps_tokens(&self) -> bool {
+        self.kind != Ok(Kind::Vertex) || self.refresh_token().is_some()
+    }
+
     fn read(&mut self) {
         self.disabled = self.value.get("disabled") == Some(&Value::Bool(true));
         self.kind = self.read_kind();
+        self.is_key = match self.kind {
+            Ok(Kind::ApiKey) => true,
+            Ok(Kind::Vertex) => self.value.as_object().is_some_and(vertex::is_key),
+            Ok(Kind::Oauth) | Err(_) => false,
+        };
     }
 
     fn read_kind(&self) -> Result<Kind, &'static str> {
-        if !self.value.is_object() {
-            return Err("item_no_object");
+        let Some(fields) = self.value.as_object() else { return Err("item_no_object") };
+        if let Some(kind) = vertex::kind(fields) {
+            return kind;
         }
         let wants_key = self.text("type") == Some("api_key");
         match (self.refresh_token(), self.api_key()) {
             (_, Some(_)) if wants_key => Ok(Kind::ApiKey),
             (Some(_), _) => Ok(Kind::Oauth),
             (None, Some(_)) => Ok(Kind::ApiKey),
-            (None, None) if self.text("type") == Some("service_account") => Err("service_account"),
             (None, None) => Err("item_empty"),
         }
     }
@@ -90,6 +113,7 @@ impl Record {
         let text = match self.kind().ok()? {
             Kind::Oauth => self.refresh_token(),
             Kind::ApiKey => self.api_key(),
+            Kind::Vertex => return vertex::identity(self.value.as_object()?).map(Identity),
         };
         text.map(|text| Identity(Secret::new(text)))
     }
@@ -114,7 +138,7 @@ impl Record {
     }
 
     pub(crate) fn email(&self) -> Option<&str> {
-        self.text("email")
+        self.text("email").or_else(|| self.text("client_email"))
     }
 
     pub(crate) fn label(&self) -> Option<&str> {
@@ -149,6 +173,9 @@ impl Record {
 
     /// Puts new tokens into the fields where this item keeps them. `None` keeps the refresh token.
     pub(crate) fn set_tokens(&mut self, access: &Secret, refresh: Option<&Secret>, expiry: SystemTime) {
+        if !self.keeps_tokens() {
+            return;
+        }
         let plain = self.is_plain();
         let millis = millis(expiry);
         let nested = self.value.get("token").is_some_and(Value::is_object);
@@ -309,7 +336,6 @@ mod tests {
             assert!(record.kind().is_err() && record.identity().is_none(), "{value}");
             assert_eq!(record.value(), &value);
         }
-        assert_eq!(Record::new(json!({"type": "service_account"})).kind(), Err("service_account"));
     }
 
     #[test]

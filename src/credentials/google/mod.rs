@@ -5,3 +5,4 @@ pub mod consent;
 pub(crate) mod oauth;
 pub(crate) mod quota;
 pub(crate) mod setup;
+pub(crate) mod vertex;

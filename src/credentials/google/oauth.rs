@@ -94,6 +94,11 @@ impl Google {
         ])
     }
 
+    /// A new access token for what a service account has signed (RFC 7523).
+    pub(crate) fn assertion(&self, assertion: &str) -> Result<Tokens, TokenFault> {
+        self.grant(&[("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", assertion)])
+    }
+
     /// The account's e-mail address, if the token's scopes show it.
     pub(crate) fn email(&self, access: &Secret) -> Result<Option<String>, CallFault> {
         let answer = self.call(&self.endpoints.userinfo, access, None)?;
@@ -158,18 +163,27 @@ impl Google {
 
     fn call(&self, url: &str, access: &Secret, body: Option<&Value>) -> Result<Value, CallFault> {
         let bearer = format!("Bearer {}", access.expose());
+        self.json(url, &[("Authorization", &bearer)], body)
+    }
+
+    /// GET, or POST of a body, to any of Google's services.
+    pub(crate) fn json(&self, url: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Result<Value, CallFault> {
         let send = || match body {
             Some(body) => {
-                let request = self.short(self.agent.post(url)).header("Authorization", &bearer);
+                let request = with_headers(self.short(self.agent.post(url)), headers);
                 request.header("Content-Type", "application/json").send(body.to_string())
             }
-            None => self.short(self.agent.get(url)).header("Authorization", &bearer).call(),
+            None => with_headers(self.short(self.agent.get(url)), headers).call(),
         };
         match read(with_stale_retry(send)).map_err(CallFault::Network)? {
             (200, answer) => Ok(answer),
             (status, answer) => Err(CallFault::Status(status, answer)),
         }
     }
+}
+
+fn with_headers<B>(request: ureq::RequestBuilder<B>, headers: &[(&str, &str)]) -> ureq::RequestBuilder<B> {
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
 }
 
 type Answer = Result<ureq::http::Response<ureq::Body>, ureq::Error>;

@@ -75,6 +75,11 @@ impl Pool {
         self.credentials.get(&id).map(|credential| credential.record.kind())
     }
 
+    /// Whether it has a key and no tokens.
+    pub(crate) fn is_key(&self, id: CredentialId) -> bool {
+        self.credentials.get(&id).is_some_and(|credential| credential.record.is_key())
+    }
+
     /// The project to name to Google when it may have none for the account.
     pub(crate) fn project_hint(&self, id: CredentialId) -> Option<String> {
         let credential = self.credentials.get(&id)?;

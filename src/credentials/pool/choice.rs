@@ -10,11 +10,11 @@ impl Pool {
     /// Google for a token or project is taken only when nobody is ready, a deprioritised one when nobody else is left.
     pub(crate) fn checkout(&mut self, want: &Want<'_>, now: Now) -> Result<Lease, Unavailable> {
         self.advance(now);
-        let id = self.index.choose(want, self.last, now)?;
+        let id = self.index.choose(want, &self.settings.prefer, self.last, now)?;
         let lease = self.change(id, now, |credential, _| {
             credential.last_used_at = now.wall;
             credential.last_active = now.monotonic;
-            let kind = if credential.record.kind() == Ok(Kind::ApiKey) { Kind::ApiKey } else { Kind::Oauth };
+            let kind = credential.record.kind().unwrap_or(Kind::Oauth);
             Lease { id, kind, name: credential.name(), label: credential.label() }
         });
         self.lent = Some(now.monotonic);

@@ -6,11 +6,13 @@ use super::token::Token;
 use crate::credentials::file::record::{Identity, Record};
 use crate::credentials::google::quota::Quota;
 use crate::credentials::lease::{AccessFault, CredentialId, Kind};
+use crate::credentials::place::VertexPlace;
 use crate::mask;
 use crate::message::Message;
 use crate::os::random;
 use crate::secret::Secret;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Where a credential comes from.
@@ -117,6 +119,8 @@ pub(crate) struct Credential {
     pub(super) last_active: Instant,
     /// What Google last said is left, and when.
     pub(super) quota: Option<(Instant, Quota)>,
+    /// Where Vertex AI serves it.
+    pub(super) place: Option<Arc<VertexPlace>>,
 }
 
 impl Credential {
@@ -132,6 +136,7 @@ impl Credential {
             project: None,
             tier: None,
             token: secret.zip(record.expiry()).map(loaded),
+            place: record.place().map(Arc::new),
             record,
             in_flight: None,
             finished: 0,
@@ -171,6 +176,10 @@ impl Credential {
             self.email = Some(email.to_owned());
         }
         self.record = record;
+        let place = self.record.place();
+        if !place.as_ref().zip(self.place.as_ref()).is_some_and(|(new, old)| new.is_same(old)) {
+            self.place = place.map(Arc::new);
+        }
         self.settle_project(settings);
     }
 
@@ -235,11 +244,11 @@ impl Credential {
         self.permanent_fault().or_else(blocked).map(AccessFault::Dead)
     }
 
-    /// A token or key, and for Code Assist a project: nothing to ask Google first.
+    /// A key, or a token and a project: nothing to ask Google first.
     pub(super) fn is_ready(&self, now: Now) -> bool {
         match self.record.kind() {
-            Ok(Kind::ApiKey) => true,
-            Ok(Kind::Oauth) => self.fresh_token(now).is_some() && self.project.is_some(),
+            Ok(_) if self.record.is_key() => true,
+            Ok(_) => self.fresh_token(now).is_some() && self.project.is_some(),
             Err(_) => false,
         }
     }
@@ -251,7 +260,7 @@ impl Credential {
     /// When token or set-up has to be seen to, but for blocks and back-offs; `Some(None)`: at once; `None`: nothing to do
     /// until something changes.
     pub(super) fn due(&self) -> Option<Option<Deadline>> {
-        if self.record.kind() != Ok(Kind::Oauth) || !self.is_usable() || self.in_flight.is_some() {
+        if self.record.is_key() || !self.is_usable() || self.in_flight.is_some() {
             return None;
         }
         let token = self.token.as_ref().filter(|_| self.is_set_up());
@@ -315,7 +324,7 @@ fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
 /// What is safe to show of an item: the masked e-mail, the key's label or tail.
 pub(crate) fn label(record: &Record, email: Option<&str>) -> Option<String> {
     match (record.kind(), email, record.label()) {
-        (Ok(Kind::ApiKey), _, None) => record.api_key().map(mask::key),
+        (Ok(Kind::ApiKey), _, None) | (Ok(Kind::Vertex), None, None) => record.api_key().map(mask::key),
         (_, Some(email), _) => Some(mask::email(Some(email))),
         (_, None, label) => label.map(|label| label.chars().filter(|c| !c.is_control()).take(64).collect()),
     }

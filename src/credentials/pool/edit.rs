@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
 /// Fields that a person gave an item here; another login of the account keeps them unless it brings its own.
-const OURS: [&str; 2] = ["label", "project_id"];
+const OURS: [&str; 4] = ["label", "project_id", "locations", "quota_project_id"];
 
 impl Pool {
     /// Takes an item in: in the place of an older login of the same account, or behind all others. `found` is what Google
@@ -54,7 +54,10 @@ impl Pool {
     /// The credential that the item is, or is another login of: the same secret; the same account and project; the same account
     /// with a project that a person chose here, when the item names none.
     fn place_of(&self, record: &Record, email: Option<&str>, project: Option<&str>) -> Option<&Credential> {
-        let first = |fits: &dyn Fn(&Credential) -> bool| self.credentials.values().find(|credential| fits(credential));
+        let of_kind = |credential: &&Credential| credential.record.kind() == record.kind();
+        let first = |fits: &dyn Fn(&Credential) -> bool| {
+            self.credentials.values().filter(of_kind).find(|credential| fits(credential))
+        };
         let is_chosen = |credential: &Credential| record.project().is_none() && credential.record.project().is_some();
         first(&|credential| credential.identity() == record.identity())
             .or_else(|| first(&|credential| has_email(credential, email) && credential.project.as_deref() == project))
@@ -66,6 +69,7 @@ impl Pool {
         let identity = record.identity();
         self.credentials
             .values()
+            .filter(|credential| credential.record.kind() == record.kind())
             .any(|credential| has_email(credential, record.email()) && credential.identity() != identity)
     }
 

@@ -6,7 +6,7 @@
 
 use super::clock::{Clock, Now};
 use super::credential::Credential;
-use crate::credentials::lease::{CredentialId, Kind, Unavailable, Want};
+use crate::credentials::lease::{CredentialId, Kind, Kinds, Unavailable, Want};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
@@ -53,7 +53,9 @@ struct Model {
 }
 
 /// By kind.
-type Queues = [Queue; 2];
+type Queues = [Queue; KINDS.len()];
+
+const KINDS: [Kind; 3] = [Kind::Oauth, Kind::ApiKey, Kind::Vertex];
 
 /// The credentials of one kind that can be used.
 #[derive(Clone, Default)]
@@ -135,29 +137,33 @@ impl Index {
         self.due.first().copied()
     }
 
-    /// The credential for `want`, where `last` had the last turn.
+    /// The credential for `want`, where `last` had the last turn. Among those who are equally good, the kinds in `prefer` come
+    /// first, in their order.
     pub(super) fn choose(
         &self,
         want: &Want<'_>,
+        prefer: &[Kind],
         last: Option<CredentialId>,
         now: Now,
     ) -> Result<CredentialId, Unavailable> {
         let queues = self.models.get(want.model).map_or(&self.queues, |model| &model.queues);
-        let queues = match want.kind {
-            Some(kind) => std::slice::from_ref(&queues[kind as usize]),
-            None => queues,
-        };
+        let of =
+            |kinds: Kinds| KINDS.into_iter().filter(move |kind| kinds.has(*kind)).map(|kind| &queues[kind as usize]);
         let is_new = |id: &CredentialId| !want.tried.contains(id);
+        let preferred = prefer.iter().map(|kind| Kinds::only(*kind).and(want.kinds));
         for rank in 0..4 {
-            let ranks = queues.iter().map(|queue| &queue.free[rank]);
-            let found = match want.affinity {
-                Some(affinity) => closest(ranks, affinity, is_new),
-                None => next_turn(ranks, last, is_new),
-            };
-            if let Some(id) = found {
-                return Ok(id);
+            for kinds in preferred.clone().chain([want.kinds]) {
+                let ranks = of(kinds).map(|queue| &queue.free[rank]);
+                let found = match want.affinity {
+                    Some(affinity) => closest(ranks, affinity, is_new),
+                    None => next_turn(ranks, last, is_new),
+                };
+                if let Some(id) = found {
+                    return Ok(id);
+                }
             }
         }
+        let queues: Vec<&Queue> = of(want.kinds).collect();
         let earliest = queues.iter().filter_map(|queue| queue.waiting.first()).min();
         let is_anybody_free = || queues.iter().any(|queue| queue.free.iter().any(|rank| !rank.turns.is_empty()));
         Err(match earliest.map(|(until, _)| until.saturating_duration_since(now.monotonic)) {

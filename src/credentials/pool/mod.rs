@@ -51,6 +51,8 @@ pub(crate) struct Pool {
 pub(crate) struct Settings {
     /// E-mail (lower case) -> project.
     pub(crate) project_id_map: HashMap<String, String>,
+    /// Kinds that go before others, in this order.
+    pub(crate) prefer: Vec<Kind>,
     pub(crate) timing: Timing,
 }
 

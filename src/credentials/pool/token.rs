@@ -5,10 +5,12 @@ use super::credential::{Block, Credential, InFlight, Login};
 use super::{Effects, Pool};
 use crate::credentials::file::record::Record;
 use crate::credentials::file::store::Edit;
-use crate::credentials::lease::{Access, AccessFault, CredentialId, Kind, ManageFault};
+use crate::credentials::lease::{Access, AccessFault, CredentialId, ManageFault};
+use crate::credentials::place::VertexPlace;
 use crate::mask;
 use crate::message::Message;
 use crate::secret::Secret;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// A token that ends sooner is refreshed before it is used: the answer may take a while.
@@ -67,6 +69,7 @@ pub(crate) struct Job {
     pub(crate) email: Option<String>,
     pub(crate) project: Option<String>,
     pub(crate) tier: Option<String>,
+    pub(crate) place: Option<Arc<VertexPlace>>,
 }
 
 impl Job {
@@ -80,8 +83,16 @@ impl Job {
             email: record.email().map(str::to_owned),
             project: None,
             tier: None,
+            place: record.place().map(Arc::new),
             record,
         }
+    }
+}
+
+impl Job {
+    /// With what was found so far.
+    pub(crate) fn access(&self, secret: Secret) -> Access {
+        Access { secret, project: self.project.clone(), place: self.place.clone() }
     }
 }
 
@@ -133,12 +144,12 @@ impl Pool {
             if let Some(fault) = credential.fault() {
                 return Err(fault);
             }
-            if credential.record.kind() == Ok(Kind::ApiKey) {
+            if credential.record.is_key() {
                 return api_key(credential, stale);
             }
             credential.token.take_if(|token| stale == Some(&token.secret));
             if let Some(token) = credential.fresh_token(now).filter(|_| credential.project.is_some()) {
-                return Ok(Step::Use(Access { secret: token.secret.clone(), project: credential.project.clone() }));
+                return Ok(Step::Use(credential.access(token.secret.clone())));
             }
             let has_failed = awaited.is_some_and(|awaited| awaited != credential.finished);
             if let Some(fault) = credential.outcome.as_ref().filter(|_| has_failed) {
@@ -158,8 +169,11 @@ impl Pool {
     pub(crate) fn token(&mut self, id: CredentialId, stale: Option<&Secret>, now: Now) -> Result<Step, ManageFault> {
         let step = self.change(id, now, |credential, _| {
             credential.token.take_if(|token| stale == Some(&token.secret));
+            if let Some(key) = credential.record.api_key().filter(|_| credential.record.is_key()) {
+                return Step::Use(credential.access(Secret::new(key)));
+            }
             match credential.fresh_token(now) {
-                Some(token) => Step::Use(Access { secret: token.secret.clone(), project: credential.project.clone() }),
+                Some(token) => Step::Use(credential.access(token.secret.clone())),
                 None if credential.in_flight.is_some() => Step::Wait(credential.finished),
                 None => Step::Ask(credential.begin(now)),
             }
@@ -203,7 +217,12 @@ impl Pool {
             credential.record.set_tokens(&access, refresh.as_ref(), expiry);
             credential.token = Some(token);
             credential.last_refreshed_at = Some(now.wall);
-            Some(Edit::Tokens { of: of?, access: access.clone(), refresh: refresh.clone(), expiry })
+            Some(Edit::Tokens {
+                of: of.filter(|_| credential.record.keeps_tokens())?,
+                access: access.clone(),
+                refresh: refresh.clone(),
+                expiry,
+            })
         });
         let mut effects = Effects { save: refresh.is_some(), ..Effects::default() };
         effects.edits.extend(edit.flatten());
@@ -247,6 +266,10 @@ impl Pool {
 }
 
 impl Credential {
+    fn access(&self, secret: Secret) -> Access {
+        Access { secret, project: self.project.clone(), place: self.place.clone() }
+    }
+
     /// From here on one thread asks for this credential, until [`Pool::finish`].
     fn begin(&mut self, now: Now) -> Job {
         let token = self.fresh_token(now).map(|token| token.secret.clone());
@@ -259,6 +282,7 @@ impl Credential {
             email: self.email.clone(),
             project: self.project.clone(),
             tier: self.tier.clone(),
+            place: self.place.clone(),
         }
     }
 
@@ -277,7 +301,7 @@ impl Credential {
 /// An API key cannot be renewed; `stale` says that Google refused it.
 fn api_key(credential: &Credential, stale: Option<&Secret>) -> Result<Step, AccessFault> {
     match (credential.record.api_key(), stale) {
-        (Some(key), None) => Ok(Step::Use(Access { secret: Secret::new(key), project: None })),
+        (Some(key), None) => Ok(Step::Use(credential.access(Secret::new(key)))),
         _ => Err(AccessFault::Dead(Message::new("key_not_accepted"))),
     }
 }

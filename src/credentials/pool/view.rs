@@ -4,6 +4,7 @@ use super::Pool;
 use super::clock::Now;
 use super::credential::{CoolDown, Credential, InFlight, Origin};
 use crate::credentials::lease::{CredentialId, Kind};
+use crate::credentials::place::LocationView;
 use crate::message::Message;
 use std::time::SystemTime;
 
@@ -51,6 +52,8 @@ pub struct View {
     pub link: Option<String>,
     /// Code Assist's tier.
     pub tier: Option<String>,
+    /// Where Vertex AI serves it, and what each place said last; empty for others.
+    pub locations: Vec<LocationView>,
     /// Models that it does not serve at present, by name.
     pub cooling: Vec<CoolingModel>,
 }
@@ -98,7 +101,7 @@ impl Credential {
             email: self.email.clone(),
             project: self.project.clone(),
             label: match self.record.kind() {
-                Ok(Kind::ApiKey) => Some(self.label()),
+                Ok(Kind::ApiKey | Kind::Vertex) if self.record.is_key() => Some(self.label()),
                 _ => self.record.label().map(str::to_owned),
             },
             status: self.status(now),
@@ -123,6 +126,7 @@ impl Credential {
                 .or_else(|| self.is_deprioritised().then(|| "SUSPECTED".to_owned())),
             link: blocked.and_then(|blocked| blocked.why.link.clone()),
             tier: self.tier.clone(),
+            locations: self.place.as_ref().map(|place| place.views()).unwrap_or_default(),
             cooling,
         }
     }
@@ -138,9 +142,10 @@ impl Credential {
             return "exhausted";
         }
         match self.record.kind() {
-            Ok(Kind::Oauth) if self.fresh_token(now).is_none() => "expired",
+            Ok(_) if self.record.is_key() => "active",
+            Ok(_) if self.fresh_token(now).is_none() => "expired",
             // Nothing to send until a project is found, and that has failed lately.
-            Ok(Kind::Oauth) if self.project.is_none() && self.backoff.is_some() => "error",
+            Ok(_) if self.project.is_none() && self.backoff.is_some() => "error",
             _ => "active",
         }
     }

@@ -3,7 +3,7 @@
 use super::proto::Kind::{
     Any, Bool, Bytes, Category, Enum, Int32, Int64, LooseEnum, Many, Number, Object, One, Table, Text,
 };
-use super::proto::Known::{Both, CodeAssist, Public};
+use super::proto::Known::{Both, CodeAssist, Public, Vertex};
 use super::proto::Message;
 
 static BLOB: Message = Message(&[("mimeType", Text, Both), ("data", Bytes, Both), ("displayName", Text, CodeAssist)]);
@@ -98,6 +98,7 @@ static TOOL: Message = Message(&[
 static CALLING: Message = Message(&[
     ("mode", Enum(&["MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED"]), Both),
     ("allowedFunctionNames", Many(&Text), Both),
+    ("streamFunctionCallArguments", Bool, Vertex),
 ]);
 static TOOL_CONFIG: Message = Message(&[
     ("functionCallingConfig", One(&CALLING), Both),

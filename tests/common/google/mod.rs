@@ -23,6 +23,7 @@ pub mod state;
 pub mod strict;
 pub mod strict_contents;
 pub mod strict_schema;
+pub mod vertex;
 
 pub use models::Model;
 pub use script::{Cut, End, Step};
@@ -108,6 +109,7 @@ impl FakeGoogle {
             "oauth_token": format!("{base}/token"),
             "userinfo": format!("{base}/v1/userinfo"),
             "generative_language": base,
+            "vertex": base,
         })
     }
 

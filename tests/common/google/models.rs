@@ -63,6 +63,7 @@ pub fn builtin() -> Vec<Model> {
         text("gemma-4-31b-it", false, true, Thinking::None),
         image("gemini-2.5-flash-image", Thinking::None),
         image("gemini-3-pro-image-preview", Thinking::Levels(&["LOW", "HIGH"])),
+        Model { embedding: true, ..text("text-embedding-005", false, false, Thinking::None) },
         Model { embedding: true, ..text("gemini-embedding-001", false, true, Thinking::None) },
     ]
 }

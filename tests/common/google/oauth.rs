@@ -5,6 +5,7 @@ use super::errors::{self, Refusal};
 use super::routes::Call;
 use super::server::{Reply, parse_form};
 use super::state::{AuthCode, State};
+use super::vertex;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -114,6 +115,9 @@ fn exchange(call: &Call) -> Result<Reply, Reply> {
             .filter(|value| !value.is_empty())
             .ok_or_else(|| fail(400, "invalid_request", &format!("Missing required parameter: {name}")))
     };
+    if field("grant_type") == Some("urn:ietf:params:oauth:grant-type:jwt-bearer") {
+        return by_assertion(call, need("assertion")?);
+    }
     // A forced error belongs to an account, so it is looked for before the client is checked.
     let account = call.shared.read(|state| {
         let by_code = field("code").and_then(|code| state.codes.get(code)).map(|code| code.email.clone());
@@ -197,6 +201,25 @@ fn by_refresh(state: &mut State, token: &str) -> Result<Reply, Reply> {
         body["refresh_token"] = json!(state.issue_refresh(&user.email));
     }
     Ok(Reply::json(200, &body))
+}
+
+/// What a service account has signed is its login.
+fn by_assertion(call: &Call, assertion: &str) -> Result<Reply, Reply> {
+    written::secret(assertion);
+    let email = call.shared.read(|state| vertex::signer(state, assertion));
+    let email = email.map_err(|description| fail(400, "invalid_grant", &description))?;
+    call.is_from(&email);
+    if let Some(reply) = call.forced(&email) {
+        return Ok(reply);
+    }
+    Ok(call.shared.change(|state| {
+        let scopes = state.user(&email).map(|user| user.scopes.clone()).unwrap_or_default();
+        *state.refreshed.entry(email.clone()).or_default() += 1;
+        let seconds = state.settings.expires_in;
+        let body =
+            json!({"access_token": state.issue_access(&email, &scopes), "expires_in": seconds, "token_type": "Bearer"});
+        Reply::json(200, &body)
+    }))
 }
 
 fn tokens(state: &mut State, email: &str, scopes: &[String]) -> Value {

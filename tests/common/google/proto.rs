@@ -12,14 +12,17 @@ use serde_json::{Map, Value, json};
 pub enum Side {
     CodeAssist,
     Public,
+    Vertex,
 }
 
 /// Who knows a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
     Both,
+    /// Code Assist, and Vertex AI whose fields it has.
     CodeAssist,
     Public,
+    Vertex,
 }
 
 /// The type of a field.
@@ -49,7 +52,7 @@ pub enum Kind {
 pub struct Message(pub &'static [(&'static str, Kind, Known)]);
 
 use Kind::{Any, Bool, Bytes, Category, Enum, Int32, Int64, LooseEnum, Many, Number, Object, One, Table, Text};
-use Known::{Both, CodeAssist, Public};
+use Known::{Both, CodeAssist, Public, Vertex};
 
 const PUBLIC_CATEGORIES: &[&str] =
     &["HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT", "CIVIC_INTEGRITY"];
@@ -107,7 +110,8 @@ impl Reader {
             let found = message.0.iter().find(|(known, _, who)| {
                 let here = match who {
                     Both => true,
-                    CodeAssist => self.side == Side::CodeAssist,
+                    CodeAssist => self.side != Side::Public,
+                    Vertex => self.side == Side::Vertex,
                     Public => self.side == Side::Public,
                 };
                 here && (name == known || *name == snake(known))
@@ -179,7 +183,7 @@ impl Reader {
             }
             Category => {
                 let name = value.as_str().and_then(|name| name.strip_prefix("HARM_CATEGORY_")).unwrap_or("");
-                let vertex = self.side == Side::CodeAssist && VERTEX_CATEGORIES.contains(&name);
+                let vertex = self.side != Side::Public && VERTEX_CATEGORIES.contains(&name);
                 if !vertex && !PUBLIC_CATEGORIES.contains(&name) {
                     self.wrong(path, "TYPE_ENUM", value);
                 }

@@ -125,7 +125,7 @@ fn count(raw: &Value) -> Result<Reply, Refusal> {
     Ok(Reply::json(200, &json!({"totalTokens": total, "promptTokensDetails": details})))
 }
 
-fn embed(raw: &Value, model: &Model) -> Result<Vec<f64>, Refusal> {
+pub fn embed(raw: &Value, model: &Model) -> Result<Vec<f64>, Refusal> {
     let body = proto::read(&messages::EMBED, raw, Side::Public)?;
     let named = body.get("model").and_then(Value::as_str);
     if named.is_some_and(|named| named != format!("models/{}", model.id)) {

@@ -3,7 +3,7 @@
 use super::errors::{self, Refusal};
 use super::server::{Reply, Request, parse_form};
 use super::state::{CLOUD_PLATFORM, Recorded, User};
-use super::{Shared, code_assist, oauth, public};
+use super::{Shared, code_assist, oauth, public, vertex};
 use serde_json::Value;
 
 /// Answers one request; also gives its place in the record.
@@ -33,6 +33,7 @@ pub fn answer(shared: &Shared, request: &Request) -> (usize, Reply) {
         "/tokeninfo" => Ok(oauth::token_info(&call)),
         "/oauth2/v2/userinfo" | "/oauth2/v1/userinfo" | "/v1/userinfo" => oauth::user_info(&call),
         path if path.starts_with("/v1internal") => code_assist::answer(&call),
+        path if path.starts_with("/v1beta1/") => vertex::answer(&call),
         path if path.starts_with("/v1beta/") || path.starts_with("/upload/v1beta/") => public::answer(&call),
         path => Ok(Reply::html(404, &format!("The requested URL {path} was not found on this server."))),
     };

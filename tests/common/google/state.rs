@@ -4,6 +4,7 @@ use super::super::written;
 use super::models::{Model, builtin};
 use super::script::Step;
 use super::server::Outcome;
+use super::vertex::Vertex;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -205,6 +206,7 @@ pub struct State {
     pub holding: usize,
     /// How often the test released them.
     pub released: u64,
+    pub vertex: Vertex,
     pub settings: Settings,
     pub counter: u64,
 }
@@ -229,6 +231,7 @@ impl State {
             refreshed: HashMap::new(),
             holding: 0,
             released: 0,
+            vertex: Vertex::default(),
             settings: Settings {
                 strict: true,
                 strict_json_schema: true,

@@ -73,7 +73,7 @@ fn tools(state: &State, model: &Model, inner: &Value, side: Side) -> Result<bool
     let calling = &inner["toolConfig"]["functionCallingConfig"];
     let mode = calling["mode"].as_str().unwrap_or("AUTO");
     if search && !names.is_empty() {
-        if side == Side::CodeAssist || !model.is_three() {
+        if side != Side::Public || !model.is_three() {
             return Err(Refusal::invalid("Multiple tools are supported only when they are all search tools."));
         }
         if inner["toolConfig"]["includeServerSideToolInvocations"] != true {

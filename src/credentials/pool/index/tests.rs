@@ -10,6 +10,7 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::time::{Duration, UNIX_EPOCH};
 
+const PREFERENCES: [&[Kind]; 3] = [&[], &[Kind::ApiKey], &[Kind::Vertex, Kind::Oauth]];
 const MODELS: [&str; 3] = ["pro", "flash", "lite"];
 
 struct Numbers(u64);
@@ -28,7 +29,8 @@ impl Numbers {
 }
 
 fn key(number: usize) -> Record {
-    Record::new(json!({"api_key": format!("AIza-{number:08}")}))
+    let kind = if number.is_multiple_of(5) { "vertex_key" } else { "api_key" };
+    Record::new(json!({"type": kind, "api_key": format!("AIza-{number:08}")}))
 }
 
 fn account(number: usize, now: Now, lifetime: Duration) -> Record {
@@ -42,8 +44,8 @@ fn pool(records: impl IntoIterator<Item = Record>, now: Now) -> Pool {
     Pool::new(records.into_iter().map(|record| (Origin::File, record)), Settings::default(), &json!(null), now).0
 }
 
-fn want<'a>(model: &'a str, kind: Option<Kind>, tried: &'a [CredentialId], affinity: Option<&'a str>) -> Want<'a> {
-    Want { model, kind, tried, affinity }
+fn want<'a>(model: &'a str, kinds: Kinds, tried: &'a [CredentialId], affinity: Option<&'a str>) -> Want<'a> {
+    Want { model, kinds, tried, affinity }
 }
 
 fn cool(rest: Duration, limit: bool) -> Report {
@@ -60,14 +62,16 @@ fn wait(credential: &Credential, model: &str, now: Now) -> Option<Duration> {
 }
 
 /// A walk over all credentials.
-fn expected(pool: &Pool, want: &Want<'_>, now: Now) -> Result<CredentialId, Unavailable> {
-    let is_wanted = |credential: &&Credential| want.kind.is_none_or(|kind| credential.record.kind() == Ok(kind));
+fn expected(pool: &Pool, want: &Want<'_>, prefer: &[Kind], now: Now) -> Result<CredentialId, Unavailable> {
+    let is_wanted = |credential: &&Credential| credential.record.kind().is_ok_and(|kind| want.kinds.has(kind));
     let usable: Vec<&Credential> =
         pool.credentials.values().filter(is_wanted).filter(|credential| credential.is_usable()).collect();
     let (waiting, free): (Vec<&Credential>, Vec<&Credential>) =
         usable.into_iter().partition(|credential| wait(credential, want.model, now).is_some());
     let rank = |credential: &Credential| {
-        (!credential.is_ready(now), credential.deprioritised.is_some_and(|until| !until.is_over(now)))
+        let place = prefer.iter().position(|kind| credential.record.kind() == Ok(*kind));
+        let is_deprioritised = credential.deprioritised.is_some_and(|until| !until.is_over(now));
+        (!credential.is_ready(now), is_deprioritised, place.unwrap_or(prefer.len()))
     };
     let turn = |credential: &Credential| (pool.last.is_some_and(|last| credential.id <= last), credential.id);
     let distance = |credential: &Credential| {
@@ -99,12 +103,13 @@ fn compare(pool: &mut Pool, numbers: &mut Numbers, now: Now, step: &str) {
     let some: Vec<CredentialId> = pool.credentials.keys().copied().filter(|_| numbers.below(2) == 0).collect();
     let all: Vec<CredentialId> = pool.credentials.keys().copied().collect();
     for model in MODELS {
-        for kind in [None, Some(Kind::Oauth), Some(Kind::ApiKey)] {
+        for kinds in [Kinds::ALL, Kinds::only(Kind::Oauth), Kinds::only(Kind::ApiKey).or(Kind::Vertex)] {
             for tried in [&[][..], &some, &all] {
                 for affinity in [None, Some("one")] {
-                    let want = want(model, kind, tried, affinity);
-                    let found = pool.index.choose(&want, pool.last, now);
-                    assert_eq!(found, expected(pool, &want, now), "{want:?} after {step}");
+                    let want = want(model, kinds, tried, affinity);
+                    let prefer = PREFERENCES[numbers.below(PREFERENCES.len())];
+                    let found = pool.index.choose(&want, prefer, pool.last, now);
+                    assert_eq!(found, expected(pool, &want, prefer, now), "{want:?} {prefer:?} after {step}");
                 }
             }
         }
@@ -129,7 +134,7 @@ fn happen(pool: &mut Pool, jobs: &mut Vec<Job>, numbers: &mut Numbers, now: &mut
     match numbers.below(20) {
         0..=3 => {
             let affinity = (numbers.below(3) == 0).then_some("one");
-            let _ = pool.checkout(&want(model, None, &[], affinity), *now);
+            let _ = pool.checkout(&want(model, Kinds::ALL, &[], affinity), *now);
             "a choice"
         }
         4..=6 => {
@@ -245,7 +250,7 @@ fn cool_downs_and_blocks_end_whichever_way_the_clock_jumps() {
         for report in [cool(hour, true), block.clone()] {
             let _ = pool.report(CredentialId(0), "pro", report, start);
         }
-        let want = want("pro", None, &[], None);
+        let want = want("pro", Kinds::ALL, &[], None);
         assert_eq!(pool.checkout(&want, start).unwrap_err(), Unavailable::Cooling(hour), "{name}");
         assert_eq!(pool.checkout(&want, now).unwrap().id, CredentialId(0), "{name}");
     }
@@ -262,9 +267,11 @@ fn a_clock_that_is_slowly_put_right_moves_ends_by_moments_only() {
     };
     // The wall clock runs fast by half a thousandth.
     for second in 0..599 {
-        assert!(pool.checkout(&want("pro", None, &[], None), at(second * 1000, second * 1000 + second / 2)).is_err());
+        assert!(
+            pool.checkout(&want("pro", Kinds::ALL, &[], None), at(second * 1000, second * 1000 + second / 2)).is_err()
+        );
     }
-    assert!(pool.checkout(&want("pro", None, &[], None), at(599_801, 600_101)).is_ok());
+    assert!(pool.checkout(&want("pro", Kinds::ALL, &[], None), at(599_801, 600_101)).is_ok());
 }
 
 #[test]
@@ -273,7 +280,7 @@ fn conversations_are_spread_and_stay_while_their_credential_can_serve() {
     let mut pool = pool((0..8).map(key), now);
     let names: Vec<String> = (0..4000).map(|number| format!("conversation {number}")).collect();
     let homes = |pool: &mut Pool| -> Vec<CredentialId> {
-        let home = |name: &String| pool.checkout(&want("pro", None, &[], Some(name)), now).unwrap().id;
+        let home = |name: &String| pool.checkout(&want("pro", Kinds::ALL, &[], Some(name)), now).unwrap().id;
         names.iter().map(home).collect()
     };
     let before = homes(&mut pool);
@@ -310,25 +317,25 @@ fn a_choice_among_ten_thousand_costs_a_fraction_of_a_millisecond() {
     let now = Now::read();
     let mut pool = pool((0..10_000).map(key), now);
     let turn = time_per_request(&mut pool, now, |pool, _, now| {
-        let id = pool.checkout(&want("pro", None, &[], None), now).unwrap().id;
+        let id = pool.checkout(&want("pro", Kinds::ALL, &[], None), now).unwrap().id;
         let _ = pool.report(id, "pro", Report::Success, now);
     });
     let named = time_per_request(&mut pool, now, |pool, number, now| {
-        let id = pool.checkout(&want("pro", None, &[], Some(&number.to_string())), now).unwrap().id;
+        let id = pool.checkout(&want("pro", Kinds::ALL, &[], Some(&number.to_string())), now).unwrap().id;
         let _ = pool.report(id, "pro", Report::Success, now);
     });
     let limited = time_per_request(&mut pool, now, |pool, number, now| {
-        let id = pool.checkout(&want(MODELS[number % 3], None, &[], None), now).unwrap().id;
+        let id = pool.checkout(&want(MODELS[number % 3], Kinds::ALL, &[], None), now).unwrap().id;
         let _ = pool.report(id, MODELS[number % 3], cool(Duration::from_secs(60), true), now);
     });
     (0..9_999).for_each(|id| drop(pool.report(CredentialId(id), "pro", cool(Duration::from_secs(60), true), now)));
     let last = time_per_request(&mut pool, now, |pool, _, now| {
-        assert_eq!(pool.checkout(&want("pro", None, &[], None), now).unwrap().id, CredentialId(9_999));
+        assert_eq!(pool.checkout(&want("pro", Kinds::ALL, &[], None), now).unwrap().id, CredentialId(9_999));
         let _ = pool.report(CredentialId(9_999), "pro", Report::Success, now);
     });
     drop(pool.report(CredentialId(9_999), "pro", cool(Duration::from_secs(60), true), now));
     let nobody = time_per_request(&mut pool, now, |pool, _, now| {
-        assert!(matches!(pool.checkout(&want("pro", None, &[], None), now), Err(Unavailable::Cooling(_))));
+        assert!(matches!(pool.checkout(&want("pro", Kinds::ALL, &[], None), now), Err(Unavailable::Cooling(_))));
     });
     println!("turn {turn:?}, named {named:?}, limited {limited:?}, last {last:?}, nobody {nobody:?}");
     // A walk takes 10 ms in a build without optimisation.

@@ -1,0 +1,108 @@
+//! How an item comes to a token and a project, and whether Google serves it. No generation is spent.
+
+use super::item::{Source, text};
+use super::key;
+use crate::config::OauthClient;
+use crate::credentials::google::check::{Fine, service_status, service_unreachable};
+use crate::credentials::google::oauth::{CallFault, Google, TokenFault, Tokens};
+use crate::credentials::google::setup::{self, SetupFault};
+use crate::credentials::lease::Access;
+use crate::credentials::pool::Block;
+use crate::message::Message;
+use crate::secret::Secret;
+use serde_json::{Map, Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const NAME: &str = "Vertex AI";
+/// What every call of Vertex AI needs.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// For whom an assertion is, whatever the file's `token_uri` says.
+const AUDIENCE: &str = "https://oauth2.googleapis.com/token";
+/// Google's other names for its token endpoint, in older files.
+const OLD_ENDPOINTS: [&str; 2] =
+    ["https://accounts.google.com/o/oauth2/token", "https://www.googleapis.com/oauth2/v4/token"];
+/// What Google grants at most.
+const LIFETIME: u64 = 3600;
+/// What a check asks to count tokens; that a place does not have it says nothing about the credential.
+const CHECKED_MODEL: &str = "gemini-3.5-flash";
+
+/// A token for an item that is no key.
+pub(crate) fn token(google: &Google, item: &Value, client: Option<&OauthClient>) -> Result<Tokens, TokenFault> {
+    let unusable = || TokenFault::Revoked(Message::new("item_empty"));
+    let item = item.as_object().filter(|_| cfg!(feature = "vertex")).ok_or_else(unusable)?;
+    match Source::of(item).ok_or_else(unusable)? {
+        Source::ServiceAccount => service_account(google, item),
+        Source::User => google.refresh(text(item, "refresh_token").ok_or_else(unusable)?, client),
+        Source::Key => Err(unusable()),
+    }
+}
+
+/// Signs for a token. The assertion goes to Google's token endpoint or to the one of the config, wherever the file points.
+fn service_account(google: &Google, item: &Map<String, Value>) -> Result<Tokens, TokenFault> {
+    let endpoint = google.endpoints.oauth_token.as_str();
+    let is_googles = |uri: &str| uri == AUDIENCE || uri == endpoint || OLD_ENDPOINTS.contains(&uri);
+    if !text(item, "token_uri").is_none_or(is_googles) {
+        return Err(TokenFault::Revoked(Message::new("vertex_token_uri").with("uri", AUDIENCE)));
+    }
+    let key = key::read(text(item, "private_key").unwrap_or_default());
+    let key = key.map_err(|code| TokenFault::Revoked(Message::new(code)))?;
+    let header = json!({"alg": "RS256", "typ": "JWT", "kid": text(item, "private_key_id")});
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let claims = json!({
+        "iss": text(item, "client_email"), "scope": SCOPE, "aud": AUDIENCE, "iat": now, "exp": now + LIFETIME,
+    });
+    let assertion = key::token(&key, &header, &claims);
+    let assertion = assertion.ok_or_else(|| TokenFault::Transient(Message::new("vertex_cannot_sign")))?;
+    google.assertion(&assertion).map_err(|fault| match fault {
+        TokenFault::Revoked(message) if message.to_string().contains("reasonable timeframe") => {
+            TokenFault::Client(Message::new("vertex_clock"))
+        }
+        TokenFault::Revoked(message) => {
+            TokenFault::Revoked(Message::new("vertex_key_ended").with_message("why", message))
+        }
+        fault => fault,
+    })
+}
+
+/// The project of a credential that names none, or why there is none.
+pub(crate) fn project(item: &Value) -> Result<String, SetupFault> {
+    let named = item.as_object().and_then(|item| text(item, "quota_project_id"));
+    let fault = || SetupFault::Blocked(Block::new("NO_PROJECT", Message::new("vertex_no_project")));
+    named.map(str::to_owned).ok_or_else(fault)
+}
+
+/// Whether Google counts tokens for it, in the first place that is asked.
+pub(crate) fn check(google: &Google, access: &Access) -> Result<Fine, SetupFault> {
+    let Some(place) = access.place.as_deref().filter(|_| cfg!(feature = "vertex")) else {
+        return Err(SetupFault::Transient(Message::new("vertex_not_built")));
+    };
+    let location = place.order(CHECKED_MODEL).first().copied().unwrap_or_default().to_owned();
+    let base = google.endpoints.vertex.as_deref();
+    let url = place.url(base, access.project.as_deref(), &location, CHECKED_MODEL, "countTokens");
+    let bearer = Secret::new(format!("Bearer {}", access.secret.expose()));
+    let mut headers = match place.is_key {
+        true => vec![("x-goog-api-key", access.secret.expose())],
+        false => vec![("Authorization", bearer.expose())],
+    };
+    headers.extend(place.quota_project.as_deref().map(|project| ("x-goog-user-project", project)));
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
+    let fine = |message: Message| Ok(Fine { message, tier: None });
+    match google.json(&url, &headers, Some(&body)) {
+        Ok(_) => fine(Message::new("vertex_served").with("location", &location)),
+        // The place is asked for a model that it may not have.
+        Err(CallFault::Status(404, answer)) if answer.get("error").is_some() => {
+            fine(Message::new("vertex_accepts").with("location", &location))
+        }
+        Err(CallFault::Status(401, _)) if place.is_key => {
+            Err(SetupFault::Blocked(Block::new("CREDENTIALS_MISSING", Message::new("vertex_key_refused"))))
+        }
+        Err(CallFault::Network(reason)) => Err(SetupFault::Transient(service_unreachable(NAME, &reason))),
+        Err(CallFault::Status(status @ (402 | 404..), _)) => Err(SetupFault::Transient(service_status(NAME, status))),
+        Err(fault) => Err(match setup::setup_fault(fault) {
+            SetupFault::Blocked(why) if why.reason == "IAM_PERMISSION_DENIED" => {
+                SetupFault::Blocked(Block { message: Message::new("vertex_role"), ..why })
+            }
+            fault => fault,
+        }),
+    }
+}

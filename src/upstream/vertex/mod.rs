@@ -1,0 +1,156 @@
+//! Vertex AI, Google Cloud's service with the same models (docs/vertex.md). A credential has one or several locations, which
+//! are tried in order before another credential is: more keys of one organisation share one capacity, more locations do not.
+
+mod body;
+mod embeddings;
+
+use super::body::json;
+use super::error::{Fault, Refusal};
+use super::event_stream::{EventStream, Wrapping};
+use super::{Upstream, round_trip};
+use crate::api::{Call, Operation};
+use crate::credentials::{Access, Failing, VertexPlace};
+use std::time::Duration;
+use ureq::Agent;
+use ureq::http;
+
+/// What a quota by the minute rests, where Google does not say it.
+const MINUTE: Duration = Duration::from_secs(60);
+/// A request for better or cheaper capacity, which the public API takes in the body.
+const TIER: &str = "X-Vertex-AI-LLM-Shared-Request-Type";
+
+/// Vertex AI.
+#[derive(Clone, Debug)]
+pub struct Vertex {
+    agent: Agent,
+    base: Option<String>,
+}
+
+impl Vertex {
+    /// `base` stands in for Google's hosts.
+    pub fn new(agent: Agent, base: Option<&str>) -> Vertex {
+        Vertex { agent, base: base.map(str::to_owned) }
+    }
+
+    fn ask(
+        &self,
+        access: &Access,
+        place: &VertexPlace,
+        location: &str,
+        call: &Call,
+        body: &[u8],
+    ) -> Result<EventStream, Fault> {
+        let method = match call.operation {
+            Operation::Generate => "generateContent",
+            Operation::Stream => "streamGenerateContent?alt=sse",
+            Operation::CountTokens => "countTokens",
+            Operation::Embed | Operation::BatchEmbed => embeddings::method(call),
+        };
+        let url = place.url(self.base.as_deref(), access.project.as_deref(), location, &call.model, method);
+        let mut request = http::Request::post(url).header("Content-Type", "application/json");
+        request = match place.is_key {
+            true => request.header("x-goog-api-key", access.secret.expose()),
+            false => request.header("Authorization", format!("Bearer {}", access.secret.expose())),
+        };
+        if let Some(project) = &place.quota_project {
+            request = request.header("x-goog-user-project", project);
+        }
+        if let Some(tier) = body::tier(&call.request) {
+            request = request.header(TIER, tier);
+        }
+        let request =
+            request.body(body).map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
+        let response = round_trip::send(&self.agent, &request)?;
+        match call.operation {
+            Operation::Embed | Operation::BatchEmbed => embeddings::read(response, call),
+            operation => EventStream::read(response, Wrapping::Bare, operation == Operation::Stream),
+        }
+    }
+
+    /// Asks once more without the ids of calls, where a 400 names them: not every version takes them.
+    fn ask_with_and_without_ids(
+        &self,
+        access: &Access,
+        place: &VertexPlace,
+        location: &str,
+        call: &Call,
+        body: &mut Vec<u8>,
+    ) -> Result<EventStream, Fault> {
+        let fault = match self.ask(access, place, location, call, body) {
+            Err(fault) if names_ids(&fault) => fault,
+            answer => return answer,
+        };
+        let Some(plain) = body::without_ids(&call.request) else { return Err(fault) };
+        log::info!("[ApiClient] Google refused the ids of calls. Sending once more without them.");
+        *body = body::of(&Call { request: plain, ..call.clone() });
+        self.ask(access, place, location, call, body)
+    }
+}
+
+impl Upstream for Vertex {
+    fn send(&self, access: &Access, call: &Call) -> Result<EventStream, Fault> {
+        let Some(place) = &access.place else { return Err(Fault::Unsupported("this needs a credential of Vertex AI")) };
+        let mut body = body::of(call);
+        let mut rests: Option<Duration> = None;
+        let mut last = None;
+        for location in place.order(&call.model) {
+            let fault = match self.ask_with_and_without_ids(access, place, location, call, &mut body) {
+                Ok(answer) => {
+                    place.served(&call.model, location);
+                    return Ok(answer);
+                }
+                Err(fault) => fault,
+            };
+            match failing(&fault) {
+                Some((failing, status)) => {
+                    let rest = place.failed(&call.model, location, failing, status);
+                    log::info!("[ApiClient] {location} cannot serve {} now ({status}).", call.model);
+                    if failing == Failing::Full {
+                        rests = Some(rests.map_or(rest, |rests| rests.min(rest)));
+                    }
+                }
+                None if matches!(fault, Fault::Connect(_)) => {}
+                None => return Err(fault),
+            }
+            // That a place is full says more than that another one does not have the model.
+            if last.is_none() || matches!(failing(&fault), Some((Failing::Full, _))) {
+                last = Some(fault);
+            }
+        }
+        Err(match last {
+            Some(Fault::Refused(refusal)) => with_delay(*refusal, rests).fault(),
+            Some(fault) => fault,
+            None => Fault::Unsupported("this credential of Vertex AI has no location"),
+        })
+    }
+}
+
+/// Whether another location may serve what this one did not.
+fn failing(fault: &Fault) -> Option<(Failing, u16)> {
+    let Fault::Refused(refusal) = fault else { return None };
+    match refusal.status {
+        404 => Some((Failing::Unknown, 404)),
+        status @ (429 | 503) => Some((Failing::Full, status)),
+        _ => None,
+    }
+}
+
+/// A limit without a delay: a quota by the minute ends with it, and shared capacity comes back within seconds. It is never the
+/// growing rest of a limit that nobody knows.
+fn with_delay(mut refusal: Refusal, rests: Option<Duration>) -> Refusal {
+    let message = refusal.details.message.to_ascii_lowercase();
+    if refusal.status == 429 && refusal.details.delay.is_none() {
+        let is_quota = message.contains("quota exceeded for");
+        refusal.details.delay = if is_quota { Some(MINUTE) } else { rests.or(Some(Duration::from_secs(1))) };
+    }
+    refusal
+}
+
+fn names_ids(fault: &Fault) -> bool {
+    let Fault::Refused(refusal) = fault else { return false };
+    refusal.status == 400
+        && ["Unknown name \"id\"", "unknown field \"id\""].iter().any(|word| refusal.details.message.contains(word))
+}
+
+#[cfg(test)]
+mod tests;
