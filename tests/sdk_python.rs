@@ -24,6 +24,12 @@ fn paths(generations: &[Recorded]) -> Vec<&str> {
 }
 
 #[test]
+fn the_table_of_googles_fields_is_whole() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/fields.md");
+    assert!(run(Pool::ApiKey, "google_fields.py", &[page]).is_empty());
+}
+
+#[test]
 fn openai_chats_streams_lists_models_and_sees_images() {
     for pool in Pool::EACH {
         let generations = run(pool, "openai_basics.py", &[]);

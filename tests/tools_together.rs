@@ -167,3 +167,19 @@ fn an_api_key_is_asked_before_logins_that_cannot_search_beside_functions() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(answer.header(NOTICE).is_some());
 }
+
+#[test]
+fn what_of_googles_fields_cannot_be_passed_on_is_told() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    for route in ROUTES {
+        let mut body = body(route, THREE, json!([{"role": "user", "content": "hi"}]), false);
+        body["extra_body"] = json!({"mine": 1, "google": {"labels": {"a": "b"}, "media_resolution": "low"}});
+        let answer = ask(&proxy, "POST", route, &[], body.to_string().as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let notice = answer.header(NOTICE).unwrap_or_else(|| panic!("{route}"));
+        assert!(notice.starts_with("labels "), "{notice}");
+        let config = google.last_generation().body["generationConfig"].clone();
+        assert_eq!(config["mediaResolution"], "MEDIA_RESOLUTION_LOW", "{route}: {config}");
+    }
+}

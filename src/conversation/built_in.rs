@@ -134,7 +134,8 @@ pub(crate) fn spelled(value: Value) -> Value {
     }
 }
 
-fn camel(name: &str) -> String {
+/// Google's JSON name of a field.
+pub(crate) fn camel(name: &str) -> String {
     let mut words = name.split('_');
     let mut joined = words.next().unwrap_or_default().to_owned();
     for word in words {

@@ -55,6 +55,9 @@ pub struct Candidate<'a> {
     /// Search sources, kept as text until the surface wants them.
     #[serde(borrow)]
     pub grounding_metadata: Option<&'a RawValue>,
+    /// Texts of others that the answer repeats, kept as text.
+    #[serde(borrow)]
+    pub citation_metadata: Option<&'a RawValue>,
     /// Addresses that Google opened, kept as text.
     #[serde(borrow)]
     pub url_context_metadata: Option<&'a RawValue>,

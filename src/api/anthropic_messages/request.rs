@@ -72,11 +72,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
         attachments.past(answered.is_some_and(|answered| index <= answered));
         blocks::message(message, &format!("messages.{index}"), &mut attachments, &mut asked.history)?;
     }
-    if let Some(resolution) = attachments.resolution() {
-        asked.config.insert("mediaResolution".into(), json!(resolution));
-    }
-    asked.request.safety_settings = extensions.safety_settings;
-    asked.request.cached_content = extensions.cached_content;
+    extensions.apply(&attachments, &mut asked);
 
     let signatures = asked.plan.signatures.clone();
     let reply = MessagesReply { model: requested, shows, searches, signatures };

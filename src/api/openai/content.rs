@@ -2,8 +2,9 @@
 //! "Message content").
 
 use crate::api::anthropic_blocks;
-use crate::api::params::{Object, missing, read_at, take, take_text, unknown_word, wrong_type};
+use crate::api::params::{Object, missing, read_at, take, take_any, take_text, unknown_word, wrong_type};
 use crate::conversation::attachments::{Attachments, Unusable, is_http};
+use crate::conversation::built_in::spelled;
 use crate::error::ApiError;
 use crate::gemini::Part;
 use serde_json::Value;
@@ -44,6 +45,8 @@ pub(crate) fn part(
         Value::Object(item) => item,
         other => return Err(wrong_type(at, "an object", &other)),
     };
+    let video = take_any(&mut item, &["video_metadata", "videoMetadata"]).filter(Value::is_object).map(spelled);
+    let before = parts.len();
     let kind = read_at(&mut item, at, "type")?.unwrap_or_else(|| guess_kind(&item).to_owned());
     match kind.as_str() {
         "text" | "input_text" | "output_text" => parts.extend(plain(&mut item, "text", at)?),
@@ -71,6 +74,10 @@ pub(crate) fn part(
             let known = "'text', 'image_url', 'video_url', 'audio_url', 'input_audio' and 'file'";
             return Err(unknown_word(format!("{at}.type"), &kind, known));
         }
+    }
+    let is_media = |part: &&mut Part| part.inline_data.is_some() || part.file_data.is_some();
+    if let (Some(video), Some(part)) = (video, parts[before..].iter_mut().find(is_media)) {
+        part.other.insert("videoMetadata".into(), video);
     }
     Ok(())
 }

@@ -2,10 +2,10 @@
 //! dialect.
 
 use crate::api::openai::tools::untyped;
-use crate::api::params::{Object, take, take_any, take_object, take_text};
+use crate::api::params::{Object, shorten, take, take_any, take_object, take_text};
 use crate::conversation::asked::Asked;
 use crate::conversation::attachments::Attachments;
-use crate::conversation::built_in::spelled;
+use crate::conversation::built_in::{camel, spelled};
 use crate::conversation::tools::Toolbox;
 use crate::gemini::SafetySetting;
 use serde_json::{Map, Value};
@@ -23,7 +23,15 @@ pub(crate) struct Extensions {
     pub tools: Vec<Object>,
     /// Google's `retrievalConfig`.
     pub retrieval: Option<Value>,
+    /// Fields of `generationConfig` that OpenAI has nothing like.
+    pub config: Object,
+    /// Names of fields of Google's that cannot be passed on.
+    pub unknown: Vec<String>,
 }
+
+/// What of `generationConfig` goes through as it is.
+const CONFIG: [&str; 4] =
+    ["speechConfig", "responseModalities", "enableEnhancedCivicAnswers", "audioTranscriptionConfig"];
 
 /// Google's own tools, as fields beside the others.
 const TOOLS: [&str; 12] = [
@@ -48,6 +56,10 @@ impl Extensions {
         if let Some(place) = self.retrieval.take() {
             toolbox.retrieve_for(place);
         }
+        for name in self.unknown.drain(..) {
+            let name = shorten(&name).escape_default();
+            toolbox.notice(format!("{name} among Google's extensions was left out: it cannot be passed on here."));
+        }
     }
 
     /// Puts everything else but `thinking` into a question whose `attachments` are read.
@@ -55,6 +67,7 @@ impl Extensions {
         let resolution = self.media_resolution.or_else(|| attachments.resolution().map(str::to_owned));
         let image_config = self.image_config.filter(|_| asked.model.image_output);
         asked.config.extend(resolution.map(|level| ("mediaResolution".to_owned(), level.into())));
+        asked.config.extend(self.config);
         asked.config.extend(image_config.map(|config| ("imageConfig".to_owned(), config)));
         asked.request.safety_settings = self.safety_settings;
         asked.request.cached_content = self.cached_content;
@@ -78,7 +91,8 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
     places.push(top);
 
     let mut found = Extensions::default();
-    for mut place in places {
+    let of_google = places.len() - 2;
+    for (index, mut place) in places.into_iter().enumerate() {
         if found.thinking.is_empty()
             && let Some(Value::Object(config)) = take_any(&mut place, &["thinking_config", "thinkingConfig"])
         {
@@ -110,6 +124,13 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
         }
         if let Some(Value::Array(list)) = take_any(&mut place, &["safety_settings", "safetySettings"]) {
             found.safety_settings = found.safety_settings.or_else(|| safety_settings(list));
+        }
+        // Other programs put fields of their own into `extra_body`; what is under `google` is meant for Google.
+        for (name, value) in place.into_iter().filter(|(_, value)| index < of_google && !value.is_null()) {
+            match camel(&name) {
+                field if CONFIG.contains(&field.as_str()) => _ = found.config.entry(field).or_insert(spelled(value)),
+                _ => found.unknown.push(name),
+            }
         }
     }
     found

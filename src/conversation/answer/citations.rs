@@ -54,6 +54,7 @@ pub(super) struct Cited {
     events_with_parts: usize,
     grounding: String,
     url_context: String,
+    repeated: Vec<Repeated>,
 }
 
 impl Cited {
@@ -67,6 +68,7 @@ impl Cited {
             events_with_parts: 0,
             grounding: String::new(),
             url_context: String::new(),
+            repeated: Vec::new(),
         }
     }
 
@@ -112,9 +114,15 @@ impl Cited {
         text.clone_into(&mut self.url_context);
     }
 
+    /// Texts of others that the answer repeats. In a stream each comes with its own event.
+    pub(super) fn repeated(&mut self, text: &str) {
+        let metadata: CitationMetadata = serde_json::from_str(text).unwrap_or_default();
+        self.repeated.extend(metadata.citations.or(metadata.citation_sources).unwrap_or_default());
+    }
+
     /// What was searched and found, at the end.
     pub(super) fn search(&self) -> Search {
-        if self.grounding.is_empty() && self.url_context.is_empty() {
+        if self.grounding.is_empty() && self.url_context.is_empty() && self.repeated.is_empty() {
             return Search::default();
         }
         let starts = if self.events_with_parts == 1 { &self.part_starts[..] } else { &[] };
@@ -126,6 +134,16 @@ impl Cited {
         loose.extend(opened(&self.url_context));
         loose.retain(|source| cited.insert(source.url.clone()));
         search.citations.extend(loose.into_iter().map(|source| Citation { start: end, end, source }));
+        search.citations.extend(self.repeated.iter().filter_map(|repeated| {
+            let url = repeated.uri.clone().filter(|url| !url.is_empty())?;
+            let title = repeated.title.clone().unwrap_or_else(|| url.clone());
+            let place = |byte: Option<usize>| match self.content() {
+                Some(content) => content[..floor(content, byte.unwrap_or(0))].chars().count(),
+                None => end,
+            };
+            let (start, end) = (place(repeated.start_index), place(repeated.end_index));
+            Some(Citation { start, end: end.max(start), source: Source { title, url } })
+        }));
         // Read and written anew: a line feed between two fields would break a stream.
         search.grounding_metadata = serde_json::from_str(&self.grounding).ok();
         search.url_context_metadata = serde_json::from_str(&self.url_context).ok();
@@ -141,6 +159,23 @@ fn opened(metadata: &str) -> Vec<Source> {
         url.retrieved_url.filter(|_| is_open).map(|url| Source { title: url.clone(), url })
     });
     opened.collect()
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct CitationMetadata {
+    citations: Option<Vec<Repeated>>,
+    /// The public API's older name.
+    citation_sources: Option<Vec<Repeated>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Repeated {
+    start_index: Option<usize>,
+    end_index: Option<usize>,
+    uri: Option<String>,
+    title: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -228,6 +228,9 @@ impl Answer {
         if let Some(grounding) = candidate.grounding_metadata {
             self.cited.grounding(grounding.get());
         }
+        if let Some(repeated) = candidate.citation_metadata {
+            self.cited.repeated(repeated.get());
+        }
         if let Some(opened) = candidate.url_context_metadata {
             self.cited.url_context(opened.get());
         }

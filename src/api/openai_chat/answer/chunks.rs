@@ -97,12 +97,13 @@ impl Chunks {
         let extra = ExtraContent::found(&ending.search, ending.signature.as_deref());
         match (annotations.is_empty(), &extra) {
             (true, Some(extra)) => self.field(out, b"\"extra_content\":", extra),
-            // Whoever searched has metadata as well.
             (false, extra) => self.chunk(out, None, &[], |out| {
                 out.extend_from_slice(b"\"annotations\":");
                 frame::json(&annotations, out);
-                out.extend_from_slice(b",\"extra_content\":");
-                frame::json(extra, out);
+                if let Some(extra) = extra {
+                    out.extend_from_slice(b",\"extra_content\":");
+                    frame::json(extra, out);
+                }
             }),
             (true, None) => {}
         }
