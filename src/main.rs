@@ -43,10 +43,7 @@ fn run(options: &RunOptions) -> Result<(), Failure> {
     let loaded = config::load(options.config.as_deref()).map_err(|error| wrong(error.to_string()))?;
     let mut stop = shutdown::Stop::install().map_err(|error| wrong(format!("cannot handle signals: {error}")))?;
     logging::start(loaded.config.log_level.filter(), loaded.config.log_format);
-    for note in &loaded.notes {
-        log::info!("{note}");
-    }
-    for warning in &loaded.warnings {
+    for warning in loaded.notes.iter().chain(&loaded.warnings) {
         log::warn!("{warning}");
     }
     if options.encryption_key.is_some() {
@@ -66,8 +63,7 @@ fn run(options: &RunOptions) -> Result<(), Failure> {
 fn reload(service: &Service, options: &RunOptions) {
     match config::load(options.config.as_deref()) {
         Ok(loaded) => {
-            loaded.notes.iter().for_each(|note| log::info!("{note}"));
-            loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            loaded.notes.iter().chain(&loaded.warnings).for_each(|warning| log::warn!("{warning}"));
             service.reload(&loaded.config);
         }
         Err(error) => log::error!("config: not reloaded: {error}"),
@@ -76,6 +72,6 @@ fn reload(service: &Service, options: &RunOptions) {
 
 fn generate_key() -> Result<(), Failure> {
     let key = args::new_key();
-    println!("Generated new encryption key. Please store it securely:\n{key}");
+    println!("{}\n{key}", args::KEY_SENTENCE);
     Ok(())
 }

@@ -76,6 +76,19 @@ fn the_other_commands_have_their_own_options() {
 }
 
 #[test]
+fn help_and_version_are_words_and_options_may_come_first() {
+    assert_eq!((parsed("help"), parsed("version")), (Ok(Command::Help), Ok(Command::Version)));
+    for (one, other) in [
+        ("-c a check", "check -c a"),
+        ("-c=a -ek k run", "run -c a -ek k"),
+        ("--offline -c a auth --paste", "auth -c a --paste --offline"),
+    ] {
+        assert_eq!(parsed(one), parsed(other), "{one}");
+        assert!(parsed(one).is_ok(), "{one}");
+    }
+}
+
+#[test]
 fn nonsense_is_refused() {
     for line in ["serve", "run --port 5", "-c", "-ek --config a.json", "run extra", "generate-key -c x"] {
         assert!(parsed(line).is_err(), "{line}");

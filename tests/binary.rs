@@ -3,6 +3,7 @@
 use crate::common::google::{FakeGoogle, Step};
 use crate::common::program::{Folder, Program, run};
 use crate::common::wire::{self, Wire};
+use gemini_openai_proxy::commands::args::RunOptions;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -25,6 +26,9 @@ fn words_and_help_are_the_old_programs() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "Generated new encryption key. Please store it securely:");
     assert_eq!((lines[1].len(), lines.len(), key.status.code()), (44, 2, Some(0)));
+    folder.write("made", &text);
+    let options = RunOptions { encryption_key_file: Some(folder.join("made")), ..RunOptions::default() };
+    assert_eq!(options.key(None).unwrap().unwrap().expose(), lines[1], "what is printed is a key file");
     let help = run(&folder, &["--help"]);
     assert!(String::from_utf8(help.stdout).unwrap().starts_with(
         "Gemini API Proxy Server v2. Use 'run' to start the server or 'generate-key' to create a new encryption key."
@@ -43,7 +47,10 @@ fn a_wrong_config_is_one_clear_line_and_exit_1() {
     let folder = Folder::new("config");
     assert!(refuses(&folder, &["-c", "none.json"], 1).contains("none.json: no such file"));
     for (text, expected) in [
-        ("{\"server\":", "not valid JSON: EOF while parsing a value at line 1 column 10"),
+        (
+            "{\"server\":",
+            "not valid JSON: EOF while parsing a value at line 1 column 10; a bracket, brace or quote is not closed",
+        ),
         ("[]", "expected an object {...}, found a list"),
         (r#"{"server":{"port":"x"}}"#, "server.port: expected a whole number from 0 to 65535, found \"x\""),
         (r#"{"log_level":"loud"}"#, "log_level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, found \"loud\""),
@@ -198,4 +205,24 @@ fn no_secret_reaches_the_log_at_any_level() {
     for secret in ["sk-client-of-programs", "AIza-key-of-programs", "\"Hi\"", "You said"] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
+}
+
+#[test]
+fn the_first_lines_say_what_there_is_and_what_to_do() {
+    let folder = Folder::new("first-lines");
+    let config = json!({"server": {"host": "127.0.0.1", "port": 0}, "credentials_file": "c.json", "auth_keys": ["sk-of-first-lines"]});
+    let log = |config: &Value| {
+        let mut program = Program::start(&folder, config, &[]);
+        program.signal("-TERM");
+        program.wait(Duration::from_secs(20));
+        program.log()
+    };
+    let empty = log(&config);
+    assert!(empty.contains("The pool has 0 API keys and 0 accounts.") && empty.contains("/#add"), "{empty}");
+    folder.write("c.json", json!([{"note": "nothing"}]).to_string());
+    let mut with_key = config.clone();
+    with_key["gemini_api_keys"] = json!(["AIza-of-first-lines"]);
+    let log = log(&with_key);
+    assert!(log.contains("cred-0 cannot be used: it has no refresh_token and no api_key"), "{log}");
+    assert!(log.contains("The pool has 1 API keys and 0 accounts.") && !log.contains("/#add"), "{log}");
 }

@@ -251,7 +251,9 @@ fn decrypt_and_rotate_key_keep_everything_and_touch_nothing_with_a_wrong_key() {
     folder.write("new.key", "second-file-key\n");
     let rotated =
         run(&folder, &["rotate-key", "-c", "config.json", "-ek", "first-file-key", "--new-key-file", "new.key"]);
-    assert_eq!(rotated.status.code(), Some(0), "{}", text(rotated.stderr));
+    assert_eq!(rotated.status.code(), Some(0));
+    let warned = text(rotated.stderr);
+    assert!(warned.starts_with("[WARNING] the new key is short") && warned.lines().count() == 1, "{warned}");
     assert_eq!(std::fs::read_to_string(folder.join("c.json.bak")).unwrap(), first, "the backup stays encrypted");
     assert!(content().starts_with("gAAAAA") && content() != first);
     assert_eq!(run(&folder, &["decrypt", "-c", "config.json", "-ek", "first-file-key"]).status.code(), Some(3));
@@ -289,6 +291,8 @@ fn a_good_set_up_is_found_good() {
     ] {
         assert!(lines.contains(words), "{words}: {lines}");
     }
+    let answers = lines.lines().filter(|line| line.ends_with(" answers")).count();
+    assert_eq!(answers, 1, "one address is told once: {lines}");
     assert!(google.generations().is_empty());
     let (code, lines) = check(&folder, &["-ek", "first-file-key"]);
     assert_eq!(code, Some(0), "{lines}");

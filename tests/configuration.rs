@@ -87,12 +87,24 @@ fn a_long_string_at_the_wrong_place_is_not_shown() {
 fn unknown_keys_are_named_with_their_place() {
     let loaded = parse(r#"{"colour":1,"server":{"size":2},"auth_client":{}}"#).unwrap();
     assert_eq!(loaded.notes, ["config: unknown keys are ignored: server.size, colour"]);
-    // A limit that is misspelt must not pass for one.
-    let text = r#"{"auth_keys":["a",{"key":"b","request_per_day":1}],"gemini_api_keys":[{"key":"c","name":"d"}],
+    let text = r#"{"auth_keys":["a",{"key":"b","owner":"me"}],"gemini_api_keys":[{"key":"c","name":"d"}],
         "models":[{"name":"e","alias":"f"}]}"#;
-    let expected =
-        "config: unknown keys are ignored: auth_keys[1].request_per_day, gemini_api_keys[0].name, models[0].alias";
+    let expected = "config: unknown keys are ignored: auth_keys[1].owner, gemini_api_keys[0].name, models[0].alias";
     assert_eq!(parse(text).unwrap().notes, [expected]);
+}
+
+#[test]
+fn a_placeholder_is_no_key_of_googles() {
+    for (key, is_placeholder) in
+        [("AIza...", true), ("AIza…", true), ("YOUR_API_KEY", true), ("<key>", true), ("AIza-x_1.y", false)]
+    {
+        let warnings = parse(&json!({"auth_keys": ["k"], "gemini_api_keys": [key]}).to_string()).unwrap().warnings;
+        assert_eq!(
+            warnings.iter().any(|warning| warning.contains("gemini_api_keys[0] is a placeholder")),
+            is_placeholder,
+            "{key}"
+        );
+    }
 }
 
 #[test]

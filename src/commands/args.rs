@@ -26,6 +26,7 @@ commands:
   decrypt         put the credentials file in clear; the encrypted one is kept beside it
   rotate-key      encrypt the credentials file with another key; the old one is kept beside it
   generate-key    print a new encryption key for the credentials file
+  help, version   this text; name and version
 
 options:
   -c, --config FILE              config.json; without it the built-in defaults apply
@@ -42,7 +43,13 @@ options:
 
 /// One line for standard error when the arguments make no sense.
 pub const USAGE: &str = "usage: gemini-openai-proxy \
-    [run|auth|check|decrypt|rotate-key|generate-key] [-c FILE] [-ek KEY] [--help] [--version]";
+    [run|auth|check|decrypt|rotate-key|generate-key|help|version] [-c FILE] [-ek KEY] [--help] [--version]";
+
+/// Of a key that `generate-key` makes, less the padding.
+pub const KEY_LENGTH: usize = 43;
+
+/// What `generate-key` says before the key.
+pub const KEY_SENTENCE: &str = "Generated new encryption key. Please store it securely:";
 
 /// The environment variable that holds the encryption key.
 pub const KEY_VARIABLE: &str = "GEMINI_PROXY_ENCRYPTION_KEY";
@@ -98,6 +105,8 @@ pub fn chosen_key(key: Option<&Secret>, file: Option<&Path>, name: &str) -> Resu
     }
     let Some(path) = file else { return Ok(None) };
     let text = std::fs::read_to_string(path).map_err(|error| format!("{name} {}: {error}", path.display()))?;
+    // `generate-key > FILE` leaves its sentence above the key.
+    let text = text.trim().strip_prefix(KEY_SENTENCE).unwrap_or(&text);
     match text.trim() {
         "" => Err(format!("{name} {}: the file is empty", path.display())),
         key => Ok(Some(Secret::new(key))),
@@ -138,7 +147,7 @@ pub struct RotateOptions {
 /// Reads the arguments after the program's name. The error is a sentence; the program prints it with [`USAGE`] and
 /// exits with 2.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
-    let mut arguments = pico_args::Arguments::from_vec(spell_out(arguments));
+    let mut arguments = pico_args::Arguments::from_vec(word_first(spell_out(arguments)));
     if arguments.contains(["-h", "--help"]) {
         return Ok(Command::Help);
     }
@@ -146,6 +155,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         return Ok(Command::Version);
     }
     let word = arguments.subcommand().map_err(|error| error.to_string())?;
+    match word.as_deref() {
+        Some("help") => return Ok(Command::Help),
+        Some("version") => return Ok(Command::Version),
+        _ => {}
+    }
     let command = match word.as_deref() {
         None | Some("run") => Command::Run(run_options(&mut arguments)?),
         Some("auth") => Command::Auth(AuthOptions {
@@ -273,6 +287,21 @@ fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         }
     }
     spelled
+}
+
+/// Puts the command before the options that were written before it, such as `-c FILE check`.
+fn word_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    const FLAGS: [&str; 4] = ["--help", "--version", "--paste", "--offline"];
+    let mut at = 0;
+    while let Some(text) = arguments.get(at).map(|argument| argument.to_string_lossy()) {
+        if !text.starts_with('-') {
+            let word = arguments.remove(at);
+            arguments.insert(0, word);
+            break;
+        }
+        at += if FLAGS.contains(&&*text) { 1 } else { 2 };
+    }
+    arguments
 }
 
 /// A new encryption key: 32 random bytes in urlsafe base64, 44 characters. Never begins with `-`, so that it can follow

@@ -24,11 +24,16 @@ const TOGETHER: usize = 8;
 #[derive(Default)]
 struct Findings {
     errors: usize,
+    good: Vec<String>,
 }
 
 impl Findings {
-    fn good(&self, text: &str) {
-        println!("[OK] {text}");
+    /// Told once: addresses of Google's may be of one server.
+    fn good(&mut self, text: &str) {
+        if !self.good.iter().any(|told| told == text) {
+            println!("[OK] {text}");
+            self.good.push(text.to_owned());
+        }
     }
 
     fn warn(&self, text: &str) {

@@ -45,6 +45,12 @@ pub fn rotate_key(options: &RotateOptions) -> Result<(), Failure> {
     if old == new {
         return Err(plainly("the new key is the present one; nothing was changed".into()));
     }
+    // The key is hashed once, as the old program does it, so only chance protects it.
+    if new.expose().len() < args::KEY_LENGTH {
+        eprintln!(
+            "[WARNING] the new key is short enough to be guessed by who has the file; `generate-key` makes a good one"
+        );
+    }
     let path = &config.credentials_file;
     let backup = rekey::rotate(path, &old, &new).map_err(failure)?;
     println!("{} has the new key; the file under the old key is kept as {}.", path.display(), backup.display());

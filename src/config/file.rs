@@ -2,6 +2,7 @@
 
 use super::Config;
 use super::keys::{Draft, KEYS, Key};
+use super::names::distance;
 use super::value::{ConfigError, Field, kind};
 use crate::secret::Secret;
 use serde_json::{Map, Value, json};
@@ -16,7 +17,7 @@ const LOGIN_LIFETIME: Duration = Duration::from_secs(600);
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// INFO lines.
+    /// Keys that nobody reads.
     pub notes: Vec<String>,
     /// WARNING lines.
     pub warnings: Vec<String>,
@@ -32,7 +33,13 @@ pub fn load(path: Option<&Path>) -> Result<Loaded, ConfigError> {
         }
         _ => ConfigError(format!("{name}: {error}")),
     })?;
-    let text = String::from_utf8(bytes).map_err(|_| ConfigError(format!("{name}: the file is not UTF-8 text")))?;
+    let other = if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        ", but UTF-16; save it as UTF-8"
+    } else {
+        ""
+    };
+    let text =
+        String::from_utf8(bytes).map_err(|_| ConfigError(format!("{name}: the file is not UTF-8 text{other}")))?;
     parse(&text).map_err(|ConfigError(message)| ConfigError(format!("{name}: {message}")))
 }
 
@@ -62,7 +69,31 @@ fn object(text: &str) -> Result<Map<String, Value>, ConfigError> {
     match serde_json::from_str(text) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(other) => Err(ConfigError(format!("expected an object {{...}}, found {}", kind(&other)))),
-        Err(error) => Err(ConfigError(format!("not valid JSON: {error}"))),
+        Err(error) => Err(ConfigError(format!("not valid JSON: {error}{}", hint(text, &error)))),
+    }
+}
+
+/// What a person did who does not write JSON every day. The line itself is not shown: it may hold a key.
+fn hint(text: &str, error: &serde_json::Error) -> &'static str {
+    if error.is_eof() {
+        return if text.trim().is_empty() {
+            "; the file is empty"
+        } else {
+            "; a bracket, brace or quote is not closed"
+        };
+    }
+    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let before = line.len().min(error.column().saturating_sub(1));
+    let before = (0..=before).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+    match line[before..].chars().next() {
+        Some('/' | '#') => "; JSON has no comments",
+        Some('\'') => "; texts stand in double quotes",
+        Some('“' | '”' | '„' | '‘' | '’' | '«' | '»') => {
+            "; these are typographic quotes, JSON takes plain ones: \""
+        }
+        Some('"') => "; a comma may be missing before it",
+        Some(letter) if letter.is_alphabetic() => "; texts and names stand in double quotes",
+        _ => "",
     }
 }
 
@@ -91,19 +122,6 @@ fn with_nearest(name: String) -> String {
         Some((distance, known)) if distance <= 2.min(name.len() / 4) => format!("{name} ({known}?)"),
         _ => name,
     }
-}
-
-/// How many letters have to be changed, put in or left out.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, a) in one.bytes().enumerate() {
-        let mut corner = std::mem::replace(&mut row[0], at + 1);
-        for (at, b) in other.bytes().enumerate() {
-            let above = std::mem::replace(&mut corner, row[at + 1]);
-            row[at + 1] = (above + usize::from(a != b)).min(corner + 1).min(row[at] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 impl Config {

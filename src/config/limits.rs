@@ -1,9 +1,14 @@
 //! What a client's key may do, as config.json, the page and the state file say it.
 
+use super::names::nearest;
 use super::value::{time, whole};
 use crate::calendar;
 use serde_json::{Map, Value, json};
 use std::time::SystemTime;
+
+/// The fields of [`KeyLimits`].
+pub(super) const FIELDS: [&str; 6] =
+    ["requests_per_minute", "requests_per_day", "tokens_per_day", "concurrency", "expires_at", "models"];
 
 /// What a client's key may do; `None`: without limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +33,11 @@ pub(crate) struct WrongLimit {
     pub field: &'static str,
     pub expected: &'static str,
     pub found: Value,
+}
+
+/// The limit that is meant by a name that is none.
+pub(crate) fn meant(name: &str) -> Option<&'static str> {
+    nearest(name, &FIELDS)
 }
 
 impl KeyLimits {

@@ -1,7 +1,7 @@
 //! The keys in config.json: those of clients and those for Gemini.
 
 use super::keys::Draft;
-use super::limits::WrongLimit;
+use super::limits::{FIELDS, WrongLimit, meant};
 use super::value::{ConfigError, Field, shown};
 use super::{AdminLogin, ApiKey, ClientKey, KeyLimits};
 use crate::mask;
@@ -74,7 +74,17 @@ fn client_key(draft: &mut Draft, item: &Field) -> Result<ClientKey, ConfigError>
     client.limits.change(&mut object.map).map_err(|WrongLimit { field, expected, found }| {
         ConfigError(format!("{}.{field}: expected {expected}, found {}", item.name, shown(&found)))
     })?;
-    draft.unknown.extend(object.unknown());
+    for (name, value) in std::mem::take(&mut object.map) {
+        let place = format!("{}.{name}", item.name);
+        // A limit that is misspelt would be none. A text beside it is somebody's note.
+        match meant(&name) {
+            Some(known) => return Err(ConfigError(format!("{place}: there is no such limit; {known} may be meant"))),
+            None if value.is_string() || value.is_null() => draft.unknown.push(place),
+            None => {
+                return Err(ConfigError(format!("{place}: there is no such limit; there are {}", FIELDS.join(", "))));
+            }
+        }
+    }
     Ok(client)
 }
 
@@ -93,9 +103,22 @@ pub(super) fn gemini_api_keys(draft: &mut Draft, field: &Field) -> Result<(), Co
         if key.trim().is_empty() {
             return Err(ConfigError(format!("{}: the key is empty", item.name)));
         }
+        if is_placeholder(&key) {
+            draft.warnings.push(format!(
+                "{} is a placeholder and no key; make one at https://aistudio.google.com/apikey",
+                item.name
+            ));
+        }
         draft.config.gemini_api_keys.push(ApiKey { key: Secret::new(key.trim()), label });
     }
     Ok(())
+}
+
+/// Whether it is what documentation has in the place of a key of Google's.
+fn is_placeholder(key: &str) -> bool {
+    let key = key.trim().to_ascii_lowercase();
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !key.bytes().all(is_part) || key.contains("...") || (key.contains("your") && key.contains("key"))
 }
 
 pub(super) fn project_id_map(draft: &mut Draft, field: &Field) -> Result<(), ConfigError> {

@@ -6,13 +6,14 @@ mod keys;
 mod limits;
 mod lists;
 mod models;
+mod names;
 mod outgoing;
 mod reload;
 mod value;
 
 pub use file::{Loaded, load, parse};
 pub use limits::KeyLimits;
-pub(crate) use limits::WrongLimit;
+pub(crate) use limits::{WrongLimit, meant};
 pub use lists::is_example_key;
 pub use models::{Control, Level, ModelEntry};
 pub use outgoing::ProxyChoice;

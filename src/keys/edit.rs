@@ -1,7 +1,7 @@
 //! Making and changing keys: what the page sends, and how a key is written into the state file.
 
 use super::{Key, Source};
-use crate::config::{KeyLimits, WrongLimit};
+use crate::config::{KeyLimits, WrongLimit, meant};
 use crate::message::Message;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -59,7 +59,11 @@ impl Edit {
         let expected = |wrong: WrongLimit| {
             EditError::Wrong(Message::said(format!("{}: expected {}", wrong.field, wrong.expected)))
         };
-        limits.change(&mut fields.clone()).map_err(expected)?;
+        let mut rest = fields.clone();
+        limits.change(&mut rest).map_err(expected)?;
+        if let Some((name, known)) = rest.keys().find_map(|name| Some((name, meant(name)?))) {
+            return Err(wrong(&format!("{name}: there is no such limit; {known} may be meant")));
+        }
         if limits.models.len() > MOST_MODELS || limits.models.iter().any(|model| model.len() > LONGEST_MODEL) {
             return Err(wrong("models: expected a list of model names"));
         }
@@ -135,6 +139,7 @@ mod tests {
             (r#"{"name":"a\u0007"}"#, "name: expected 1 to 64 characters"),
             (r#"{"requests_per_minute":-1}"#, "requests_per_minute: expected a whole number or null"),
             (r#"{"limits":{"concurrency":1.5}}"#, "concurrency: expected a whole number or null"),
+            (r#"{"rpm":5}"#, "rpm: there is no such limit; requests_per_minute may be meant"),
             (r#"{"limits":5}"#, "limits: expected an object"),
             (r#"{"models":"x"}"#, "models: expected a list of model names"),
             (

@@ -158,6 +158,10 @@ impl App {
                  credentials via the admin page: {}/oauth2/login",
                 self.config.base_url(port)
             );
+            // The line above is the old program's; a login needs a licence by now, and a key does not.
+            if available == 0 {
+                log::warn!("A Gemini API key is the quickest way: add one at {}/#add", self.config.base_url(port));
+            }
         }
     }
 }

@@ -185,7 +185,9 @@ impl Service {
             Ok(reloaded) => reloaded,
             Err(error) => return log::error!("config: not reloaded: {error}"),
         };
-        log::info!("config: {changes}");
+        // Who asked for it wants to see it, also in a quiet log.
+        let level = if log::log_enabled!(log::Level::Info) { log::Level::Info } else { log::Level::Warn };
+        log::log!(level, "config: {changes}");
         log::set_max_level(config.log_level.filter());
         old.responses.limit(config.responses_store);
         old.keys.reload(&config.auth_keys);

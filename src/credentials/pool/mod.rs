@@ -24,6 +24,7 @@ use crate::credentials::file::store::Edit;
 use crate::credentials::google::quota::Quota;
 use crate::credentials::lease::{CredentialId, Kind, Report};
 use crate::credentials::options::Timing;
+use crate::message::Message;
 use crate::secret::Secret;
 use clock::Deadline;
 use credential::{CoolDown, Credential};
@@ -106,7 +107,7 @@ impl Pool {
         let mut pool = Pool { credentials, index, settings, ids, last: None, lent: None };
         let (mut effects, mut seen, mut usable) = (Effects::default(), HashSet::new(), 0);
         for (origin, record) in items {
-            let fault = record.kind().err();
+            let fault = record.kind().err().map(Message::new);
             if record.identity().is_some_and(|identity| !seen.insert(identity)) {
                 continue;
             }
@@ -118,6 +119,11 @@ impl Pool {
             }
         }
         effects.info(format!("Loaded {usable} valid credentials."));
+        // The line above is the old program's, which had no keys.
+        let keys = pool.credentials.values().filter(|credential| credential.record.kind() == Ok(Kind::ApiKey)).count();
+        let accounts =
+            pool.credentials.values().filter(|credential| credential.record.kind() == Ok(Kind::Oauth)).count();
+        effects.info(format!("The pool has {keys} API keys and {accounts} accounts."));
         effects.save = pool.ids.are_new();
         pool.restore(saved, now);
         (pool, effects)

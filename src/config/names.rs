@@ -1,0 +1,76 @@
+//! Names that somebody wrote, and the known ones that may be meant.
+
+/// The known name that is meant: misspelt, shortened to its initials (`rpm`), or with a word of it in common that no other has.
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let name = name.to_ascii_lowercase().replace(['-', ' ', '.'], "_");
+    let initials = |known: &str| known.split('_').filter_map(|word| word.chars().next()).collect::<String>();
+    if let Some(found) = known.iter().find(|known| known.contains('_') && initials(known) == name) {
+        return Some(found);
+    }
+    if let Some((apart, found)) = known.iter().map(|known| (distance(&name, known), *known)).min()
+        && apart <= 2.min(name.len() / 4)
+    {
+        return Some(found);
+    }
+    let words = |text: &str| text.split('_').map(|word| stem(word).to_owned()).collect::<Vec<_>>();
+    let wanted = words(&name);
+    let common = |known: &str| words(known).iter().filter(|word| word.len() > 2 && wanted.contains(word)).count();
+    let most = known.iter().map(|known| common(known)).max().filter(|most| *most > 0)?;
+    let mut best = known.iter().filter(|known| common(known) == most);
+    let first = best.next()?;
+    best.next().is_none().then_some(first)
+}
+
+/// Without what makes a word of another kind: `requests`, `daily`, `expiry`.
+fn stem(word: &str) -> &str {
+    match word {
+        "daily" => "day",
+        "expiry" | "expires" | "expiration" | "expire" => "expires",
+        "concurrent" | "parallel" => "concurrency",
+        "min" => "minute",
+        _ => word.strip_suffix('s').unwrap_or(word),
+    }
+}
+
+/// How many letters have to be changed, put in or left out.
+pub(super) fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, a) in one.bytes().enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], at + 1);
+        for (at, b) in other.bytes().enumerate() {
+            let above = std::mem::replace(&mut corner, row[at + 1]);
+            row[at + 1] = (above + usize::from(a != b)).min(corner + 1).min(row[at] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::limits::FIELDS;
+
+    #[test]
+    fn a_limit_is_found_by_what_people_call_it() {
+        for (name, expected) in [
+            ("rpm", Some("requests_per_minute")),
+            ("RPD", Some("requests_per_day")),
+            ("tpd", Some("tokens_per_day")),
+            ("request_per_day", Some("requests_per_day")),
+            ("requests-per-minute", Some("requests_per_minute")),
+            ("requestsPerDay", Some("requests_per_day")),
+            ("max_requests_per_min", Some("requests_per_minute")),
+            ("daily_tokens", Some("tokens_per_day")),
+            ("max_concurrency", Some("concurrency")),
+            ("concurrent_requests", None),
+            ("expiry", Some("expires_at")),
+            ("allowed_models", Some("models")),
+            ("colour", None),
+            ("sha256", None),
+            ("masked", None),
+            ("disabled", None),
+        ] {
+            assert_eq!(nearest(name, &FIELDS), expected, "{name}");
+        }
+    }
+}
