@@ -37,6 +37,7 @@ mod openai_responses;
 mod operations;
 mod overload;
 mod readme;
+mod reasons;
 mod resilience;
 mod sdk_node;
 mod sdk_python;

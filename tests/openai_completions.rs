@@ -142,7 +142,7 @@ fn odd_ends_are_told_apart() {
         (vec![ended("MAX_TOKENS")], Ok("length")),
         (vec![said("a"), ended("SAFETY")], Ok("content_filter")),
         (vec![blocked], Ok("content_filter")),
-        (vec![ended("MALFORMED_RESPONSE")], Err("malformed_function_call")),
+        (vec![ended("MALFORMED_RESPONSE")], Err("malformed_response")),
         (vec![usage], Err("empty_response")),
         (vec![], Err("empty_response")),
         (vec![said("a")], Err("upstream_incomplete")),

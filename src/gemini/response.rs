@@ -52,6 +52,9 @@ pub struct Candidate<'a> {
     /// An open enum: unknown words occur.
     #[serde(borrow)]
     pub finish_reason: Option<Text<'a>>,
+    /// A sentence about it, seldom there.
+    #[serde(borrow)]
+    pub finish_message: Option<Text<'a>>,
     /// Search sources, kept as text until the surface wants them.
     #[serde(borrow)]
     pub grounding_metadata: Option<&'a RawValue>,
@@ -88,7 +91,7 @@ pub struct ResponsePart<'a> {
     /// May sit on any kind of part.
     #[serde(borrow)]
     pub thought_signature: Option<Text<'a>>,
-    /// A whole call; arguments are never partial.
+    /// A whole call, or a piece of one.
     #[serde(borrow)]
     pub function_call: Option<ResponseCall<'a>>,
     /// An image or audio, whole.
@@ -110,7 +113,7 @@ pub struct ResponsePart<'a> {
 
 /// `functionCall` of an answer.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ResponseCall<'a> {
     /// The declared name, sometimes with a made-up prefix.
     #[serde(borrow)]
@@ -118,6 +121,12 @@ pub struct ResponseCall<'a> {
     /// Normally an object.
     #[serde(borrow)]
     pub args: Option<&'a RawValue>,
+    /// Pieces of arguments (docs/vertex.md); nobody asks for them.
+    #[serde(borrow)]
+    pub partial_args: Option<&'a RawValue>,
+    /// More pieces follow in calls without a name.
+    #[serde(deserialize_with = "null_is_default")]
+    pub will_continue: bool,
     /// Often absent.
     #[serde(borrow)]
     pub id: Option<Text<'a>>,
@@ -163,6 +172,9 @@ pub struct PromptFeedback<'a> {
     /// Why the prompt was blocked, an open enum.
     #[serde(borrow)]
     pub block_reason: Option<Text<'a>>,
+    /// A sentence about it, on some services.
+    #[serde(borrow)]
+    pub block_reason_message: Option<Text<'a>>,
 }
 
 /// `usageMetadata`; every count may be absent, which means 0.

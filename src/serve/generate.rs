@@ -218,6 +218,7 @@ impl Generation<'_> {
         output: &mut Output,
     ) -> Result<Option<Vec<u8>>, Broken> {
         let _watch = dispatch::watch(&self.cancel);
+        self.record.reason("");
         let mut out = Vec::with_capacity(512);
         let mut next = Some(answer.first);
         let mut is_held = true;
@@ -242,7 +243,7 @@ impl Generation<'_> {
                 error: ApiError::server(502, "upstream_invalid", "upstream: an event is not valid JSON"),
                 again: self.chances == SECOND_CHANCES,
             })?;
-            self.note_denial(&parsed);
+            self.note_reason(&parsed);
             self.translated(translator.event(event.json(), &parsed, &mut out), translator)?;
             self.write(output, &mut out)?;
             if is_held && output.has_content() {
@@ -270,10 +271,14 @@ impl Generation<'_> {
     }
 
     /// A blocked prompt is an answer for the client, but the old program's usage counts it among the failures, too.
-    fn note_denial(&mut self, event: &Event) {
-        let reason = event.prompt_feedback.as_ref().and_then(|feedback| feedback.block_reason.as_deref());
-        if let Some(reason) = reason.filter(|_| !std::mem::replace(&mut self.is_denied, true)) {
+    fn note_reason(&mut self, event: &Event) {
+        let blocked = event.prompt_feedback.as_ref().and_then(|feedback| feedback.block_reason.as_deref());
+        if let Some(reason) = blocked.filter(|_| !std::mem::replace(&mut self.is_denied, true)) {
             self.record.count_failure(&format!("Denied: {reason}"));
+        }
+        let finished = event.candidates.iter().filter_map(|candidate| candidate.finish_reason.as_deref()).next_back();
+        if let Some(word) = finished.or(blocked) {
+            self.record.reason(if word == "STOP" { "" } else { word });
         }
     }
 

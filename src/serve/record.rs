@@ -20,6 +20,8 @@ pub(super) struct Record<'a> {
     path: String,
     /// Known once the request was read.
     pub model: String,
+    /// Google's finish or block reason, where the answer did not just end.
+    reason: String,
     started: Instant,
     first_content: Option<Duration>,
     attempts: u32,
@@ -51,6 +53,7 @@ impl<'a> Record<'a> {
             id: request.id.clone(),
             path: request.path.clone(),
             model: String::new(),
+            reason: String::new(),
             started: Instant::now(),
             first_content: None,
             attempts: 0,
@@ -70,6 +73,11 @@ impl<'a> Record<'a> {
     /// Counts a failure of the credential that was asked last.
     pub fn count_failure(&self, reason: &str) {
         self.app.usage.failure(&self.line(), reason);
+    }
+
+    /// Google says why it ended the answer; the last word counts. An answer that begins anew has none.
+    pub fn reason(&mut self, word: &str) {
+        self.reason = word.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect();
     }
 
     /// A piece of the answer goes out.
@@ -122,7 +130,11 @@ impl<'a> Record<'a> {
             first_token: self.first_content,
             prompt_tokens: tokens(usage.prompt_token_count),
             completion_tokens: tokens(usage.candidates_token_count) + tokens(usage.thoughts_token_count),
-            error: outcome.word.clone(),
+            error: [&*outcome.word, &*self.reason]
+                .into_iter()
+                .filter(|word| !word.is_empty())
+                .collect::<Vec<_>>()
+                .join(" "),
         });
     }
 
@@ -138,6 +150,7 @@ impl<'a> Record<'a> {
             ("credential", Field::from(&self.credential)),
             ("status", outcome.status.into()),
             ("error", Some(&outcome.word).filter(|word| !word.is_empty()).into()),
+            ("reason", Some(&self.reason).filter(|word| !word.is_empty()).into()),
             ("attempts", u64::from(self.attempts).into()),
             ("ms", ms(self.started.elapsed()).into()),
             ("ttft_ms", self.first_content.map(ms).into()),

@@ -33,7 +33,7 @@ pub struct Entry {
     pub prompt_tokens: u64,
     /// Answer and thinking.
     pub completion_tokens: u64,
-    /// The error's code or the word `gone`; empty for a good answer.
+    /// The error's code or the word `gone`, and Google's reason; empty for a good answer.
     pub error: String,
 }
 

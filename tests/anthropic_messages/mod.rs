@@ -118,8 +118,7 @@ fn accumulated(events: &[(String, Value)]) -> Value {
                 }
             }
             "message_delta" => {
-                message["stop_reason"] = data["delta"]["stop_reason"].clone();
-                message["stop_sequence"] = data["delta"]["stop_sequence"].clone();
+                message.as_object_mut().unwrap().extend(data["delta"].as_object().unwrap().clone());
                 message["usage"] = data["usage"].clone();
             }
             _ => {}

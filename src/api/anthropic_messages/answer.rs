@@ -29,8 +29,9 @@ impl Reply for MessagesReply {
         let mut content = self.search_blocks(&ending.search);
         content.extend(self.blocks(answer, ending));
         message["content"] = content.into();
-        message["stop_reason"] = stop_reason(ending).into();
-        message["stop_sequence"] = json!(ending.stop);
+        if let (Value::Object(message), Value::Object(stop)) = (&mut message, stop(ending)) {
+            message.extend(stop);
+        }
         message["usage"] = self.usage(ending.usage, &ending.search);
         out.extend_from_slice(message.to_string().as_bytes());
     }
@@ -160,8 +161,20 @@ pub(super) fn picture(mime: &str, data: &str) -> String {
     format!("![image](data:{mime};base64,{data})")
 }
 
+/// Why the model stopped, with Google's reason where there is one.
+pub(super) fn stop(ending: &Ending) -> Value {
+    let mut stop = json!({"stop_reason": stop_reason(ending), "stop_sequence": ending.stop});
+    if let Some(reason) = &ending.reason {
+        if ending.finish == Finish::Filter {
+            stop["stop_details"] = json!({"type": "refusal", "category": null, "explanation": reason.sentence()});
+        }
+        stop["extra_content"] = json!({"google": reason});
+    }
+    stop
+}
+
 /// Why the model stopped, in Anthropic's word.
-pub(super) fn stop_reason(ending: &Ending) -> &'static str {
+fn stop_reason(ending: &Ending) -> &'static str {
     match ending.finish {
         Finish::Calls => "tool_use",
         Finish::Stop if ending.stop.is_some() => "stop_sequence",

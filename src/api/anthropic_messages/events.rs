@@ -1,7 +1,7 @@
 //! A message in events: blocks in order, one open at a time, each event with a line that names it. Every rule here was
 //! found by an SDK that breaks without it.
 
-use super::answer::{MessagesReply, input_text, picture, stop_reason, tool_use};
+use super::answer::{MessagesReply, input_text, picture, stop, tool_use};
 use super::error;
 use super::request::Shows;
 use crate::api::conversing::Frames;
@@ -107,9 +107,8 @@ impl Events {
             self.ensure(Open::Text, out);
         }
         self.close(out);
-        let delta = json!({"stop_reason": stop_reason(ending), "stop_sequence": ending.stop});
         let usage = self.reply.usage(ending.usage, &ending.search);
-        event("message_delta", &json!({"type": "message_delta", "delta": delta, "usage": usage}), out);
+        event("message_delta", &json!({"type": "message_delta", "delta": stop(ending), "usage": usage}), out);
         event("message_stop", &json!({"type": "message_stop"}), out);
     }
 }

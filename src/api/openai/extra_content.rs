@@ -2,7 +2,7 @@
 //! "Signatures in chat").
 
 use crate::api::params::{Object, take_any, take_object};
-use crate::conversation::answer::Search;
+use crate::conversation::answer::{Ending, Reason, Search};
 use crate::gemini::signatures;
 use serde::Serialize;
 use serde_json::Value;
@@ -21,11 +21,19 @@ struct Google<'a> {
     grounding_metadata: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     url_context_metadata: Option<&'a Value>,
+    #[serde(flatten)]
+    reason: Option<&'a Reason>,
 }
 
 impl<'a> ExtraContent<'a> {
     pub(crate) fn new(thought_signature: &'a str) -> ExtraContent<'a> {
         ExtraContent { google: Google { thought_signature: Some(thought_signature), ..Google::default() } }
+    }
+
+    /// Why Google ended the answer; it stands beside the finish reason.
+    pub(crate) fn reason(ending: &'a Ending) -> Option<ExtraContent<'a>> {
+        let reason = ending.reason.as_ref()?;
+        Some(ExtraContent { google: Google { reason: Some(reason), ..Google::default() } })
     }
 
     /// What was found, if anything was, and a signature.
@@ -34,6 +42,7 @@ impl<'a> ExtraContent<'a> {
             thought_signature,
             grounding_metadata: search.grounding_metadata.as_deref(),
             url_context_metadata: search.url_context_metadata.as_deref(),
+            reason: None,
         };
         let is_there = google.thought_signature.is_some()
             || google.grounding_metadata.is_some()

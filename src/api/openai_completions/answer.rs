@@ -35,13 +35,17 @@ impl CompletionReply {
     }
 }
 
-fn choice(index: usize, text: &str, finish: Option<Finish>) -> Value {
-    let reason = finish.map(|finish| match finish {
+fn choice(index: usize, text: &str, ending: Option<&Ending>) -> Value {
+    let reason = ending.map(|ending| match ending.finish {
         Finish::Stop | Finish::Calls => "stop",
         Finish::Length => "length",
         Finish::Filter => "content_filter",
     });
-    json!({"text": text, "index": index, "logprobs": null, "finish_reason": reason})
+    let mut choice = json!({"text": text, "index": index, "logprobs": null, "finish_reason": reason});
+    if let Some(reason) = ending.and_then(|ending| ending.reason.as_ref()) {
+        choice["extra_content"] = json!({"google": reason});
+    }
+    choice
 }
 
 impl Reply for CompletionReply {
@@ -53,7 +57,7 @@ impl Reply for CompletionReply {
         let Some(first) = answers.first() else { return };
         let endings = answers.iter().filter_map(|answer| Some((answer, answer.ending.as_ref()?)));
         let choices = endings.clone().enumerate().map(|(index, (answer, ending))| {
-            choice(index, &format!("{}{}", self.echo(index), answer.text()), Some(ending.finish))
+            choice(index, &format!("{}{}", self.echo(index), answer.text()), Some(ending))
         });
         let mut document = self.object(&first.id, choices.collect());
         document["usage"] = json!(Usage::from(endings.map(|(_, ending)| ending.usage).sum::<Totals>()));
@@ -79,9 +83,9 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn chunk(&mut self, text: &str, finish: Option<Finish>, out: &mut Vec<u8>) {
+    fn chunk(&mut self, text: &str, ending: Option<&Ending>, out: &mut Vec<u8>) {
         let text = std::mem::take(&mut self.echo) + text;
-        let mut chunk = self.reply.object(&self.id, json!([choice(self.index, &text, finish)]));
+        let mut chunk = self.reply.object(&self.id, json!([choice(self.index, &text, ending)]));
         if self.reply.chat.include_usage {
             chunk["usage"] = Value::Null;
         }
@@ -89,7 +93,7 @@ impl Chunks {
     }
 
     fn end(&mut self, ending: &Ending, out: &mut Vec<u8>) {
-        self.chunk("", Some(ending.finish), out);
+        self.chunk("", Some(ending), out);
         self.used = [self.used, ending.usage].into_iter().sum();
         self.index += 1;
         if self.index < self.reply.answers {

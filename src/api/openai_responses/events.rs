@@ -318,7 +318,10 @@ impl Events {
             self.done(item, out);
         }
         let told = self.told();
-        let response = self.shape.response(status, &told, Some(ending.usage));
+        let mut response = self.shape.response(status, &told, Some(ending.usage));
+        if let Some(reason) = &ending.reason {
+            response["extra_content"] = json!({"google": reason});
+        }
         if let Some(keeper) = &self.shape.keeper {
             let mut items = self.items.clone();
             self.unsaid.drain(..).rev().for_each(|(at, item)| items.insert(at, item));

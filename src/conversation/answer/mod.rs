@@ -2,18 +2,23 @@
 //! whole answer, made of the same deltas. [`verdict`] says at the end how the answer finished, or what is wrong with it.
 
 mod citations;
+mod delta;
 mod folded;
 mod hold;
 mod invoked;
 mod logprobs;
+mod partial;
+mod reasons;
 mod speech;
 mod text;
 mod usage;
 mod verdict;
 
 pub use citations::{Citation, Search, Source};
+pub use delta::{Delta, Ending, Image, Sink, ToolCall};
 pub use folded::{Block, Folded};
 pub use logprobs::Logprob;
+pub use reasons::Reason;
 pub use usage::Totals;
 pub use verdict::Finish;
 
@@ -23,84 +28,15 @@ use super::signatures::Anchor;
 use super::{arguments, media};
 use crate::error::ApiError;
 use crate::gemini::response::{Candidate, ResponseBlob, ResponseCall};
-use crate::gemini::{Response, ResponsePart, UsageMetadata};
+use crate::gemini::{Response, ResponsePart, Text, UsageMetadata};
 use crate::os::random;
 use citations::Cited;
 use invoked::Invoked;
+use partial::Partial;
 use std::collections::HashSet;
 use std::sync::Arc;
 use text::Texts;
-use verdict::{Seen, Word};
-
-/// Something to give to the client now. Texts are borrowed from Google's event where nothing had to change.
-#[derive(Debug)]
-pub enum Delta<'a> {
-    /// Comes once, before all others.
-    Start {
-        /// The id of the answer, without a dialect's prefix.
-        id: &'a str,
-        /// Token counts as far as they are known.
-        usage: &'a UsageMetadata,
-    },
-    /// A piece of a thought summary.
-    Thought(&'a str),
-    /// A piece of text, with token probabilities if they are wanted.
-    Text(&'a str, Vec<Logprob>),
-    /// A call of a tool. Google sends calls whole.
-    Call(ToolCall),
-    /// A picture.
-    Image(Image<'a>),
-    /// Comes once, after all others, unless the answer failed.
-    End(Ending),
-}
-
-/// A call of a tool, complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToolCall {
-    /// Unique among all answers.
-    pub id: String,
-    /// The client's name of the tool.
-    pub name: String,
-    /// JSON, or the free text of a custom tool.
-    pub arguments: String,
-    /// The tool takes free text.
-    pub custom: bool,
-    /// Google's signature, if it has one. It is in the cache already.
-    pub signature: Option<String>,
-}
-
-/// A picture, in base64.
-#[derive(Clone, Copy, Debug)]
-pub struct Image<'a> {
-    /// The media type.
-    pub mime: &'a str,
-    /// The bytes.
-    pub data: &'a str,
-    /// Google's signature, if it has one.
-    pub signature: Option<&'a str>,
-}
-
-/// What is known when all deltas are out.
-#[derive(Debug)]
-pub struct Ending {
-    /// How the answer finished.
-    pub finish: Finish,
-    /// The stop sequence that was met, where this program looked for it.
-    pub stop: Option<String>,
-    /// A signature that belongs to the text.
-    pub signature: Option<String>,
-    /// What Google searched and found, if it did.
-    pub search: Search,
-    /// Speech in base64, in the format that was asked for.
-    pub audio: Option<String>,
-    /// Token probabilities that no text came with.
-    pub logprobs: Vec<Logprob>,
-    /// Token counts.
-    pub usage: Totals,
-}
-
-/// Where deltas go.
-pub type Sink<'a> = dyn FnMut(Delta<'_>) + 'a;
+use verdict::Seen;
 
 /// The state of one attempt at an answer.
 pub struct Answer {
@@ -119,6 +55,8 @@ pub struct Answer {
     speech: Vec<u8>,
     /// What Google's own tools did since the last call or the beginning.
     invoked: Invoked,
+    /// A call of which more comes.
+    partial: Option<Partial>,
     seen: Seen,
     usage: UsageMetadata,
 }
@@ -140,6 +78,7 @@ impl Answer {
             text_signature: None,
             speech: Vec::new(),
             invoked: Invoked::default(),
+            partial: None,
             seen: Seen::default(),
             usage: UsageMetadata::default(),
         }
@@ -175,9 +114,10 @@ impl Answer {
         if let Some(usage) = &event.usage_metadata {
             self.usage.merge(usage);
         }
-        if let Some(reason) = event.prompt_feedback.as_ref().and_then(|feedback| feedback.block_reason.as_deref()) {
-            log::info!("the model blocked the prompt, reason {reason}");
-            self.seen.blocked = true;
+        if let Some(feedback) = &event.prompt_feedback
+            && let Some(word) = feedback.block_reason.as_deref()
+        {
+            self.seen.blocked = Some(Reason::read(word, feedback.block_reason_message.as_deref()));
         }
         // Others than the first come though one was asked for, and are nobody's.
         if let Some(candidate) = event.candidates.iter().find(|candidate| candidate.index.unwrap_or(0) == 0) {
@@ -209,6 +149,7 @@ impl Answer {
         });
         Ending {
             finish,
+            reason: self.reason(),
             stop: self.texts.met().map(str::to_owned),
             signature: self.text_signature.take(),
             search: self.cited.search(),
@@ -220,7 +161,7 @@ impl Answer {
 
     fn candidate(&mut self, candidate: &Candidate<'_>, sink: &mut Sink<'_>) {
         if let Some(word) = candidate.finish_reason.as_deref().filter(|word| !word.is_empty()) {
-            self.seen.word = Some(Word::read(word));
+            self.seen.reason = Some(Reason::read(word, candidate.finish_message.as_deref()));
         }
         if let Some(result) = candidate.logprobs_result.filter(|_| self.plan.logprobs) {
             self.logprobs.extend(logprobs::read(result.get()));
@@ -244,15 +185,15 @@ impl Answer {
 
     fn part(&mut self, part: &ResponsePart<'_>, sink: &mut Sink<'_>) {
         let signature = part.thought_signature.as_deref().filter(|signature| !signature.is_empty());
-        if part.thought {
+        if let Some(call) = &part.function_call {
+            self.call_or_piece(call, signature, sink);
+        } else if part.thought {
             self.keep_signature(signature);
             if let Some(text) = part.text.as_deref() {
                 self.thought(text, sink);
             }
         } else if part.tool_call.or(part.tool_response).is_some() {
             self.invoked.push(part, signature);
-        } else if let Some(call) = &part.function_call {
-            self.call(call, signature, sink);
         } else if let Some(text) = part.text.as_deref() {
             self.keep_signature(signature);
             self.text(text, sink);
@@ -342,6 +283,27 @@ impl Answer {
         self.joined_text(rest.into(), sink);
         let held = self.texts.held();
         self.show(&held, sink);
+    }
+
+    fn call_or_piece(&mut self, call: &ResponseCall<'_>, signature: Option<&str>, sink: &mut Sink<'_>) {
+        let goes_on = self.partial.is_some() && call.name.as_deref().is_none_or(str::is_empty);
+        if !goes_on && !Partial::is_piece(call) {
+            return self.call(call, signature, sink);
+        }
+        let mut partial = self.partial.take().filter(|_| goes_on).unwrap_or_default();
+        partial.push(call, signature);
+        if call.will_continue {
+            self.partial = Some(partial);
+            return;
+        }
+        let args = partial.args();
+        let whole = ResponseCall {
+            name: Some(Text(partial.name.into())),
+            id: Some(Text(partial.id.into())),
+            args: serde_json::from_str(&args).ok(),
+            ..ResponseCall::default()
+        };
+        self.call(&whole, partial.signature.as_deref(), sink);
     }
 
     fn call(&mut self, call: &ResponseCall<'_>, signature: Option<&str>, sink: &mut Sink<'_>) {

@@ -3,7 +3,8 @@
 //! Google").
 
 use super::Answer;
-use crate::error::ApiError;
+use super::reasons::{Class, Reason};
+use crate::error::{ApiError, ErrorKind};
 
 /// Attempts after the first one that an empty answer is worth.
 const EMPTY_RETRIES: u32 = 1;
@@ -23,49 +24,6 @@ pub enum Finish {
     Filter,
 }
 
-/// What a finish reason of Google means. Their list is open: new ones are odd.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
-    /// The end.
-    Stop,
-    /// The limit.
-    Length,
-    /// A filter.
-    Filter,
-    /// The model made a call, or an answer, that Google could not read.
-    Malformed,
-    /// Anything else.
-    Odd,
-}
-
-impl Word {
-    /// Reads a `finishReason`.
-    pub(super) fn read(word: &str) -> Word {
-        match word {
-            "STOP" => Word::Stop,
-            "MAX_TOKENS" | "CONTINUATION" => Word::Length,
-            "SAFETY"
-            | "RECITATION"
-            | "BLOCKLIST"
-            | "PROHIBITED_CONTENT"
-            | "SPII"
-            | "LANGUAGE"
-            | "IMAGE_SAFETY"
-            | "IMAGE_PROHIBITED_CONTENT"
-            | "IMAGE_RECITATION"
-            | "MODEL_ARMOR"
-            | "ESCALATION"
-            | "PUP_LIMITED_DISABLED" => Word::Filter,
-            "MALFORMED_FUNCTION_CALL"
-            | "UNEXPECTED_TOOL_CALL"
-            | "TOO_MANY_TOOL_CALLS"
-            | "MALFORMED_RESPONSE"
-            | "MISSING_THOUGHT_SIGNATURE" => Word::Malformed,
-            _ => Word::Odd,
-        }
-    }
-}
-
 /// What the events of an answer held, as far as the verdict depends on it.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -75,48 +33,55 @@ pub(super) struct Seen {
     pub calls: usize,
     pub nameless_call: bool,
     pub images: usize,
-    pub blocked: bool,
+    /// Why the prompt was blocked, if it was.
+    pub blocked: Option<Reason>,
     /// The last finish reason.
-    pub word: Option<Word>,
+    pub reason: Option<Reason>,
 }
 
 impl Answer {
     /// How the answer finished, or what is wrong with it. `sent`: something is with the client already.
     pub(super) fn verdict(&self, sent: bool) -> Result<Finish, ApiError> {
-        let Seen { calls, blocked, word, .. } = self.seen;
-        if calls > 0 && (self.is_cut() || !matches!(word, None | Some(Word::Filter))) {
+        let Seen { calls, blocked, reason, .. } = &self.seen;
+        let class = reason.as_ref().map(Reason::class);
+        if *calls > 0 && (self.is_cut() || !matches!(class, None | Some(Class::Filter))) {
             return Ok(Finish::Calls);
         }
         if self.is_cut() {
             return Ok(Finish::Stop);
         }
-        let malformed =
-            || ApiError::server(502, "malformed_function_call", "The model made a malformed function call.");
-        let empty = || ApiError::server(502, "empty_response", "The model gave an empty answer.");
-        match word {
-            None if blocked => Ok(Finish::Filter),
-            None if self.has_content() || calls > 0 || self.seen.thought => {
+        match class {
+            None if blocked.is_some() => Ok(Finish::Filter),
+            None if self.has_content() || *calls > 0 || self.seen.thought => {
                 Err(ApiError::server(502, "upstream_incomplete", "The answer ended before it was complete."))
             }
-            None => Err(empty()),
-            Some(Word::Filter) => Ok(Finish::Filter),
-            Some(Word::Length) => Ok(Finish::Length),
-            Some(Word::Malformed) => Err(malformed()),
-            Some(Word::Stop | Word::Odd) if self.has_content() => Ok(Finish::Stop),
-            Some(Word::Stop | Word::Odd) if blocked => Ok(Finish::Filter),
-            Some(Word::Stop | Word::Odd) if self.seen.nameless_call => Err(malformed()),
+            None => Err(self.empty()),
+            Some(Class::Filter) => Ok(Finish::Filter),
+            Some(Class::Length) => Ok(Finish::Length),
+            Some(Class::Malformed) => Err(self.malformed()),
+            Some(Class::Stop | Class::Odd | Class::Final) if self.has_content() => Ok(Finish::Stop),
+            Some(Class::Stop | Class::Odd | Class::Final) if blocked.is_some() => Ok(Finish::Filter),
+            Some(Class::Final) => Err(self.in_vain()),
+            Some(Class::Stop | Class::Odd) if self.seen.nameless_call => Err(self.malformed()),
             // After one more attempt an empty answer is what the model wants to say.
-            Some(Word::Stop) if sent || self.attempt >= EMPTY_RETRIES => Ok(Finish::Stop),
-            Some(Word::Odd) if sent => Ok(Finish::Stop),
-            Some(Word::Stop | Word::Odd) => Err(empty()),
+            Some(Class::Stop) if sent || self.attempt >= EMPTY_RETRIES => Ok(Finish::Stop),
+            Some(Class::Odd) if sent => Ok(Finish::Stop),
+            Some(Class::Stop | Class::Odd) => Err(self.empty()),
         }
+    }
+
+    /// Why Google ended the answer, where it is worth a word: a plain end and the client's own limit are not.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        let told = self.seen.reason.as_ref().filter(|reason| !reason.finish_message.is_empty());
+        told.or(self.seen.blocked.as_ref()).filter(|_| !self.is_cut()).cloned()
     }
 
     /// Whether `error`, returned by [`Answer::end`], is worth another attempt while nothing has been sent.
     pub fn retryable(&self, error: &ApiError) -> bool {
-        match error.code() {
-            Some("empty_response" | "upstream_incomplete") => self.attempt < EMPTY_RETRIES,
-            Some("malformed_function_call") => self.attempt < MALFORMED_RETRIES,
+        match (error.code(), self.seen.reason.as_ref().map(Reason::class)) {
+            (_, Some(Class::Final)) => false,
+            (Some("empty_response" | "upstream_incomplete"), _) => self.attempt < EMPTY_RETRIES,
+            (Some("malformed_function_call"), _) | (_, Some(Class::Malformed)) => self.attempt < MALFORMED_RETRIES,
             _ => false,
         }
     }
@@ -124,23 +89,30 @@ impl Answer {
     fn has_content(&self) -> bool {
         self.seen.shown || self.texts.holds() || self.seen.images > 0 || !self.speech.is_empty()
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn empty(&self) -> ApiError {
+        let message = match self.reason() {
+            Some(reason) => format!("The model gave an empty answer. {}", reason.sentence()),
+            None => "The model gave an empty answer.".into(),
+        };
+        ApiError::server(502, "empty_response", message)
+    }
 
-    #[test]
-    fn googles_words_are_read_and_new_ones_are_odd() {
-        for (google, expected) in [
-            ("STOP", Word::Stop),
-            ("MAX_TOKENS", Word::Length),
-            ("SAFETY", Word::Filter),
-            ("MALFORMED_RESPONSE", Word::Malformed),
-            ("A_WORD_OF_2030", Word::Odd),
-            ("", Word::Odd),
-        ] {
-            assert_eq!(Word::read(google), expected, "{google}");
+    /// A call without a name is malformed though Google does not say so.
+    fn malformed(&self) -> ApiError {
+        match self.seen.reason.as_ref().filter(|reason| reason.class() == Class::Malformed) {
+            Some(reason) => {
+                ApiError::new(502, ErrorKind::Server, reason.sentence()).with_code(reason.code().unwrap_or_default())
+            }
+            None => ApiError::server(502, "malformed_function_call", "The model made a malformed function call."),
         }
+    }
+
+    /// Not a 5xx: clients would send it again, and it would end the same way.
+    fn in_vain(&self) -> ApiError {
+        let reason = self.reason();
+        let mut error = ApiError::bad_request(reason.as_ref().map(Reason::sentence).unwrap_or_default());
+        error.code = reason.and_then(|reason| reason.code()).map(Into::into);
+        error.with_should_retry(false)
     }
 }

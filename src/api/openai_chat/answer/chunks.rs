@@ -49,7 +49,13 @@ impl Chunks {
         self.head.extend_from_slice(b",\"choices\":[");
     }
 
-    fn chunk(&self, out: &mut Vec<u8>, finish: Option<&str>, logprobs: &[Logprob], delta: impl FnOnce(&mut Vec<u8>)) {
+    fn chunk(
+        &self,
+        out: &mut Vec<u8>,
+        ending: Option<&Ending>,
+        logprobs: &[Logprob],
+        delta: impl FnOnce(&mut Vec<u8>),
+    ) {
         out.extend_from_slice(&self.head);
         out.extend_from_slice(b"{\"index\":");
         frame::json(&self.index, out);
@@ -61,7 +67,11 @@ impl Chunks {
             content => frame::json(&LogprobsShape { content, refusal: () }, out),
         }
         out.extend_from_slice(b",\"finish_reason\":");
-        frame::json(&finish, out);
+        frame::json(&ending.map(|ending| self.reply.finish(ending.finish)), out);
+        if let Some(extra) = ending.and_then(ExtraContent::reason) {
+            out.extend_from_slice(b",\"extra_content\":");
+            frame::json(&extra, out);
+        }
         out.extend_from_slice(b"}]");
         if self.reply.include_usage {
             out.extend_from_slice(b",\"usage\":null");
@@ -108,7 +118,7 @@ impl Chunks {
             (true, None) => {}
         }
         // Never together with a call: the helpers would not tell that its arguments are complete.
-        self.chunk(out, Some(self.reply.finish(ending.finish)), &ending.logprobs, |_| {});
+        self.chunk(out, Some(ending), &ending.logprobs, |_| {});
         self.used = [self.used, ending.usage].into_iter().sum();
         self.index += 1;
         if self.index < self.reply.choices {

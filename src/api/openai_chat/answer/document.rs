@@ -27,6 +27,8 @@ struct Choice<'a> {
     message: Message<'a>,
     logprobs: Option<LogprobsShape<'a>>,
     finish_reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<ExtraContent<'a>>,
 }
 
 #[derive(Serialize)]
@@ -72,7 +74,8 @@ pub(super) fn write(reply: &ChatReply, answers: &[Folded], out: &mut Vec<u8>) {
         };
         let content = &answer.logprobs;
         let logprobs = (!content.is_empty()).then_some(LogprobsShape { content, refusal: () });
-        Choice { index, message, logprobs, finish_reason: reply.finish(ending.finish) }
+        let finish_reason = reply.finish(ending.finish);
+        Choice { index, message, logprobs, finish_reason, extra_content: ExtraContent::reason(ending) }
     });
     let usage: Totals = answers.iter().filter_map(|answer| Some(answer.ending.as_ref()?.usage)).sum();
     let document = Document {
