@@ -18,7 +18,7 @@ use std::path::PathBuf;
 /// Fewer of them than the suite makes by far: then the collecting is broken, not the program secretive.
 const FLOORS: [(&str, usize); 3] = [("log", 5000), ("answers", 2500), ("secrets", 500)];
 /// Modules of the suite that speak to a proxy and so must have contributed answers.
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 13] = [
     "accounts",
     "binary",
     "browser",
@@ -31,6 +31,7 @@ const MODULES: [&str; 12] = [
     "sdk_python",
     "streaming",
     "usage",
+    "vertex",
 ];
 
 /// Every form of every secret, found by its first eight bytes.
@@ -113,7 +114,25 @@ fn forms(secret: &str) -> BTreeSet<Vec<u8>> {
             forms.insert(engine.encode(&bytes)[start..end].to_owned());
         }
     }
-    forms.into_iter().map(String::into_bytes).filter(|form| form.len() >= 8).collect()
+    let forms = forms.into_iter().map(String::into_bytes).chain(forms_of_key(secret));
+    forms.filter(|form| form.len() >= 8).collect()
+}
+
+/// A private key is known by any line of its PEM file, and by pieces of the bytes that those say, as they are and in hex.
+fn forms_of_key(secret: &str) -> Vec<Vec<u8>> {
+    let text = secret.replace("\\n", "\n");
+    let Some((_, body)) = text.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----")) else {
+        return Vec::new();
+    };
+    let body = body.split("-----END").next().unwrap_or_default();
+    let lines = body.split_whitespace().map(|line| line.as_bytes().to_vec());
+    let whole: String = body.split_whitespace().collect();
+    let Ok(bytes) = STANDARD.decode(&whole) else { return lines.collect() };
+    // What stands before is the same in every key.
+    let pieces = bytes[26.min(bytes.len())..].chunks(32).filter(|piece| piece.len() == 32);
+    let hex = |piece: &[u8]| piece.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes();
+    let pieces = pieces.flat_map(|piece| [piece.to_vec(), hex(piece)]);
+    lines.chain([whole.into_bytes()]).chain(pieces).collect()
 }
 
 /// The beginning, so that the reader knows which it is.
@@ -207,6 +226,29 @@ fn a_secret_is_found_in_every_form_and_its_mask_is_none() {
     }
     for text in ["", "1//0key", "1//***钥/x", "another***", "another-secre t"] {
         assert_eq!(search.hits(text.as_bytes()), [], "{text}");
+    }
+}
+
+#[test]
+fn a_private_key_is_found_by_any_piece_of_it() {
+    let pem = include_str!("fixtures/vertex/key.pem");
+    let lines: Vec<&str> = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let bytes = STANDARD.decode(lines.concat()).unwrap();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    for secret in [pem.to_owned(), pem.replace('\n', "\\n"), pem.replace('\n', "\r\n")] {
+        let search = Search::new(&[secret]);
+        for text in [
+            pem.as_bytes(),
+            lines[0].as_bytes(),
+            lines[9].as_bytes(),
+            lines.concat().as_bytes(),
+            &bytes,
+            hex.as_bytes(),
+        ] {
+            assert_eq!(search.hits(text).len(), 1);
+        }
+        assert_eq!(search.hits(b"-----BEGIN PRIVATE KEY-----"), []);
+        assert_eq!(search.hits(include_bytes!("fixtures/vertex/other_key.pem")), [], "another key is another secret");
     }
 }
 

@@ -2,6 +2,7 @@
 //! its failure allows.
 
 use super::repair;
+use super::services::kinds_of;
 use crate::api::{Call, Operation};
 use crate::credentials::{Access, CredentialId, Kind, Kinds, Lease, Want};
 use crate::upstream::error::Then;
@@ -46,6 +47,8 @@ pub type Failed<'a> = dyn FnMut(&Lease, &str) + 'a;
 pub(super) struct Translated<'a, 'f> {
     pub call: &'a mut Call,
     pub failed: &'a mut Failed<'f>,
+    /// Whose signatures it holds.
+    pub signer: Option<Kind>,
 }
 
 impl Attempt for Translated<'_, '_> {
@@ -58,9 +61,9 @@ impl Attempt for Translated<'_, '_> {
         Want { model: &self.call.model, kinds: kinds_of(self.call), tried, affinity: self.call.affinity.as_deref() }
     }
 
-    /// Only the public API takes Google's tools beside functions.
+    /// Only the public API takes Google's tools beside functions; signatures go back to the service that gave them.
     fn prefers(&self) -> Option<Kind> {
-        self.call.request.circulates().then_some(Kind::ApiKey)
+        self.call.request.circulates().then_some(Kind::ApiKey).or(self.signer)
     }
 
     fn mode(&self) -> &'static str {
@@ -98,17 +101,6 @@ impl Attempt for Translated<'_, '_> {
 
     fn failed(&mut self, lease: &Lease, verdict: &Verdict) {
         (self.failed)(lease, &verdict.word);
-    }
-}
-
-/// Code Assist makes no embeddings; uploaded files and caches exist on the public API only.
-pub(super) fn kinds_of(call: &Call) -> Kinds {
-    match call.operation {
-        Operation::Embed | Operation::BatchEmbed => Kinds::only(Kind::ApiKey).or(Kind::Vertex),
-        Operation::Generate | Operation::Stream | Operation::CountTokens if call.request.names_stored() => {
-            Kinds::only(Kind::ApiKey)
-        }
-        Operation::Generate | Operation::Stream | Operation::CountTokens => Kinds::ALL,
     }
 }
 

@@ -10,11 +10,13 @@ mod failover;
 mod history;
 mod policy;
 mod repair;
+mod services;
 mod unavailable;
 
 use crate::api::Call;
 use crate::credentials::{CredentialId, Credentials, Kind, Lease, Report, Want};
 use crate::error::ApiError;
+use crate::gemini::Response;
 use crate::http::CancelToken;
 use crate::upstream::Unserved;
 pub use crate::upstream::cancel::scope as watch;
@@ -25,6 +27,7 @@ use attempt::{Attempt, Passthrough, Translated};
 use failover::Failover;
 use history::History;
 pub use policy::Bounds;
+use services::Signers;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,6 +39,7 @@ pub struct Dispatcher {
     vertex: Option<Box<dyn Upstream>>,
     bounds: Bounds,
     history: History,
+    signers: Signers,
 }
 
 /// An answer that has begun well.
@@ -82,7 +86,15 @@ impl Dispatcher {
         generative_language: Box<dyn Upstream>,
         bounds: Bounds,
     ) -> Dispatcher {
-        Dispatcher { pool, code_assist, generative_language, vertex: None, bounds, history: History::default() }
+        Dispatcher {
+            pool,
+            code_assist,
+            generative_language,
+            vertex: None,
+            bounds,
+            history: History::default(),
+            signers: Signers::default(),
+        }
     }
 
     /// Asks Vertex AI, too.
@@ -99,7 +111,8 @@ impl Dispatcher {
         cancel: &CancelToken,
         failed: &mut Failed<'_>,
     ) -> Result<Dispatched, ApiError> {
-        let (lease, (first, rest)) = self.run(Translated { call, failed }, budget, cancel)?;
+        let (lease, (first, rest)) =
+            self.run(Translated { signer: self.signers.of(&call.request), call, failed }, budget, cancel)?;
         Ok(Dispatched { lease, first, rest })
     }
 
@@ -133,8 +146,13 @@ impl Dispatcher {
 
     /// Whether no credential serves this model at the moment.
     pub fn rests(&self, call: &Call) -> bool {
-        let want = Want { model: &call.model, kinds: attempt::kinds_of(call), tried: &[], affinity: None };
+        let want = Want { model: &call.model, kinds: services::kinds_of(call), tried: &[], affinity: None };
         self.pool.checkout(&want).is_err()
+    }
+
+    /// Takes note of the signatures in an event, which the same service wants back.
+    pub fn note(&self, lease: &Lease, event: &Response<'_>) {
+        self.signers.note(lease.kind, event);
     }
 
     /// Judges a fault that came after the first event, and tells the pool. The result is what the client is told.

@@ -54,3 +54,49 @@ fn a_blocked_account_stops_nobody_else_and_is_named() {
     );
     assert!(views[1].available);
 }
+
+#[test]
+fn a_conversation_with_signatures_stays_on_its_service() {
+    let google = FakeGoogle::start();
+    let proxy = both(&google, |_| {});
+    let tools =
+        json!([{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}]);
+    for round in 0..6 {
+        let first = json!({"model": MODEL, "tools": tools, "messages": [{"role": "user", "content": "call:look{}"}]});
+        let answer = ask(&proxy, &first);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let began = service(&google);
+        let answer: Value = serde_json::from_str(&answer.text()).unwrap();
+        let message = answer["choices"][0]["message"].clone();
+        let id = message["tool_calls"][0]["id"].clone();
+        let second = json!({"model": MODEL, "tools": tools, "messages": [
+            {"role": "user", "content": "call:look{}"}, message, {"role": "tool", "tool_call_id": id, "content": "done"},
+        ]});
+        let answer = ask(&proxy, &second);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(google.last_generation().body.to_string().contains("thoughtSignature"), "round {round}");
+        assert_eq!(service(&google), began, "round {round}");
+        // The next conversation begins with the other one.
+        assert_eq!(chat(&proxy, MODEL).status, 200);
+    }
+}
+
+#[test]
+fn what_only_vertex_can_do_goes_there_or_says_so() {
+    let google = FakeGoogle::start();
+    let proxy = both(&google, |config| config["prefer"] = json!(["api_key"]));
+    let native = |proxy: &Proxy, body: &Value| {
+        let path = format!("/v1beta/models/{MODEL}:generateContent");
+        http::ask(proxy, "POST", &path, &[], body.to_string().as_bytes())
+    };
+    let cloud = json!({"contents": [{"parts": [{"fileData": {"fileUri": "gs://bucket/a.png", "mimeType": "image/png"}}, {"text": "?"}]}]});
+    let search = json!({"contents": [{"parts": [{"text": "?"}]}], "tools": [{"enterpriseWebSearch": {}}]});
+    let answer = native(&proxy, &cloud);
+    assert_eq!((answer.status, service(&google)), (200, "vertex"), "{}", answer.text());
+    let keys = Proxy::start(&google, |config| config["gemini_api_keys"] = json!([KEY]));
+    for body in [cloud, search] {
+        let answer = native(&keys, &body);
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert!(answer.text().contains("Vertex AI"), "{}", answer.text());
+    }
+}
