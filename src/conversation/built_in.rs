@@ -78,6 +78,11 @@ fn is_from_2_5(model: &Model) -> bool {
     !["gemma", "gemini-1", "gemini-2.0"].iter().any(|old| model.name.starts_with(old))
 }
 
+/// Whether a model can search.
+pub(crate) fn can_search(model: &Model) -> bool {
+    BUILT_IN[0].is_taken_by(model)
+}
+
 impl BuiltIn {
     /// The tool of this name, with or without a version behind it (`web_search_preview_2025_03_11`), and whether the name
     /// is Google's own.

@@ -49,6 +49,19 @@ pub struct Model {
     pub created: u64,
     /// Whether it is in the built-in table or the config (else: passed through by its name).
     pub known: bool,
+    /// How much of this is more than a guess from the name.
+    pub told: Told,
+}
+
+/// What is known of a model for certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Told {
+    /// Nothing but the name.
+    Name,
+    /// Its limits, by Google's list.
+    Limits,
+    /// What it reads and writes as well: it is in the built-in table.
+    All,
 }
 
 /// A requested name, read.

@@ -67,6 +67,44 @@ fn the_model_list_speaks_anthropics_shape_when_asked_to() {
 }
 
 #[test]
+fn the_model_list_says_what_each_model_can() {
+    let google = FakeGoogle::start();
+    let proxy = start_with(&google, |config| config["models"] = json!([{"name": "aurora-2"}]));
+    let list = ask(&proxy, "GET", "/v1/models", &[], b"").json();
+    let entry = |id: &str| {
+        let found = list["data"].as_array().unwrap().iter().find(|model| model["id"] == id);
+        found.unwrap_or_else(|| panic!("{id}")).clone()
+    };
+    let argon = entry("gemini-4-hydrogen");
+    for name in ["context_length", "context_window", "max_model_len", "max_input_tokens"] {
+        assert_eq!(argon[name], 1_048_576, "{name}");
+    }
+    assert_eq!(
+        (&argon["max_output_tokens"], &argon["top_provider"]["max_completion_tokens"]),
+        (&json!(65_536), &json!(65_536))
+    );
+    assert_eq!(argon["thinking_levels"], json!(["low", "medium", "high", "xhigh"]));
+    assert_eq!(argon["architecture"]["input_modalities"], json!(["text", "image", "file", "audio", "video"]));
+    let has =
+        |model: &Value, name: &str| model["supported_parameters"].as_array().unwrap().iter().any(|one| one == name);
+    assert!(has(&argon, "tools") && has(&argon, "reasoning") && !has(&argon, "temperature"), "{argon}");
+    assert!(has(&entry("gemini-2.5-flash"), "temperature"));
+    assert_eq!(entry("gemini-2.5-flash")["thinking_budget"], json!({"min": 1, "max": 24576, "can_be_off": true}));
+    let picture = entry("gemini-3-pro-image");
+    assert_eq!(picture["architecture"]["output_modalities"], json!(["text", "image"]));
+    assert!(!has(&picture, "tools") && has(&picture, "modalities"), "{picture}");
+    assert_eq!(entry("gemini-2.5-flash-preview-tts")["architecture"]["output_modalities"], json!(["audio"]));
+    // Of a model that is only named nothing is known, and nothing is said.
+    let named = entry("aurora-2");
+    let names: Vec<&String> = named.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["id", "object", "created", "owned_by", "name"]);
+    let one = ask(&proxy, "GET", "/v1/models/gemini-4-hydrogen", &[], b"").json();
+    assert_eq!(one, argon);
+    let anthropic = ask(&proxy, "GET", "/v1/models/gemini-2.5-pro", &[("anthropic-version", "2023-06-01")], b"").json();
+    assert_eq!((&anthropic["max_input_tokens"], &anthropic["max_tokens"]), (&json!(1_048_576), &json!(65_536)));
+}
+
+#[test]
 fn the_end_of_the_program_is_an_error_event_for_streams_that_do_not_end_in_time() {
     let google = FakeGoogle::start();
     let proxy = start_with(&google, |config| config["server"]["drain_sec"] = json!(0.2));

@@ -34,7 +34,10 @@ fn models_that_google_lists_are_known() {
     let listed = |path: &str| get(&proxy, path).body.to_string().contains("aurora-1");
     wait_for("the list", || listed("/v1/models"));
     assert!(listed("/v1beta/models"));
-    assert_eq!(get(&proxy, "/v1/models/aurora-1").status, 200);
+    let entry = get(&proxy, "/v1/models/aurora-1");
+    // Google tells the limits, and nothing of what it reads.
+    assert_eq!((entry.status, entry.body["context_length"].is_u64()), (200, true), "{}", entry.body);
+    assert!(entry.body.get("architecture").is_none(), "{}", entry.body);
     let told = post(&proxy.base(), &[], &json!({"model": "aurora-1", "messages": [{"role": "user", "content": "Hi"}]}));
     assert_eq!(told.status, 200, "{}", told.body);
     assert_eq!(google.last_generation().path, "/v1beta/models/aurora-1:generateContent");

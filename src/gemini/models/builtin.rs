@@ -2,7 +2,7 @@
 //! model accepts"). There is no list method on Code Assist, so this table is what the server can tell about models; the
 //! config adds to it.
 
-use super::Model;
+use super::{Model, Told};
 use crate::gemini::thinking::{Control, Level};
 
 /// A named model: what cannot be told from its name.
@@ -147,6 +147,7 @@ pub(super) fn models() -> impl Iterator<Item = Model> {
         output_token_limit: row.limits.1,
         created: midnight(row.released),
         known: true,
+        told: Told::All,
         ..guess(row.name)
     })
 }
@@ -197,6 +198,7 @@ pub(super) fn guess(name: &str) -> Model {
         embedding: has("embedding"),
         created: midnight((2026, 1, 1)),
         known: false,
+        told: Told::Name,
     }
 }
 

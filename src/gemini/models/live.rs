@@ -1,7 +1,7 @@
 //! Models that Google lists for the pool's API keys, on top of the built-in table: a name that is newer than this program
 //! is then known, with Google's own limits. Where the table knows a model already, the table's facts stay.
 
-use super::{ModelTable, builtin};
+use super::{ModelTable, Told, builtin};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -56,6 +56,9 @@ impl ModelTable {
                 if told > 0 {
                     *limit = told;
                 }
+            }
+            if listed.input_token_limit > 0 && listed.output_token_limit > 0 {
+                model.told = Told::Limits;
             }
             self.models.insert(listed.name.clone(), model);
         }
