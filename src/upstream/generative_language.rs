@@ -11,7 +11,7 @@ use crate::credentials::Access;
 use crate::gemini::Request;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use ureq::Agent;
 use ureq::http;
 
@@ -79,17 +79,32 @@ fn body_of(call: &Call) -> Vec<u8> {
             body::json(&body, request)
         }
         Operation::CountTokens => count_body(call),
-        Operation::Embed => body::json(&Body::of(request, &[]), request),
+        Operation::Embed => {
+            let mut flat = request.clone();
+            flatten(&mut flat.other);
+            body::json(&Body::of(&flat, &[]), &flat)
+        }
         Operation::BatchEmbed => {
             let mut named = request.clone();
             // Each request of a batch must name the model; one call asks one model only.
             let requests = named.other.get_mut("requests").and_then(Value::as_array_mut);
             for item in requests.into_iter().flatten().filter_map(Value::as_object_mut) {
+                flatten(item);
                 item.insert("model".into(), format!("models/{}", call.model).into());
             }
             body::json(&Body::of(&named, &[]), &named)
         }
     }
+}
+
+/// Clients of Vertex AI put what is beside the content into an object, and one field that is not known here.
+fn flatten(request: &mut Map<String, Value>) {
+    for name in ["embedContentConfig", "embed_content_config"] {
+        if let Some(Value::Object(config)) = request.shift_remove(name) {
+            request.extend(config);
+        }
+    }
+    ["autoTruncate", "auto_truncate"].iter().for_each(|name| drop(request.shift_remove(*name)));
 }
 
 /// `{contents}`, or everything in a `generateContentRequest` when there is more than contents to count.
@@ -160,6 +175,9 @@ mod tests {
     #[test]
     fn embeddings_go_as_they_are_and_a_batch_names_its_model() {
         let one = json!({"content": {"parts": [{"text": "hi"}]}, "outputDimensionality": 8});
+        let vertex =
+            json!({"content": one["content"], "embedContentConfig": {"outputDimensionality": 8, "autoTruncate": true}});
+        assert_eq!(body(Operation::Embed, vertex), one);
         assert_eq!(body(Operation::Embed, one.clone()), one);
         assert_eq!(
             body(Operation::BatchEmbed, json!({"requests": [one]}))["requests"][0]["model"],

@@ -1,4 +1,5 @@
-"""The native surface with Google's own SDK. Usage: `google_genai.py oauth|api_key`; embeddings need an API key."""
+"""The native surface with Google's own SDK. Usage: `google_genai.py oauth|api_key|vertex`; Code Assist makes no
+embeddings, and passes nothing on."""
 
 import os
 import sys
@@ -91,7 +92,7 @@ assert all(entry.input_token_limit and "generateContent" in entry.supported_acti
 assert google.models.get(model=model).name == f"models/{model}"
 
 embed = {"model": "gemini-embedding-001", "contents": ["one", "two"]}
-if pool == "api_key":
+if pool != "oauth":
     vectors = google.models.embed_content(**embed).embeddings
     assert [len(vector.values) for vector in vectors] == [3072, 3072], vectors
     assert vectors[0].values != vectors[1].values
@@ -125,6 +126,16 @@ for options in [{}, vertex, project]:
             assert list(told.caches.list()) == [], (options, version)
             if not options:
                 assert list(told.files.list()) == [], version
+        if pool != "oauth":
+            small = types.EmbedContentConfig(output_dimensionality=8, task_type="RETRIEVAL_QUERY")
+            vectors = told.models.embed_content(model="gemini-embedding-001", contents=["one"], config=small).embeddings
+            assert [len(vector.values) for vector in vectors] == [8], (options, version, vectors)
+
+# The older method for vectors, whose models only Vertex AI has.
+if pool == "vertex":
+    told = client(**vertex)
+    vectors = told.models.embed_content(model="text-embedding-005", contents=["one", "two"], config=small)
+    assert [len(vector.values) for vector in vectors.embeddings] == [8, 8], vectors
 
 # Where the address is wrong, the error says so in words.
 for version in ["v1beta7", "v7"]:

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod requests;
+mod sdk;
 mod services;
 
 use crate::common::google::{FakeGoogle, Recorded, Step};

@@ -2,6 +2,7 @@
 //! suffixes and defaults need it; answers go back as Google's own text, without Code Assist's envelope.
 
 mod error;
+mod predict;
 mod translator;
 
 pub use error::{error_body, response as error_response};
@@ -41,7 +42,7 @@ impl Surface for GeminiSurface {
             "streamGenerateContent" => Operation::Stream,
             "countTokens" => Operation::CountTokens,
             "embedContent" => Operation::Embed,
-            "batchEmbedContents" => Operation::BatchEmbed,
+            "batchEmbedContents" | "predict" => Operation::BatchEmbed,
             other => {
                 let message = format!("method {other:?} is not one this server knows");
                 return Err(not_found(ApiError::bad_request(message).with_code("unknown_method")));
@@ -70,8 +71,12 @@ impl Surface for GeminiSurface {
             Operation::Stream => Framing::Array,
             _ => Framing::Whole,
         };
+        let predicts = self.method == "predict";
+        if predicts {
+            body = predict::batch(&body);
+        }
         let call = Call { model: resolved.model.name, operation, request: body, affinity: None };
-        Ok(Box::new(NativeExchange { call, framing }))
+        Ok(Box::new(NativeExchange { call, framing, predicts }))
     }
 
     fn error(&self, error: &ApiError) -> http::Response {
@@ -116,6 +121,7 @@ fn complete(request: &mut Request, resolved: &Resolved) {
 struct NativeExchange {
     call: Call,
     framing: Framing,
+    predicts: bool,
 }
 
 impl Exchange for NativeExchange {
@@ -128,6 +134,9 @@ impl Exchange for NativeExchange {
     }
 
     fn translator(&self) -> Box<dyn Translator> {
+        if self.predicts {
+            return Box::new(predict::Predictions::default());
+        }
         let generates = matches!(self.call.operation, Operation::Generate | Operation::Stream);
         Box::new(Native::new(self.framing, generates))
     }

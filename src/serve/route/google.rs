@@ -15,6 +15,12 @@ pub(super) const VERSIONS: [&str; 4] = ["v1", "v1beta", "v1alpha", "v1beta1"];
 const TRANSLATED: [&str; 5] =
     ["generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"];
 
+/// Tuned models are in no table and on no other service; `predict` makes vectors, or pictures on the public API alone.
+fn is_translated(model: &str, method: &str) -> bool {
+    let is_known = TRANSLATED.contains(&method) || method == "predict" && model.contains("embedding");
+    is_known && !model.starts_with("tunedModels/")
+}
+
 /// Google's collections under `/v1`. OpenAI has some of the same names.
 const COLLECTIONS: [&str; 8] =
     ["batches", "cachedContents", "corpora", "fileSearchStores", "files", "interactions", "operations", "tunedModels"];
@@ -107,8 +113,7 @@ impl<'a> GooglePath<'a> {
             return Some((Route::Passthrough(self.passthrough()), ANY));
         }
         match (self.call(), self.rest) {
-            // Tuned models are in no table and on no other service.
-            (Some((model, method)), _) if TRANSLATED.contains(&method) && !model.starts_with("tunedModels/") => {
+            (Some((model, method)), _) if is_translated(&model, method) => {
                 Some((Route::GeminiCall { model, method: method.to_owned() }, "POST"))
             }
             (None, [models]) if models.word == "models" => Some((Route::GeminiModels, READ)),
