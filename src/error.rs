@@ -119,9 +119,10 @@ impl ApiError {
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = Vec::new();
         if let Some(wait) = self.retry_after {
-            let seconds = wait.as_millis().div_ceil(1000).max(1);
-            headers.push(("Retry-After", seconds.to_string()));
-            headers.push(("retry-after-ms", wait.as_millis().to_string()));
+            // Rounded up: who comes back a millisecond early is refused again.
+            let millis = wait.as_nanos().div_ceil(1_000_000);
+            headers.push(("Retry-After", millis.div_ceil(1000).max(1).to_string()));
+            headers.push(("retry-after-ms", millis.to_string()));
         }
         if let Some(retry) = self.should_retry {
             headers.push(("x-should-retry", retry.to_string()));

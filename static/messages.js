@@ -26,6 +26,7 @@ export default {
   "scope_insufficient": ["The login did not grant cloud-platform access; connect the account again and leave every box ticked.", "登录时没有授予 cloud-platform 权限；请重新连接账号并保留所有勾选。"],
   "iam_denied": ["The account may not use Gemini in this project; grant the role or correct the project.", "此账号无权在该项目中使用 Gemini；请授予角色或更正项目。"],
   "location_unsupported": ["Google does not serve this credential from this server's location.", "Google 不向本服务器所在地区提供此凭据的服务。"],
+  "billing_exhausted": ["The billing of the credential's project is used up: prepaid credits or a spending cap.", "此凭据所属项目的计费额度已用尽：预付余额或支出上限。"],
   "billing_disabled": ["The credential's project needs billing.", "此凭据的项目需要开通结算。"],
   "token_refused": ["Google refuses the credential's token even after a refresh; connect the account again.", "更新令牌后 Google 仍然拒绝；请重新连接账号。"],
   "foreign_file": ["The request names a file or cache of another project.", "请求引用了其他项目的文件或缓存。"],

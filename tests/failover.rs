@@ -160,3 +160,58 @@ fn a_rest_is_as_long_as_googles_retry_after_says() {
     let answer = http::ask(&proxy, "POST", "/v1/chat/completions", &[], body.as_bytes());
     assert_eq!((answer.status, answer.header("retry-after")), (429, Some("41")), "{}", answer.text());
 }
+
+#[test]
+fn a_403_that_may_be_about_one_request_rests_nobody_until_another_request_meets_it() {
+    let google = FakeGoogle::start();
+    let keys = ["AIza-first-key-of-two", "AIza-other-key-of-two"];
+    keys.iter().for_each(|key| google.add_api_key(key));
+    let proxy = Proxy::start(&google, |config| config["gemini_api_keys"] = json!(keys));
+    let post = |text: &str| {
+        let body = json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": text}]}).to_string();
+        http::ask(&proxy, "POST", "/v1/chat/completions", &[], body.as_bytes())
+    };
+    google.always("*", Step::status(403, "The caller does not have permission"));
+    for _ in 0..2 {
+        let answer = post("about this alone");
+        assert_eq!(answer.status, 403, "{}", answer.text());
+    }
+    assert_eq!(google.generations().len(), 4, "both keys are asked each time, for neither rests");
+    let answer = post("another one");
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    assert_eq!(google.generations().len(), 6);
+    let answer = post("a third one");
+    assert_eq!(answer.status, 503, "both rest: {}", answer.text());
+    assert_eq!(google.generations().len(), 6);
+}
+
+#[test]
+fn a_403_of_one_key_where_another_serves_is_the_keys_own() {
+    let google = FakeGoogle::start();
+    let keys = ["AIza-key-that-may-not", "AIza-key-that-may"];
+    keys.iter().for_each(|key| google.add_api_key(key));
+    let proxy = Proxy::start(&google, |config| config["gemini_api_keys"] = json!(keys));
+    google.always(keys[0], Step::status(403, "The caller does not have permission"));
+    let agent = agent();
+    (0..6).for_each(|_| assert_eq!(ask(&agent, &proxy).0, 200));
+    let refused = google.generations().iter().filter(|call| call.who.as_deref() == Some(keys[0])).count();
+    assert_eq!(refused, 1, "it rests from then on");
+}
+
+#[test]
+fn a_context_that_is_too_long_is_about_the_field_of_its_dialect() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    google
+        .always("*", Step::status(400, "The input token count (9) exceeds the maximum number of tokens allowed (8)."));
+    let messages = json!([{"role": "user", "content": "Hi"}]);
+    for (path, field, value) in [
+        ("/v1/chat/completions", "messages", messages),
+        ("/v1/completions", "prompt", json!("Hi")),
+        ("/v1/responses", "input", json!("Hi")),
+    ] {
+        let body = json!({"model": "gemini-2.5-flash", field: value}).to_string();
+        let error = http::ask(&proxy, "POST", path, &[], body.as_bytes()).json()["error"].clone();
+        assert_eq!((&error["code"], &error["param"]), (&json!("context_length_exceeded"), &json!(field)), "{path}");
+    }
+}

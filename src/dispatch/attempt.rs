@@ -7,6 +7,7 @@ use crate::api::{Call, Operation};
 use crate::credentials::{Access, CredentialId, Kind, Kinds, Lease, Want};
 use crate::upstream::error::Then;
 use crate::upstream::{Event, EventStream, Fault, RawReply, RawRequest, Upstream, Verdict};
+use std::hash::{DefaultHasher, Hasher};
 
 /// One request, as the loop asks it of one credential after the other.
 pub(super) trait Attempt {
@@ -35,6 +36,9 @@ pub(super) trait Attempt {
 
     /// Takes out of the request what Google refused; false when there is nothing to take out.
     fn repair(&mut self, then: Then) -> bool;
+
+    /// The same for the same request, and as a rule for no other.
+    fn fingerprint(&self) -> u64;
 
     /// Hears of every failure.
     fn failed(&mut self, lease: &Lease, verdict: &Verdict);
@@ -99,6 +103,10 @@ impl Attempt for Translated<'_, '_> {
         is_changed
     }
 
+    fn fingerprint(&self) -> u64 {
+        hash(serde_json::to_string(&self.call.request).unwrap_or_default().as_bytes())
+    }
+
     fn failed(&mut self, lease: &Lease, verdict: &Verdict) {
         (self.failed)(lease, &verdict.word);
     }
@@ -142,5 +150,15 @@ impl Attempt for Passthrough<'_> {
         false
     }
 
+    fn fingerprint(&self) -> u64 {
+        hash(&[self.request.path.as_bytes(), self.request.query.as_bytes(), self.request.body].concat())
+    }
+
     fn failed(&mut self, _: &Lease, _: &Verdict) {}
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }

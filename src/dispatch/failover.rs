@@ -7,7 +7,7 @@ use crate::credentials::{AccessFault, CredentialId, Kind, Kinds, Lease, Report, 
 use crate::error::ApiError;
 use crate::http::CancelToken;
 use crate::os::random;
-use crate::upstream::error::{Blame, Then};
+use crate::upstream::error::{Blame, CoolDown, Then};
 use crate::upstream::{Fault, Verdict};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,8 +38,8 @@ struct Asked {
     all: Vec<CredentialId>,
     /// Those that a further attempt must not ask.
     out: Vec<CredentialId>,
-    /// Those that know no such model, to be reported if another one does.
-    without_model: Vec<(Lease, Verdict)>,
+    /// Those that know no such model or may not use it, to be reported if another one does.
+    alone: Vec<(Lease, Verdict)>,
     /// Those that failed for nobody's fault, to be reported if another one does well.
     suspects: Vec<CredentialId>,
 }
@@ -177,8 +177,8 @@ impl<'a, A: Attempt> Failover<'a, A> {
         failure: Failure<A::Answer>,
         next: Next,
     ) -> Option<Last<(Lease, A::Answer)>> {
-        let (verdict, reply) = match failure {
-            Failure::Judged(verdict, reply) => (*verdict, reply),
+        let (mut verdict, reply) = match failure {
+            Failure::Judged(verdict, reply) => (verdict, reply),
             Failure::NoToken(fault) => {
                 self.asked.out.push(lease.id);
                 return no_token(lease, &fault);
@@ -204,9 +204,17 @@ impl<'a, A: Attempt> Failover<'a, A> {
             Then::Other | Then::Renew => {
                 self.asked.out.push(lease.id);
                 match policy::is_counted(&verdict) {
-                    false => self.dispatcher.report(lease, self.attempt.want(&[]).model, &verdict),
-                    true if verdict.error.status == 404 => {
-                        self.asked.without_model.push((lease.clone(), verdict.clone()));
+                    false => self.dispatcher.report(lease, self.attempt.want(&[]).model, &mut verdict),
+                    true if policy::rests_nobody_yet(&verdict) => {
+                        let model = self.attempt.want(&[]).model;
+                        match verdict.cool_down {
+                            CoolDown::Confirmed(_)
+                                if self.dispatcher.history.is_second(lease.id, model, self.attempt.fingerprint()) =>
+                            {
+                                self.dispatcher.report(lease, model, &mut verdict);
+                            }
+                            _ => self.asked.alone.push((lease.clone(), (*verdict).clone())),
+                        }
                     }
                     true => self.asked.suspects.push(lease.id),
                 }
@@ -216,12 +224,13 @@ impl<'a, A: Attempt> Failover<'a, A> {
         Some(Last { blame: verdict.blame, error: verdict.error, reply })
     }
 
-    /// A 404 of some is their own only when another credential knows the model; else the client asked for what is not.
-    fn succeeded(&self, lease: &Lease) {
+    /// A 404 of some is their own only when another credential knows the model; else the client asked for what is not. So
+    /// is a 403 that nobody else gives.
+    fn succeeded(&mut self, lease: &Lease) {
         let model = self.attempt.want(&[]).model;
         let Dispatcher { pool, history, .. } = self.dispatcher;
         if A::TELLS_OF_CREDENTIAL {
-            for (stranger, verdict) in &self.asked.without_model {
+            for (stranger, verdict) in &mut self.asked.alone {
                 self.dispatcher.report(stranger, model, verdict);
             }
             for suspect in self.asked.suspects.iter().filter(|suspect| **suspect != lease.id) {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// The longest rest that doubling leads to.
 const LONGEST: Duration = Duration::from_secs(600);
+/// Denied requests that are remembered; then all are forgotten.
+const MAX_DENIED: usize = 1024;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub(super) struct History {
     limits: Mutex<HashMap<(CredentialId, String), u32>>,
     /// Models without capacity, and until when they are not asked twice by one request.
     without_capacity: Mutex<HashMap<String, Instant>>,
+    /// The last request that a credential was not allowed to make of a model, as a hash.
+    denied: Mutex<HashMap<(CredentialId, String), u64>>,
 }
 
 impl History {
@@ -28,17 +32,32 @@ impl History {
         rest
     }
 
-    /// A success ends a row of limits.
+    /// A success ends a row of limits and of denials.
     pub fn forget(&self, id: CredentialId, model: &str) {
         let mut limits = self.limits.lock();
         if !limits.is_empty() {
             limits.remove(&(id, model.to_string()));
+        }
+        drop(limits);
+        let mut denied = self.denied.lock();
+        if !denied.is_empty() {
+            denied.remove(&(id, model.to_string()));
         }
     }
 
     /// A person ends all rows of a credential.
     pub fn forget_credential(&self, id: CredentialId) {
         self.limits.lock().retain(|(credential, _), _| *credential != id);
+        self.denied.lock().retain(|(credential, _), _| *credential != id);
+    }
+
+    /// Notes a request that was denied; whether the one denied before it was a different one.
+    pub fn is_second(&self, id: CredentialId, model: &str, request: u64) -> bool {
+        let mut denied = self.denied.lock();
+        if denied.len() >= MAX_DENIED {
+            denied.clear();
+        }
+        denied.insert((id, model.to_string()), request).is_some_and(|before| before != request)
     }
 
     /// Notes that a model has no capacity.

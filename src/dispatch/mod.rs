@@ -157,8 +157,10 @@ impl Dispatcher {
 
     /// Judges a fault that came after the first event, and tells the pool. The result is what the client is told.
     pub fn judge(&self, lease: &Lease, model: &str, fault: &Fault) -> ApiError {
-        let verdict = fault.verdict();
-        self.report(lease, model, &verdict);
+        let mut verdict = fault.verdict();
+        if !matches!(verdict.cool_down, CoolDown::Confirmed(_)) {
+            self.report(lease, model, &mut verdict);
+        }
         verdict.error
     }
 
@@ -175,12 +177,17 @@ impl Dispatcher {
         }
     }
 
-    fn report(&self, lease: &Lease, model: &str, verdict: &Verdict) {
+    /// Tells the pool. Of a rest that grows the client hears how long it is now.
+    fn report(&self, lease: &Lease, model: &str, verdict: &mut Verdict) {
         let (reason, message) = (verdict.reason.to_string(), verdict.message.clone());
         match (verdict.blame, verdict.duration) {
             (Blame::CredentialAndModel, Some(rest)) => {
                 let rest = match verdict.cool_down {
-                    CoolDown::Growing(_) => self.history.grown(lease.id, model, rest),
+                    CoolDown::Growing(_) => {
+                        let rest = self.history.grown(lease.id, model, rest);
+                        verdict.error.retry_after = Some(rest);
+                        rest
+                    }
                     _ => rest,
                 };
                 let limit = verdict.error.status == 429;

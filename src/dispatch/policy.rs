@@ -1,7 +1,7 @@
 //! The whole policy of failover: what follows when a credential has failed a request.
 
 use crate::upstream::Verdict;
-use crate::upstream::error::{Blame, Then};
+use crate::upstream::error::{Blame, CoolDown, Then};
 use std::time::Duration;
 
 /// How often one request waits for trouble that is nobody's fault.
@@ -56,10 +56,15 @@ pub(super) fn is_counted(verdict: &Verdict) -> bool {
     match verdict.then {
         Then::Again => true,
         Then::Other | Then::Renew => {
-            verdict.error.status == 404 || !matches!(verdict.blame, Blame::Credential | Blame::CredentialAndModel)
+            rests_nobody_yet(verdict) || !matches!(verdict.blame, Blame::Credential | Blame::CredentialAndModel)
         }
         Then::Stop | Then::Unsign | Then::Simplify => false,
     }
+}
+
+/// Whether the failure may be about this request, so that only what happens beside it makes it the credential's.
+pub(super) fn rests_nobody_yet(verdict: &Verdict) -> bool {
+    verdict.error.status == 404 || matches!(verdict.cool_down, CoolDown::Confirmed(_))
 }
 
 /// What follows a failure. Without a verdict there was no token to ask with.

@@ -21,6 +21,14 @@ pub fn response(error: &ApiError) -> Response {
     error.headers().into_iter().fold(response, |response, (name, value)| response.with_header(name, value))
 }
 
+/// The same in a dialect that has another field for the conversation than `messages`.
+pub fn response_about(error: &ApiError, field: &str) -> Response {
+    match error.code() {
+        Some("context_length_exceeded") => response(&error.clone().with_param(field)),
+        _ => response(error),
+    }
+}
+
 /// An error in a stream that has begun; nothing may follow it.
 pub fn frame(error: &ApiError, out: &mut Vec<u8>) {
     sse::frame(&body(error).to_string(), out);

@@ -31,6 +31,6 @@ impl Surface for OpenAiCompletions {
     }
 
     fn error(&self, error: &ApiError) -> http::Response {
-        openai::error::response(error)
+        openai::error::response_about(error, "prompt")
     }
 }

@@ -79,7 +79,7 @@ impl Surface for OpenAiEmbeddings {
     }
 
     fn error(&self, error: &ApiError) -> http::Response {
-        error::response(error)
+        error::response_about(error, "input")
     }
 }
 

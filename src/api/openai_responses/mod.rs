@@ -64,6 +64,6 @@ impl Surface for OpenAiResponses {
     }
 
     fn error(&self, error: &ApiError) -> http::Response {
-        openai::error::response(error)
+        openai::error::response_about(error, "input")
     }
 }

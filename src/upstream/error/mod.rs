@@ -169,7 +169,9 @@ fn refused(refusal: &Refusal) -> Verdict {
     let row = refusal.row();
     let duration = match row.cool_down {
         CoolDown::No | CoolDown::Person => None,
-        CoolDown::Fixed(seconds) | CoolDown::Growing(seconds) => Some(Duration::from_secs(seconds)),
+        CoolDown::Fixed(seconds) | CoolDown::Growing(seconds) | CoolDown::Confirmed(seconds) => {
+            Some(Duration::from_secs(seconds))
+        }
         CoolDown::Told(otherwise, least, most) => {
             let told = details.delay.unwrap_or(Duration::from_secs(otherwise));
             Some(told.clamp(Duration::from_secs(least), Duration::from_secs(most)))
@@ -203,7 +205,11 @@ fn refused(refusal: &Refusal) -> Verdict {
             error.retry_after = duration.or(told);
             error.should_retry = Some(false);
         }
-        (ErrorKind::RateLimit, _) | (_, 503) => error.retry_after = told,
+        // How long a growing rest is, is known to whoever counts.
+        (ErrorKind::RateLimit, _) => {
+            error.retry_after = told.or(duration.filter(|_| !matches!(row.cool_down, CoolDown::Growing(_))));
+        }
+        (_, 503) => error.retry_after = told,
         _ => {}
     }
     let link = details.link.clone().or_else(|| Some(row.link.to_string())).filter(|link| !link.is_empty());
@@ -225,6 +231,9 @@ fn tell(client: Client, status: u16, message: &str) -> ApiError {
     error.code = client.code.map(Cow::Borrowed);
     if client.code == Some("model_not_found") {
         error.param = Some("model".into());
+    }
+    if client.code == Some("context_length_exceeded") {
+        error.param = Some("messages".into());
     }
     error
 }

@@ -33,6 +33,8 @@ pub enum CoolDown {
     Fixed(u64),
     /// Longer each time it happens in a row, because Google says nothing. The first is this many seconds.
     Growing(u64),
+    /// This many seconds, once a second, different request has met it on the same credential: one may be to blame itself.
+    Confirmed(u64),
     /// Until a person acts.
     Person,
 }
@@ -170,7 +172,7 @@ const LIMITS_PAGE: &str = "https://ai.google.dev/gemini-api/docs/rate-limits";
 const REGIONS_PAGE: &str = "https://ai.google.dev/gemini-api/docs/available-regions";
 
 use Blame::{Credential, CredentialAndModel, Model, Nobody, Request};
-use CoolDown::{Fixed, Growing, No, Person, Told};
+use CoolDown::{Confirmed, Fixed, Growing, No, Person, Told};
 use Sign::{Delay, LimitZero, LongDelay, Quota, Reason, Status, Text};
 use Then::{Again, Other, Renew, Simplify, Stop, Unsign};
 
@@ -251,9 +253,20 @@ pub static ROWS: &[Row] = &[
     row(&[400, 403], &[Text("user location is not supported"), Text("not available in your location"), Text("not available in your country")],
         "LOCATION_UNSUPPORTED", (Credential, Fixed(HOUR), Other, REGION),
         "location_unsupported", REGIONS_PAGE),
-    row(&[400, 402, 403], &[Text("enable billing"), Reason("BILLING_DISABLED")],
-        "BILLING_DISABLED", (Credential, Fixed(HOUR), Other, PRECONDITION),
+    // Money is no rate limit: nothing comes back in seconds. The words of a quota ("check your plan and billing details")
+    // must not fit.
+    row(&[400, 402, 403], &[Text("enable billing"), Text("requires billing")],
+        "BILLING_DISABLED", (Credential, Fixed(HOUR), Other, QUOTA),
         "billing_disabled", "https://console.cloud.google.com/billing"),
+    row(&[], &[Reason("BILLING_DISABLED"), Reason("BILLING_NOT_ENABLED"), Reason("BILLING_INACTIVE"), Text("billing is disabled"), Text("billing is not enabled"),
+               Text("billing has been disabled"), Text("billing account is"), Text("billing account has been"), Text("billing account for the owning project is")],
+        "BILLING_DISABLED", (Credential, Fixed(HOUR), Other, QUOTA),
+        "billing_disabled", "https://console.cloud.google.com/billing"),
+    row(&[402, 403, 429], &[Text("prepayment"), Text("prepaid"), Text("spending cap"), Text("spend cap"), Text("spending limit"), Text("spend limit"),
+               Text("credits are depleted"), Text("credits have been depleted"), Text("credits are exhausted"), Text("out of credits"),
+               Text("insufficient credit"), Text("insufficient balance"), Text("insufficient funds"), Text("credit balance"), Text("payment required"), Text("unpaid")],
+        "BILLING_EXHAUSTED", (Credential, Fixed(HOUR), Other, QUOTA),
+        "billing_exhausted", "https://aistudio.google.com/usage"),
     row(&[401], &[],
         "UNAUTHENTICATED", (Credential, Fixed(600), Renew, AUTH),
         "token_refused", ""),
@@ -262,7 +275,7 @@ pub static ROWS: &[Row] = &[
         "PERMISSION_DENIED", (Nobody, No, Other, DENIED),
         "foreign_file", ""),
     row(&[403], &[],
-        "", (CredentialAndModel, Fixed(1800), Other, DENIED),
+        "", (CredentialAndModel, Confirmed(1800), Other, DENIED),
         "model_denied", ""),
     row(&[404], &[],
         "NOT_FOUND", (CredentialAndModel, Fixed(HOUR), Other, NO_MODEL),
