@@ -19,7 +19,7 @@ export default {
   step2: "Make a key for your programs", step2Text: "Programs show it to this server. It has nothing to do with Google's keys.",
   step3: "Connect a program", step3Text: "Choose it, copy its settings, and try one answer on this page.",
 
-  tileRequests: "Requests", tileFailed: "{n} failed", tileAllGood: "none failed", last24h: "Requests over the last 24 hours", tileSuccess: "Answered", tile429: "{n} over limit (429)",
+  tileRequests: "Requests", tileFailed: "{n} failed, {away} of them turned away here", tileAllGood: "none failed", last24h: "Requests over the last 24 hours", tileSuccess: "Answered", tile429: "{n} over limit (429)",
   tilePrompt: "Prompt tokens", tileCached: "{n} cached", tileAnswer: "Answer tokens", tileThinking: "{n} thinking", tileLatency: "Duration", tileTtft: "First token", tileP95: "95% within {time}",
   uptime: "up {time}", memory: "memory {n}", workers: "threads busy {busy} of {all}", queued: "waiting {n}", connections: "connections {n}",
 
@@ -37,7 +37,9 @@ export default {
   resultAdded: "added", resultUpdated: "updated", resultRefused: "refused",
 
   usage: "Usage", range: "Range", range24h: "24 hours", range7d: "7 days", range30d: "30 days", usageReset: "Reset…", usageResetTitle: "Reset usage", usageResetText: "All counters of all days go back to zero. This cannot be undone.", usageResetConfirm: "Reset", usageWasReset: "Usage was reset.",
-  plotRequests: "Requests", plotTokens: "Tokens", plotLatency: "Duration and first token by model", plotKeys: "By client key", plotModels: "By model", plotFailures: "Failures by reason", noFailures: "None in this range.", sharesNote: "share of all", p50p95: "half within – 95% within",
+  plotRequests: "Requests", plotTokens: "Tokens", plotLatency: "Duration and first token by model", plotKeys: "By client key", plotModels: "By model", plotFailures: "Failures by reason", noFailures: "None in this range.", failuresNote: "{n} attempts at Google that failed, and requests turned away here", turnedAway: "turned away", noModel: "(no such model)", nobodyAsked: "(Google was not asked)",
+  failure_proxy_rate_limit_exceeded: "over the key's limit", failure_proxy_model_not_found: "unknown model", failure_proxy_model_not_allowed: "model not allowed for the key", failure_proxy_invalid_request_error: "request not understood", failure_proxy_invalid_value: "request not understood",
+  failure_google_400: "request refused", failure_google_401: "login or key refused", failure_google_403: "not allowed", failure_google_404: "model unknown or not open", failure_google_429: "limit or quota used up", failure_google_5xx: "Google's own trouble", failure_google_Exception: "no usable answer", sharesNote: "share of all", p50p95: "half within – 95% within",
   answered: "answered", failed: "failed", prompt: "Prompt", answer: "Answer", thinking: "Thinking", cached: "Cached", tokens: "Tokens", ttft: "First token",
   byModel: "By model", byKey: "By client key", byCredential: "By credential", model: "Model", key: "Key", credential: "Credential",
 

@@ -89,10 +89,10 @@ function drawToday({ stats }) {
   const today = stats?.today;
   if (!today) return render($("today"));
   const failed = today.failed ?? 0;
-  const limited = (stats.failures ?? []).filter((failure) => failure.reason === "429").reduce((sum, failure) => sum + failure.count, 0);
+  const limited = (stats.failures ?? []).filter((failure) => failure.reason === "429" || failure.reason === "rate_limit_exceeded").reduce((sum, failure) => sum + failure.count, 0);
   const hours = stats.hours ?? [];
   render($("today"), h("dl", { class: "tiles" },
-    tile(t("tileRequests"), number(today.requests), failed ? t("tileFailed", { n: number(failed) }) : t("tileAllGood"),
+    tile(t("tileRequests"), number(today.requests), failed ? t("tileFailed", { n: number(failed), away: number(today.turned_away) }) : t("tileAllGood"),
       hours.length > 0 && sparkline(hours.map((bucket) => bucket.requests), t("last24h"))),
     tile(t("tileSuccess"), percent(today.requests - failed, today.requests), t("tile429", { n: number(limited) })),
     tile(t("tilePrompt"), short(today.prompt_tokens), t("tileCached", { n: short(today.cached_tokens) })),

@@ -29,6 +29,8 @@ export function t(name, words = {}) {
   return sentence.replace(/\{(\w+)\}/g, (whole, word) => words[word] ?? whole);
 }
 
+export const has = (name) => name in en;
+
 // What the server says as { code, params }; `plain` is the same in English, for a code of another version.
 export function told(message, plain = "") {
   const sentence = messages[message?.code]?.[language === "zh" ? 1 : 0];

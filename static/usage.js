@@ -1,6 +1,6 @@
 // Usage over a range: plots over time, who used what, why requests failed.
 import { $, h, render, table as wide } from "./dom.js";
-import { languageNow, milliseconds, number, percent, short, t } from "./text.js";
+import { has, languageNow, milliseconds, number, percent, short, t } from "./text.js";
 import { send } from "./api.js";
 import { ask, attempt, say } from "./dialog.js";
 import { bars, followPointer, share, spans } from "./plot.js";
@@ -32,7 +32,7 @@ function plots(stats) {
       name: m.model, spans: [{ name: t("tileLatency"), color: "c-main", ...m.latency_ms }, { name: t("ttft"), color: "c-second", ...m.ttft_ms }],
     })) }),
     shares("plot-keys", t("plotKeys"), stats.keys.map((k) => [k.key, k])),
-    shares("plot-models", t("plotModels"), stats.models.map((m) => [m.model, m])),
+    shares("plot-models", t("plotModels"), stats.models.map((m) => [m.model || t("noModel"), m])),
     failures(stats.failures ?? []),
   ];
 }
@@ -48,11 +48,18 @@ function shares(id, title, rows) {
       h("dd", null, h("span", { class: "note" }, t("tokens")), share(tokens(row), allTokens), h("span", { class: "figures" }, short(tokens(row))))])));
 }
 
+// Why it failed, in words: what Google answered to an attempt, or why the proxy did not ask.
+function why({ reason, by }) {
+  const name = `failure_${by}_${reason}`;
+  const [word, who] = [has(name) ? t(name) : /^5\d\d$/.test(reason) ? t("failure_google_5xx") : reason, by === "proxy" ? t("turnedAway") : "Google"];
+  return [word, " ", h("span", { class: "note" }, /^\d+$/.test(reason) ? `${who} ${reason}` : who)];
+}
+
 function failures(list) {
   const all = list.reduce((sum, failure) => sum + failure.count, 0);
-  return h("figure", { class: "card plot", "data-key": "plot-failures" }, h("figcaption", null, h("h3", null, t("plotFailures")), h("span", { class: "note" }, `${t("sum")} ${short(all)}`)),
+  return h("figure", { class: "card plot", "data-key": "plot-failures" }, h("figcaption", null, h("h3", null, t("plotFailures")), h("span", { class: "note" }, t("failuresNote", { n: short(all) }))),
     list.length === 0 && h("p", { class: "note" }, t("noFailures")),
-    h("dl", { class: "spans" }, [...list].sort((a, b) => b.count - a.count).slice(0, 8).map((failure) => [h("dt", { "data-key": failure.reason }, failure.reason),
+    h("dl", { class: "spans" }, [...list].sort((a, b) => b.count - a.count).slice(0, 8).map((failure) => [h("dt", { "data-key": `${failure.by} ${failure.reason}` }, why(failure)),
       h("dd", null, h("span", { class: "note" }), share(failure.count, all), h("span", { class: "figures" }, number(failure.count)))])));
 }
 
@@ -68,9 +75,9 @@ export function drawUsage({ stats }) {
   if (!stats) return;
   render($("plots"), plots(stats));
   render($("tables"),
-    table(t("byModel"), t("model"), stats.models.map((m) => [m.model, m])),
+    table(t("byModel"), t("model"), stats.models.map((m) => [m.model || t("noModel"), m])),
     table(t("byKey"), t("key"), stats.keys.map((k) => [k.key, k])),
-    table(t("byCredential"), t("credential"), stats.credentials.map((c) => [c.label ? `${c.label} (${c.credential})` : c.credential, c])));
+    table(t("byCredential"), t("credential"), stats.credentials.map((c) => [c.label ? `${c.label} (${c.credential})` : c.credential || t("nobodyAsked"), c])));
 }
 
 export function startUsage({ refresh }) {

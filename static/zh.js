@@ -19,7 +19,7 @@ export default {
   step2: "为程序创建密钥", step2Text: "程序用它访问本服务器，与 Google 的密钥无关。",
   step3: "连接程序", step3Text: "选择程序，复制设置，并在本页试一个回答。",
 
-  tileRequests: "请求", tileFailed: "{n} 个失败", tileAllGood: "没有失败", last24h: "最近 24 小时的请求", tileSuccess: "成功率", tile429: "{n} 次超限 (429)",
+  tileRequests: "请求", tileFailed: "{n} 个失败，其中 {away} 个在此被拒", tileAllGood: "没有失败", last24h: "最近 24 小时的请求", tileSuccess: "成功率", tile429: "{n} 次超限 (429)",
   tilePrompt: "提示词元", tileCached: "缓存 {n}", tileAnswer: "回答词元", tileThinking: "思考 {n}", tileLatency: "耗时", tileTtft: "首词元", tileP95: "95% 在 {time} 内",
   uptime: "已运行 {time}", memory: "内存 {n}", workers: "忙碌线程 {busy}/{all}", queued: "排队 {n}", connections: "连接 {n}",
 
@@ -37,7 +37,9 @@ export default {
   resultAdded: "已添加", resultUpdated: "已更新", resultRefused: "被拒绝",
 
   usage: "用量", range: "范围", range24h: "24 小时", range7d: "7 天", range30d: "30 天", usageReset: "清零…", usageResetTitle: "用量清零", usageResetText: "所有日期的计数都会归零，无法撤销。", usageResetConfirm: "清零", usageWasReset: "用量已清零。",
-  plotRequests: "请求", plotTokens: "词元", plotLatency: "各模型耗时与首词元", plotKeys: "按客户端密钥", plotModels: "按模型", plotFailures: "失败原因", noFailures: "此范围内没有失败。", sharesNote: "占比", p50p95: "半数以内 – 95% 以内",
+  plotRequests: "请求", plotTokens: "词元", plotLatency: "各模型耗时与首词元", plotKeys: "按客户端密钥", plotModels: "按模型", plotFailures: "失败原因", noFailures: "此范围内没有失败。", failuresNote: "共 {n}：向 Google 的失败尝试，以及在此被拒的请求", turnedAway: "在此被拒", noModel: "（没有此模型）", nobodyAsked: "（未询问 Google）",
+  failure_proxy_rate_limit_exceeded: "超出密钥限制", failure_proxy_model_not_found: "未知模型", failure_proxy_model_not_allowed: "密钥不允许该模型", failure_proxy_invalid_request_error: "请求无法理解", failure_proxy_invalid_value: "请求无法理解",
+  failure_google_400: "请求被拒绝", failure_google_401: "登录或密钥被拒绝", failure_google_403: "不允许", failure_google_404: "模型未知或未开放", failure_google_429: "限制或配额已用尽", failure_google_5xx: "Google 自身故障", failure_google_Exception: "没有可用的回答", sharesNote: "占比", p50p95: "半数以内 – 95% 以内",
   answered: "成功", failed: "失败", prompt: "提示", answer: "回答", thinking: "思考", cached: "缓存", tokens: "词元", ttft: "首词元",
   byModel: "按模型", byKey: "按客户端密钥", byCredential: "按凭据", model: "模型", key: "密钥", credential: "凭据",
 

@@ -46,6 +46,12 @@ pub fn text(figures: &Figures) -> String {
         let labels = [("surface", *surface), ("model", model), ("status", &status.to_string())];
         page.line("gemini_proxy_requests_total", &labels, &count.to_string());
     }
+    page.single(
+        "gemini_proxy_wrong_keys_total",
+        "counter",
+        "Requests without a client key that is known and may be used.",
+        live.wrong_keys,
+    );
     page.head("gemini_proxy_tokens_total", "counter", "Tokens as Google counts them.");
     for (model, counts) in &live.tokens {
         for (kind, count) in ["prompt", "completion", "thinking", "cached"].iter().zip(counts) {

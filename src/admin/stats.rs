@@ -51,7 +51,8 @@ impl Range {
     }
 }
 
-/// `GET /admin/stats`.
+/// `GET /admin/stats`. `failed` counts requests, `turned_away` those of them for which Google was not asked, and
+/// `failed_attempts` what Google refused; `failures` has the reasons of the latter two.
 pub fn stats(snapshot: &Snapshot, views: &[View], range: Range) -> Value {
     stats_at(snapshot, views, range, SystemTime::now())
 }
@@ -79,7 +80,9 @@ fn stats_at(snapshot: &Snapshot, views: &[View], range: Range, now: SystemTime) 
         }
     };
     let total = sum(&tables);
-    let failures = total.failed.iter().map(|(reason, count)| json!({"reason": reason, "count": count}));
+    let by =
+        |who: &'static str| move |(reason, count): &(String, u64)| json!({"reason": reason, "count": count, "by": who});
+    let failures = total.failed.iter().map(by("google")).chain(total.turned_away.iter().map(by("proxy")));
     let today = snapshot.days.iter().find(|(day, _)| *day == calendar::day(now)).map(|(_, table)| &**table);
     json!({
         "range": range.word(),
@@ -110,6 +113,7 @@ fn sums(counts: &Counts) -> Value {
     json!({
         "requests": counts.requests(),
         "failed": counts.refused,
+        "turned_away": counts.turned_away.iter().map(|(_, count)| count).sum::<u64>(),
         "failed_attempts": counts.failures(),
         "prompt_tokens": counts.prompt_tokens,
         "completion_tokens": counts.candidates_tokens,
@@ -223,7 +227,7 @@ mod tests {
             assert_eq!(stats["models"][0]["model"], "m");
             assert_eq!(stats["models"][0]["total_tokens"], 18);
             assert_eq!(stats["keys"][0]["failed"], 1);
-            assert_eq!(stats["failures"], json!([{"reason": "429", "count": 1}]));
+            assert_eq!(stats["failures"], json!([{"reason": "429", "count": 1, "by": "google"}]));
             assert_eq!(stats["today"]["requests"], 3);
         }
         assert!(Range::parse(Some("1y")).is_err());

@@ -137,6 +137,7 @@ pub(super) fn caller(app: &App, dialect: Dialect, route: &Route, request: &Reque
     {
         return Ok(key);
     }
+    app.usage.note_wrong_key();
     log_short(request, "", error.status);
     Err(failed(dialect, &error, &request.id))
 }

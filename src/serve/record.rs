@@ -110,7 +110,7 @@ impl<'a> Record<'a> {
 
     /// Counts a request for which nobody was asked: one that cannot be read or that the key may not make.
     pub fn count_refused(&self, outcome: &Outcome) {
-        self.app.usage.note(self.surface, &self.model, outcome.status);
+        self.app.usage.turn_away(&self.line(), self.surface, outcome.status, &outcome.word);
         self.remember(outcome);
     }
 

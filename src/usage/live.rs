@@ -16,6 +16,8 @@ pub struct Live {
     pub requests: Vec<(&'static str, String, u16, u64)>,
     /// Prompt, answer, thinking and cached tokens by model.
     pub tokens: Vec<(String, [u64; 4])>,
+    /// Requests without a key that is known.
+    pub wrong_keys: u64,
     /// Failed attempts by class.
     pub upstream_errors: Vec<(String, u64)>,
     /// Latency and time to first token by surface.

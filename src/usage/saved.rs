@@ -81,14 +81,22 @@ fn row(line: &Line, counts: &Counts, names: &mut Names) -> String {
         let _ = write!(text, " {tokens}");
     }
     text.push('|');
-    for (at, (reason, count)) in counts.failed.iter().enumerate() {
-        let _ = write!(text, "{}{} {count}", if at == 0 { "" } else { " " }, names.number(reason));
-    }
+    reasons(&counts.failed, names, &mut text);
     text.push('|');
     counts.latency.write(&mut text);
     text.push('|');
     counts.first_token.write(&mut text);
+    if !counts.turned_away.is_empty() {
+        text.push('|');
+        reasons(&counts.turned_away, names, &mut text);
+    }
     text
+}
+
+fn reasons(counts: &[(String, u64)], names: &mut Names, text: &mut String) {
+    for (at, (reason, count)) in counts.iter().enumerate() {
+        let _ = write!(text, "{}{} {count}", if at == 0 { "" } else { " " }, names.number(reason));
+    }
 }
 
 /// Reads the section; what cannot be read is left out. `None` when it is none of this program's.
@@ -138,7 +146,11 @@ fn table(rows: &Value, names: &[&str], marks: &HashMap<&str, &str>) -> Table {
 
 fn parsed(text: &str, names: &[&str]) -> Option<(Line, Counts)> {
     let parts: Vec<&str> = text.split('|').collect();
-    let [who, numbers, reasons, latency, first_token] = parts.as_slice() else { return None };
+    let (who, numbers, reasons, latency, first_token, turned_away) = match parts.as_slice() {
+        [who, numbers, reasons, latency, first_token] => (who, numbers, reasons, latency, first_token, &""),
+        [who, numbers, reasons, latency, first_token, away] => (who, numbers, reasons, latency, first_token, away),
+        _ => return None,
+    };
     let who = all(who)?;
     let name = |number: &u64| names.get(usize::try_from(*number).ok()?).copied();
     let line = match who.as_slice() {
@@ -147,15 +159,18 @@ fn parsed(text: &str, names: &[&str]) -> Option<(Line, Counts)> {
     };
     let numbers = all(numbers)?;
     let [successful, refused, total, prompt, candidates, thoughts, cached] = numbers.as_slice() else { return None };
-    let mut failed = Vec::new();
-    for pair in all(reasons)?.chunks(2) {
-        let [reason, count] = pair else { return None };
-        failed.push((name(reason)?.to_owned(), *count));
-    }
+    let counted = |text: &str| -> Option<Vec<(String, u64)>> {
+        let pair = |pair: &[u64]| match pair {
+            [reason, count] => Some((name(reason)?.to_owned(), *count)),
+            _ => None,
+        };
+        all(text)?.chunks(2).map(pair).collect()
+    };
     let counts = Counts {
         successful: *successful,
         refused: *refused,
-        failed,
+        failed: counted(reasons)?,
+        turned_away: counted(turned_away)?,
         total_tokens: *total,
         prompt_tokens: *prompt,
         candidates_tokens: *candidates,

@@ -46,8 +46,11 @@ impl Line {
 pub struct Counts {
     /// Requests that were answered.
     pub successful: u64,
-    /// Requests that ended in an error, after however many attempts.
+    /// Requests that ended in an error, after however many attempts, or none.
     pub refused: u64,
+    /// Those of them for which Google was not asked, by the error's code: a limit of the key, a model that it may not use or
+    /// that does not exist, a request that cannot be read.
+    pub turned_away: Vec<(String, u64)>,
     /// Attempts that failed, by HTTP status, `Exception` or `Denied: <reason>`, in order of first occurrence.
     pub failed: Vec<(String, u64)>,
     /// Google's totals.
@@ -98,6 +101,10 @@ impl Counts {
         count(&mut self.failed, MOST_REASONS, reason, times);
     }
 
+    pub(super) fn turn_away(&mut self, reason: &str, times: u64) {
+        count(&mut self.turned_away, MOST_REASONS, reason, times);
+    }
+
     /// Adds all of another one.
     pub fn add(&mut self, other: &Counts) {
         self.successful += other.successful;
@@ -111,6 +118,9 @@ impl Counts {
         self.first_token.add(&other.first_token);
         for (reason, count) in &other.failed {
             self.fail(reason, *count);
+        }
+        for (reason, count) in &other.turned_away {
+            self.turn_away(reason, *count);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 const iso = (seconds) => new Date(Date.now() + seconds * 1000).toISOString();
 const sums = (requests, failed) => ({
-  requests, failed, prompt_tokens: requests * 2140, completion_tokens: requests * 380, thinking_tokens: requests * 210, cached_tokens: requests * 900,
+  requests, failed, turned_away: Math.floor(failed / 3), prompt_tokens: requests * 2140, completion_tokens: requests * 380, thinking_tokens: requests * 210, cached_tokens: requests * 900,
 });
 const times = (p50) => ({ latency_ms: { p50, p95: p50 * 3.1 }, ttft_ms: { p50: p50 * 0.35, p95: p50 * 0.9 } });
 
@@ -48,7 +48,7 @@ export function sample(range = "24h", word = (text) => text, link = "https://sup
         .map(([model, n, failed], i) => ({ model: word(model), ...sums(n, failed), ...times(900 + i * 1400) })),
       keys: [["laptop", 700], ["open-webui", 401], ["claude-code", 94]].map(([key, n]) => ({ key: word(key), ...sums(n, 9), ...times(1500) })),
       credentials: [["cred-0", null, 640], ["cred-1", "studio key …x9Qk", 555]].map(([credential, label, n]) => ({ credential, label: label && word(label), ...sums(n, 13), ...times(1600) })),
-      failures: [{ reason: "429", count: 19 }, { reason: word("503"), count: 6 }, { reason: word("Denied: SAFETY"), count: 2 }],
+      failures: [{ reason: "429", count: 19, by: "google" }, { reason: "503", count: 6, by: "google" }, { reason: word("Denied: SAFETY"), count: 2, by: "google" }, { reason: "rate_limit_exceeded", count: 14, by: "proxy" }],
       today: { ...sums(1195, 27), ...times(1480) },
     },
     "admin/keys": { keys: [

@@ -64,7 +64,7 @@ fn ten_thousand_requests_are_counted_as_google_counts_them() {
         assert_eq!(total("completion_tokens"), 5 * answered as u64);
         assert_eq!(stats["keys"][0]["requests"], 10_000);
         assert_eq!(stats["credentials"][0]["credential"], "cred-0");
-        assert_eq!(stats["failures"], json!([{"reason": "400", "count": failed}]));
+        assert_eq!(stats["failures"], json!([{"reason": "400", "count": failed, "by": "google"}]));
         let latency = &stats["models"][0]["latency_ms"];
         assert!(latency["p50"].as_u64().unwrap() <= latency["p95"].as_u64().unwrap(), "{latency}");
     }

@@ -3,7 +3,8 @@
 use super::counters::answer;
 use crate::common::client::Client;
 use crate::common::google::{FakeGoogle, Step};
-use crate::common::proxy::{CLIENT_KEY, Pool, Proxy};
+use crate::common::numbers::Numbers;
+use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -57,4 +58,79 @@ fn metrics_can_be_switched_off() {
     let google = FakeGoogle::start();
     let proxy = Proxy::start(&google, |config| config["metrics"] = json!({"enabled": false}));
     assert_eq!(Client::new(proxy.address()).get("/metrics").status, 404);
+}
+
+/// The sum of a column of CSV.
+fn column(csv: &str, name: &str) -> u64 {
+    let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let at = lines.next().unwrap().iter().position(|field| *field == name).unwrap();
+    lines.map(|line| line[at].parse::<u64>().unwrap()).sum()
+}
+
+/// The sum of all series of a name whose labels hold `label`.
+fn metric(text: &str, name: &str, label: &str) -> u64 {
+    let series = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
+    series.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn page_json_csv_and_metrics_agree_after_random_requests() {
+    const KEYS: [&str; 4] = ["sk-free-of-figures", "sk-day-of-figures", "sk-held-of-figures", "sk-wrong-of-figures"];
+    const MODELS: [&str; 3] = ["gemini-2.5-flash", "gemini-2.5-pro", "gpt-of-nobody"];
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    google.always("*", answer());
+    let proxy = Proxy::start(&google, |config| {
+        config["gemini_api_keys"] = json!([GEMINI_KEY]);
+        config["auth_keys"] = json!([
+            {"key": KEYS[0], "name": "free"},
+            {"key": KEYS[1], "name": "day", "requests_per_day": 40},
+            {"key": KEYS[2], "name": "held", "models": ["gemini-2.5-pro"]},
+        ]);
+    });
+    let mut client = Client::new(proxy.address());
+    let mut random = Numbers(0x5eed_f19e);
+    // Answered, failed, and failed without Google, by key.
+    let mut expected = [[0u64; 3]; 4];
+    for _ in 0..2000 {
+        let (key, model) = (random.below(4), MODELS[random.below(3)]);
+        if random.below(10) == 0 {
+            google.script(GEMINI_KEY, Step::status(400, "no"));
+        }
+        let asked = google.generations_count();
+        let status = client.chat(KEYS[key], model).unwrap().status;
+        let was_asked = google.generations_count() > asked;
+        expected[key][0] += u64::from(status == 200);
+        expected[key][1] += u64::from(status != 200);
+        expected[key][2] += u64::from(status != 200 && !was_asked);
+    }
+    let sum = |at: usize| expected[..3].iter().map(|counts| counts[at]).sum::<u64>();
+    let (requests, failed, turned_away) = (sum(0) + sum(1), sum(1), sum(2));
+    assert!(turned_away > 100 && failed > turned_away, "the numbers bring little about");
+
+    let stats = client.get("/admin/stats?range=7d").json();
+    for list in ["buckets", "models", "keys", "credentials"] {
+        let rows = stats[list].as_array().unwrap();
+        let sum = |field: &str| rows.iter().map(|row| row[field].as_u64().unwrap()).sum::<u64>();
+        assert_eq!((sum("requests"), sum("failed")), (requests, failed), "{list} {stats}");
+    }
+    for (name, [answered, failed, away]) in [("free", expected[0]), ("day", expected[1]), ("held", expected[2])] {
+        let row = stats["keys"].as_array().unwrap().iter().find(|row| row["key"] == name).unwrap();
+        let found = ["requests", "failed", "turned_away"].map(|field| row[field].as_u64().unwrap());
+        assert_eq!(found, [answered + failed, failed, away], "{name}");
+    }
+    assert_eq!((&stats["today"]["requests"], &stats["today"]["failed"]), (&json!(requests), &json!(failed)));
+    let by = |who: &str| {
+        let reasons = stats["failures"].as_array().unwrap().iter().filter(|reason| reason["by"] == who);
+        reasons.map(|reason| reason["count"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!((by("proxy"), by("google")), (turned_away, failed - turned_away), "{stats}");
+    let csv = client.get("/admin/stats.csv?range=7d").body;
+    assert_eq!((column(&csv, "requests"), column(&csv, "failed")), (requests, failed), "{csv}");
+    let metrics = client.get("/metrics").body;
+    let counted = |label: &str| metric(&metrics, "gemini_proxy_requests_total{", label);
+    assert_eq!((counted(""), counted("status=\"200\"")), (requests, sum(0)), "{metrics}");
+    assert_eq!(metric(&metrics, "gemini_proxy_wrong_keys_total", ""), expected[3][1]);
+    let tokens = stats["today"]["total_tokens"].as_u64().unwrap();
+    assert_eq!((tokens, column(&csv, "total_tokens")), (sum(0) * 15, sum(0) * 15));
 }
