@@ -20,7 +20,7 @@ pub(super) struct BuiltIn {
 }
 
 /// In the order in which they are sent.
-pub(super) static BUILT_IN: [BuiltIn; 6] = [
+pub(super) static BUILT_IN: [BuiltIn; 10] = [
     BuiltIn {
         field: "googleSearch",
         googles: &["google_search", "googleSearchRetrieval", "google_search_retrieval"],
@@ -68,7 +68,19 @@ pub(super) static BUILT_IN: [BuiltIn; 6] = [
         ],
         takes: |model| is_text(model) && (model.gemini3 || model.name.contains("computer-use")),
     },
+    vertex("enterpriseWebSearch", &["enterprise_web_search"]),
+    vertex("retrieval", &[]),
+    vertex("parallelAiSearch", &["parallel_ai_search"]),
+    vertex("exaAiSearch", &["exa_ai_search"]),
 ];
+
+/// Stands for every option.
+const ANY: &[&str] = &["*"];
+
+/// A tool of Vertex AI's alone, which judges its options.
+const fn vertex(field: &'static str, googles: &'static [&'static str]) -> BuiltIn {
+    BuiltIn { field, googles, foreign: &[], options: ANY, takes: is_text }
+}
 
 fn is_text(model: &Model) -> bool {
     !model.speech_output && !model.image_output && !model.embedding
@@ -109,7 +121,9 @@ impl BuiltIn {
         let mut others = Vec::new();
         for (name, value) in given.into_iter().filter(|(_, value)| !value.is_null()) {
             match camel(&name) {
-                option if self.options.contains(&option.as_str()) => _ = known.insert(option, spelled(value)),
+                option if self.options == ANY || self.options.contains(&option.as_str()) => {
+                    _ = known.insert(option, spelled(value))
+                }
                 _ => others.push(name),
             }
         }

@@ -21,9 +21,9 @@ use std::time::Duration;
 /// read, and a broken one is worth one more attempt.
 const SECOND_CHANCES: u32 = 2;
 
-/// What is told where a login answers what only an API key could answer wholly.
+/// What is told where another credential answers what only an API key could answer wholly.
 const NOT_BOTH: &str =
-    "Google's own tools were left out: Code Assist does not take them beside functions, a Gemini API key does.";
+    "Google's own tools were left out: only a Gemini API key takes them beside functions, no login and no Vertex AI.";
 
 /// Answers one generation request of `surface`, whose caller presented `key`.
 pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Request, mut responder: Responder) {
@@ -123,7 +123,7 @@ impl Generation<'_> {
         loop {
             let answer = match self.send(&mut *exchange, &mut budget) {
                 Ok(answer) => {
-                    if answer.lease.kind == Kind::Oauth && exchange.call().request.circulates() {
+                    if answer.lease.kind != Kind::ApiKey && exchange.call().request.circulates() {
                         output.notice(NOT_BOTH);
                     }
                     answer

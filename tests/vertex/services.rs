@@ -100,3 +100,16 @@ fn what_only_vertex_can_do_goes_there_or_says_so() {
         assert!(answer.text().contains("Vertex AI"), "{}", answer.text());
     }
 }
+
+#[test]
+fn functions_beside_a_search_are_served_without_it_and_the_client_is_told() {
+    let google = FakeGoogle::start();
+    let proxy = proxy(&google, &json!([account(&google, &["global"])]));
+    let function = json!({"type": "function", "function": {"name": "f"}});
+    let answer = ask(
+        &proxy,
+        &json!({"model": MODEL, "tools": [function, {"google_search": {}}], "messages": [{"role": "user", "content": "hi"}]}),
+    );
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.header("x-proxy-notice").is_some_and(|notice| notice.contains("Vertex AI")));
+}

@@ -30,9 +30,13 @@ fn built_in(kind: &str, mut tool: Object, toolbox: &mut Toolbox) {
     } else if kind == "web_search" && options.get("external_web_access") == Some(&Value::Bool(false)) {
         // Codex sends this with every request that has functions: what OpenAI has stored of the web, and nothing newer.
     } else if !toolbox.built_in_with(kind.trim_start_matches("openrouter:"), options) {
-        let kind = shorten(kind).escape_default();
-        toolbox.notice(format!("The tool of type {kind} was left out: Google has nothing like it."));
+        unlike_any(kind, toolbox);
     }
+}
+
+fn unlike_any(kind: &str, toolbox: &mut Toolbox) {
+    let kind = shorten(kind).escape_default();
+    toolbox.notice(format!("The tool {kind} was left out: Google has nothing like it."));
 }
 
 /// Google's own tool objects, or a function whose type was forgotten.
@@ -51,10 +55,13 @@ pub(crate) fn untyped(mut tool: Object, toolbox: &mut Toolbox) {
         return function(tool, toolbox);
     }
     for (name, options) in tool {
-        match options {
-            Value::Object(options) => _ = toolbox.built_in_with(&name, options),
-            Value::Null | Value::Bool(false) => {}
-            _ => _ = toolbox.built_in(&name),
+        let is_known = match options {
+            Value::Object(options) => toolbox.built_in_with(&name, options),
+            Value::Null | Value::Bool(false) => true,
+            _ => toolbox.built_in(&name),
+        };
+        if !is_known {
+            unlike_any(&name, toolbox);
         }
     }
 }

@@ -42,7 +42,6 @@ impl Chunks {
         frame::json(&self.reply.created, &mut self.head);
         self.head.extend_from_slice(b",\"model\":");
         frame::json(&self.reply.model, &mut self.head);
-        self.head.extend_from_slice(b",\"system_fingerprint\":null");
         if self.reply.tier {
             self.head.extend_from_slice(b",\"service_tier\":\"default\"");
         }

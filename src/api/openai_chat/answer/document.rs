@@ -18,7 +18,6 @@ struct Document<'a> {
     usage: Usage,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_tier: Option<&'static str>,
-    system_fingerprint: (),
 }
 
 #[derive(Serialize)]
@@ -86,7 +85,6 @@ pub(super) fn write(reply: &ChatReply, answers: &[Folded], out: &mut Vec<u8>) {
         choices: choices.collect(),
         usage: usage.into(),
         service_tier: reply.tier.then_some("default"),
-        system_fingerprint: (),
     };
     frame::document(&document, out);
 }
