@@ -12,6 +12,7 @@ fn main() -> ExitCode {
     let result = match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Run(options)) => run(&options),
         Ok(Command::Auth(options)) => commands::auth(&options),
+        Ok(Command::AuthVertex(options, file)) => commands::auth_vertex(&options, &file),
         Ok(Command::Check(options)) => commands::check(&options),
         Ok(Command::Decrypt(options)) => commands::decrypt(&options),
         Ok(Command::RotateKey(options)) => commands::rotate_key(&options),

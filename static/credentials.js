@@ -42,18 +42,25 @@ function quota(c) {
     })));
 }
 
+// What a location said last of a model, if that was a refusal.
+function place(l) {
+  return l.model ? `${l.location} (${l.status} ${l.model})` : l.location;
+}
+
 function row(c, used) {
   const [kind, ...words] = condition(c);
   const isKey = c.kind === "api_key";
+  const isVertex = c.kind === "vertex";
   const changeable = c.source !== "config";
   const fact = (name, value) => value && h("span", null, h("span", { class: "note" }, `${name} `), value);
   return h("li", { class: "card credential", "data-key": c.id, "data-id": c.id },
     h("div", { class: "head" },
       h("h3", null, h("span", { class: `dot ${kind}`, "aria-hidden": "true" }), titleOf(c)),
       h("span", { class: `word ${kind}` }, words)),
-    h("p", { class: "facts" }, h("span", { class: "chip" }, isKey ? t("kindKey") : t("kindGoogle")),
+    h("p", { class: "facts" }, h("span", { class: "chip" }, isKey ? t("kindKey") : isVertex ? "Vertex AI" : t("kindGoogle")),
       c.source === "config" && h("span", { class: "chip" }, "config.json"), c.tier && h("span", { class: "chip" }, c.tier),
       fact(t("id"), c.id), c.label && fact(t("account"), known(c.email)), fact(t("project"), known(c.project_id)),
+      isVertex && fact(t("locations"), (c.locations ?? []).map(place).join(", ")),
       fact(t("used"), number(c.usage_count)), c.usage_count > 0 && fact(t("lastUsed"), ago(c.last_used_at)),
       used && fact(t("today"), t("okFailed", { ok: number(used.requests - used.failed), failed: number(used.failed) })),
       !isKey && fact(t("tokenUntil"), known(c.expiry))),
@@ -62,7 +69,7 @@ function row(c, used) {
       h("b", null, model.model), " ", t(model.refused ? "refusedFor" : "restsFor"), " ", countdown(model.cooling_until), h("span", { class: "note" }, " · ", told(model.told, model.detail))))),
     quota(c),
     h("div", { class: "actions" },
-      button("check", t("check")), !isKey && button("refresh", t("refresh")), !isKey && button("quota", t("quota")),
+      button("check", t("check")), !isKey && button("refresh", t("refresh")), !isKey && !isVertex && button("quota", t("quota")),
       (c.exhausted_until || (c.models ?? []).length > 0 || c.status === "error") && button("reset", t("resetCooling")),
       c.disabled ? button("enable", t("enable")) : button("disable", t("disable")),
       changeable && button("edit", t("edit")), changeable && button("delete", t("delete"), { class: "danger" })));

@@ -23,7 +23,7 @@ export default {
   tilePrompt: "Prompt tokens", tileCached: "{n} cached", tileAnswer: "Answer tokens", tileThinking: "{n} thinking", tileLatency: "Duration", tileTtft: "First token", tileP95: "95% within {time}",
   uptime: "up {time}", memory: "memory {n}", workers: "threads busy {busy} of {all}", queued: "waiting {n}", connections: "connections {n}",
 
-  credentials: "Credentials", kindKey: "API key", kindGoogle: "Google sign-in", id: "id", account: "account", project: "project", used: "used", lastUsed: "last used", tokenUntil: "token until", okFailed: "{ok} answered, {failed} failed",
+  credentials: "Credentials", kindKey: "API key", kindGoogle: "Google sign-in", id: "id", account: "account", project: "project", locations: "locations", used: "used", lastUsed: "last used", tokenUntil: "token until", okFailed: "{ok} answered, {failed} failed",
   stateReady: "Ready", statePartly: "Ready, but not for all models", stateResting: "Rests for", stateDisabled: "Disabled", stateRefreshing: "Renewing its token", stateError: "Needs you", stateExpired: "Token expired, renewed on use", stateUnavailable: "Not available", restsFor: "rests for", refusedFor: "refused, asked again in",
   whatToDo: "What to do", check: "Check", refresh: "Renew token", quota: "Quota", resetCooling: "End rest", quotaAt: "Left at {time}", quotaLeft: "Quota left for {model}", quotaReset: "full again in", quotaNone: "No quota: {why}",
   checkGood: "Healthy.", checkBad: "Not healthy: {why}", refreshed: "Token renewed.", wasReset: "The rest is over.", label: "Label", projectHint: "Now: {now}. Leave empty to keep it.", editTitle: "Edit {name}",

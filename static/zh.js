@@ -23,7 +23,7 @@ export default {
   tilePrompt: "提示词元", tileCached: "缓存 {n}", tileAnswer: "回答词元", tileThinking: "思考 {n}", tileLatency: "耗时", tileTtft: "首词元", tileP95: "95% 在 {time} 内",
   uptime: "已运行 {time}", memory: "内存 {n}", workers: "忙碌线程 {busy}/{all}", queued: "排队 {n}", connections: "连接 {n}",
 
-  credentials: "凭据", kindKey: "API 密钥", kindGoogle: "Google 登录", id: "编号", account: "账号", project: "项目", used: "使用次数", lastUsed: "最近使用", tokenUntil: "令牌有效至", okFailed: "成功 {ok}，失败 {failed}",
+  credentials: "凭据", kindKey: "API 密钥", kindGoogle: "Google 登录", id: "编号", account: "账号", project: "项目", locations: "位置", used: "使用次数", lastUsed: "最近使用", tokenUntil: "令牌有效至", okFailed: "成功 {ok}，失败 {failed}",
   stateReady: "可用", statePartly: "可用，部分模型除外", stateResting: "冷却还剩", stateDisabled: "已停用", stateRefreshing: "正在更新令牌", stateError: "需要处理", stateExpired: "令牌过期，使用时更新", stateUnavailable: "不可用", restsFor: "冷却还剩", refusedFor: "被拒绝，再次尝试还需",
   whatToDo: "处理办法", check: "检查", refresh: "更新令牌", quota: "配额", resetCooling: "结束冷却", quotaAt: "{time} 时的剩余", quotaLeft: "{model} 的剩余配额", quotaReset: "恢复还需", quotaNone: "无法取得配额：{why}",
   checkGood: "正常。", checkBad: "不正常：{why}", refreshed: "令牌已更新。", wasReset: "冷却已结束。", label: "标签", projectHint: "当前：{now}。留空则不变。", editTitle: "编辑 {name}",

@@ -44,6 +44,10 @@ fn every_spelling_of_the_old_program_is_understood() {
 fn the_other_commands_have_their_own_options() {
     let config = || RunOptions { config: Some("a".into()), ..RunOptions::default() };
     for (line, expected) in [
+        (
+            "auth --vertex key.json -c a",
+            Command::AuthVertex(AuthOptions { run: config(), ..AuthOptions::default() }, "key.json".into()),
+        ),
         ("auth -c a", Command::Auth(AuthOptions { run: config(), ..AuthOptions::default() })),
         ("auth --paste --off -ca", Command::Auth(AuthOptions { run: config(), paste: true, offline: true })),
         ("check", Command::Check(RunOptions::default())),

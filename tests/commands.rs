@@ -368,3 +368,32 @@ fn what_is_broken_is_named_with_its_remedy() {
     is_found(&[], "connect the account again");
     assert_eq!(google.count("/v1internal:onboardUser"), 0);
 }
+
+/// A file for Vertex AI needs no browser, offline and with a running proxy, and `check` looks at it without a generation.
+#[test]
+fn auth_takes_a_file_for_vertex_and_check_looks_at_it() {
+    const ROBOT: &str = "robot@project-v.iam.gserviceaccount.com";
+    let google = google();
+    let account = google.add_service_account(ROBOT, "project-v");
+    let mut login = google.oauth_credential(EMAIL);
+    login["type"] = json!("authorized_user");
+    login["quota_project_id"] = json!("project-1");
+    let folder = Folder::new("auth-vertex");
+    configure(&folder, &google, |_| {});
+    for (file, content) in [("robot.json", &account), ("gcloud.json", &login)] {
+        written::secrets_in(content);
+        folder.write(file, content.to_string());
+        let output = run(&folder, &["auth", "-c", "config.json", "--offline", "--vertex", file]);
+        assert!(output.status.success(), "{file}: {}", text(output.stderr));
+        assert!(text(output.stdout).contains("credential_added"), "{file}");
+    }
+    folder.write("wrong.json", json!({"type": "service_account"}).to_string());
+    let output = run(&folder, &["auth", "-c", "config.json", "--offline", "--vertex", "wrong.json"]);
+    assert!(!output.status.success());
+    assert!(text(output.stderr).contains("client_email"), "the part is named");
+    let output = run(&folder, &["check", "-c", "config.json"]);
+    let said = text(output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches("Vertex AI serves this credential in global").count(), 2, "{said}");
+    assert!(google.generations().is_empty() && google.count("/v1internal") == 0);
+}

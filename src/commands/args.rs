@@ -13,7 +13,7 @@ pub const HELP: &str = "\
 Gemini API Proxy Server v2. Use 'run' to start the server or 'generate-key' to create a new encryption key.
 
 usage: gemini-openai-proxy [run] [-c FILE] [-ek KEY | --encryption-key-file FILE]
-       gemini-openai-proxy auth -c FILE [--paste] [--offline]
+       gemini-openai-proxy auth -c FILE [--paste | --vertex FILE] [--offline]
        gemini-openai-proxy check [-c FILE]
        gemini-openai-proxy decrypt -c FILE [--output FILE]
        gemini-openai-proxy rotate-key -c FILE (--new-key KEY | --new-key-file FILE)
@@ -33,6 +33,7 @@ options:
   -ek, --encryption-key KEY      encrypts the credentials file; visible to other users in `ps`, so prefer
       --encryption-key-file FILE or the variable GEMINI_PROXY_ENCRYPTION_KEY
       --paste                    auth: the browser is elsewhere; paste the code or the address it ends on
+      --vertex FILE              auth: no login, but this service account, gcloud login or key for Vertex AI
       --offline                  auth: write the credentials file instead of asking the running server
       --output FILE              decrypt: write there and leave the file alone; `-` is standard output
       --new-key KEY              rotate-key: visible in `ps`, so prefer
@@ -61,6 +62,8 @@ pub enum Command {
     Run(RunOptions),
     /// Connect an account.
     Auth(AuthOptions),
+    /// Put credentials for Vertex AI into the pool, from this file.
+    AuthVertex(AuthOptions, PathBuf),
     /// Look for what is wrong.
     Check(RunOptions),
     /// Put the credentials file in clear.
@@ -162,11 +165,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
     }
     let command = match word.as_deref() {
         None | Some("run") => Command::Run(run_options(&mut arguments)?),
-        Some("auth") => Command::Auth(AuthOptions {
-            paste: arguments.contains("--paste"),
-            offline: arguments.contains("--offline"),
-            run: with_config(&mut arguments)?,
-        }),
+        Some("auth") => {
+            let vertex = option(&mut arguments, "--vertex")?;
+            let options = AuthOptions {
+                paste: arguments.contains("--paste"),
+                offline: arguments.contains("--offline"),
+                run: with_config(&mut arguments)?,
+            };
+            match vertex {
+                Some(file) => Command::AuthVertex(options, file.into()),
+                None => Command::Auth(options),
+            }
+        }
         Some("check") => Command::Check(run_options(&mut arguments)?),
         Some("decrypt") => {
             Command::Decrypt(DecryptOptions { output: output(&mut arguments)?, run: with_config(&mut arguments)? })
@@ -240,7 +250,7 @@ const ESCAPED_DASH: &str = "\u{1}dash\u{1}";
 /// Turns the old parser's liberties into plain long options, which is also all that pico-args understands in debug
 /// builds.
 fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    const LONG: [&str; 10] = [
+    const LONG: [&str; 11] = [
         "--config",
         "--encryption-key",
         "--encryption-key-file",
@@ -248,6 +258,7 @@ fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         "--version",
         "--paste",
         "--offline",
+        "--vertex",
         "--output",
         "--new-key",
         "--new-key-file",

@@ -6,12 +6,13 @@ use super::{Failure, agent_for_google, configured};
 use crate::commands::args::AuthOptions;
 use crate::config::{AdminLogin, Config, ProxyChoice, Timeouts};
 use crate::credentials::consent::{Attempt, Return, paste_redirect};
-use crate::credentials::{AddFault, Credentials, Options, exchange_code};
+use crate::credentials::{AddFault, Credentials, Options, exchange_code, import};
 use crate::mask;
 use crate::upstream::agent::{self, AgentOptions};
 use crate::upstream::json_client;
 use serde_json::{Value, json};
 use std::io::{self, BufRead, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -21,6 +22,41 @@ const ADDING: Duration = Duration::from_secs(180);
 /// Connects one account.
 pub fn auth(options: &AuthOptions) -> Result<(), Failure> {
     connect(options).map_err(|message| (1, format!("[ERROR] {message}")))
+}
+
+/// Puts the credentials for Vertex AI of a file into the pool.
+pub fn auth_vertex(options: &AuthOptions, file: &Path) -> Result<(), Failure> {
+    add_file(options, file).map_err(|message| (1, format!("[ERROR] {message}")))
+}
+
+fn add_file(options: &AuthOptions, file: &Path) -> Result<(), String> {
+    let config = configured(&options.run)?;
+    let name = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
+    let items = import::items(&text).and_then(|items| items.into_iter().collect::<Result<Vec<Value>, _>>());
+    let mut items = items.map_err(|reason| format!("{name}: {reason}"))?;
+    for item in &mut items {
+        // Elsewhere these are for another service.
+        match item.get("type").and_then(Value::as_str) {
+            Some("authorized_user") | None => item["upstream"] = "vertex".into(),
+            Some("api_key") => item["type"] = "vertex_key".into(),
+            Some(_) => {}
+        }
+    }
+    if options.offline {
+        let agent = agent_for_google(&config, config.timeouts, 1);
+        let pool = Credentials::open(Options::new(&config, agent)).map_err(|error| error.to_string())?;
+        for item in items {
+            let added = pool.add(item).map_err(sentence)?;
+            report(&added.label, if added.updated { "credential_updated" } else { "credential_added" });
+        }
+        return pool.unsaved().map_or(Ok(()), |reason| Err(format!("{reason}; correct this and start again")));
+    }
+    let proxy = RunningProxy::find(&config)?;
+    for item in items {
+        told_of(&proxy.add(item)?);
+    }
+    Ok(())
 }
 
 fn connect(options: &AuthOptions) -> Result<(), String> {
@@ -46,13 +82,17 @@ fn connect(options: &AuthOptions) -> Result<(), String> {
     let (attempt, code) = consent(&config, options.paste)?;
     let item =
         exchange_code(&pool_options, &code, &attempt.redirect_uri, attempt.verifier.expose()).map_err(sentence)?;
-    let answer = proxy.add(item)?;
+    told_of(&proxy.add(item)?);
+    Ok(())
+}
+
+/// What the proxy answered to a credential.
+fn told_of(answer: &Value) {
     let text = |name| answer.get(name).and_then(Value::as_str);
     report(text("email").unwrap_or_default(), text("message").unwrap_or_default());
     if let Some(warning) = text("warning") {
         eprintln!("[WARNING] {warning}");
     }
-    Ok(())
 }
 
 fn sentence(fault: AddFault) -> String {

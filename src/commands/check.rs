@@ -77,9 +77,15 @@ fn look(options: &RunOptions, findings: &mut Findings) {
     let key = [("endpoints.generative_language", endpoints.generative_language.as_str())];
     let oauth_reachable = !(nobody || has(Kind::Oauth)) || look_at_addresses(&config, &account, findings);
     let keys_reachable = !(nobody || has(Kind::ApiKey)) || look_at_addresses(&config, &key, findings);
+    let vertex = [("endpoints.vertex", endpoints.vertex.as_deref().unwrap_or("https://aiplatform.googleapis.com"))];
+    let vertex_reachable = !has(Kind::Vertex) || look_at_addresses(&config, &vertex, findings);
     let ids: Vec<CredentialId> = views
         .iter()
-        .filter(|view| if view.kind == Kind::Oauth { oauth_reachable } else { keys_reachable })
+        .filter(|view| match view.kind {
+            Kind::Oauth => oauth_reachable,
+            Kind::ApiKey => keys_reachable,
+            Kind::Vertex => vertex_reachable,
+        })
         .filter_map(|view| pool.find(&view.name))
         .collect();
     look_at_credentials(&pool, &ids, findings);

@@ -7,7 +7,7 @@ mod check;
 mod listener;
 mod rekey;
 
-pub use auth::auth;
+pub use auth::{auth, auth_vertex};
 pub use check::check;
 pub use rekey::{decrypt, rotate_key};
 

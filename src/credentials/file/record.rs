@@ -154,6 +154,11 @@ impl Record {
         self.text("project_id").or_else(|| self.text("projectId"))
     }
 
+    /// Vertex AI is asked in the project that pays, where no other one is named.
+    pub(crate) fn place_project(&self) -> Option<&str> {
+        self.project_hint().filter(|_| self.kind == Ok(Kind::Vertex))
+    }
+
     /// A project that belongs to the account and may be offered when Google names none (gcloud's own login).
     pub(crate) fn project_hint(&self) -> Option<&str> {
         self.text("quota_project_id")
