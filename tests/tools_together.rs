@@ -114,10 +114,16 @@ fn what_google_searched_for_a_text_comes_back_before_it() {
         assert_eq!(invoked(request).len(), 2, "{request}");
         assert!(request["contents"][1]["parts"][2]["text"].is_string(), "{request}");
 
+        // The same words to another question are another answer.
+        let other = json!({"role": "user", "content": "weather?"});
+        let history = json!([other, said, {"role": "user", "content": "and today's?"}]);
+        ask(&proxy, "POST", route, &[], body(route, THREE, history, stream).to_string().as_bytes());
+        assert!(invoked(&google.generations()[2].body).is_empty());
+
         // Another key's memory is its own, and so is another family's of models.
         let history = json!([question, said, {"role": "user", "content": "and today's?"}]);
         ask(&proxy, "POST", route, &[], body(route, "gemini-3.6-flash", history, stream).to_string().as_bytes());
-        assert!(invoked(&google.generations()[2].body).is_empty());
+        assert!(invoked(&google.generations()[3].body).is_empty());
     }
 }
 

@@ -6,7 +6,7 @@ use super::history::Entry;
 use super::plan::Plan;
 use super::signatures::Signatures;
 use super::tools::{Toolbox, Tools};
-use super::turns::{Rules, Turns, say_first};
+use super::turns::{Rules, Turns, question, say_first};
 use crate::config::MidSystem;
 use crate::gemini::models::{Model, Resolved};
 use crate::gemini::thinking::{self, Ask};
@@ -79,6 +79,9 @@ impl Asked {
             continue_text: &context.settings.continue_text,
             circulates: request.circulates(),
         };
+        if request.circulates() {
+            plan.question = question(&self.history);
+        }
         let Turns { mut system, mut contents } = rules.turns(self.history);
         let (json, instruction) = self.format.ask(&model, !request.tools.is_empty(), &mut config);
         system.extend(instruction.map(Part::text));

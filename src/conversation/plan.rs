@@ -41,6 +41,8 @@ pub struct Plan {
     pub audio: Option<AudioFormat>,
     /// Where signatures of calls are kept.
     pub signatures: Signatures,
+    /// What the user said last, where what Google's own tools do is remembered.
+    pub question: String,
     /// What of the request could not be done, in sentences for the client.
     pub notices: Vec<String>,
 }
@@ -59,6 +61,7 @@ impl Plan {
             logprobs: false,
             audio: None,
             signatures,
+            question: String::new(),
             notices: Vec::new(),
         }
     }

@@ -42,8 +42,8 @@ pub enum Signed {
 pub(crate) enum Anchor<'a> {
     /// The call of this id.
     Call(&'a str),
-    /// All the text of the turn.
-    Text(&'a str),
+    /// All the text of the turn, and what the user said before it: many answers are the same few words.
+    Text { question: &'a str, text: &'a str },
 }
 
 impl Anchor<'_> {
@@ -51,7 +51,7 @@ impl Anchor<'_> {
     fn key(&self) -> String {
         match self {
             Anchor::Call(id) => format!("invoked before {id}"),
-            Anchor::Text(text) => format!("invoked for {}", text.trim()),
+            Anchor::Text { question, text } => format!("invoked for {question:?}: {}", text.trim()),
         }
     }
 }
@@ -139,9 +139,9 @@ impl Signatures {
     }
 
     /// Puts what Google's own tools did back where it was.
-    pub(super) fn restore_invoked(&self, turn: &mut ModelTurn) {
-        let texts: String = turn.said.iter().filter_map(Said::text).collect();
-        let mut before_text = self.invoked(&Anchor::Text(&texts));
+    pub(super) fn restore_invoked(&self, question: &str, turn: &mut ModelTurn) {
+        let text: String = turn.said.iter().filter_map(Said::text).collect();
+        let mut before_text = self.invoked(&Anchor::Text { question, text: &text });
         for said in std::mem::take(&mut turn.said) {
             let parts = match &said {
                 Said::Call(Call { id: Some(id), .. }) => self.invoked(&Anchor::Call(id)),

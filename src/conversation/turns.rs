@@ -41,12 +41,17 @@ impl Rules<'_> {
     /// Applies all rules in their order.
     pub(super) fn turns(&self, mut entries: Vec<Entry>) -> Turns {
         let gemini3 = self.model.gemini3;
+        let mut question = String::new();
         for entry in &mut entries {
-            if let Entry::Model(turn) = entry {
-                self.signatures.sign(turn);
-                if self.circulates {
-                    self.signatures.restore_invoked(turn);
+            match entry {
+                Entry::Model(turn) => {
+                    self.signatures.sign(turn);
+                    if self.circulates {
+                        self.signatures.restore_invoked(&question, turn);
+                    }
                 }
+                Entry::User(parts) if self.circulates => question = texts(parts),
+                _ => {}
             }
         }
         place_systems(&mut entries, self.mid_system);
@@ -174,6 +179,20 @@ fn in_place(parts: Vec<Part>) -> Vec<Part> {
     let text = texts.into_iter().filter_map(|part| part.text).collect::<Vec<_>>().join("\n");
     let marked = (!text.is_empty()).then(|| Part::text(format!("<system>{text}</system>")));
     media.into_iter().chain(marked).collect()
+}
+
+/// All that is said in some parts.
+fn texts(parts: &[Part]) -> String {
+    parts.iter().filter_map(|part| part.text.as_deref()).collect()
+}
+
+/// What the user said last, as the memory of Google's own tools knows it.
+pub(super) fn question(history: &[Entry]) -> String {
+    let said = history.iter().rev().find_map(|entry| match entry {
+        Entry::User(parts) => Some(texts(parts)),
+        _ => None,
+    });
+    said.unwrap_or_default()
 }
 
 /// Says what the operator says as the user, before anything else.

@@ -139,8 +139,10 @@ impl Answer {
     }
 
     fn ending(&mut self, finish: Finish) -> Ending {
-        if let Some((parts, text)) = self.invoked.take().zip(self.cited.content()) {
-            self.plan.signatures.remember_invoked(&Anchor::Text(text), &parts);
+        let said = self.cited.content().filter(|text| !text.is_empty());
+        if let Some((parts, text)) = self.invoked.take().zip(said) {
+            let question = &self.plan.question;
+            self.plan.signatures.remember_invoked(&Anchor::Text { question, text }, &parts);
         }
         let speech = std::mem::take(&mut self.speech);
         let audio = (!speech.is_empty()).then(|| match self.plan.audio {
