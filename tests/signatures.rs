@@ -1,8 +1,7 @@
 //! Gemini 3 refuses a step whose call comes back without its thought signature. A conversation of three steps of tools
 //! goes through the strict fake whatever a client does with the signatures, on either service, whole and streamed.
 
-use crate::common::google::FakeGoogle;
-use crate::common::google::User;
+use crate::common::google::{FakeGoogle, Step, User};
 use crate::common::http::ask;
 use crate::common::proxy::{CLIENT_KEY, EMAIL, GEMINI_KEY, Pool, Proxy};
 use serde_json::{Map, Value, json};
@@ -181,4 +180,37 @@ fn another_clients_key_gets_no_signature_of_this_one() {
     let answer = ask(&proxy, "POST", "/v1/chat/completions", &[("Authorization", &bearer)], body.as_bytes());
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(google.last_generation().inner()["contents"][1]["parts"][0]["thoughtSignature"], PLACEHOLDER);
+}
+
+#[test]
+fn a_history_without_signatures_gets_placeholders_where_a_model_misses_them() {
+    let messages = json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Hello!"},
+        {"role": "user", "content": "draw a cat"}]);
+    let body = json!({"model": "gemini-3-pro-image-preview", "messages": messages});
+    let missing = "Text part is missing a thought_signature in content position 2, part position 1.";
+    let finished = json!({"candidates": [{"finishReason": "MISSING_THOUGHT_SIGNATURE"}]});
+    for refusal in [Step::status(400, missing), Step::stream(vec![finished])] {
+        let google = FakeGoogle::start();
+        let proxy = proxy(&google, Pool::ApiKey);
+        google.script("*", refusal);
+        let answer = ask(&proxy, "POST", "/v1/chat/completions", &[], body.to_string().as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let calls = google.generations();
+        assert_eq!(calls.len(), 2);
+        let signature = |at: usize| calls[at].body["contents"][1]["parts"][0]["thoughtSignature"].clone();
+        assert_eq!((signature(0), signature(1)), (Value::Null, json!(PLACEHOLDER)));
+    }
+}
+
+#[test]
+fn a_signature_that_stays_missing_is_told_after_two_repairs() {
+    let google = FakeGoogle::start();
+    let proxy = proxy(&google, Pool::ApiKey);
+    google.always("*", Step::status(400, "Text part is missing a thought_signature in content position 2."));
+    let messages = json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Hello!"},
+        {"role": "user", "content": "draw a cat"}]);
+    let body = json!({"model": "gemini-3-pro-image-preview", "messages": messages}).to_string();
+    let answer = ask(&proxy, "POST", "/v1/chat/completions", &[], body.as_bytes());
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert_eq!(google.generations().len(), 3, "as it came, with placeholders, without any");
 }

@@ -5,9 +5,15 @@ use super::repair;
 use super::services::kinds_of;
 use crate::api::{Call, Operation};
 use crate::credentials::{Access, CredentialId, Kind, Kinds, Lease, Want};
-use crate::upstream::error::Then;
+use crate::upstream::error::{Refusal, Then};
 use crate::upstream::{Event, EventStream, Fault, RawReply, RawRequest, Upstream, Verdict};
 use std::hash::{DefaultHasher, Hasher};
+
+/// The finish reason of an answer that a request without signatures does not get.
+const LACKS_SIGNATURE: &str = "\"MISSING_THOUGHT_SIGNATURE\"";
+
+/// What the same says as a refusal.
+const LACKING: &str = r#"{"error":{"message":"the answer ended for a missing thought_signature"}}"#;
 
 /// One request, as the loop asks it of one credential after the other.
 pub(super) trait Attempt {
@@ -49,6 +55,8 @@ pub type Failed<'a> = dyn FnMut(&Lease, &str) + 'a;
 
 /// A call of a dialect.
 pub(super) struct Translated<'a, 'f> {
+    /// Placeholders were put in.
+    pub is_filled: bool,
     pub call: &'a mut Call,
     pub failed: &'a mut Failed<'f>,
     /// Whose signatures it holds.
@@ -82,6 +90,10 @@ impl Attempt for Translated<'_, '_> {
         let ask = || {
             let mut answer = upstream.send(access, self.call)?;
             match answer.next_event()? {
+                // In a text of the model's the second quote would be escaped.
+                Some(first) if first.json().contains(LACKS_SIGNATURE) && repair::lacks_signatures(self.call) => {
+                    Err(Refusal::read(400, LACKING.as_bytes(), None).fault())
+                }
                 Some(first) => Ok((first, answer)),
                 None => Err(Fault::Incomplete("it is empty".into())),
             }
@@ -91,7 +103,10 @@ impl Attempt for Translated<'_, '_> {
 
     fn repair(&mut self, then: Then) -> bool {
         let (is_changed, what) = match then {
-            Then::Unsign => {
+            Then::Fill if !std::mem::replace(&mut self.is_filled, true) && repair::sign(self.call) => {
+                (true, "a missing thought signature. Sending once more with placeholders.")
+            }
+            Then::Unsign | Then::Fill => {
                 (repair::remove_signatures(self.call), "a thought signature. Sending once more without signatures.")
             }
             Then::Simplify => (repair::simplify(self.call), "the request. Sending it once more, simpler."),

@@ -111,8 +111,11 @@ impl Dispatcher {
         cancel: &CancelToken,
         failed: &mut Failed<'_>,
     ) -> Result<Dispatched, ApiError> {
-        let (lease, (first, rest)) =
-            self.run(Translated { signer: self.signers.of(&call.request), call, failed }, budget, cancel)?;
+        let (lease, (first, rest)) = self.run(
+            Translated { is_filled: false, signer: self.signers.of(&call.request), call, failed },
+            budget,
+            cancel,
+        )?;
         Ok(Dispatched { lease, first, rest })
     }
 

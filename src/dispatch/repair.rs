@@ -32,6 +32,37 @@ pub(super) fn remove_signatures(call: &mut Call) -> bool {
     changed
 }
 
+/// Puts the placeholder on every part of a model turn that could have had a signature and has none: the first call, texts,
+/// pictures. For models that miss more than a call's (docs/thinking.md "Fallback when a signature is missing").
+pub(super) fn sign(call: &mut Call) -> bool {
+    let mut changed = false;
+    for part in unsigned(call) {
+        part.thought_signature = Some(signatures::PLACEHOLDER.into());
+        changed = true;
+    }
+    changed
+}
+
+/// Whether [`sign`] would change anything.
+pub(super) fn lacks_signatures(call: &Call) -> bool {
+    unsigned(&mut call.clone()).next().is_some()
+}
+
+fn unsigned(call: &mut Call) -> impl Iterator<Item = &mut Part> {
+    let turns = call.request.contents.iter_mut().filter(|content| content.role.as_deref() == Some("model"));
+    turns.flat_map(|content| {
+        let mut calls = 0;
+        content.parts.iter_mut().filter(move |part| {
+            calls += usize::from(part.function_call.is_some());
+            let can_have = match part.function_call {
+                Some(_) => calls == 1,
+                None => part.inline_data.is_some() || part.text.as_deref().is_some_and(|text| !text.is_empty()),
+            };
+            can_have && part.thought_signature.is_none() && part.thought != Some(true)
+        })
+    })
+}
+
 fn is_empty_text(part: &Part) -> bool {
     part.text.as_deref() == Some("")
         && part.inline_data.is_none()

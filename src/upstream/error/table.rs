@@ -52,6 +52,8 @@ pub enum Then {
     Again,
     /// Without thought signatures it may do, once.
     Unsign,
+    /// With placeholders where thought signatures are missing it may do, else without any, once each.
+    Fill,
     /// With simpler schemas and without penalties it may do, once, if it has any.
     Simplify,
 }
@@ -174,7 +176,7 @@ const REGIONS_PAGE: &str = "https://ai.google.dev/gemini-api/docs/available-regi
 use Blame::{Credential, CredentialAndModel, Model, Nobody, Request};
 use CoolDown::{Confirmed, Fixed, Growing, No, Person, Told};
 use Sign::{Delay, LimitZero, LongDelay, Quota, Reason, Status, Text};
-use Then::{Again, Other, Renew, Simplify, Stop, Unsign};
+use Then::{Again, Fill, Other, Renew, Simplify, Stop, Unsign};
 
 type Judgement = (Blame, CoolDown, Then, Client);
 
@@ -194,6 +196,10 @@ const fn row(
 #[rustfmt::skip] // three lines a row: how it looks; what it means; what the person reads
 pub static ROWS: &[Row] = &[
     // The request.
+    row(&[400], &[Text("missing a thought_signature"), Text("missing a `thought_signature`"), Text("missing thought_signature"),
+                   Text("missing a thought signature"), Text("missing thought signature")],
+        "THOUGHT_SIGNATURE", (Request, No, Fill, BAD_REQUEST),
+        "thought_signature", ""),
     row(&[400], &[Text("thought_signature"), Text("thought signature"), Text("thoughtsignature")],
         "THOUGHT_SIGNATURE", (Request, No, Unsign, BAD_REQUEST),
         "thought_signature", ""),

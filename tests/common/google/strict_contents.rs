@@ -185,7 +185,8 @@ fn signatures(state: &State, model: &Model, contents: &[Value]) -> Result<(), Re
 fn is_right(state: &State, model: &Model, part: &Value, signature: &str) -> bool {
     let call = part.get("functionCall");
     if PLACEHOLDERS.contains(&signature) {
-        return call.is_some();
+        // Models that make pictures want signatures on texts and pictures as well.
+        return call.is_some() || model.id.contains("-image");
     }
     let Some(issued) = state.issued.get(signature) else { return false };
     let same = match (&issued.call, call) {
