@@ -113,8 +113,8 @@ impl ApiError {
         self.code.as_deref()
     }
 
-    /// The headers that go with this error on every surface: `Retry-After` (whole seconds, rounded up),
-    /// `retry-after-ms` and `x-should-retry`, all read by the official SDKs (docs/openai-chat.md "Error bodies and
+    /// The headers that go with this error on every surface: `Accept-Encoding` where a content coding is not read,
+    /// `Retry-After` (whole seconds, rounded up), `retry-after-ms` and `x-should-retry`, all read by the official SDKs (docs/openai-chat.md "Error bodies and
     /// statuses").
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = Vec::new();
@@ -123,6 +123,10 @@ impl ApiError {
             let millis = wait.as_nanos().div_ceil(1_000_000);
             headers.push(("Retry-After", millis.div_ceil(1000).max(1).to_string()));
             headers.push(("retry-after-ms", millis.to_string()));
+        }
+        if self.status == 415 {
+            let read = if cfg!(feature = "codings") { "gzip, deflate, zstd" } else { "identity" };
+            headers.push(("Accept-Encoding", read.into()));
         }
         if let Some(retry) = self.should_retry {
             headers.push(("x-should-retry", retry.to_string()));

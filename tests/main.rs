@@ -13,6 +13,8 @@ mod chat_http;
 mod clock_jumps;
 mod commands;
 mod configuration;
+#[cfg(feature = "codings")]
+mod content_codings;
 mod conversation;
 mod credentials_file;
 mod credentials_pool;

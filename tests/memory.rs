@@ -1,5 +1,5 @@
 //! Large bodies through the real program: its memory grows by at most three times the body, read as the peak the kernel
-//! recorded (`VmHWM`); and a client that reads slowly holds Google back instead of filling memory.
+//! recorded (`VmHWM`), whatever its shape by four times and 16 MB; and a client that reads slowly holds Google back instead of filling memory.
 
 #![cfg(target_os = "linux")]
 
@@ -137,4 +137,171 @@ fn a_slow_reader_holds_google_back_and_fills_no_memory() {
     drop(stream);
     let gone = |call: &crate::common::google::Recorded| call.outcome == Some(Outcome::ClientGone);
     assert!(google.wait_for(|state| state.generations().any(gone), Duration::from_secs(10)), "the call is ended");
+}
+
+/// Sends a body that may be refused before all of it is taken; the status.
+fn status_of(port: u16, path: &str, body: &str) -> u16 {
+    let mut stream = wire::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-client-of-programs\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{path}: {answer:?}"))
+}
+
+/// Bodies of very many small pieces: where they stand, one of them (`#` is its number), and what stands around them.
+#[rustfmt::skip] // A table reads better in lines.
+const SHAPES: [(&str, &str, &str, &str); 19] = [
+    (CHAT, "{}", r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":["#, "]}]}"),
+    (
+        CHAT,
+        r#"{"type":"text","text":"a"}"#,
+        r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":["#,
+        "]}]}",
+    ),
+    (CHAT, r#"{"role":"user","content":"a"}"#, r#"{"model":"gemini-2.5-flash","messages":["#, "]}"),
+    (
+        CHAT,
+        r#"{"role":"user","content":"a"},{"role":"assistant","content":"a"}"#,
+        r#"{"model":"gemini-2.5-flash","messages":["#,
+        "]}",
+    ),
+    (
+        CHAT,
+        r#"{"role":"assistant","tool_calls":[{"id":"c#","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c#","content":"a"}"#,
+        r#"{"model":"gemini-3-flash-preview","messages":["#,
+        "]}",
+    ),
+    (
+        CHAT,
+        r#"{"type":"function","function":{"name":"f#"}}"#,
+        r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"a"}],"tools":["#,
+        "]}",
+    ),
+    (
+        CHAT,
+        r#""p#":{"type":"string"}"#,
+        r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"#,
+        "}}}}]}",
+    ),
+    (
+        CHAT,
+        "0",
+        r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\":["#,
+        r#"]}"}}]}]}"#,
+    ),
+    (CHAT, "{}", r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"a"}],"unknown":["#, "]}"),
+    (CHAT, r#""k#":0"#, r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"a"}],"unknown":{"#, "}}"),
+    ("/v1/completions", r#""a""#, r#"{"model":"gemini-2.5-flash","prompt":"a","stop":["#, "]}"),
+    ("/v1/embeddings", r#""a""#, r#"{"model":"gemini-embedding-001","dimensions":1,"input":["#, "]}"),
+    ("/v1/responses", r#"{"role":"user","content":"a"}"#, r#"{"model":"gemini-2.5-flash","input":["#, "]}"),
+    (
+        "/v1/messages",
+        r#"{"role":"user","content":"a"}"#,
+        r#"{"model":"gemini-2.5-flash","max_tokens":9,"messages":["#,
+        "]}",
+    ),
+    (
+        "/v1/messages",
+        r#"{"name":"f#","input_schema":{}}"#,
+        r#"{"model":"gemini-2.5-flash","max_tokens":9,"messages":[{"role":"user","content":"a"}],"tools":["#,
+        "]}",
+    ),
+    (
+        "/v1/messages/count_tokens",
+        r#"{"role":"user","content":"a"}"#,
+        r#"{"model":"gemini-2.5-flash","messages":["#,
+        "]}",
+    ),
+    (NATIVE, "{}", r#"{"contents":[{"parts":["#, "]}]}"),
+    (NATIVE, r#"{"parts":[{"text":"a"}]}"#, r#"{"contents":["#, "]}"),
+    (
+        "/v1beta/models/gemini-embedding-001:batchEmbedContents",
+        r#"{"model":"models/gemini-embedding-001","content":{"parts":[{"text":"a"}]}}"#,
+        r#"{"requests":["#,
+        "]}",
+    ),
+];
+const CHAT: &str = "/v1/chat/completions";
+const NATIVE: &str = "/v1beta/models/gemini-2.5-flash:generateContent";
+
+#[test]
+fn a_request_of_any_shape_takes_four_times_its_size_and_sixteen_megabytes_at_most() {
+    let google = FakeGoogle::start();
+    for (path, piece, before, after) in SHAPES {
+        let folder = Folder::new("memory-shapes");
+        let program = start(&google, &folder);
+        let (floor, mut answered) = (peak(&program), 0);
+        for doubled in 8.. {
+            let pieces: Vec<String> = (0..1 << doubled).map(|n| piece.replace('#', &n.to_string())).collect();
+            let body = format!("{before}{}{after}", pieces.join(","));
+            let status = status_of(program.port, path, &body);
+            let (growth, allowed) = (peak(&program).saturating_sub(floor), 4 * body.len() + (16 << 20));
+            println!("{path} {piece}: {} of them, {} bytes, took {growth}: {status}", pieces.len(), body.len());
+            assert!(growth <= allowed, "{path} {piece}: {growth} bytes for {} of {}", body.len(), pieces.len());
+            if status == 413 {
+                break;
+            }
+            answered = pieces.len();
+        }
+        assert!(answered >= 1024, "{path} {piece}: {answered} of them are not many");
+    }
+}
+
+#[test]
+fn an_event_of_a_million_parts_is_refused() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("memory-parts");
+    let program = start(&google, &folder);
+    let before = peak(&program);
+    let parts = vec!["{}"; 1_000_000].join(",");
+    google.script(KEY, Step::body(200, &format!(r#"{{"candidates":[{{"content":{{"parts":[{parts}]}}}}]}}"#)));
+    let hello = r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"Hi"}]}"#;
+    assert_eq!(status_of(program.port, CHAT, hello), 502);
+    let growth = peak(&program).saturating_sub(before);
+    assert!(growth <= 4 * parts.len() + (16 << 20), "{growth} bytes for {}", parts.len());
+}
+
+/// With 256 MB for the process, which is told by `ulimit -d`, requests of the worst shapes and the largest size, many at a time.
+#[test]
+fn nothing_that_clients_send_ends_a_small_process() {
+    let google = FakeGoogle::start();
+    google.add_api_key(KEY);
+    let folder = Folder::new("memory-limit");
+    let config = json!({
+        "server": {"host": "127.0.0.1", "port": 0}, "auth_keys": ["sk-client-of-programs"], "log_level": "info",
+        "gemini_api_keys": [KEY], "endpoints": google.endpoints_json(), "usage_logging": {"enabled": false},
+    });
+    let mut command = std::process::Command::new("sh");
+    let binary = env!("CARGO_BIN_EXE_gemini-openai-proxy");
+    command.current_dir(folder.path()).args(["-c", &format!("ulimit -d 262144; exec {binary} run -c config.json")]);
+    let program = Program::spawn(&folder, &config, command);
+    std::thread::scope(|scope| {
+        for (path, piece, before, after) in SHAPES {
+            let port = program.port;
+            scope.spawn(move || {
+                for size in [20_usize << 20, 3 << 20, 100 << 10] {
+                    let pieces = (0..size / (piece.len() + 1)).map(|n| piece.replace('#', &n.to_string()));
+                    let body = format!("{before}{}{after}", pieces.collect::<Vec<_>>().join(","));
+                    status_of(port, path, &body);
+                }
+            });
+        }
+        for _ in 0..6 {
+            let port = program.port;
+            scope.spawn(move || {
+                let text = "a".repeat(20 << 20);
+                let body = json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": text}]});
+                let status = status_of(port, CHAT, &body.to_string());
+                assert!([200, 503].contains(&status), "{status}");
+            });
+        }
+    });
+    let hello = r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"Hi"}]}"#;
+    assert_eq!(status_of(program.port, CHAT, hello), 200, "{}", program.log());
 }

@@ -3,6 +3,7 @@
 
 use super::lists::{auth_client, auth_keys, gemini_api_keys, login, project_id_map};
 use super::models::{model_routes, models};
+use super::networks::networks;
 use super::outgoing::{authorities, proxy};
 use super::value::{ConfigError, Field, is_url};
 use super::{Affinity, Config, LogFormat, LogLevel, MidSystem, OauthClient, ProxyChoice, Service};
@@ -63,6 +64,7 @@ pub(super) static KEYS: &[Key] = keys! {
         => |c| c.sizes.max_connections_per_address;
     "server.max_body_mb" START "24" |d, f| d.config.sizes.max_body = (f.number(1..=1024)? as usize) << 20
         => |c| c.sizes.max_body >> 20;
+    "server.memory_mb" START "null" |d, f| memory(d, f)? => |c| c.sizes.memory >> 20;
     "server.drain_sec" START "30" |d, f| d.config.drain = f.seconds()?.unwrap_or(Duration::MAX)
         => |c| limited(c.drain);
     "auth_keys" LIVE r#"["123456"]"# |d, f| auth_keys(d, f)? => |c| counted(c.auth_keys.len(), "key");
@@ -119,6 +121,8 @@ pub(super) static KEYS: &[Key] = keys! {
     "admin_password" LIVE "null" |d, f| admin_password(d, f)? => |c| set(c.admin.is_some());
     "auth_client" LIVE "null" |d, f| auth_client(d, f)?;
     "public_url" LIVE "null" |d, f| public_url(d, f)? => |c| c.public_url;
+    "trusted_proxies" LIVE r#"["127.0.0.0/8", "::1"]"# |d, f| d.config.trusted_proxies = networks(f)?
+        => |c| c.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>();
     "log_level" LIVE r#""debug""# |d, f| d.config.log_level = log_level(f)? => |c| word(c.log_level);
     "log_format" START r#""text""#
         |d, f| d.config.log_format = f.word(&[("text", LogFormat::Text), ("json", LogFormat::Json)])?
@@ -180,6 +184,14 @@ pub(super) fn default_workers(memory: u64) -> usize {
 fn max_connections(draft: &mut Draft, field: &Field) -> Result<(), ConfigError> {
     let given = field.number_if_given(1..=100_000)?.map(|connections| connections as usize);
     draft.config.sizes.max_connections = given.unwrap_or(draft.config.sizes.workers * 3);
+    Ok(())
+}
+
+/// Half of what there is: the rest is for bodies on their way in, answers on their way out, and threads.
+fn memory(draft: &mut Draft, field: &Field) -> Result<(), ConfigError> {
+    let given = field.number_if_given(16..=1 << 20)?.map(|megabytes| (megabytes as usize) << 20);
+    let half = || platform::memory().map_or(256 << 20, |memory| usize::try_from(memory / 2).unwrap_or(usize::MAX));
+    draft.config.sizes.memory = given.unwrap_or_else(half);
     Ok(())
 }
 

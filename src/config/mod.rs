@@ -7,6 +7,7 @@ mod limits;
 mod lists;
 mod models;
 mod names;
+mod networks;
 mod outgoing;
 mod reload;
 mod value;
@@ -16,6 +17,7 @@ pub use limits::KeyLimits;
 pub(crate) use limits::{WrongLimit, meant};
 pub use lists::is_example_key;
 pub use models::{Control, Level, ModelEntry};
+pub use networks::Network;
 pub use outgoing::ProxyChoice;
 pub use reload::Changes;
 pub use value::ConfigError;
@@ -89,6 +91,8 @@ pub struct Config {
     pub login_lifetime: Duration,
     /// Address of this server as people reach it, without trailing slash.
     pub public_url: Option<String>,
+    /// Whose word counts on whom they ask for.
+    pub trusted_proxies: Vec<Network>,
     /// Log level.
     pub log_level: LogLevel,
     /// How log lines look.
@@ -114,6 +118,8 @@ pub struct Sizes {
     pub max_connections_per_address: usize,
     /// Largest request body in bytes.
     pub max_body: usize,
+    /// Memory for parsed requests in bytes.
+    pub memory: usize,
 }
 
 /// How much is logged.

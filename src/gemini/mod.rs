@@ -8,6 +8,7 @@ pub mod schema;
 pub mod signatures;
 pub mod surrogates;
 pub mod thinking;
+pub(crate) mod weight;
 
 pub use request::{
     Blob, Content, FileData, FunctionCall, FunctionCallingConfig, FunctionDeclaration, FunctionResponse,

@@ -57,8 +57,13 @@ impl Headers {
 
     /// Puts one field in the place of all of this name.
     pub(super) fn set(&mut self, name: &str, value: &str) {
-        self.0.retain(|(field, _)| !field.eq_ignore_ascii_case(name));
+        self.remove(name);
         self.push(name, value);
+    }
+
+    /// Takes all fields of this name out.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(field, _)| !field.eq_ignore_ascii_case(name));
     }
 
     /// The first value of `name`.

@@ -66,10 +66,21 @@ pub fn memory() -> Option<u64> {
         let machine = u64::from(info.totalram) * u64::from(info.mem_unit);
         // The word "max" is no number: no limit.
         let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
-        Some(limit.map_or(machine, |limit: u64| limit.min(machine)))
+        Some(limit.map_or(machine, |limit: u64| limit.min(machine)).min(data_limit()))
     }
     #[cfg(not(target_os = "linux"))]
     None
+}
+
+/// What the process may have of memory by its own limit (`ulimit -d`).
+#[cfg(target_os = "linux")]
+fn data_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: getrlimit writes only the struct given.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_DATA, &mut limit) } == 0;
+    // `rlim_t` has 32 bits on some machines.
+    #[allow(clippy::useless_conversion)]
+    if known { u64::from(limit.rlim_cur) } else { u64::MAX }
 }
 
 /// Fills at most 256 bytes from the kernel's generator. It is asked directly, since the getrandom crate looks this function

@@ -11,6 +11,7 @@ use crate::gemini::signatures::SignatureCache;
 use crate::http::Gauge;
 use crate::keys::Keys;
 use crate::serve::access::Guard;
+use crate::serve::body::Room;
 use crate::serve::uploads::Uploads;
 use crate::storage::state::State;
 use crate::usage::Usage;
@@ -52,6 +53,8 @@ pub struct App {
     pub state: Arc<State>,
     /// The keys of the clients.
     pub keys: Arc<Keys>,
+    /// The memory for parsed requests.
+    pub room: Arc<Room>,
     /// Bytes of bodies that the listener holds for callers without a key: those of the admin pages.
     pub held: Arc<AtomicUsize>,
     /// Since when it runs.
@@ -131,6 +134,7 @@ impl App {
             state: self.state.clone(),
             keys: self.keys.clone(),
             held: self.held.clone(),
+            room: self.room.clone(),
             started: self.started,
             port: self.port,
             server: self.server.clone(),

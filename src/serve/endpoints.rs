@@ -16,6 +16,7 @@ use crate::keys::Key;
 use crate::logging::{self, Field};
 use crate::serve::access::same_origin;
 use crate::serve::app::App;
+use crate::serve::body;
 use crate::serve::generate::generate;
 use crate::serve::passthrough::pass_on;
 use crate::serve::route::{Account, Dialect, NoRoute, Passthrough, Route, Target};
@@ -138,7 +139,7 @@ pub(super) fn caller(app: &App, dialect: Dialect, route: &Route, request: &Reque
         return Ok(key);
     }
     app.usage.note_wrong_key();
-    log_short(request, "", error.status);
+    log_short(app, request, "", error.status);
     Err(failed(dialect, &error, &request.id))
 }
 
@@ -161,6 +162,8 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
             return generate(app, &surface, &key, request, responder);
         }
         Route::CountTokens => key.admit([], &app.models).0.and_then(|_permit| {
+            body::decode(&mut request, app.config.sizes.max_body)?;
+            let _load = app.room.take(&request.body)?;
             anthropic_messages::count_tokens(std::mem::take(&mut request.body), &app.context(&key.name))
         }),
         Route::GeminiCall { model, method } => {
@@ -172,7 +175,8 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
             return generate(app, &native, &key, request, responder);
         }
         Route::Passthrough(target) => {
-            let (permit, headers) = match named_models(&key, &target, &request) {
+            let decoded = body::decode(&mut request, app.config.sizes.max_body);
+            let (permit, headers) = match decoded.and_then(|()| named_models(&key, &target, &request)) {
                 Ok(names) => key.admit(names.iter().map(String::as_str), &app.models),
                 Err(error) => (Err(error), Vec::new()),
             };
@@ -186,7 +190,7 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
         route => short(app, dialect, &route, &key, &request),
     };
     let response = answer.map_or_else(|error| failed(dialect, &error, &request.id), |json| Response::json(200, &json));
-    log_short(&request, &key.name, response.status);
+    log_short(app, &request, &key.name, response.status);
     responder.respond(response);
 }
 
@@ -232,13 +236,13 @@ fn short(app: &App, dialect: Dialect, route: &Route, key: &Key, request: &Reques
 }
 
 /// The line about a request of the API that generates nothing.
-fn log_short(request: &Request, key: &str, status: u16) {
+fn log_short(app: &App, request: &Request, key: &str, status: u16) {
     logging::access(&[
         ("key", key.into()),
         ("method", Field::from(&request.method)),
         ("path", Field::from(&request.path)),
         ("status", status.into()),
-        ("peer", Field::from(&request.peer.to_string())),
+        ("peer", Field::from(&app.guard.address(request).to_string())),
     ]);
 }
 

@@ -6,11 +6,12 @@ use crate::credentials::{Kind, Lease};
 use crate::dispatch::{self, Budget, Dispatched};
 use crate::error::ApiError;
 use crate::gemini::models::ModelTable;
-use crate::gemini::{self, Response as Event, UsageMetadata};
+use crate::gemini::{self, Response as Event, UsageMetadata, weight};
 use crate::http::{CancelToken, Request, Responder};
 use crate::keys::{Key, Permit};
 use crate::os::platform;
 use crate::serve::app::App;
+use crate::serve::body::{self, Load};
 use crate::serve::output::Output;
 use crate::serve::record::{Outcome, Record};
 use crate::serve::{affinity, passthrough};
@@ -29,18 +30,20 @@ const NOT_BOTH: &str =
 pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Request, mut responder: Responder) {
     let cancel = request.cancel.clone();
     let mut record = Record::new(app, surface, key, &request);
-    let body = (!app.spare_models.is_empty()).then(|| request.body.clone());
     // Who has used up the day is told so before anything is made of the body.
     let (room, headers) = key.room();
     let full = headers.iter().filter(|_| room.is_err());
     full.for_each(|(name, value)| responder.add_header(name, value));
-    let read = room.and_then(|()| read(app, surface, key, &mut request, &app.models)).and_then(|mut exchange| {
-        record.model.clone_from(&exchange.call().model);
-        let (permit, headers) = key.admit_several(exchange.requests(), [&*record.model], &app.models);
-        headers.iter().for_each(|(name, value)| responder.add_header(name, value));
-        Ok((exchange, permit?))
-    });
-    let (exchange, permit) = match read {
+    let decoded = room.and_then(|()| body::decode(&mut request, app.config.sizes.max_body));
+    let body = (!app.spare_models.is_empty()).then(|| request.body.clone());
+    let read =
+        decoded.and_then(|()| read(app, surface, key, &mut request, &app.models)).and_then(|(mut exchange, load)| {
+            record.model.clone_from(&exchange.call().model);
+            let (permit, headers) = key.admit_several(exchange.requests(), [&*record.model], &app.models);
+            headers.iter().for_each(|(name, value)| responder.add_header(name, value));
+            Ok((exchange, load, permit?))
+        });
+    let (exchange, load, permit) = match read {
         Ok(read) => read,
         Err(error) => {
             let outcome = Outcome::failed(&error, UsageMetadata::default(), error.kind.openai_type());
@@ -60,6 +63,7 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
         spare_models: app.spare_models.iter(),
         record,
         permit: Some(permit),
+        load: Some(load),
         cancel,
         chances: SECOND_CHANCES,
         is_denied: false,
@@ -75,7 +79,8 @@ fn read(
     key: &Key,
     request: &mut Request,
     models: &ModelTable,
-) -> Result<Box<dyn Exchange>, ApiError> {
+) -> Result<(Box<dyn Exchange>, Load), ApiError> {
+    let load = app.room.take(&request.body)?;
     let body = std::mem::take(&mut request.body);
     let mut exchange = surface.parse(request, body, &Context { models, ..app.context(&key.name) })?;
     let call = exchange.call();
@@ -84,7 +89,7 @@ fn read(
         true => Some(passthrough::affinity(&key.name)),
         false => affinity::of(app.config.settings.affinity, &key.name, &request.headers, call),
     };
-    Ok(exchange)
+    Ok((exchange, load))
 }
 
 /// One request while it is being answered.
@@ -99,6 +104,8 @@ struct Generation<'a> {
     /// Given back when the answer is complete, before its last piece goes out: who sends the next request at once must
     /// find the place free.
     permit: Option<Permit>,
+    /// What the request takes of the memory, until nobody needs it any more.
+    load: Option<Load>,
     cancel: CancelToken,
     /// Further attempts that are left for useless answers.
     chances: u32,
@@ -189,12 +196,13 @@ impl Generation<'_> {
         loop {
             let models = self.spare_models.next()?;
             let body = self.request.body.clone();
-            let mut next = read(self.app, self.surface, self.key, &mut self.request, models).ok()?;
+            let (mut next, load) = read(self.app, self.surface, self.key, &mut self.request, models).ok()?;
             self.request.body = body;
             let model = next.call().model.clone();
             if model != self.record.model && self.key.may_use(&model, &self.app.models) {
                 log::warn!("No credential serves {}. Asking {model} instead, as model_routes says.", self.record.model);
                 self.record.model = model;
+                self.load = Some(load);
                 return Some(next);
             }
         }
@@ -239,6 +247,13 @@ impl Generation<'_> {
             if let Some(id) = &event.trace_id {
                 translator.trace_id(id);
             }
+            if !weight::is_sensible(event.json().as_bytes()) {
+                let sentence = "upstream: an event holds too many JSON values for its size";
+                return Err(Broken::Answer {
+                    error: ApiError::server(502, "upstream_invalid", sentence),
+                    again: false,
+                });
+            }
             let parsed: Event = serde_json::from_str(event.json()).map_err(|_| Broken::Answer {
                 error: ApiError::server(502, "upstream_invalid", "upstream: an event is not valid JSON"),
                 again: self.chances == SECOND_CHANCES,
@@ -251,6 +266,7 @@ impl Generation<'_> {
                 is_held = false;
                 // From here on there is no further attempt, and the answer may take minutes.
                 exchange.call().request = gemini::Request::default();
+                self.load = None;
                 self.request.body = Vec::new();
                 platform::release_stack();
             }

@@ -2,7 +2,8 @@
 //! reload and end of the service around it.
 //!
 //! In the order of the way: [`route`] finds what a path means, `judge` checks the caller with [`access`] when the head has
-//! come, [`endpoints`] answers what is short, [`generate`] runs one generation in any dialect (`output` is where its answer goes, `record` what is
+//! come, [`endpoints`] answers what is short, `body` makes
+//! a text of the body that may be parsed, [`generate`] runs one generation in any dialect (`output` is where its answer goes, `record` what is
 //! counted of it), [`passthrough`] sends on what is not translated, [`uploads`] with an address of ours.
 //! [`app`] is what requests use, [`service`] starts and stops it, [`background`] works when nobody asks,
 //! and `report` tells the log what was used.
@@ -11,6 +12,18 @@ pub(crate) mod access;
 pub(crate) mod affinity;
 pub(crate) mod app;
 pub(crate) mod background;
+pub(crate) mod body;
+#[cfg(feature = "codings")]
+mod codings;
+/// Without the feature nothing is decoded.
+#[cfg(not(feature = "codings"))]
+mod codings {
+    pub(super) const READ: &str = "identity";
+
+    pub(super) fn decode(_: &str, _: &[u8], _: usize) -> Option<std::io::Result<Vec<u8>>> {
+        None
+    }
+}
 pub(crate) mod endpoints;
 pub(crate) mod generate;
 mod judge;

@@ -13,6 +13,7 @@ use crate::os::platform;
 use crate::serve::access::Guard;
 use crate::serve::app::{App, Current, tables};
 use crate::serve::background::{Intervals, Maintenance};
+use crate::serve::body::Room;
 use crate::serve::judge::judge;
 use crate::serve::report::Reporter;
 use crate::storage::state::{Saver, State};
@@ -139,6 +140,7 @@ impl Service {
             usage,
             keys,
             held: Arc::default(),
+            room: Arc::new(Room::new(config.sizes.memory.max(config.sizes.max_body * 4 + (16 << 20)))),
             state: state.clone(),
             started: Instant::now(),
             port: address.port(),

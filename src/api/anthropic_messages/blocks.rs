@@ -46,7 +46,7 @@ fn user(
     attachments: &mut Attachments<'_>,
     history: &mut Vec<Entry>,
 ) -> Result<(), ApiError> {
-    let mut said = Vec::new();
+    let mut said = Vec::with_capacity(blocks.len());
     for (index, mut block) in blocks.into_iter().enumerate() {
         let at = format!("{at}.content.{index}");
         if block.get("type").is_some_and(|kind| kind == "tool_result") {

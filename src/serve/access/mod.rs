@@ -1,13 +1,14 @@
 //! Who may call: client keys on the API, a Basic login on the admin pages (docs/compatibility.md "Keys and logins").
 //! Secrets are compared in constant time.
 
+mod address;
 mod forwarding;
 mod origin;
 mod wrong;
 
 pub use origin::same_origin;
 
-use crate::config::{AdminLogin, Config, is_example_key};
+use crate::config::{AdminLogin, Config, Network, is_example_key};
 use crate::error::{ApiError, ErrorKind};
 use crate::http::{Request, Response, query_value};
 use crate::keys::{Key, Keys, Source};
@@ -15,6 +16,7 @@ use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use wrong::Wrong;
@@ -39,8 +41,10 @@ pub struct Guard {
     default_keys: bool,
     admin: Option<AdminLogin>,
     metrics_token: Option<Secret>,
-    /// Wrong passwords of late. Shared with the guards of later configs: a reload is no fresh start for guessing.
-    wrong: Arc<Wrong>,
+    /// Wrong passwords of late, then wrong keys. Shared with the guards of later configs: a reload is no fresh start for
+    /// guessing.
+    wrong: Arc<(Wrong, Wrong)>,
+    trusted_proxies: Vec<Network>,
     /// With a public address every caller may be a stranger behind a local reverse proxy.
     public: bool,
 }
@@ -48,7 +52,7 @@ pub struct Guard {
 impl Guard {
     /// Takes the rules from the config.
     pub fn new(config: &Config, keys: Arc<Keys>) -> Guard {
-        Guard::build(config, keys, Arc::default())
+        Guard::build(config, keys, Arc::new((Wrong::passwords(), Wrong::keys())))
     }
 
     /// The rules of another config for the same keys and callers.
@@ -56,21 +60,40 @@ impl Guard {
         Guard::build(config, self.keys.clone(), self.wrong.clone())
     }
 
-    fn build(config: &Config, keys: Arc<Keys>, wrong: Arc<Wrong>) -> Guard {
+    fn build(config: &Config, keys: Arc<Keys>, wrong: Arc<(Wrong, Wrong)>) -> Guard {
         Guard {
             keys,
             default_keys: config.default_keys,
             admin: config.admin.clone(),
             metrics_token: config.metrics.token.clone(),
             wrong,
+            trusted_proxies: config.trusted_proxies.clone(),
             public: config.public_url.is_some(),
         }
     }
 
-    /// The key that the caller presented, in any of the accepted places; a wrong one does not mask a right one.
+    /// Whose request it is, as far as trusted proxies tell.
+    pub fn address(&self, request: &Request) -> IpAddr {
+        address::of(request, &self.trusted_proxies)
+    }
+
+    /// The key that the caller presented, in any of the accepted places; a wrong one does not mask a right one. An address
+    /// that sends none but wrong ones is not looked at any more for a while.
     pub fn client(&self, request: &Request) -> Result<Arc<Key>, ApiError> {
         let presented = presented_keys(request);
+        let (wrong, address, now) = (&self.wrong.1, self.address(request), Instant::now());
+        let braked = wrong.wait(address, now).filter(|_| !presented.is_empty());
+        if let Some(wait) = braked {
+            let sentence = "Too many wrong API keys from this address; try again later.";
+            let error = ApiError::new(429, ErrorKind::RateLimit, sentence).with_code("too_many_wrong_keys");
+            return Err(error.with_retry_after(wait).with_should_retry(false));
+        }
         let known = presented.iter().find_map(|text| Some((text, self.keys.find(text)?)));
+        match known {
+            Some(_) => wrong.is_right(address, now),
+            None if presented.is_empty() => {}
+            None => wrong.count(address, now),
+        }
         let refused = |sentence| ApiError::new(401, ErrorKind::InvalidRequest, sentence).with_code("invalid_api_key");
         match known {
             None => Err(refused(KEY_NEEDED)),
@@ -117,8 +140,8 @@ impl Guard {
             return Err(unauthorized("Admin credentials are required"));
         };
         let now = Instant::now();
-        let address = wrong::address(request);
-        if let Some(wait) = self.wrong.wait(address, now) {
+        let (wrong, address) = (&self.wrong.0, self.address(request));
+        if let Some(wait) = wrong.wait(address, now) {
             let seconds = wait.as_millis().div_ceil(1000).max(1);
             let detail = format!("Too many wrong passwords from this address. Try again in {seconds} s.");
             let response = Response::json(429, &json!({"detail": detail}));
@@ -126,11 +149,11 @@ impl Guard {
         }
         let name_matches = Secret::new(login.username.clone()).matches(&username);
         if login.password.matches(&password) & name_matches {
-            self.wrong.forget(address);
+            wrong.is_right(address, now);
             Ok(())
         } else {
-            self.wrong.count(address, now);
-            log::warn!("admin: wrong user name or password from {}", request.peer);
+            wrong.count(address, now);
+            log::warn!("admin: wrong user name or password from {address}");
             Err(unauthorized("Incorrect username or password"))
         }
     }

@@ -1,61 +1,99 @@
-//! Who sent wrong passwords of late: a small table by address. Nobody is made to wait on a thread; those who guess are
-//! sent away with 429.
+//! Who guessed wrong of late: a small table by address, and a count of all together, since addresses are cheap. Nobody is
+//! made to wait on a thread; those who guess are sent away with 429. Who was right from an address lately is not kept out
+//! by what others guess.
 
-use crate::http::Request;
+use super::address::network;
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Wrong passwords of an address in [`WINDOW`]; more are not looked at.
-const ALLOWED: u32 = 5;
 const WINDOW: Duration = Duration::from_secs(60);
-/// Addresses that are remembered. With more of them the oldest is forgotten.
+/// How long it is remembered who was right.
+const KNOWN: Duration = Duration::from_secs(24 * 3600);
+/// Addresses that are remembered of each kind. With more of them the oldest is forgotten.
 const MOST: usize = 1024;
 
-/// Wrong passwords by address: how many since when.
+/// Wrong guesses at one kind of secret.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    /// Guesses of an address in [`WINDOW`]; more are not looked at.
+    each: u32,
+    /// Guesses of all addresses in the same time.
+    all: u32,
+    /// Who was right lately may guess as often as he likes: many callers may share his address.
+    trusts_known: bool,
+    table: Mutex<Table>,
+}
+
 #[derive(Debug, Default)]
-pub(super) struct Wrong(Mutex<HashMap<IpAddr, (u32, Instant)>>);
+struct Table {
+    /// How many wrong ones since when.
+    guesses: HashMap<IpAddr, (u32, Instant)>,
+    together: Option<(u32, Instant)>,
+    /// Who was right, and when.
+    right: HashMap<IpAddr, Instant>,
+}
 
 impl Wrong {
+    /// Passwords: a person types them.
+    pub(super) fn passwords() -> Wrong {
+        Wrong { each: 5, all: 30, trusts_known: false, table: Mutex::default() }
+    }
+
+    /// Keys: a program that is set up wrongly sends the same one again and again, maybe from behind the proxy of all others.
+    pub(super) fn keys() -> Wrong {
+        Wrong { each: 60, all: 3000, trusts_known: true, table: Mutex::default() }
+    }
+
     /// How long this address must wait, if it must.
     pub(super) fn wait(&self, address: IpAddr, now: Instant) -> Option<Duration> {
-        let (count, began) = *self.0.lock().get(&address)?;
-        let left = WINDOW.checked_sub(now.saturating_duration_since(began)).filter(|left| !left.is_zero())?;
-        (count >= ALLOWED).then_some(left)
+        let address = network(address);
+        let left = |(count, began): (u32, Instant), most: u32| {
+            let left = WINDOW.checked_sub(now.saturating_duration_since(began)).filter(|left| !left.is_zero())?;
+            (count >= most).then_some(left)
+        };
+        let table = self.table.lock();
+        let is_known = table.right.get(&address).is_some_and(|when| now.saturating_duration_since(*when) < KNOWN);
+        let own = table.guesses.get(&address).and_then(|guesses| left(*guesses, self.each));
+        let together = table.together.and_then(|together| left(together, self.all));
+        own.filter(|_| !(is_known && self.trusts_known)).or(together.filter(|_| !is_known))
     }
 
     pub(super) fn count(&self, address: IpAddr, now: Instant) {
-        let mut table = self.0.lock();
-        if table.len() >= MOST && !table.contains_key(&address) {
-            table.retain(|_, (_, began)| now.saturating_duration_since(*began) < WINDOW);
-            let oldest = table.iter().min_by_key(|(_, (_, began))| *began).map(|(address, _)| *address);
-            if let Some(oldest) = oldest.filter(|_| table.len() >= MOST) {
-                table.remove(&oldest);
-            }
-        }
-        let entry = table.entry(address).or_insert((0, now));
-        if now.saturating_duration_since(entry.1) >= WINDOW {
-            *entry = (0, now);
-        }
-        entry.0 += 1;
+        let mut table = self.table.lock();
+        let address = network(address);
+        make_room(&mut table.guesses, &address, |(_, began)| *began);
+        add(table.guesses.entry(address).or_insert((0, now)), now);
+        add(table.together.get_or_insert((0, now)), now);
     }
 
-    pub(super) fn forget(&self, address: IpAddr) {
-        self.0.lock().remove(&address);
+    /// The address knows the secret.
+    pub(super) fn is_right(&self, address: IpAddr, now: Instant) {
+        let mut table = self.table.lock();
+        let address = network(address);
+        table.guesses.remove(&address);
+        if table.right.get(&address).is_some_and(|when| now.saturating_duration_since(*when) < WINDOW) {
+            return;
+        }
+        make_room(&mut table.right, &address, |when| *when);
+        table.right.insert(address, now);
     }
 }
 
-/// Whose guesses these are: the peer, or whom a proxy on this machine names last. An IPv6 host owns a /64 at least.
-pub(super) fn address(request: &Request) -> IpAddr {
-    let named = request.headers.all("x-forwarded-for").last().and_then(|list| list.rsplit(',').next());
-    let named = named.and_then(|name| name.trim().parse().ok()).filter(|_| request.peer.is_loopback());
-    match named.unwrap_or(request.peer) {
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => IpAddr::V4(v4),
-            None => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-        },
-        v4 => v4,
+/// One more; a window that is over begins anew.
+fn add(guesses: &mut (u32, Instant), now: Instant) {
+    if now.saturating_duration_since(guesses.1) >= WINDOW {
+        *guesses = (0, now);
+    }
+    guesses.0 += 1;
+}
+
+/// Forgets the oldest where the table is full and the address is new.
+fn make_room<T>(table: &mut HashMap<IpAddr, T>, address: &IpAddr, when: impl Fn(&T) -> Instant) {
+    if table.len() >= MOST && !table.contains_key(address) {
+        let oldest = table.iter().min_by_key(|(_, entry)| when(entry)).map(|(address, _)| *address);
+        oldest.map(|oldest| table.remove(&oldest));
     }
 }
 
@@ -63,17 +101,38 @@ pub(super) fn address(request: &Request) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn address(number: u32) -> IpAddr {
+        IpAddr::from(number.to_be_bytes())
+    }
+
     #[test]
     fn a_window_ends_and_the_table_stays_small() {
-        let wrong = Wrong::default();
+        let wrong = Wrong { all: u32::MAX, ..Wrong::passwords() };
         let start = Instant::now();
         let guesser: IpAddr = "203.0.113.9".parse().unwrap();
-        (0..ALLOWED).for_each(|_| wrong.count(guesser, start));
+        (0..5).for_each(|_| wrong.count(guesser, start));
         assert_eq!(wrong.wait(guesser, start + Duration::from_secs(20)), Some(Duration::from_secs(40)));
         assert_eq!(wrong.wait(guesser, start + WINDOW), None);
         for number in 0..5000u32 {
-            wrong.count(IpAddr::from(number.to_be_bytes()), start + Duration::from_secs(1));
+            wrong.count(address(number), start + Duration::from_secs(1));
+            wrong.is_right(address(number + 1), start);
         }
-        assert!(wrong.0.lock().len() <= MOST);
+        let table = wrong.table.lock();
+        assert!(table.guesses.len() <= MOST && table.right.len() <= MOST);
+    }
+
+    #[test]
+    fn many_addresses_are_braked_together_but_not_those_who_were_right() {
+        let wrong = Wrong::passwords();
+        let now = Instant::now();
+        let (owner, stranger) = (address(1), address(2));
+        wrong.is_right(owner, now);
+        (100..129).for_each(|number| wrong.count(address(number), now));
+        assert_eq!(wrong.wait(stranger, now), None);
+        wrong.count(address(129), now);
+        assert_eq!((wrong.wait(stranger, now), wrong.wait(owner, now)), (Some(WINDOW), None));
+        assert_eq!(wrong.wait(stranger, now + WINDOW), None);
+        (0..5).for_each(|_| wrong.count(owner, now));
+        assert!(wrong.wait(owner, now).is_some(), "its own guesses count");
     }
 }

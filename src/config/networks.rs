@@ -1,0 +1,81 @@
+//! Networks, as proxies are named by them.
+
+use super::value::{ConfigError, Field};
+use serde_json::Value;
+use std::fmt;
+use std::net::IpAddr;
+
+/// The addresses that have their first bits in common, such as `10.0.0.0/8`; a single one is a network too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// Whether an address is one of its.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address.to_canonical(), address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                (own.to_bits() ^ other.to_bits()).leading_zeros() >= u32::from(self.bits)
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                (own.to_bits() ^ other.to_bits()).leading_zeros() >= u32::from(self.bits)
+            }
+            _ => false,
+        }
+    }
+
+    fn parse(text: &str) -> Option<Network> {
+        let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+        let address: IpAddr = address.parse().ok()?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = if text.contains('/') { bits.parse().ok().filter(|bits| *bits <= most)? } else { most };
+        Some(Network { address, bits })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
+pub(super) fn networks(field: &Field) -> Result<Vec<Network>, ConfigError> {
+    let network = |item: Field| match item.value() {
+        Value::String(text) => Network::parse(text.trim()).ok_or_else(|| item.wrong(EXPECTED, &item.value())),
+        other => Err(item.wrong(EXPECTED, &other)),
+    };
+    field.items().into_iter().map(network).collect()
+}
+
+const EXPECTED: &str = "an address or a network such as 10.0.0.0/8";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_has_the_addresses_that_begin_like_it() {
+        for (network, address, expected) in [
+            ("10.0.0.0/8", "10.255.0.1", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+            ("192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.8", false),
+            ("0.0.0.0/0", "203.0.113.9", true),
+            ("0.0.0.0/0", "2001:db8::1", false),
+            ("fd00::/8", "fdff::1", true),
+            ("::1", "::2", false),
+        ] {
+            assert_eq!(
+                Network::parse(network).unwrap().contains(address.parse().unwrap()),
+                expected,
+                "{network} {address}"
+            );
+        }
+        for wrong in ["", "10.0.0.0/33", "10.0.0.0/", "10.0.0/8", "host", "::1/129", "10.0.0.0/-1"] {
+            assert_eq!(Network::parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Whose address a request counts for: the peer's, or the one that proxies which are trusted name.
+
+use crate::config::Network;
+use crate::http::Request;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The nearest address that is no trusted proxy's. Each proxy adds the one from which it was asked at the end of
+/// `X-Forwarded-For`, so the list is read from its end, and what stands before the first stranger is only claimed by him.
+pub(super) fn of(request: &Request, trusted: &[Network]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    let mut nearest = request.peer;
+    let lists: Vec<&str> = request.headers.all("x-forwarded-for").collect();
+    for named in lists.iter().rev().flat_map(|list| list.rsplit(',')) {
+        let Some(address) = Some(named).filter(|_| is_trusted(nearest)).and_then(read) else { break };
+        nearest = address;
+    }
+    nearest
+}
+
+/// An address, maybe with a port, as some proxies write it.
+fn read(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = match text.strip_prefix('[') {
+        Some(rest) => rest.split(']').next()?,
+        None if text.matches(':').count() == 1 => text.split(':').next()?,
+        None => text,
+    };
+    bare.parse().ok().map(|address: IpAddr| address.to_canonical())
+}
+
+/// What is braked together: an IPv6 host owns a /64 at least.
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_address_that_no_trusted_proxy_has_counts() {
+        let trusting = |text: &str| crate::config::parse(text).unwrap().config.trusted_proxies;
+        let (default, wide) = (trusting("{}"), trusting(r#"{"trusted_proxies":["127.0.0.1","10.0.0.0/8"]}"#));
+        for (peer, lists, trusted, expected) in [
+            ("127.0.0.1", vec![], &default, "127.0.0.1"),
+            ("127.0.0.1", vec!["203.0.113.7"], &default, "203.0.113.7"),
+            ("127.0.0.1", vec!["1.1.1.1, 203.0.113.7"], &default, "203.0.113.7"),
+            ("127.0.0.1", vec!["1.1.1.1", "203.0.113.7:4711"], &default, "203.0.113.7"),
+            ("127.0.0.1", vec!["203.0.113.7, ::1"], &default, "203.0.113.7"),
+            ("127.0.0.1", vec!["[2001:db8::1]:80"], &default, "2001:db8::1"),
+            ("127.0.0.1", vec!["203.0.113.7, unknown"], &default, "127.0.0.1"),
+            ("127.0.0.1", vec!["203.0.113.7, 10.0.0.2"], &default, "10.0.0.2"),
+            ("198.51.100.1", vec!["203.0.113.7"], &default, "198.51.100.1"),
+            ("10.0.0.1", vec!["1.1.1.1, 203.0.113.7, 10.0.0.2"], &wide, "203.0.113.7"),
+            ("10.0.0.1", vec!["10.0.0.3, 10.0.0.2"], &wide, "10.0.0.3"),
+        ] {
+            let fields: Vec<(&str, &str)> = lists.iter().map(|list| ("X-Forwarded-For", *list)).collect();
+            let request = Request { peer: peer.parse().unwrap(), ..Request::sample("GET", "/", &fields) };
+            assert_eq!(of(&request, trusted), expected.parse::<IpAddr>().unwrap(), "{peer} {lists:?}");
+        }
+    }
+}

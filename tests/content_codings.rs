@@ -1,0 +1,75 @@
+//! Bodies that come compressed, as Codex sends them, on every surface.
+
+use crate::common::google::FakeGoogle;
+use crate::common::http::ask;
+use crate::common::proxy::{GEMINI_KEY, Proxy};
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+use serde_json::json;
+use std::io::Write as _;
+
+fn coded(coding: &str, text: &[u8]) -> Vec<u8> {
+    match coding {
+        "gzip" => {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        }
+        "deflate" => {
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        }
+        "zstd" => compress_to_vec(text, CompressionLevel::Fastest),
+        _ => text.to_vec(),
+    }
+}
+
+#[test]
+fn compressed_bodies_are_read_on_every_surface_and_bombs_and_unknown_codings_are_refused() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    let proxy = Proxy::start(&google, |config| {
+        config["gemini_api_keys"] = json!([GEMINI_KEY]);
+        config["server"]["max_body_mb"] = json!(1);
+    });
+    let messages = json!([{"role": "user", "content": "Hi"}]);
+    let bomb = vec![b' '; 8 << 20];
+    for (path, body) in [
+        ("/v1/chat/completions", json!({"model": "gemini-2.5-flash", "messages": messages})),
+        ("/v1/completions", json!({"model": "gemini-2.5-flash", "prompt": "Hi"})),
+        ("/v1/embeddings", json!({"model": "gemini-embedding-001", "input": "Hi"})),
+        ("/v1/responses", json!({"model": "gemini-2.5-flash", "input": "Hi"})),
+        ("/v1/messages", json!({"model": "gemini-2.5-flash", "max_tokens": 9, "messages": messages})),
+        ("/v1/messages/count_tokens", json!({"model": "gemini-2.5-flash", "messages": messages})),
+        ("/v1beta/models/gemini-2.5-flash:generateContent", json!({"contents": [{"parts": [{"text": "Hi"}]}]})),
+        ("/upload/v1beta/files", json!({"file": {"display_name": "notes"}})),
+    ] {
+        let json = body.to_string();
+        let post = |coding: &str, body: &[u8]| {
+            let fields = [
+                ("Content-Encoding", coding),
+                ("Content-Type", "application/json"),
+                ("X-Goog-Upload-Protocol", "resumable"),
+                ("X-Goog-Upload-Command", "start"),
+            ];
+            ask(&proxy, "POST", path, &fields, body)
+        };
+        for coding in ["gzip", "deflate", "zstd", "identity"] {
+            let answer = post(coding, &coded(coding, json.as_bytes()));
+            assert_eq!(answer.status, 200, "{path} {coding}: {}", answer.text());
+        }
+        for coding in ["gzip", "deflate", "zstd"] {
+            let answer = post(coding, &coded(coding, &bomb));
+            assert_eq!(answer.status, 413, "{path} {coding}: {}", answer.text());
+            assert!(answer.text().contains("1048576"), "{path} {coding}: {}", answer.text());
+            let answer = post(coding, json.as_bytes());
+            assert_eq!(answer.status, 400, "{path} {coding}: {}", answer.text());
+        }
+        // RFC 9110 section 15.5.16.
+        let answer = post("br", json.as_bytes());
+        assert_eq!((answer.status, answer.header("accept-encoding")), (415, Some("gzip, deflate, zstd")), "{path}");
+        assert!(answer.json()["error"]["message"].as_str().unwrap().contains("br"), "{path}: {}", answer.text());
+    }
+}
