@@ -39,6 +39,8 @@ pub struct Config {
     pub sizes: Sizes,
     /// How long running answers may go on after SIGTERM.
     pub drain: Duration,
+    /// How long it goes on accepting after SIGTERM.
+    pub drain_delay: Duration,
     /// Keys clients may use.
     pub auth_keys: Vec<ClientKey>,
     /// The keys are the built-in default: they answer loopback callers only.

@@ -27,10 +27,13 @@ impl Network {
     }
 
     fn parse(text: &str) -> Option<Network> {
-        let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+        let (address, bits) = match text.find('/') {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+            None => (text, None),
+        };
         let address: IpAddr = address.parse().ok()?;
         let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = if text.contains('/') { bits.parse().ok().filter(|bits| *bits <= most)? } else { most };
+        let bits = bits.map_or(Some(most), |bits| bits.parse().ok().filter(|bits| *bits <= most))?;
         Some(Network { address, bits })
     }
 }

@@ -349,12 +349,7 @@ where
         Value::Array(items) => items,
         only => vec![only],
     };
-    // With its exact size: the least that a growing list takes is room for four.
-    let mut list = Vec::with_capacity(items.len());
-    for item in items {
-        list.push(serde_json::from_value(item).map_err(D::Error::custom)?);
-    }
-    Ok(list)
+    items.into_iter().map(|item| serde_json::from_value(item).map_err(D::Error::custom)).collect()
 }
 
 /// The turns. The public API takes one without a role for the user's, Code Assist refuses it.

@@ -5,7 +5,7 @@ use memchr::memchr2;
 
 /// Upper bounds for one piece, measured over all dialects: an object near the root is a message, a turn or a tool, one
 /// below it a part or a call, a deeper one a node of a schema or of arguments.
-const MESSAGE: usize = 2600;
+const MESSAGE: usize = 3000;
 const PART: usize = 1100;
 const NODE: usize = 750;
 const LIST: usize = 100;

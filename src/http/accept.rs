@@ -1,5 +1,6 @@
 //! The listening socket, and what the errors and addresses mean that it gives.
 
+use super::seldom::Seldom;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use std::io;
@@ -8,14 +9,12 @@ use std::time::{Duration, Instant};
 
 /// How long to leave the listener alone when accepting fails.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Such failures are logged once in this time.
-const LOG_PERIOD: Duration = Duration::from_secs(60);
 
 pub(super) struct Acceptor {
     listener: TcpListener,
     /// When to accept without being told: the poll tells of each new connection only once.
     pub(super) due: Option<Instant>,
-    failure_logged: Option<Instant>,
+    failures: Seldom,
 }
 
 impl Acceptor {
@@ -23,7 +22,7 @@ impl Acceptor {
     pub(super) fn new(listener: std::net::TcpListener, registry: &Registry, token: Token) -> io::Result<Acceptor> {
         let mut listener = TcpListener::from_std(listener);
         registry.register(&mut listener, token, Interest::READABLE)?;
-        Ok(Acceptor { listener, due: None, failure_logged: None })
+        Ok(Acceptor { listener, due: None, failures: Seldom::default() })
     }
 
     /// The next connection that waits, if there is one and it can be had.
@@ -35,14 +34,12 @@ impl Acceptor {
                 // The next one may be well.
                 Err(error) if is_lost(&error) => log::debug!("http: a connection was lost before its accept: {error}"),
                 Err(error) => {
-                    let now = Instant::now();
-                    if self.failure_logged.is_none_or(|logged| now >= logged + LOG_PERIOD) {
-                        self.failure_logged = Some(now);
+                    if self.failures.is_due() {
                         log::warn!(
                             "http: cannot accept connections, tries on: {error}; is the limit of open files too low?"
                         );
                     }
-                    self.due = Some(now + PAUSE);
+                    self.due = Some(Instant::now() + PAUSE);
                     return None;
                 }
             }

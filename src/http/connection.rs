@@ -278,7 +278,14 @@ impl Connection {
     /// Makes the most of what has been read: the request once it is whole.
     fn consume(&mut self, shared: &Shared) -> Result<Option<Box<Incoming>>, Refused> {
         if matches!(self.phase, Phase::Head) {
-            let Some(head) = self.input.take_head(shared.limits.max_head)? else { return Ok(None) };
+            let head = self.input.take_head(shared.limits.max_head);
+            if head.as_ref().is_err_and(Refusal::is_of_no_http) && shared.foreign.is_due() {
+                log::info!(
+                    "http: {} speaks something else than plain HTTP, TLS perhaps; others are not told",
+                    self.peer
+                );
+            }
+            let Some(head) = head? else { return Ok(None) };
             self.begin_body(head, shared)?;
         }
         let Phase::Body(incoming) = &mut self.phase else { return Ok(None) };

@@ -187,7 +187,9 @@ impl Front {
     fn welcome(&mut self, mut socket: TcpStream, address: SocketAddr) {
         let peer = address.ip().to_canonical();
         let is_over = !self.has_room_for(peer);
-        if is_over && self.connections.values().filter(|connection| connection.is_discarding()).count() >= TOLD_TO_WAIT
+        if is_over
+            && self.connections.values().filter(|connection| connection.is_discarding()).count()
+                >= TOLD_TO_WAIT.min(self.shared.limits.max_connections / 4 + 1)
         {
             return;
         }

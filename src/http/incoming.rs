@@ -1,6 +1,6 @@
 //! A request on its way in: the bytes of its head, its judgement, the bytes of its body. There is no socket here.
 
-use super::chunked::{ChunkError, Decoder};
+use super::chunked::{ChunkError, Decoder, is_name_byte};
 use super::counters::{BodyShare, Counter};
 use super::head::{self, Framing, Head};
 use super::refusal::Refusal;
@@ -51,6 +51,10 @@ impl Input {
             if self.leading > MAX_LEADING {
                 return Err(Refusal::bad_request("There are too many empty lines before the request."));
             }
+        }
+        // Every method begins with a letter (RFC 9110 section 9.1), TLS, SOCKS and the PROXY protocol do not.
+        if self.bytes.first().is_some_and(|first| !is_name_byte(*first)) {
+            return Err(Refusal::not_http());
         }
         self.is_head = self.bytes.starts_with(b"HEAD ");
         let end = head::end(&self.bytes, self.scanned);

@@ -21,6 +21,15 @@ impl Refusal {
         Refusal { status, message: Cow::Borrowed(message), code: None }
     }
 
+    pub(super) const fn not_http() -> Refusal {
+        let message = "This port speaks plain HTTP, and this is something else: TLS, perhaps, or a proxy protocol.";
+        Refusal { status: 400, message: Cow::Borrowed(message), code: Some("not_http") }
+    }
+
+    pub(super) fn is_of_no_http(&self) -> bool {
+        self.code == Some("not_http")
+    }
+
     pub(super) const fn bad_request(message: &'static str) -> Refusal {
         Refusal::new(400, message)
     }

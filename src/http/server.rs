@@ -6,6 +6,7 @@ use super::event_writer::Stream;
 use super::exchange::Message;
 use super::front::{Ended, Front, WAKE};
 use super::keep_alive::{self, Watch};
+use super::seldom::Seldom;
 use super::workers::{Load, Workers};
 use super::{Refusal, Request, Responder, Response};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
@@ -112,7 +113,10 @@ pub(super) struct Shared {
     /// Open client connections.
     pub(super) connections: AtomicUsize,
     pub(super) date: Date,
-    stopping: AtomicBool,
+    /// When it was last told that somebody speaks something else than HTTP.
+    pub(super) foreign: Seldom,
+    /// Answers are the last of their connections, and soon nothing will be accepted any more.
+    leaving: AtomicBool,
     to_front: Sender<Message>,
     waker: Waker,
     watches: Sender<Watch>,
@@ -121,7 +125,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Whether answers must be the last of their connections.
     pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+        self.leaving.load(Ordering::Acquire)
     }
 
     /// Sends and wakes. When the front has ended there is nobody left to tell.
@@ -185,7 +189,8 @@ impl Server {
             body_bytes: Counter::default(),
             connections: AtomicUsize::new(0),
             date: Date::default(),
-            stopping: AtomicBool::new(false),
+            foreign: Seldom::default(),
+            leaving: AtomicBool::new(false),
             to_front,
             waker,
             watches,
@@ -229,6 +234,11 @@ pub struct Gauge {
 }
 
 impl Gauge {
+    /// Whether the server is about to stop.
+    pub fn is_leaving(&self) -> bool {
+        self.shared.is_stopping()
+    }
+
     /// Figures of this moment.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
@@ -269,13 +279,21 @@ impl Running {
         Gauge { shared: self.shared.clone(), load: self.load.clone() }
     }
 
+    /// Says with each answer that it is the last of its connection, and goes on accepting for this time: whoever chooses
+    /// among several servers can see it.
+    pub fn leave(&self, time: Duration) {
+        self.shared.leaving.store(true, Ordering::Release);
+        // Workers outlast it, so this only waits.
+        let _ = self.all_ended.recv_timeout(time);
+    }
+
     /// Stops accepting, closes idle connections, lets running answers finish for at most `limit`, then cuts them (they
     /// are cancelled first, a second before the cut), and joins all threads. Returns how many answers had to be cut.
     ///
     /// A handler that heeds neither its cancel token nor a failed write is left behind after a further second, with a
     /// warning in the log: nothing can end a thread from outside.
     pub fn stop(self, limit: Duration) -> usize {
-        self.shared.stopping.store(true, Ordering::Release);
+        self.leave(Duration::ZERO);
         self.shared.tell_front(Message::Stop(limit.min(FOREVER)));
         let ended = self.front.join().unwrap_or_else(|_| {
             log::error!("http: the front panicked");

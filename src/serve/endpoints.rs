@@ -11,7 +11,7 @@ use crate::api::openai_embeddings::OpenAiEmbeddings;
 use crate::api::openai_responses::{self, OpenAiResponses, Task, stored};
 use crate::api::{Surface, billing, models};
 use crate::error::{ApiError, ErrorKind};
-use crate::http::{Request, Responder, Response, query_value};
+use crate::http::{Gauge, Request, Responder, Response, query_value};
 use crate::keys::Key;
 use crate::logging::{self, Field};
 use crate::serve::access::same_origin;
@@ -96,6 +96,11 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
     let changes = !matches!(request.method.as_str(), "GET" | "HEAD") || *route == Route::Account(Account::Callback);
     let answer = match route {
         Route::Health => admin::harden(health(app, request)),
+        Route::Live => admin::harden(Response::json(200, &json!({"status": "alive"}))),
+        Route::Ready if app.server.get().is_some_and(Gauge::is_leaving) => {
+            admin::harden(Response::json(503, &json!({"status": "stopping"})).with_header("Retry-After", "1"))
+        }
+        Route::Ready => admin::harden(Response::json(200, &json!({"status": "ready"}))),
         Route::Metrics => admin::figures(app),
         Route::Home if request.method == "HEAD" => Response::empty(200),
         Route::Home => admin::file("").unwrap_or_default(),
@@ -108,9 +113,9 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
     if changes { admin::durable(app, answer) } else { answer }
 }
 
-/// Whether the path is open to everybody: `/health`, and a bare `HEAD /`, with which clients look whether anybody is there.
+/// Whether the path is open to everybody: `/health`, `/livez`, `/readyz`, and a bare `HEAD /`, with which clients look whether anybody is there.
 pub(super) fn is_open(route: &Route, method: &str) -> bool {
-    *route == Route::Health || (*route == Route::Home && method == "HEAD")
+    matches!(route, Route::Health | Route::Live | Route::Ready) || (*route == Route::Home && method == "HEAD")
 }
 
 /// The old program's answer, to the byte; with `?verbose=1` figures that name nobody.

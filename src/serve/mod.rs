@@ -34,3 +34,4 @@ mod report;
 pub(crate) mod route;
 pub mod service;
 pub(crate) mod uploads;
+mod watchdog;

@@ -63,6 +63,10 @@ pub fn pass_on(app: &App, key: &str, target: &Passthrough, request: Request, res
 fn relay(reply: RawReply, request: &Request, responder: Responder) -> u16 {
     let _watch = dispatch::watch(&request.cancel);
     let RawReply { status, mut headers, reader } = reply;
+    if matches!(status, 204 | 304) {
+        responder.respond(Response { status, headers, body: Vec::new() });
+        return status;
+    }
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
     headers.retain(|(name, _)| name != "content-length");
     let pings = Pings { piece: b"", first_after: None, every: None };

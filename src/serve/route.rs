@@ -56,6 +56,10 @@ pub enum Route {
     /// The name of a file of the admin page.
     Static(String),
     Health,
+    /// Whether the process lives.
+    Live,
+    /// Whether it may get traffic.
+    Ready,
     Metrics,
     AdminCredentials,
     Account(Account),
@@ -169,6 +173,8 @@ fn page(words: &[&str]) -> Found {
         [] => (Route::Home, READ),
         ["static", name] => (Route::Static((*name).to_owned()), READ),
         ["health"] => (Route::Health, READ),
+        ["livez"] => (Route::Live, READ),
+        ["readyz"] => (Route::Ready, READ),
         ["metrics"] => (Route::Metrics, READ),
         ["oauth2", "login"] => (Route::Account(Account::Login), READ),
         // A preview of the address must not use the code up.

@@ -9,13 +9,14 @@ use crate::gemini::models::Listed;
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Limits, Request, Running, Server};
 use crate::keys::Keys;
-use crate::os::platform;
+use crate::os::{notify, platform};
 use crate::serve::access::Guard;
 use crate::serve::app::{App, Current, tables};
 use crate::serve::background::{Intervals, Maintenance};
 use crate::serve::body::Room;
 use crate::serve::judge::judge;
 use crate::serve::report::Reporter;
+use crate::serve::watchdog::Watchdog;
 use crate::storage::state::{Saver, State};
 use crate::upstream::agent::{self, AgentOptions};
 use crate::upstream::{self, CodeAssist, Fetcher, GenerativeLanguage};
@@ -79,6 +80,7 @@ pub struct Service {
     maintenance: Maintenance,
     saver: Saver,
     agent: ureq::Agent,
+    watchdog: Option<Watchdog>,
 }
 
 impl Service {
@@ -166,7 +168,9 @@ impl Service {
         let maintenance = Maintenance::start(current.clone(), tuning.intervals).map_err(StartError::Thread)?;
         let saver = Saver::start(state).map_err(StartError::Thread)?;
         app.warn_about_few_credentials(address.port());
-        Ok(Service { current, running, address, refresher, reporter, maintenance, saver, agent })
+        let watchdog = Watchdog::start(address).map_err(StartError::Thread)?;
+        notify::tell("READY=1");
+        Ok(Service { current, running, address, refresher, reporter, maintenance, saver, agent, watchdog })
     }
 
     /// Where it listens.
@@ -200,9 +204,15 @@ impl Service {
         self.current.get().warn_about_few_credentials(self.address.port());
     }
 
-    /// Ends in order: stop accepting, let answers finish for at most the configured time, join the threads.
+    /// Ends in order: say that it ends while whoever balances load looks elsewhere, stop accepting, let answers finish for at most the configured time, join the threads.
     pub fn stop(self) {
-        let cut = self.running.stop(self.current.get().config.drain);
+        notify::tell("STOPPING=1");
+        if let Some(watchdog) = self.watchdog {
+            watchdog.stop();
+        }
+        let config = &self.current.get().config;
+        self.running.leave(config.drain_delay);
+        let cut = self.running.stop(config.drain);
         if cut > 0 {
             log::warn!("{cut} answers were still running and had to be cut");
         }
@@ -246,12 +256,17 @@ fn keep_keys(state: &State, config: &Config) -> Arc<Keys> {
     keys
 }
 
+/// Two descriptors a stream, and some that stay for files, for the threads' own work, and for telling who comes too late.
+fn most_connections(open_files: u64) -> usize {
+    let free = open_files.saturating_sub(40).max(open_files / 4);
+    usize::try_from(free / 2).unwrap_or(usize::MAX).max(4)
+}
+
 fn bind(config: &Config) -> Result<Server, StartError> {
     let (sizes, limits) = (config.sizes, Limits::default());
     let limits = Limits {
         workers: sizes.workers,
-        // Two descriptors a stream, and some for files and idle connections to Google.
-        max_connections: sizes.max_connections.min((platform::raise_open_files() as usize / 2).max(64)),
+        max_connections: sizes.max_connections.min(most_connections(platform::raise_open_files())),
         max_connections_per_address: sizes.max_connections_per_address,
         max_body: sizes.max_body,
         body_budget: limits.body_budget.max(sizes.max_body * 2),

@@ -184,3 +184,22 @@ fn a_head_that_is_refused_is_answered_before_its_body() {
     }
     rig.running.stop(std::time::Duration::ZERO);
 }
+
+#[test]
+fn what_is_no_http_is_answered_at_once() {
+    let rig = start(limits());
+    for (what, bytes, status) in [
+        ("a hello of TLS", &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], 400),
+        ("one of SSL 2", b"\x80\x2e\x01\x00\x02", 400),
+        ("SOCKS 5", b"\x05\x01\x00", 400),
+        ("SOCKS 4", b"\x04\x01\x00\x50", 400),
+        ("the binary PROXY protocol", b"\r\n\r\n\x00\r\nQUIT\n", 400),
+        ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    ] {
+        let begun = std::time::Instant::now();
+        let mut client = Client::connect(rig.address);
+        client.send(bytes);
+        assert_eq!(client.answer().status, status, "{what}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{what}");
+    }
+}

@@ -3,6 +3,7 @@
 
 mod proxies;
 mod secrets;
+mod service_manager;
 
 use crate::common::google::{FakeGoogle, User};
 use crate::common::program::{Folder, Program};
