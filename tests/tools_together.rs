@@ -189,3 +189,20 @@ fn what_of_googles_fields_cannot_be_passed_on_is_told() {
         assert_eq!(config["mediaResolution"], "MEDIA_RESOLUTION_LOW", "{route}: {config}");
     }
 }
+
+#[test]
+fn notices_are_few_and_short_and_break_no_header() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let mut tools: Vec<Value> = (0..20_000).map(|number| json!({"type": format!("tool_{number}")})).collect();
+    let odd = "x\r\nSet-Cookie: a=b\u{e9}".repeat(100);
+    tools.insert(0, json!({"type": "web_search", (odd.clone()): 1}));
+    let body =
+        json!({"model": THREE, "tools": tools, "google": {(odd): 1}, "messages": [{"role": "user", "content": "hi"}]});
+    let answer = ask(&proxy, "POST", ROUTES[0], &[], body.to_string().as_bytes());
+    assert_eq!((answer.status, answer.header("set-cookie")), (200, None), "{}", answer.text());
+    let notices: Vec<&str> =
+        answer.headers.iter().filter(|(name, _)| name == NOTICE).map(|(_, value)| value.as_str()).collect();
+    assert_eq!(notices.len(), 8);
+    assert!(notices.iter().all(|notice| notice.len() <= 300 && notice.is_ascii()), "{notices:?}");
+}

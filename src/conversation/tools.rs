@@ -10,6 +10,11 @@ use crate::gemini::{FunctionCallingConfig, FunctionDeclaration, Tool, ToolConfig
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+/// Sentences for the client about one request.
+const MAX_NOTICES: usize = 8;
+/// Letters of one.
+const MAX_NOTICE: usize = 300;
+
 /// The tools of one request.
 #[derive(Debug)]
 pub struct Toolbox {
@@ -100,7 +105,7 @@ impl Toolbox {
             return true;
         }
         if !unknown.is_empty() {
-            let unknown = unknown.join(", ");
+            let unknown: String = unknown.join(", ").chars().take(200).collect();
             self.refuse(is_googles, format!("Google's tool {field} has no option for {unknown}"));
         }
         self.built_in.entry(index).or_default().extend(options);
@@ -117,8 +122,13 @@ impl Toolbox {
         }
     }
 
-    /// Tells the client what could not be done.
+    /// Tells the client what could not be done. It goes into a header, and words of the client may be in it.
     pub fn notice(&mut self, sentence: String) {
+        if self.notices.len() == MAX_NOTICES {
+            return;
+        }
+        let plain = |letter: char| if letter == ' ' || letter.is_ascii_graphic() { letter } else { '?' };
+        let sentence: String = sentence.chars().take(MAX_NOTICE).map(plain).collect();
         if !self.notices.contains(&sentence) {
             self.notices.push(sentence);
         }
