@@ -214,3 +214,47 @@ fn a_signature_that_stays_missing_is_told_after_two_repairs() {
     assert_eq!(answer.status, 400, "{}", answer.text());
     assert_eq!(google.generations().len(), 3, "as it came, with placeholders, without any");
 }
+
+#[test]
+fn arguments_that_a_client_fills_or_thins_go_back_as_the_model_wrote_them() {
+    let changes: [fn(&mut Value); 3] = [
+        |args| args["replace_all"] = json!(false),
+        |args| _ = args.as_object_mut().unwrap().remove("city"),
+        |args| args["nested"] = json!({"deep": [1]}),
+    ];
+    for client in [Client::Returns, Client::Drops] {
+        for change in changes {
+            let google = FakeGoogle::start();
+            let proxy = proxy(&google, Pool::ApiKey);
+            let mut messages = vec![json!({"role": "user", "content": r#"call:find{"city":"Oslo"}"#})];
+            let message = turn(&proxy, &messages, false);
+            let mut message = returned(&message, client);
+            let function = &mut message["tool_calls"][0]["function"];
+            let mut args: Value = serde_json::from_str(function["arguments"].as_str().unwrap()).unwrap();
+            change(&mut args);
+            function["arguments"] = json!(args.to_string());
+            let id = message["tool_calls"][0]["id"].clone();
+            messages.extend([message, json!({"role": "tool", "tool_call_id": id, "content": "done"})]);
+            turn(&proxy, &messages, false);
+            let refused: Vec<_> = google.generations().iter().filter_map(|call| call.refusal.clone()).collect();
+            assert!(refused.is_empty(), "{client:?}: {refused:?}");
+            let call = google.last_generation().inner()["contents"][1]["parts"][0].clone();
+            assert_eq!(call["functionCall"]["args"], json!({"city": "Oslo"}), "{client:?}");
+            assert!(call["thoughtSignature"].as_str().unwrap().len() > 100, "{client:?}");
+        }
+    }
+}
+
+#[test]
+fn arguments_that_a_person_changed_stay_changed() {
+    let google = FakeGoogle::start();
+    let proxy = proxy(&google, Pool::ApiKey);
+    let mut messages = vec![json!({"role": "user", "content": r#"call:find{"city":"Oslo"}"#})];
+    let mut message = turn(&proxy, &messages, false);
+    message["tool_calls"][0]["function"]["arguments"] = json!(r#"{"city":"Rome"}"#);
+    let id = message["tool_calls"][0]["id"].clone();
+    messages.extend([message, json!({"role": "tool", "tool_call_id": id, "content": "done"})]);
+    turn(&proxy, &messages, false);
+    let call = google.last_generation().inner()["contents"][1]["parts"][0]["functionCall"].clone();
+    assert_eq!(call["args"], json!({"city": "Rome"}));
+}

@@ -11,11 +11,14 @@ use crate::gemini::signatures::{SignatureCache, family, plausible};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Begins every envelope of ours; what other vendors carry in the same fields is left alone.
 const PREFIX: &str = "g1.";
+/// Longer arguments are not remembered.
+const MAX_ARGS: usize = 32 << 10;
 /// Carries a signature in a call id, in histories that other proxies made.
 const ID_MARK: &str = "__thought__";
 
@@ -128,9 +131,23 @@ impl Signatures {
         }
     }
 
-    /// Remembers the signature of a call that is given to the client under `id`.
-    pub(crate) fn remember(&self, id: &str, signature: &str) {
+    /// Remembers the signature of a call that is given to the client under `id`, and the arguments it was made for: clients
+    /// put defaults in and leave out what they do not know, and Google takes the signature for corrupted then.
+    pub(crate) fn remember(&self, id: &str, signature: &str, args: Option<&str>) {
         self.cache.put(&self.key_name, id, &self.family, signature);
+        if let Some(args) = args.filter(|args| self.is_checked && args.len() <= MAX_ARGS) {
+            self.cache.put(&self.key_name, &args_key(id), &self.family, args);
+        }
+    }
+
+    /// The arguments as the model wrote them, unless the client says something else.
+    fn restore_args(&self, call: &mut Call) {
+        let Some(id) = call.id.as_deref() else { return };
+        let args = self.cache.get(&self.key_name, &args_key(id), &self.family);
+        let args = args.and_then(|args| serde_json::from_str::<Value>(&args).ok());
+        if let Some(args) = args.filter(|args| agree(args, &call.args)) {
+            call.args = args;
+        }
     }
 
     /// Remembers what Google's own tools did before something that is given to the client; `parts` is their JSON.
@@ -179,6 +196,9 @@ impl Signatures {
         for call in turn.calls_mut().filter(|call| self.is_checked && call.signature.is_none()) {
             call.signature = call.id.as_deref().and_then(|id| self.cache.get(&self.key_name, id, &self.family));
         }
+        for call in turn.calls_mut().filter(|call| self.is_checked && call.signature.is_some()) {
+            self.restore_args(call);
+        }
         if let Some(text) = last_text(turn).filter(|text| text.thought_signature.is_none()) {
             text.thought_signature = loose.next();
         }
@@ -205,6 +225,25 @@ impl Signatures {
             }
         }
         turn.said.retain(|said| !matches!(said, Said::Signature(_)));
+    }
+}
+
+/// The name in the memory, which no id of a call has.
+fn args_key(id: &str) -> String {
+    format!("arguments of {id}")
+}
+
+/// Whether two values say the same where both say something.
+fn agree(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            one.iter().all(|(name, value)| other.get(name).is_none_or(|theirs| agree(value, theirs)))
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| agree(one, other))
+        }
+        (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
+        _ => one == other,
     }
 }
 
@@ -297,7 +336,7 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         let said = vec![Part::text("x").into(), call("a", Some("QUFB")), call("b", Some("QUFB"))];
         assert_eq!(signed(said, &["QUFB", "QkJC"], &signatures), [some("QkJC"), some("QUFB"), None]);
-        signatures.remember("b", "Q0ND");
+        signatures.remember("b", "Q0ND", None);
         let said = vec![call("a", None), call("b", None)];
         assert_eq!(signed(said, &["QUFB"], &signatures), [some("QUFB"), some("Q0ND")]);
     }

@@ -33,6 +33,7 @@ use crate::os::random;
 use citations::Cited;
 use invoked::Invoked;
 use partial::Partial;
+use serde_json::value::RawValue;
 use std::collections::HashSet;
 use std::sync::Arc;
 use text::Texts;
@@ -334,7 +335,7 @@ impl Answer {
             if self.text_signature.as_deref() == Some(signature) {
                 self.text_signature = None;
             }
-            plan.signatures.remember(&id, signature);
+            plan.signatures.remember(&id, signature, call.args.map(RawValue::get));
         }
         let custom = declared.is_some_and(|tool| tool.kind == Kind::Custom);
         let arguments = match declared.map(|tool| &tool.kind) {
