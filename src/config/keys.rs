@@ -90,6 +90,7 @@ pub(super) static KEYS: &[Key] = keys! {
             f.word(&[("off", Affinity::Off), ("named", Affinity::Named), ("content", Affinity::Content)])?
         => |c| word(c.settings.affinity);
     "prefer" START "[]" |d, f| d.config.prefer = prefer(f)? => |c| c.prefer.iter().map(|service| service.word()).collect::<Vec<_>>();
+    "gcp_metadata" START "false" |d, f| d.config.gcp_metadata = f.flag()? => |c| c.gcp_metadata;
     "proxy_url" START "null" |d, f| d.config.proxy = proxy(f)? => |c| match &c.proxy {
         ProxyChoice::Environment => None,
         ProxyChoice::Direct => Some(""),
@@ -144,6 +145,13 @@ pub(super) static KEYS: &[Key] = keys! {
         => |c| address(&c.endpoints.generative_language);
     "endpoints.vertex" START "null" |d, f| d.config.endpoints.vertex = f.url()?
         => |c| c.endpoints.vertex.as_deref().map(address);
+    "endpoints.sts" START r#""https://sts.googleapis.com/v1/token""#
+        |d, f| d.config.endpoints.sts = f.url()?.unwrap_or_default() => |c| address(&c.endpoints.sts);
+    "endpoints.iam_credentials" START r#""https://iamcredentials.googleapis.com""#
+        |d, f| d.config.endpoints.iam_credentials = f.url()?.unwrap_or_default()
+        => |c| address(&c.endpoints.iam_credentials);
+    "endpoints.metadata" START r#""http://metadata.google.internal""#
+        |d, f| d.config.endpoints.metadata = f.url()?.unwrap_or_default() => |c| address(&c.endpoints.metadata);
     "endpoints.oauth_authorize" START r#""https://accounts.google.com/o/oauth2/v2/auth""#
         |d, f| d.config.endpoints.oauth_authorize = f.url()?.unwrap_or_default()
         => |c| address(&c.endpoints.oauth_authorize);

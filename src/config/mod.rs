@@ -61,6 +61,8 @@ pub struct Config {
     pub min_credentials: u64,
     /// Services whose credentials go before others; empty: all take turns.
     pub prefer: Vec<Service>,
+    /// The machine is in Google Cloud, and its service account a credential for Vertex AI.
+    pub gcp_metadata: bool,
     /// Attempts over different credentials before the first byte.
     pub max_attempts: u32,
     /// Credentials that one request may ask before the first byte.
@@ -291,6 +293,12 @@ pub struct Endpoints {
     pub generative_language: String,
     /// Base that stands in for all hosts of Vertex AI; `None`: Google's own, by location.
     pub vertex: Option<String>,
+    /// Whole address of Google's security token service.
+    pub sts: String,
+    /// Base of the IAM credentials API.
+    pub iam_credentials: String,
+    /// Base of the metadata server.
+    pub metadata: String,
 }
 
 /// An OAuth client.

@@ -42,6 +42,8 @@ pub use refresh::Refresher;
 /// one that puts the writes of the file in order. Who holds the first does not ask for the second.
 pub struct Credentials {
     google: Google,
+    /// The machine is one of the credentials.
+    is_machine: bool,
     memory: Mutex<Memory>,
     /// What waiting threads wait for: a refresh has ended or may be due, or the program is stopping.
     woken: Condvar,
@@ -65,11 +67,12 @@ impl Credentials {
         let (store, records) = Store::open(&options.credentials_file, options.encryption_key.as_ref())?;
         log::info!("[CredManager] Loading {} credentials from file.", records.len());
         let file = records.into_iter().map(|record| (Origin::File, record));
-        let config = keys(&options.api_keys).into_iter().map(|record| (Origin::Config, record));
+        let config = items(&options.api_keys, options.is_machine).into_iter().map(|record| (Origin::Config, record));
         let settings =
             Settings { project_id_map: options.project_id_map, prefer: options.prefer, timing: options.timing };
         let (pool, effects) = Pool::new(file.chain(config), settings, &options.remembered, Now::read());
         let credentials = Credentials {
+            is_machine: options.is_machine,
             google: Google::new(options.agent, options.endpoints, options.oauth_client),
             unsaved: Mutex::new(store.unsaved().map(str::to_owned)),
             store: Mutex::new(store),
@@ -151,7 +154,7 @@ impl Credentials {
 
     /// Takes over what a person changed in the config while running: the map of projects, and the keys beside the file.
     pub fn reload(&self, project_id_map: HashMap<String, String>, api_keys: &[ApiKey]) {
-        self.change(|pool, now| ((), pool.reload(project_id_map, keys(api_keys), now)));
+        self.change(|pool, now| ((), pool.reload(project_id_map, items(api_keys, self.is_machine), now)));
     }
 
     /// The pool's patience.
@@ -216,8 +219,9 @@ impl Credentials {
     }
 }
 
-/// The config's keys as items. One without a text is none.
-fn keys(keys: &[ApiKey]) -> Vec<Record> {
+/// The config's keys as items, and the machine. One without a text is none.
+fn items(keys: &[ApiKey], is_machine: bool) -> Vec<Record> {
+    let machine = is_machine.then(Record::machine);
     let items = keys.iter().map(|key| Record::api_key_item(&key.key, key.label.as_deref()));
-    items.filter(|item| item.kind().is_ok()).collect()
+    items.chain(machine).filter(|item| item.kind().is_ok()).collect()
 }

@@ -22,6 +22,8 @@ pub struct Options {
     pub project_id_map: HashMap<String, String>,
     /// Kinds that go before others, in this order; none: all take turns.
     pub prefer: Vec<Kind>,
+    /// The machine that this runs on is in Google Cloud and a credential.
+    pub is_machine: bool,
     /// Google's addresses.
     pub endpoints: Endpoints,
     /// For credentials that do not name their own client.
@@ -43,6 +45,7 @@ impl Options {
             api_keys: config.gemini_api_keys.clone(),
             project_id_map: config.project_id_map.clone(),
             prefer: config.prefer.iter().map(|service| Kind::of(*service)).collect(),
+            is_machine: config.gcp_metadata,
             endpoints: config.endpoints.clone(),
             oauth_client: config.oauth_client.clone(),
             agent,

@@ -198,7 +198,7 @@ impl Credentials {
         if let Some(project) = known.or(job.project.take()) {
             job.project = Some(project);
         } else if job.record.kind() == Ok(Kind::Vertex) {
-            job.project = Some(vertex::project(job.record.value())?);
+            job.project = Some(vertex::project(&self.google, job.record.value())?);
         } else {
             let timing = self.timing();
             let patience = Patience { poll: timing.onboarding_poll, limit: timing.onboarding_limit };

@@ -64,6 +64,7 @@ pub fn options(base: &str, file: PathBuf) -> Options {
         api_keys: Vec::new(),
         project_id_map: Default::default(),
         prefer: Vec::new(),
+        is_machine: false,
         endpoints: Endpoints {
             code_assist: base.into(),
             oauth_authorize: format!("{base}/o/oauth2/v2/auth"),
@@ -71,6 +72,9 @@ pub fn options(base: &str, file: PathBuf) -> Options {
             userinfo: format!("{base}/v1/userinfo"),
             generative_language: base.into(),
             vertex: Some(base.into()),
+            sts: format!("{base}/sts/v1/token"),
+            iam_credentials: base.into(),
+            metadata: base.into(),
         },
         oauth_client: OauthClient { id: "client".into(), secret: Secret::new(OAUTH_SECRET) },
         agent: agent.into(),

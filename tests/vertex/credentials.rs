@@ -59,7 +59,6 @@ fn a_wrong_service_account_says_which_part_is_wrong() {
         ("token_uri", json!("https://evil.example/token"), "token_uri"),
         ("universe_domain", json!("example.com"), "universe_domain"),
         ("locations", json!(["evil.example/x"]), "locations"),
-        ("project_id", Value::Null, "project"),
         ("project_id", json!("another"), "roles/aiplatform.user"),
     ] {
         let mut item = good.clone();

@@ -1,6 +1,7 @@
 //! Vertex AI through the whole program: credentials, locations, bodies, and one pool of three services.
 
 mod credentials;
+mod federation;
 mod requests;
 mod sdk;
 mod services;

@@ -11,6 +11,12 @@ fn both(google: &FakeGoogle, change: impl FnOnce(&mut Value)) -> Proxy {
     proxy_with(google, &items, change)
 }
 
+/// Who has no token yet comes after those who have one.
+fn make_ready(proxy: &Proxy) {
+    let pool = &proxy.service().app().pool;
+    pool.access(pool.find("cred-0").expect("the account")).expect("a token");
+}
+
 /// Which service the last generation went to.
 fn service(google: &FakeGoogle) -> &'static str {
     if google.last_generation().path.starts_with("/v1beta1/") { "vertex" } else { "public" }
@@ -29,8 +35,7 @@ fn requests_take_turns_over_all_services_unless_one_is_preferred() {
     for (prefer, expected) in [(json!(["vertex"]), "vertex"), (json!(["api_key", "vertex"]), "public")] {
         let google = FakeGoogle::start();
         let proxy = both(&google, |config| config["prefer"] = prefer);
-        // The account has a token once it was used or refreshed ahead.
-        assert!(google.wait_for(|state| state.refreshed.contains_key(ACCOUNT), std::time::Duration::from_secs(10)));
+        make_ready(&proxy);
         for _ in 0..4 {
             assert_eq!(chat(&proxy, MODEL).status, 200);
         }
@@ -42,6 +47,7 @@ fn requests_take_turns_over_all_services_unless_one_is_preferred() {
 fn a_blocked_account_stops_nobody_else_and_is_named() {
     let google = FakeGoogle::start();
     let proxy = both(&google, |config| config["prefer"] = json!(["vertex"]));
+    make_ready(&proxy);
     google.vertex(|vertex| vertex.without_role.extend([ACCOUNT.to_owned()]));
     for _ in 0..3 {
         assert_eq!(chat(&proxy, MODEL).status, 200);

@@ -28,6 +28,7 @@ pub(crate) struct Record {
     /// Read from `value`: the pool asks for every credential at every request.
     kind: Result<Kind, &'static str>,
     is_key: bool,
+    is_machine: bool,
     disabled: bool,
 }
 
@@ -44,7 +45,7 @@ impl Identity {
 
 impl Record {
     pub(crate) fn new(value: Value) -> Record {
-        let mut record = Record { value, kind: Err(""), is_key: false, disabled: false };
+        let mut record = Record { value, kind: Err(""), is_key: false, is_machine: false, disabled: false };
         record.read();
         record
     }
@@ -58,6 +59,14 @@ impl Record {
             fields.insert("label".into(), label.into());
         }
         Record::new(Value::Object(fields))
+    }
+
+    /// The item that stands for the machine in Google Cloud that this runs on.
+    pub(crate) fn machine() -> Record {
+        let mut record = Record::new(serde_json::json!({"type": vertex::MACHINE, "label": "Google Cloud"}));
+        record.is_machine = cfg!(feature = "vertex");
+        record.read();
+        record
     }
 
     pub(crate) fn value(&self) -> &Value {
@@ -97,7 +106,7 @@ impl Record {
     fn read_kind(&self) -> Result<Kind, &'static str> {
         let Some(fields) = self.value.as_object() else { return Err("item_no_object") };
         if let Some(kind) = vertex::kind(fields) {
-            return kind;
+            return if self.is_machine { Ok(Kind::Vertex) } else { kind };
         }
         let wants_key = self.text("type") == Some("api_key");
         match (self.refresh_token(), self.api_key()) {
@@ -138,7 +147,7 @@ impl Record {
     }
 
     pub(crate) fn email(&self) -> Option<&str> {
-        self.text("email").or_else(|| self.text("client_email"))
+        self.text("email").or_else(|| vertex::email(self.value.as_object()?))
     }
 
     pub(crate) fn label(&self) -> Option<&str> {
@@ -149,14 +158,10 @@ impl Record {
         self.disabled
     }
 
-    /// The project that the file names for Code Assist.
+    /// The project that the file names, or that its service account is of.
     pub(crate) fn project(&self) -> Option<&str> {
-        self.text("project_id").or_else(|| self.text("projectId"))
-    }
-
-    /// Vertex AI is asked in the project that pays, where no other one is named.
-    pub(crate) fn place_project(&self) -> Option<&str> {
-        self.project_hint().filter(|_| self.kind == Ok(Kind::Vertex))
+        let home = || vertex::home(self.value.as_object().filter(|_| self.kind == Ok(Kind::Vertex))?);
+        self.text("project_id").or_else(|| self.text("projectId")).or_else(home)
     }
 
     /// A project that belongs to the account and may be offered when Google names none (gcloud's own login).

@@ -17,6 +17,8 @@ const ANSWER_LIMIT: u64 = 1024 * 1024;
 const PAGES: usize = 10;
 /// These calls are short; the agent's own wait is meant for generations.
 const READ_IDLE: Duration = Duration::from_secs(20);
+/// For what is on this machine or beside it.
+const LOCAL: Duration = Duration::from_secs(3);
 /// Nor is its time for a connection, unless it is shorter.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -151,12 +153,40 @@ impl Google {
         request.config().timeout_connect(Some(self.connect)).timeout_per_read(Some(READ_IDLE)).build()
     }
 
+    /// A new access token for one of another provider (RFC 8693).
+    pub(crate) fn exchange_token(&self, form: &[(&str, &str)]) -> Result<Tokens, TokenFault> {
+        self.grant_at(&self.endpoints.sts, form)
+    }
+
+    /// GET from this machine or its neighbour, never by the outgoing proxy: the text, and whether it says that it comes from
+    /// Google's metadata server.
+    pub(crate) fn local(&self, url: &str, headers: &[(&str, &str)]) -> Result<(String, bool), CallFault> {
+        let network = |error: ureq::Error| CallFault::Network(error.to_string());
+        let request = self.agent.get(url).config().proxy(None).timeout_global(Some(LOCAL)).build();
+        let mut answer = with_headers(request, headers).call().map_err(network)?;
+        let is_google = answer.headers().get("metadata-flavor").is_some_and(|flavor| flavor == "Google");
+        let text = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_string().map_err(network)?;
+        match answer.status().as_u16() {
+            200 => Ok((text, is_google)),
+            status => Err(CallFault::Status(status, Value::Null)),
+        }
+    }
+
+    /// Reads what a token endpoint grants.
+    pub(crate) fn granted(&self, answer: &Value) -> Result<Tokens, TokenFault> {
+        tokens(answer).ok_or_else(|| TokenFault::Transient(Message::new("no_access_token")))
+    }
+
     fn grant(&self, form: &[(&str, &str)]) -> Result<Tokens, TokenFault> {
-        let send = || self.short(self.agent.post(&self.endpoints.oauth_token)).send_form(form.iter().copied());
+        self.grant_at(&self.endpoints.oauth_token, form)
+    }
+
+    fn grant_at(&self, url: &str, form: &[(&str, &str)]) -> Result<Tokens, TokenFault> {
+        let send = || self.short(self.agent.post(url)).send_form(form.iter().copied());
         let (status, answer) = read(with_stale_retry(send))
             .map_err(|reason| TokenFault::Transient(service_unreachable(TOKEN_ENDPOINT, &reason)))?;
         match status {
-            200 => tokens(&answer).ok_or_else(|| TokenFault::Transient(Message::new("no_access_token"))),
+            200 => self.granted(&answer),
             status => Err(token_fault(status, &answer)),
         }
     }

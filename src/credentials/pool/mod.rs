@@ -64,7 +64,7 @@ impl Settings {
         let map = &self.project_id_map;
         let mapped = email.and_then(|email| map.get(&email.to_lowercase()));
         let clear = email.is_some() || settled || map.is_empty();
-        mapped.cloned().or_else(|| record.project().or(record.place_project()).filter(|_| clear).map(str::to_owned))
+        mapped.cloned().or_else(|| record.project().filter(|_| clear).map(str::to_owned))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod calls;
 pub mod code_assist;
 pub mod engine;
 pub mod errors;
+pub mod federation;
 pub mod merge;
 pub mod messages;
 pub mod models;
@@ -110,6 +111,9 @@ impl FakeGoogle {
             "userinfo": format!("{base}/v1/userinfo"),
             "generative_language": base,
             "vertex": base,
+            "sts": format!("{base}/sts/v1/token"),
+            "iam_credentials": base,
+            "metadata": base,
         })
     }
 

@@ -3,7 +3,7 @@
 use super::errors::{self, Refusal};
 use super::server::{Reply, Request, parse_form};
 use super::state::{CLOUD_PLATFORM, Recorded, User};
-use super::{Shared, code_assist, oauth, public, vertex};
+use super::{Shared, code_assist, federation, oauth, public, vertex};
 use serde_json::Value;
 
 /// Answers one request; also gives its place in the record.
@@ -29,6 +29,10 @@ pub fn answer(shared: &Shared, request: &Request) -> (usize, Reply) {
     let result = match request.path.as_str() {
         "/o/oauth2/v2/auth" | "/o/oauth2/auth" => Ok(oauth::consent(&call)),
         "/token" => Ok(oauth::token(&call)),
+        "/sts/v1/token" => Ok(federation::exchange(&call)),
+        "/subject" => Ok(Reply::new(200, "text/plain", federation::SUBJECT)),
+        path if path.starts_with("/computeMetadata/") => Ok(federation::metadata(&call)),
+        path if path.starts_with("/v1/projects/-/serviceAccounts/") => federation::act_as(&call),
         "/revoke" => Ok(oauth::revoke(&call)),
         "/tokeninfo" => Ok(oauth::token_info(&call)),
         "/oauth2/v2/userinfo" | "/oauth2/v1/userinfo" | "/v1/userinfo" => oauth::user_info(&call),

@@ -23,7 +23,17 @@ pub(super) enum Source {
     User,
     /// It is an API key and needs none.
     Key,
+    /// Another credential in it may act as a service account.
+    Impersonated,
+    /// Google's token service takes a token of another provider for it.
+    External,
+    /// The machine that this runs on has one.
+    Machine,
 }
+
+/// The type of the item that stands for the machine. It is in no file: the config says whether there is one.
+pub(crate) const MACHINE: &str = "gcp_metadata";
+const ONLY_CONFIG: &str = "vertex_machine";
 
 impl Source {
     /// `None`: the item is not for Vertex AI.
@@ -31,6 +41,9 @@ impl Source {
         match (text(item, "type"), text(item, "upstream")) {
             (Some("service_account"), _) => Some(Source::ServiceAccount),
             (Some("vertex_key"), _) => Some(Source::Key),
+            (Some("impersonated_service_account"), _) => Some(Source::Impersonated),
+            (Some("external_account"), _) => Some(Source::External),
+            (Some(MACHINE), _) => Some(Source::Machine),
             (_, Some("vertex")) if text(item, "api_key").is_some() => Some(Source::Key),
             (_, Some("vertex")) => Some(Source::User),
             _ => None,
@@ -59,6 +72,29 @@ fn usable(source: Source, item: &Map<String, Value>) -> Result<(), &'static str>
             needs("refresh_token", "vertex_no_refresh_token")?;
         }
         Source::Key => needs("api_key", "vertex_no_api_key")?,
+        Source::Impersonated => {
+            impersonated(item).ok_or("vertex_impersonation")?;
+            let source = item.get("source_credentials").and_then(Value::as_object).ok_or("vertex_impersonation")?;
+            match text(source, "type") {
+                Some("service_account") => usable(Source::ServiceAccount, source)?,
+                _ => usable(Source::User, source)?,
+            }
+        }
+        Source::External => {
+            let is_there = |name| text(item, name).is_some();
+            if !["audience", "subject_token_type", "token_url"].into_iter().all(is_there) {
+                return Err("vertex_external");
+            }
+            let source = item.get("credential_source").and_then(Value::as_object);
+            if source.is_none_or(|source| text(source, "file").or(text(source, "url")).is_none()) {
+                return Err("vertex_external_source");
+            }
+            if is_there("service_account_impersonation_url") {
+                impersonated(item).ok_or("vertex_impersonation")?;
+            }
+        }
+        // Nothing that is imported makes the program ask its neighbour.
+        Source::Machine => return Err(ONLY_CONFIG),
     }
     if text(item, "universe_domain").is_some_and(|domain| domain != "googleapis.com") {
         return Err("vertex_universe");
@@ -85,6 +121,27 @@ fn locations(item: &Map<String, Value>) -> Result<Vec<String>, &'static str> {
     list.iter().map(|name| name.as_str().filter(is_name).map(str::to_owned).ok_or(WRONG)).collect()
 }
 
+/// The service account that an item acts as. Only its address is taken out of what the item says.
+pub(super) fn impersonated(item: &Map<String, Value>) -> Option<&str> {
+    let url = text(item, "service_account_impersonation_url")?;
+    let (_, email) = url.split_once("/serviceAccounts/")?;
+    let email = email.strip_suffix(":generateAccessToken")?;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"@.-_".contains(&byte);
+    (email.contains('@') && email.bytes().all(fits)).then_some(email)
+}
+
+/// Who an item is.
+pub(crate) fn email(item: &Map<String, Value>) -> Option<&str> {
+    text(item, "client_email").or_else(|| impersonated(item))
+}
+
+/// The project that an item belongs to where it names none: the one that pays, or that of its service account.
+pub(crate) fn home(item: &Map<String, Value>) -> Option<&str> {
+    let of_account =
+        || email(item)?.strip_suffix(".iam.gserviceaccount.com")?.split_once('@').map(|(_, project)| project);
+    text(item, "quota_project_id").or_else(of_account)
+}
+
 /// Whether the item is a key, which needs no token.
 pub(crate) fn is_key(item: &Map<String, Value>) -> bool {
     Source::of(item) == Some(Source::Key)
@@ -93,11 +150,25 @@ pub(crate) fn is_key(item: &Map<String, Value>) -> bool {
 /// What makes two items the same credential. The same key or login may also serve the public API or Code Assist.
 pub(crate) fn identity(item: &Map<String, Value>) -> Option<Secret> {
     let secret = match Source::of(item)? {
-        Source::ServiceAccount => text(item, "private_key"),
-        Source::User => text(item, "refresh_token"),
-        Source::Key => text(item, "api_key"),
+        Source::ServiceAccount => text(item, "private_key")?.to_owned(),
+        Source::User => text(item, "refresh_token")?.to_owned(),
+        Source::Key => text(item, "api_key")?.to_owned(),
+        Source::Impersonated => {
+            let source = item.get("source_credentials")?.as_object()?;
+            let secret = text(source, "private_key").or_else(|| text(source, "refresh_token"))?;
+            format!("{}:{secret}", impersonated(item)?)
+        }
+        Source::External => {
+            format!(
+                "{}:{}:{}",
+                text(item, "audience")?,
+                item.get("credential_source")?,
+                impersonated(item).unwrap_or("")
+            )
+        }
+        Source::Machine => MACHINE.to_owned(),
     };
-    secret.map(|secret| Secret::new(format!("vertex:{secret}")))
+    Some(Secret::new(format!("vertex:{secret}")))
 }
 
 /// Where a usable item is served.

@@ -1,6 +1,7 @@
 //! How an item comes to a token and a project, and whether Google serves it. No generation is spent.
 
-use super::item::{Source, text};
+use super::federation;
+use super::item::{MACHINE, Source, text};
 use super::key;
 use crate::config::OauthClient;
 use crate::credentials::google::check::{Fine, service_status, service_unreachable};
@@ -14,8 +15,9 @@ use serde_json::{Map, Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const NAME: &str = "Vertex AI";
+pub(super) const METADATA: &str = "metadata server";
 /// What every call of Vertex AI needs.
-const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// For whom an assertion is, whatever the file's `token_uri` says.
 const AUDIENCE: &str = "https://oauth2.googleapis.com/token";
 /// Google's other names for its token endpoint, in older files.
@@ -34,11 +36,14 @@ pub(crate) fn token(google: &Google, item: &Value, client: Option<&OauthClient>)
         Source::ServiceAccount => service_account(google, item),
         Source::User => google.refresh(text(item, "refresh_token").ok_or_else(unusable)?, client),
         Source::Key => Err(unusable()),
+        Source::Impersonated => federation::by_impersonation(google, item),
+        Source::External => federation::by_exchange(google, item),
+        Source::Machine => federation::of_machine(google),
     }
 }
 
 /// Signs for a token. The assertion goes to Google's token endpoint or to the one of the config, wherever the file points.
-fn service_account(google: &Google, item: &Map<String, Value>) -> Result<Tokens, TokenFault> {
+pub(super) fn service_account(google: &Google, item: &Map<String, Value>) -> Result<Tokens, TokenFault> {
     let endpoint = google.endpoints.oauth_token.as_str();
     let is_googles = |uri: &str| uri == AUDIENCE || uri == endpoint || OLD_ENDPOINTS.contains(&uri);
     if !text(item, "token_uri").is_none_or(is_googles) {
@@ -64,11 +69,15 @@ fn service_account(google: &Google, item: &Map<String, Value>) -> Result<Tokens,
     })
 }
 
-/// The project of a credential that names none, or why there is none.
-pub(crate) fn project(item: &Value) -> Result<String, SetupFault> {
-    let named = item.as_object().and_then(|item| text(item, "quota_project_id"));
-    let fault = || SetupFault::Blocked(Block::new("NO_PROJECT", Message::new("vertex_no_project")));
-    named.map(str::to_owned).ok_or_else(fault)
+/// The project of a credential that names none: only a machine can be asked for its own.
+pub(crate) fn project(google: &Google, item: &Value) -> Result<String, SetupFault> {
+    let is_machine = item.get("type").and_then(Value::as_str) == Some(MACHINE) && cfg!(feature = "vertex");
+    match is_machine.then(|| federation::project_of_machine(google)) {
+        Some(Ok(project)) => Ok(project),
+        Some(Err(CallFault::Status(status, _))) => Err(SetupFault::Transient(service_status(METADATA, status))),
+        Some(Err(CallFault::Network(reason))) => Err(SetupFault::Transient(service_unreachable(METADATA, &reason))),
+        None => Err(SetupFault::Blocked(Block::new("NO_PROJECT", Message::new("vertex_no_project")))),
+    }
 }
 
 /// Whether Google counts tokens for it, in the first place that is asked.
