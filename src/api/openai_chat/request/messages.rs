@@ -27,7 +27,8 @@ pub(super) fn read(
         Some(Value::Array(list)) => list,
         Some(other) => return Err(wrong_type("messages", "an array of messages", &other)),
     };
-    let answered = list.iter().rposition(|message| message["role"] == "assistant");
+    let is_said = |message: &Value| message["role"] == "assistant" || message["type"] == "function_call";
+    let answered = list.iter().rposition(is_said);
     let mut entries = Vec::with_capacity(list.len());
     for (index, message) in list.into_iter().enumerate() {
         let path = format!("messages[{index}]");
