@@ -204,3 +204,39 @@ fn whoever_a_proxy_asks_for_is_not_on_this_machine() {
         assert_eq!((asked("/v1/models", &field), asked("/admin/status", &field)), (401, 403), "{name}");
     }
 }
+
+#[test]
+fn guessing_is_braked_however_many_addresses_it_claims_to_come_from() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::start(&google, |config| {
+        config["admin_username"] = json!("chef");
+        config["admin_password"] = json!("right-password");
+        config["trusted_proxies"] = json!(["127.0.0.1"]);
+    });
+    let asked = |password: &str, forwarded: &str| {
+        // `chef:` and the password in base64.
+        let login = format!("Basic {password}");
+        let fields = [("Authorization", login.as_str()), ("X-Forwarded-For", forwarded)];
+        ask(&proxy, "GET", "/admin/usage", &fields, b"").status
+    };
+    let (right, wrong) = ("Y2hlZjpyaWdodC1wYXNzd29yZA==", "Y2hlZjp3cm9uZy1wYXNzd29yZA==");
+    assert_eq!(asked(right, "198.51.100.7"), 200);
+    let statuses: Vec<u16> = (0..60).map(|number| asked(wrong, &format!("203.0.113.{number}"))).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 30, "{statuses:?}");
+    assert!(statuses[30..].iter().all(|status| *status == 429), "{statuses:?}");
+    assert_eq!(asked(right, "198.51.100.7"), 200, "who was right before is not locked out");
+    assert_eq!(
+        asked(wrong, "203.0.113.200, 198.51.100.8"),
+        429,
+        "what stands before the proxy's own word does not count"
+    );
+
+    let key = |name: &str, forwarded: &str| {
+        let bearer = format!("Bearer {name}");
+        let fields = [("Authorization", bearer.as_str()), ("X-Forwarded-For", forwarded)];
+        ask(&proxy, "GET", "/v1/models", &fields, b"").status
+    };
+    let statuses: Vec<u16> = (0..61).map(|_| key("sk-wrong-client", "203.0.113.7")).collect();
+    assert_eq!((statuses[59], statuses[60]), (401, 429));
+    assert_eq!(key(CLIENT_KEY, "198.51.100.9"), 200, "others do not notice");
+}
