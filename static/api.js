@@ -9,15 +9,19 @@ export class Failure extends Error {
   }
 }
 
-async function call(path, options, limit) {
+const UNCHANGED = Symbol("unchanged");
+
+async function call(path, options, limit, keep = () => {}) {
   let answer;
   try {
     answer = await fetch(path, { cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(limit), ...options });
   } catch (error) {
     throw new Failure(0, error.message);
   }
+  if (answer.status === 304) return UNCHANGED;
   const body = await answer.json().catch(() => null);
   if (!answer.ok) throw new Failure(answer.status, told(body?.told, sentence(body) ?? `HTTP ${answer.status}`));
+  keep(answer.headers.get("ETag"), body);
   return body;
 }
 
@@ -27,7 +31,14 @@ export function sentence(body) {
   return typeof detail === "string" ? detail : (detail && JSON.stringify(detail));
 }
 
-export const get = (path) => call(path, {}, 15_000);
+const seen = new Map();
+
+// What has not changed since is not sent again.
+export async function get(path) {
+  const known = seen.get(path);
+  const answer = await call(path, { headers: known ? { "If-None-Match": known.tag } : {} }, 15_000, (tag, body) => tag && seen.set(path, { tag, body }));
+  return answer === UNCHANGED ? known.body : answer;
+}
 
 // A change. The header cannot be sent by another site's page without the server's leave, which it never gives. Long,
 // because some changes ask Google.

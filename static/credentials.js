@@ -4,8 +4,15 @@ import { ago, countdown, number, t, told, when } from "./text.js";
 import { get, send } from "./api.js";
 import { ask, attempt, say } from "./dialog.js";
 
+// Longer lists can be searched; more rows than this wait for a click.
+const MANY = 8;
+const ROWS = 20;
+const STATES = { good: "stateReady", warn: "chipResting", bad: "stateError", off: "stateDisabled" };
 const quotas = new Map();
 let shown = [];
+let wanted = null;
+let most = ROWS;
+let redraw = () => {};
 
 const known = (text) => (text && text !== "None" && text !== "N/A" ? text : null);
 const titleOf = (c) => c.label || known(c.email) || c.id;
@@ -63,14 +70,14 @@ function row(c, used) {
       isVertex && fact(t("locations"), (c.locations ?? []).map(place).join(", ")),
       fact(t("used"), number(c.usage_count)), c.usage_count > 0 && fact(t("lastUsed"), ago(c.last_used_at)),
       used && fact(t("today"), t("okFailed", { ok: number(used.requests - used.failed), failed: number(used.failed) })),
-      !isKey && fact(t("tokenUntil"), known(c.expiry))),
+      !isKey && known(c.expiry) && fact(t("tokenUntil"), when(c.expiry.replace(" UTC", "Z").replace(" ", "T")))),
     reason(c),
     (c.models ?? []).length > 0 && h("ul", { class: "resting" }, c.models.map((model) => h("li", { "data-key": model.model },
       h("b", null, model.model), " ", t(model.refused ? "refusedFor" : "restsFor"), " ", countdown(model.cooling_until), h("span", { class: "note" }, " · ", told(model.told, model.detail))))),
     quota(c),
     h("div", { class: "actions" },
       button("check", t("check")), !isKey && button("refresh", t("refresh")), !isKey && !isVertex && button("quota", t("quota")),
-      (c.exhausted_until || (c.models ?? []).length > 0 || c.status === "error") && button("reset", t("resetCooling")),
+      (c.exhausted_until || (c.models ?? []).length > 0 || c.status === "error") && button("reset", t(c.status === "error" ? "resetError" : "resetCooling")),
       c.disabled ? button("enable", t("enable")) : button("disable", t("disable")),
       changeable && button("edit", t("edit")), changeable && button("delete", t("delete"), { class: "danger" })));
 }
@@ -79,7 +86,18 @@ export function drawCredentials({ credentials, stats }) {
   if (!credentials) return;
   shown = credentials;
   const today = new Map((stats?.credentials ?? []).map((used) => [used.credential, used]));
-  render($("pool"), credentials.map((c) => row(c, stats?.range === "24h" && today.get(c.id))));
+  redraw = () => drawCredentials({ credentials: shown, stats });
+  const kinds = credentials.map((c) => { const [kind] = condition(c); return kind === "info" ? "good" : kind; });
+  const many = credentials.length > MANY;
+  $("pool-choice").hidden = !many;
+  const words = many ? $("pool-filter").value.toLowerCase().split(/\s+/).filter(Boolean) : [];
+  const text = (c) => [c.id, c.label, c.email, c.project_id, c.tier, c.kind, c.reason_code, c.failure_reason, ...(c.models ?? []).map((m) => m.model)].join(" ").toLowerCase();
+  const found = credentials.filter((c, i) => (!many || !wanted || kinds[i] === wanted) && words.every((word) => text(c).includes(word)));
+  render($("pool-states"), many && Object.entries(STATES).map(([kind, name]) => [kind, name, kinds.filter((k) => k === kind).length]).filter(([, , n]) => n > 0)
+    .map(([kind, name, n]) => button("state", `${t(name)} ${number(n)}`, { "data-key": kind, "data-id": kind, "aria-pressed": String(kind === wanted) })));
+  render($("pool"), found.slice(0, most).map((c) => row(c, stats?.range === "24h" && today.get(c.id))),
+    found.length === 0 && credentials.length > 0 && h("li", { class: "card note", "data-key": "none" }, t("noCredentialMatches")),
+    found.length > most && h("li", { "data-key": "more" }, button("more", t("showMore", { n: number(found.length - most) }))));
 }
 
 const path = (id, word) => `admin/credentials/${encodeURIComponent(id)}${word ? `/${word}` : ""}`;
@@ -94,7 +112,10 @@ export function startCredentials({ refresh }) {
     else say(t(message));
     await refresh();
   });
+  onAction($("pool-states"), { state(kind) { wanted = wanted === kind ? null : kind; most = ROWS; redraw(); } });
+  $("pool-filter").addEventListener("input", () => { most = ROWS; redraw(); });
   onAction($("pool"), {
+    more: () => { most += 4 * ROWS; redraw(); },
     check: change("check", "checkGood"),
     refresh: change("refresh", "refreshed"),
     reset: change("reset", "wasReset"),

@@ -85,11 +85,12 @@ function update(old, next) {
   morph(old, [...next.childNodes]);
 }
 
-// A table that scrolls by itself on narrow screens. `columns` are { label, number? }; `rows` are lists of cells.
-export function table(caption, columns, rows) {
+// A table that scrolls by itself on narrow screens, or turns its rows into cards there. `columns` are { label, number? };
+// `rows` are lists of cells.
+export function table(caption, columns, rows, { cards } = {}) {
   const line = (row) => h("tr", null, row.map((cell, i) =>
-    i === 0 ? h("th", { scope: "row" }, cell) : h("td", { class: columns[i].number ? "number" : null }, cell)));
-  return h("div", { class: "wide", role: "region", tabindex: "0", "aria-label": caption },
+    i === 0 ? h("th", { scope: "row" }, cell) : h("td", { class: columns[i].number ? "number" : null, "data-label": columns[i].label }, cell)));
+  return h("div", { class: cards ? "wide cards" : "wide", role: "group", tabindex: "0", "aria-label": caption },
     h("table", null, h("caption", { class: "hidden" }, caption),
       h("thead", null, h("tr", null, columns.map((c) => h("th", { scope: "col", class: c.number ? "number" : null }, c.label)))),
       h("tbody", null, rows.map(line))));

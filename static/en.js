@@ -25,7 +25,7 @@ export default {
 
   credentials: "Credentials", kindKey: "API key", kindGoogle: "Google sign-in", id: "id", account: "account", project: "project", locations: "locations", used: "used", lastUsed: "last used", tokenUntil: "token until", okFailed: "{ok} answered, {failed} failed",
   stateReady: "Ready", statePartly: "Ready, but not for all models", stateResting: "Rests for", stateDisabled: "Disabled", stateRefreshing: "Renewing its token", stateError: "Needs you", stateExpired: "Token expired, renewed on use", stateUnavailable: "Not available", restsFor: "rests for", refusedFor: "refused, asked again in",
-  whatToDo: "What to do", check: "Check", refresh: "Renew token", quota: "Quota", resetCooling: "End rest", quotaAt: "Left at {time}", quotaLeft: "Quota left for {model}", quotaReset: "full again in", quotaNone: "No quota: {why}",
+  whatToDo: "What to do", check: "Check", refresh: "Renew token", quota: "Quota", resetCooling: "End rest", resetError: "Try again", quotaAt: "Left at {time}", quotaLeft: "Quota left for {model}", quotaReset: "full again in", quotaNone: "No quota: {why}",
   checkGood: "Healthy.", checkBad: "Not healthy: {why}", refreshed: "Token renewed.", wasReset: "The rest is over.", label: "Label", projectHint: "Now: {now}. Leave empty to keep it.", editTitle: "Edit {name}",
   deleteTitle: "Delete {name}", deleteText: "It leaves the credentials file. Google is not told: revoke a sign-in in your Google account.",
 
@@ -52,6 +52,6 @@ export default {
   dockerNote: "In Docker, localhost is the container itself: use host.docker.internal or the host's address.", cursorNote: "Cursor calls from its own servers: this needs a public https address.",
   try: "Try it", tryLabel: "Question", tryText: "Say hello in one sentence.", trySend: "Send", tryStop: "Stop", tryStopped: "Stopped.", waiting: "Waiting for the first token…", tryDone: "First token after {first} s, all after {all} s, {tokens} tokens.",
 
-  requests: "Requests", requestsTitle: "Recent requests", filter: "Filter", filterHint: "model, key, status, id…", onlyFailed: "failed only", pause: "Pause", noRequests: "No requests since the start.", noMatch: "None matches the filter.", status: "Status", error: "Error", attempts: "({n} attempts)",
-  settings: "Settings", settingsNote: "Read from config.json at the start; secrets are masked. Edit the file and restart to change them.", setting: "Setting", value: "Value", source: "From", source_file: "config.json", source_default: "default", log: "Log",
+  requests: "Requests", requestsTitle: "Recent requests", filter: "Filter", filterCredentials: "name, project, state, model…", filterKeys: "name, key, model…", chipResting: "Resting", noCredentialMatches: "None matches.", showMore: "Show {n} more", filterHint: "model, key, status, id…", onlyFailed: "failed only", pause: "Pause", noRequests: "No requests since the start.", noMatch: "None matches the filter.", status: "Status", error: "Error", attempts: "({n} attempts)",
+  settings: "Settings", settingsNote: "Read from config.json; secrets are masked. Edit the file, then send SIGHUP or restart; docs/configuration.md says which of them need a restart.", setting: "Setting", value: "Value", source: "From", source_file: "config.json", source_default: "default", log: "Log",
 };

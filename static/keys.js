@@ -5,8 +5,13 @@ import { send } from "./api.js";
 import { ask, attempt, copy, say } from "./dialog.js";
 
 const LIMITS = ["requests_per_minute", "requests_per_day", "tokens_per_day", "concurrency"];
+// Longer lists can be searched; more rows than this wait for a click.
+const MANY = 8;
+const ROWS = 20;
 let shown = [];
 let fresh = null;
+let most = ROWS;
+let redraw = () => {};
 
 const labelOf = (key) => key.name || key.id;
 
@@ -28,19 +33,23 @@ function today(key) {
 export function drawKeys({ keys }) {
   if (!keys) return;
   shown = keys.keys;
+  redraw = () => drawKeys({ keys });
+  $("key-filter").hidden = shown.length <= MANY;
+  const words = shown.length > MANY ? $("key-filter").value.toLowerCase().split(/\s+/).filter(Boolean) : [];
+  const found = shown.filter((key) => words.every((word) => [key.name, key.masked, key.id, key.source, ...(key.models ?? [])].join(" ").toLowerCase().includes(word)));
   render($("new-key"), fresh && h("div", { class: "card fresh" }, h("p", null, h("b", null, t("keyOnce"))),
     h("p", null, h("code", null, fresh), " ", button("copy", t("copy"), { class: "primary" }), " ", button("forget", t("dismiss"))),
     h("p", { class: "note" }, t("keyOnceNote"))));
   if (shown.length === 0) return render($("key-list"), h("p", { class: "card note" }, t("noKeys")));
   const columns = [t("name"), t("key"), t("limits"), t("today"), t("lastUsed"), t("actions")].map((label) => ({ label }));
-  render($("key-list"), h("div", { class: "card" }, table(t("keys"), columns, shown.map((key) => [
+  render($("key-list"), h("div", { class: "card" }, table(t("keys"), columns, found.slice(0, most).map((key) => [
     [labelOf(key), key.disabled && h("span", { class: "chip" }, t("stateDisabled"))],
     h("code", null, key.masked), limits(key), today(key), key.last_used ? ago(key.last_used) : t("never"),
     key.source === "config" ? h("span", { class: "chip" }, "config.json") : h("div", { class: "actions", "data-id": key.id },
       button("limits", t("limitsButton"), { "aria-label": t("limitsOf", { name: labelOf(key) }) }),
       key.disabled ? button("enable", t("enable"), { "aria-label": t("enableOf", { name: labelOf(key) }) }) : button("disable", t("disable"), { "aria-label": t("disableOf", { name: labelOf(key) }) }),
       button("delete", t("delete"), { class: "danger", "aria-label": t("deleteTitle", { name: labelOf(key) }) })),
-  ]))));
+  ]), { cards: true }), found.length > most && button("more", t("showMore", { n: number(found.length - most) }))));
 }
 
 function fields(key) {
@@ -77,7 +86,9 @@ export function startKeys({ refresh, made }) {
     });
   });
   onAction($("new-key"), { copy: () => copy(fresh), forget: () => { fresh = null; render($("new-key")); } });
+  $("key-filter").addEventListener("input", () => { most = ROWS; redraw(); });
   onAction($("key-list"), {
+    more: () => { most += 4 * ROWS; redraw(); },
     enable: (id, source) => change(id, source, { disabled: false }, t("enabled")),
     disable: (id, source) => change(id, source, { disabled: true }, t("disabled")),
     async limits(id, source) {

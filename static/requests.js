@@ -23,7 +23,7 @@ export function drawRequests(state) {
     [r.model, " ", h("span", { class: "note" }, r.surface)], r.key ?? "–", r.credential ?? "–", milliseconds(r.ms), milliseconds(r.ttft_ms),
     number(r.prompt_tokens), number(r.completion_tokens),
     r.error ? [r.error, " ", h("code", { class: "note" }, r.id)] : "",
-  ]))));
+  ]), { cards: true })));
 }
 
 export function drawSettings({ status }) {

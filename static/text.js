@@ -80,9 +80,11 @@ export function duration(seconds) {
 export function when(iso) {
   const time = new Date(iso);
   if (!iso || Number.isNaN(time.getTime())) return "–";
-  const today = time.toDateString() === new Date().toDateString();
+  const now = new Date();
+  const today = time.toDateString() === now.toDateString();
+  const year = time.getFullYear() === now.getFullYear() ? undefined : "numeric";
   const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
-  return time.toLocaleString(locale(), today ? clock : { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  return time.toLocaleString(locale(), today ? clock : { year, month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }
 
 export function ago(iso) {

@@ -25,7 +25,7 @@ export default {
 
   credentials: "凭据", kindKey: "API 密钥", kindGoogle: "Google 登录", id: "编号", account: "账号", project: "项目", locations: "位置", used: "使用次数", lastUsed: "最近使用", tokenUntil: "令牌有效至", okFailed: "成功 {ok}，失败 {failed}",
   stateReady: "可用", statePartly: "可用，部分模型除外", stateResting: "冷却还剩", stateDisabled: "已停用", stateRefreshing: "正在更新令牌", stateError: "需要处理", stateExpired: "令牌过期，使用时更新", stateUnavailable: "不可用", restsFor: "冷却还剩", refusedFor: "被拒绝，再次尝试还需",
-  whatToDo: "处理办法", check: "检查", refresh: "更新令牌", quota: "配额", resetCooling: "结束冷却", quotaAt: "{time} 时的剩余", quotaLeft: "{model} 的剩余配额", quotaReset: "恢复还需", quotaNone: "无法取得配额：{why}",
+  whatToDo: "处理办法", check: "检查", refresh: "更新令牌", quota: "配额", resetCooling: "结束冷却", resetError: "重试", quotaAt: "{time} 时的剩余", quotaLeft: "{model} 的剩余配额", quotaReset: "恢复还需", quotaNone: "无法取得配额：{why}",
   checkGood: "正常。", checkBad: "不正常：{why}", refreshed: "令牌已更新。", wasReset: "冷却已结束。", label: "标签", projectHint: "当前：{now}。留空则不变。", editTitle: "编辑 {name}",
   deleteTitle: "删除 {name}", deleteText: "它会从凭据文件中移除。不会通知 Google；可在 Google 账号中撤销登录授权。",
 
@@ -52,6 +52,6 @@ export default {
   dockerNote: "在 Docker 中 localhost 指容器本身：请用 host.docker.internal 或主机地址。", cursorNote: "Cursor 从它自己的服务器发起调用：需要公网 https 地址。",
   try: "试一试", tryLabel: "问题", tryText: "用一句话打个招呼。", trySend: "发送", tryStop: "停止", tryStopped: "已停止。", waiting: "等待首词元…", tryDone: "首词元 {first} 秒，全部 {all} 秒，{tokens} 词元。",
 
-  requests: "请求", requestsTitle: "最近请求", filter: "筛选", filterHint: "模型、密钥、状态、编号…", onlyFailed: "只看失败", pause: "暂停", noRequests: "启动以来没有请求。", noMatch: "没有符合筛选的请求。", status: "状态", error: "错误", attempts: "（{n} 次尝试）",
-  settings: "设置", settingsNote: "启动时从 config.json 读取；机密已遮盖。修改文件并重启后生效。", setting: "设置项", value: "值", source: "来源", source_file: "config.json", source_default: "默认", log: "日志",
+  requests: "请求", requestsTitle: "最近请求", filter: "筛选", filterCredentials: "名称、项目、状态、模型…", filterKeys: "名称、密钥、模型…", chipResting: "冷却中", noCredentialMatches: "没有符合的凭据。", showMore: "再显示 {n} 个", filterHint: "模型、密钥、状态、编号…", onlyFailed: "只看失败", pause: "暂停", noRequests: "启动以来没有请求。", noMatch: "没有符合筛选的请求。", status: "状态", error: "错误", attempts: "（{n} 次尝试）",
+  settings: "设置", settingsNote: "从 config.json 读取；机密已遮盖。修改文件后发送 SIGHUP 或重启；docs/configuration.md 说明哪些需要重启。", setting: "设置项", value: "值", source: "来源", source_file: "config.json", source_default: "默认", log: "日志",
 };

@@ -15,11 +15,12 @@ mod view;
 pub use routes::{answer, figures};
 pub use view::credentials;
 
-use crate::http::{Request, Response};
+use crate::http::{Headers, Request, Response};
 use crate::message::Message;
 use crate::serve::app::App;
 use crate::serve::route::Account;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -93,6 +94,18 @@ pub fn durable(app: &App, mut response: Response) -> Response {
         response.body = Value::Object(answer).to_string().into_bytes();
     }
     response
+}
+
+/// The answer to a poll, or 304 when the page has it already.
+pub fn unless_known(headers: &Headers, answer: Response) -> Response {
+    if answer.status != 200 {
+        return answer;
+    }
+    let digest = Sha256::digest(&answer.body);
+    let tag = format!("\"{}\"", digest[..12].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let is_known = headers.get("if-none-match") == Some(&tag);
+    let answer = if is_known { harden(Response::empty(304)) } else { answer };
+    answer.with_header("ETag", tag)
 }
 
 /// A refusal that a person on the page can meet.

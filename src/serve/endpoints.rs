@@ -110,7 +110,12 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
         Route::AdminUsage => admin::harden(Response::json(200, &app.usage.json())),
         _ => admin::answer(app, route, request).unwrap_or_else(unknown_page),
     };
-    if changes { admin::durable(app, answer) } else { answer }
+    match route {
+        _ if changes => admin::durable(app, answer),
+        // The old program's, to the byte, and what no page polls.
+        Route::Health | Route::Metrics => answer,
+        _ => admin::unless_known(&request.headers, answer),
+    }
 }
 
 /// Whether the path is open to everybody: `/health`, `/livez`, `/readyz`, and a bare `HEAD /`, with which clients look whether anybody is there.

@@ -2,6 +2,7 @@
 
 use super::{Browser, EMAIL, SUCCESS, Seen, google, is_page_with_next_step, started};
 use crate::common::google::{FakeGoogle, Step, Tier, User};
+use crate::common::http;
 use crate::common::pool::Scratch;
 use crate::common::proxy::{CLIENT_KEY, Proxy};
 use gemini_openai_proxy::serve::service::Tuning;
@@ -326,4 +327,22 @@ fn a_key_of_the_config_that_is_added_is_still_one_credential() {
     assert_eq!(seen.json()["message"], "credential_updated", "{}", seen.text);
     let credentials = browser.credentials();
     assert_eq!((credentials.len(), &credentials[0]["source"]), (1, &json!("file")));
+}
+
+#[test]
+fn a_poll_is_answered_in_full_only_when_something_changed() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::start(&google, |config| config["gemini_api_keys"] = json!(["AIza-config-0001"]));
+    let ask = |path: &str, tag: &str| http::ask(&proxy, "GET", path, &[("If-None-Match", tag)], b"");
+    for path in ["/admin/credentials", "/admin/keys", "/admin/requests", "/static/page.js", "/"] {
+        let first = ask(path, "\"other\"");
+        let tag = first.header("etag").unwrap_or_else(|| panic!("{path} has no tag")).to_owned();
+        assert_eq!(first.status, 200, "{path}");
+        let again = ask(path, &tag);
+        assert_eq!((again.status, again.text().as_str()), (304, ""), "{path}");
+    }
+    let tag = ask("/admin/credentials", "").header("etag").unwrap().to_owned();
+    Browser::new(proxy.base()).post("/admin/credentials/cred-0/disable", json!({}));
+    assert_eq!(ask("/admin/credentials", &tag).status, 200);
+    assert!(ask("/health", "").header("etag").is_none(), "it is the old program's to the byte");
 }

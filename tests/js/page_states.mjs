@@ -77,6 +77,50 @@ export const cases = {
     }
   },
 
+  async "a thousand credentials and keys, and long names, stay usable"() {
+    const long = "open-webui production instance for the whole data science department, Frankfurt am Main";
+    const change = (answers) => {
+      const [ready, resting, broken, off] = answers["admin/credentials"];
+      const kind = (i) => (i % 10 === 0 ? broken : i % 4 === 1 ? resting : i % 50 === 3 ? off : ready);
+      answers["admin/credentials"] = Array.from({ length: 1000 }, (_, i) => ({ ...kind(i), id: `cred-${i}`, label: i === 7 ? `${long} ${"x".repeat(90)}` : `label ${i}` }));
+      const key = answers["admin/keys"].keys[1];
+      answers["admin/keys"].keys = Array.from({ length: 1000 }, (_, i) => ({ ...key, id: `k${i}`, name: i === 0 ? long : `key ${i}` }));
+      for (const request of answers["admin/requests"].requests) Object.assign(request, { key: long, model: `gemini-${"very-".repeat(8)}long` });
+    };
+    for (const [width, colorScheme] of [[1280, "light"], [1280, "dark"], [360, "light"], [360, "dark"]]) {
+      const { page } = await sampled({ viewport: { width, height: 800 }, colorScheme, isMobile: width < 500, hasTouch: width < 500 }, { change });
+      await visit(page);
+      assert.equal(await page.locator("#pool .credential").count(), 20);
+      const [height, begun] = [await page.evaluate(() => document.body.scrollHeight), Date.now()];
+      await page.locator("#pool-filter").fill("label 99");
+      assert.equal(await page.locator("#pool .credential").count(), 19);
+      assert.ok(Date.now() - begun < 2000, "a search is done at once");
+      await page.locator("#pool-filter").fill("");
+      const state = page.locator("#pool-states [data-id=bad]");
+      assert.match(await state.textContent(), /100$/);
+      await state.click();
+      assert.equal(await state.getAttribute("aria-pressed"), "true");
+      assert.equal(await page.locator("#pool .credential").count(), 20);
+      assert.equal(await page.locator("#pool .word.bad").count(), 20);
+      await page.locator("#pool [data-do=more]").click();
+      assert.equal(await page.locator("#pool .credential").count(), 100);
+      await state.click();
+      await page.locator("#key-filter").fill("key 88");
+      assert.equal(await page.locator("#key-list tbody tr").count(), 19);
+      await page.locator("#key-filter").fill("");
+      await noSidewaysScroll(page, `${width} ${colorScheme}`);
+      for (const list of ["#key-list", "#request-list"]) {
+        const [inner, outer] = await page.locator(`${list} .wide`).evaluate((wide) => [wide.scrollWidth, wide.clientWidth]);
+        assert.ok(width > 500 && list === "#request-list" || inner <= outer + 1, `${list} at ${width}: ${inner} in ${outer}`);
+      }
+      await accessible(page, `${width} ${colorScheme}`);
+      assert.ok(height < (width > 500 ? 10_000 : 24_000), `${height} px at ${width}`);
+      await page.locator("#pool-filter").fill("label 8");
+      await page.locator("#key-filter").fill("open");
+      await shot(page, `many-${width}-${colorScheme}`);
+    }
+  },
+
   async "a chosen language and theme stay"() {
     const { page } = await sampled({ locale: "zh-CN", colorScheme: "light" });
     await visit(page);
