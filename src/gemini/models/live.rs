@@ -2,6 +2,7 @@
 //! is then known, with Google's own limits. Where the table knows a model already, the table's facts stay.
 
 use super::{ModelTable, Told, builtin};
+use crate::gemini::thinking::Control;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,6 +20,9 @@ pub struct Listed {
     input_token_limit: u64,
     #[serde(default)]
     output_token_limit: u64,
+    /// Whether it thinks; absent in some lists.
+    #[serde(default)]
+    thinking: Option<bool>,
 }
 
 impl Listed {
@@ -57,6 +61,9 @@ impl ModelTable {
                     *limit = told;
                 }
             }
+            if listed.thinking == Some(false) {
+                (model.thinking, model.thinks_unasked) = (Control::None, false);
+            }
             if listed.input_token_limit > 0 && listed.output_token_limit > 0 {
                 model.told = Told::Limits;
             }
@@ -92,6 +99,17 @@ mod tests {
             assert!(table.list().iter().any(|listed| listed.name == name && listed.display_name == "New"));
         }
         assert_eq!(table.resolve("aurora-1-search").unwrap().model.name, "aurora-1");
+    }
+
+    #[test]
+    fn what_google_lists_as_not_thinking_is_sent_no_level() {
+        let mut table = ModelTable::new(&[]);
+        let asked = |table: &ModelTable| table.resolve("gemini-9-plain").unwrap().model;
+        assert!(matches!(asked(&table).thinking, Control::Levels(_)) && asked(&table).thinks_unasked);
+        let mut plain = entry("models/gemini-9-plain", "generateContent");
+        plain["thinking"] = false.into();
+        table.learn(&[Listed::read(&plain).unwrap()]);
+        assert_eq!((asked(&table).thinking, asked(&table).thinks_unasked), (Control::None, false));
     }
 
     #[test]
