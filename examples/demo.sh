@@ -38,6 +38,14 @@ answers() { # port path
     fi
 }
 
+in_use() { # port
+    echo "demo: port $1 is in use, maybe by another demo. Choose others with PORT= and GOOGLE_PORT=." >&2
+    exit 1
+}
+# Else the one that answers would be taken for ours.
+if answers "$google_port" "/v1beta/models?key=demo-key"; then in_use "$google_port"; fi
+if answers "$port" /health; then in_use "$port"; fi
+
 wait_for() { # process port path name
     tries=0
     until answers "$2" "$3"; do

@@ -82,3 +82,20 @@ fn the_keys_that_we_print_are_known_to_be_examples() {
         assert!(warnings.iter().any(|warning| warning.contains("example key")), "{key}: {warnings:?}");
     }
 }
+
+#[test]
+fn a_second_demo_says_that_the_port_is_taken_and_starts_nothing() {
+    let google = crate::common::google::FakeGoogle::start();
+    let other = crate::common::proxy::Proxy::start(&google, |_| {});
+    let output = std::process::Command::new("sh")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/demo.sh"))
+        // A port below 1024 that nobody serves here, and binaries that are not there: none of them is started.
+        .env("GOOGLE_PORT", "1")
+        .env("PORT", other.address().port().to_string())
+        .env("BINARIES", "/nowhere")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("is in use, maybe by another demo"), "{said}");
+    assert!(!said.contains("/nowhere"), "{said}");
+}
