@@ -23,6 +23,22 @@ fn a_service_account_signs_for_its_token_and_serves() {
 }
 
 #[test]
+fn accounts_are_told_apart_also_where_their_keys_are_the_same() {
+    let google = FakeGoogle::start();
+    let names: Vec<String> = (0..3).map(|number| format!("robot-{number}@project-v.iam.gserviceaccount.com")).collect();
+    let items: Vec<Value> = names.iter().map(|name| google.add_service_account(name, PROJECT)).collect();
+    let proxy = proxy(&google, &json!(items));
+    let pool = &proxy.service().app().pool;
+    assert_eq!(pool.views().len(), 3);
+    pool.views().iter().for_each(|view| drop(pool.access(pool.find(&view.name).unwrap()).unwrap()));
+    (0..6).for_each(|_| assert_eq!(chat(&proxy, MODEL).status, 200));
+    for name in names {
+        assert_eq!(google.refreshes(&name), 1, "{name}");
+        assert_eq!(google.generations().iter().filter(|request| request.who.as_ref() == Some(&name)).count(), 2);
+    }
+}
+
+#[test]
 fn a_key_is_taken_however_it_was_pasted_and_the_file_keeps_what_it_holds() {
     let google = FakeGoogle::start();
     let mut item = account(&google, &["global"]);

@@ -150,7 +150,7 @@ pub(crate) fn is_key(item: &Map<String, Value>) -> bool {
 /// What makes two items the same credential. The same key or login may also serve the public API or Code Assist.
 pub(crate) fn identity(item: &Map<String, Value>) -> Option<Secret> {
     let secret = match Source::of(item)? {
-        Source::ServiceAccount => text(item, "private_key")?.to_owned(),
+        Source::ServiceAccount => format!("{}:{}", email(item)?, text(item, "private_key")?),
         Source::User => text(item, "refresh_token")?.to_owned(),
         Source::Key => text(item, "api_key")?.to_owned(),
         Source::Impersonated => {
