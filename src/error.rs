@@ -18,6 +18,8 @@ pub enum ErrorKind {
     RateLimit,
     /// A quota is used up for hours: `insufficient_quota`.
     InsufficientQuota,
+    /// Google makes no such picture: `image_generation_user_error`.
+    ImageRefused,
     /// Our or Google's trouble: `server_error`.
     Server,
 }
@@ -31,6 +33,7 @@ impl ErrorKind {
             ErrorKind::Permission => "permission_error",
             ErrorKind::RateLimit => "rate_limit_error",
             ErrorKind::InsufficientQuota => "insufficient_quota",
+            ErrorKind::ImageRefused => "image_generation_user_error",
             ErrorKind::Server => "server_error",
         }
     }

@@ -35,6 +35,8 @@ mod native_forward;
 mod openai_chat;
 mod openai_completions;
 mod openai_embeddings;
+#[cfg(feature = "media")]
+mod openai_media;
 mod openai_responses;
 mod operations;
 mod overload;

@@ -140,7 +140,7 @@ impl Exchange for Conversing {
         let reply = Arc::clone(&self.reply);
         let to = match self.framing() {
             Framing::Whole => To::Document(vec![Folded::default()], reply),
-            Framing::Events | Framing::Array => To::Frames(reply.frames()),
+            Framing::Events | Framing::Array | Framing::Bytes => To::Frames(reply.frames()),
         };
         Box::new(Translation {
             answer,

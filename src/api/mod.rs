@@ -16,6 +16,8 @@ pub mod openai;
 pub mod openai_chat;
 pub mod openai_completions;
 pub mod openai_embeddings;
+#[cfg(feature = "media")]
+pub mod openai_media;
 pub mod openai_responses;
 pub(crate) mod options;
 pub(crate) mod params;
@@ -68,6 +70,11 @@ pub trait Exchange: Send {
         &[]
     }
 
+    /// The media type of an answer in `Whole` or `Bytes` framing.
+    fn media_type(&self) -> &'static str {
+        "application/json"
+    }
+
     /// A translator for one attempt; the handler asks for a second one only when the first has produced no content.
     fn translator(&self) -> Box<dyn Translator>;
 
@@ -85,8 +92,10 @@ pub trait Exchange: Send {
 /// How an answer is framed on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// One JSON document, sent when it is complete.
+    /// One document, sent when it is complete.
     Whole,
+    /// Bytes of the exchange's media type as they come, in which nothing can be said but they.
+    Bytes,
     /// `text/event-stream`.
     Events,
     /// A JSON array that grows, as Google streams without `alt=sse`.
@@ -103,6 +112,11 @@ pub trait Translator: Send {
     /// The upstream ended, and another call of the same answer follows. Appends what is left of this one.
     fn next(&mut self, _out: &mut Vec<u8>) -> Result<(), ApiError> {
         Ok(())
+    }
+
+    /// Whether what earlier calls brought is an answer, though a later one failed.
+    fn stands(&self) -> bool {
+        false
     }
 
     /// The upstream ended. Appends what is left (in `Whole` framing: the document), or says what is missing, such as a

@@ -172,6 +172,28 @@ fn as_text(data: &str) -> Option<String> {
     text.filter(|text| !text.contains('\0'))
 }
 
+/// An uploaded file. Its bytes tell its type, else its name, else the client's word, as long as it is of one of the
+/// `families`: a container with pictures and sound is what was wanted of it.
+pub fn upload(bytes: &[u8], mime: Option<&str>, name: Option<&str>, families: &[&str]) -> Option<Part> {
+    let told = [
+        media::sniff(bytes).map(str::to_owned),
+        name.and_then(media::by_extension).map(str::to_owned),
+        mime.and_then(media::telling),
+    ];
+    let mut fitting = told.into_iter().flatten().filter_map(|mime| in_family(mime, families));
+    fitting.next().map(|mime| Part::inline(mime, media::encode(bytes)))
+}
+
+fn in_family(mime: String, families: &[&str]) -> Option<String> {
+    let begins = |mime: &str| media::is_binary_media(mime) && families.iter().any(|family| mime.starts_with(family));
+    let sound = mime.strip_prefix("video/").filter(|_| families.contains(&"audio/"));
+    match sound {
+        _ if begins(&mime) => Some(mime),
+        Some(kind @ ("mp4" | "webm" | "mpeg" | "ogg")) => Some(format!("audio/{kind}")),
+        _ => None,
+    }
+}
+
 /// Media that Google gets by itself: `gs://`, its own Files API, YouTube.
 fn by_reference(url: &str) -> Option<Part> {
     const FILES: &str = "https://generativelanguage.googleapis.com/v1beta/files/";

@@ -4,6 +4,7 @@ use crate::api::{Call, Operation};
 use crate::credentials::{Kind, Kinds};
 use crate::gemini::{Request, Response, Tool};
 use parking_lot::Mutex;
+use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
@@ -12,7 +13,7 @@ const VERTEX_TOOLS: [&str; 4] = ["enterpriseWebSearch", "retrieval", "parallelAi
 /// Signatures whose service is remembered.
 const MOST: usize = 16_384;
 
-/// Code Assist makes no embeddings; uploaded files and caches exist on the public API only, what lies in Google Cloud is
+/// Code Assist makes no embeddings, pictures and speech; uploaded files and caches exist on the public API only, what lies in Google Cloud is
 /// read by Vertex AI only.
 pub(super) fn kinds_of(call: &Call) -> Kinds {
     let request = &call.request;
@@ -20,8 +21,18 @@ pub(super) fn kinds_of(call: &Call) -> Kinds {
         Operation::Embed | Operation::BatchEmbed => Kinds::only(Kind::ApiKey).or(Kind::Vertex),
         _ if request.names_stored() => Kinds::only(Kind::ApiKey),
         _ if names_cloud(request) || request.tools.iter().any(is_vertex_tool) => Kinds::only(Kind::Vertex),
+        _ if makes_media(request) => Kinds::only(Kind::ApiKey).or(Kind::Vertex),
         Operation::Generate | Operation::Stream | Operation::CountTokens => Kinds::ALL,
     }
+}
+
+/// Whether pictures, speech or a transcript of the transcribing model are asked for, and nothing else.
+fn makes_media(request: &Request) -> bool {
+    let Some(config) = &request.generation_config else { return false };
+    let modalities = config.other.get("responseModalities").and_then(Value::as_array);
+    let is_media = |kind: &Value| kind == "IMAGE" || kind == "AUDIO";
+    config.other.contains_key("audioTranscriptionConfig")
+        || modalities.is_some_and(|kinds| !kinds.is_empty() && kinds.iter().all(is_media))
 }
 
 fn names_cloud(request: &Request) -> bool {

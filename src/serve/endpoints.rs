@@ -41,8 +41,14 @@ const NO_PAGE: [(&str, &str); 2] =
 const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 
 /// What a client is told whose path leads nowhere, by whose path it looks like.
-const SERVED: &str = "Served are POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses and /v1/messages, GET /v1/models, and Google's \
-     own API under /v1beta.";
+const SERVED: &str = if cfg!(feature = "media") {
+    "Served are POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages, \
+     /v1/images/generations, /v1/images/edits, /v1/audio/speech, /v1/audio/transcriptions and /v1/audio/translations, \
+     GET /v1/models, and Google's own API under /v1beta."
+} else {
+    "Served are POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses and /v1/messages, GET \
+     /v1/models, and Google's own API under /v1beta."
+};
 const SERVED_OF_GOOGLES: &str = "Served are models with generateContent, streamGenerateContent, countTokens, embedContent \
      and batchEmbedContents, files, cachedContents, operations and more, under v1beta, v1, v1alpha or v1beta1.";
 
@@ -162,6 +168,10 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
         Route::Chat => return generate(app, &OpenAiChat, &key, request, responder),
         Route::Completions => return generate(app, &OpenAiCompletions, &key, request, responder),
         Route::Embeddings => return generate(app, &OpenAiEmbeddings, &key, request, responder),
+        #[cfg(feature = "media")]
+        Route::Media(endpoint) if endpoint.is_list() => Ok(endpoint.list(&app.models)),
+        #[cfg(feature = "media")]
+        Route::Media(endpoint) => return generate(app, &endpoint, &key, request, responder),
         Route::Responses => return generate(app, &responses(app, Task::Answer), &key, request, responder),
         Route::CompactResponse => return generate(app, &responses(app, Task::Compact), &key, request, responder),
         Route::CountResponse => {

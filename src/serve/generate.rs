@@ -52,7 +52,7 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
             return record.log(&outcome);
         }
     };
-    let mut output = Output::new(responder, exchange.framing(), app);
+    let mut output = Output::new(responder, exchange.framing(), exchange.media_type(), app);
     exchange.notices().iter().for_each(|sentence| output.notice(sentence));
     request.body = body.unwrap_or_default();
     let mut generation = Generation {
@@ -136,6 +136,7 @@ impl Generation<'_> {
                     answer
                 }
                 Err(_) if self.cancel.is_stopped() => return self.fail(output, &mut *translator, stopping()),
+                Err(error) if translator.stands() => return self.end(output, &mut *translator, Err(error)),
                 Err(error) => {
                     let next = match first_call && !output.has_content() {
                         true => self.with_next_model(&mut *exchange, &error),
@@ -157,12 +158,7 @@ impl Generation<'_> {
                     first_call = false;
                     budget = Budget::new();
                 }
-                Ok(Some(document)) => {
-                    let outcome = Outcome { status: 200, usage: translator.usage(), word: String::new() };
-                    self.record.count(true, &outcome, self.permit.take());
-                    output.finish(document);
-                    return outcome;
-                }
+                Ok(Some(document)) => return self.end(output, &mut *translator, Ok(document)),
                 Err(Broken::Cancelled) if self.cancel.is_stopped() => {
                     return self.fail(output, &mut *translator, stopping());
                 }
@@ -174,6 +170,9 @@ impl Generation<'_> {
                 }
                 Err(Broken::Answer { error, again }) => {
                     self.record.count_failure("Exception");
+                    if translator.stands() {
+                        return self.end(output, &mut *translator, Err(error));
+                    }
                     // After the first of several calls a fresh translator would lack what that one brought.
                     let may_repeat = again && self.chances > 0 && first_call && !output.has_content();
                     if !may_repeat || !self.app.dispatcher.may_ask_again(&budget) {
@@ -314,6 +313,23 @@ impl Generation<'_> {
         output.write(out).map_err(|_| Broken::Cancelled)?;
         out.clear();
         Ok(())
+    }
+
+    /// Gives the client the rest of an answer, or of what came before a later one of its calls failed.
+    fn end(&mut self, output: Output, translator: &mut dyn Translator, rest: Result<Vec<u8>, ApiError>) -> Outcome {
+        let rest = rest.or_else(|error| {
+            log::warn!("the answer is shorter than was asked for: {}", error.message);
+            let mut out = Vec::new();
+            translator.end(&mut out).map(|()| out)
+        });
+        let document = match rest {
+            Ok(document) => document,
+            Err(error) => return self.fail(output, translator, error),
+        };
+        let outcome = Outcome { status: 200, usage: translator.usage(), word: String::new() };
+        self.record.count(true, &outcome, self.permit.take());
+        output.finish(document);
+        outcome
     }
 
     fn fail(&mut self, output: Output, translator: &mut dyn Translator, error: ApiError) -> Outcome {

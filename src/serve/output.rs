@@ -14,21 +14,24 @@ const SERVED: &str = "X-Served-Model";
 
 /// Where an answer goes.
 pub(super) enum Output {
-    Whole { responder: Responder, served: String },
+    Whole { responder: Responder, media_type: &'static str, served: String },
     Pieces { writer: EventWriter, served: String, has_content: bool },
 }
 
 impl Output {
-    pub fn new(responder: Responder, framing: Framing, app: &App) -> Output {
+    pub fn new(responder: Responder, framing: Framing, media_type: &'static str, app: &App) -> Output {
         let (media_type, piece): (_, &'static [u8]) = match framing {
-            Framing::Whole => return Output::Whole { responder, served: String::new() },
+            Framing::Whole => return Output::Whole { responder, media_type, served: String::new() },
+            Framing::Bytes => (media_type, b""),
             Framing::Events => ("text/event-stream; charset=utf-8", sse::KEEP_ALIVE.as_bytes()),
             // White space before an element means nothing to a JSON parser.
             Framing::Array => ("application/json", b"\n"),
         };
         let headers = [("Content-Type", media_type), ("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let pings = Pings { piece, first_after: app.config.early_head_after, every: app.config.keep_alive };
+        let bridge = |after| if piece.is_empty() { None } else { after };
+        let (first_after, every) = (bridge(app.config.early_head_after), bridge(app.config.keep_alive));
+        let pings = Pings { piece, first_after, every };
         let writer = responder.events(200, headers.to_vec(), pings);
         Output::Pieces { writer, served: String::new(), has_content: false }
     }
@@ -70,8 +73,8 @@ impl Output {
         // A client that left now has left: nothing more to do for it.
         let is_there = rest.is_empty() || self.write(&rest).is_ok();
         match self {
-            Output::Whole { responder, served } => {
-                responder.respond(Response::new(200, "application/json", rest).with_header(SERVED, served));
+            Output::Whole { responder, media_type, served } => {
+                responder.respond(Response::new(200, media_type, rest).with_header(SERVED, served));
             }
             Output::Pieces { writer, .. } if is_there => _ = writer.finish(),
             Output::Pieces { .. } => {}
@@ -85,7 +88,8 @@ impl Output {
                 if let Err(mut writer) = writer.replace_with(surface.error(error)) {
                     let mut frame = Vec::new();
                     translator.fail(error, &mut frame);
-                    if writer.write(&frame).is_ok() {
+                    // Where nothing can be said, the cut connection says it.
+                    if !frame.is_empty() && writer.write(&frame).is_ok() {
                         let _ = writer.finish();
                     }
                 }

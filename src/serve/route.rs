@@ -8,6 +8,8 @@ mod split;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "media")]
+use crate::api::openai_media::Endpoint;
 use crate::http::{Lane, Request, query_value};
 use google::GooglePath;
 pub use google::Passthrough;
@@ -77,6 +79,9 @@ pub enum Route {
     Chat,
     Completions,
     Embeddings,
+    /// Pictures, speech and transcripts.
+    #[cfg(feature = "media")]
+    Media(Endpoint),
     Responses,
     /// Tokens of a request of it are counted.
     CountResponse,
@@ -222,6 +227,10 @@ fn openai(words: &[&str]) -> Found {
         [.., "chat", "completions"] => (Route::Chat, "POST"),
         ["v1", .., "completions"] => (Route::Completions, "POST"),
         ["v1", .., "embeddings"] => (Route::Embeddings, "POST"),
+        #[cfg(feature = "media")]
+        ["v1", group, word] if let Some(endpoint) = Endpoint::of(group, word) => {
+            (Route::Media(endpoint), endpoint.methods())
+        }
         ["v1", "responses"] => (Route::Responses, "POST"),
         ["v1", "responses", "input_tokens"] => (Route::CountResponse, "POST"),
         ["v1", "responses", "compact"] => (Route::CompactResponse, "POST"),
@@ -290,6 +299,8 @@ fn unknown(words: &[&str], request: &Request) -> Dialect {
 /// What waits for Google may take minutes; everything else answers at once and must not wait behind it.
 fn lane(route: &Route) -> Lane {
     match route {
+        #[cfg(feature = "media")]
+        Route::Media(endpoint) if !endpoint.is_list() => Lane::Long,
         Route::Chat
         | Route::Completions
         | Route::Embeddings

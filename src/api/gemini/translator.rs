@@ -25,7 +25,7 @@ impl Native {
 
     fn element(&mut self, json: &str, out: &mut Vec<u8>) {
         match self.framing {
-            Framing::Whole => {
+            Framing::Whole | Framing::Bytes => {
                 self.document.clear();
                 self.document.extend_from_slice(json.as_bytes());
             }
@@ -58,7 +58,7 @@ impl Translator for Native {
             return Err(ApiError::server(502, "upstream_incomplete", "upstream: the answer broke off before its end"));
         }
         match self.framing {
-            Framing::Whole => out.append(&mut self.document),
+            Framing::Whole | Framing::Bytes => out.append(&mut self.document),
             Framing::Events => {}
             Framing::Array => out.extend_from_slice(b"]"),
         }

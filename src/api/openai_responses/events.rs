@@ -371,7 +371,7 @@ fn code(error: &ApiError) -> &'static str {
         (_, Some("context_length_exceeded")) => "context_length_exceeded",
         (ErrorKind::RateLimit, _) => "rate_limit_exceeded",
         (ErrorKind::InsufficientQuota, _) => "insufficient_quota",
-        (ErrorKind::InvalidRequest, _) => "invalid_prompt",
+        (ErrorKind::InvalidRequest | ErrorKind::ImageRefused, _) => "invalid_prompt",
         (ErrorKind::Server | ErrorKind::Authentication | ErrorKind::Permission, _) => "server_error",
     }
 }

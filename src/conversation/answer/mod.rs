@@ -9,7 +9,7 @@ mod invoked;
 mod logprobs;
 mod partial;
 mod reasons;
-mod speech;
+pub(crate) mod speech;
 mod text;
 mod usage;
 mod verdict;

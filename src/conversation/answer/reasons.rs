@@ -66,7 +66,7 @@ pub struct Reason {
 
 impl Reason {
     /// The word in upper case and a message, which may be empty.
-    pub(super) fn read(word: &str, message: Option<&str>) -> Reason {
+    pub(crate) fn read(word: &str, message: Option<&str>) -> Reason {
         let known = row(word).map_or("", |(_, _, sentence)| sentence);
         let message = match message.map(str::trim).filter(|message| !message.is_empty()) {
             Some(message) => &message[..floor(message, MAX_MESSAGE)],

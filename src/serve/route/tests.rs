@@ -143,3 +143,22 @@ fn under_v1_the_signs_of_the_caller_say_whose_a_path_is() {
     assert_eq!((chat.route, chat.dialect), (Ok(Route::Chat), openai));
     assert_eq!(of("/admin/nothing", &[]).1, Dialect::Admin);
 }
+
+#[cfg(feature = "media")]
+#[test]
+fn pictures_and_sound_have_routes_under_every_base() {
+    for (method, path, expected) in [
+        ("POST", "/v1/images/generations", "Ok(Media(Generations)) OpenAi Long"),
+        ("POST", "/images/edits", "Ok(Media(Edits)) OpenAi Long"),
+        ("POST", "/v1/v1/audio/speech/", "Ok(Media(Speech)) OpenAi Long"),
+        ("POST", "/v1beta/openai/audio/transcriptions", "Ok(Media(Transcriptions)) OpenAi Long"),
+        ("POST", "/openai/v1/audio/translations", "Ok(Media(Translations)) OpenAi Long"),
+        ("GET", "/v1/audio/voices", "Ok(Media(Voices)) OpenAi Short"),
+        ("GET", "/v1/audio/models", "Ok(Media(SpeechModels)) OpenAi Short"),
+        ("POST", "/v1/images/variations", "Ok(Media(Variations)) OpenAi Long"),
+        ("GET", "/v1/audio/speech", "Err(WrongMethod(\"POST\")) OpenAi Short"),
+    ] {
+        let target = Target::of(&Request::sample(method, path, &[]));
+        assert_eq!(format!("{:?} {:?} {:?}", target.route, target.dialect, target.lane), expected, "{path}");
+    }
+}

@@ -12,6 +12,7 @@
 
 use super::calls::wanted_calls;
 use super::errors::Refusal;
+use super::media;
 use super::merge::merge;
 use super::models::{Model, Thinking};
 use super::routes::Call;
@@ -40,9 +41,9 @@ pub struct Generation {
 }
 
 /// One event before it is dressed up: parts, and the finish reason of the last.
-struct Piece {
-    parts: Vec<Value>,
-    finish: Option<&'static str>,
+pub struct Piece {
+    pub parts: Vec<Value>,
+    pub finish: Option<&'static str>,
 }
 
 pub fn generate(call: &Call, generation: &Generation) -> Result<Reply, Refusal> {
@@ -176,7 +177,7 @@ fn default_events(state: &mut State, generation: &Generation) -> Vec<Value> {
             usage["thoughtsTokenCount"] = json!(thoughts);
         }
         if at == last {
-            usage["promptTokensDetails"] = json!([{"modality": "TEXT", "tokenCount": prompt}]);
+            usage["promptTokensDetails"] = media::prompt_details(&generation.inner, prompt);
         }
         if generation.code_assist {
             usage["trafficType"] = json!("PROVISIONED_THROUGHPUT");
@@ -212,6 +213,16 @@ fn answer_pieces(state: &mut State, generation: &Generation, room: Option<u64>) 
             parts.push(part);
         }
         return vec![Piece { parts, finish: None }, Piece { parts: vec![json!({"text": ""})], finish: Some("STOP") }];
+    }
+    if model.speaks() {
+        return media::spoken(&answer_text(inner));
+    }
+    if model.transcribes() {
+        return media::transcribed(&inner["generationConfig"]["audioTranscriptionConfig"]);
+    }
+    if inner["generationConfig"]["responseModalities"] == json!(["IMAGE"]) {
+        let parts = vec![json!({"inlineData": {"mimeType": "image/png", "data": PNG}})];
+        return vec![Piece { parts, finish: Some("STOP") }];
     }
     let mut answer = answer_text(inner);
     let mut finish = "STOP";

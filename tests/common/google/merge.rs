@@ -30,7 +30,9 @@ pub fn merge(events: &[Value]) -> Value {
 }
 
 fn join(all: &mut Vec<Value>, part: &Value) {
-    let plain = |part: &Value| part.get("text").is_some() && part.get("thoughtSignature").is_none();
+    let plain = |part: &Value| {
+        part.get("text").is_some() && part.get("thoughtSignature").or(part.get("transcription")).is_none()
+    };
     let fits = all.last().is_some_and(|last| plain(last) && last["thought"] == part["thought"]);
     if !fits || part.get("text").is_none() {
         if part != &json!({"text": ""}) {

@@ -48,6 +48,18 @@ static PART: Message = Message(&[
     ("thoughtSignature", Bytes, Both),
     ("videoMetadata", One(&VIDEO), Both),
     ("mediaResolution", One(&RESOLUTION), Both),
+    ("speechMetadata", One(&SPOKEN), Public),
+]);
+static SPOKEN: Message = Message(&[("speaker", Text, Public), ("style", Text, Public)]);
+static PREBUILT: Message = Message(&[("voiceName", Text, Both)]);
+static VOICE: Message = Message(&[("prebuiltVoiceConfig", One(&PREBUILT), Both)]);
+static SPEECH: Message = Message(&[("voiceConfig", One(&VOICE), Both), ("languageCode", Text, Both)]);
+static TRANSCRIPTION: Message = Message(&[
+    ("languageCodes", Many(&Text), Public),
+    ("customVocabulary", Many(&Text), Public),
+    ("wordTimestamp", Bool, Public),
+    ("diarization", Bool, Public),
+    ("mode", Text, Public),
 ]);
 static CONTENT: Message = Message(&[("role", Text, Both), ("parts", Many(&One(&PART)), Both)]);
 
@@ -143,7 +155,8 @@ static CONFIG: Message = Message(&[
     ("modelSelectionConfig", Object, CodeAssist),
     ("responseModalities", Many(&LooseEnum(&["MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "AUDIO"])), Both),
     ("mediaResolution", Enum(RESOLUTIONS), Both),
-    ("speechConfig", Object, Both),
+    ("speechConfig", One(&SPEECH), Both),
+    ("audioTranscriptionConfig", One(&TRANSCRIPTION), Public),
     ("audioTimestamp", Bool, CodeAssist),
     ("thinkingConfig", One(&THINKING), Both),
     ("imageConfig", One(&IMAGE), Both),

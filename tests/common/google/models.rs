@@ -28,6 +28,14 @@ impl Model {
         self.id.starts_with("gemini-3")
     }
 
+    pub fn speaks(&self) -> bool {
+        self.id.ends_with("-tts")
+    }
+
+    pub fn transcribes(&self) -> bool {
+        self.id.ends_with("-transcribe")
+    }
+
     /// Signatures live inside one family: generation and size.
     pub fn family(&self) -> String {
         let generation = if self.is_three() { "3" } else { "2.5" };
@@ -63,6 +71,11 @@ pub fn builtin() -> Vec<Model> {
         text("gemma-4-31b-it", false, true, Thinking::None),
         image("gemini-2.5-flash-image", Thinking::None),
         image("gemini-3-pro-image-preview", Thinking::Levels(&["LOW", "HIGH"])),
+        image("gemini-3.1-flash-image", Thinking::Levels(&["MINIMAL", "HIGH"])),
+        text("gemini-2.5-flash-preview-tts", false, true, Thinking::None),
+        text("gemini-3.8-flash-tts", false, true, Thinking::None),
+        text("gemini-3.8-flash-lite-tts", false, true, Thinking::None),
+        text("gemini-3.5-transcribe", false, true, Thinking::None),
         Model { embedding: true, ..text("text-embedding-005", false, false, Thinking::None) },
         Model { embedding: true, ..text("gemini-embedding-001", false, true, Thinking::None) },
     ]

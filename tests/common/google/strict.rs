@@ -17,6 +17,13 @@ pub fn check(state: &State, model: &Model, inner: &Value, side: Side) -> Result<
     }
     strict_contents::check(state, model, inner, side)?;
     let functions = tools(state, model, inner, side)?;
+    let parts = list(&inner["contents"]).iter().flat_map(|content| list(&content["parts"]));
+    if !model.id.starts_with("gemini-3.8") && parts.clone().any(|part| part.get("speechMetadata").is_some()) {
+        return Err(Refusal::bare());
+    }
+    if model.transcribes() && !parts.clone().all(|part| text(&part["inlineData"]["mimeType"]).starts_with("audio/")) {
+        return Err(Refusal::invalid("This model takes audio only."));
+    }
     config(state, model, &inner["generationConfig"], functions)
 }
 
@@ -179,6 +186,35 @@ fn output(state: &State, model: &Model, config: &Value, functions: bool) -> Resu
         return Err(Refusal::invalid("Model does not support the requested response modalities: image"));
     }
     if config.get("imageConfig").is_some() && !model.image {
+        return Err(Refusal::bare());
+    }
+    media(model, config, modalities)
+}
+
+/// What pictures, speech and transcripts may look like, by model.
+fn media(model: &Model, config: &Value, modalities: &[Value]) -> Result<(), Refusal> {
+    const RATIOS: [&str; 11] = ["", "1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"];
+    let is_31 = model.id.starts_with("gemini-3.1-flash-image");
+    let ratio = text(&config["imageConfig"]["aspectRatio"]);
+    let is_known = RATIOS.contains(&ratio) || is_31 && ["1:4", "4:1", "1:8", "8:1"].contains(&ratio);
+    if !is_known {
+        return Err(Refusal::invalid(format!("aspect_ratio {ratio} is not supported by models/{}", model.id)));
+    }
+    match text(&config["imageConfig"]["imageSize"]) {
+        "" => {}
+        "1K" | "2K" | "4K" if model.is_three() => {}
+        "512" if is_31 => {}
+        _ => return Err(Refusal::bare()),
+    }
+    if modalities.contains(&"AUDIO".into()) != model.speaks() {
+        return Err(Refusal::invalid(format!(
+            "The requested combination of response modalities is not supported by the model. models/{} accepts the \
+             following combination of response modalities: {}",
+            model.id,
+            if model.speaks() { "* AUDIO" } else { "* TEXT" }
+        )));
+    }
+    if config.get("audioTranscriptionConfig").is_some() && !model.transcribes() {
         return Err(Refusal::bare());
     }
     Ok(())
