@@ -27,6 +27,7 @@ mod fake_google;
 mod faults;
 mod gemini;
 mod listener;
+mod long_decode;
 mod masks;
 mod memory;
 mod model_routes;

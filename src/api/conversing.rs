@@ -1,7 +1,7 @@
 //! An exchange whose answer is made of deltas: what is the same in every dialect that speaks over [`crate::conversation`].
 //! A dialect writes a [`Reply`]: a document of a whole answer, and the [`Frames`] of a stream.
 
-use super::{Call, Context, Exchange, Framing, Operation, Translator};
+use super::{Call, Context, Exchange, Framing, Translator};
 use crate::conversation::answer::{Answer, Delta, Folded};
 use crate::conversation::asked::Asked;
 use crate::conversation::plan::Plan;
@@ -38,6 +38,7 @@ pub(crate) trait Frames: Send {
 /// A parsed request.
 pub(crate) struct Conversing {
     call: Call,
+    framing: Framing,
     plan: Arc<Plan>,
     reply: Arc<dyn Reply>,
     attempts: AtomicU32,
@@ -88,16 +89,18 @@ impl Conversing {
         reply: impl Reply + 'static,
         context: &Context<'_>,
     ) -> Conversing {
-        let model = asked.model.name.clone();
-        let operation = if asked.stream { Operation::Stream } else { Operation::Generate };
+        let framing = if asked.stream { Framing::Events } else { Framing::Whole };
+        let mut call = Call::question(&asked.model, framing, affinity);
         let (request, plan) = asked.compose(context);
-        Conversing::new(Call { model, operation, request, affinity }, plan, reply)
+        call.request = request;
+        Conversing::new(call, framing, plan, reply)
     }
 
     /// For a call that is made already.
-    pub(crate) fn new(call: Call, plan: Plan, reply: impl Reply + 'static) -> Conversing {
+    pub(crate) fn new(call: Call, framing: Framing, plan: Plan, reply: impl Reply + 'static) -> Conversing {
         let choices = Choices::default();
-        Conversing { call, plan: Arc::new(plan), reply: Arc::new(reply), attempts: AtomicU32::new(0), choices }
+        let (plan, reply) = (Arc::new(plan), Arc::new(reply));
+        Conversing { call, framing, plan, reply, attempts: AtomicU32::new(0), choices }
     }
 
     /// With so many answers to each question: the one that is there, and others that differ in nothing but what is said.
@@ -115,7 +118,7 @@ impl Exchange for Conversing {
     }
 
     fn framing(&self) -> Framing {
-        if self.call.operation == Operation::Stream { Framing::Events } else { Framing::Whole }
+        self.framing
     }
 
     fn requests(&self) -> u64 {

@@ -25,6 +25,7 @@ pub(crate) mod params;
 pub use crate::config::{Affinity, MidSystem, Settings};
 pub use crate::conversation::{Context, Fetch};
 use crate::error::ApiError;
+use crate::gemini::models::Model;
 use crate::gemini::{Request, Response, UsageMetadata};
 use crate::http;
 
@@ -55,6 +56,23 @@ pub struct Call {
     /// The name of the conversation: prefer the same credential for it. A surface puts in what the body says, the handler
     /// adds headers and hashes it ([`crate::serve::affinity`]).
     pub affinity: Option<String>,
+    /// The answer may be longer than one call of Google's gives; dispatch goes on then and makes it one answer.
+    pub long_decode: bool,
+}
+
+impl Call {
+    /// A question to `model`, still empty. Where one call gives less of an answer that does not stream, events are asked
+    /// for all the same (docs/gemini-4.md "Output limits").
+    pub fn question(model: &Model, framing: Framing, affinity: Option<String>) -> Call {
+        let streams = framing != Framing::Whole || model.long_decode;
+        Call {
+            model: model.name.clone(),
+            operation: if streams { Operation::Stream } else { Operation::Generate },
+            request: Request::default(),
+            affinity,
+            long_decode: model.long_decode,
+        }
+    }
 }
 
 /// A parsed request: what to ask, and how to answer.

@@ -266,14 +266,22 @@ fn no_token<T>(lease: &Lease, fault: &AccessFault) -> Option<Last<T>> {
     }
 }
 
-/// Waits before repeat number `count`, 1 to 1.5 times the plan so that many clients do not come back at once. Ends early
-/// when the client is gone.
+/// Waits before repeat number `count`. Ends early when the client is gone.
 fn wait(count: u32, cancel: &CancelToken) -> Result<(), ApiError> {
-    let plan = WAIT * 3u32.pow(count.saturating_sub(1).min(4));
+    linger(pause(count), &|| cancel.is_cancelled()).map_err(|fault| fault.verdict().error)
+}
+
+/// How long to wait before repeat number `count`.
+pub(super) fn pause(count: u32) -> Duration {
+    WAIT * 3u32.pow(count.saturating_sub(1).min(4))
+}
+
+/// Waits 1 to 1.5 times the plan, so that many clients do not come back at once. Ends early when the client is gone.
+pub(super) fn linger(plan: Duration, is_gone: &dyn Fn() -> bool) -> Result<(), Fault> {
     let end = Instant::now() + plan.mul_f64(1.0 + random::fraction() / 2.0);
     while let Some(left) = end.checked_duration_since(Instant::now()) {
-        if cancel.is_cancelled() {
-            return Err(Fault::Cancelled.verdict().error);
+        if is_gone() {
+            return Err(Fault::Cancelled);
         }
         thread::sleep(left.min(SLICE));
     }

@@ -7,9 +7,13 @@
 
 mod attempt;
 mod failover;
+mod grounding;
 mod history;
+mod hops;
+mod long_decode;
 mod policy;
 mod repair;
+mod said;
 mod services;
 mod unavailable;
 
@@ -26,6 +30,7 @@ pub use attempt::Failed;
 use attempt::{Attempt, Passthrough, Translated};
 use failover::Failover;
 use history::History;
+use hops::Hops;
 pub use policy::Bounds;
 use services::Signers;
 use std::sync::Arc;
@@ -47,10 +52,9 @@ pub struct Dispatcher {
 pub struct Dispatched {
     /// Who serves it.
     pub lease: Lease,
-    /// The first event.
-    pub first: Event,
-    /// The events after it. Read them under a [`cancel::scope`] of the same request.
-    pub rest: EventStream,
+    first: Option<Event>,
+    rest: EventStream,
+    hops: Option<Hops>,
 }
 
 /// What one request has used up of its [`Bounds`].
@@ -111,12 +115,13 @@ impl Dispatcher {
         cancel: &CancelToken,
         failed: &mut Failed<'_>,
     ) -> Result<Dispatched, ApiError> {
+        let hops = long_decode::begin(call);
         let (lease, (first, rest)) = self.run(
             Translated { is_filled: false, signer: self.signers.of(&call.request), call, failed },
             budget,
             cancel,
         )?;
-        Ok(Dispatched { lease, first, rest })
+        Ok(Dispatched { lease, first: Some(first), rest, hops })
     }
 
     /// Passes a request on to the public API. A reply of any status comes back as it is, except where a credential is to

@@ -118,7 +118,7 @@ mod tests {
             {"role": "model", "parts": [{"text": "", "thoughtSignature": "EEEE"}]},
         ]});
         let request = serde_json::from_value(request).unwrap();
-        Call { model: model.into(), operation: Operation::Generate, request, affinity: None }
+        Call { model: model.into(), operation: Operation::Generate, request, affinity: None, long_decode: false }
     }
 
     #[test]

@@ -60,7 +60,13 @@ mod tests {
     fn call(contents: Value, named: Option<&str>) -> Call {
         let request = json!({"systemInstruction": {"parts": [{"text": "be brief"}]}, "contents": contents});
         let request = serde_json::from_value(request).unwrap();
-        Call { model: "m".into(), operation: Operation::Generate, request, affinity: named.map(str::to_owned) }
+        Call {
+            model: "m".into(),
+            operation: Operation::Generate,
+            request,
+            affinity: named.map(str::to_owned),
+            long_decode: false,
+        }
     }
 
     fn headers(fields: &[(&str, &str)]) -> Headers {

@@ -67,6 +67,7 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
         cancel,
         chances: SECOND_CHANCES,
         is_denied: false,
+        unseen: UsageMetadata::default(),
     };
     let outcome = generation.answer(exchange, output);
     generation.record.log(&outcome);
@@ -111,6 +112,8 @@ struct Generation<'a> {
     chances: u32,
     /// Google answered that it does not answer such a prompt.
     is_denied: bool,
+    /// What Google counted of long answers and the client is not told.
+    unseen: UsageMetadata,
 }
 
 /// Why relaying an answer stopped before its end.
@@ -128,7 +131,7 @@ impl Generation<'_> {
         let mut first_call = true;
         let mut budget = Budget::new();
         loop {
-            let answer = match self.send(&mut *exchange, &mut budget) {
+            let mut answer = match self.send(&mut *exchange, &mut budget) {
                 Ok(answer) => {
                     if answer.lease.kind != Kind::ApiKey && exchange.call().request.circulates() {
                         output.notice(NOT_BOTH);
@@ -153,7 +156,9 @@ impl Generation<'_> {
                 }
             };
             output.tell_model(&self.record.model);
-            match self.relay(answer, &mut *exchange, &mut *translator, &mut output) {
+            let relayed = self.relay(&mut answer, &mut *exchange, &mut *translator, &mut output);
+            self.unseen.add(&answer.unseen());
+            match relayed {
                 Ok(None) => {
                     first_call = false;
                     budget = Budget::new();
@@ -164,7 +169,7 @@ impl Generation<'_> {
                 }
                 Err(Broken::Cancelled) => {
                     // Google was asked and counted it; nobody is at fault.
-                    let outcome = Outcome { status: 499, usage: translator.usage(), word: "gone".into() };
+                    let outcome = Outcome { status: 499, usage: self.billed(&*translator), word: "gone".into() };
                     self.record.count(true, &outcome, self.permit.take());
                     return outcome;
                 }
@@ -219,7 +224,7 @@ impl Generation<'_> {
     /// call.
     fn relay(
         &mut self,
-        mut answer: Dispatched,
+        answer: &mut Dispatched,
         exchange: &mut dyn Exchange,
         translator: &mut dyn Translator,
         output: &mut Output,
@@ -227,22 +232,17 @@ impl Generation<'_> {
         let _watch = dispatch::watch(&self.cancel);
         self.record.reason("");
         let mut out = Vec::with_capacity(512);
-        let mut next = Some(answer.first);
         let mut is_held = true;
         loop {
-            let event = match next {
-                Some(event) => event,
-                None => match answer.rest.next_event() {
-                    Ok(Some(event)) => event,
-                    Ok(None) => break,
-                    Err(_) if self.cancel.is_cancelled() => return Err(Broken::Cancelled),
-                    Err(fault) => {
-                        let error = self.app.dispatcher.judge(&answer.lease, &self.record.model, &fault);
-                        return Err(Broken::Answer { error, again: self.chances == SECOND_CHANCES });
-                    }
-                },
+            let event = match self.app.dispatcher.next_event(answer, exchange.call()) {
+                Ok(Some(event)) => event,
+                Ok(None) => break,
+                Err(_) if self.cancel.is_cancelled() => return Err(Broken::Cancelled),
+                Err(fault) => {
+                    let error = self.app.dispatcher.judge(&answer.lease, &self.record.model, &fault);
+                    return Err(Broken::Answer { error, again: self.chances == SECOND_CHANCES });
+                }
             };
-            next = None;
             if let Some(id) = &event.trace_id {
                 translator.trace_id(id);
             }
@@ -264,8 +264,10 @@ impl Generation<'_> {
             if is_held && output.has_content() {
                 is_held = false;
                 // From here on there is no further attempt, and the answer may take minutes.
-                exchange.call().request = gemini::Request::default();
-                self.load = None;
+                if !answer.may_go_on() {
+                    exchange.call().request = gemini::Request::default();
+                    self.load = None;
+                }
                 self.request.body = Vec::new();
                 platform::release_stack();
             }
@@ -284,6 +286,13 @@ impl Generation<'_> {
             return Err(Broken::Cancelled);
         }
         Ok(Some(out))
+    }
+
+    /// What is counted: all that Google counts.
+    fn billed(&self, translator: &dyn Translator) -> UsageMetadata {
+        let mut usage = translator.usage();
+        usage.add(&self.unseen);
+        usage
     }
 
     /// A blocked prompt is an answer for the client, but the old program's usage counts it among the failures, too.
@@ -326,14 +335,14 @@ impl Generation<'_> {
             Ok(document) => document,
             Err(error) => return self.fail(output, translator, error),
         };
-        let outcome = Outcome { status: 200, usage: translator.usage(), word: String::new() };
+        let outcome = Outcome { status: 200, usage: self.billed(translator), word: String::new() };
         self.record.count(true, &outcome, self.permit.take());
         output.finish(document);
         outcome
     }
 
     fn fail(&mut self, output: Output, translator: &mut dyn Translator, error: ApiError) -> Outcome {
-        let outcome = Outcome::failed(&error, translator.usage(), "error");
+        let outcome = Outcome::failed(&error, self.billed(translator), "error");
         self.record.count(false, &outcome, self.permit.take());
         output.fail(self.surface, translator, &error);
         outcome

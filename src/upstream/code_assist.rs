@@ -59,7 +59,7 @@ impl Upstream for CodeAssist {
             .header("Content-Type", "application/json")
             .body(body.as_slice())
             .map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
-        let response = round_trip::send(&self.agent, &request)?;
+        let response = round_trip::call(&self.agent, &request, call)?;
         EventStream::read(response, wrapping, call.operation == Operation::Stream)
     }
 }
@@ -120,7 +120,7 @@ mod tests {
 
     fn call(operation: Operation, model: &str, request: Value) -> Call {
         let request = serde_json::from_value(request).unwrap();
-        Call { model: model.into(), operation, request, affinity: None }
+        Call { model: model.into(), operation, request, affinity: None, long_decode: false }
     }
 
     fn parsed(body: Vec<u8>) -> Value {

@@ -34,6 +34,16 @@ impl Event {
     pub fn json(&self) -> &str {
         &self.text[self.inner.clone()]
     }
+
+    /// An event of this program's own, in JSON without an envelope.
+    pub fn new(text: String) -> Event {
+        Event { inner: 0..text.len(), text, trace_id: None }
+    }
+
+    /// The event with another text.
+    pub fn with_json(self, text: String) -> Event {
+        Event { trace_id: self.trace_id, ..Event::new(text) }
+    }
 }
 
 /// What the events of an answer are wrapped in.

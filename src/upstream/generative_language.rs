@@ -57,7 +57,7 @@ impl Upstream for GenerativeLanguage {
             .header("Content-Type", "application/json")
             .body(body.as_slice())
             .map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
-        let response = round_trip::send(&self.agent, &request)?;
+        let response = round_trip::call(&self.agent, &request, call)?;
         EventStream::read(response, Wrapping::Bare, call.operation == Operation::Stream)
     }
 
@@ -131,7 +131,7 @@ mod tests {
 
     fn body(operation: Operation, request: Value) -> Value {
         let request = serde_json::from_value(request).unwrap();
-        let call = Call { model: "gemini-2.5-pro".into(), operation, request, affinity: None };
+        let call = Call { model: "gemini-2.5-pro".into(), operation, request, affinity: None, long_decode: false };
         serde_json::from_slice(&body_of(&call)).unwrap()
     }
 

@@ -2,6 +2,7 @@
 
 use super::cancel;
 use super::error::{Fault, Refusal};
+use crate::api::Call;
 use std::io::{self, Read};
 use std::time::Duration;
 use ureq::http::{HeaderMap, Request, Response};
@@ -10,12 +11,25 @@ use ureq::{Agent, Body, Error, Timeout};
 /// No error body of Google's is longer; the rest of a page would not be read by anybody.
 const MAX_ERROR_BODY: u64 = 256 << 10;
 
+/// How long a model may think in silence where one answer may take many minutes (docs/gemini-4.md "Output limits").
+const LONG_SILENCE: Duration = Duration::from_secs(15 * 60);
+
+/// Sends a call.
+pub(super) fn call(agent: &Agent, request: &Request<&[u8]>, call: &Call) -> Result<Response<Body>, Fault> {
+    send_within(agent, request, call.long_decode.then_some(LONG_SILENCE))
+}
+
 /// Sends a request. A kept connection that Google has just closed fails before any byte of an answer: then the request
 /// is sent once more, on the same credential (docs/crates.md "ureq: stale connections" measured 36 of 200).
 pub(super) fn send(agent: &Agent, request: &Request<&[u8]>) -> Result<Response<Body>, Fault> {
+    send_within(agent, request, None)
+}
+
+/// The same with another limit for silences.
+fn send_within(agent: &Agent, request: &Request<&[u8]>, read: Option<Duration>) -> Result<Response<Body>, Fault> {
     let mut again = true;
     loop {
-        let error = match run(agent, request) {
+        let error = match run(agent, request, read) {
             Ok(response) => return Ok(response),
             Err(error) => error,
         };
@@ -32,7 +46,7 @@ pub(super) fn send(agent: &Agent, request: &Request<&[u8]>) -> Result<Response<B
     }
 }
 
-fn run(agent: &Agent, request: &Request<&[u8]>) -> Result<Response<Body>, Error> {
+fn run(agent: &Agent, request: &Request<&[u8]>, read: Option<Duration>) -> Result<Response<Body>, Error> {
     let mut copy = Request::builder().method(request.method()).uri(request.uri());
     if let Some(headers) = copy.headers_mut() {
         headers.clone_from(request.headers());
@@ -40,7 +54,11 @@ fn run(agent: &Agent, request: &Request<&[u8]>) -> Result<Response<Body>, Error>
     if request.body().is_empty() && request.method().is_safe() {
         return agent.run(copy.body(())?);
     }
-    agent.run(copy.body(*request.body())?)
+    let request = copy.body(*request.body())?;
+    match read {
+        Some(read) => agent.run(agent.configure_request(request).timeout_per_read(Some(read)).build()),
+        None => agent.run(request),
+    }
 }
 
 fn is_stale(error: &io::Error) -> bool {

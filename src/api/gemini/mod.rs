@@ -75,7 +75,7 @@ impl Surface for GeminiSurface {
         if predicts {
             body = predict::batch(&body);
         }
-        let call = Call { model: resolved.model.name, operation, request: body, affinity: None };
+        let call = Call { model: resolved.model.name, operation, request: body, affinity: None, long_decode: false };
         Ok(Box::new(NativeExchange { call, framing, predicts }))
     }
 

@@ -5,7 +5,7 @@ mod answer;
 mod request;
 
 use super::conversing::Conversing;
-use super::{Call, Context, Exchange, Operation, Surface, openai};
+use super::{Call, Context, Exchange, Framing, Operation, Surface, openai};
 use crate::conversation::plan::Plan;
 use crate::conversation::signatures::Signatures;
 use crate::error::ApiError;
@@ -48,6 +48,7 @@ pub fn answered_as_chat(call: Call, context: &Context<'_>) -> Box<dyn Exchange> 
         choices: 1,
     };
     let mut plan = Plan::new(Signatures::new(context, &call.model, false));
-    plan.keep(call.operation == Operation::Stream, &call.request);
-    Box::new(Conversing::new(call, plan, reply))
+    let framing = if call.operation == Operation::Stream { Framing::Events } else { Framing::Whole };
+    plan.keep(framing == Framing::Events, &call.request);
+    Box::new(Conversing::new(call, framing, plan, reply))
 }

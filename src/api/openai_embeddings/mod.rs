@@ -72,6 +72,7 @@ impl Surface for OpenAiEmbeddings {
             operation: if texts.len() == 1 { Operation::Embed } else { Operation::BatchEmbed },
             request: Request::default(),
             affinity: None,
+            long_decode: false,
         };
         let mut exchange = Embedding { call, texts, sent: 0..0, dimensions, requested, encoding };
         exchange.advance();

@@ -8,7 +8,7 @@ use super::{OpenAiResponses, Task, compaction, items, tools};
 use crate::api::conversing::Conversing;
 use crate::api::options::{self, Sampling};
 use crate::api::params::{Object, read, take, take_as, take_list, take_text, wrong_type};
-use crate::api::{Call, Context, MidSystem, Operation, openai};
+use crate::api::{Call, Context, Framing, MidSystem, openai};
 use crate::conversation::asked::Asked;
 use crate::conversation::attachments::Attachments;
 use crate::conversation::format::Format;
@@ -88,15 +88,16 @@ pub(super) fn translate(
     }
     extensions.apply(&attachments, &mut asked);
 
-    let operation = if asked.stream { Operation::Stream } else { Operation::Generate };
-    let model = asked.model.name.clone();
+    let framing = if asked.stream { Framing::Events } else { Framing::Whole };
+    let mut call = Call::question(&asked.model, framing, affinity);
     let (request, plan) = asked.compose(context);
+    call.request = request;
     let shape = Shape {
         id,
         created: openai::now(),
         model: requested,
         echo,
-        stream: operation == Operation::Stream,
+        stream: framing == Framing::Events,
         keeper,
         compaction: compacts.then_some(given),
         is_compaction: surface.task == Task::Compact,
@@ -105,8 +106,7 @@ pub(super) fn translate(
         natives,
         signatures: plan.signatures.clone(),
     };
-    let call = Call { model, operation, request, affinity };
-    Ok(Conversing::new(call, plan, ResponsesReply(Arc::new(shape))))
+    Ok(Conversing::new(call, framing, plan, ResponsesReply(Arc::new(shape))))
 }
 
 /// What needs a state that this program does not keep, and sound, for which the Responses API has no item.

@@ -60,7 +60,7 @@ impl Vertex {
         }
         let request =
             request.body(body).map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
-        let response = round_trip::send(&self.agent, &request)?;
+        let response = round_trip::call(&self.agent, &request, call)?;
         match call.operation {
             Operation::Embed | Operation::BatchEmbed => embeddings::read(response, call),
             operation => EventStream::read(response, Wrapping::Bare, operation == Operation::Stream),

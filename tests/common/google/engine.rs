@@ -6,12 +6,14 @@
 //!   first one's results came back. Gemini 3 signs the first call of a step.
 //! - mode ANY without `call:`: the first allowed function.
 //! - after the last step's results: a text that names every output.
+//! - `long:200000` on Gemini 4: an answer of so many tokens, over as many calls as it takes.
 //! - JSON output asked: the smallest object its schema allows. Image models: a PNG. Otherwise `You said: ...`.
 //!
 //! `includeThoughts` puts a thought first; thinking costs [`THOUGHT_TOKENS`], which count against `maxOutputTokens`.
 
 use super::calls::wanted_calls;
 use super::errors::Refusal;
+use super::long;
 use super::media;
 use super::merge::merge;
 use super::models::{Model, Thinking};
@@ -66,6 +68,9 @@ pub fn generate(call: &Call, generation: &Generation) -> Result<Reply, Refusal> 
     });
     if let Some(reply) = reply {
         return Ok(reply);
+    }
+    if step.is_default() {
+        long::check(generation)?;
     }
     let trace = format!("{:016x}", 0xfa4e_0000_0000u64 + number);
     let wrap = |inner: &Value| match generation.code_assist && inner.get("error").is_none() {
@@ -135,6 +140,9 @@ pub fn text(value: &Value) -> &str {
 
 fn default_events(state: &mut State, generation: &Generation) -> Vec<Value> {
     let config = &generation.inner["generationConfig"];
+    if let Some(events) = long::events(generation, state.settings.events) {
+        return events;
+    }
     let thinking = thinks(&generation.model, &config["thinkingConfig"]);
     let mut pieces = Vec::new();
     if thinking && config["thinkingConfig"]["includeThoughts"] == json!(true) {
@@ -278,7 +286,7 @@ fn answer_text(inner: &Value) -> String {
 }
 
 /// `text` in `count` pieces that together are the text; padded with words when it is too short for so many.
-fn cut_into(text: &str, count: usize) -> Vec<String> {
+pub fn cut_into(text: &str, count: usize) -> Vec<String> {
     let mut chars: Vec<char> = text.chars().collect();
     // Three pieces are what short answers get; only a load test asks for more, and does not read them.
     while count > 3 && chars.len() < count * 4 {
@@ -316,7 +324,7 @@ pub fn content_text(content: &Value) -> String {
     list(&content["parts"]).iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n")
 }
 
-fn last_user_text(inner: &Value) -> String {
+pub fn last_user_text(inner: &Value) -> String {
     let contents = list(&inner["contents"]);
     contents.get(turn_start(contents).wrapping_sub(1)).map(content_text).unwrap_or_default()
 }

@@ -133,7 +133,7 @@ static SAFETY: Message = Message(&[
 static THINKING: Message = Message(&[
     ("includeThoughts", Bool, Both),
     ("thinkingBudget", Int32, Both),
-    ("thinkingLevel", LooseEnum(&["THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH"]), Both),
+    ("thinkingLevel", LooseEnum(&["THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"]), Both),
 ]);
 static IMAGE: Message = Message(&[("aspectRatio", Text, Both), ("imageSize", Text, Both)]);
 static CONFIG: Message = Message(&[
@@ -168,6 +168,7 @@ pub static GENERATE: Message = Message(&[
     ("contents", Many(&One(&CONTENT)), Both),
     ("systemInstruction", One(&CONTENT), Both),
     ("cachedContent", Text, Both),
+    ("continuationToken", Bytes, Both),
     ("tools", Many(&One(&TOOL)), Both),
     ("toolConfig", One(&TOOL_CONFIG), Both),
     ("labels", Table(&Text), CodeAssist),

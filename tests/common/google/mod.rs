@@ -10,6 +10,7 @@ pub mod code_assist;
 pub mod engine;
 pub mod errors;
 pub mod federation;
+pub mod long;
 pub mod media;
 pub mod merge;
 pub mod messages;

@@ -25,7 +25,12 @@ pub struct Model {
 impl Model {
     /// Gemini 3 and later: levels, signature rule, functions beside JSON output.
     pub fn is_three(&self) -> bool {
-        self.id.starts_with("gemini-3")
+        self.id.starts_with("gemini-3") || self.is_four()
+    }
+
+    /// Gemini 4: answers over several calls, no budgets, no caches, no last turn of the model's.
+    pub fn is_four(&self) -> bool {
+        self.id.starts_with("gemini-4")
     }
 
     pub fn speaks(&self) -> bool {
@@ -38,7 +43,13 @@ impl Model {
 
     /// Signatures live inside one family: generation and size.
     pub fn family(&self) -> String {
-        let generation = if self.is_three() { "3" } else { "2.5" };
+        let generation = if self.is_four() {
+            "4"
+        } else if self.is_three() {
+            "3"
+        } else {
+            "2.5"
+        };
         let size =
             ["image", "flash-lite", "flash", "pro"].iter().find(|size| self.id.contains(*size)).unwrap_or(&"other");
         format!("{generation}/{size}")
@@ -48,6 +59,7 @@ impl Model {
 /// The built-in table.
 pub fn builtin() -> Vec<Model> {
     const ALL: Thinking = Thinking::Levels(&["MINIMAL", "LOW", "MEDIUM", "HIGH"]);
+    const LOW_TO_HIGH: Thinking = Thinking::Levels(&["LOW", "MEDIUM", "HIGH"]);
     let text = |id: &str, code_assist, public, thinking| Model {
         id: id.into(),
         code_assist,
@@ -68,6 +80,11 @@ pub fn builtin() -> Vec<Model> {
         // Code Assist serves 3.5 flash under this name only.
         text("gemini-3-flash", true, false, ALL),
         text("gemini-3.5-flash", false, true, ALL),
+        text("gemini-3.5-flash-lite", false, true, ALL),
+        text("gemini-3.6-flash", false, true, ALL),
+        text("gemini-3.8-flash", true, true, LOW_TO_HIGH),
+        text("gemini-4-argon", true, true, LOW_TO_HIGH),
+        text("gemini-4-hydrogen", false, true, Thinking::Levels(&["LOW", "MEDIUM", "HIGH", "XHIGH"])),
         text("gemma-4-31b-it", false, true, Thinking::None),
         image("gemini-2.5-flash-image", Thinking::None),
         image("gemini-3-pro-image-preview", Thinking::Levels(&["LOW", "HIGH"])),

@@ -16,6 +16,9 @@ pub fn check(state: &State, model: &Model, inner: &Value, side: Side) -> Result<
         return Ok(());
     }
     strict_contents::check(state, model, inner, side)?;
+    if model.is_four() {
+        four(inner)?;
+    }
     let functions = tools(state, model, inner, side)?;
     let parts = list(&inner["contents"]).iter().flat_map(|content| list(&content["parts"]));
     if !model.id.starts_with("gemini-3.8") && parts.clone().any(|part| part.get("speechMetadata").is_some()) {
@@ -25,6 +28,21 @@ pub fn check(state: &State, model: &Model, inner: &Value, side: Side) -> Result<
         return Err(Refusal::invalid("This model takes audio only."));
     }
     config(state, model, &inner["generationConfig"], functions)
+}
+
+/// What Gemini 4 takes no more. Google's own words for these are not known.
+fn four(inner: &Value) -> Result<(), Refusal> {
+    if inner.get("cachedContent").is_some() {
+        return Err(Refusal::invalid("Explicit caching is not supported for this model."));
+    }
+    if inner["generationConfig"]["thinkingConfig"].get("thinkingBudget").is_some() {
+        return Err(Refusal::invalid("Thinking budget is not supported for this model. Please use thinking level."));
+    }
+    let last = list(&inner["contents"]).last();
+    if last.is_some_and(|last| last["role"] == "model") {
+        return Err(Refusal::invalid("Please ensure that the last turn is a user turn or a function response turn."));
+    }
+    Ok(())
 }
 
 /// What countTokens can count: something, and no thoughts.
@@ -132,7 +150,7 @@ fn config(state: &State, model: &Model, config: &Value, functions: bool) -> Resu
     range("temperature", 0.0, 2.0)?;
     range("topP", 0.0, 1.0)?;
     range("topK", 1.0, 1000.0)?;
-    range("maxOutputTokens", 1.0, 65_536.0)?;
+    range("maxOutputTokens", 1.0, if model.is_four() { 1_048_576.0 } else { 65_536.0 })?;
     range("candidateCount", 1.0, 8.0)?;
     if config["candidateCount"].as_i64().is_some_and(|count| count > 1) {
         return Err(Refusal::invalid(format!("Multiple candidates is not enabled for models/{}", model.id)));

@@ -86,7 +86,10 @@ pub(super) fn parse(
         ..Request::default()
     };
     let operation = if stream { Operation::Stream } else { Operation::Generate };
-    Ok(Box::new(Transcribing { call: Call { model: model.name, operation, request, affinity: None }, wanted }))
+    Ok(Box::new(Transcribing {
+        call: Call { model: model.name, operation, request, affinity: None, long_decode: false },
+        wanted,
+    }))
 }
 
 /// The recording: the file of a form, or what Open WebUI sends as JSON.
