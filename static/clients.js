@@ -1,4 +1,4 @@
-// What to paste into ten programs, and one answer to try. The key stays in this tab.
+// What to paste into programs, and one answer to try. The key stays in this tab.
 import { $, button, h, onAction, render } from "./dom.js";
 import { t } from "./text.js";
 import { sentence } from "./api.js";
@@ -16,6 +16,11 @@ const CLIENTS = {
   "curl": (c) => ({ text: `curl -N '${c.base}/v1/chat/completions' \\\n  -H 'Authorization: Bearer ${c.key}' \\\n  -H 'Content-Type: application/json' \\\n  -d '{"model":"${c.model}","stream":true,"messages":[{"role":"user","content":"Hello"}]}'` }),
   "OpenAI Python": (c) => ({ text: `from openai import OpenAI\n\nclient = OpenAI(base_url="${c.base}/v1", api_key="${c.key}")\nanswer = client.chat.completions.create(\n    model="${c.model}",\n    messages=[{"role": "user", "content": "Hello"}],\n)\nprint(answer.choices[0].message.content)` }),
   "OpenAI Node": (c) => ({ text: `import OpenAI from "openai";\n\nconst client = new OpenAI({ baseURL: "${c.base}/v1", apiKey: "${c.key}" });\nconst answer = await client.chat.completions.create({\n  model: "${c.model}",\n  messages: [{ role: "user", content: "Hello" }],\n});\nconsole.log(answer.choices[0].message.content);` }),
+  "Codex": (c) => ({ file: "~/.codex/config.toml", text: `model = "${c.model}"\nmodel_provider = "gemini"\n\n[model_providers.gemini]\nname = "gemini"\nbase_url = "${c.base}/v1"\nenv_key = "GEMINI_PROXY_KEY"\nwire_api = "responses"\n\n# export GEMINI_PROXY_KEY='${c.key}'` }),
+  "Claude Code": (c) => ({ text: `export ANTHROPIC_BASE_URL='${c.base}'\nexport ANTHROPIC_API_KEY='${c.key}'\nexport ANTHROPIC_MODEL='${c.model}'\nclaude` }),
+  "opencode": (c) => ({ file: "opencode.json", text: JSON.stringify({ $schema: "https://opencode.ai/config.json", model: `google/${c.model}`, provider: { google: { npm: "@ai-sdk/openai-compatible", options: { baseURL: `${c.base}/v1`, apiKey: c.key }, models: { [c.model]: {} } } } }, null, 2) }),
+  "AI SDK": (c) => ({ text: `import { createOpenAI } from "@ai-sdk/openai";\nimport { streamText } from "ai";\n\nconst gemini = createOpenAI({ baseURL: "${c.base}/v1", apiKey: "${c.key}" });\nconst { textStream } = streamText({ model: gemini("${c.model}"), prompt: "Hello" });\nfor await (const text of textStream) process.stdout.write(text);` }),
+  "openai-agents": (c) => ({ text: `from agents import Agent, OpenAIResponsesModel, Runner, set_tracing_disabled\nfrom openai import AsyncOpenAI\n\nset_tracing_disabled(True)\ngemini = AsyncOpenAI(base_url="${c.base}/v1", api_key="${c.key}")\nmodel = OpenAIResponsesModel(model="${c.model}", openai_client=gemini)\nprint(Runner.run_sync(Agent(name="Helper", model=model), "Hello").final_output)` }),
   "Gemini CLI": (c) => ({ text: `export GOOGLE_GEMINI_BASE_URL='${c.base}'\nexport GEMINI_API_KEY='${c.key}'\ngemini -m ${c.model}` }),
 };
 

@@ -1,4 +1,4 @@
-//! The official JavaScript SDK of OpenAI as a client: its stream and tool helpers. `tests/setup.sh` installs it.
+//! The official JavaScript SDKs of OpenAI and Anthropic and the AI SDK as clients: their stream and tool helpers. `tests/setup.sh` installs it.
 
 use crate::common::google::FakeGoogle;
 use crate::common::proxy::{Pool, Proxy};
@@ -33,7 +33,25 @@ fn openai_runs_tools_over_three_rounds() {
 fn openai_answers_streams_and_calls_tools_by_the_responses_api() {
     for pool in Pool::EACH {
         for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
-            assert_eq!(run(pool, "responses.mjs", &[model]), 11, "three answers, and four for each of two loops");
+            assert_eq!(run(pool, "responses.mjs", &[model]), 12, "four answers, and four for each of two loops");
+        }
+    }
+}
+
+#[test]
+fn anthropic_answers_streams_counts_and_raises_its_classes() {
+    for pool in Pool::EACH {
+        for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
+            assert_eq!(run(pool, "anthropic.mjs", &[model]), 2);
+        }
+    }
+}
+
+#[test]
+fn the_ai_sdk_runs_tools_in_three_steps_by_each_of_its_providers() {
+    for pool in Pool::EACH {
+        for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
+            assert_eq!(run(pool, "ai_sdk.mjs", &[model]), 12, "four for each of three providers");
         }
     }
 }

@@ -45,7 +45,7 @@ fn openai_answers_streams_and_calls_tools_by_the_responses_api() {
     for pool in Pool::EACH {
         for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
             let generations = run(pool, "openai_responses.py", &[model]);
-            assert_eq!(generations.len(), 11, "three answers, and four for each of two loops");
+            assert_eq!(generations.len(), 14, "five answers, a summary, and four for each of two loops");
         }
     }
 }
@@ -192,4 +192,14 @@ fn google_genai_generates_streams_calls_tools_counts_lists_and_embeds() {
 #[test]
 fn openai_embeds_and_completes() {
     run(Pool::ApiKey, "openai_small.py", &[]);
+}
+
+#[test]
+fn openai_agents_hand_over_and_call_tools_by_either_api() {
+    for pool in Pool::EACH {
+        for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
+            let generations = run(pool, "openai_agents.py", &[model]);
+            assert_eq!(generations.len(), 12, "three for each of two apis, whole and streamed");
+        }
+    }
 }

@@ -22,6 +22,13 @@ const parsed = await openai.responses.parse({
 });
 assert.equal(typeof JSON.parse(parsed.output_text).name, "string");
 
+const next = await openai.responses.create({ model, input: "And you?", previous_response_id: whole.id });
+assert.deepEqual([next.output_text, next.previous_response_id], ["You said: And you?", whole.id]);
+assert.equal((await openai.responses.retrieve(next.id)).id, next.id);
+await openai.responses.delete(whole.id);
+const gone = { name: "Error", status: 400, code: "previous_response_not_found" };
+await assert.rejects(openai.responses.create({ model, input: "x", previous_response_id: whole.id }), gone);
+
 const tool = (name, key) => ({
     type: "function",
     name,

@@ -3,7 +3,8 @@
 import json
 import sys
 
-from client import client
+from client import client, raised
+from openai import BadRequestError, NotFoundError
 from pydantic import BaseModel
 
 model = sys.argv[1]
@@ -26,6 +27,20 @@ class Person(BaseModel):
 
 parsed = openai.responses.parse(model=model, input="Make one up", text_format=Person)
 assert isinstance(parsed.output_parsed, Person), parsed
+
+# A conversation by ids: the server has the rest of it.
+first = openai.responses.create(model=model, input="One")
+second = openai.responses.create(model=model, input="Two", previous_response_id=first.id)
+assert second.previous_response_id == first.id and openai.responses.retrieve(second.id).output_text == "You said: Two"
+given = openai.responses.input_items.list(second.id, order="asc")
+assert [item.role for item in given] == ["user", "assistant", "user"], given
+assert openai.responses.input_tokens.count(model=model, input="Three").input_tokens > 0
+compacted = openai.responses.compact(model=model, input="Three", previous_response_id=second.id)
+assert compacted.output[-1].type == "compaction", compacted
+openai.responses.delete(first.id)
+raised(NotFoundError, lambda: openai.responses.retrieve(first.id))
+raised(BadRequestError, lambda: openai.responses.create(model=model, input="Two", previous_response_id=first.id))
+raised(BadRequestError, lambda: openai.responses.cancel(second.id))
 
 
 def tool(name, field):

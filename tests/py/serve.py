@@ -13,6 +13,7 @@ import socket
 import sys
 import traceback
 
+import agents  # noqa: F401
 import anthropic  # noqa: F401
 import google.genai  # noqa: F401
 import openai  # noqa: F401

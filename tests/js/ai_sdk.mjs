@@ -1,0 +1,39 @@
+// The AI SDK: streamed text with tools in three steps by its OpenAI provider, whose default is the Responses API with items
+// that are kept, and by its Anthropic provider, with the model of the first argument.
+import { createAnthropic } from "@ai-sdk/anthropic";
+import { createOpenAI } from "@ai-sdk/openai";
+import { stepCountIs, streamText, tool } from "ai";
+import assert from "node:assert/strict";
+import { z } from "zod";
+
+const settings = { baseURL: `${process.env.PROXY_URL}/v1`, apiKey: process.env.PROXY_KEY };
+const openai = createOpenAI(settings);
+const anthropic = createAnthropic(settings);
+const name = process.argv[2];
+
+for (const model of [openai(name), openai.chat(name), anthropic(name)]) {
+    const called = [];
+    const run = (name, key) =>
+        tool({
+            description: name,
+            inputSchema: z.object({ [key]: z.string() }),
+            execute: async (input) => called.push(`${name} ${input[key]}`) && `${name} is done`,
+        });
+    const result = streamText({
+        model,
+        prompt:
+            'call:get_weather{"city":"Paris"} call:get_weather{"city":"Rome"}' +
+            ' then call:get_time{"zone":"CET"} then call:get_time{"zone":"UTC"}',
+        tools: { get_weather: run("get_weather", "city"), get_time: run("get_time", "zone") },
+        stopWhen: stepCountIs(6),
+        maxRetries: 0,
+        onError: ({ error }) => {
+            throw error;
+        },
+    });
+    for await (const part of result.fullStream) assert.notEqual(part.type, "error", JSON.stringify(part));
+    assert.deepEqual(called, ["get_weather Paris", "get_weather Rome", "get_time CET", "get_time UTC"]);
+    assert.match(await result.text, /get_time is done/);
+    assert.equal((await result.steps).length, 4);
+    assert.equal(await result.finishReason, "stop");
+}
