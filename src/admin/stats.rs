@@ -105,8 +105,16 @@ fn bucket(start: SystemTime, table: Option<&Table>) -> Value {
     entry
 }
 
-const TOKENS_AND_REQUESTS: [&str; 7] =
-    ["requests", "failed", "prompt_tokens", "completion_tokens", "thinking_tokens", "cached_tokens", "total_tokens"];
+const TOKENS_AND_REQUESTS: [&str; 8] = [
+    "requests",
+    "failed",
+    "turned_away",
+    "prompt_tokens",
+    "completion_tokens",
+    "thinking_tokens",
+    "cached_tokens",
+    "total_tokens",
+];
 
 fn sums(counts: &Counts) -> Value {
     let quantiles = |histogram: &crate::usage::Histogram| json!({"p50": histogram.quantile_ms(0.5), "p95": histogram.quantile_ms(0.95)});
