@@ -5,7 +5,7 @@ use memchr::memchr2;
 
 /// Upper bounds for one piece, measured over all dialects: an object near the root is a message, a turn or a tool, one
 /// below it a part or a call, a deeper one a node of a schema or of arguments.
-const MESSAGE: usize = 3000;
+const MESSAGE: usize = 3600;
 const PART: usize = 1100;
 const NODE: usize = 750;
 const LIST: usize = 100;
@@ -118,7 +118,7 @@ mod tests {
         };
         let tool = r#"{"type":"object","description":"what it is for","properties":{"p":{"type":"string"}}}"#;
         for (json, sensible) in [
-            (list(&message(900), 6000), true),
+            (list(&message(1_200), 6000), true),
             (list(&message(10_000), 2000), true),
             (format!(r#"{{"tools":[{{"f":{{"parameters":{}}}}}]}}"#, list(tool, 3000)), true),
             (format!("{:?}", "{".repeat(1 << 20)), true),
