@@ -65,7 +65,7 @@ wait_for "$google" "$google_port" "/v1beta/models?key=demo-key" "the fake Google
 proxy=$!
 wait_for "$proxy" "$port" /health "the proxy"
 
-request='{"model":"gemini-2.5-flash","stream":true,"messages":[{"role":"user","content":"Say hello"}]}'
+request='{"model":"gemini-3.8-flash","stream":true,"messages":[{"role":"user","content":"Say hello"}]}'
 echo "curl -N http://127.0.0.1:$port/v1/chat/completions -H 'Authorization: Bearer sk-demo' -d '$request'"
 echo
 if command -v curl >/dev/null; then

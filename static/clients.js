@@ -28,7 +28,7 @@ let address = location.origin;
 const made = new Map();
 let running = null;
 
-const chosen = () => ({ base: address, key: $("client-key").value.trim() || "YOUR_KEY", model: $("client-model").value.trim() || "gemini-2.5-flash" });
+const chosen = () => ({ base: address, key: $("client-key").value.trim() || "YOUR_KEY", model: $("client-model").value.trim() || "gemini-3.8-flash" });
 
 function snippet() {
   const { fields, file, text, note } = CLIENTS[$("client").value](chosen());
@@ -44,7 +44,7 @@ export function drawClients({ status, stats }) {
   if (base && base !== address) address = base;
   if ((status?.alerts ?? []).some((alert) => alert.code === "default_key") && !$("client-key").dataset.filled) fill("123456");
   render($("known-keys"), [...made].map(([key, name]) => h("option", { value: key }, name)));
-  const models = new Set([...(stats?.models ?? []).map((m) => m.model), "gemini-2.5-flash", "gemini-2.5-pro"]);
+  const models = new Set([...(stats?.models ?? []).map((m) => m.model), "gemini-3.8-flash", "gemini-3.1-pro-preview"]);
   render($("known-models"), [...models].map((model) => h("option", { value: model })));
   snippet();
 }

@@ -77,7 +77,7 @@ export const cases = {
     await ask(page, PROXY_KEY, "Good morning");
     await shows(page, "#try-answer", "You said: Good morning");
     await shows(page, "#try-note", "First token after");
-    await shows(page, "#request-list", "gemini-2.5-flash");
+    await shows(page, "#request-list", "gemini-3.8-flash");
     await page.locator("#welcome").waitFor({ state: "hidden" });
   },
 
