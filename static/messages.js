@@ -9,6 +9,7 @@ export default {
   "default_key": ["The built-in key 123456 is in use; it answers this machine only. Set auth_keys to serve others.", "正在使用内置密钥 123456，仅限本机访问。要为他人服务，请设置 auth_keys。"],
   "example_key": ["auth_keys holds an example key that everybody knows. Replace it.", "auth_keys 中含有众所周知的示例密钥，请更换。"],
   "admin_open": ["This page has no password and answers this machine only. Set admin_username and admin_password to reach it from elsewhere.", "本页面没有密码，仅限本机访问。要从别处访问，请设置 admin_username 和 admin_password。"],
+  "thinking_control": ["The model takes another kind of thinking level or budget.", "该模型使用另一种思考级别或预算设置。"],
   "thought_signature": ["Google refused a thought signature in the request.", "Google 拒绝了请求中的思考签名。"],
   "request_too_large": ["The request is larger than Google takes.", "请求超出 Google 允许的大小。"],
   "context_length": ["The conversation is longer than the model takes.", "对话超出模型允许的长度。"],

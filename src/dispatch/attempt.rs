@@ -57,6 +57,8 @@ pub type Failed<'a> = dyn FnMut(&Lease, &str) + 'a;
 pub(super) struct Translated<'a, 'f> {
     /// Placeholders were put in.
     pub is_filled: bool,
+    /// Thinking was asked for the other way already.
+    pub is_rethought: bool,
     pub call: &'a mut Call,
     pub failed: &'a mut Failed<'f>,
     /// Whose signatures it holds.
@@ -108,6 +110,9 @@ impl Attempt for Translated<'_, '_> {
             }
             Then::Unsign | Then::Fill => {
                 (repair::remove_signatures(self.call), "a thought signature. Sending once more without signatures.")
+            }
+            Then::Rethink if !std::mem::replace(&mut self.is_rethought, true) => {
+                (repair::rethink(self.call), "how thinking is controlled. Sending once more the other way.")
             }
             Then::Simplify => (repair::simplify(self.call), "the request. Sending it once more, simpler."),
             _ => return false,

@@ -192,7 +192,7 @@ impl<'a, A: Attempt> Failover<'a, A> {
 
         self.counted += u32::from(policy::is_counted(&verdict));
         match verdict.then {
-            Then::Stop | Then::Unsign | Then::Fill | Then::Simplify => {}
+            Then::Stop | Then::Unsign | Then::Fill | Then::Rethink | Then::Simplify => {}
             Then::Again => {
                 self.asked.suspects.push(lease.id);
                 if !goes_on && verdict.blame == Blame::Model && A::IS_REPEATABLE {

@@ -117,7 +117,7 @@ impl Dispatcher {
     ) -> Result<Dispatched, ApiError> {
         let hops = long_decode::begin(call);
         let (lease, (first, rest)) = self.run(
-            Translated { is_filled: false, signer: self.signers.of(&call.request), call, failed },
+            Translated { is_filled: false, is_rethought: false, signer: self.signers.of(&call.request), call, failed },
             budget,
             cancel,
         )?;

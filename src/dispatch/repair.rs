@@ -32,6 +32,22 @@ pub(super) fn remove_signatures(call: &mut Call) -> bool {
     changed
 }
 
+/// Asks for thinking as the other generation of models wants to be asked: Google may serve a name with another model than
+/// it says (docs/gemini-4.md "Names of models"). A budget becomes a level, the rarer levels their neighbours, and the other
+/// levels what the model does by itself.
+pub(super) fn rethink(call: &mut Call) -> bool {
+    let config = call.request.generation_config.as_mut().and_then(|config| config.thinking_config.as_mut());
+    let Some(config) = config else { return false };
+    let (budget, level) = (config.thinking_budget.take(), config.thinking_level.take());
+    config.thinking_level = match (budget, level.as_deref()) {
+        (Some(0..=1024), _) | (None, Some("MINIMAL")) => Some("LOW".to_owned()),
+        (Some(1025..=8192), _) => Some("MEDIUM".to_owned()),
+        (Some(8193..), _) | (None, Some("XHIGH")) => Some("HIGH".to_owned()),
+        _ => None,
+    };
+    budget.is_some() || level.is_some()
+}
+
 /// Puts the placeholder on every part of a model turn that could have had a signature and has none: the first call, texts,
 /// pictures. For models that miss more than a call's (docs/thinking.md "Fallback when a signature is missing").
 pub(super) fn sign(call: &mut Call) -> bool {

@@ -12,6 +12,7 @@ use super::signatures::family;
 use super::thinking::{Ask, Control, Effort};
 pub use crate::config::ModelEntry;
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes. Names are read recursively, suffix by suffix.
 const LONGEST_NAME: usize = 256;
@@ -123,6 +124,20 @@ impl ModelTable {
     /// Reads a requested name: `models/`, `google/`, `gemini/` prefixes, exact names, aliases, then suffixes from the
     /// end in any order. Unknown `gemini-*` and `gemma-*` names pass through with safe guesses; others are `None`.
     pub fn resolve(&self, requested: &str) -> Option<Resolved> {
+        self.resolve_at(requested, SystemTime::now())
+    }
+
+    /// The same at another time: some names are served by a newer model from a day on, and then its rules hold.
+    pub fn resolve_at(&self, requested: &str, time: SystemTime) -> Option<Resolved> {
+        let mut found = self.resolve_now(requested)?;
+        let now = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if let Some(newer) = builtin::successor(&found.model.name, now).and_then(|name| self.models.get(name)) {
+            found.model.is_served_by(newer);
+        }
+        Some(found)
+    }
+
+    fn resolve_now(&self, requested: &str) -> Option<Resolved> {
         let is_alias = self.aliases.contains_key(requested.trim());
         let routed = if is_alias { None } else { self.routed(requested.trim()) };
         routed.or_else(|| self.resolve_within(requested, &mut Vec::new()))
@@ -257,6 +272,18 @@ impl Model {
     /// Whether there may be a system instruction; Gemma 3 and older refuse one.
     pub fn takes_system(&self) -> bool {
         !["gemma-1", "gemma-2", "gemma-3"].iter().any(|old| self.name.starts_with(old))
+    }
+
+    /// Takes over the rules of another model, but for thinking that the config has set.
+    fn is_served_by(&mut self, newer: &Model) {
+        if self.thinking == builtin::guess(&self.name).thinking {
+            self.thinking.clone_from(&newer.thinking);
+            self.thinks_unasked = newer.thinks_unasked;
+        }
+        self.gemini3 = newer.gemini3;
+        self.fixed_sampling = newer.fixed_sampling;
+        self.long_decode = newer.long_decode;
+        (self.input_token_limit, self.output_token_limit) = (newer.input_token_limit, newer.output_token_limit);
     }
 
     fn control(&mut self, thinking: Option<&Control>) {

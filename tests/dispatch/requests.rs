@@ -20,6 +20,52 @@ fn a_refused_signature_is_taken_out_once() {
 }
 
 #[test]
+fn thinking_is_asked_for_once_as_the_other_generation_wants_it() {
+    for (sent, message, repaired) in [
+        (
+            json!({"thinkingBudget": 512, "includeThoughts": true}),
+            "Thinking budget is not supported for this model.",
+            json!({"thinkingLevel": "LOW", "includeThoughts": true}),
+        ),
+        (
+            json!({"thinkingBudget": 24_576}),
+            "thinking_budget is not supported by this model.",
+            json!({"thinkingLevel": "HIGH"}),
+        ),
+        (json!({"thinkingBudget": -1}), "thinking_budget is not supported by this model.", json!({})),
+        (
+            json!({"thinkingLevel": "MINIMAL"}),
+            "'minimal' is not a supported thinking level for this model.",
+            json!({"thinkingLevel": "LOW"}),
+        ),
+        (
+            json!({"thinkingLevel": "XHIGH"}),
+            "Unable to submit request because thinking_level XHIGH is not supported by this model.",
+            json!({"thinkingLevel": "HIGH"}),
+        ),
+        (
+            json!({"thinkingLevel": "MEDIUM", "includeThoughts": true}),
+            "Thinking level is not supported for this model.",
+            json!({"includeThoughts": true}),
+        ),
+    ] {
+        let mut bench = bench(1, false);
+        let mut call = call();
+        call.request.generation_config = serde_json::from_value(json!({ "thinkingConfig": sent })).unwrap();
+        bench.always(0, Step::status(400, message));
+        assert_eq!(bench.send_call(&mut call).unwrap_err().status, 400);
+        let bodies: Vec<Value> = bench
+            .google
+            .generations()
+            .iter()
+            .map(|sent| sent.inner()["generationConfig"]["thinkingConfig"].clone())
+            .collect();
+        assert_eq!(bodies.len(), 2, "once as asked, once the other way: {message}");
+        assert_eq!((&bodies[0], &bodies[1]), (&sent, &repaired), "{message}");
+    }
+}
+
+#[test]
 fn refused_schemas_are_simplified_once() {
     let mut bench = bench(1, false);
     let schema = json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "^x$"}}});

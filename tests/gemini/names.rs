@@ -6,6 +6,7 @@ use crate::common::translation::{check, differs};
 use gemini_openai_proxy::gemini::models::{ModelEntry, ModelTable};
 use gemini_openai_proxy::gemini::thinking::{Control, Level};
 use serde_json::json;
+use std::time::{Duration, UNIX_EPOCH};
 
 fn entry(name: &str, alias_of: Option<&str>, thinking: Option<Control>) -> ModelEntry {
     ModelEntry { name: name.into(), alias_of: alias_of.map(str::to_owned), thinking }
@@ -97,4 +98,23 @@ fn a_name_of_nothing_but_suffixes_does_not_exhaust_the_stack() {
     let name = format!("gemini-4-pro{}", "-search".repeat(10_000));
     assert_eq!(table().resolve(&name[..96]).map(|found| found.search), Some(true));
     assert_eq!(table().resolve(&name), None);
+}
+
+#[test]
+fn names_that_have_moved_follow_the_rules_of_what_serves_them() {
+    let table = ModelTable::new(&[]);
+    let at =
+        |name: &str, day: u64| table.resolve_at(name, UNIX_EPOCH + Duration::from_secs(day * 86_400)).unwrap().model;
+    // 2026-10-08 is day 20,734.
+    for (name, newer) in [("gemini-3.5-flash", "gemini-3.6-flash"), ("gemini-3.7-flash", "gemini-3.8-flash")] {
+        let (before, after, wanted) = (at(name, 20_733), at(name, 20_734), at(newer, 20_734));
+        assert_eq!((before.name.as_str(), after.name.as_str()), (name, name), "Google is asked for the name");
+        assert_eq!((after.thinking, after.fixed_sampling), (wanted.thinking, wanted.fixed_sampling), "{name}");
+    }
+    assert!(!at("gemini-3.5-flash", 20_733).fixed_sampling && at("gemini-3.5-flash", 20_734).fixed_sampling);
+    assert!(at("gemini-3.5-flash-search", 20_734).fixed_sampling, "a variant moves with its model");
+    let thinking = Some(Control::Levels(vec![Level::Low]));
+    let entry = ModelEntry { name: "gemini-3.5-flash".into(), alias_of: None, thinking: thinking.clone() };
+    let own = ModelTable::new(&[entry]).resolve("gemini-3.5-flash").unwrap().model;
+    assert_eq!(Some(own.thinking), thinking, "what the config says stays");
 }

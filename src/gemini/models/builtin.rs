@@ -70,6 +70,17 @@ const MODELS: &[Row] = &[
 pub(super) const LISTED_WITH_VARIANTS: &[&str] =
     &["gemini-2.5-flash", "gemini-2.5-pro", "gemini-2.5-pro-preview-05-06"];
 
+/// Names that Google serves with another model from a day on, without an error (docs/gemini-4.md "Names of models"). Those
+/// that are only said to move are not here: a refusal tells, and is repaired.
+const MOVED: &[(&str, &str, (i64, i64, i64))] =
+    &[("gemini-3.5-flash", "gemini-3.6-flash", (2026, 10, 8)), ("gemini-3.7-flash", "gemini-3.8-flash", (2026, 10, 8))];
+
+/// What serves this name at a time in Unix seconds, if not the model of that name.
+pub(super) fn successor(name: &str, now: u64) -> Option<&'static str> {
+    let moved = MOVED.iter().find(|(from, _, day)| *from == name && midnight(*day) <= now);
+    moved.map(|(_, to, _)| *to)
+}
+
 /// What a family of names has in common; the longest prefix that ends at a word wins.
 struct Family {
     prefix: &'static str,

@@ -54,6 +54,8 @@ pub enum Then {
     Unsign,
     /// With placeholders where thought signatures are missing it may do, else without any, once each.
     Fill,
+    /// With thinking as another generation of models controls it, it may do, once.
+    Rethink,
     /// With simpler schemas and without penalties it may do, once, if it has any.
     Simplify,
 }
@@ -176,7 +178,7 @@ const REGIONS_PAGE: &str = "https://ai.google.dev/gemini-api/docs/available-regi
 use Blame::{Credential, CredentialAndModel, Model, Nobody, Request};
 use CoolDown::{Confirmed, Fixed, Growing, No, Person, Told};
 use Sign::{Delay, LimitZero, LongDelay, Quota, Reason, Status, Text};
-use Then::{Again, Fill, Other, Renew, Simplify, Stop, Unsign};
+use Then::{Again, Fill, Other, Renew, Rethink, Simplify, Stop, Unsign};
 
 type Judgement = (Blame, CoolDown, Then, Client);
 
@@ -203,6 +205,10 @@ pub static ROWS: &[Row] = &[
     row(&[400], &[Text("thought_signature"), Text("thought signature"), Text("thoughtsignature")],
         "THOUGHT_SIGNATURE", (Request, No, Unsign, BAD_REQUEST),
         "thought_signature", ""),
+    row(&[400], &[Text("thinking_level"), Text("thinking level"), Text("thinkinglevel"), Text("thinking_budget"), Text("thinking budget"),
+                   Text("thinkingbudget")],
+        "THINKING_CONTROL", (Request, No, Rethink, BAD_REQUEST),
+        "thinking_control", ""),
     row(&[400, 413], &[Text("payload size exceeds"), Text("request entity too large"), Text("request is too large")],
         "REQUEST_TOO_LARGE", (Request, No, Stop, TOO_LARGE),
         "request_too_large", ""),
