@@ -1,6 +1,6 @@
 //! More connections than there is room for: those that only wait give way, those that are owed something do not.
 
-use super::harness::{Client, PATIENCE, Rig, ask, limits, start, start_on, wait_until};
+use super::harness::{Client, PATIENCE, Rig, ask, limits, start, start_on, try_ask, wait_until};
 use gemini_openai_proxy::http::Limits;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -118,7 +118,7 @@ fn heads_that_drip_keep_nobody_out_for_long() {
     let mut dripping: Vec<Client> = (0..3).map(|_| Client::connect(rig.address)).collect();
     dripping.iter_mut().for_each(|client| client.send("GET / HTTP/1.1\r\nX: "));
     wait_until(|| rig.running.snapshot().connections == 3);
-    wait_until(|| ask(rig.address, GET).status == 200);
+    wait_until(|| try_ask(rig.address, GET).is_some_and(|answer| answer.status == 200));
     assert_eq!(dripping.iter_mut().map(|client| usize::from(is_open(client))).sum::<usize>(), 2);
 }
 

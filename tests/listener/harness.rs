@@ -303,6 +303,13 @@ pub fn ask(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Answer {
     client.answer()
 }
 
+/// The same at a listener that may be full, where some are closed without a word.
+pub fn try_ask(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Option<Answer> {
+    let mut client = Client::connect(address);
+    client.socket.write_all(bytes.as_ref()).ok()?;
+    client.try_answer(false)
+}
+
 /// Closes with a reset, as a client that is killed with unread data does.
 pub fn reset(socket: TcpStream) {
     socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).unwrap();
