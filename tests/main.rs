@@ -47,6 +47,7 @@ mod resilience;
 mod sdk_node;
 mod sdk_python;
 mod several_answers;
+mod signature_file;
 mod signatures;
 mod small_surfaces;
 mod sse;

@@ -13,7 +13,7 @@ pub struct Context<'a> {
     pub signatures: &'a Arc<SignatureCache>,
     /// Gets media the client named by address.
     pub fetch: &'a dyn Fetch,
-    /// The client's key, as a unique name that is safe to log; isolates the signature cache.
+    /// The client's key, as a mark that is safe to log and stays what it is over restarts; isolates the signature cache.
     pub key_name: &'a str,
     /// Settings that change translations.
     pub settings: &'a Settings,

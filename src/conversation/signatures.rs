@@ -136,7 +136,7 @@ impl Signatures {
     pub(crate) fn remember(&self, id: &str, signature: &str, args: Option<&str>) {
         self.cache.put(&self.key_name, id, &self.family, signature);
         if let Some(args) = args.filter(|args| self.is_checked && args.len() <= MAX_ARGS) {
-            self.cache.put(&self.key_name, &args_key(id), &self.family, args);
+            self.cache.put_text(&self.key_name, &args_key(id), &self.family, args);
         }
     }
 
@@ -152,7 +152,7 @@ impl Signatures {
 
     /// Remembers what Google's own tools did before something that is given to the client; `parts` is their JSON.
     pub(crate) fn remember_invoked(&self, anchor: &Anchor<'_>, parts: &str) {
-        self.cache.put(&self.key_name, &anchor.key(), &self.family, parts);
+        self.cache.put_text(&self.key_name, &anchor.key(), &self.family, parts);
     }
 
     /// Puts what Google's own tools did back where it was.

@@ -4,7 +4,10 @@
 //! Owns the cache and what can be said about a signature without knowing its content. Where one goes in a request is
 //! the surfaces' business.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -33,14 +36,22 @@ struct Entries {
     by_use: BTreeMap<u64, Key>,
     uses: u64,
     bytes: usize,
+    /// Rises with every signature.
+    changes: u64,
 }
 
 struct Entry {
     family: Arc<str>,
     signature: Arc<str>,
+    is_text: bool,
     stored: Instant,
     last_use: u64,
 }
+
+/// A signature as it is kept outside of the memory: the hash of client key and call id, the family, the signature, and its
+/// age in seconds. No text of a conversation.
+#[derive(Serialize, Deserialize)]
+pub struct Kept(String, String, String, u64);
 
 impl SignatureCache {
     /// Holds at most `max_bytes` of keys and signatures, each for `ttl`.
@@ -51,7 +62,12 @@ impl SignatureCache {
     /// Remembers the signature of a call that was answered to the client `key_name` by a model of `family`
     /// (see [`family`]).
     pub fn put(&self, key_name: &str, call_id: &str, family: &str, signature: &str) {
-        self.put_at(Instant::now(), key_name, call_id, family, signature);
+        self.put_at(Instant::now(), key(key_name, call_id), family, signature, false);
+    }
+
+    /// The same for what is text of the conversation, and so never leaves the memory.
+    pub fn put_text(&self, key_name: &str, name: &str, family: &str, text: &str) {
+        self.put_at(Instant::now(), key(key_name, name), family, text, true);
     }
 
     /// The signature, if it was made for the same client key and model family.
@@ -59,9 +75,43 @@ impl SignatureCache {
         self.get_at(Instant::now(), key_name, call_id, family)
     }
 
-    fn put_at(&self, now: Instant, key_name: &str, call_id: &str, family: &str, signature: &str) {
-        let key = key(key_name, call_id);
-        let mut entry = Entry { family: family.into(), signature: signature.into(), stored: now, last_use: 0 };
+    /// Rises with every signature that is remembered.
+    pub fn changes(&self) -> u64 {
+        self.entries.lock().changes
+    }
+
+    /// The signatures used last, the latest first, of as many bytes as are wanted at most.
+    pub fn kept(&self, max_bytes: usize) -> Vec<Kept> {
+        let now = Instant::now();
+        let entries = self.entries.lock();
+        let mut bytes = 0;
+        let latest = entries.by_use.values().rev().filter_map(|key| Some((key, entries.by_key.get(key)?)));
+        let latest = latest.filter(|(_, entry)| !entry.is_text && now - entry.stored < self.ttl);
+        let few = latest.take_while(|(_, entry)| {
+            bytes += entry.size();
+            bytes <= max_bytes
+        });
+        let kept = few.map(|(key, entry)| {
+            let age = (now - entry.stored).as_secs();
+            Kept(URL_SAFE_NO_PAD.encode(key), entry.family.to_string(), entry.signature.to_string(), age)
+        });
+        kept.collect()
+    }
+
+    /// Takes back what [`SignatureCache::kept`] gave, that long ago.
+    pub fn restore(&self, kept: Vec<Kept>, ago: Duration) {
+        let now = Instant::now();
+        for Kept(key, family, signature, age) in kept.into_iter().rev() {
+            let stored = now.checked_sub(ago.saturating_add(Duration::from_secs(age)));
+            let key = URL_SAFE_NO_PAD.decode(key).ok().and_then(|key| Key::try_from(key).ok());
+            if let (Some(key), Some(stored)) = (key, stored.filter(|stored| now - *stored < self.ttl)) {
+                self.put_at(stored, key, &family, &signature, false);
+            }
+        }
+    }
+
+    fn put_at(&self, now: Instant, key: Key, family: &str, signature: &str, is_text: bool) {
+        let mut entry = Entry { family: family.into(), signature: signature.into(), is_text, stored: now, last_use: 0 };
         if signature.is_empty() || entry.size() > self.max_bytes {
             return;
         }
@@ -75,6 +125,7 @@ impl SignatureCache {
             entries.remove(&oldest);
         }
         entries.uses += 1;
+        entries.changes += u64::from(!is_text);
         entry.last_use = entries.uses;
         entries.bytes += entry.size();
         entries.by_use.insert(entry.last_use, key);
@@ -186,7 +237,7 @@ mod tests {
     fn entries_end_after_their_time_however_often_they_are_read() {
         let cache = SignatureCache::new(1 << 20, HOUR);
         let start = Instant::now();
-        cache.put_at(start, "k", "c", "f", "U0lH");
+        cache.put_at(start, key("k", "c"), "f", "U0lH", false);
         assert!(cache.get_at(start + HOUR / 2, "k", "c", "f").is_some());
         assert!(cache.get_at(start + HOUR, "k", "c", "f").is_none());
         assert_eq!(cache.entries.lock().bytes, 0);
@@ -212,5 +263,33 @@ mod tests {
             assert_eq!(entries.by_key.len(), entries.by_use.len());
             assert_eq!(entries.bytes, entries.by_key.values().map(Entry::size).sum::<usize>());
         }
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_as_old_as_it_was_and_holds_no_text() {
+        let cache = SignatureCache::new(1 << 20, HOUR);
+        cache.put("k", "first", "f", "U0lH");
+        cache.put("k", "second", "f", "TkVX");
+        cache.put_text("k", "arguments", "f", "a text of the conversation");
+        assert_eq!(cache.changes(), 2);
+        let written = serde_json::to_string(&cache.kept(1 << 20)).unwrap();
+        assert!(!written.contains("conversation") && !written.contains("first"), "{written}");
+        let read = || serde_json::from_str::<Vec<Kept>>(&written).unwrap();
+
+        let later = SignatureCache::new(1 << 20, HOUR);
+        later.restore(read(), HOUR / 2);
+        assert_eq!(later.get("k", "first", "f").as_deref(), Some("U0lH"));
+        assert_eq!(later.get("other", "first", "f"), None);
+        assert!(later.get_at(Instant::now() + HOUR / 2, "k", "first", "f").is_none(), "its time goes on");
+        let too_late = SignatureCache::new(1 << 20, HOUR);
+        too_late.restore(read(), HOUR);
+        assert_eq!(too_late.entries.lock().by_key.len(), 0);
+
+        let last = later.kept(ENTRY_OVERHEAD + 5);
+        assert_eq!(
+            last.iter().map(|kept| kept.2.as_str()).collect::<Vec<_>>(),
+            ["TkVX"],
+            "the latest first, few bytes"
+        );
     }
 }

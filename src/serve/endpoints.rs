@@ -175,7 +175,7 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
         Route::Responses => return generate(app, &responses(app, Task::Answer), &key, request, responder),
         Route::CompactResponse => return generate(app, &responses(app, Task::Compact), &key, request, responder),
         Route::CountResponse => {
-            openai_responses::count_tokens(&app.responses, std::mem::take(&mut request.body), &app.context(&key.name))
+            openai_responses::count_tokens(&app.responses, std::mem::take(&mut request.body), &app.context(&key.mark))
         }
         Route::Messages => {
             let surface = AnthropicMessages { id: request.id.clone() };
@@ -184,7 +184,7 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
         Route::CountTokens => key.admit([], &app.models).0.and_then(|_permit| {
             body::decode(&mut request, app.config.sizes.max_body)?;
             let _load = app.room.take(&request.body)?;
-            anthropic_messages::count_tokens(std::mem::take(&mut request.body), &app.context(&key.name))
+            anthropic_messages::count_tokens(std::mem::take(&mut request.body), &app.context(&key.mark))
         }),
         Route::GeminiCall { model, method } => {
             let sse = query_value(&request.query, "alt").as_deref() == Some("sse");
@@ -237,10 +237,10 @@ fn named_models(key: &Key, target: &Passthrough, request: &Request) -> Result<Ve
 fn short(app: &App, dialect: Dialect, route: &Route, key: &Key, request: &Request) -> Result<Value, ApiError> {
     let models = &app.models;
     match route {
-        Route::Response(id) if request.method == "DELETE" => stored::delete(&app.responses, &key.name, id),
-        Route::Response(id) => stored::retrieve(&app.responses, &key.name, id, &request.query),
-        Route::ResponseItems(id) => stored::input_items(&app.responses, &key.name, id, &request.query),
-        Route::CancelResponse(id) => stored::cancel(&app.responses, &key.name, id),
+        Route::Response(id) if request.method == "DELETE" => stored::delete(&app.responses, &key.mark, id),
+        Route::Response(id) => stored::retrieve(&app.responses, &key.mark, id, &request.query),
+        Route::ResponseItems(id) => stored::input_items(&app.responses, &key.mark, id, &request.query),
+        Route::CancelResponse(id) => stored::cancel(&app.responses, &key.mark, id),
         Route::BillingUsage => Ok(billing::usage()),
         Route::BillingSubscription => Ok(billing::subscription()),
         Route::GeminiModels => Ok(models::gemini_list(models)),

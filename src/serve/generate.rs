@@ -83,7 +83,7 @@ fn read(
 ) -> Result<(Box<dyn Exchange>, Load), ApiError> {
     let load = app.room.take(&request.body)?;
     let body = std::mem::take(&mut request.body);
-    let mut exchange = surface.parse(request, body, &Context { models, ..app.context(&key.name) })?;
+    let mut exchange = surface.parse(request, body, &Context { models, ..app.context(&key.mark) })?;
     let call = exchange.call();
     call.affinity = match call.request.names_stored() {
         // Files and caches belong to the credential they were stored with.

@@ -6,7 +6,7 @@
 //! a text of the body that may be parsed, [`generate`] runs one generation in any dialect (`output` is where its answer goes, `record` what is
 //! counted of it), [`passthrough`] sends on what is not translated, [`uploads`] with an address of ours.
 //! [`app`] is what requests use, [`service`] starts and stops it, [`background`] works when nobody asks,
-//! and `report` tells the log what was used.
+//! `report` tells the log what was used, and `signature_file` keeps the signatures over a restart.
 
 pub(crate) mod access;
 pub(crate) mod affinity;
@@ -33,5 +33,6 @@ mod record;
 mod report;
 pub(crate) mod route;
 pub mod service;
+mod signature_file;
 pub(crate) mod uploads;
 mod watchdog;

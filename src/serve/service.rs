@@ -16,6 +16,7 @@ use crate::serve::background::{Intervals, Maintenance};
 use crate::serve::body::Room;
 use crate::serve::judge::judge;
 use crate::serve::report::Reporter;
+use crate::serve::signature_file::SignatureFile;
 use crate::serve::watchdog::Watchdog;
 use crate::storage::state::{Saver, State};
 use crate::upstream::agent::{self, AgentOptions};
@@ -25,6 +26,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Bytes of thought signatures that are remembered, and for how long.
+const SIGNATURES: usize = 8 << 20;
+const SIGNATURES_FOR: Duration = Duration::from_secs(6 * 3600);
 
 /// What tests shorten or open; no setting leads here.
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,6 +84,7 @@ pub struct Service {
     reporter: Option<Reporter>,
     maintenance: Maintenance,
     saver: Saver,
+    signatures: Arc<Option<SignatureFile>>,
     agent: ureq::Agent,
     watchdog: Option<Watchdog>,
 }
@@ -111,13 +117,15 @@ impl Service {
         let server = bind(&config)?;
         let address = server.local_addr();
 
+        let memory = Arc::new(SignatureCache::new(SIGNATURES, SIGNATURES_FOR));
+        let signatures = Arc::new(SignatureFile::open(&config, memory.clone()));
         let (models, spare_models) = tables(&config, &listed);
         let app = App {
             guard: Guard::new(&config, keys.clone()),
             models,
             spare_models,
             listed,
-            signatures: Arc::new(SignatureCache::new(8 * 1024 * 1024, Duration::from_secs(6 * 3600))),
+            signatures: memory,
             responses: Arc::new(Store::new(config.responses_store)),
             fetch: match tuning.media_from {
                 None => upstream::fetcher().into(),
@@ -166,11 +174,13 @@ impl Service {
             None => None,
         };
         let maintenance = Maintenance::start(current.clone(), tuning.intervals).map_err(StartError::Thread)?;
-        let saver = Saver::start(state).map_err(StartError::Thread)?;
+        let saved = signatures.clone();
+        let also = move || saved.iter().for_each(SignatureFile::save);
+        let saver = Saver::start(state, also).map_err(StartError::Thread)?;
         app.warn_about_few_credentials(address.port());
         let watchdog = Watchdog::start(address).map_err(StartError::Thread)?;
         notify::tell("READY=1");
-        Ok(Service { current, running, address, refresher, reporter, maintenance, saver, agent, watchdog })
+        Ok(Service { current, running, address, refresher, reporter, maintenance, saver, signatures, agent, watchdog })
     }
 
     /// Where it listens.
@@ -226,6 +236,7 @@ impl Service {
         // Tokens that a full disk has kept out of the file have a last chance.
         self.current.get().pool.poll_file();
         self.saver.stop();
+        self.signatures.iter().for_each(SignatureFile::finish);
         log::info!("Application shutdown complete.");
     }
 }

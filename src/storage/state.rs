@@ -147,13 +147,14 @@ pub struct Saver {
 }
 
 impl Saver {
-    /// Starts it.
-    pub fn start(state: Arc<State>) -> io::Result<Saver> {
+    /// Starts it; `also` saves what lies in a file of its own, at the same times.
+    pub fn start(state: Arc<State>, also: impl Fn() + Send + 'static) -> io::Result<Saver> {
         let (stop, stopped): (Sender<()>, Receiver<()>) = bounded(0);
         let thread = std::thread::Builder::new().name("state-saver".into()).spawn(move || {
             // Failures are logged, and seen by [`State::is_failing`].
             while stopped.recv_timeout(SAVE_EVERY) == Err(RecvTimeoutError::Timeout) {
                 let _ = state.save();
+                also();
             }
             let _ = state.save();
         })?;
@@ -235,7 +236,7 @@ mod tests {
         let state = Arc::new(State::open(&path));
         let version = counter();
         state.own("usage", reader(&version), || json!(7));
-        let saver = Saver::start(state.clone()).unwrap();
+        let saver = Saver::start(state.clone(), || {}).unwrap();
         version.fetch_add(1, Relaxed);
         saver.stop();
         assert_eq!(fs::read_to_string(&path).unwrap(), r#"{"usage":7}"#);
