@@ -21,6 +21,7 @@ mod credentials_pool;
 mod dependencies;
 mod deploy;
 mod dispatch;
+mod endings;
 mod failover;
 mod failures;
 mod fake_google;

@@ -30,6 +30,14 @@ fn chat(stream: bool) -> Value {
     json!({"model": "gemini-2.5-flash", "stream": stream, "messages": [{"role": "user", "content": "Hi"}]})
 }
 
+/// The same question in each dialect that makes its own answers.
+fn questions(stream: bool) -> [(&'static str, Value); 3] {
+    let mut message = chat(stream);
+    message["max_tokens"] = json!(99);
+    let response = json!({"model": "gemini-2.5-flash", "stream": stream, "input": "Hi"});
+    [("/v1/chat/completions", chat(stream)), ("/v1/responses", response), ("/v1/messages", message)]
+}
+
 fn events(texts: &[&str]) -> Vec<Value> {
     let last = texts.len() - 1;
     let event = |(at, text): (usize, &&str)| {
@@ -83,19 +91,20 @@ fn a_client_that_leaves_a_stream_ends_the_upstream_call() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
     google.always(GEMINI_KEY, Step::stream(events(&["one", "two"])).hold_after(1));
-    let mut stream = send(&proxy, "/v1/chat/completions", &chat(true), "keep-alive");
-    let mut line = String::new();
-    while !line.contains("one") {
-        line.clear();
-        stream.read_line(&mut line).unwrap();
+    for (before, (path, body)) in questions(true).into_iter().enumerate() {
+        let mut stream = send(&proxy, path, &body, "keep-alive");
+        let mut line = String::new();
+        while !line.contains("one") {
+            line.clear();
+            stream.read_line(&mut line).unwrap();
+        }
+        drop(stream);
+        let left = Instant::now();
+        // A closed connection is seen by the fake when it writes; it looks every few milliseconds while it holds.
+        let gone = |call: &crate::common::google::Recorded| call.outcome == Some(Outcome::ClientGone);
+        assert!(google.wait_for(|state| state.generations().skip(before).any(gone), LIMIT), "{path}: the call goes on");
+        assert!(left.elapsed() < Duration::from_secs(1), "{path}: {:?}", left.elapsed());
     }
-    drop(stream);
-    let left = Instant::now();
-    // A closed connection is seen by the fake when it writes; it looks every few milliseconds while it holds.
-    let seen =
-        google.wait_for(|state| state.generations().any(|call| call.outcome == Some(Outcome::ClientGone)), LIMIT);
-    assert!(seen, "the upstream call goes on");
-    assert!(left.elapsed() < Duration::from_secs(1), "{:?}", left.elapsed());
     assert_eq!(proxy.service().app().pool.views()[0].status, "active", "nobody is at fault");
 }
 
@@ -103,16 +112,16 @@ fn a_client_that_leaves_a_stream_ends_the_upstream_call() {
 fn a_client_that_leaves_before_the_first_event_ends_the_upstream_call() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
-    for stream in [true, false] {
+    for (path, body) in questions(true).into_iter().chain(questions(false)) {
         google.always(GEMINI_KEY, Step::hang());
         let before = google.generations().len();
-        let client = send(&proxy, "/v1/chat/completions", &chat(stream), "keep-alive");
+        let client = send(&proxy, path, &body, "keep-alive");
         assert!(google.wait_for(|state| state.generations().count() > before, LIMIT));
         drop(client);
         let left = Instant::now();
         let gone = |call: &crate::common::google::Recorded| call.outcome == Some(Outcome::ClientGone);
-        assert!(google.wait_for(|state| state.generations().skip(before).any(gone), LIMIT), "stream={stream}");
-        assert!(left.elapsed() < Duration::from_secs(1), "stream={stream}: {:?}", left.elapsed());
+        assert!(google.wait_for(|state| state.generations().skip(before).any(gone), LIMIT), "{path}: {body}");
+        assert!(left.elapsed() < Duration::from_secs(1), "{path}: {body}: {:?}", left.elapsed());
     }
     assert_eq!(proxy.service().app().pool.views()[0].status, "active", "nobody is at fault");
 }
@@ -179,10 +188,16 @@ fn silence_before_the_first_event_is_bridged_by_a_comment() {
     assert!(answer.contains("data: [DONE]"));
 
     // After such a head a failure can only be an event, and must still be one.
-    google.script(GEMINI_KEY, Step::status(400, "bad field").after(Duration::from_millis(500)));
-    let mut answer = String::new();
-    post(&proxy, "/v1/chat/completions", &chat(true)).read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(answer.contains("data: {\"error\":{\"message\":") && answer.contains("bad field"), "{answer}");
-    assert!(!answer.contains("[DONE]"), "{answer}");
+    for ((path, body), told) in questions(true).into_iter().zip([
+        "data: {\"error\":{\"message\":",
+        "event: response.failed\n",
+        "event: error\ndata: {\"type\":\"error\",\"error\":{",
+    ]) {
+        google.script(GEMINI_KEY, Step::status(400, "bad field").after(Duration::from_millis(500)));
+        let mut answer = String::new();
+        post(&proxy, path, &body).read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains(told) && answer.contains("bad field"), "{answer}");
+        assert!(!answer.contains("[DONE]"), "{answer}");
+    }
 }

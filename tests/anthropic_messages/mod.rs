@@ -43,7 +43,7 @@ fn answers_become_messages() {
 }
 
 /// The events of a stream. Each must have a line with its name before its data, or the official SDKs see nothing.
-fn events(stream: &str) -> Vec<(String, Value)> {
+pub fn events(stream: &str) -> Vec<(String, Value)> {
     let event = |text: &str| {
         let (name, data) = text.split_once('\n').expect("two lines");
         let name = name.strip_prefix("event: ").expect("a name").to_owned();
@@ -55,7 +55,7 @@ fn events(stream: &str) -> Vec<(String, Value)> {
 }
 
 /// What the SDKs' accumulators rely on, whatever the answer.
-fn is_well_formed(events: &[(String, Value)]) {
+pub fn is_well_formed(events: &[(String, Value)]) {
     assert_eq!(events[0].0, "message_start");
     let (mut next, mut open) = (0, None);
     for (name, data) in &events[1..] {
@@ -91,7 +91,7 @@ fn streams_become_events() {
 }
 
 /// What a client makes of the events: the message that a request without `stream` gets.
-fn accumulated(events: &[(String, Value)]) -> Value {
+pub fn accumulated(events: &[(String, Value)]) -> Value {
     let mut message = events[0].1["message"].clone();
     let mut inputs = String::new();
     for (name, data) in &events[1..] {

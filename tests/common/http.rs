@@ -5,6 +5,7 @@ use super::wire::{self, Wire};
 use super::written;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A whole answer.
@@ -32,10 +33,15 @@ impl Answer {
 /// Sends a request with the client's key, unless `headers` hold their own `Authorization` (empty: none), and reads the
 /// answer to its end.
 pub fn ask(proxy: &Proxy, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    ask_at(proxy.address(), method, target, headers, body)
+}
+
+/// The same of whoever listens there.
+pub fn ask_at(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     written::secrets_of_request(target, headers.iter().copied());
-    let mut stream = wire::connect(proxy.address()).expect("the proxy accepts");
+    let mut stream = wire::connect(address).expect("the proxy accepts");
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", proxy.address());
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     if !headers.iter().any(|(name, _)| *name == "Authorization") {
         head += &format!("Authorization: Bearer {CLIENT_KEY}\r\n");
     }
