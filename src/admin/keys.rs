@@ -5,12 +5,13 @@ use crate::keys::{Key, Source};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// `GET /admin/keys`.
-pub fn keys(list: &[Arc<Key>]) -> Value {
-    json!({"keys": list.iter().map(|key| shown(key)).collect::<Vec<_>>()})
+/// `GET /admin/keys`. One at a time: a tree of all of them would be many times its text.
+pub fn keys(list: &[Arc<Key>]) -> String {
+    format!("{{\"keys\":{}}}", super::joined(list.iter().map(|key| shown(key))))
 }
 
-fn shown(key: &Key) -> Value {
+/// One of them.
+pub(super) fn shown(key: &Key) -> Value {
     let today = key.today();
     json!({
         "id": key.id,

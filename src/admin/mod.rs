@@ -5,6 +5,7 @@ mod import;
 mod keys;
 mod login;
 mod metrics;
+mod paged;
 mod quota;
 mod requests;
 mod routes;
@@ -13,7 +14,6 @@ mod status;
 mod view;
 
 pub use routes::{answer, figures};
-pub use view::credentials;
 
 use crate::http::{Headers, Request, Response};
 use crate::message::Message;
@@ -21,6 +21,7 @@ use crate::serve::app::App;
 use crate::serve::route::Account;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -106,6 +107,16 @@ pub fn unless_known(headers: &Headers, answer: Response) -> Response {
     let is_known = headers.get("if-none-match") == Some(&tag);
     let answer = if is_known { harden(Response::empty(304)) } else { answer };
     answer.with_header("ETag", tag)
+}
+
+/// An array in which one item is a tree at a time.
+fn joined(items: impl Iterator<Item = Value>) -> String {
+    let mut text = String::from("[");
+    for item in items {
+        let _ = write!(text, "{}{item}", if text.len() > 1 { "," } else { "" });
+    }
+    text.push(']');
+    text
 }
 
 /// A refusal that a person on the page can meet.

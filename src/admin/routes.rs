@@ -1,6 +1,7 @@
 //! The admin routes for figures, client keys and requests, behind the login that the caller has checked.
 
-use super::{keys, malformed, metrics, refuse, requests, stats, status};
+use super::paged::{self, Page};
+use super::{keys, malformed, metrics, refuse, requests, stats, status, view};
 use crate::calendar;
 use crate::http::query_value;
 use crate::http::{Request, Response};
@@ -11,6 +12,7 @@ use crate::serve::app::App;
 use crate::serve::route::Route;
 use serde_json::{Value, json};
 
+const JSON: &str = "application/json";
 /// Bodies here are a few fields.
 const LARGEST_BODY: usize = 64 * 1024;
 
@@ -41,7 +43,16 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
             log::info!("admin: made the key {id}");
             Ok(json!({"id": id, "key": key}))
         }),
-        Route::AdminKeys => Response::json(200, &keys::keys(&app.keys.list())),
+        Route::AdminKeys => match Page::of(&request.query) {
+            Ok(None) => Response::new(200, JSON, keys::keys(&app.keys.list())),
+            Ok(Some(page)) => Response::json(200, &paged::keys(&app.keys, &page)),
+            Err(refusal) => refusal,
+        },
+        Route::AdminCredentials => match Page::of(&request.query) {
+            Ok(None) => Response::new(200, JSON, view::credentials(&app.pool.views())),
+            Ok(Some(page)) => Response::json(200, &paged::credentials(&app.pool.views(), &page)),
+            Err(refusal) => refusal,
+        },
         Route::AdminKey(id) => changing(|| {
             let what = if request.method == "DELETE" {
                 app.keys.delete(id)?;

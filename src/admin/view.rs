@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use std::time::SystemTime;
 
 /// `GET /admin/credentials`.
-pub fn credentials(views: &[View]) -> Value {
-    Value::Array(views.iter().map(credential).collect())
+pub fn credentials(views: &[View]) -> String {
+    super::joined(views.iter().map(credential))
 }
 
 /// One of them.
@@ -104,7 +104,7 @@ mod tests {
             locations: Vec::new(),
             cooling: Vec::new(),
         };
-        let text = credentials(&[view]).to_string();
+        let text = credentials(&[view]);
         assert!(
             text.starts_with(
                 r#"[{"id":"cred-0","email":"a*i*e*******@gmail.com","project_id":"***-2345","status":"active","is_available":true,"expiry":"2024-02-29 00:00:00 UTC","usage_count":3,"created_at":"1970-01-01T00:00:00.000000+00:00","last_used_at":"1970-01-01T00:00:01.500000+00:00","last_refreshed_at":null,"exhausted_until":null,"failed_at":null,"failure_reason":null,"#

@@ -39,6 +39,9 @@ pub use place::{Failing, LocationView, VertexPlace};
 pub use pool::{CoolingModel, View};
 pub use refresh::Refresher;
 
+/// Views that are made under one lock.
+const VIEWS_AT_ONCE: usize = 64;
+
 /// The credentials. All methods take `&self`; one short lock over the memory, never held over I/O, logging or a refresh, and
 /// one that puts the writes of the file in order. Who holds the first does not ask for the second.
 pub struct Credentials {
@@ -183,9 +186,15 @@ impl Credentials {
         self.with(|pool, now| pool.view(id, now))
     }
 
-    /// All credentials, in the order of their ids.
+    /// All credentials, in the order of their ids. Some at a time, so that requests need not wait for all.
     pub fn views(&self) -> Vec<View> {
-        self.with(|pool, now| pool.views(now))
+        let mut views = Vec::new();
+        let mut ids = self.with(|pool, _| pool.ids()).into_iter().peekable();
+        while ids.peek().is_some() {
+            let some = ids.by_ref().take(VIEWS_AT_ONCE);
+            self.with(|pool, now| views.extend(some.filter_map(|id| pool.view(id, now))));
+        }
+        views
     }
 
     /// Takes the credential out of the pool and the file.

@@ -111,7 +111,6 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
         Route::Home if request.method == "HEAD" => Response::empty(200),
         Route::Home => admin::file("").unwrap_or_default(),
         Route::Static(name) => admin::file(name).unwrap_or_else(unknown_page),
-        Route::AdminCredentials => admin::harden(Response::json(200, &admin::credentials(&app.pool.views()))),
         Route::Account(account) => admin::harden(admin::account(app, account, request)),
         Route::AdminUsage => admin::harden(Response::json(200, &app.usage.json())),
         _ => admin::answer(app, route, request).unwrap_or_else(unknown_page),

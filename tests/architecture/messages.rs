@@ -12,6 +12,8 @@ const FOR_SCRIPTS: &[&str] = &[
     "{name}: expected a text or null",
     "mode: expected ",
     "range: expected ",
+    "limit: expected ",
+    "after: expected ",
     "the body is too large",
     "Input should be a valid dictionary or object",
 ];

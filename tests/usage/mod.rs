@@ -5,4 +5,5 @@ mod durable;
 mod keys;
 mod kill;
 mod metrics;
+mod pages;
 mod safety;
