@@ -1,6 +1,7 @@
 //! The conversation as dialects use it that are not chat: items and blocks in any order, signatures carried apart from
 //! what they sign, system messages in their place, answers as deltas.
 
+use crate::common::translation::models;
 use gemini_openai_proxy::api::{Context, Fetch, MidSystem, Settings};
 use gemini_openai_proxy::conversation::answer::{Answer, Block, Delta, Finish, Folded};
 use gemini_openai_proxy::conversation::asked::Asked;
@@ -38,7 +39,7 @@ impl World {
     fn new() -> World {
         let settings = Settings { continue_text: "Go on.".into(), ..Settings::default() };
         let signatures = Arc::new(SignatureCache::new(1 << 20, Duration::from_secs(3600)));
-        World { models: ModelTable::new(&[]), signatures, settings }
+        World { models: models(), signatures, settings }
     }
 
     /// Google's request and the plan for what `ask` puts in.

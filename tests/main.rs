@@ -32,6 +32,7 @@ mod long_decode;
 mod masks;
 mod memory;
 mod model_routes;
+mod moving_names;
 mod mutations;
 mod native_forward;
 mod openai_chat;

@@ -58,6 +58,8 @@ pub struct Call {
     pub affinity: Option<String>,
     /// The answer may be longer than one call of Google's gives; dispatch goes on then and makes it one answer.
     pub long_decode: bool,
+    /// The model whose rules it keeps; `None` for a request that is as its client wrote it.
+    pub serves: Option<String>,
 }
 
 impl Call {
@@ -71,6 +73,7 @@ impl Call {
             request: Request::default(),
             affinity,
             long_decode: model.long_decode,
+            serves: Some(model.served_by().to_owned()),
         }
     }
 }

@@ -88,7 +88,7 @@ fn modalities(model: &Model) -> (&'static [&'static str], &'static [&'static str
     match model {
         _ if model.speech_output => (&["text"], &["audio"]),
         _ if model.image_output => (&["text", "image"], &["text", "image"]),
-        _ if model.name.starts_with("gemma-") => (&["text", "image"], &["text"]),
+        _ if model.is_of("gemma-") => (&["text", "image"], &["text"]),
         _ => (&["text", "image", "file", "audio", "video"], &["text"]),
     }
 }

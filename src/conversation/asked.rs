@@ -51,7 +51,7 @@ impl Asked {
         }
         Asked {
             toolbox,
-            plan: Plan::new(Signatures::new(context, &model.name, model.gemini3)),
+            plan: Plan::new(Signatures::new(context, model.served_by(), model.gemini3)),
             model,
             stream: false,
             history: Vec::new(),

@@ -40,14 +40,14 @@ pub(super) static BUILT_IN: [BuiltIn; 10] = [
         googles: &["code_execution"],
         foreign: &["code_interpreter"],
         options: &[],
-        takes: |model| is_text(model) && !model.name.starts_with("gemma"),
+        takes: |model| is_text(model) && !model.is_of("gemma"),
     },
     BuiltIn {
         field: "googleMaps",
         googles: &["google_maps"],
         foreign: &[],
         options: &["enableWidget", "authConfig"],
-        takes: |model| is_text(model) && !model.name.starts_with("gemma") && !model.name.starts_with("gemini-1"),
+        takes: |model| is_text(model) && !model.is_of("gemma") && !model.is_of("gemini-1"),
     },
     BuiltIn {
         field: "fileSearch",
@@ -87,7 +87,7 @@ fn is_text(model: &Model) -> bool {
 }
 
 fn is_from_2_5(model: &Model) -> bool {
-    !["gemma", "gemini-1", "gemini-2.0"].iter().any(|old| model.name.starts_with(old))
+    !["gemma", "gemini-1", "gemini-2.0"].iter().any(|old| model.is_of(old))
 }
 
 /// Whether a model can search.

@@ -7,7 +7,7 @@ use super::pairing;
 use super::signatures::Signatures;
 use crate::config::MidSystem;
 use crate::gemini::models::Model;
-use crate::gemini::signatures::PLACEHOLDER;
+use crate::gemini::signatures::sign_first_calls;
 use crate::gemini::thinking::Control;
 use crate::gemini::{Content, FunctionCall, FunctionResponse, Part};
 use serde_json::json;
@@ -62,10 +62,8 @@ impl Rules<'_> {
         let mut turns = self.assemble(entries);
         finish(&mut turns.contents, self.continue_text);
         if gemini3 {
-            put_placeholders(&mut turns.contents);
-        } else if self.model.name.starts_with("gemma-")
-            || self.model.thinking == Control::None && !self.model.image_output
-        {
+            sign_first_calls(&mut turns.contents);
+        } else if self.model.is_of("gemma-") || self.model.thinking == Control::None && !self.model.image_output {
             for part in turns.contents.iter_mut().flat_map(|turn| &mut turn.parts) {
                 part.thought_signature = None;
             }
@@ -228,19 +226,5 @@ fn finish(turns: &mut Vec<Content>, continue_text: &str) {
     }
     if is_model(turns.last()) {
         turns.push(turn("user", vec![Part::text(continue_text)]));
-    }
-}
-
-/// In the current turn, that is after the newest turn in which the user said something, Gemini 3 refuses a step whose
-/// first call has no signature.
-fn put_placeholders(turns: &mut [Content]) {
-    let says_something = |turn: &Content| {
-        turn.role.as_deref() == Some("user") && turn.parts.iter().any(|p| p.function_response.is_none())
-    };
-    let start = turns.iter().rposition(says_something).unwrap_or(0);
-    for turn in turns[start..].iter_mut().filter(|turn| turn.role.as_deref() == Some("model")) {
-        if let Some(first) = turn.parts.iter_mut().find(|part| part.function_call.is_some()) {
-            first.thought_signature.get_or_insert_with(|| PLACEHOLDER.into());
-        }
     }
 }

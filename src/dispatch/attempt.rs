@@ -1,10 +1,12 @@
 //! What differs between a call that is translated and a request that is passed on: how one credential is asked, and what
 //! its failure allows.
 
-use super::repair;
 use super::services::kinds_of;
+use super::{fit, repair};
 use crate::api::{Call, Operation};
 use crate::credentials::{Access, CredentialId, Kind, Kinds, Lease, Want};
+use crate::gemini::Request;
+use crate::gemini::models::Serving;
 use crate::upstream::error::{Refusal, Then};
 use crate::upstream::{Event, EventStream, Fault, RawReply, RawRequest, Upstream, Verdict};
 use std::hash::{DefaultHasher, Hasher};
@@ -33,6 +35,12 @@ pub(super) trait Attempt {
         None
     }
 
+    /// Makes it fit what this credential serves.
+    fn prepare(&mut self, _: &Lease) {}
+
+    /// Hears that this credential answers.
+    fn succeeded(&mut self, _: &Lease) {}
+
     /// A word for the log.
     fn mode(&self) -> &'static str;
 
@@ -59,6 +67,12 @@ pub(super) struct Translated<'a, 'f> {
     pub is_filled: bool,
     /// Thinking was asked for the other way already.
     pub is_rethought: bool,
+    /// What credentials serve.
+    pub serving: &'a Serving,
+    /// The request before it was made to fit a credential.
+    pub unfitted: Option<Request>,
+    /// What seems to serve the name, since the request was repaired for it.
+    pub found: Option<String>,
     pub call: &'a mut Call,
     pub failed: &'a mut Failed<'f>,
     /// Whose signatures it holds.
@@ -78,6 +92,26 @@ impl Attempt for Translated<'_, '_> {
     /// Only the public API takes Google's tools beside functions; signatures go back to the service that gave them.
     fn prefers(&self) -> Option<Kind> {
         self.call.request.circulates().then_some(Kind::ApiKey).or(self.signer)
+    }
+
+    fn prepare(&mut self, lease: &Lease) {
+        if let Some(request) = self.unfitted.take() {
+            self.call.request = request;
+        }
+        let assumed = self.call.serves.as_deref();
+        if let Some(assumed) = assumed
+            && let Some(model) = self.serving.to(lease.id.0, &self.call.model)
+            && model.name != assumed
+        {
+            self.unfitted = Some(self.call.request.clone());
+            fit::fit(&mut self.call.request, &model);
+        }
+    }
+
+    fn succeeded(&mut self, lease: &Lease) {
+        if let Some(found) = &self.found {
+            self.serving.note(lease.id.0, &self.call.model, found);
+        }
     }
 
     fn mode(&self) -> &'static str {
@@ -104,7 +138,11 @@ impl Attempt for Translated<'_, '_> {
     }
 
     fn repair(&mut self, then: Then) -> bool {
+        let is_moved = self.moves_over(then);
         let (is_changed, what) = match then {
+            Then::Fill if is_moved => {
+                (true, "a missing thought signature. Sending once more as the name's newer model wants it.")
+            }
             Then::Fill if !std::mem::replace(&mut self.is_filled, true) && repair::sign(self.call) => {
                 (true, "a missing thought signature. Sending once more with placeholders.")
             }
@@ -112,7 +150,7 @@ impl Attempt for Translated<'_, '_> {
                 (repair::remove_signatures(self.call), "a thought signature. Sending once more without signatures.")
             }
             Then::Rethink if !std::mem::replace(&mut self.is_rethought, true) => {
-                (repair::rethink(self.call), "how thinking is controlled. Sending once more the other way.")
+                (is_moved || repair::rethink(self.call), "how thinking is controlled. Sending once more the other way.")
             }
             Then::Simplify => (repair::simplify(self.call), "the request. Sending it once more, simpler."),
             _ => return false,
@@ -129,6 +167,26 @@ impl Attempt for Translated<'_, '_> {
 
     fn failed(&mut self, lease: &Lease, verdict: &Verdict) {
         (self.failed)(lease, &verdict.word);
+    }
+}
+
+impl Translated<'_, '_> {
+    /// Follows the model that the name leads to on the other side of its day, if a refusal speaks for it; once.
+    fn moves_over(&mut self, refused: Then) -> bool {
+        let assumed = self.call.serves.as_deref().filter(|_| self.found.is_none());
+        let other = assumed.and_then(|assumed| self.serving.instead(&self.call.model, assumed));
+        // Only newer models look at signatures.
+        let Some(model) = other.filter(|model| match refused {
+            Then::Rethink => true,
+            Then::Unsign | Then::Fill => model.gemini3,
+            _ => false,
+        }) else {
+            return false;
+        };
+        fit::fit(&mut self.call.request, &model);
+        self.found = Some(model.name.clone());
+        self.call.serves = Some(model.name);
+        true
     }
 }
 

@@ -72,9 +72,11 @@ impl<'a, A: Attempt> Failover<'a, A> {
             self.budget.asked += 1;
             self.asked.all.push(lease.id);
             self.announce(&lease);
+            self.attempt.prepare(&lease);
             let (next, failure) = match self.ask(&lease) {
                 Ok(answer) => {
                     self.succeeded(&lease);
+                    self.attempt.succeeded(&lease);
                     return Ok((lease, answer));
                 }
                 Err(failed) => failed,

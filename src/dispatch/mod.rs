@@ -7,6 +7,7 @@
 
 mod attempt;
 mod failover;
+mod fit;
 mod grounding;
 mod history;
 mod hops;
@@ -21,6 +22,7 @@ use crate::api::Call;
 use crate::credentials::{CredentialId, Credentials, Kind, Lease, Report, Want};
 use crate::error::ApiError;
 use crate::gemini::Response;
+use crate::gemini::models::Serving;
 use crate::http::CancelToken;
 use crate::upstream::Unserved;
 pub use crate::upstream::cancel::scope as watch;
@@ -45,6 +47,7 @@ pub struct Dispatcher {
     bounds: Bounds,
     history: History,
     signers: Signers,
+    serving: Arc<Serving>,
 }
 
 /// An answer that has begun well.
@@ -98,7 +101,18 @@ impl Dispatcher {
             bounds,
             history: History::default(),
             signers: Signers::default(),
+            serving: Arc::default(),
         }
+    }
+
+    /// Learns there what serves the names of models.
+    pub fn with_serving(self, serving: Arc<Serving>) -> Dispatcher {
+        Dispatcher { serving, ..self }
+    }
+
+    /// What answers said of the names of models.
+    pub fn serving(&self) -> &Arc<Serving> {
+        &self.serving
     }
 
     /// Asks Vertex AI, too.
@@ -116,11 +130,17 @@ impl Dispatcher {
         failed: &mut Failed<'_>,
     ) -> Result<Dispatched, ApiError> {
         let hops = long_decode::begin(call);
-        let (lease, (first, rest)) = self.run(
-            Translated { is_filled: false, is_rethought: false, signer: self.signers.of(&call.request), call, failed },
-            budget,
-            cancel,
-        )?;
+        let attempt = Translated {
+            is_filled: false,
+            is_rethought: false,
+            serving: &self.serving,
+            unfitted: None,
+            found: None,
+            signer: self.signers.of(&call.request),
+            call,
+            failed,
+        };
+        let (lease, (first, rest)) = self.run(attempt, budget, cancel)?;
         Ok(Dispatched { lease, first: Some(first), rest, hops })
     }
 
@@ -158,9 +178,12 @@ impl Dispatcher {
         self.pool.checkout(&want).is_err()
     }
 
-    /// Takes note of the signatures in an event, which the same service wants back.
-    pub fn note(&self, lease: &Lease, event: &Response<'_>) {
+    /// Takes note of the signatures in an event, which the same service wants back, and of the model that answers.
+    pub fn note(&self, lease: &Lease, model: &str, event: &Response<'_>) {
         self.signers.note(lease.kind, event);
+        if let Some(version) = event.model_version.as_deref() {
+            self.serving.note(lease.id.0, model, version);
+        }
     }
 
     /// Judges a fault that came after the first event, and tells the pool. The result is what the client is told.

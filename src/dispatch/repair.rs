@@ -9,7 +9,7 @@ use serde_json::Value;
 /// except for models before Gemini 3, which need none (docs/thinking.md "Signature rules of Gemini", docs/thinking.md
 /// "Fallback when a signature is missing").
 pub(super) fn remove_signatures(call: &mut Call) -> bool {
-    let placeholder = needs_signatures(&call.model).then_some(signatures::PLACEHOLDER);
+    let placeholder = needs_signatures(call.serves.as_ref().unwrap_or(&call.model)).then_some(signatures::PLACEHOLDER);
     let mut changed = false;
     for content in &mut call.request.contents {
         // What Google's own tools did is of no worth without its signatures.
@@ -134,7 +134,14 @@ mod tests {
             {"role": "model", "parts": [{"text": "", "thoughtSignature": "EEEE"}]},
         ]});
         let request = serde_json::from_value(request).unwrap();
-        Call { model: model.into(), operation: Operation::Generate, request, affinity: None, long_decode: false }
+        Call {
+            model: model.into(),
+            operation: Operation::Generate,
+            request,
+            affinity: None,
+            long_decode: false,
+            serves: None,
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ mod tests {
 
     fn call(operation: Operation, request: Value) -> Call {
         let request = serde_json::from_value(request).unwrap();
-        Call { model: "m".into(), operation, request, affinity: None, long_decode: false }
+        Call { model: "m".into(), operation, request, affinity: None, long_decode: false, serves: None }
     }
 
     #[test]

@@ -5,14 +5,16 @@
 
 mod builtin;
 mod live;
+mod serving;
 
 pub use live::Listed;
+pub use serving::Serving;
 
 use super::signatures::family;
 use super::thinking::{Ask, Control, Effort};
 pub use crate::config::ModelEntry;
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
 
 /// Bytes. Names are read recursively, suffix by suffix.
 const LONGEST_NAME: usize = 256;
@@ -22,6 +24,8 @@ const LONGEST_NAME: usize = 256;
 pub struct Model {
     /// Google's bare name, as sent to the public API.
     pub name: String,
+    /// The model that serves the name, if it is another one.
+    serving: Option<String>,
     /// For lists.
     pub display_name: String,
     /// For lists.
@@ -85,6 +89,7 @@ pub struct ModelTable {
     aliases: BTreeMap<String, Alias>,
     /// Patterns and what serves the names that fit, in order.
     routes: Vec<(String, String)>,
+    serving: Arc<Serving>,
 }
 
 #[derive(Clone, Debug)]
@@ -118,23 +123,27 @@ impl ModelTable {
                 }
             }
         }
-        ModelTable { models, aliases, routes: Vec::new() }
+        ModelTable { models, aliases, routes: Vec::new(), serving: Arc::default() }
     }
 
     /// Reads a requested name: `models/`, `google/`, `gemini/` prefixes, exact names, aliases, then suffixes from the
     /// end in any order. Unknown `gemini-*` and `gemma-*` names pass through with safe guesses; others are `None`.
     pub fn resolve(&self, requested: &str) -> Option<Resolved> {
-        self.resolve_at(requested, SystemTime::now())
-    }
-
-    /// The same at another time: some names are served by a newer model from a day on, and then its rules hold.
-    pub fn resolve_at(&self, requested: &str, time: SystemTime) -> Option<Resolved> {
         let mut found = self.resolve_now(requested)?;
-        let now = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        if let Some(newer) = builtin::successor(&found.model.name, now).and_then(|name| self.models.get(name)) {
-            found.model.is_served_by(newer);
+        if let Some(name) = self.serving.of(&found.model.name) {
+            found.model.is_served_by(self.named(&name));
         }
         Some(found)
+    }
+
+    /// The same where one credential's answers say what serves the names.
+    pub fn serving(mut self, serving: &Arc<Serving>) -> ModelTable {
+        self.serving.clone_from(serving);
+        self
+    }
+
+    fn named(&self, name: &str) -> Model {
+        self.models.get(name).cloned().unwrap_or_else(|| builtin::guess(name))
     }
 
     fn resolve_now(&self, requested: &str) -> Option<Resolved> {
@@ -168,7 +177,11 @@ impl ModelTable {
     pub fn list(&self) -> Vec<Model> {
         let mut listed: BTreeMap<&str, Model> = BTreeMap::new();
         for (name, model) in &self.models {
-            listed.insert(name, model.clone());
+            let mut model = model.clone();
+            if let Some(name) = self.serving.of(name) {
+                model.is_served_by(self.named(&name));
+            }
+            listed.insert(name, model);
         }
         for name in self.aliases.keys() {
             match self.resolve(name) {
@@ -253,6 +266,16 @@ impl ModelTable {
 }
 
 impl Model {
+    /// The name of the model that serves this one's: its rules hold.
+    pub fn served_by(&self) -> &str {
+        self.serving.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Whether its name, as far as rules go, begins with this word.
+    pub fn is_of(&self, family: &str) -> bool {
+        self.served_by().starts_with(family)
+    }
+
     /// The most that `maxOutputTokens` may say.
     pub fn longest_answer(&self) -> u64 {
         if self.long_decode { self.input_token_limit.max(self.output_token_limit) } else { self.output_token_limit }
@@ -261,29 +284,32 @@ impl Model {
     /// Gemini 3 and 2.5 Pro: "Penalty is not enabled for this model". Of 2.5 Flash it is said and denied; where Google
     /// refuses it, dispatch asks again without.
     pub fn takes_penalties(&self) -> bool {
-        !self.gemini3 && !self.name.starts_with("gemini-2.5-pro")
+        !self.gemini3 && !self.is_of("gemini-2.5-pro")
     }
 
     /// Whether it reads JSON Schema; Gemini 2.0 and older know the subset of OpenAPI only.
     pub fn reads_json_schema(&self) -> bool {
-        !self.name.starts_with("gemini-2.0") && !self.name.starts_with("gemini-1")
+        !self.is_of("gemini-2.0") && !self.is_of("gemini-1")
     }
 
     /// Whether there may be a system instruction; Gemma 3 and older refuse one.
     pub fn takes_system(&self) -> bool {
-        !["gemma-1", "gemma-2", "gemma-3"].iter().any(|old| self.name.starts_with(old))
+        !["gemma-1", "gemma-2", "gemma-3"].iter().any(|old| self.is_of(old))
     }
 
-    /// Takes over the rules of another model, but for thinking that the config has set.
-    fn is_served_by(&mut self, newer: &Model) {
+    /// Takes over the rules of another model, but for thinking that the config or Google's list has set.
+    fn is_served_by(&mut self, other: Model) {
         if self.thinking == builtin::guess(&self.name).thinking {
-            self.thinking.clone_from(&newer.thinking);
-            self.thinks_unasked = newer.thinks_unasked;
+            self.thinking = other.thinking;
+            self.thinks_unasked = other.thinks_unasked;
         }
-        self.gemini3 = newer.gemini3;
-        self.fixed_sampling = newer.fixed_sampling;
-        self.long_decode = newer.long_decode;
-        (self.input_token_limit, self.output_token_limit) = (newer.input_token_limit, newer.output_token_limit);
+        self.gemini3 = other.gemini3;
+        self.fixed_sampling = other.fixed_sampling;
+        self.long_decode = other.long_decode;
+        if other.known {
+            (self.input_token_limit, self.output_token_limit) = (other.input_token_limit, other.output_token_limit);
+        }
+        self.serving = Some(other.name);
     }
 
     fn control(&mut self, thinking: Option<&Control>) {

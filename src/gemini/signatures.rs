@@ -4,6 +4,7 @@
 //! Owns the cache and what can be said about a signature without knowing its content. Where one goes in a request is
 //! the surfaces' business.
 
+use super::Content;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
@@ -203,6 +204,20 @@ pub fn family(model: &str) -> &str {
 
 fn ends_word(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with('-')
+}
+
+/// In the current turn, that is after the newest turn in which the user said something, Gemini 3 refuses a step whose
+/// first call has no signature: a lost one becomes the placeholder.
+pub fn sign_first_calls(turns: &mut [Content]) {
+    let says_something = |turn: &Content| {
+        turn.role.as_deref() == Some("user") && turn.parts.iter().any(|p| p.function_response.is_none())
+    };
+    let start = turns.iter().rposition(says_something).unwrap_or(0);
+    for turn in turns[start..].iter_mut().filter(|turn| turn.role.as_deref() == Some("model")) {
+        if let Some(first) = turn.parts.iter_mut().find(|part| part.function_call.is_some()) {
+            first.thought_signature.get_or_insert_with(|| PLACEHOLDER.into());
+        }
+    }
 }
 
 /// Whether a text can be a signature at all: non-empty base64 in either alphabet.

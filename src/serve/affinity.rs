@@ -66,6 +66,7 @@ mod tests {
             request,
             affinity: named.map(str::to_owned),
             long_decode: false,
+            serves: None,
         }
     }
 

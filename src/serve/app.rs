@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::credentials::consent::Logins;
 use crate::dispatch::Dispatcher;
-use crate::gemini::models::{Listed, ModelTable};
+use crate::gemini::models::{Listed, ModelTable, Serving};
 use crate::gemini::signatures::SignatureCache;
 use crate::http::Gauge;
 use crate::keys::Keys;
@@ -101,11 +101,11 @@ impl Current {
 }
 
 /// The models, and those for requests whose first model cannot serve them.
-pub(super) fn tables(config: &Config, listed: &[Listed]) -> (ModelTable, Vec<ModelTable>) {
+pub(super) fn tables(config: &Config, listed: &[Listed], serving: &Arc<Serving>) -> (ModelTable, Vec<ModelTable>) {
     let table = |position: usize| {
         let nth = |models: &[String]| models[position.min(models.len() - 1)].clone();
         let routes: Vec<_> = config.model_routes.iter().map(|(names, models)| (names.clone(), nth(models))).collect();
-        let mut models = ModelTable::new(&config.models);
+        let mut models = ModelTable::new(&config.models).serving(serving);
         models.route(&routes);
         models.learn(listed);
         models
@@ -117,7 +117,7 @@ pub(super) fn tables(config: &Config, listed: &[Listed]) -> (ModelTable, Vec<Mod
 impl App {
     /// The same with another config or model list.
     fn with(&self, config: Config, listed: Arc<Vec<Listed>>) -> App {
-        let (models, spare_models) = tables(&config, &listed);
+        let (models, spare_models) = tables(&config, &listed, self.dispatcher.serving());
         App {
             guard: self.guard.with(&config),
             models,

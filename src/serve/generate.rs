@@ -258,7 +258,7 @@ impl Generation<'_> {
                 again: self.chances == SECOND_CHANCES,
             })?;
             self.note_reason(&parsed);
-            self.app.dispatcher.note(&answer.lease, &parsed);
+            self.app.dispatcher.note(&answer.lease, &self.record.model, &parsed);
             self.translated(translator.event(event.json(), &parsed, &mut out), translator)?;
             self.write(output, &mut out)?;
             if is_held && output.has_content() {

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::credentials::consent::Logins;
 use crate::credentials::{Credentials, Options, Refresher, StoreError, Timing};
 use crate::dispatch::{Bounds, Dispatcher};
-use crate::gemini::models::Listed;
+use crate::gemini::models::{Listed, Serving};
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Limits, Request, Running, Server};
 use crate::keys::Keys;
@@ -25,7 +25,7 @@ use crate::usage::Usage;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes of thought signatures that are remembered, and for how long.
 const SIGNATURES: usize = 8 << 20;
@@ -40,6 +40,8 @@ pub struct Tuning {
     pub intervals: Intervals,
     /// Addresses beside public ones that media may be fetched from.
     pub media_from: Option<fn(SocketAddr) -> bool>,
+    /// The day for the table of models, instead of today.
+    pub models_of: Option<SystemTime>,
 }
 
 /// Why the program cannot start; the text is one line for the operator.
@@ -119,7 +121,8 @@ impl Service {
 
         let memory = Arc::new(SignatureCache::new(SIGNATURES, SIGNATURES_FOR));
         let signatures = Arc::new(SignatureFile::open(&config, memory.clone()));
-        let (models, spare_models) = tables(&config, &listed);
+        let serving = Arc::new(tuning.models_of.map(Serving::at).unwrap_or_default());
+        let (models, spare_models) = tables(&config, &listed, &serving);
         let app = App {
             guard: Guard::new(&config, keys.clone()),
             models,
@@ -141,7 +144,8 @@ impl Service {
                         credentials: config.max_credentials_per_request,
                         patience: config.failover,
                     },
-                ),
+                )
+                .with_serving(serving),
                 &agent,
                 &config,
             )),

@@ -120,7 +120,7 @@ mod tests {
 
     fn call(operation: Operation, model: &str, request: Value) -> Call {
         let request = serde_json::from_value(request).unwrap();
-        Call { model: model.into(), operation, request, affinity: None, long_decode: false }
+        Call { model: model.into(), operation, request, affinity: None, long_decode: false, serves: None }
     }
 
     fn parsed(body: Vec<u8>) -> Value {

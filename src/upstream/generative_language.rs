@@ -131,7 +131,14 @@ mod tests {
 
     fn body(operation: Operation, request: Value) -> Value {
         let request = serde_json::from_value(request).unwrap();
-        let call = Call { model: "gemini-2.5-pro".into(), operation, request, affinity: None, long_decode: false };
+        let call = Call {
+            model: "gemini-2.5-pro".into(),
+            operation,
+            request,
+            affinity: None,
+            long_decode: false,
+            serves: None,
+        };
         serde_json::from_slice(&body_of(&call)).unwrap()
     }
 

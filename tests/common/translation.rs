@@ -5,10 +5,11 @@
 //! request, or `__err__`), `absent` (paths that must not be there); for answers `given` (fields of the request),
 //! `attempts` (events of each attempt) and `out`. `<call_id>`, `<8hex>` and `…` stand for what varies.
 
+use super::proxy::today;
 use gemini_openai_proxy::api::{Context, Exchange, Fetch, MidSystem, Settings, Surface};
 use gemini_openai_proxy::error::{ApiError, ErrorKind};
 use gemini_openai_proxy::gemini::Response;
-use gemini_openai_proxy::gemini::models::ModelTable;
+use gemini_openai_proxy::gemini::models::{ModelTable, Serving};
 use gemini_openai_proxy::gemini::signatures::SignatureCache;
 use gemini_openai_proxy::http::{CancelToken, Headers, Request};
 use serde_json::{Value, json};
@@ -42,11 +43,16 @@ pub struct World {
     pub key: &'static str,
 }
 
+/// The table as it is on the day of all tests.
+pub fn models() -> ModelTable {
+    ModelTable::new(&[]).serving(&Arc::new(Serving::at(today())))
+}
+
 impl World {
     pub fn new(surface: &'static (dyn Surface + Send)) -> World {
         World {
             surface,
-            models: ModelTable::new(&[]),
+            models: models(),
             signatures: Arc::new(SignatureCache::new(1 << 20, Duration::from_secs(3600))),
             settings: gemini_openai_proxy::config::parse("{}").unwrap().config.settings,
             key: "key-1",

@@ -138,7 +138,14 @@ fn about(left: Duration, wanted: Duration) {
 fn call() -> Call {
     let request = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
     let request = serde_json::from_value(request).unwrap();
-    Call { model: MODEL.into(), operation: Operation::Stream, request, affinity: None, long_decode: false }
+    Call {
+        model: MODEL.into(),
+        operation: Operation::Stream,
+        request,
+        affinity: None,
+        long_decode: false,
+        serves: None,
+    }
 }
 
 #[test]

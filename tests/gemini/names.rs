@@ -3,9 +3,10 @@
 
 use super::ask;
 use crate::common::translation::{check, differs};
-use gemini_openai_proxy::gemini::models::{ModelEntry, ModelTable};
+use gemini_openai_proxy::gemini::models::{ModelEntry, ModelTable, Serving};
 use gemini_openai_proxy::gemini::thinking::{Control, Level};
 use serde_json::json;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 fn entry(name: &str, alias_of: Option<&str>, thinking: Option<Control>) -> ModelEntry {
@@ -102,12 +103,19 @@ fn a_name_of_nothing_but_suffixes_does_not_exhaust_the_stack() {
 
 #[test]
 fn names_that_have_moved_follow_the_rules_of_what_serves_them() {
-    let table = ModelTable::new(&[]);
-    let at =
-        |name: &str, day: u64| table.resolve_at(name, UNIX_EPOCH + Duration::from_secs(day * 86_400)).unwrap().model;
-    // 2026-10-08 is day 20,734.
-    for (name, newer) in [("gemini-3.5-flash", "gemini-3.6-flash"), ("gemini-3.7-flash", "gemini-3.8-flash")] {
-        let (before, after, wanted) = (at(name, 20_733), at(name, 20_734), at(newer, 20_734));
+    let at = |name: &str, day: u64| {
+        let serving = Serving::at(UNIX_EPOCH + Duration::from_secs(day * 86_400));
+        ModelTable::new(&[]).serving(&Arc::new(serving)).resolve(name).unwrap().model
+    };
+    // 2026-10-08 is day 20,734, 2026-12-01 is day 20,788.
+    for (name, newer, day) in [
+        ("gemini-3.5-flash", "gemini-3.6-flash", 20_734),
+        ("gemini-3.7-flash", "gemini-3.8-flash", 20_734),
+        ("gemini-2.5-pro", "gemini-3.8-flash", 20_788),
+        ("gemini-2.5-flash", "gemini-3.5-flash-lite", 20_788),
+    ] {
+        let (before, after, wanted) = (at(name, day - 1), at(name, day), at(newer, day));
+        assert_eq!((before.served_by(), after.served_by()), (name, newer));
         assert_eq!((before.name.as_str(), after.name.as_str()), (name, name), "Google is asked for the name");
         assert_eq!((after.thinking, after.fixed_sampling), (wanted.thinking, wanted.fixed_sampling), "{name}");
     }

@@ -2,13 +2,12 @@
 //! and how long the answer may be (`limit`) become the `thinkingConfig` that is sent (`out`, null for none).
 
 use super::ask;
-use crate::common::translation::check;
-use gemini_openai_proxy::gemini::models::ModelTable;
+use crate::common::translation::{check, models};
 use gemini_openai_proxy::gemini::thinking::{Effort, Level, plan};
 
 #[test]
 fn what_is_asked_becomes_what_each_model_accepts() {
-    let models = ModelTable::new(&[]);
+    let models = models();
     check("thinking", "plans", |case| {
         let model = models.resolve(case["model"].as_str().unwrap()).unwrap().model;
         let config = plan(&model, ask(&case["ask"]), case["include"].as_bool(), case["limit"].as_u64());

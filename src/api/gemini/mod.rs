@@ -75,7 +75,14 @@ impl Surface for GeminiSurface {
         if predicts {
             body = predict::batch(&body);
         }
-        let call = Call { model: resolved.model.name, operation, request: body, affinity: None, long_decode: false };
+        let call = Call {
+            model: resolved.model.name,
+            operation,
+            request: body,
+            affinity: None,
+            long_decode: false,
+            serves: None,
+        };
         Ok(Box::new(NativeExchange { call, framing, predicts }))
     }
 

@@ -73,6 +73,7 @@ impl Surface for OpenAiEmbeddings {
             request: Request::default(),
             affinity: None,
             long_decode: false,
+            serves: None,
         };
         let mut exchange = Embedding { call, texts, sent: 0..0, dimensions, requested, encoding };
         exchange.advance();

@@ -117,7 +117,7 @@ pub(super) fn parse(body: Vec<u8>, context: &Context<'_>) -> Result<Box<dyn Exch
         ..Request::default()
     };
     let operation = if framing == Framing::Whole { Operation::Generate } else { Operation::Stream };
-    let call = Call { model: model.name, operation, request, affinity: None, long_decode: false };
+    let call = Call { model: model.name, operation, request, affinity: None, long_decode: false, serves: None };
     Ok(Box::new(Speaking { call, framing, format }))
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 fn call(operation: Operation, model: &str, request: &Value) -> Call {
     let request = serde_json::from_value(request.clone()).unwrap();
-    Call { model: model.into(), operation, request, affinity: None, long_decode: false }
+    Call { model: model.into(), operation, request, affinity: None, long_decode: false, serves: None }
 }
 
 fn sent(operation: Operation, request: &Value) -> Value {

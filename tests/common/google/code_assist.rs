@@ -53,6 +53,7 @@ fn generate(call: &Call, user: User, stream: bool) -> Result<Reply, Refusal> {
     allowed(&user, body["project"].as_str().unwrap_or(""))?;
     // Also what a `models/` prefix gets.
     let model = model.filter(|_| !hidden).ok_or_else(errors::not_found)?;
+    let model = call.shared.read(|state| state.serving(&user.email, model));
     if body.get("enabledCreditTypes").is_some() && !stream {
         return Err(Refusal::bare());
     }

@@ -63,6 +63,9 @@ pub fn generate(call: &Call, generation: &Generation) -> Result<Reply, Refusal> 
         let fallback = format!("fake-response-{number}");
         for event in events.iter_mut().filter(|event| event.is_object() && event.get("error").is_none()) {
             dress(event, generation, &fallback);
+            if !state.settings.tells_version {
+                event.as_object_mut().map(|fields| fields.remove("modelVersion"));
+            }
         }
         (None, events, state.settings.delay, step, number)
     });

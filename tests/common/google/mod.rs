@@ -195,6 +195,11 @@ impl FakeGoogle {
         self.change(|state| state.keys.remove(key));
     }
 
+    /// From now on another model serves the name, to one credential or to all (`*`).
+    pub fn serve(&self, who: &str, name: &str, by: &str) {
+        self.change(|state| state.moved.push((who.into(), name.into(), by.into())));
+    }
+
     pub fn add_model(&self, model: Model) {
         self.change(|state| state.models.push(model));
     }

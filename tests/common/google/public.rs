@@ -91,7 +91,8 @@ fn operate(call: &Call, key: &str, id: &str, op: &str) -> Result<Reply, Refusal>
     let raw = call.json_body()?;
     let model = match op {
         "generateContent" | "streamGenerateContent" | "countTokens" | "embedContent" | "batchEmbedContents" => {
-            find(call, id, op)?
+            let found = find(call, id, op)?;
+            call.shared.read(|state| state.serving(key, found))
         }
         _ => return Err(Refusal::new(404, "Method not found.")),
     };

@@ -178,6 +178,8 @@ pub struct Settings {
     pub client: Option<(String, String)>,
     /// Page size of the model list when none is asked.
     pub model_page: usize,
+    /// Answers name the model that serves them.
+    pub tells_version: bool,
     /// Keep every request for [`State::requests`]; off, only a few are kept.
     pub keep_records: bool,
 }
@@ -191,6 +193,8 @@ pub struct State {
     pub codes: HashMap<String, AuthCode>,
     pub operations: HashMap<String, Operation>,
     pub models: Vec<Model>,
+    /// Names that another model serves: to whom (`*`: all), the name, the model.
+    pub moved: Vec<(String, String, String)>,
     pub issued: HashMap<String, Issued>,
     pub files: Vec<Value>,
     /// Files announced but not uploaded yet, by upload id.
@@ -212,6 +216,12 @@ pub struct State {
 }
 
 impl State {
+    /// What serves the name of this model.
+    pub fn serving(&self, who: &str, model: Model) -> Model {
+        let moved = self.moved.iter().rev().find(|(to, name, _)| (to == who || to == "*") && *name == model.id);
+        moved.and_then(|(.., by)| self.models.iter().find(|other| other.id == *by)).cloned().unwrap_or(model)
+    }
+
     pub fn new() -> State {
         State {
             users: Vec::new(),
@@ -221,6 +231,7 @@ impl State {
             codes: HashMap::new(),
             operations: HashMap::new(),
             models: builtin(),
+            moved: Vec::new(),
             issued: HashMap::new(),
             files: Vec::new(),
             uploads: HashMap::new(),
@@ -243,6 +254,7 @@ impl State {
                 consent_as: None,
                 client: None,
                 model_page: 50,
+                tells_version: true,
                 keep_records: true,
             },
             counter: 0,

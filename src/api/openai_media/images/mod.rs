@@ -69,7 +69,7 @@ pub(super) fn parse(
     // The request of a stream is given up once it has brought something.
     let kept = (stream && count > 1).then(|| request.clone());
     let operation = if stream { Operation::Stream } else { Operation::Generate };
-    let call = Call { model: model.name, operation, request, affinity: None, long_decode: false };
+    let call = Call { model: model.name, operation, request, affinity: None, long_decode: false, serves: None };
     Ok(Box::new(Pictures { call, kept, count, left: count - 1, wanted }))
 }
 

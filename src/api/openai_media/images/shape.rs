@@ -11,7 +11,7 @@ const LONG_RATIOS: [(u32, u32); 4] = [(1, 4), (4, 1), (1, 8), (8, 1)];
 /// The `imageConfig`; empty where the model decides.
 pub(super) fn of(size: Option<&str>, quality: Option<&str>, model: &Model) -> Result<Map<String, Value>, ApiError> {
     let mut config = Map::new();
-    let is_31_flash = model.name.starts_with("gemini-3.1-flash-image");
+    let is_31_flash = model.is_of("gemini-3.1-flash-image");
     match size.filter(|size| *size != "auto") {
         Some(size) => {
             let (width, height) = pixels(size)?;

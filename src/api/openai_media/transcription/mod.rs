@@ -87,7 +87,7 @@ pub(super) fn parse(
     };
     let operation = if stream { Operation::Stream } else { Operation::Generate };
     Ok(Box::new(Transcribing {
-        call: Call { model: model.name, operation, request, affinity: None, long_decode: false },
+        call: Call { model: model.name, operation, request, affinity: None, long_decode: false, serves: None },
         wanted,
     }))
 }
@@ -115,7 +115,7 @@ fn model(requested: &str, translates: bool, context: &Context<'_>) -> Result<Mod
     let found = context.models.resolve(requested).or_else(|| is_openais.then(|| context.models.resolve(stand_in))?);
     let model = found.ok_or_else(|| unknown_model(requested))?.model;
     let hears = |model: &Model| {
-        let is_other = model.image_output || model.speech_output || model.embedding || model.name.starts_with("gemma-");
+        let is_other = model.image_output || model.speech_output || model.embedding || model.is_of("gemma-");
         !(is_other || translates && is_dedicated(model))
     };
     match hears(&model) {

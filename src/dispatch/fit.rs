@@ -1,0 +1,43 @@
+//! A request that was composed for one model, made to fit another: credentials differ in what serves a name, and a name
+//! leads elsewhere from a day on (docs/gemini-4.md "Names of models").
+
+use crate::gemini::models::Model;
+use crate::gemini::signatures::{PLACEHOLDER, sign_first_calls};
+use crate::gemini::thinking::{self, Ask, Level};
+use crate::gemini::{Request, ThinkingConfig};
+use serde_json::{Value, json};
+
+/// Asks for as much thinking as before in the model's own way, leaves out what it does not take, and signs what it wants signed.
+pub(super) fn fit(request: &mut Request, model: &Model) {
+    if let Some(config) = &mut request.generation_config {
+        let limit = config.other.get("maxOutputTokens").and_then(Value::as_u64);
+        if let Some(asked) = &config.thinking_config {
+            config.thinking_config = thinking::plan(model, ask(asked), asked.include_thoughts, limit);
+        }
+        if limit.is_some_and(|limit| limit > model.longest_answer()) {
+            config.other.insert("maxOutputTokens".into(), json!(model.longest_answer()));
+        }
+        let sampling = ["temperature", "topP", "topK"].iter().filter(|_| model.fixed_sampling);
+        let penalties = ["presencePenalty", "frequencyPenalty"].iter().filter(|_| !model.takes_penalties());
+        for name in sampling.chain(penalties) {
+            config.other.shift_remove(*name);
+        }
+    }
+    if model.gemini3 {
+        return sign_first_calls(&mut request.contents);
+    }
+    for part in request.contents.iter_mut().flat_map(|content| &mut content.parts) {
+        part.thought_signature.take_if(|signature| signature == PLACEHOLDER);
+    }
+}
+
+/// What a client asked that got this config.
+fn ask(config: &ThinkingConfig) -> Option<Ask> {
+    let level = config.thinking_level.as_deref().and_then(Level::parse);
+    match (config.thinking_budget, level) {
+        (Some(budget), _) => Some(Ask::Budget(budget)),
+        // Models on levels cannot be told to think not at all.
+        (None, Some(Level::Minimal | Level::Low)) if config.include_thoughts == Some(false) => Some(Ask::Off),
+        (None, level) => level.map(Ask::Level),
+    }
+}

@@ -1,0 +1,228 @@
+//! Names of models move: Google serves one with a newer model from a day on, and says so in `modelVersion` or not at all. A
+//! conversation with tools survives it in every dialect, and each credential is asked as what serves it there wants.
+
+use crate::common::google::FakeGoogle;
+use crate::common::http::ask;
+use crate::common::proxy::{GEMINI_KEY, Proxy, today};
+use gemini_openai_proxy::serve::service::Tuning;
+use serde_json::{Map, Value, json};
+use std::time::{Duration, SystemTime};
+
+const PRO: &str = "gemini-2.5-pro";
+const NEWER: &str = "gemini-3.8-flash";
+const ROUTES: [&str; 3] = ["/v1/chat/completions", "/v1/responses", "/v1/messages"];
+
+/// 2026-12-02, when the 2.5 names lead to newer models by the table.
+fn after() -> SystemTime {
+    today() + Duration::from_secs(6 * 86_400)
+}
+
+fn proxy(google: &FakeGoogle, keys: &[&str], day: SystemTime) -> Proxy {
+    keys.iter().for_each(|key| google.add_api_key(key));
+    let tuning = Tuning { models_of: Some(day), ..Tuning::default() };
+    Proxy::start_with(google, tuning, |config| config["gemini_api_keys"] = json!(keys))
+}
+
+/// A conversation of a client, in the terms of its dialect.
+struct Client<'a> {
+    proxy: &'a Proxy,
+    route: &'static str,
+    stream: bool,
+    history: Vec<Value>,
+}
+
+impl Client<'_> {
+    /// Says what is to be done: three calls one after the other.
+    fn begin(&mut self) {
+        let words = r#"call:find{"city":"Oslo"} then call:book{"city":"Oslo"} then call:pay{}"#;
+        self.history.push(json!({"role": "user", "content": words}));
+    }
+
+    /// One turn; whether a tool was called.
+    fn turn(&mut self) -> bool {
+        let tool = |name: &str| {
+            let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+            match self.route {
+                "/v1/responses" => json!({"type": "function", "name": name, "parameters": schema}),
+                "/v1/messages" => json!({"name": name, "input_schema": schema}),
+                _ => json!({"type": "function", "function": {"name": name, "parameters": schema}}),
+            }
+        };
+        let mut body = json!({"model": PRO, "stream": self.stream, "tools": [tool("find"), tool("book"), tool("pay")]});
+        let (history, effort) = match self.route {
+            "/v1/responses" => ("input", json!({"reasoning": {"effort": "medium"}, "store": false})),
+            "/v1/messages" => {
+                ("messages", json!({"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 30_000}))
+            }
+            _ => ("messages", json!({"reasoning_effort": "medium"})),
+        };
+        body[history] = json!(self.history);
+        body.as_object_mut().unwrap().extend(effort.as_object().unwrap().clone());
+        let answer = ask(self.proxy, "POST", self.route, &[], body.to_string().as_bytes());
+        assert_eq!(answer.status, 200, "{} {}", self.route, answer.text());
+        match self.route {
+            "/v1/responses" => self.responses(&answer.text()),
+            "/v1/messages" => self.messages(&answer.text()),
+            _ => self.chat(&answer.text()),
+        }
+    }
+
+    fn events(text: &str) -> impl Iterator<Item = Value> {
+        text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
+    }
+
+    /// A client that keeps only what it knows when it streams.
+    fn chat(&mut self, text: &str) -> bool {
+        let mut message = Map::from_iter([("role".to_owned(), json!("assistant"))]);
+        if self.stream {
+            let calls: Vec<Value> = Self::events(text)
+                .flat_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"].as_array().cloned().unwrap_or_default())
+                .map(|call| json!({"id": call["id"], "type": "function", "function": call["function"]}))
+                .collect();
+            message.insert("tool_calls".into(), json!(calls));
+        } else {
+            let answer: Value = serde_json::from_str(text).unwrap();
+            message = answer["choices"][0]["message"].as_object().unwrap().clone();
+        }
+        let calls = message.get("tool_calls").and_then(Value::as_array).cloned().unwrap_or_default();
+        self.history.push(Value::Object(message));
+        let results = calls.iter().map(|call| json!({"role": "tool", "tool_call_id": call["id"], "content": "done"}));
+        self.history.extend(results);
+        !calls.is_empty()
+    }
+
+    fn responses(&mut self, text: &str) -> bool {
+        let response = match self.stream {
+            true => Self::events(text).find(|event| event["type"] == "response.completed").unwrap()["response"].clone(),
+            false => serde_json::from_str(text).unwrap(),
+        };
+        let output = response["output"].as_array().unwrap();
+        let calls: Vec<&Value> = output.iter().filter(|item| item["type"] == "function_call").collect();
+        let results = calls
+            .iter()
+            .map(|call| json!({"type": "function_call_output", "call_id": call["call_id"], "output": "done"}));
+        let kept: Vec<Value> =
+            output.iter().filter(|item| !self.stream || item["type"] == "function_call").cloned().collect();
+        let results: Vec<Value> = results.collect();
+        self.history.extend(kept);
+        self.history.extend(results);
+        !calls.is_empty()
+    }
+
+    fn messages(&mut self, text: &str) -> bool {
+        let blocks: Vec<Value> = if self.stream {
+            let mut blocks: Vec<Value> = Vec::new();
+            for event in Self::events(text) {
+                match event["type"].as_str().unwrap() {
+                    "content_block_start" => blocks.push(event["content_block"].clone()),
+                    "content_block_delta" if event["delta"]["type"] == "input_json_delta" => {
+                        let written = event["delta"]["partial_json"].as_str().unwrap();
+                        if let Ok(input) = serde_json::from_str::<Value>(written) {
+                            blocks.last_mut().unwrap()["input"] = input;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            blocks.into_iter().filter(|block| block["type"] == "tool_use").collect()
+        } else {
+            serde_json::from_str::<Value>(text).unwrap()["content"].as_array().unwrap().clone()
+        };
+        let calls = blocks.iter().filter(|block| block["type"] == "tool_use");
+        let results: Vec<Value> =
+            calls.map(|call| json!({"type": "tool_result", "tool_use_id": call["id"], "content": "done"})).collect();
+        if results.is_empty() {
+            return false;
+        }
+        self.history.push(json!({"role": "assistant", "content": blocks}));
+        self.history.push(json!({"role": "user", "content": results}));
+        true
+    }
+}
+
+/// What Google refused so far.
+fn refusals(google: &FakeGoogle) -> Vec<String> {
+    google.generations().into_iter().filter_map(|call| call.refusal).collect()
+}
+
+#[test]
+fn a_conversation_with_tools_survives_the_day_on_which_its_model_moves() {
+    for route in ROUTES {
+        for stream in [false, true] {
+            for tells in [true, false] {
+                for (by_clock, day) in [(false, today()), (true, after())] {
+                    let google = FakeGoogle::start();
+                    google.settings(|settings| settings.tells_version = tells);
+                    let proxy = proxy(&google, &[GEMINI_KEY], day);
+                    let mut client = Client { proxy: &proxy, route, stream, history: Vec::new() };
+                    client.begin();
+                    assert!(client.turn() && client.turn());
+                    let before = refusals(&google).len();
+                    google.serve("*", PRO, NEWER);
+                    assert!(client.turn());
+                    let at_the_change = refusals(&google).len() - before;
+                    assert!(!client.turn(), "the fourth turn is the answer");
+                    let what = format!("{route}, streamed: {stream}, told: {tells}, by the clock: {by_clock}");
+                    let all = refusals(&google);
+                    assert!(before <= 1 && at_the_change <= 1, "{what}: {all:?}");
+                    assert_eq!(all.len(), before + at_the_change, "{what}: nothing is repaired twice: {all:?}");
+                    let sent = google.last_generation();
+                    let thinking = &sent.inner()["generationConfig"]["thinkingConfig"];
+                    assert!(
+                        thinking["thinkingLevel"] == "MEDIUM" && thinking["thinkingBudget"].is_null(),
+                        "{what}: {thinking}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn thinking_of(google: &FakeGoogle, proxy: &Proxy, model: &str, status: u16) -> Value {
+    let body = json!({"model": model, "reasoning_effort": "high", "temperature": 0.5,
+        "messages": [{"role": "user", "content": "hi"}]});
+    let answer = ask(proxy, "POST", "/v1/chat/completions", &[], body.to_string().as_bytes());
+    assert_eq!(answer.status, status, "{}", answer.text());
+    google.last_generation().inner()["generationConfig"].clone()
+}
+
+#[test]
+fn a_wrong_date_of_the_table_costs_one_repair_per_credential_and_no_temperature_after_it() {
+    for tells in [true, false] {
+        let google = FakeGoogle::start();
+        google.settings(|settings| settings.tells_version = tells);
+        let proxy = proxy(&google, &[GEMINI_KEY], after());
+        let first = thinking_of(&google, &proxy, PRO, 200);
+        assert_eq!(first["thinkingConfig"]["thinkingBudget"], 24_576, "repaired in the model's own way");
+        for _ in 0..3 {
+            let config = thinking_of(&google, &proxy, PRO, 200);
+            assert_eq!(config["thinkingConfig"]["thinkingBudget"], 24_576);
+            assert_eq!(config["temperature"], 0.5);
+        }
+        assert_eq!(refusals(&google).len(), 1, "told: {tells}");
+    }
+}
+
+#[test]
+fn credentials_that_differ_are_asked_each_in_its_way() {
+    let google = FakeGoogle::start();
+    let keys = ["AIza-of-the-old-model", "AIza-of-the-new-model"];
+    google.serve(keys[1], PRO, NEWER);
+    let proxy = proxy(&google, &keys, today());
+    (0..4).for_each(|_| _ = thinking_of(&google, &proxy, PRO, 200));
+    let learnt = google.generations().len();
+    (0..4).for_each(|_| _ = thinking_of(&google, &proxy, PRO, 200));
+    for sent in &google.generations()[learnt..] {
+        let config = &sent.inner()["generationConfig"];
+        let thinking = &config["thinkingConfig"];
+        let found =
+            (thinking["thinkingBudget"].as_i64(), thinking["thinkingLevel"].as_str(), config["temperature"].as_f64());
+        let expected = match sent.who.as_deref() == Some(keys[0]) {
+            true => (Some(24_576), None, Some(0.5)),
+            false => (None, Some("HIGH"), None),
+        };
+        assert_eq!((&found, &sent.refusal), (&expected, &None), "{:?}", sent.who);
+    }
+    let asked = |key: &str| google.generations()[learnt..].iter().any(|sent| sent.who.as_deref() == Some(key));
+    assert!(asked(keys[0]) && asked(keys[1]));
+}
