@@ -181,7 +181,7 @@ fn a_403_that_may_be_about_one_request_rests_nobody_until_another_request_meets_
     assert_eq!(answer.status, 403, "{}", answer.text());
     assert_eq!(google.generations().len(), 6);
     let answer = post("a third one");
-    assert_eq!(answer.status, 503, "both rest: {}", answer.text());
+    assert_eq!(answer.status, 403, "both rest, and who comes learns why: {}", answer.text());
     assert_eq!(google.generations().len(), 6);
 }
 

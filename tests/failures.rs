@@ -194,6 +194,10 @@ fn outcome(given: &Value) -> Value {
     let admin = alone.admin();
     let (_, second) = alone.ask();
     let asked_again = alone.asked() - asked;
+    if asked_again == 0 {
+        let told = |told: &Value| ["http", "type", "code"].map(|field| told[field].clone());
+        assert_eq!(told(&first), told(&second), "who comes while all rest learns the same: {given}");
+    }
     drop(alone);
     let beside = bench(&trouble, keys, true);
     let statuses: Vec<u16> = (0..4).map(|_| beside.ask().0).collect();

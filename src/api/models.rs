@@ -38,6 +38,9 @@ fn openai(name: &str, model: &Model) -> Value {
         "name": if name == model.name { model.display_name.as_str() } else { name }});
     let mut add =
         |fields: Value| entry.as_object_mut().zip(fields.as_object()).map(|(entry, more)| entry.extend(more.clone()));
+    if !model.source.is_empty() {
+        add(json!({"source": model.source}));
+    }
     if !model.description.is_empty() {
         add(json!({"description": model.description}));
     }
@@ -161,6 +164,11 @@ fn gemini(name: &str, model: &Model) -> Value {
             .filter(|(mark, _)| suffix.contains(mark))
             .map(|(_, words)| *words)
             .collect();
+    let mut methods = vec!["generateContent", "streamGenerateContent", "countTokens"];
+    methods.extend(model.methods.iter().map(String::as_str).filter(|method| {
+        // What is answered here in any case stands in front.
+        !matches!(*method, "generateContent" | "streamGenerateContent" | "countTokens")
+    }));
     json!({
         "name": format!("models/{name}"),
         "version": "001",
@@ -168,7 +176,7 @@ fn gemini(name: &str, model: &Model) -> Value {
         "description": model.description,
         "inputTokenLimit": model.input_token_limit,
         "outputTokenLimit": model.output_token_limit,
-        "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
+        "supportedGenerationMethods": methods,
         "temperature": 1.0,
         "maxTemperature": 2.0,
         "topP": 0.95,

@@ -171,6 +171,11 @@ impl Credentials {
         self.with(|pool, now| pool.checkout(want, now))
     }
 
+    /// Why nobody can serve `want`, as a reason word.
+    pub fn reason(&self, want: &Want<'_>) -> Option<String> {
+        self.with(|pool, _| pool.reason(want))
+    }
+
     /// Takes note of how an attempt ended.
     pub fn report(&self, id: CredentialId, model: &str, report: Report) {
         self.change(|pool, now| ((), pool.report(id, model, report, now)));

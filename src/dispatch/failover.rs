@@ -103,7 +103,9 @@ impl<'a, A: Attempt> Failover<'a, A> {
     }
 
     fn end(self, unavailable: Unavailable) -> Result<(Lease, A::Answer), ApiError> {
-        unavailable::give_up(unavailable, self.attempt.want(&[]).kinds, self.last)
+        let want = self.attempt.want(&[]);
+        let reason = || self.dispatcher.pool.reason(&want);
+        unavailable::give_up(unavailable, want.kinds, reason, self.last)
     }
 
     /// Someone who has not been asked yet, or else someone who failed for nobody's fault.

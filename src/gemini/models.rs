@@ -56,6 +56,10 @@ pub struct Model {
     pub known: bool,
     /// How much of this is more than a guess from the name.
     pub told: Told,
+    /// What Google lists that it can do; empty where it lists nothing.
+    pub methods: Arc<[String]>,
+    /// Where the row is from: a heading of `docs/`, or Google's list.
+    pub source: &'static str,
 }
 
 /// What is known of a model for certain.

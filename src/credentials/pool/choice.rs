@@ -2,6 +2,7 @@
 
 use super::Pool;
 use super::clock::Now;
+use super::credential::Credential;
 use super::index::Index;
 use crate::credentials::lease::{Kind, Lease, Unavailable, Want};
 
@@ -22,6 +23,16 @@ impl Pool {
             self.last = Some(id);
         }
         lease.ok_or(Unavailable::None)
+    }
+
+    /// Why nobody can serve `want`: the reason word of who returns first, or else of one that waits for a person.
+    pub(crate) fn reason(&self, want: &Want<'_>) -> Option<String> {
+        let first = self.index.earliest(want).and_then(|id| self.credentials.get(&id));
+        let is_wanted = |credential: &&Credential| credential.record.kind().is_ok_and(|kind| want.kinds.has(kind));
+        let credential = first
+            .or_else(|| self.credentials.values().filter(is_wanted).find(|credential| credential.blocked.is_some()))?;
+        let blocked = credential.blocked.as_ref().map(|blocked| &blocked.why.reason);
+        blocked.or_else(|| Some(&credential.cooling.get(want.model)?.reason)).cloned()
     }
 
     /// Ends what has ended by now: cool-downs, blocks, tokens.

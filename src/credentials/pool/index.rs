@@ -175,6 +175,15 @@ impl Index {
     }
 }
 
+impl Index {
+    /// Who waits and returns first.
+    pub(super) fn earliest(&self, want: &Want<'_>) -> Option<CredentialId> {
+        let queues = self.models.get(want.model).map_or(&self.queues, |model| &model.queues);
+        let wanted = KINDS.into_iter().filter(|kind| want.kinds.has(*kind)).map(|kind| &queues[kind as usize]);
+        wanted.filter_map(|queue| queue.waiting.first()).min().map(|(_, id)| *id)
+    }
+}
+
 impl Entry {
     fn of(credential: &Credential, clock: &Clock, now: Now) -> Entry {
         let end = |deadline| clock.end(deadline);

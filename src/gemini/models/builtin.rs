@@ -4,6 +4,7 @@
 
 use super::{Model, Told};
 use crate::gemini::thinking::{Control, Level};
+use std::sync::Arc;
 
 /// A named model: what cannot be told from its name.
 struct Row {
@@ -164,6 +165,7 @@ pub(super) fn models() -> impl Iterator<Item = Model> {
         created: midnight(row.released),
         known: true,
         told: Told::All,
+        source: row.source(),
         ..guess(row.name)
     })
 }
@@ -216,6 +218,8 @@ pub(super) fn guess(name: &str) -> Model {
         created: midnight((2026, 1, 1)),
         known: false,
         told: Told::Name,
+        methods: Arc::default(),
+        source: "",
     }
 }
 
@@ -242,6 +246,23 @@ pub(super) fn generation(name: &str) -> (u32, u32) {
     };
     let minor = rest.split_once('.').filter(|(head, _)| head.bytes().all(|byte| byte.is_ascii_digit()));
     (major, minor.and_then(|(_, tail)| number(tail)).unwrap_or(0))
+}
+
+/// How the newest models think.
+pub(super) fn newest_thinking() -> Control {
+    Thinking::Levels(LOW_TO_HIGH).control()
+}
+
+impl Row {
+    /// Where the day and the levels are told.
+    fn source(&self) -> &'static str {
+        match generation(self.name) {
+            (0 | u32::MAX, _) => "docs/google.md \"Limits and modalities\"",
+            (4.., _) => "docs/gemini-4.md \"Names of models\"",
+            (2, 5) | (3, _) => "docs/gemini-4.md \"Release and retirement dates\"",
+            _ => "docs/google.md \"Limits and modalities\"",
+        }
+    }
 }
 
 impl Thinking {

@@ -1,7 +1,7 @@
 //! Which model serves a name: Google leads retired names to newer models without an error, on different days for different
 //! credentials. The built-in table knows days, and `modelVersion` in an answer says it for the credential that got it.
 
-use super::{Model, builtin};
+use super::{Model, builtin, without_prefixes};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -61,7 +61,7 @@ impl Serving {
 
     /// Takes note of an answer's `modelVersion`.
     pub fn note(&self, credential: u64, name: &str, version: &str) {
-        let version = version.rsplit('/').next().unwrap_or_default();
+        let version = without_prefixes(version);
         let assumed = self.successor(name).unwrap_or(name);
         match self.known.read().get(name) {
             Some(by) if by.get(&credential).is_some_and(|learned| learned.said == version) => return,
@@ -116,7 +116,7 @@ mod tests {
             let serving = on(day);
             assert_eq!(serving.of("gemini-2.5-pro").as_deref(), assumed);
             serving.note(1, "gemini-2.5-pro", said);
-            assert_eq!(serving.of("gemini-2.5-pro").as_deref(), said.rsplit('/').next(), "on day {day}");
+            assert_eq!(serving.of("gemini-2.5-pro").as_deref(), Some(without_prefixes(said)), "on day {day}");
         }
     }
 

@@ -226,6 +226,21 @@ fn refused(refusal: &Refusal) -> Verdict {
     }
 }
 
+/// What a client is told while all credentials rest for what this word says; `None` for words of others.
+pub fn resting(word: &str) -> Option<ApiError> {
+    let is_a_rest = |row: &&table::Row| matches!(row.blame, Blame::Credential | Blame::CredentialAndModel);
+    let denied = |row: &&table::Row| word == "PERMISSION_DENIED" && row.message == "model_denied";
+    let rows = || table::ROWS.iter().filter(is_a_rest);
+    let row = rows().find(|row| row.word == word).or_else(|| rows().find(denied))?;
+    let mut error = tell(row.client, row.client.status, "");
+    error.message = Message::new(row.message).to_string();
+    if !error.message.ends_with('.') {
+        error.message.push('.');
+    }
+    error.should_retry = (row.client.kind == ErrorKind::InsufficientQuota).then_some(false);
+    Some(error)
+}
+
 fn tell(client: Client, status: u16, message: &str) -> ApiError {
     let mut error = ApiError::new(status, client.kind, format!("API request failed: {message}"));
     error.code = client.code.map(Cow::Borrowed);
