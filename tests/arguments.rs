@@ -1,5 +1,6 @@
 //! The words after the program's name, as the old program took them.
 
+use gemini_openai_proxy::commands::Probe;
 use gemini_openai_proxy::commands::args::{
     AuthOptions, Command, DecryptOptions, RotateOptions, RunOptions, new_key, parse,
 };
@@ -51,6 +52,8 @@ fn the_other_commands_have_their_own_options() {
         ("auth -c a", Command::Auth(AuthOptions { run: config(), ..AuthOptions::default() })),
         ("auth --paste --off -ca", Command::Auth(AuthOptions { run: config(), paste: true, offline: true })),
         ("check", Command::Check(RunOptions::default())),
+        ("health", Command::Probe(Probe::Health, RunOptions::default())),
+        ("ready -c a", Command::Probe(Probe::Ready, config())),
         ("check -c a", Command::Check(config())),
         ("decrypt -c a", Command::Decrypt(DecryptOptions { run: config(), output: None })),
         ("decrypt -c a --output -", Command::Decrypt(DecryptOptions { run: config(), output: Some("-".into()) })),

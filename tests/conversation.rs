@@ -50,6 +50,7 @@ impl World {
             fetch: &NoNetwork,
             key_name: "key-1",
             settings: &self.settings,
+            asked: None,
         };
         let mut asked = Asked::new(self.models.resolve(model).unwrap(), &context);
         asked.mid_system = MidSystem::InPlace;

@@ -31,6 +31,7 @@ pub fn parse(body: Vec<u8>) -> Result<Box<dyn Exchange>, ApiError> {
         fetch: &OnePicture,
         key_name: "key",
         settings: &Settings::default(),
+        asked: None,
     };
     let request = Request {
         id: "r".into(),

@@ -3,6 +3,7 @@
 //! The words are the old program's (docs/compatibility.md "Command line"): its argument parser took `-ek`, unambiguous
 //! beginnings of long options, `-cFILE`, and its README ran it without the word `run`.
 
+use super::Probe;
 use crate::os::random;
 use crate::secret::Secret;
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ Gemini API Proxy Server v2. Use 'run' to start the server or 'generate-key' to c
 usage: gemini-openai-proxy [run] [-c FILE] [-ek KEY | --encryption-key-file FILE]
        gemini-openai-proxy auth -c FILE [--paste | --vertex FILE] [--offline]
        gemini-openai-proxy check [-c FILE]
+       gemini-openai-proxy health | ready [-c FILE]
        gemini-openai-proxy decrypt -c FILE [--output FILE]
        gemini-openai-proxy rotate-key -c FILE (--new-key KEY | --new-key-file FILE)
        gemini-openai-proxy generate-key
@@ -23,6 +25,7 @@ commands:
   run             start the server (the default)
   auth            connect a Google account and hand it to the running server
   check           look at config, files, network and every credential, and say what to do; exit code 0 or 1
+  health, ready   ask the running server whether it lives, and whether it may get traffic; exit code 0 or 1
   decrypt         put the credentials file in clear; the encrypted one is kept beside it
   rotate-key      encrypt the credentials file with another key; the old one is kept beside it
   generate-key    print a new encryption key for the credentials file
@@ -44,7 +47,7 @@ options:
 
 /// One line for standard error when the arguments make no sense.
 pub const USAGE: &str = "usage: gemini-openai-proxy \
-    [run|auth|check|decrypt|rotate-key|generate-key|help|version] [-c FILE] [-ek KEY] [--help] [--version]";
+    [run|auth|check|health|ready|decrypt|rotate-key|generate-key|help|version] [-c FILE] [-ek KEY] [--help] [--version]";
 
 /// Of a key that `generate-key` makes, less the padding.
 pub const KEY_LENGTH: usize = 43;
@@ -66,6 +69,8 @@ pub enum Command {
     AuthVertex(AuthOptions, PathBuf),
     /// Look for what is wrong.
     Check(RunOptions),
+    /// Ask the running server.
+    Probe(Probe, RunOptions),
     /// Put the credentials file in clear.
     Decrypt(DecryptOptions),
     /// Encrypt it with another key.
@@ -178,6 +183,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
             }
         }
         Some("check") => Command::Check(run_options(&mut arguments)?),
+        Some("health") => Command::Probe(Probe::Health, run_options(&mut arguments)?),
+        Some("ready") => Command::Probe(Probe::Ready, run_options(&mut arguments)?),
         Some("decrypt") => {
             Command::Decrypt(DecryptOptions { output: output(&mut arguments)?, run: with_config(&mut arguments)? })
         }
@@ -195,7 +202,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         Some("generate-key") => Command::GenerateKey,
         Some(other) => {
             return Err(format!(
-                "unknown command '{other}' (choose from 'run', 'auth', 'check', 'decrypt', 'rotate-key', 'generate-key')"
+                "unknown command '{other}' (choose from 'run', 'auth', 'check', 'health', 'ready', 'decrypt', 'rotate-key', 'generate-key')"
             ));
         }
     };

@@ -5,6 +5,7 @@ use super::{Failure, agent_for_google};
 use crate::commands::args::RunOptions;
 use crate::config::{self, Config, Timeouts};
 use crate::credentials::{Check, CredentialId, Credentials, Kind, Options, rekey};
+use crate::serve::app;
 use crate::storage::state;
 use crate::upstream::json_client;
 use std::fs::{self, OpenOptions};
@@ -120,6 +121,9 @@ fn look_at_config(options: &RunOptions, findings: &mut Findings) -> Option<Confi
         findings.warn(warning);
     }
     let config = Config { encryption_key: key, ..loaded.config };
+    for doubt in app::doubts(&config) {
+        findings.warn(&doubt);
+    }
     if config.admin.is_none() && !matches!(config.host.as_str(), "127.0.0.1" | "::1" | "localhost") {
         findings.warn(
             "the admin page has no password and so answers this machine only; set admin_username and admin_password to reach it from elsewhere",

@@ -5,10 +5,12 @@ pub mod args;
 mod auth;
 mod check;
 mod listener;
+mod probe;
 mod rekey;
 
 pub use auth::{auth, auth_vertex};
 pub use check::check;
+pub use probe::{Probe, probe};
 pub use rekey::{decrypt, rotate_key};
 
 use crate::config::{self, Config, Timeouts};

@@ -4,6 +4,7 @@ use super::Config;
 use super::keys::{Draft, KEYS, Key};
 use super::names::distance;
 use super::value::{ConfigError, Field, kind};
+use super::variables;
 use crate::secret::Secret;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -43,7 +44,7 @@ pub fn load(path: Option<&Path>) -> Result<Loaded, ConfigError> {
     parse(&text).map_err(|ConfigError(message)| ConfigError(format!("{name}: {message}")))
 }
 
-/// Reads a configuration from JSON text; a byte order mark is accepted.
+/// Reads a configuration from JSON text; a byte order mark is accepted, and `${NAME}` is a variable of the environment.
 pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
     let root = object(text)?;
     let mut draft = Draft::default();
@@ -52,8 +53,13 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
     let [mut outer, mut inner] = split(root)?;
     for key in KEYS {
         let place = if key.name.contains('.') { &mut inner } else { &mut outer };
-        let field = Field { name: key.name.into(), given: place.shift_remove(key.name), default: key.default };
-        (key.read)(&mut draft, &field)?;
+        let mut given = place.shift_remove(key.name);
+        let has_variables = given.as_ref().is_some_and(variables::names_any);
+        if let Some(given) = &mut given {
+            variables::expand(given, key.name, &|name| std::env::var(name).ok())?;
+        }
+        let field = Field { name: key.name.into(), given, default: key.default };
+        (key.read)(&mut draft, &field).map_err(|error| if has_variables { error.without_value() } else { error })?;
     }
     let Draft { config, warnings, mut unknown, .. } = draft;
     unknown.extend(inner.into_iter().chain(outer).map(|(name, _)| with_nearest(name)));
@@ -133,9 +139,16 @@ impl Config {
     pub fn shown(&self) -> Value {
         let [outer, inner] = split(self.source()).unwrap_or_default();
         let show = |key: &Key| {
-            let given = outer.contains_key(key.name) || inner.contains_key(key.name);
-            let source = if given { "file" } else { "default" };
-            Some((key.name.to_owned(), json!({"value": (key.show?)(self), "source": source})))
+            let given = outer.get(key.name).or(inner.get(key.name));
+            let source = if given.is_some() { "file" } else { "default" };
+            let value = match (given, (key.show?)(self)) {
+                // What comes from the environment is not for the page; numbers of keys are.
+                (Some(Value::String(text)), _) if variables::names_any(&Value::from(text.as_str())) => json!(text),
+                (Some(Value::Array(_)), count @ Value::String(_)) => count,
+                (Some(given), _) if variables::names_any(given) => json!("${...}"),
+                (_, value) => value,
+            };
+            Some((key.name.to_owned(), json!({"value": value, "source": source})))
         };
         Value::Object(KEYS.iter().filter_map(show).collect())
     }

@@ -11,12 +11,14 @@ mod networks;
 mod outgoing;
 mod reload;
 mod value;
+mod variables;
 
 pub use file::{Loaded, load, parse};
 pub use limits::KeyLimits;
 pub(crate) use limits::{WrongLimit, meant};
 pub use lists::is_example_key;
 pub use models::{Control, Level, ModelEntry};
+pub(crate) use names::distance;
 pub use networks::Network;
 pub use outgoing::ProxyChoice;
 pub use reload::Changes;

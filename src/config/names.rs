@@ -33,7 +33,7 @@ fn stem(word: &str) -> &str {
 }
 
 /// How many letters have to be changed, put in or left out.
-pub(super) fn distance(one: &str, other: &str) -> usize {
+pub(crate) fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (at, a) in one.bytes().enumerate() {
         let mut corner = std::mem::replace(&mut row[0], at + 1);

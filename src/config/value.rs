@@ -24,6 +24,16 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+impl ConfigError {
+    /// The same without what was found: it comes from the environment and may be a secret.
+    pub(super) fn without_value(self) -> ConfigError {
+        match self.0.rsplit_once(", found \"") {
+            Some((before, _)) => ConfigError(format!("{before}, found another text in the environment")),
+            None => self,
+        }
+    }
+}
+
 type Result<T> = std::result::Result<T, ConfigError>;
 
 /// A key with what the file gives for it. What is absent or null reads as the default, which is JSON text.
@@ -65,7 +75,8 @@ impl Field {
 
     pub(super) fn flag(&self) -> Result<bool> {
         let value = self.value();
-        value.as_bool().ok_or_else(|| self.wrong("true or false", &value))
+        let word = || value.as_str()?.trim().parse().ok();
+        value.as_bool().or_else(word).ok_or_else(|| self.wrong("true or false", &value))
     }
 
     /// One of `words`.
@@ -99,7 +110,7 @@ impl Field {
     /// A period in seconds; 0 or less: never.
     pub(super) fn period(&self) -> Result<Option<Duration>> {
         let value = self.value();
-        match value.as_f64().filter(|number| *number <= LONGEST) {
+        match number(&value).filter(|number| *number <= LONGEST) {
             Some(number) => Ok((number > 0.0).then(|| Duration::from_secs_f64(number))),
             None => Err(self.wrong("a number of seconds", &value)),
         }
@@ -108,7 +119,7 @@ impl Field {
     /// Seconds; 0 and an explicit null: no limit.
     pub(super) fn seconds(&self) -> Result<Option<Duration>> {
         let value = self.given.clone().unwrap_or_else(|| self.default());
-        match value.as_f64().filter(|number| (0.0..=LONGEST).contains(number)) {
+        match number(&value).filter(|number| (0.0..=LONGEST).contains(number)) {
             None if value.is_null() => Ok(None),
             None => Err(self.wrong("a number of seconds or null", &value)),
             Some(number) => Ok((number > 0.0).then(|| Duration::from_secs_f64(number))),
@@ -178,6 +189,11 @@ impl Object {
 
 pub(super) fn is_url(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
+}
+
+/// A number, also as a text, which is what variables are.
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 pub(super) fn whole(value: &Value) -> Option<i64> {

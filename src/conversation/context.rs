@@ -3,6 +3,7 @@
 use crate::config::Settings;
 use crate::gemini::models::ModelTable;
 use crate::gemini::signatures::SignatureCache;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 /// What a dialect may use while it reads a request.
@@ -17,9 +18,18 @@ pub struct Context<'a> {
     pub key_name: &'a str,
     /// Settings that change translations.
     pub settings: &'a Settings,
+    /// Where the name of the model goes that the client wrote, for those who must tell of a request that cannot be served.
+    pub asked: Option<&'a OnceCell<String>>,
 }
 
 impl Context<'_> {
+    /// Notes the name of the model as the client wrote it.
+    pub fn note_model(&self, name: &str) {
+        if let Some(asked) = self.asked {
+            let _ = asked.set(name.to_owned());
+        }
+    }
+
     /// The same, but nothing is fetched: media by address are of their type only.
     pub fn offline(&self) -> Context<'_> {
         Context { fetch: &Unfetched, ..*self }

@@ -176,6 +176,11 @@ impl Credentials {
         self.with(|pool, _| pool.reason(want))
     }
 
+    /// Whether a credential can serve `want` now.
+    pub fn can_serve(&self, want: &Want<'_>) -> bool {
+        self.with(|pool, now| pool.can_serve(want, now))
+    }
+
     /// Takes note of how an attempt ended.
     pub fn report(&self, id: CredentialId, model: &str, report: Report) {
         self.change(|pool, now| ((), pool.report(id, model, report, now)));

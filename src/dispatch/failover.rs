@@ -124,6 +124,12 @@ impl<'a, A: Attempt> Failover<'a, A> {
         }
     }
 
+    /// Whether [`Failover::lease`] would find somebody.
+    fn has_another(&self) -> bool {
+        let can_serve = |tried| self.dispatcher.pool.can_serve(&self.attempt.want(tried));
+        can_serve(&self.asked.all) || self.asked.out.len() < self.asked.all.len() && can_serve(&self.asked.out)
+    }
+
     /// Asks one credential, again with a fresh token or a repaired request, until another one is next or nobody.
     fn ask(&mut self, lease: &Lease) -> Result<A::Answer, (Next, Failure<A::Answer>)> {
         let pool = &self.dispatcher.pool;
@@ -135,9 +141,11 @@ impl<'a, A: Attempt> Failover<'a, A> {
                 Err(fault) => return Err((self.next(None, can_renew), Failure::NoToken(fault))),
             };
             // A key cannot be renewed, also one of Vertex AI.
-            can_renew &= access.place.as_ref().is_none_or(|place| !place.is_key);
+            let is_key = lease.kind == Kind::ApiKey || access.place.as_ref().is_some_and(|place| place.is_key);
+            can_renew &= !is_key;
             let (verdict, reply) = match self.attempt.ask(self.dispatcher.upstream(lease.kind), &access) {
                 Ok(answer) => return Ok(answer),
+                Err((fault, reply)) if is_key => (Box::new(fault.verdict().of_key()), reply),
                 Err((fault, reply)) => (Box::new(fault.verdict()), reply),
             };
             if self.cancel.is_cancelled() {
@@ -189,11 +197,6 @@ impl<'a, A: Attempt> Failover<'a, A> {
             }
         };
         let goes_on = matches!(next, Next::Other | Next::Wait);
-        let mood = if goes_on { " Rotating credential and retrying." } else { "" };
-        let (word, reason) = (&verdict.word, &verdict.reason);
-        let what = if word == "Exception" { String::new() } else { format!(" with status {word}") };
-        log::warn!("[ApiClient] Request failed{what} for {}({}).{mood} ({reason})", lease.name, lease.label);
-
         self.counted += u32::from(policy::is_counted(&verdict));
         match verdict.then {
             Then::Stop | Then::Unsign | Then::Fill | Then::Rethink | Then::Simplify => {}
@@ -224,6 +227,12 @@ impl<'a, A: Attempt> Failover<'a, A> {
                 }
             }
         }
+        // Whoever is asked next is known now that this one rests.
+        let is_next = next == Next::Wait || next == Next::Other && self.has_another();
+        let mood = if is_next { " Rotating credential and retrying." } else { "" };
+        let (word, reason) = (&verdict.word, &verdict.reason);
+        let what = if word == "Exception" { String::new() } else { format!(" with status {word}") };
+        log::warn!("[ApiClient] Request failed{what} for {}({}).{mood} ({reason})", lease.name, lease.label);
         let reply = reply.map(|reply| (lease.clone(), reply));
         Some(Last { blame: verdict.blame, error: verdict.error, reply })
     }

@@ -175,7 +175,7 @@ impl Dispatcher {
     /// Whether no credential serves this model at the moment.
     pub fn rests(&self, call: &Call) -> bool {
         let want = Want { model: &call.model, kinds: services::kinds_of(call), tried: &[], affinity: None };
-        self.pool.checkout(&want).is_err()
+        !self.pool.can_serve(&want)
     }
 
     /// Takes note of the signatures in an event, which the same service wants back, and of the model that answers.

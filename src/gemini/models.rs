@@ -5,6 +5,7 @@
 
 mod builtin;
 mod live;
+mod near;
 mod serving;
 
 pub use live::Listed;
@@ -153,7 +154,7 @@ impl ModelTable {
     fn resolve_now(&self, requested: &str) -> Option<Resolved> {
         let is_alias = self.aliases.contains_key(requested.trim());
         let routed = if is_alias { None } else { self.routed(requested.trim()) };
-        routed.or_else(|| self.resolve_within(requested, &mut Vec::new()))
+        routed.or_else(|| self.resolve_within(requested, &mut Vec::new())).or_else(|| self.resolve_loosely(requested))
     }
 
     /// Sends names that fit a pattern, `*` standing for anything, to a model; the first pattern counts.

@@ -65,6 +65,11 @@ pub struct App {
     pub server: Arc<OnceLock<Gauge>>,
 }
 
+/// Names in the config that lead to no known model, for who does not know what Google lists.
+pub fn doubts(config: &Config) -> Vec<String> {
+    ModelTable::new(&config.models).doubts(&config.models, &config.model_routes)
+}
+
 /// The present [`App`]: each request takes it once, and a reload puts another one here.
 pub struct Current {
     app: RwLock<Arc<App>>,
@@ -150,6 +155,7 @@ impl App {
             fetch: &*self.fetch,
             key_name,
             settings: &self.config.settings,
+            asked: None,
         }
     }
 

@@ -11,10 +11,11 @@ use crate::api::openai_embeddings::OpenAiEmbeddings;
 use crate::api::openai_responses::{self, OpenAiResponses, Task, stored};
 use crate::api::{Surface, billing, models};
 use crate::error::{ApiError, ErrorKind};
+use crate::gemini::models::ModelTable;
 use crate::http::{Gauge, Request, Responder, Response, query_value};
 use crate::keys::Key;
 use crate::logging::{self, Field};
-use crate::serve::access::same_origin;
+use crate::serve::access::{KEY_NEEDED, same_origin};
 use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::generate::generate;
@@ -106,6 +107,11 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
         Route::Ready if app.server.get().is_some_and(Gauge::is_leaving) => {
             admin::harden(Response::json(503, &json!({"status": "stopping"})).with_header("Retry-After", "1"))
         }
+        Route::Ready if is_asked(request, "credentials") && !app.pool.views().iter().any(|view| view.available) => {
+            admin::harden(
+                Response::json(503, &json!({"status": "no usable credential"})).with_header("Retry-After", "5"),
+            )
+        }
         Route::Ready => admin::harden(Response::json(200, &json!({"status": "ready"}))),
         Route::Metrics => admin::figures(app),
         Route::Home if request.method == "HEAD" => Response::empty(200),
@@ -128,10 +134,15 @@ pub(super) fn is_open(route: &Route, method: &str) -> bool {
     matches!(route, Route::Health | Route::Live | Route::Ready) || (*route == Route::Home && method == "HEAD")
 }
 
+/// Whether `?name=1` was written.
+fn is_asked(request: &Request, name: &str) -> bool {
+    query_value(&request.query, name).is_some_and(|word| !matches!(word.as_str(), "0" | "false"))
+}
+
 /// The old program's answer, to the byte; with `?verbose=1` figures that name nobody.
 fn health(app: &App, request: &Request) -> Response {
     let mut health = json!({"status": "healthy"});
-    if query_value(&request.query, "verbose").is_some_and(|word| !matches!(word.as_str(), "0" | "false")) {
+    if is_asked(request, "verbose") {
         let views = app.pool.views();
         let available = views.iter().filter(|view| view.available).count();
         health["version"] = json!(env!("CARGO_PKG_VERSION"));
@@ -243,13 +254,13 @@ fn short(app: &App, dialect: Dialect, route: &Route, key: &Key, request: &Reques
         Route::BillingUsage => Ok(billing::usage()),
         Route::BillingSubscription => Ok(billing::subscription()),
         Route::GeminiModels => Ok(models::gemini_list(models)),
-        Route::GeminiModel(id) => models::gemini_entry(models, id).ok_or_else(|| unknown_model(id)),
+        Route::GeminiModel(id) => models::gemini_entry(models, id).ok_or_else(|| unknown_model(models, id)),
         Route::Models if dialect == Dialect::Anthropic => Ok(models::anthropic_list(models)),
         Route::Model(id) if dialect == Dialect::Anthropic => {
-            models::anthropic_entry(models, id).ok_or_else(|| unknown_model(id))
+            models::anthropic_entry(models, id).ok_or_else(|| unknown_model(models, id))
         }
         Route::Models => Ok(models::openai_list(models)),
-        Route::Model(id) => models::openai_entry(models, id).ok_or_else(|| unknown_model(id)),
+        Route::Model(id) => models::openai_entry(models, id).ok_or_else(|| unknown_model(models, id)),
         _ => Err(not_served(SERVED, request)),
     }
 }
@@ -265,10 +276,9 @@ fn log_short(app: &App, request: &Request, key: &str, status: u16) {
     ]);
 }
 
-fn unknown_model(id: &str) -> ApiError {
-    ApiError::new(404, ErrorKind::InvalidRequest, format!("Model not found: {}", id.escape_debug()))
-        .with_param("model")
-        .with_code("model_not_found")
+fn unknown_model(models: &ModelTable, id: &str) -> ApiError {
+    let message = format!("Model not found: {}. {}", id.escape_debug(), models.advice(id));
+    ApiError::new(404, ErrorKind::InvalidRequest, message).with_param("model").with_code("model_not_found")
 }
 
 fn unknown_page() -> Response {
@@ -286,6 +296,7 @@ pub(super) fn failed(dialect: Dialect, error: &ApiError, id: &str) -> Response {
     let detail = match error.code() {
         Some("model_not_found") => "Model not found",
         Some("unknown_url") => "Not Found",
+        _ if error.message.starts_with(KEY_NEEDED) => KEY_NEEDED,
         _ => &error.message,
     };
     if let Ok(Value::Object(mut body)) = serde_json::from_slice(&response.body) {

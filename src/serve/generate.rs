@@ -15,6 +15,7 @@ use crate::serve::body::{self, Load};
 use crate::serve::output::Output;
 use crate::serve::record::{Outcome, Record};
 use crate::serve::{affinity, passthrough};
+use std::cell::OnceCell;
 use std::slice;
 use std::time::Duration;
 
@@ -36,16 +37,19 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
     full.for_each(|(name, value)| responder.add_header(name, value));
     let decoded = room.and_then(|()| body::decode(&mut request, app.config.sizes.max_body));
     let body = (!app.spare_models.is_empty()).then(|| request.body.clone());
-    let read =
-        decoded.and_then(|()| read(app, surface, key, &mut request, &app.models)).and_then(|(mut exchange, load)| {
+    let asked = OnceCell::new();
+    let read = decoded.and_then(|()| read(app, surface, key, &mut request, &app.models, Some(&asked))).and_then(
+        |(mut exchange, load)| {
             record.model.clone_from(&exchange.call().model);
             let (permit, headers) = key.admit_several(exchange.requests(), [&*record.model], &app.models);
             headers.iter().for_each(|(name, value)| responder.add_header(name, value));
             Ok((exchange, load, permit?))
-        });
+        },
+    );
     let (exchange, load, permit) = match read {
         Ok(read) => read,
         Err(error) => {
+            record.asked(asked.get().map_or("", String::as_str));
             let outcome = Outcome::failed(&error, UsageMetadata::default(), error.kind.openai_type());
             record.count_refused(&outcome);
             responder.respond(surface.error(&error));
@@ -80,10 +84,11 @@ fn read(
     key: &Key,
     request: &mut Request,
     models: &ModelTable,
+    asked: Option<&OnceCell<String>>,
 ) -> Result<(Box<dyn Exchange>, Load), ApiError> {
     let load = app.room.take(&request.body)?;
     let body = std::mem::take(&mut request.body);
-    let mut exchange = surface.parse(request, body, &Context { models, ..app.context(&key.mark) })?;
+    let mut exchange = surface.parse(request, body, &Context { models, asked, ..app.context(&key.mark) })?;
     let call = exchange.call();
     call.affinity = match call.request.names_stored() {
         // Files and caches belong to the credential they were stored with.
@@ -200,7 +205,7 @@ impl Generation<'_> {
         loop {
             let models = self.spare_models.next()?;
             let body = self.request.body.clone();
-            let (mut next, load) = read(self.app, self.surface, self.key, &mut self.request, models).ok()?;
+            let (mut next, load) = read(self.app, self.surface, self.key, &mut self.request, models, None).ok()?;
             self.request.body = body;
             let model = next.call().model.clone();
             if model != self.record.model && self.key.may_use(&model, &self.app.models) {

@@ -10,6 +10,9 @@ use crate::serve::app::App;
 use crate::usage::{Entry, Finished, Line};
 use std::time::{Duration, Instant, SystemTime};
 
+/// Letters of a model's name that is not known.
+const LONGEST_NAME: usize = 64;
+
 /// One request so far.
 pub(super) struct Record<'a> {
     app: &'a App,
@@ -20,6 +23,8 @@ pub(super) struct Record<'a> {
     path: String,
     /// Known once the request was read.
     pub model: String,
+    /// The name of the model that the client wrote, where the request could not be served by it.
+    asked: String,
     /// Google's finish or block reason, where the answer did not just end.
     reason: String,
     started: Instant,
@@ -53,6 +58,7 @@ impl<'a> Record<'a> {
             id: request.id.clone(),
             path: request.path.clone(),
             model: String::new(),
+            asked: String::new(),
             reason: String::new(),
             started: Instant::now(),
             first_content: None,
@@ -73,6 +79,16 @@ impl<'a> Record<'a> {
     /// Counts a failure of the credential that was asked last.
     pub fn count_failure(&self, reason: &str) {
         self.app.usage.failure(&self.line(), reason);
+    }
+
+    /// A request that is refused names this model. It is for the log and the list only: counted by it, names that clients
+    /// invent would take the places of others.
+    pub fn asked(&mut self, name: &str) {
+        self.asked = name.chars().take(LONGEST_NAME).collect();
+    }
+
+    fn model_name(&self) -> &String {
+        if self.model.is_empty() { &self.asked } else { &self.model }
     }
 
     /// Google says why it ended the answer; the last word counts. An answer that begins anew has none.
@@ -122,7 +138,7 @@ impl<'a> Record<'a> {
             id: self.id.clone(),
             key: self.key.name.clone(),
             surface: self.surface,
-            model: self.model.clone(),
+            model: self.model_name().clone(),
             credential: self.credential.clone(),
             status: outcome.status,
             attempts: self.attempts,
@@ -146,7 +162,7 @@ impl<'a> Record<'a> {
             ("key", Field::from(&self.key.name)),
             ("surface", self.surface.into()),
             ("path", Field::from(&self.path)),
-            ("model", Field::from(&self.model)),
+            ("model", Field::from(self.model_name())),
             ("credential", Field::from(&self.credential)),
             ("status", outcome.status.into()),
             ("error", Some(&outcome.word).filter(|word| !word.is_empty()).into()),

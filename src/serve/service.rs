@@ -123,6 +123,7 @@ impl Service {
         let signatures = Arc::new(SignatureFile::open(&config, memory.clone()));
         let serving = Arc::new(tuning.models_of.map(Serving::at).unwrap_or_default());
         let (models, spare_models) = tables(&config, &listed, &serving);
+        models.doubts(&config.models, &config.model_routes).iter().for_each(|doubt| log::warn!("{doubt}"));
         let app = App {
             guard: Guard::new(&config, keys.clone()),
             models,
@@ -215,6 +216,8 @@ impl Service {
         old.pool.reload(config.project_id_map.clone(), &config.gemini_api_keys);
         old.pool.poll_file();
         self.current.configure(config);
+        let app = self.current.get();
+        app.models.doubts(&app.config.models, &app.config.model_routes).iter().for_each(|doubt| log::warn!("{doubt}"));
         self.current.get().warn_about_few_credentials(self.address.port());
     }
 

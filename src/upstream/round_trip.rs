@@ -41,7 +41,7 @@ fn send_within(agent: &Agent, request: &Request<&[u8]>, read: Option<Duration>) 
                 log::debug!("[ApiClient] Connection was closed before the answer ({error}). Sending once more.");
                 again = false;
             }
-            error => return Err(fault(error)),
+            error => return Err(about_the_proxy(agent, request, fault(error))),
         }
     }
 }
@@ -98,6 +98,15 @@ fn fault(error: Error) -> Fault {
         },
         Error::Protocol(error) => Fault::Invalid(error.to_string()),
         error => Fault::Connect(error.to_string()),
+    }
+}
+
+/// Where there is a proxy, no connection means that there was none to it.
+fn about_the_proxy(agent: &Agent, request: &Request<&[u8]>, fault: Fault) -> Fault {
+    let proxy = agent.config().proxy().filter(|proxy| !proxy.is_no_proxy(request.uri()));
+    match (fault, proxy) {
+        (Fault::Connect(why), Some(proxy)) => Fault::Proxy(format!("{}:{}", proxy.host(), proxy.port()), why),
+        (fault, _) => fault,
     }
 }
 

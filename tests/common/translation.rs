@@ -66,6 +66,7 @@ impl World {
             fetch: &Pictures,
             key_name: self.key,
             settings: &self.settings,
+            asked: None,
         };
         self.surface.parse(&request(), body.into(), &context)
     }

@@ -4,6 +4,7 @@
 mod proxies;
 mod secrets;
 mod service_manager;
+mod words;
 
 use crate::common::google::{FakeGoogle, User};
 use crate::common::program::{Folder, Program};

@@ -135,6 +135,23 @@ fn without_one_the_environment_names_the_proxy_and_what_goes_past_it() {
 }
 
 #[test]
+fn a_proxy_that_does_not_answer_is_named_and_not_google() {
+    let google = FakeGoogle::start();
+    google.add_api_key("AIza-one-0001");
+    for scheme in ["http", "socks5"] {
+        let folder = Folder::new("dead-proxy");
+        let mut settings = config(&google, &["sk-client"]);
+        settings["gemini_api_keys"] = json!(["AIza-one-0001"]);
+        settings["proxy_url"] = json!(format!("{scheme}://user:proxy-password@127.0.0.1:1"));
+        let program = Program::start(&folder, &settings, &[]);
+        let (status, body) = ask(&program.base(), "sk-client", CHAT, HI);
+        assert_eq!(status, 502, "{body}");
+        assert!(body.contains("cannot reach the outgoing proxy 127.0.0.1:1: "), "{body}");
+        assert!(!body.contains("proxy-password") && !program.log().contains("proxy-password"), "{body}");
+    }
+}
+
+#[test]
 fn a_proxy_that_is_none_is_told_without_its_password() {
     let folder = Folder::new("proxy-url");
     for url in ["ftp://u:hunter22@proxy", "proxy:3128", "http://", "http://u:hunter22@proxy/path", "socks5://"] {

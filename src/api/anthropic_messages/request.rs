@@ -26,12 +26,13 @@ const BILLING: &str = "x-anthropic-billing-header:";
 pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conversing, ApiError> {
     let body = &mut body;
     let requested = read::<String>(body, "model")?.filter(|name| !name.trim().is_empty()).ok_or(required("model"))?;
+    context.note_model(&requested);
     if body.get("max_tokens").is_none_or(Value::is_null) {
         return Err(required("max_tokens"));
     }
     let resolved = context.models.resolve(requested.trim().trim_end_matches(LONG_CONTEXT));
     let Some(resolved) = resolved else {
-        return Err(unknown_model(&requested));
+        return Err(unknown_model(&requested, context));
     };
     let search = resolved.search;
     let mut asked = Asked::new(resolved, context);
@@ -208,8 +209,7 @@ fn session(body: &mut Object) -> Option<String> {
 }
 
 /// 404 for a model that nobody serves.
-fn unknown_model(name: &str) -> ApiError {
-    ApiError::new(404, ErrorKind::InvalidRequest, format!("model: {}", shorten(name)))
-        .with_param("model")
-        .with_code("model_not_found")
+fn unknown_model(name: &str, context: &Context<'_>) -> ApiError {
+    let message = format!("model: {}. {}", shorten(name), context.models.advice(name));
+    ApiError::new(404, ErrorKind::InvalidRequest, message).with_param("model").with_code("model_not_found")
 }

@@ -37,6 +37,7 @@ impl Surface for GeminiSurface {
         body: Vec<u8>,
         context: &Context<'_>,
     ) -> Result<Box<dyn Exchange>, ApiError> {
+        context.note_model(&self.model);
         let operation = match self.method.as_str() {
             "generateContent" => Operation::Generate,
             "streamGenerateContent" => Operation::Stream,

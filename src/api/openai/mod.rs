@@ -7,6 +7,7 @@ pub(crate) mod extra_content;
 pub(crate) mod tools;
 pub mod usage;
 
+use crate::api::Context;
 use crate::api::params::{Object, read, shorten};
 use crate::error::ApiError;
 use crate::gemini::surrogates;
@@ -33,11 +34,15 @@ pub(crate) fn model(body: &mut Object) -> Result<String, ApiError> {
 }
 
 /// 404 for a model that nobody serves.
-pub fn unknown_model(name: &str) -> ApiError {
+pub fn unknown_model(name: &str, context: &Context<'_>) -> ApiError {
     let mut error = ApiError::invalid(
         "model",
         "model_not_found",
-        format!("The model `{}` does not exist or you do not have access to it.", shorten(name)),
+        format!(
+            "The model `{}` does not exist or you do not have access to it. {}",
+            shorten(name),
+            context.models.advice(name)
+        ),
     );
     error.status = 404;
     error

@@ -51,14 +51,15 @@ impl Surface for OpenAiEmbeddings {
     ) -> Result<Box<dyn Exchange>, ApiError> {
         let mut body = object(body)?;
         let requested = model(&mut body)?;
+        context.note_model(&requested);
         // The config's aliases come before ours.
         let alias = ALIASES.iter().find(|(name, _)| *name == requested.trim());
         let (resolved, length) = match (context.models.resolve(&requested), alias) {
             (Some(resolved), _) => (resolved, None),
             (None, Some((_, length))) => {
-                (context.models.resolve(STAND_IN).ok_or_else(|| unknown_model(&requested))?, Some(*length))
+                (context.models.resolve(STAND_IN).ok_or_else(|| unknown_model(&requested, context))?, Some(*length))
             }
-            (None, None) => return Err(unknown_model(&requested)),
+            (None, None) => return Err(unknown_model(&requested, context)),
         };
         if !resolved.model.embedding {
             let message = format!("model {} makes no embeddings; {STAND_IN} does", resolved.model.name);

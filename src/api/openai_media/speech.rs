@@ -83,6 +83,7 @@ enum Format {
 pub(super) fn parse(body: Vec<u8>, context: &Context<'_>) -> Result<Box<dyn Exchange>, ApiError> {
     let mut body = object(body)?;
     let requested = model(&mut body)?;
+    context.note_model(&requested);
     let stand_in = MODELS.iter().find(|(name, _)| requested.trim().starts_with(name)).map(|(_, model)| *model);
     let found = context.models.resolve(&requested).or_else(|| context.models.resolve(stand_in?));
     let model = found.map(|found| found.model).filter(|model| model.speech_output);

@@ -28,8 +28,9 @@ pub(super) fn translate(
 ) -> Result<Conversing, ApiError> {
     let body = &mut body;
     let requested = openai::model(body)?;
+    context.note_model(&requested);
     let Some(resolved) = context.models.resolve(&requested) else {
-        return Err(openai::unknown_model(&requested));
+        return Err(openai::unknown_model(&requested, context));
     };
     refuse_unsupported(body, &resolved.model)?;
     let mut asked = Asked::new(resolved, context);

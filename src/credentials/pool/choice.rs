@@ -35,6 +35,12 @@ impl Pool {
         blocked.or_else(|| Some(&credential.cooling.get(want.model)?.reason)).cloned()
     }
 
+    /// Whether somebody would be lent for this.
+    pub(crate) fn can_serve(&mut self, want: &Want<'_>, now: Now) -> bool {
+        self.advance(now);
+        self.index.choose(want, &self.settings.prefer, self.last, now).is_ok()
+    }
+
     /// Ends what has ended by now: cool-downs, blocks, tokens.
     pub(super) fn advance(&mut self, now: Now) {
         if self.index.clock.has_jumped(now) {

@@ -23,6 +23,8 @@ pub enum Fault {
     Refused(Box<Refusal>),
     /// No connection: name, address, proxy, TLS.
     Connect(String),
+    /// No connection to the outgoing proxy at this address, and why.
+    Proxy(String, String),
     /// The connection ended before an answer.
     Broken(String),
     /// Nothing came for the read timeout.
@@ -138,6 +140,10 @@ impl Fault {
             Fault::Connect(why) => {
                 nobody("CONNECT", table::GATEWAY, Message::new("google_unreachable").with("why", why))
             }
+            Fault::Proxy(address, why) => {
+                let message = Message::new("proxy_unreachable").with("address", address).with("why", why);
+                nobody("CONNECT", table::GATEWAY, message)
+            }
             Fault::Broken(why) => {
                 nobody("CONNECTION", table::GATEWAY, Message::new("connection_broke").with("why", why))
             }
@@ -161,6 +167,19 @@ impl Fault {
                 ..nobody("UNSUPPORTED", table::BAD_REQUEST, Message::said(*what))
             },
         }
+    }
+}
+
+impl Verdict {
+    /// The same of an API key, which has no login that could be renewed.
+    #[must_use]
+    pub fn of_key(mut self) -> Verdict {
+        if self.reason == table::NO_TOKEN {
+            self.message = Message::new("api_key_refused");
+            self.link.get_or_insert_with(|| table::KEYS_PAGE.to_owned());
+            self.error.message = format!("API request failed: {}", self.message);
+        }
+        self
     }
 }
 

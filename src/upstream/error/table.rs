@@ -170,7 +170,10 @@ impl Sign {
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 
-const KEYS_PAGE: &str = "https://aistudio.google.com/apikey";
+/// The reason word of a token that Google does not take.
+pub const NO_TOKEN: &str = "UNAUTHENTICATED";
+/// Where API keys are made.
+pub const KEYS_PAGE: &str = "https://aistudio.google.com/apikey";
 const LICENSE_PAGE: &str = "https://cloud.google.com/gemini/docs/codeassist/request-license";
 const LIMITS_PAGE: &str = "https://ai.google.dev/gemini-api/docs/rate-limits";
 const REGIONS_PAGE: &str = "https://ai.google.dev/gemini-api/docs/available-regions";
@@ -280,7 +283,7 @@ pub static ROWS: &[Row] = &[
         "BILLING_EXHAUSTED", (Credential, Fixed(HOUR), Other, QUOTA),
         "billing_exhausted", "https://aistudio.google.com/usage"),
     row(&[401], &[],
-        "UNAUTHENTICATED", (Credential, Fixed(600), Renew, AUTH),
+        NO_TOKEN, (Credential, Fixed(600), Renew, AUTH),
         "token_refused", ""),
     // Files and caches belong to the project that made them: another credential may own this one.
     row(&[403], &[Text("access the file"), Text("cachedcontent"), Text("cached content"), Text("tunedmodel"), Text("tuned model")],

@@ -25,8 +25,9 @@ pub(in crate::api) fn read_chat(
 ) -> Result<(Asked, Option<String>, ChatReply), ApiError> {
     let body = &mut body;
     let requested = openai::model(body)?;
+    context.note_model(&requested);
     let Some(resolved) = context.models.resolve(&requested) else {
-        return Err(openai::unknown_model(&requested));
+        return Err(openai::unknown_model(&requested, context));
     };
     let mut asked = Asked::new(resolved, context);
     let gemini3 = asked.model.gemini3;

@@ -32,6 +32,7 @@ pub(super) fn parse(
 ) -> Result<Box<dyn Exchange>, ApiError> {
     let mut form = Form::read(kind, body, &["image/"])?;
     let requested = form.text("model")?;
+    context.note_model(requested.as_deref().unwrap_or_default());
     let model = model(requested.as_deref(), context.models)?.model;
     let prompt = form.text("prompt")?.ok_or_else(|| missing("prompt"))?;
     let count = form.whole("n")?.unwrap_or(1);

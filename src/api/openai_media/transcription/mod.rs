@@ -33,6 +33,7 @@ pub(super) fn parse(
     let mut form = Form::read(kind, body, &["audio/"])?;
     let sound = sound(&mut form, context)?;
     let requested = form.text("model")?.ok_or_else(|| missing("model"))?;
+    context.note_model(&requested);
     let model = model(&requested, translates, context)?;
     let is_dedicated = is_dedicated(&model);
     let format = format(&mut form)?;
@@ -113,7 +114,7 @@ fn model(requested: &str, translates: bool, context: &Context<'_>) -> Result<Mod
         requested.trim() == "whisper-1" || requested.trim().starts_with("gpt-") && requested.contains("transcribe");
     let stand_in = if translates { TOLD } else { DEDICATED };
     let found = context.models.resolve(requested).or_else(|| is_openais.then(|| context.models.resolve(stand_in))?);
-    let model = found.ok_or_else(|| unknown_model(requested))?.model;
+    let model = found.ok_or_else(|| unknown_model(requested, context))?.model;
     let hears = |model: &Model| {
         let is_other = model.image_output || model.speech_output || model.embedding || model.is_of("gemma-");
         !(is_other || translates && is_dedicated(model))
