@@ -240,3 +240,36 @@ fn guessing_is_braked_however_many_addresses_it_claims_to_come_from() {
     assert_eq!((statuses[59], statuses[60]), (401, 429));
     assert_eq!(key(CLIENT_KEY, "198.51.100.9"), 200, "others do not notice");
 }
+
+#[test]
+fn a_key_that_is_changed_while_the_body_comes_counts_as_it_is_now() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    for (number, (change, expected)) in [
+        (json!({"name": "renamed"}), 200),
+        (json!({"models": ["gemini-2.5-pro"]}), 403),
+        (json!({"disabled": true}), 401),
+        (Value::Null, 401),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = json!({"name": format!("slow-{number}")}).to_string();
+        let made = ask(&proxy, "POST", "/admin/keys", &[], name.as_bytes()).json();
+        let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {}\r\n\
+             Connection: close\r\nExpect: 100-continue\r\n\r\n",
+            CHAT.len()
+        );
+        let mut socket = send(&proxy, head);
+        let mut word = [0; 25];
+        socket.read_exact(&mut word).unwrap();
+        assert_eq!(&word, b"HTTP/1.1 100 Continue\r\n\r\n", "the head was judged");
+        let path = format!("/admin/keys/{id}");
+        let (method, body) = if change.is_null() { ("DELETE", String::new()) } else { ("POST", change.to_string()) };
+        assert_eq!(ask(&proxy, method, &path, &[], body.as_bytes()).status / 100, 2, "{change}");
+        socket.write_all(CHAT.as_bytes()).unwrap();
+        assert_eq!(status(&rest(socket)), expected, "{change}");
+    }
+}

@@ -339,7 +339,7 @@ impl Connection {
         let fields = response.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let id = id.map_or_else(uuid, str::to_owned);
         let end = BodyEnd::Length(response.body.len());
-        let mut bytes = wire::head(response.status, fields, &id, end, keep_alive, &shared.date);
+        let mut bytes = wire::head(response.status, response.fields, fields, &id, end, keep_alive, &shared.date);
         if !self.input.is_head {
             bytes.extend_from_slice(&response.body);
         }

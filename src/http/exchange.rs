@@ -41,7 +41,9 @@ pub(super) struct Exchange {
     pub(super) head_only: bool,
     /// The client's wish.
     pub(super) keep_alive: bool,
-    /// Fields for whatever answer will be sent.
+    /// Fields for whatever answer will be sent, as they stand in a head.
+    pub(super) fields: &'static str,
+    /// The same by name and value.
     pub(super) headers: Vec<(String, String)>,
     pub(super) cancel: CancelToken,
     pub(super) shared: Arc<Shared>,
@@ -58,6 +60,9 @@ impl Exchange {
     /// Sends a whole answer.
     pub(super) fn respond(mut self, response: Response) {
         let keep_alive = self.may_keep_alive();
+        if !response.fields.is_empty() {
+            self.fields = response.fields;
+        }
         let has_body = !matches!(response.status, 100..=199 | 204 | 304);
         let body_end = if has_body { BodyEnd::Length(response.body.len()) } else { BodyEnd::NoBody };
         let head = self.head(response.status, &response.headers, body_end, keep_alive);
@@ -74,7 +79,7 @@ impl Exchange {
 
     pub(super) fn head(&self, status: u16, headers: &[(String, String)], end: BodyEnd, keep_alive: bool) -> Vec<u8> {
         let fields = headers.iter().chain(&self.headers).map(|(name, value)| (name.as_str(), value.as_str()));
-        wire::head(status, fields, &self.id, end, keep_alive, &self.shared.date)
+        wire::head(status, self.fields, fields, &self.id, end, keep_alive, &self.shared.date)
     }
 
     /// Writes all of it or fails, within the write timeout. A failure means that nobody waits any more.

@@ -306,6 +306,7 @@ impl Front {
             is_11,
             head_only: request.method == "HEAD",
             keep_alive,
+            fields: "",
             headers: Vec::new(),
             cancel: request.cancel.clone(),
             shared: self.shared.clone(),

@@ -23,6 +23,13 @@ impl Responder {
         }
     }
 
+    /// The same for fields as they stand in a head, see [`Response::fields`].
+    pub fn add_fields(&mut self, fields: &'static str) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.fields = fields;
+        }
+    }
+
     /// Sends a whole answer. A peer that went away is not an error.
     pub fn respond(mut self, response: Response) {
         if let Some(exchange) = self.exchange.take() {

@@ -8,6 +8,9 @@ pub struct Response {
     pub status: u16,
     /// Header fields; a name or value with control characters is dropped when written (response splitting).
     pub headers: Vec<(String, String)>,
+    /// Further fields as they stand in a head, each a `Name: value` with its line end: what many answers have in common is
+    /// neither copied nor checked.
+    pub fields: &'static str,
     /// The body; not sent to HEAD.
     pub body: Vec<u8>,
 }
@@ -15,12 +18,12 @@ pub struct Response {
 impl Response {
     /// An answer with a body of the given media type.
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Response {
-        Response { status, headers: vec![("Content-Type".into(), content_type.into())], body: body.into() }
+        Response { status, body: body.into(), ..Response::default() }.with_header("Content-Type", content_type)
     }
 
     /// An answer without body and content type.
     pub fn empty(status: u16) -> Response {
-        Response { status, headers: Vec::new(), body: Vec::new() }
+        Response { status, ..Response::default() }
     }
 
     /// JSON.

@@ -29,18 +29,19 @@ pub(super) enum BodyEnd {
     NoBody,
 }
 
-/// The head of an answer. A field whose name or value could end its line is left out (response splitting), and so are
-/// framing fields, which are this module's own.
+/// The head of an answer: `ready` fields as they are, then others. Of these one whose name or value could end its line is
+/// left out (response splitting), and so are framing fields, which are this module's own.
 pub(super) fn head<'a>(
     status: u16,
+    ready: &str,
     fields: impl Iterator<Item = (&'a str, &'a str)>,
     id: &str,
     end: BodyEnd,
     keep_alive: bool,
     date: &Date,
 ) -> Vec<u8> {
-    let mut head = Vec::with_capacity(512);
-    put(&mut head, &["HTTP/1.1 ", &status.to_string(), " ", reason(status), "\r\n"]);
+    let mut head = Vec::with_capacity(1024);
+    put(&mut head, &["HTTP/1.1 ", &status.to_string(), " ", reason(status), "\r\n", ready]);
     for (name, value) in fields {
         let own = ["content-length", "transfer-encoding", "connection", "x-request-id", "date"];
         let is_ours = own.iter().any(|own| name.eq_ignore_ascii_case(own));
@@ -218,7 +219,7 @@ mod tests {
     use super::*;
 
     fn head_of(fields: &[(&str, &str)], end: BodyEnd, keep_alive: bool) -> String {
-        let head = head(200, fields.iter().copied(), "id", end, keep_alive, &Date::default());
+        let head = head(200, "", fields.iter().copied(), "id", end, keep_alive, &Date::default());
         let head = String::from_utf8(head).unwrap();
         let (before, after) = head.split_once("Date: ").unwrap();
         format!("{before}{}", after.split_once("\r\n").unwrap().1)

@@ -231,6 +231,11 @@ impl Keys {
         self.list.read().find(&digest(presented))
     }
 
+    /// Whether this is a key as it stands in the list, and may be used now.
+    pub fn still_has(&self, key: &Arc<Key>) -> bool {
+        self.usable(&key.name).is_some_and(|now| Arc::ptr_eq(&now, key))
+    }
+
     /// The key of this name, when it may be used now.
     pub fn usable(&self, name: &str) -> Option<Arc<Key>> {
         self.list.read().named(name).filter(|key| key.refusal().is_none()).cloned()

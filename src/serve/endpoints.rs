@@ -24,20 +24,17 @@ use crate::serve::route::{Account, Dialect, NoRoute, Passthrough, Route, Target}
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// What browsers may read of an API answer, and the wildcard that fits callers without cookies.
-const CORS: [(&str, &str); 2] = [
-    ("Access-Control-Allow-Origin", "*"),
-    (
-        "Access-Control-Expose-Headers",
-        "X-Request-ID, X-Proxy-Notice, X-Served-Model, Retry-After, retry-after-ms, x-should-retry, x-ratelimit-limit-requests, \
-         x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-goog-upload-url, x-goog-upload-status, \
-         x-goog-upload-chunk-granularity, x-goog-upload-size-received",
-    ),
-];
+/// What every answer of an API has in its head. Callers without cookies may come from any page, and read these fields; and
+/// what is answered here, passed on or not, is never a page of ours: no browser guesses that it is, nor runs it.
+const FIELDS: &str = "Access-Control-Allow-Origin: *\r\n\
+    Access-Control-Expose-Headers: X-Request-ID, X-Proxy-Notice, X-Served-Model, Retry-After, retry-after-ms, \
+    x-should-retry, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
+    x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity, x-goog-upload-size-received\r\n\
+    X-Content-Type-Options: nosniff\r\n\
+    Content-Security-Policy: sandbox; default-src 'none'\r\n";
 
-/// What is answered here, passed on or not, is never a page of ours: no browser guesses that it is, nor runs it.
-const NO_PAGE: [(&str, &str); 2] =
-    [("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "sandbox; default-src 'none'")];
+/// The name of Anthropic's own field beside `X-Request-ID`.
+pub(super) const REQUEST_ID: &str = "request-id";
 
 const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 
@@ -53,29 +50,31 @@ const SERVED: &str = if cfg!(feature = "media") {
 const SERVED_OF_GOOGLES: &str = "Served are models with generateContent, streamGenerateContent, countTokens, embedContent \
      and batchEmbedContents, files, cachedContents, operations and more, under v1beta, v1, v1alpha or v1beta1.";
 
-/// What every answer of a dialect has in its head.
-pub(super) fn fields(dialect: Dialect, id: &str) -> Vec<(&'static str, String)> {
-    let mut fields = Vec::new();
-    if dialect != Dialect::Admin {
-        fields.extend(CORS.iter().chain(&NO_PAGE).map(|(name, value)| (*name, (*value).to_owned())));
-    }
-    if dialect == Dialect::Anthropic {
-        fields.push(("request-id", anthropic_messages::request_id(id)));
-    }
-    fields
+/// The fields that every answer of a dialect has.
+pub(super) fn fields(dialect: Dialect) -> &'static str {
+    if dialect == Dialect::Admin { "" } else { FIELDS }
 }
 
-/// Answers one request, whose head was judged. It is judged again: a key may have been taken away while the body came.
-pub(super) fn serve(app: &App, Target { route, dialect, .. }: Target, request: Request, mut responder: Responder) {
+/// Answers one request, whose head was judged to come from `key`.
+pub(super) fn serve(
+    app: &App,
+    Target { route, dialect, .. }: Target,
+    key: Option<Arc<Key>>,
+    request: Request,
+    mut responder: Responder,
+) {
     let _scope = logging::request_scope(&request.id);
     log::debug!("{} \"{} {}\"", request.peer, request.method, request.path);
-    fields(dialect, &request.id).iter().for_each(|(name, value)| responder.add_header(name, value));
+    responder.add_fields(fields(dialect));
+    if dialect == Dialect::Anthropic {
+        responder.add_header(REQUEST_ID, &anthropic_messages::request_id(&request.id));
+    }
     match (route, dialect) {
         (Err(no_route), _) => responder.respond(refused(dialect, &no_route, &request)),
         (Ok(Route::Preflight), _) => responder.respond(preflight(dialect, &request)),
         (Ok(route), Dialect::Admin) => responder.respond(page(app, &route, &request)),
         (Ok(route), Dialect::OpenAi | Dialect::Anthropic | Dialect::Google) => {
-            api(app, dialect, route, request, responder)
+            api(app, dialect, route, key, request, responder)
         }
     }
 }
@@ -169,8 +168,17 @@ pub(super) fn caller(app: &App, dialect: Dialect, route: &Route, request: &Reque
     Err(failed(dialect, &error, &request.id))
 }
 
-fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut responder: Responder) {
-    let key = match caller(app, dialect, &route, &request) {
+fn api(
+    app: &App,
+    dialect: Dialect,
+    route: Route,
+    key: Option<Arc<Key>>,
+    mut request: Request,
+    mut responder: Responder,
+) {
+    // While the body came, a key may have been changed or taken away; then the caller is judged again.
+    let judged = key.filter(|key| app.keys.still_has(key)).map_or_else(|| caller(app, dialect, &route, &request), Ok);
+    let key = match judged {
         Ok(key) => key,
         Err(refusal) => return responder.respond(refusal),
     };
@@ -210,7 +218,7 @@ fn api(app: &App, dialect: Dialect, route: Route, mut request: Request, mut resp
                 Ok(names) => key.admit(names.iter().map(String::as_str), &app.models),
                 Err(error) => (Err(error), Vec::new()),
             };
-            headers.iter().for_each(|(name, value)| responder.add_header(name, value));
+            headers.into_iter().for_each(|(name, value)| responder.add_header(name, &value));
             match permit {
                 // Held until the reply is out.
                 Ok(_permit) => return pass_on(app, &key.name, &target, request, responder),

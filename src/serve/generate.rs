@@ -33,8 +33,8 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
     let mut record = Record::new(app, surface, key, &request);
     // Who has used up the day is told so before anything is made of the body.
     let (room, headers) = key.room();
-    let full = headers.iter().filter(|_| room.is_err());
-    full.for_each(|(name, value)| responder.add_header(name, value));
+    let full = headers.into_iter().filter(|_| room.is_err());
+    full.for_each(|(name, value)| responder.add_header(name, &value));
     let decoded = room.and_then(|()| body::decode(&mut request, app.config.sizes.max_body));
     let body = (!app.spare_models.is_empty()).then(|| request.body.clone());
     let asked = OnceCell::new();
@@ -42,7 +42,7 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
         |(mut exchange, load)| {
             record.model.clone_from(&exchange.call().model);
             let (permit, headers) = key.admit_several(exchange.requests(), [&*record.model], &app.models);
-            headers.iter().for_each(|(name, value)| responder.add_header(name, value));
+            headers.into_iter().for_each(|(name, value)| responder.add_header(name, &value));
             Ok((exchange, load, permit?))
         },
     );

@@ -2,15 +2,16 @@
 //! listener's thread, and takes nothing from those who may call. So nothing here blocks.
 
 use crate::admin;
+use crate::api::anthropic_messages;
 use crate::error::{ApiError, ErrorKind};
 use crate::http::{Admitted, Refusal, Request, Response};
+use crate::keys::Key;
 use crate::logging;
 use crate::serve::app::{App, Current};
-use crate::serve::endpoints::{caller, failed, fields, is_open, may_see, preflight, refused, serve};
+use crate::serve::endpoints::{REQUEST_ID, caller, failed, fields, is_open, may_see, preflight, refused, serve};
 use crate::serve::route::{Dialect, Route, Target};
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 /// Reads the head of a request and says who answers it, and how; or answers it.
@@ -18,17 +19,18 @@ pub fn judge(current: &Arc<Current>, request: &Request) -> Result<Admitted, Resp
     let _scope = logging::request_scope(&request.id);
     let (target, current) = (Target::of(request), current.clone());
     let (dialect, lane, id) = (target.dialect, target.lane, request.id.clone());
-    let held = held_for(&current.get(), &target, request).map_err(|response| dressed(response, dialect, &id))?;
+    let caller = caller_of(&current.get(), &target, request).map_err(|response| dressed(response, dialect, &id))?;
+    let held = caller.as_ref().map_or_else(|| current.get().held.clone(), |key| key.held());
     Ok(Admitted {
         lane,
         held,
         refuse: Box::new(move |refusal| dressed(told(dialect, refusal, &id), dialect, &id)),
-        answer: Box::new(move |request, responder| serve(&current.get(), target, request, responder)),
+        answer: Box::new(move |request, responder| serve(&current.get(), target, caller, request, responder)),
     })
 }
 
-/// For whom the body is held, when the caller may send one.
-fn held_for(app: &App, target: &Target, request: &Request) -> Result<Arc<AtomicUsize>, Response> {
+/// With which key the API is called; with none an admin page. Who may not call is answered.
+fn caller_of(app: &App, target: &Target, request: &Request) -> Result<Option<Arc<Key>>, Response> {
     match (&target.route, target.dialect) {
         (Err(no_route), dialect) => Err(refused(dialect, no_route, request)),
         (Ok(Route::Preflight), dialect) => Err(preflight(dialect, request)),
@@ -37,9 +39,9 @@ fn held_for(app: &App, target: &Target, request: &Request) -> Result<Arc<AtomicU
             if is_open(route, &request.method) && has_body(request) {
                 return Err(Response::json(413, &json!({"detail": "A body is not taken here."})));
             }
-            Ok(app.held.clone())
+            Ok(None)
         }
-        (Ok(route), dialect) => caller(app, dialect, route, request).map(|key| key.held()),
+        (Ok(route), dialect) => caller(app, dialect, route, request).map(Some),
     }
 }
 
@@ -62,5 +64,9 @@ fn told(dialect: Dialect, refusal: &Refusal, id: &str) -> Response {
 }
 
 fn dressed(response: Response, dialect: Dialect, id: &str) -> Response {
-    fields(dialect, id).into_iter().fold(response, |response, (name, value)| response.with_header(name, value))
+    let response = Response { fields: fields(dialect), ..response };
+    match dialect {
+        Dialect::Anthropic => response.with_header(REQUEST_ID, anthropic_messages::request_id(id)),
+        _ => response,
+    }
 }

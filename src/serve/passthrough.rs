@@ -64,7 +64,7 @@ fn relay(reply: RawReply, request: &Request, responder: Responder) -> u16 {
     let _watch = dispatch::watch(&request.cancel);
     let RawReply { status, mut headers, reader } = reply;
     if matches!(status, 204 | 304) {
-        responder.respond(Response { status, headers, body: Vec::new() });
+        responder.respond(Response { status, headers, ..Response::default() });
         return status;
     }
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
@@ -75,7 +75,7 @@ fn relay(reply: RawReply, request: &Request, responder: Responder) -> u16 {
             let mut body = Vec::with_capacity(length);
             match reader.take(SMALL as u64).read_to_end(&mut body) {
                 Ok(_) => {
-                    responder.respond(Response { status, headers, body });
+                    responder.respond(Response { status, headers, body, ..Response::default() });
                     return status;
                 }
                 Err(_) => Err(responder.events(status, headers, pings)),

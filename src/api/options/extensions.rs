@@ -81,6 +81,7 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
     let mut extra = take_object(body, "extra_body").unwrap_or_default();
     places.extend(take_object(&mut extra, "google"));
     places.extend(take_object(body, "google"));
+    let of_google = places.len();
     places.push(extra);
     // Only these are read from the top level, too (docs/openai-chat.md "Top-level fields").
     let mut top = Map::new();
@@ -91,8 +92,7 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
     places.push(top);
 
     let mut found = Extensions::default();
-    let of_google = places.len() - 2;
-    for (index, mut place) in places.into_iter().enumerate() {
+    for (index, mut place) in places.into_iter().enumerate().filter(|(_, place)| !place.is_empty()) {
         if found.thinking.is_empty()
             && let Some(Value::Object(config)) = take_any(&mut place, &["thinking_config", "thinkingConfig"])
         {
@@ -115,7 +115,9 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
             }));
         }
         found.tools.extend(
-            TOOLS.iter().filter_map(|name| Some(Object::from_iter([((*name).into(), take(&mut place, name)?)]))),
+            TOOLS
+                .iter()
+                .filter_map(|name| take(&mut place, name).map(|tool| Object::from_iter([((*name).into(), tool)]))),
         );
         let config = take_any(&mut place, &["tool_config", "toolConfig"]);
         if let Some(Value::Object(mut config)) = config {

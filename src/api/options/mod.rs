@@ -77,7 +77,7 @@ impl Sampling {
             ("frequencyPenalty", penalty(self.frequency_penalty)),
             ("stopSequences", Some(json!(self.stops)).filter(|_| !self.stops.is_empty())),
         ];
-        asked.config.extend(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        asked.config.extend(fields.into_iter().filter_map(|(name, value)| value.map(|value| (name.to_owned(), value))));
     }
 }
 
