@@ -56,6 +56,8 @@ mod sse;
 mod static_binary;
 mod strangers;
 mod streaming;
+#[cfg(feature = "tls")]
+mod tls;
 mod tools_together;
 mod upstream;
 mod usage;

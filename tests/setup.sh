@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside a Rust toolchain, Python 3, make and a C compiler: Python's venv module, Node.js for
+# Installs what the tests need beside a Rust toolchain, Python 3, make and a C compiler: Python's venv module, curl, Node.js for
 # the JavaScript packages, Prometheus' promtool, Chromium and a font with Chinese for the admin page, nginx and Caddy for the
 # files in deploy/, libfaketime for clocks that jump. As root on Debian it installs the packages; elsewhere it says in one sentence what is missing.
 set -euo pipefail
@@ -10,6 +10,7 @@ command -v python3 >/dev/null || missing+=(python3)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
+command -v curl >/dev/null || missing+=(curl)
 command -v chromium >/dev/null || missing+=(chromium)
 # Without one, Chinese is boxes on the screenshots.
 [ -n "$(fc-list :lang=zh-cn 2>/dev/null)" ] || missing+=(fontconfig fonts-wqy-zenhei)

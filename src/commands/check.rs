@@ -3,9 +3,9 @@
 
 use super::{Failure, agent_for_google};
 use crate::commands::args::RunOptions;
-use crate::config::{self, Config, Timeouts};
+use crate::config::{self, Config, Timeouts, TlsFiles};
 use crate::credentials::{Check, CredentialId, Credentials, Kind, Options, rekey};
-use crate::serve::app;
+use crate::serve::{app, service};
 use crate::storage::state;
 use crate::upstream::json_client;
 use std::fs::{self, OpenOptions};
@@ -124,12 +124,26 @@ fn look_at_config(options: &RunOptions, findings: &mut Findings) -> Option<Confi
     for doubt in app::doubts(&config) {
         findings.warn(&doubt);
     }
+    if let Some(files) = &config.tls {
+        look_at_tls(&config, files, findings);
+    }
     if config.admin.is_none() && !matches!(config.host.as_str(), "127.0.0.1" | "::1" | "localhost") {
         findings.warn(
             "the admin page has no password and so answers this machine only; set admin_username and admin_password to reach it from elsewhere",
         );
     }
     Some(config)
+}
+
+fn look_at_tls(config: &Config, files: &TlsFiles, findings: &mut Findings) {
+    match service::certificates(config) {
+        Ok(_) => {
+            let (certificate, key) = (files.certificate.display(), files.key.display());
+            findings.good(&format!("server.tls: {certificate} and {key} fit together"));
+            look_at_mode(&files.key, findings);
+        }
+        Err(error) => findings.error(&error.to_string()),
+    }
 }
 
 fn look_at_mode(path: &Path, findings: &mut Findings) {

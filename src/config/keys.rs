@@ -3,7 +3,7 @@
 
 use super::lists::{auth_client, auth_keys, gemini_api_keys, login, project_id_map};
 use super::models::{model_routes, models};
-use super::networks::networks;
+use super::networks::{networks, tls};
 use super::outgoing::{authorities, proxy};
 use super::value::{ConfigError, Field, is_url};
 use super::{Affinity, Config, LogFormat, LogLevel, MidSystem, OauthClient, ProxyChoice, Service};
@@ -57,6 +57,9 @@ macro_rules! keys {
 pub(super) static KEYS: &[Key] = keys! {
     "server.host" START r#""0.0.0.0""# |d, f| d.config.host = f.filled()?.unwrap_or_default() => |c| c.host;
     "server.port" START "8889" |d, f| d.config.port = f.number(0..=65535)? as u16 => |c| c.port;
+    "server.tls" START "null" |d, f| d.config.tls = tls(&mut d.unknown, f)?
+        => |c| c.tls.as_ref().map(|files| json!({"cert": files.certificate, "key": files.key}));
+    "server.proxy_protocol" START "false" |d, f| d.config.proxy_protocol = f.flag()? => |c| c.proxy_protocol;
     "server.workers" START "null" |d, f| workers(d, f)? => |c| c.sizes.workers;
     "server.max_connections" START "null" |d, f| max_connections(d, f)? => |c| c.sizes.max_connections;
     "server.max_connections_per_address" START "256"

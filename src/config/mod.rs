@@ -37,6 +37,10 @@ pub struct Config {
     pub host: String,
     /// Bind port; 0 takes a free one (tests).
     pub port: u16,
+    /// TLS on the listener; `None`: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// Sizes of the listener.
     pub sizes: Sizes,
     /// How long running answers may go on after SIGTERM.
@@ -113,6 +117,15 @@ pub struct Config {
     pub endpoints: Endpoints,
     /// The JSON that all this was read from, so that a reload can say what changed.
     pub source: Secret,
+}
+
+/// What the listener shows its clients, as PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and those between it and the authority.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// What `server` says of the listener's sizes.
@@ -334,10 +347,16 @@ impl Config {
 
     /// Where the server listens, as seen from this machine; `wildcard` is what stands for all addresses.
     pub fn listening_at(&self, wildcard: &str, port: u16) -> String {
+        let scheme = self.scheme();
         match self.host.as_str() {
-            "0.0.0.0" | "::" | "[::]" => format!("http://{wildcard}:{port}"),
-            host if host.contains(':') && !host.starts_with('[') => format!("http://[{host}]:{port}"),
-            host => format!("http://{host}:{port}"),
+            "0.0.0.0" | "::" | "[::]" => format!("{scheme}://{wildcard}:{port}"),
+            host if host.contains(':') && !host.starts_with('[') => format!("{scheme}://[{host}]:{port}"),
+            host => format!("{scheme}://{host}:{port}"),
         }
+    }
+
+    /// What the listener speaks.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 }

@@ -1,5 +1,6 @@
-//! Networks, as proxies are named by them.
+//! Networks, as proxies are named by them, and how connections from them begin.
 
+use super::TlsFiles;
 use super::value::{ConfigError, Field};
 use serde_json::Value;
 use std::fmt;
@@ -50,6 +51,20 @@ pub(super) fn networks(field: &Field) -> Result<Vec<Network>, ConfigError> {
         other => Err(item.wrong(EXPECTED, &other)),
     };
     field.items().into_iter().map(network).collect()
+}
+
+/// Both files or none.
+pub(super) fn tls(unknown: &mut Vec<String>, field: &Field) -> Result<Option<TlsFiles>, ConfigError> {
+    let mut object = field.object()?;
+    let [certificate, key] = ["cert", "key"].map(|name| object.take(name));
+    let files = match (certificate.path()?, key.path()?) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (None, None) => None,
+        (None, _) => return Err(certificate.wrong("the path of a file beside key", &Value::Null)),
+        (_, None) => return Err(key.wrong("the path of a file beside cert", &Value::Null)),
+    };
+    unknown.extend(object.unknown());
+    Ok(files)
 }
 
 const EXPECTED: &str = "an address or a network such as 10.0.0.0/8";

@@ -3,14 +3,15 @@
 use super::exchange::End;
 use super::head::Head;
 use super::incoming::{Incoming, Input, Refused};
+use super::opening::{Opened, Opening};
 use super::refusal::Refusal;
 use super::request::uuid;
 use super::server::{Lane, Limits, Shared};
+use super::socket::Socket;
 use super::wire::{self, BodyEnd};
 use super::{CancelToken, Response};
-use mio::net::TcpStream;
-use std::io::{self, Read as _};
-use std::net::{IpAddr, Shutdown};
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,8 @@ pub(super) enum Step {
     /// Come back soon: more may be readable.
     Again,
     Close,
+    /// Requests may come from now on.
+    Opened,
     /// A request has arrived whole.
     Dispatch(Box<Incoming>),
     /// The rest of an answer has been sent.
@@ -43,6 +46,8 @@ pub(super) enum Step {
 /// How readily a connection is closed to make room for a new one; the first first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Claim {
+    /// It has not begun as it must.
+    Opening,
     /// Nothing of a request has come.
     Idle,
     /// It has its last answer and does not close.
@@ -52,6 +57,8 @@ pub(super) enum Claim {
 }
 
 enum Phase {
+    /// Before the first request.
+    Opening(Opening),
     /// Between requests, or in a head.
     Head,
     Body(Box<Incoming>),
@@ -79,7 +86,7 @@ pub(super) struct Watched {
 }
 
 pub(super) struct Connection {
-    pub(super) socket: Arc<TcpStream>,
+    pub(super) socket: Arc<Socket>,
     pub(super) peer: IpAddr,
     input: Input,
     phase: Phase,
@@ -94,13 +101,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(socket: TcpStream, peer: IpAddr, limits: &Limits) -> Connection {
+    pub(super) fn new(socket: Socket, peer: IpAddr, opening: Opening, limits: &Limits) -> Connection {
         let since = Instant::now();
+        let is_open = !opening.proxied && !opening.encrypted;
         Connection {
             socket: Arc::new(socket),
             peer,
             input: Input::default(),
-            phase: Phase::Head,
+            phase: if is_open { Phase::Head } else { Phase::Opening(opening) },
             since,
             deadline: Some(since + limits.head_timeout),
             fin_seen: false,
@@ -111,6 +119,11 @@ impl Connection {
     /// Whether a worker answers it.
     pub(super) fn is_answering(&self) -> bool {
         matches!(self.phase, Phase::Answering(_))
+    }
+
+    /// Whether it has not begun yet.
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(self.phase, Phase::Opening(_))
     }
 
     /// Whether it only waits for the client to close.
@@ -135,6 +148,7 @@ impl Connection {
     pub(super) fn claim(&self, now: Instant) -> Option<(Claim, Instant)> {
         let claim = match self.phase {
             Phase::Head if self.input.is_empty() => Claim::Idle,
+            Phase::Opening(_) => Claim::Opening,
             Phase::Discarding(_) if now >= self.since + UNHURRIED => Claim::Answered,
             Phase::Head if now >= self.since + UNHURRIED => Claim::Slow,
             _ => return None,
@@ -144,7 +158,7 @@ impl Connection {
 
     /// Whether the client has sent something that was not read yet.
     pub(super) fn has_unread(&self) -> bool {
-        self.socket.peek(&mut [0]).is_ok_and(|count| count > 0)
+        self.socket.has_unread()
     }
 
     fn enter(&mut self, phase: Phase, patience: Duration) {
@@ -170,7 +184,7 @@ impl Connection {
         let Phase::Sending(unsent) = &mut self.phase else { return None };
         let Ok(sent) = wire::send_some(&self.socket, &unsent.bytes[unsent.sent..]) else { return Some(Step::Close) };
         unsent.sent += sent;
-        if unsent.sent == unsent.bytes.len() {
+        if unsent.sent == unsent.bytes.len() && self.socket.is_flushed() {
             return Some(Step::Sent(unsent.end));
         }
         if unsent.sent - unsent.block >= wire::BLOCK {
@@ -199,9 +213,27 @@ impl Connection {
         }
     }
 
+    /// Goes on with what comes before the first request, where that is still to come.
+    fn open(&mut self, shared: &Shared) -> Option<Step> {
+        let Phase::Opening(opening) = &mut self.phase else { return None };
+        // No worker has it yet.
+        let Some(socket) = Arc::get_mut(&mut self.socket) else { return Some(Step::Close) };
+        let stays = match opening.advance(socket, &mut self.peer, shared) {
+            Opened::Wait => return Some(Step::Wait),
+            Opened::Done => {
+                self.enter(Phase::Head, shared.limits.head_timeout);
+                return Some(Step::Opened);
+            }
+            Opened::Refused(refusal) => self.refuse(&refusal.response(), None, shared),
+            Opened::Failed => self.begin_close(&shared.limits),
+            Opened::Close => false,
+        };
+        Some(if stays { Step::Again } else { Step::Close })
+    }
+
     /// Reads what is there and makes the most of it.
     pub(super) fn advance(&mut self, scratch: &mut [u8], shared: &Shared) -> Step {
-        if let Some(step) = self.send_rest(&shared.limits) {
+        if let Some(step) = self.open(shared).or_else(|| self.send_rest(&shared.limits)) {
             return step;
         }
         for _ in 0..STEPS_PER_TURN {
@@ -225,7 +257,7 @@ impl Connection {
             if self.ended {
                 return self.end_of_input(shared);
             }
-            match (&*self.socket).read(scratch) {
+            match self.socket.read(scratch) {
                 Ok(0) => self.ended = true,
                 Ok(count) => {
                     if !self.take(&scratch[..count], &shared.limits) {
@@ -315,7 +347,8 @@ impl Connection {
     /// The deadline has passed. Says whether the connection stays for a while, to let a refusal be read.
     pub(super) fn time_out(&mut self, shared: &Shared) -> bool {
         let is_silent = matches!(self.phase, Phase::Head) && self.input.is_empty();
-        if is_silent || matches!(self.phase, Phase::Discarding(_) | Phase::Answering(_) | Phase::Sending(_)) {
+        let is_told = matches!(self.phase, Phase::Head | Phase::Body(_));
+        if is_silent || !is_told {
             return false;
         }
         self.refuse_unfinished(&Refusal::new(408, "The request took too long to arrive."), shared)
@@ -345,13 +378,13 @@ impl Connection {
         }
         // A socket buffer that has no room for this belongs to a client that does not read.
         let sent = wire::send_some(&self.socket, &bytes).is_ok_and(|sent| sent == bytes.len());
-        sent && (keep_alive || self.begin_close(&shared.limits))
+        sent && self.socket.is_flushed() && (keep_alive || self.begin_close(&shared.limits))
     }
 
     /// Says that nothing more will be sent and waits for the client to close. False when it has: just close.
     pub(super) fn begin_close(&mut self, limits: &Limits) -> bool {
         self.input = Input::default();
         self.enter(Phase::Discarding(limits.max_body.max(DISCARD_BYTES)), DISCARD_TIME);
-        self.socket.shutdown(Shutdown::Write).is_ok() && !self.ended
+        self.socket.end() && !self.ended
     }
 }

@@ -3,9 +3,9 @@
 
 use super::counters::{BodyShare, Held};
 use super::server::{Lane, Shared};
+use super::socket::Socket;
 use super::wire::{self, BodyEnd};
 use super::{CancelToken, Response};
-use mio::net::TcpStream;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) enum Message {
 }
 
 pub(super) struct Exchange {
-    pub(super) socket: Arc<TcpStream>,
+    pub(super) socket: Arc<Socket>,
     /// The front's name for the connection.
     pub(super) token: usize,
     pub(super) lane: Lane,
@@ -112,9 +112,8 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.end == End::Cut && !self.is_11 {
-            // Without chunks a close looks like the proper end; only a reset tells the client that it is not.
-            let _ = socket2::SockRef::from(&*self.socket).set_linger(Some(Duration::ZERO));
+        if self.end == End::Cut {
+            self.socket.break_off(self.is_11);
         }
         // Before the message: whoever sends the next request at once must find the place free.
         self.slot = None;

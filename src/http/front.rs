@@ -3,8 +3,10 @@
 //! One edge-triggered poll watches all sockets for as long as they are open, also while a worker answers: then their
 //! events tell whether the client hung up, and what it sends meanwhile stays in the kernel.
 
-use super::accept::{Acceptor, network};
-use super::connection::{Claim, Connection, Step, Watched};
+mod admission;
+
+use super::accept::Acceptor;
+use super::connection::{Connection, Step, Watched};
 use super::exchange::{End, Exchange, Message};
 use super::incoming::Incoming;
 use super::refusal::Refusal;
@@ -14,12 +16,10 @@ use super::stop::Stop;
 use super::workers::{Job, Workers};
 use crossbeam_channel::Receiver;
 use mio::event::Event;
-use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -36,11 +36,8 @@ const FIRST_CONNECTION: usize = 2;
 const SCRATCH: usize = 64 * 1024;
 /// New connections of one turn, so that a flood of them does not keep the others waiting.
 const ACCEPTS_PER_TURN: usize = 128;
-/// Connections that are over a limit are told 503 as long as no more than these wait to be closed; then they are closed
-/// without a word.
-const TOLD_TO_WAIT: usize = 32;
-/// Connections that are looked at to make room for one, before it is refused.
-const CHANCES: usize = 64;
+/// A handshake takes up to some milliseconds of the front, so that a flood of them must not keep the others waiting.
+const OPENINGS_PER_TURN: usize = 4;
 /// Before the next try when the poll itself fails.
 const POLL_PAUSE: Duration = Duration::from_millis(100);
 /// Deadlines are looked after at most this often.
@@ -68,6 +65,10 @@ pub(super) struct Front {
     scratch: Vec<u8>,
     /// Connections with more to read than a turn allows.
     again: Vec<usize>,
+    /// Of this turn, how many may still go on with their opening.
+    openings: usize,
+    /// How many wait for the next turn.
+    waiting: usize,
     sweep_at: Option<Instant>,
     stop: Option<Stop>,
 }
@@ -93,6 +94,8 @@ impl Front {
             next_token: FIRST_CONNECTION,
             scratch: vec![0; SCRATCH],
             again: Vec::new(),
+            openings: 0,
+            waiting: 0,
             sweep_at: None,
             stop: None,
         })
@@ -108,6 +111,7 @@ impl Front {
                 log::error!("http: poll failed: {error}");
                 thread::sleep(POLL_PAUSE);
             }
+            (self.openings, self.waiting) = (OPENINGS_PER_TURN, 0);
             for token in std::mem::take(&mut self.again) {
                 self.drive(token);
             }
@@ -178,66 +182,14 @@ impl Front {
             acceptor.due = None;
         }
         for _ in 0..ACCEPTS_PER_TURN {
+            // The kernel holds the others.
+            if self.waiting > OPENINGS_PER_TURN * 4 {
+                break;
+            }
             let Some((socket, address)) = self.acceptor.as_mut().and_then(Acceptor::next) else { return };
             self.welcome(socket, address);
         }
         self.accept_soon();
-    }
-
-    fn welcome(&mut self, mut socket: TcpStream, address: SocketAddr) {
-        let peer = address.ip().to_canonical();
-        let is_over = !self.has_room_for(peer);
-        if is_over
-            && self.connections.values().filter(|connection| connection.is_discarding()).count()
-                >= TOLD_TO_WAIT.min(self.shared.limits.max_connections / 4 + 1)
-        {
-            return;
-        }
-        // Each piece of an answer is one write and must not wait for the acknowledgement of the one before.
-        let _ = socket.set_nodelay(true);
-        let token = self.next_token;
-        if let Err(error) = self.poll.registry().register(&mut socket, Token(token), Interest::READABLE) {
-            log::warn!("http: cannot watch a connection: {error}");
-            return;
-        }
-        self.next_token += 1;
-        let mut connection = Connection::new(socket, peer, &self.shared.limits);
-        let full = Refusal::overloaded("The server has too many connections.");
-        if is_over && !connection.refuse(&full.response(), None, &self.shared) {
-            return;
-        }
-        // Usually the request is there already.
-        self.advance(token, connection);
-    }
-
-    /// Whether one more connection from this address is within the limits, if need be in the place of another.
-    fn has_room_for(&mut self, peer: IpAddr) -> bool {
-        let (all, each) = (self.shared.limits.max_connections, self.shared.limits.max_connections_per_address);
-        let own = network(peer);
-        let is_own = |connection: &Connection| network(connection.peer) == own;
-        // A reverse proxy lives on loopback.
-        (peer.is_loopback() || self.make_room(each, is_own)) && self.make_room(all, |_| true)
-    }
-
-    /// Closes connections of a kind until there are fewer than `limit`: of those that are owed nothing the longest idle
-    /// first. Counted when needed rather than kept: a count that is not kept cannot go wrong.
-    fn make_room(&mut self, limit: usize, is_kind: impl Fn(&Connection) -> bool) -> bool {
-        let now = Instant::now();
-        for _ in 0..CHANCES {
-            let of_kind = self.connections.iter().filter(|(_, connection)| is_kind(connection));
-            if of_kind.clone().count() < limit {
-                return true;
-            }
-            let claims = of_kind.filter_map(|(token, connection)| Some((connection.claim(now)?, *token)));
-            let Some(((claim, _), token)) = claims.min() else { return false };
-            if claim == Claim::Idle && self.connections.get(&token).is_some_and(Connection::has_unread) {
-                // Its request came after the poll, so it is no longer idle.
-                self.drive(token);
-            } else {
-                self.connections.remove(&token);
-            }
-        }
-        false
     }
 
     fn keep(&mut self, token: usize, connection: Connection) {
@@ -261,10 +213,23 @@ impl Front {
     }
 
     fn step(&mut self, token: usize, mut connection: Connection) {
+        if connection.is_opening() {
+            if self.openings == 0 {
+                self.waiting += 1;
+                self.again.push(token);
+                return self.keep(token, connection);
+            }
+            self.openings -= 1;
+        }
         match connection.advance(&mut self.scratch, &self.shared) {
             Step::Close => return,
             Step::Wait => {}
             Step::Again => self.again.push(token),
+            Step::Opened => {
+                if !self.may_stay(token, &mut connection) {
+                    return;
+                }
+            }
             Step::Dispatch(incoming) => {
                 if !self.dispatch(token, &mut connection, *incoming) {
                     return;
@@ -329,7 +294,7 @@ impl Front {
         let Some(mut connection) = self.connections.remove(&token) else { return };
         // Not answering: the front refused it itself when no worker could be had.
         if connection.is_answering() {
-            let stays = match unsent.is_empty() {
+            let stays = match end == End::Cut || unsent.is_empty() && connection.socket.is_flushed() {
                 true => self.go_on(&mut connection, end),
                 false => self.watch_room(token, &mut connection, end, unsent),
             };

@@ -1,7 +1,7 @@
 //! Whether a listener lives, as a client sees it.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// The address of the listener as one can connect to it.
@@ -12,6 +12,14 @@ fn reachable(mut listener: SocketAddr) -> SocketAddr {
         _ => {}
     }
     listener
+}
+
+/// Whether the front closes what has ended: all that can be asked where a connection does not begin with a request.
+pub fn closes(listener: SocketAddr, patience: Duration) -> io::Result<()> {
+    let mut socket = TcpStream::connect_timeout(&reachable(listener), patience)?;
+    socket.set_read_timeout(Some(patience))?;
+    socket.shutdown(Shutdown::Write)?;
+    socket.read(&mut [0]).map(drop)
 }
 
 /// Whether the front answers. A full one says 503 or closes at once, and lives as well.

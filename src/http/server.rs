@@ -8,13 +8,13 @@ use super::front::{Ended, Front, WAKE};
 use super::keep_alive::{self, Watch};
 use super::seldom::Seldom;
 use super::workers::{Load, Workers};
-use super::{Refusal, Request, Responder, Response};
+use super::{Certificates, Refusal, Request, Responder, Response};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
@@ -104,10 +104,18 @@ pub struct Admitted {
 /// is answered at once. Runs on the front thread, so it must not block.
 pub type Judge = dyn Fn(&Request) -> Result<Admitted, Response> + Send + Sync;
 
+/// Whether a proxy at this address speaks for many clients, and its word on them counts.
+pub type Trusts = dyn Fn(IpAddr) -> bool + Send + Sync;
+
 /// What the front, the workers and the keep-alive thread have in common.
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) judge: Box<Judge>,
+    pub(super) trusts: Box<Trusts>,
+    /// Every connection begins with a header of the PROXY protocol.
+    pub(super) proxied: bool,
+    /// Every connection is encrypted.
+    pub(super) certificates: Option<Arc<Certificates>>,
     /// Bytes of request bodies held in all.
     pub(super) body_bytes: Counter,
     /// Open client connections.
@@ -149,6 +157,9 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     limits: Limits,
+    trusts: Box<Trusts>,
+    proxied: bool,
+    certificates: Option<Arc<Certificates>>,
 }
 
 impl Server {
@@ -159,7 +170,10 @@ impl Server {
         let mut failure = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
         for address in (host, port).to_socket_addrs()? {
             match listen(address) {
-                Ok(listener) => return Ok(Server { address: listener.local_addr()?, listener, limits }),
+                Ok(listener) => {
+                    let (address, trusts) = (listener.local_addr()?, Box::new(|_| false));
+                    return Ok(Server { listener, address, limits, trusts, proxied: false, certificates: None });
+                }
                 Err(error) => failure = error,
             }
         }
@@ -171,9 +185,20 @@ impl Server {
         self.address
     }
 
+    /// Speaks TLS.
+    pub fn with_tls(self, certificates: Arc<Certificates>) -> Server {
+        Server { certificates: Some(certificates), ..self }
+    }
+
+    /// Says which proxies speak for many. With `proxied` nobody else is served, and they must say whose connection each is,
+    /// by the PROXY protocol.
+    pub fn behind(self, trusts: Box<Trusts>, proxied: bool) -> Server {
+        Server { trusts, proxied, ..self }
+    }
+
     /// Starts the front, both lanes and the keep-alive thread. Workers are started when first needed.
     pub fn start(self, judge: Box<Judge>) -> io::Result<Running> {
-        let Server { listener, address, limits } = self;
+        let Server { listener, address, limits, trusts, proxied, certificates } = self;
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         let (to_front, messages) = unbounded();
@@ -186,6 +211,9 @@ impl Server {
         let shared = Arc::new(Shared {
             limits,
             judge,
+            trusts,
+            proxied,
+            certificates,
             body_bytes: Counter::default(),
             connections: AtomicUsize::new(0),
             date: Date::default(),

@@ -2,7 +2,6 @@
 
 use super::CancelToken;
 use super::connection::Connection;
-use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 /// From cancelling the answers to cutting the sockets.
@@ -48,7 +47,7 @@ impl Stop {
             }
             Stage::Cancelled => {
                 for connection in owed {
-                    let _ = connection.socket.shutdown(Shutdown::Both);
+                    connection.socket.cut();
                 }
                 Stage::Cut
             }

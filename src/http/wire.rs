@@ -2,10 +2,10 @@
 
 use super::chunked::{is_field_byte, is_name_byte};
 use super::date::Date;
-use mio::net::TcpStream;
+use super::socket::Socket;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use std::io::{self, IoSlice, Write as _};
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd as _;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -68,18 +68,17 @@ fn put(head: &mut Vec<u8>, words: &[&str]) {
 }
 
 /// Writes all of `pieces`, waiting at most `limit` for each block that the client must take.
-pub(super) fn send_all(socket: &TcpStream, pieces: &mut [IoSlice], limit: Duration) -> io::Result<()> {
+pub(super) fn send_all(socket: &Socket, pieces: &mut [IoSlice], limit: Duration) -> io::Result<()> {
     let mut rest = pieces;
     let mut waiting = Waiting { poll: None, deadline: Instant::now() + limit };
     let mut block = 0;
     loop {
         IoSlice::advance_slices(&mut rest, 0); // drops empty pieces at the front
-        if rest.is_empty() {
-            return Ok(());
-        }
-        match (&*socket).write_vectored(rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(sent) => {
+        let sent = if rest.is_empty() { socket.flush().map(|()| None) } else { socket.write_vectored(rest).map(Some) };
+        match sent {
+            Ok(None) => return Ok(()),
+            Ok(Some(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(Some(sent)) => {
                 IoSlice::advance_slices(&mut rest, sent);
                 block += sent;
                 if block >= BLOCK {
@@ -95,14 +94,14 @@ pub(super) fn send_all(socket: &TcpStream, pieces: &mut [IoSlice], limit: Durati
 }
 
 /// Writes what the socket takes at once and returns what is left.
-pub(super) fn send_now(socket: &TcpStream, pieces: &mut [IoSlice]) -> io::Result<Vec<u8>> {
+pub(super) fn send_now(socket: &Socket, pieces: &mut [IoSlice]) -> io::Result<Vec<u8>> {
     let mut rest = pieces;
     loop {
         IoSlice::advance_slices(&mut rest, 0); // drops empty pieces at the front
         if rest.is_empty() {
             return Ok(Vec::new());
         }
-        match (&*socket).write_vectored(rest) {
+        match socket.write_vectored(rest) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(sent) => IoSlice::advance_slices(&mut rest, sent),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -117,10 +116,10 @@ pub(super) fn send_now(socket: &TcpStream, pieces: &mut [IoSlice]) -> io::Result
 }
 
 /// Writes what the socket takes at once and returns how much that was.
-pub(super) fn send_some(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+pub(super) fn send_some(socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
     let mut sent = 0;
     while sent < bytes.len() {
-        match (&*socket).write(&bytes[sent..]) {
+        match socket.write_vectored(&[IoSlice::new(&bytes[sent..])]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => sent += count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -139,7 +138,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn writable(&mut self, socket: &TcpStream) -> io::Result<()> {
+    fn writable(&mut self, socket: &Socket) -> io::Result<()> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "client: does not read its answer"));
@@ -160,7 +159,7 @@ impl Waiting {
     }
 }
 
-fn watch(socket: &TcpStream) -> io::Result<(Poll, Events)> {
+fn watch(socket: &Socket) -> io::Result<(Poll, Events)> {
     let poll = Poll::new()?;
     poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), Token(0), Interest::WRITABLE)?;
     Ok((poll, Events::with_capacity(1)))

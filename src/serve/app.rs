@@ -8,7 +8,7 @@ use crate::credentials::consent::Logins;
 use crate::dispatch::Dispatcher;
 use crate::gemini::models::{Listed, ModelTable, Serving};
 use crate::gemini::signatures::SignatureCache;
-use crate::http::Gauge;
+use crate::http::{Certificates, Gauge};
 use crate::keys::Keys;
 use crate::serve::access::Guard;
 use crate::serve::body::Room;
@@ -57,6 +57,8 @@ pub struct App {
     pub room: Arc<Room>,
     /// Bytes of bodies that the listener holds for callers without a key: those of the admin pages.
     pub held: Arc<AtomicUsize>,
+    /// What the listener shows its clients, where it speaks TLS.
+    pub certificates: Option<Arc<Certificates>>,
     /// Since when it runs.
     pub started: Instant,
     /// The port it listens on.
@@ -140,6 +142,7 @@ impl App {
             keys: self.keys.clone(),
             held: self.held.clone(),
             room: self.room.clone(),
+            certificates: self.certificates.clone(),
             started: self.started,
             port: self.port,
             server: self.server.clone(),

@@ -59,7 +59,11 @@ fn maintain(current: &Current, intervals: Intervals, stopped: &Receiver<()>) {
         if Instant::now() >= models_due {
             models_due = Instant::now() + if list_models(current) { intervals.models } else { intervals.models_again };
         }
-        current.get().pool.check_idle();
+        let app = current.get();
+        if let Some(certificates) = &app.certificates {
+            certificates.refresh();
+        }
+        app.pool.check_idle();
         if stopped.recv_timeout(intervals.check) != Err(RecvTimeoutError::Timeout) {
             return;
         }

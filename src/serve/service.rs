@@ -1,13 +1,13 @@
 //! Start, reload and stop of the program: the wiring in dependency order, and the ordered end.
 
 use crate::api::openai_responses::Store;
-use crate::config::Config;
+use crate::config::{Config, TlsFiles};
 use crate::credentials::consent::Logins;
 use crate::credentials::{Credentials, Options, Refresher, StoreError, Timing};
 use crate::dispatch::{Bounds, Dispatcher};
 use crate::gemini::models::{Listed, Serving};
 use crate::gemini::signatures::SignatureCache;
-use crate::http::{Limits, Request, Running, Server};
+use crate::http::{Certificates, Limits, Request, Running, Server};
 use crate::keys::Keys;
 use crate::os::{notify, platform};
 use crate::serve::access::Guard;
@@ -116,7 +116,12 @@ impl Service {
         let usage = keep_usage(&state, &keys);
         let listed = state.take("models").and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default();
         let listed: Arc<Vec<Listed>> = Arc::new(listed);
+        let certificates = certificates(&config)?;
         let server = bind(&config)?;
+        let server = match &certificates {
+            Some(certificates) => server.with_tls(certificates.clone()),
+            None => server,
+        };
         let address = server.local_addr();
 
         let memory = Arc::new(SignatureCache::new(SIGNATURES, SIGNATURES_FOR));
@@ -157,6 +162,7 @@ impl Service {
             held: Arc::default(),
             room: Arc::new(Room::new(config.sizes.memory.max(config.sizes.max_body * 4 + (16 << 20)))),
             state: state.clone(),
+            certificates,
             started: Instant::now(),
             port: address.port(),
             server: Arc::default(),
@@ -164,14 +170,17 @@ impl Service {
             config,
         };
         let current = Arc::new(Current::new(app));
-        let (serving, learnt, listing) = (current.clone(), current.clone(), current.clone());
+        let (serving, trusting) = (current.clone(), current.clone());
+        let (learnt, listing) = (current.clone(), current.clone());
         let list = move || serde_json::to_value(&*listing.get().listed).unwrap_or_default();
         state.own("models", move || learnt.lists(), list);
         let judge = move |request: &Request| judge(&serving, request);
         let app = current.get();
+        let trusts = move |address| trusting.get().guard.trusts(address);
+        let server = server.behind(Box::new(trusts), app.config.proxy_protocol);
         let running = server.start(Box::new(judge)).map_err(StartError::Thread)?;
         let _ = app.server.set(running.gauge());
-        log::info!("listening on http://{address}");
+        log::info!("listening on {}://{address}", app.config.scheme());
 
         let refresher = Refresher::start(pool.clone()).map_err(StartError::Thread)?;
         let reporter = match app.config.usage_interval {
@@ -183,7 +192,7 @@ impl Service {
         let also = move || saved.iter().for_each(SignatureFile::save);
         let saver = Saver::start(state, also).map_err(StartError::Thread)?;
         app.warn_about_few_credentials(address.port());
-        let watchdog = Watchdog::start(address).map_err(StartError::Thread)?;
+        let watchdog = Watchdog::start(address, &app.config).map_err(StartError::Thread)?;
         notify::tell("READY=1");
         Ok(Service { current, running, address, refresher, reporter, maintenance, saver, signatures, agent, watchdog })
     }
@@ -215,6 +224,9 @@ impl Service {
         old.usage.name_keys(old.keys.names());
         old.pool.reload(config.project_id_map.clone(), &config.gemini_api_keys);
         old.pool.poll_file();
+        if let Some(certificates) = &old.certificates {
+            certificates.refresh();
+        }
         self.current.configure(config);
         let app = self.current.get();
         app.models.doubts(&app.config.models, &app.config.model_routes).iter().for_each(|doubt| log::warn!("{doubt}"));
@@ -278,6 +290,13 @@ fn keep_keys(state: &State, config: &Config) -> Arc<Keys> {
 fn most_connections(open_files: u64) -> usize {
     let free = open_files.saturating_sub(40).max(open_files / 4);
     usize::try_from(free / 2).unwrap_or(usize::MAX).max(4)
+}
+
+/// What the listener shows its clients, where it speaks TLS.
+pub fn certificates(config: &Config) -> Result<Option<Arc<Certificates>>, StartError> {
+    let load = |files: &TlsFiles| Certificates::load(&files.certificate, &files.key);
+    let loaded = config.tls.as_ref().map(load).transpose();
+    loaded.map(|loaded| loaded.map(Arc::new)).map_err(|error| StartError::Listener(format!("server.tls: {error}")))
 }
 
 fn bind(config: &Config) -> Result<Server, StartError> {

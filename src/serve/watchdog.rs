@@ -1,5 +1,6 @@
 //! Tells systemd that the program lives, as long as its listener answers: a hung front would be restarted.
 
+use crate::config::Config;
 use crate::http;
 use crate::os::notify;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
@@ -15,12 +16,14 @@ pub(super) struct Watchdog {
 
 impl Watchdog {
     /// Starts it where systemd asks for it.
-    pub(super) fn start(listener: SocketAddr) -> io::Result<Option<Watchdog>> {
+    pub(super) fn start(listener: SocketAddr, config: &Config) -> io::Result<Option<Watchdog>> {
         let Some(every) = notify::watchdog() else { return Ok(None) };
+        let begins_with_a_request = config.tls.is_none() && !config.proxy_protocol;
+        let lives = if begins_with_a_request { http::answers } else { http::closes };
         let (stop, stopped) = bounded(0);
         let thread = Builder::new().name("watchdog".into()).spawn(move || {
             loop {
-                match http::answers(listener, every) {
+                match lives(listener, every) {
                     Ok(()) => notify::tell("WATCHDOG=1"),
                     Err(error) => log::error!("watchdog: the listener does not answer: {error}"),
                 }

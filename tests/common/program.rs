@@ -134,9 +134,9 @@ impl Program {
             })
         });
         let mut program = Program { child, lines, log, readers: readers.into(), port: 0 };
-        let line = program.wait_for_line("listening on http://");
+        let line = program.wait_for_line("listening on http");
         // In the JSON format more follows.
-        let address = line.rsplit("http://").next().unwrap().trim_end_matches(|c: char| !c.is_ascii_digit());
+        let address = line.rsplit("://").next().unwrap().trim_end_matches(|c: char| !c.is_ascii_digit());
         program.port = address.rsplit(':').next().unwrap().parse().expect("a port at the end of the address");
         program
     }
@@ -170,6 +170,10 @@ impl Program {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn base(&self) -> String {

@@ -40,10 +40,15 @@ pub fn start(limits: Limits) -> Rig {
 }
 
 pub fn start_on(host: &str, limits: Limits) -> Rig {
+    start_as(host, limits, |server| server)
+}
+
+/// With what else the listener is told before it starts.
+pub fn start_as(host: &str, limits: Limits, prepare: impl FnOnce(Server) -> Server) -> Rig {
     let (enter, entered) = unbounded();
     let (release, released) = unbounded();
     let (end, ended) = unbounded();
-    let server = Server::bind(host, 0, limits).unwrap();
+    let server = prepare(Server::bind(host, 0, limits).unwrap());
     let address = server.local_addr();
     let hands = Arc::new((enter, released, end));
     let judged = Arc::new(Mutex::new(Vec::new()));
@@ -193,9 +198,9 @@ impl Answer {
     }
 }
 
-/// A client connection.
-pub struct Client {
-    pub socket: TcpStream,
+/// A client connection; in clear, unless something else stands between it and the socket.
+pub struct Client<S = TcpStream> {
+    pub socket: S,
     buffer: Vec<u8>,
 }
 
@@ -203,6 +208,16 @@ impl Client {
     pub fn connect(address: SocketAddr) -> Client {
         let socket = TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client::over(socket)
+    }
+
+    pub fn half_close(&self) {
+        self.socket.shutdown(Shutdown::Write).unwrap();
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    pub fn over(socket: S) -> Client<S> {
         Client { socket, buffer: Vec::new() }
     }
 
@@ -212,10 +227,6 @@ impl Client {
 
     pub fn get(&mut self, target: &str) {
         self.send(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"));
-    }
-
-    pub fn half_close(&self) {
-        self.socket.shutdown(Shutdown::Write).unwrap();
     }
 
     /// Reads one answer with a length or chunks; panics when it is cut.

@@ -8,7 +8,7 @@ mod descriptors;
 mod floods;
 mod framing;
 mod hang_up;
-mod harness;
+pub mod harness;
 mod letter;
 mod limits;
 mod memory;

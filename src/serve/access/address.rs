@@ -7,14 +7,17 @@ use std::net::{IpAddr, Ipv6Addr};
 /// The nearest address that is no trusted proxy's. Each proxy adds the one from which it was asked at the end of
 /// `X-Forwarded-For`, so the list is read from its end, and what stands before the first stranger is only claimed by him.
 pub(super) fn of(request: &Request, trusted: &[Network]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut nearest = request.peer;
     let lists: Vec<&str> = request.headers.all("x-forwarded-for").collect();
     for named in lists.iter().rev().flat_map(|list| list.rsplit(',')) {
-        let Some(address) = Some(named).filter(|_| is_trusted(nearest)).and_then(read) else { break };
+        let Some(address) = Some(named).filter(|_| is_trusted(nearest, trusted)).and_then(read) else { break };
         nearest = address;
     }
     nearest
+}
+
+pub(super) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| network.contains(address))
 }
 
 /// An address, maybe with a port, as some proxies write it.

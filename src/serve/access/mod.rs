@@ -45,7 +45,7 @@ pub struct Guard {
     /// guessing.
     wrong: Arc<(Wrong, Wrong)>,
     trusted_proxies: Vec<Network>,
-    /// With a public address every caller may be a stranger behind a local reverse proxy.
+    /// With a public address, or by the PROXY protocol, every caller may be a stranger behind a local proxy.
     public: bool,
 }
 
@@ -68,8 +68,13 @@ impl Guard {
             metrics_token: config.metrics.token.clone(),
             wrong,
             trusted_proxies: config.trusted_proxies.clone(),
-            public: config.public_url.is_some(),
+            public: config.public_url.is_some() || config.proxy_protocol,
         }
+    }
+
+    /// Whether a proxy at this address is believed.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        address::is_trusted(address, &self.trusted_proxies)
     }
 
     /// Whose request it is, as far as trusted proxies tell.
