@@ -48,6 +48,15 @@ fn anthropic_answers_streams_counts_and_raises_its_classes() {
 }
 
 #[test]
+fn anthropics_tool_runner_goes_over_three_rounds() {
+    for pool in Pool::EACH {
+        for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
+            assert_eq!(run(pool, "anthropic_tools.mjs", &[model]), 8, "four requests, streamed and not");
+        }
+    }
+}
+
+#[test]
 fn the_ai_sdk_runs_tools_in_three_steps_by_each_of_its_providers() {
     for pool in Pool::EACH {
         for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {

@@ -191,6 +191,79 @@ fn what_of_googles_fields_cannot_be_passed_on_is_told() {
 }
 
 #[test]
+fn what_only_openai_or_anthropic_could_do_is_told_by_its_name() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let hi = json!([{"role": "user", "content": "hi"}]);
+    let function = json!({"type": "function", "name": "f"});
+    for (route, given, told) in [
+        (
+            "/v1/responses",
+            json!({"tools": [function, {"type": "mcp", "server_label": "s"}]}),
+            Some("tool mcp was left out"),
+        ),
+        ("/v1/responses", json!({"tools": [{"type": "mcp", "name": "x"}]}), Some("tool mcp was left out")),
+        ("/v1/responses", json!({"tools": [{"type": "image_generation"}]}), Some("tool image_generation was left out")),
+        (
+            "/v1/responses",
+            json!({"tools": [{"type": "computer_use_preview"}]}),
+            Some("computer_use_preview was left out"),
+        ),
+        (
+            "/v1/responses",
+            json!({"tools": [function], "tool_choice": {"type": "mcp", "name": "x"}}),
+            Some("no tool mcp"),
+        ),
+        (
+            "/v1/responses",
+            json!({"tools": [function], "tool_choice": {"type": "file_search"}}),
+            Some("no tool file_search"),
+        ),
+        ("/v1/responses", json!({"tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}}), None),
+        (
+            "/v1/responses",
+            json!({"context_management": [{"type": "compaction"}]}),
+            Some("context_management was left out"),
+        ),
+        ("/v1/responses", json!({"context_management": [], "moderation": null, "client_metadata": {"a": "b"}}), None),
+        (
+            "/v1/messages",
+            json!({"tools": [{"type": "computer_20250124", "name": "computer"}]}),
+            Some("computer_20250124"),
+        ),
+        (
+            "/v1/messages",
+            json!({"tools": [{"type": "tool_search_tool_regex_20251119", "name": "t"}]}),
+            Some("tool_search"),
+        ),
+        ("/v1/messages", json!({"tools": [{"type": "mcp_toolset", "mcp_server_name": "s"}]}), Some("tool mcp_toolset")),
+        ("/v1/messages", json!({"tools": [{"type": "bash_20250124", "name": "bash"}]}), None),
+        (
+            "/v1/messages",
+            json!({"mcp_servers": [{"type": "url", "url": "https://x.test"}]}),
+            Some("mcp_servers was left out"),
+        ),
+        ("/v1/messages", json!({"container": {"skills": [{"skill_id": "pdf"}]}}), Some("container was left out")),
+        (
+            "/v1/messages",
+            json!({"context_management": {"edits": [{"type": "compact_20260112"}]}}),
+            Some("context_management"),
+        ),
+        ("/v1/messages", json!({"context_management": {"edits": [{"type": "clear_thinking_20251015"}]}}), None),
+    ] {
+        let mut body = json!({"model": THREE, "max_tokens": 99});
+        body[if route == "/v1/messages" { "messages" } else { "input" }] = hi.clone();
+        body.as_object_mut().unwrap().extend(given.as_object().unwrap().clone());
+        let answer = ask(&proxy, "POST", route, &[], body.to_string().as_bytes());
+        assert_eq!(answer.status, 200, "{given}: {}", answer.text());
+        match (told, answer.header(NOTICE)) {
+            (Some(told), Some(notice)) => assert!(notice.contains(told), "{given}: {notice}"),
+            (told, notice) => assert_eq!(told, notice, "{given}"),
+        }
+    }
+}
+
+#[test]
 fn notices_are_few_and_short_and_break_no_header() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);

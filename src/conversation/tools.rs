@@ -134,6 +134,17 @@ impl Toolbox {
         }
     }
 
+    /// Tells the client that a tool of this type is none of Google's.
+    pub fn leave_out(&mut self, kind: &str) {
+        let kind: String = kind.chars().take(64).flat_map(char::escape_default).collect();
+        self.notice(format!("The tool {kind} was left out: Google has nothing like it."));
+    }
+
+    /// Whether Google's own tool of this name, in any spelling, is on.
+    pub fn runs(&self, name: &str) -> bool {
+        BuiltIn::named(name).is_some_and(|(index, _)| self.built_in.contains_key(&index))
+    }
+
     /// Where the user is and how they speak, as `toolConfig.retrievalConfig` has it.
     pub fn retrieve_for(&mut self, place: Value) {
         self.retrieval = Some(place);

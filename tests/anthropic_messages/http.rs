@@ -97,3 +97,23 @@ fn models_are_listed_and_looked_up_in_anthropics_shape() {
     let one = ask(&proxy, "GET", "/v1/models/gemini-2.5-pro", &version, b"").json();
     assert_eq!((&one["type"], &one["id"]), (&json!("model"), &json!("gemini-2.5-pro")), "{one}");
 }
+
+#[test]
+fn a_thread_begins_and_who_goes_on_from_one_is_told_to_send_all() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let mut body = question();
+    body["thread"] = json!({"type": "create"});
+    let begun = post(&proxy, "/v1/messages", &body);
+    assert_eq!(begun.status, 200, "{}", begun.text());
+    for stream in [false, true] {
+        body["stream"] = json!(stream);
+        body["thread"] = json!({"type": "continue", "previous_message_id": begun.json()["id"]});
+        let answer = post(&proxy, "/v1/messages", &body);
+        let error = answer.json()["error"].clone();
+        assert_eq!((answer.status, &error["type"]), (404, &json!("not_found_error")), "{error}");
+        assert_eq!(error["details"], json!({"error_code": "thread_not_found"}), "what the SDKs act on");
+        assert!(error["message"].as_str().unwrap().contains("send the whole conversation"), "{error}");
+    }
+    assert_eq!(google.generations().len(), 1, "Google is not asked half of a conversation");
+}

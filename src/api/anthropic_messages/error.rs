@@ -33,9 +33,17 @@ fn message(error: &ApiError) -> String {
     }
 }
 
+/// Nobody keeps what a request goes on from.
+pub(super) const THREAD_NOT_FOUND: &str = "thread_not_found";
+
 /// The error object of an answer or an event.
 pub(super) fn body(error: &ApiError) -> Value {
-    json!({"type": "error", "error": {"type": kind(error).1, "message": message(error)}})
+    let mut body = json!({"type": "error", "error": {"type": kind(error).1, "message": message(error)}});
+    if error.code() == Some(THREAD_NOT_FOUND) {
+        // The SDKs act on this code, and on no other.
+        body["error"]["details"] = json!({"error_code": THREAD_NOT_FOUND});
+    }
+    body
 }
 
 /// What a request's id is called towards Anthropic's clients.

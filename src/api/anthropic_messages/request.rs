@@ -2,6 +2,7 @@
 
 use super::answer::MessagesReply;
 use super::blocks;
+use super::error::THREAD_NOT_FOUND;
 use crate::api::anthropic_blocks::required;
 use crate::api::conversing::Conversing;
 use crate::api::options::{self, Sampling};
@@ -21,6 +22,14 @@ use serde_json::{Value, json};
 const LONG_CONTEXT: &str = "[1m]";
 /// The first block of Claude Code's system text, which says nothing to a model and changes with every request.
 const BILLING: &str = "x-anthropic-billing-header:";
+
+/// Fields whose absence changes what the client gets, and why they mean nothing here.
+const UNSERVED: [(&str, &str); 4] = [
+    ("mcp_servers", "MCP servers are for the client to connect, and their tools to declare"),
+    ("container", "Google has no container that lives on, and no skills in it"),
+    ("context_management", "the conversation goes to Google as it is"),
+    ("inference_geo", "where Google computes is the credential's matter"),
+];
 
 /// Translates a parsed body.
 pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conversing, ApiError> {
@@ -60,6 +69,9 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     asked.max_tokens = limit.filter(|_| !is_roomy);
 
     let searches = tools(body, search, &mut asked)?;
+    refuse_thread(body)?;
+    forget_kept_thoughts(body);
+    options::tell_unserved(body, &UNSERVED, &mut asked.toolbox);
     if let Some(system) = take(body, "system") {
         asked.history.push(Entry::System(system_text(system)?));
     }
@@ -78,6 +90,29 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     let signatures = asked.plan.signatures.clone();
     let reply = MessagesReply { model: requested, shows, searches, signatures };
     Ok(Conversing::ask(asked, session(body), reply, context))
+}
+
+/// A thread is a conversation that Anthropic keeps. None is kept here: to begin one is the same as to go without, and who goes on
+/// from one is told so in the words upon which the SDKs send the whole conversation again.
+fn refuse_thread(body: &mut Object) -> Result<(), ApiError> {
+    let mut thread = take_object(body, "thread").unwrap_or_default();
+    match take_text(&mut thread, "type").as_deref() {
+        Some("continue") => {
+            let message =
+                "thread.previous_message_id: no message is kept here; send the whole conversation in 'messages'.";
+            Err(ApiError::new(404, ErrorKind::InvalidRequest, message).with_code(THREAD_NOT_FOUND))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Thoughts are not said again to Google in any case, so an edit that is about them alone, as Claude Code sends it always, is no loss.
+fn forget_kept_thoughts(body: &mut Object) {
+    let edits = body.get("context_management").and_then(|management| management.get("edits")?.as_array());
+    let is_thought = |edit: &Value| edit["type"].as_str().is_some_and(|kind| kind.starts_with("clear_thinking"));
+    if edits.is_some_and(|edits| edits.iter().all(is_thought)) {
+        body.remove("context_management");
+    }
 }
 
 /// What of the model's thoughts the client wants to have.
@@ -176,8 +211,7 @@ fn client_tool(kind: &str, name: &str, toolbox: &mut Toolbox) {
             json!(["command"]),
         ),
         () => {
-            log::debug!("a tool of an unknown type was left out");
-            return;
+            return toolbox.leave_out(kind);
         }
     };
     let schema = json!({"type": "object", "properties": properties, "required": required});

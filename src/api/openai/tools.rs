@@ -1,6 +1,6 @@
 //! Tools as OpenAI's dialects declare them, in the spellings of both APIs and of Google, and the choice among them.
 
-use crate::api::params::{Object, shorten, take_any, take_as, take_list, take_object, take_text};
+use crate::api::params::{Object, take_any, take_as, take_list, take_object, take_text};
 use crate::conversation::tools::{Choice, Toolbox};
 use serde_json::Value;
 
@@ -30,13 +30,8 @@ fn built_in(kind: &str, mut tool: Object, toolbox: &mut Toolbox) {
     } else if kind == "web_search" && options.get("external_web_access") == Some(&Value::Bool(false)) {
         // Codex sends this with every request that has functions: what OpenAI has stored of the web, and nothing newer.
     } else if !toolbox.built_in_with(kind.trim_start_matches("openrouter:"), options) {
-        unlike_any(kind, toolbox);
+        toolbox.leave_out(kind);
     }
-}
-
-fn unlike_any(kind: &str, toolbox: &mut Toolbox) {
-    let kind = shorten(kind).escape_default();
-    toolbox.notice(format!("The tool {kind} was left out: Google has nothing like it."));
 }
 
 /// Google's own tool objects, or a function whose type was forgotten.
@@ -61,7 +56,7 @@ pub(crate) fn untyped(mut tool: Object, toolbox: &mut Toolbox) {
             _ => toolbox.built_in(&name),
         };
         if !is_known {
-            unlike_any(&name, toolbox);
+            toolbox.leave_out(&name);
         }
     }
 }

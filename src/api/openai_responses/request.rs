@@ -20,6 +20,13 @@ use crate::os::random;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// Fields whose absence changes what the client gets, and why they mean nothing here.
+const UNSERVED: [(&str, &str); 3] = [
+    ("moderation", "nothing is moderated here but by Google"),
+    ("context_management", "nothing is compacted by itself; /v1/responses/compact and compaction_trigger do it"),
+    ("max_tool_calls", "Google bounds the calls of its own tools by itself"),
+];
+
 /// Translates a parsed body.
 pub(super) fn translate(
     mut body: Object,
@@ -68,6 +75,7 @@ pub(super) fn translate(
         natives = tools.natives;
     }
     asked.plan.single_call = take_as(body, "parallel_tool_calls") == Some(false);
+    options::tell_unserved(body, &UNSERVED, &mut asked.toolbox);
 
     let mut attachments = Attachments::new(context, gemini3);
     let instructions = read::<String>(body, "instructions")?.filter(|text| !text.is_empty());

@@ -47,7 +47,7 @@ pub(super) fn read(body: &mut Object, toolbox: &mut Toolbox) -> Tools {
     for tool in take_list(body, "tools").unwrap_or_default() {
         declare(tool, toolbox, &mut natives);
     }
-    Tools { natives, choice: choice(take(body, "tool_choice")) }
+    Tools { natives, choice: choice(take(body, "tool_choice"), toolbox) }
 }
 
 fn declare(mut tool: Value, toolbox: &mut Toolbox, natives: &mut Natives) {
@@ -57,7 +57,7 @@ fn declare(mut tool: Value, toolbox: &mut Toolbox, natives: &mut Natives) {
         Some("shell") => (SHELL, Native::Shell),
         Some("apply_patch") => (APPLY_PATCH, Native::ApplyPatch),
         // No tool of the model's, whatever its name.
-        Some("mcp") => return,
+        Some(kind @ "mcp") => return toolbox.leave_out(kind),
         _ => return shared::read(tool.take(), toolbox),
     };
     if toolbox.declares(name) {
@@ -116,11 +116,16 @@ fn declaration(native: &Native) -> (&'static str, Value) {
 }
 
 /// Reads `tool_choice`. A choice of tools that OpenAI runs is none here.
-fn choice(mut choice: Option<Value>) -> Choice {
-    match choice.as_mut().and_then(named) {
-        Some(name) => return Choice::One(name),
-        None if choice.as_ref().is_some_and(|choice| choice["type"] == "mcp") => return Choice::Auto,
-        None => {}
+fn choice(mut choice: Option<Value>, toolbox: &mut Toolbox) -> Choice {
+    if let Some(name) = choice.as_mut().and_then(named) {
+        return Choice::One(name);
+    }
+    if let Some(kind) = choice.as_ref().and_then(hosted) {
+        if !toolbox.runs(kind) {
+            let kind: String = kind.chars().take(64).flat_map(char::escape_default).collect();
+            toolbox.notice(format!("tool_choice was left out: there is no tool {kind} here."));
+        }
+        return Choice::Auto;
     }
     for tool in choice.iter_mut().filter_map(|choice| choice.get_mut("tools")?.as_array_mut()).flatten() {
         if tool["type"] == "mcp" {
@@ -133,6 +138,14 @@ fn choice(mut choice: Option<Value>) -> Choice {
         Choice::Only { names, .. } if names.is_empty() => Choice::Auto,
         choice => choice,
     }
+}
+
+/// The type of a tool that OpenAI runs, where a choice is one.
+fn hosted(choice: &Value) -> Option<&str> {
+    let kind = choice.get("type")?.as_str()?;
+    let is_ours =
+        matches!(kind, "function" | "custom" | "allowed_tools" | "auto" | "none" | "required" | "any" | "tool");
+    (kind == "mcp" || !is_ours && choice.get("name").is_none()).then_some(kind)
 }
 
 /// The name of a tool of this dialect's own kinds.

@@ -11,6 +11,7 @@ pub(crate) use thinking::thinking;
 
 use super::params::{Field, Object, read, take, take_as, too_small};
 use crate::conversation::asked::Asked;
+use crate::conversation::tools::Toolbox;
 use crate::error::ApiError;
 use serde_json::{Number, Value, json};
 
@@ -22,6 +23,15 @@ pub(crate) const MAX_CHOICES: i64 = 8;
 const MOST_OF_OPENAI: i64 = 128;
 /// Code Assist refuses more for Gemini 2.5.
 const MAX_TOP_K: i64 = 64;
+
+/// Tells of fields that are given, not empty, and mean nothing here, with the reason.
+pub(crate) fn tell_unserved(body: &mut Object, fields: &[(&str, &str)], toolbox: &mut Toolbox) {
+    for (name, why) in fields {
+        if take(body, name).is_some_and(|value| value != json!([]) && value != json!({})) {
+            toolbox.notice(format!("{name} was left out: {why}."));
+        }
+    }
+}
 
 /// How an answer is to be sampled, and how long it may be.
 #[derive(Debug, Default)]
