@@ -46,6 +46,7 @@ mod overload;
 mod readme;
 mod reasons;
 mod resilience;
+mod sdk_errors;
 mod sdk_node;
 mod sdk_python;
 mod several_answers;

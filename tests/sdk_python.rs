@@ -109,30 +109,6 @@ fn openai_errors_have_their_classes() {
 }
 
 #[test]
-fn openai_errors_of_google_have_their_classes() {
-    let limited = json!({"error": {
-        "code": 429,
-        "message": "Resource has been exhausted (e.g. check quota).",
-        "status": "RESOURCE_EXHAUSTED",
-        "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "41s"}],
-    }});
-    for (answer, class, status) in [
-        (Step::json(429, limited), "RateLimitError", "429"),
-        (Step::status(400, "Request contains an invalid argument."), "BadRequestError", "400"),
-        (Step::status(403, "Permission denied."), "PermissionDeniedError", "403"),
-        (Step::status(500, "Internal error encountered."), "InternalServerError", "500"),
-        (Step::html(502), "InternalServerError", "502"),
-    ] {
-        for (pool, way) in Pool::EACH.into_iter().zip(["whole", "stream"]) {
-            let google = FakeGoogle::start();
-            let proxy = Proxy::with_pool(&google, pool);
-            google.always("*", answer.clone());
-            script::python("openai_refused.py", &[class, status, way], &proxy);
-        }
-    }
-}
-
-#[test]
 fn openai_helpers_parse_schemas_and_tools() {
     for pool in Pool::EACH {
         for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
@@ -157,6 +133,16 @@ fn anthropics_messages_stream_think_count_and_loop_over_tools() {
         for model in ["gemini-2.5-pro", "gemini-3.1-pro-preview"] {
             let generations = run(pool, "anthropic_messages.py", &[model]);
             assert_eq!(generations.len(), 20, "four, and four loops of four requests: {:?}", paths(&generations));
+        }
+    }
+}
+
+#[test]
+fn anthropics_tool_runner_goes_over_three_rounds() {
+    for pool in Pool::EACH {
+        for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
+            let generations = run(pool, "anthropic_tools.py", &[model]);
+            assert_eq!(generations.len(), 8, "four requests, streamed and not");
         }
     }
 }
