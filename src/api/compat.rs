@@ -3,7 +3,7 @@
 
 use super::gemini::GeminiSurface;
 use super::openai_chat::{OpenAiChat, answered_as_chat};
-use super::{Context, Exchange, Operation, Surface};
+use super::{Context, Operation, Parsed, Surface};
 use crate::error::ApiError;
 use crate::http;
 
@@ -15,12 +15,7 @@ impl Surface for Compat {
         "compat"
     }
 
-    fn parse(
-        &self,
-        request: &http::Request,
-        body: Vec<u8>,
-        context: &Context<'_>,
-    ) -> Result<Box<dyn Exchange>, ApiError> {
+    fn parse(&self, request: &http::Request, body: Vec<u8>, context: &Context<'_>) -> Parsed {
         let mut exchange = self.0.parse(request, body, context)?;
         let call = exchange.call();
         if !matches!(call.operation, Operation::Generate | Operation::Stream) {

@@ -62,6 +62,13 @@ pub(crate) fn document<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     written(serde_json::to_writer(Buffer(out), value));
 }
 
+/// Appends an event without a name.
+pub(crate) fn event<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    json(value, out);
+    out.extend_from_slice(b"\n\n");
+}
+
 /// Writing into memory cannot fail, and none of our types has keys that are no strings.
 fn written(result: serde_json::Result<()>) {
     result.expect("what is written is JSON");

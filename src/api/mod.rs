@@ -44,6 +44,19 @@ pub enum Operation {
     BatchEmbed,
 }
 
+impl Operation {
+    /// The method of the public API, and how its answer is asked for.
+    pub fn method(self) -> &'static str {
+        match self {
+            Operation::Generate => "generateContent",
+            Operation::Stream => "streamGenerateContent?alt=sse",
+            Operation::CountTokens => "countTokens",
+            Operation::Embed => "embedContent",
+            Operation::BatchEmbed => "batchEmbedContents",
+        }
+    }
+}
+
 /// One request as dispatch sends it.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -63,20 +76,27 @@ pub struct Call {
 }
 
 impl Call {
+    /// A call that is one call of Google's, of a client that names no conversation.
+    pub fn new(model: impl Into<String>, operation: Operation, request: Request) -> Call {
+        Call { model: model.into(), operation, request, affinity: None, long_decode: false, serves: None }
+    }
+
     /// A question to `model`, still empty. Where one call gives less of an answer that does not stream, events are asked
     /// for all the same (docs/gemini-4.md "Output limits").
     pub fn question(model: &Model, framing: Framing, affinity: Option<String>) -> Call {
         let streams = framing != Framing::Whole || model.long_decode;
-        Call {
-            model: model.name.clone(),
-            operation: if streams { Operation::Stream } else { Operation::Generate },
-            request: Request::default(),
-            affinity,
-            long_decode: model.long_decode,
-            serves: Some(model.served_by().to_owned()),
-        }
+        let operation = if streams { Operation::Stream } else { Operation::Generate };
+        let call = Call::new(&model.name, operation, Request::default());
+        let serves = Some(model.served_by().to_owned());
+        Call { affinity, long_decode: model.long_decode, serves, ..call }
     }
 }
+
+/// The media type of most answers.
+const JSON: &str = "application/json";
+
+/// A request that was read, or the client's mistake in it.
+pub type Parsed = Result<Box<dyn Exchange>, ApiError>;
 
 /// A parsed request: what to ask, and how to answer.
 pub trait Exchange: Send {
@@ -93,7 +113,7 @@ pub trait Exchange: Send {
 
     /// The media type of an answer in `Whole` or `Bytes` framing.
     fn media_type(&self) -> &'static str {
-        "application/json"
+        JSON
     }
 
     /// A translator for one attempt; the handler asks for a second one only when the first has produced no content.
@@ -110,10 +130,40 @@ pub trait Exchange: Send {
     }
 }
 
+/// Makes a translator for one attempt.
+pub type NewTranslator = Box<dyn Fn() -> Box<dyn Translator> + Send>;
+
+/// A parsed request whose answer takes one call.
+pub(crate) struct OneCall {
+    pub call: Call,
+    pub framing: Framing,
+    pub media_type: &'static str,
+    pub translator: NewTranslator,
+}
+
+impl Exchange for OneCall {
+    fn call(&mut self) -> &mut Call {
+        &mut self.call
+    }
+
+    fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    fn media_type(&self) -> &'static str {
+        self.media_type
+    }
+
+    fn translator(&self) -> Box<dyn Translator> {
+        (self.translator)()
+    }
+}
+
 /// How an answer is framed on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
     /// One document, sent when it is complete.
+    #[default]
     Whole,
     /// Bytes of the exchange's media type as they come, in which nothing can be said but they.
     Bytes,
@@ -169,13 +219,8 @@ pub trait Surface: Sync {
         "api"
     }
 
-    /// Translates a request. Errors are the client's.
-    fn parse(
-        &self,
-        request: &http::Request,
-        body: Vec<u8>,
-        context: &Context<'_>,
-    ) -> Result<Box<dyn Exchange>, ApiError>;
+    /// Translates a request.
+    fn parse(&self, request: &http::Request, body: Vec<u8>, context: &Context<'_>) -> Parsed;
 
     /// An error as a whole answer in this dialect.
     fn error(&self, error: &ApiError) -> http::Response;

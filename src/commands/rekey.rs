@@ -2,7 +2,7 @@
 
 use super::{Failure, configured};
 use crate::commands::args::{self, DecryptOptions, RotateOptions};
-use crate::credentials::rekey::{self, RekeyFault};
+use crate::credentials::{StoreError, rekey};
 use crate::secret::Secret;
 use std::io::Write;
 use std::path::Path;
@@ -62,10 +62,6 @@ fn plainly(message: String) -> Failure {
     (1, message)
 }
 
-fn failure(fault: RekeyFault) -> Failure {
-    let code = match &fault {
-        RekeyFault::Store(error) => error.exit_code(),
-        RekeyFault::NotEncrypted(_) | RekeyFault::Unwritable { .. } => 1,
-    };
-    (code, fault.to_string())
+fn failure(error: StoreError) -> Failure {
+    (error.exit_code(), error.to_string())
 }

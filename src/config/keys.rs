@@ -6,7 +6,7 @@ use super::models::{model_routes, models};
 use super::networks::{networks, tls};
 use super::outgoing::{authorities, proxy};
 use super::value::{ConfigError, Field, is_url};
-use super::{Affinity, Config, LogFormat, LogLevel, MidSystem, OauthClient, ProxyChoice, Service};
+use super::{Affinity, Config, Kind, LogFormat, LogLevel, MidSystem, OauthClient, ProxyChoice};
 use crate::os::platform;
 use crate::secret::Secret;
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ pub(super) static KEYS: &[Key] = keys! {
     "affinity" LIVE r#""named""# |d, f| d.config.settings.affinity =
             f.word(&[("off", Affinity::Off), ("named", Affinity::Named), ("content", Affinity::Content)])?
         => |c| word(c.settings.affinity);
-    "prefer" START "[]" |d, f| d.config.prefer = prefer(f)? => |c| c.prefer.iter().map(|service| service.word()).collect::<Vec<_>>();
+    "prefer" START "[]" |d, f| d.config.prefer = prefer(f)? => |c| c.prefer.iter().map(|kind| kind.word()).collect::<Vec<_>>();
     "gcp_metadata" START "false" |d, f| d.config.gcp_metadata = f.flag()? => |c| c.gcp_metadata;
     "proxy_url" START "null" |d, f| d.config.proxy = proxy(f)? => |c| match &c.proxy {
         ProxyChoice::Environment => None,
@@ -170,17 +170,17 @@ pub(super) static KEYS: &[Key] = keys! {
 };
 
 /// Each service once.
-fn prefer(field: &Field) -> Result<Vec<Service>, ConfigError> {
-    let words = Service::ALL.map(|service| (service.word(), service));
-    let mut services = Vec::new();
+fn prefer(field: &Field) -> Result<Vec<Kind>, ConfigError> {
+    let words = Kind::ALL.map(|kind| (kind.word(), kind));
+    let mut kinds = Vec::new();
     for item in field.items() {
-        let service = item.word(&words)?;
-        if services.contains(&service) {
+        let kind = item.word(&words)?;
+        if kinds.contains(&kind) {
             return Err(item.wrong("each service once", &item.value()));
         }
-        services.push(service);
+        kinds.push(kind);
     }
-    Ok(services)
+    Ok(kinds)
 }
 
 fn workers(draft: &mut Draft, field: &Field) -> Result<(), ConfigError> {

@@ -65,8 +65,8 @@ pub struct Config {
     pub oauth_client: OauthClient,
     /// Fewer usable credentials than this: a warning at start. 0: no check.
     pub min_credentials: u64,
-    /// Services whose credentials go before others; empty: all take turns.
-    pub prefer: Vec<Service>,
+    /// Kinds of credentials that go before others, in this order; none: all take turns.
+    pub prefer: Vec<Kind>,
     /// The machine is in Google Cloud, and its service account a credential for Vertex AI.
     pub gcp_metadata: bool,
     /// Attempts over different credentials before the first byte.
@@ -204,27 +204,27 @@ pub enum Affinity {
     Content,
 }
 
-/// A service of Google's, by what its credentials are called.
+/// Which of Google's services a credential can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// Code Assist.
+pub enum Kind {
+    /// OAuth credential: Code Assist.
     Oauth,
-    /// The public API.
+    /// API key: the public Generative Language API.
     ApiKey,
-    /// Vertex AI.
+    /// Anything of Google Cloud's: Vertex AI.
     Vertex,
 }
 
-impl Service {
+impl Kind {
     /// All of them.
-    pub const ALL: [Service; 3] = [Service::Oauth, Service::ApiKey, Service::Vertex];
+    pub const ALL: [Kind; 3] = [Kind::Oauth, Kind::ApiKey, Kind::Vertex];
 
     /// As the config and the admin interface call it.
     pub fn word(self) -> &'static str {
         match self {
-            Service::Oauth => "oauth",
-            Service::ApiKey => "api_key",
-            Service::Vertex => "vertex",
+            Kind::Oauth => "oauth",
+            Kind::ApiKey => "api_key",
+            Kind::Vertex => "vertex",
         }
     }
 }

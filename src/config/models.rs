@@ -3,6 +3,7 @@
 use super::keys::Draft;
 use super::value::{ConfigError, Field};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// An entry of `models`: a model that the built-in table does not have, or another name for one.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +31,7 @@ pub enum Control {
         can_be_off: bool,
     },
     /// `thinkingLevel`, Gemini 3; the levels the model has, lowest first.
-    Levels(Vec<Level>),
+    Levels(Cow<'static, [Level]>),
     /// Not known: nothing is sent unless asked.
     Unknown,
 }
@@ -122,7 +123,7 @@ fn control(value: &Value) -> Option<Control> {
         Value::String(word) => match word.as_str() {
             "none" => Some(Control::None),
             "budget" => Some(Control::Budget { min: 128, max: 24_576, can_be_off: false }),
-            "level" => Some(Control::Levels(vec![Level::Low, Level::High])),
+            "level" => Some(Control::Levels(Cow::Borrowed(&[Level::Low, Level::High]))),
             _ => None,
         },
         Value::Object(map) => {
@@ -135,7 +136,7 @@ fn control(value: &Value) -> Option<Control> {
             let mut levels = words.iter().map(|word| Level::parse(word.as_str()?)).collect::<Option<Vec<_>>>()?;
             levels.sort();
             levels.dedup();
-            (!levels.is_empty()).then_some(Control::Levels(levels))
+            (!levels.is_empty()).then_some(Control::Levels(levels.into()))
         }
         _ => None,
     }

@@ -200,12 +200,8 @@ pub(super) fn say_first(contents: &mut Vec<Content>, mut texts: Vec<Part>) {
             texts.append(&mut turn.parts);
             turn.parts = texts;
         }
-        None => contents.insert(0, turn("user", texts)),
+        None => contents.insert(0, Content::new("user", texts)),
     }
-}
-
-fn turn(role: &str, parts: Vec<Part>) -> Content {
-    Content { role: Some(role.into()), parts, ..Content::default() }
 }
 
 fn push(turns: &mut Vec<Content>, role: &str, mut parts: Vec<Part>) {
@@ -214,7 +210,7 @@ fn push(turns: &mut Vec<Content>, role: &str, mut parts: Vec<Part>) {
     }
     match turns.last_mut().filter(|last| last.role.as_deref() == Some(role)) {
         Some(last) => last.parts.append(&mut parts),
-        None => turns.push(turn(role, parts)),
+        None => turns.push(Content::new(role, parts)),
     }
 }
 
@@ -222,9 +218,9 @@ fn push(turns: &mut Vec<Content>, role: &str, mut parts: Vec<Part>) {
 fn finish(turns: &mut Vec<Content>, continue_text: &str) {
     let is_model = |turn: Option<&Content>| turn.is_none_or(|turn| turn.role.as_deref() == Some("model"));
     if is_model(turns.first()) {
-        turns.insert(0, turn("user", vec![Part::text(BLANK)]));
+        turns.insert(0, Content::new("user", vec![Part::text(BLANK)]));
     }
     if is_model(turns.last()) {
-        turns.push(turn("user", vec![Part::text(continue_text)]));
+        turns.push(Content::new("user", vec![Part::text(continue_text)]));
     }
 }

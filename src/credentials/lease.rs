@@ -1,7 +1,7 @@
 //! What the rest of the program sees of a credential: who was chosen, for what, and how it went.
 
 use super::place::VertexPlace;
-use crate::config::Service;
+pub use crate::config::Kind;
 use crate::message::Message;
 use crate::secret::Secret;
 use std::sync::Arc;
@@ -10,28 +10,6 @@ use std::time::Duration;
 /// Which credential of the pool, stable while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CredentialId(pub u64);
-
-/// Which of Google's services a credential can use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// OAuth credential: Code Assist.
-    Oauth,
-    /// API key: the public Generative Language API.
-    ApiKey,
-    /// Anything of Google Cloud's: Vertex AI.
-    Vertex,
-}
-
-impl Kind {
-    /// The kind that uses a service.
-    pub(super) fn of(service: Service) -> Kind {
-        match service {
-            Service::Oauth => Kind::Oauth,
-            Service::ApiKey => Kind::ApiKey,
-            Service::Vertex => Kind::Vertex,
-        }
-    }
-}
 
 /// Some kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

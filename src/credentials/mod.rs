@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use check::Check;
 pub use enrol::{AddFault, Added, Candidate, exchange_code, label, untried};
 pub(crate) use file::cipher::Cipher;
-pub use file::store::{Place, StoreError};
+pub use file::store::StoreError;
 pub use file::{import, rekey};
 pub use google::consent;
 pub use google::oauth::{TokenFault, Tokens};

@@ -44,7 +44,7 @@ impl Options {
             encryption_key: config.encryption_key.clone(),
             api_keys: config.gemini_api_keys.clone(),
             project_id_map: config.project_id_map.clone(),
-            prefer: config.prefer.iter().map(|service| Kind::of(*service)).collect(),
+            prefer: config.prefer.clone(),
             is_machine: config.gcp_metadata,
             endpoints: config.endpoints.clone(),
             oauth_client: config.oauth_client.clone(),

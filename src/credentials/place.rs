@@ -2,6 +2,7 @@
 //! last, and the addresses they have (docs/vertex.md "Hosts and paths of Vertex"). Knows no HTTP client.
 
 use crate::os::random;
+use crate::secret::Secret;
 use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::HashMap;
@@ -61,6 +62,18 @@ pub struct LocationView {
 impl VertexPlace {
     pub(crate) fn new(is_key: bool, quota_project: Option<String>, locations: Vec<String>) -> VertexPlace {
         VertexPlace { is_key, quota_project, locations, said: Mutex::default() }
+    }
+
+    /// What a call authenticates with.
+    pub(crate) fn authorization(&self, secret: &Secret) -> Secret {
+        if self.is_key { secret.clone() } else { Secret::new(format!("Bearer {}", secret.expose())) }
+    }
+
+    /// The headers that say who calls, and who pays.
+    pub(crate) fn headers<'a>(&'a self, authorization: &'a Secret) -> Vec<(&'static str, &'a str)> {
+        let name = if self.is_key { "x-goog-api-key" } else { "Authorization" };
+        let payer = self.quota_project.as_deref().map(|project| ("x-goog-user-project", project));
+        [(name, authorization.expose())].into_iter().chain(payer).collect()
     }
 
     /// Whether it is the place of the same item.

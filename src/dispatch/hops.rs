@@ -21,9 +21,10 @@ pub(super) const MOST_FAILURES: u32 = 3;
 pub(super) const TOKEN: &str = "continuationToken";
 
 /// What follows the present hop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Follows {
     /// Nothing is known yet: the hop has not ended as it should.
+    #[default]
     Unknown,
     /// The next hop.
     Hop,
@@ -34,7 +35,7 @@ pub(super) enum Follows {
 }
 
 /// An answer of several hops so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Hops {
     /// Of the present hop, from 1.
     number: u32,
@@ -66,20 +67,7 @@ pub(super) struct Diverged;
 impl Hops {
     /// Of an answer that may have this many tokens.
     pub fn new(limit: Option<u64>) -> Hops {
-        Hops {
-            number: 1,
-            follows: Follows::Unknown,
-            token: None,
-            sent: None,
-            limit,
-            since: Said::default(),
-            repeated: Said::default(),
-            failures: 0,
-            told: UsageMetadata::default(),
-            usage: UsageMetadata::default(),
-            unseen: UsageMetadata::default(),
-            grounding: grounding::Joined::default(),
-        }
+        Hops { number: 1, limit, ..Hops::default() }
     }
 
     /// What follows the present hop.

@@ -134,14 +134,7 @@ mod tests {
             {"role": "model", "parts": [{"text": "", "thoughtSignature": "EEEE"}]},
         ]});
         let request = serde_json::from_value(request).unwrap();
-        Call {
-            model: model.into(),
-            operation: Operation::Generate,
-            request,
-            affinity: None,
-            long_decode: false,
-            serves: None,
-        }
+        Call::new(model, Operation::Generate, request)
     }
 
     #[test]

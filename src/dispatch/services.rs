@@ -36,9 +36,7 @@ fn makes_media(request: &Request) -> bool {
 }
 
 fn names_cloud(request: &Request) -> bool {
-    let parts = request.contents.iter().chain(&request.system_instruction).flat_map(|content| &content.parts);
-    let mut files = parts.filter_map(|part| part.file_data.as_ref());
-    files.any(|file| file.file_uri.starts_with("gs://"))
+    request.files().any(|file| file.file_uri.starts_with("gs://"))
 }
 
 fn is_vertex_tool(tool: &Tool) -> bool {
@@ -90,7 +88,7 @@ mod tests {
 
     fn call(operation: Operation, request: Value) -> Call {
         let request = serde_json::from_value(request).unwrap();
-        Call { model: "m".into(), operation, request, affinity: None, long_decode: false, serves: None }
+        Call::new("m", operation, request)
     }
 
     #[test]

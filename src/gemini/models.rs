@@ -12,7 +12,7 @@ pub use live::Listed;
 pub use serving::Serving;
 
 use super::signatures::family;
-use super::thinking::{Ask, Control, Effort};
+use super::thinking::{Ask, Control};
 pub use crate::config::ModelEntry;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -375,23 +375,21 @@ fn split_own_suffix(name: &str) -> Option<(&str, Suffix)> {
         ("-maxthinking", Suffix::Thinking(Ask::Max)),
         ("-search", Suffix::Search),
         // Thinking as the model sees fit, also where it is off by default.
-        ("-think", Suffix::Thinking(Ask::Effort(Effort::Auto))),
+        ("-think", Suffix::Thinking(Ask::Auto)),
     ];
     SUFFIXES.iter().find_map(|(word, suffix)| Some((name.strip_suffix(word)?, *suffix)))
 }
 
 fn split_effort_suffix(name: &str) -> Option<(&str, Suffix)> {
     let (rest, word) = name.rsplit_once('-')?;
-    match Effort::parse(word)? {
-        Effort::Auto => None,
-        effort => Some((rest, Suffix::Thinking(Ask::Effort(effort)))),
-    }
+    let effort = Ask::effort(word).filter(|ask| *ask != Ask::Auto)?;
+    Some((rest, Suffix::Thinking(effort)))
 }
 
 /// `8192`, `-1`, `high`, `none`, `auto` of `model(...)`.
 fn value_ask(value: &str) -> Option<Ask> {
     match value.parse::<i64>() {
         Ok(budget) => (budget >= -1).then_some(Ask::Budget(budget)),
-        Err(_) => Effort::parse(value).map(Ask::Effort),
+        Err(_) => Ask::effort(value),
     }
 }

@@ -40,15 +40,46 @@ pub struct Request {
 impl Request {
     /// Whether it names files, stores or a cache that belong to one key's project on the public API.
     pub fn names_stored(&self) -> bool {
-        let parts = self.contents.iter().chain(&self.system_instruction).flat_map(|content| &content.parts);
-        let mut files = parts.filter_map(|part| part.file_data.as_ref());
-        let is_stored =
-            |uri: &str| ["/v1beta/files/", "googleapis.com/v1/files/"].iter().any(|word| uri.contains(word));
-        let is_stored_search =
-            |tool: &Tool| tool.other.contains_key("fileSearch") || tool.other.contains_key("file_search");
+        const STORED: [&str; 2] = ["/v1beta/files/", "googleapis.com/v1/files/"];
+        let is_search = |tool: &Tool| ["fileSearch", "file_search"].iter().any(|name| tool.other.contains_key(*name));
         self.cached_content.is_some()
-            || files.any(|file| is_stored(&file.file_uri))
-            || self.tools.iter().any(is_stored_search)
+            || self.files().any(|file| STORED.iter().any(|word| file.file_uri.contains(word)))
+            || self.tools.iter().any(is_search)
+    }
+
+    /// The media that it names by address.
+    pub fn files(&self) -> impl Iterator<Item = &FileData> {
+        let parts = self.contents.iter().chain(&self.system_instruction).flat_map(|content| &content.parts);
+        parts.filter_map(|part| part.file_data.as_ref())
+    }
+
+    /// Whether the answer can hold citations, which are ranges of its text: only with a tool of Google's own. Cached
+    /// content may hold tools that are not seen here.
+    pub fn may_be_grounded(&self) -> bool {
+        self.cached_content.is_some() || self.tools.iter().any(Tool::is_googles)
+    }
+
+    /// Whether Google is asked to show what its own tools did.
+    pub fn circulates(&self) -> bool {
+        self.tool_config.as_ref().and_then(|config| config.include_server_side_tool_invocations) == Some(true)
+    }
+
+    /// The request without what Code Assist refuses: Google's tools beside functions, and what they did earlier.
+    pub fn without_circulation(&self) -> Request {
+        let mut plain = self.clone();
+        if let Some(config) = &mut plain.tool_config {
+            config.include_server_side_tool_invocations = None;
+        }
+        if plain.tools.iter().any(|tool| !tool.function_declarations.is_empty()) {
+            plain.tools.retain(|tool| !tool.function_declarations.is_empty());
+            let declared = |tool: Tool| Tool { function_declarations: tool.function_declarations, ..Tool::default() };
+            plain.tools = plain.tools.into_iter().map(declared).collect();
+        }
+        for turn in &mut plain.contents {
+            turn.parts.retain(|part| !part.is_of_googles_tool());
+        }
+        plain.contents.retain(|turn| !turn.parts.is_empty());
+        plain
     }
 }
 
@@ -65,6 +96,13 @@ pub struct Content {
     /// Everything else, from native clients only.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+impl Content {
+    /// A turn of a role.
+    pub fn new(role: &str, parts: Vec<Part>) -> Content {
+        Content { role: Some(role.into()), parts, ..Content::default() }
+    }
 }
 
 /// One part: exactly one of the data fields is set, with modifiers beside it.
@@ -110,10 +148,8 @@ impl Part {
 
     /// A media part; `data` is base64 in the standard alphabet.
     pub fn inline(mime_type: impl Into<String>, data: impl Into<String>) -> Part {
-        Part {
-            inline_data: Some(Blob { mime_type: mime_type.into(), data: data.into(), ..Blob::default() }),
-            ..Part::default()
-        }
+        let blob = Blob { mime_type: mime_type.into(), data: data.into(), ..Blob::default() };
+        Part { inline_data: Some(blob), ..Part::default() }
     }
 }
 
@@ -181,39 +217,6 @@ pub struct FunctionResponse {
     /// Everything else, from native clients only.
     #[serde(flatten)]
     pub other: Map<String, Value>,
-}
-
-impl Request {
-    /// Whether the answer can hold citations, which are ranges of its text: only with a tool of Google's own. Cached
-    /// content may hold tools that are not seen here.
-    pub fn may_be_grounded(&self) -> bool {
-        self.cached_content.is_some() || self.tools.iter().any(Tool::is_googles)
-    }
-
-    /// Whether Google is asked to show what its own tools did.
-    pub fn circulates(&self) -> bool {
-        self.tool_config.as_ref().and_then(|config| config.include_server_side_tool_invocations) == Some(true)
-    }
-
-    /// The request without what Code Assist refuses: Google's tools beside functions, and what they did earlier.
-    pub fn without_circulation(&self) -> Request {
-        let mut plain = self.clone();
-        if let Some(config) = &mut plain.tool_config {
-            config.include_server_side_tool_invocations = None;
-        }
-        if plain.tools.iter().any(|tool| !tool.function_declarations.is_empty()) {
-            plain.tools.retain(|tool| !tool.function_declarations.is_empty());
-            for tool in &mut plain.tools {
-                *tool =
-                    Tool { function_declarations: std::mem::take(&mut tool.function_declarations), ..Tool::default() };
-            }
-        }
-        for turn in &mut plain.contents {
-            turn.parts.retain(|part| !part.is_of_googles_tool());
-        }
-        plain.contents.retain(|turn| !turn.parts.is_empty());
-        plain
-    }
 }
 
 impl Tool {
@@ -339,11 +342,7 @@ pub struct SafetySetting {
 }
 
 /// A list. Google's servers also take its only element in its place (`"contents": {"parts": {…}}`), and null for none.
-fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned,
-{
+fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
     let items = match Value::deserialize(deserializer)? {
         Value::Null => Vec::new(),
         Value::Array(items) => items,

@@ -28,16 +28,20 @@ pub struct Response<'a> {
     #[serde(borrow, deserialize_with = "null_is_default")]
     pub candidates: Vec<Candidate<'a>>,
     /// Set when the prompt was blocked.
-    #[serde(borrow)]
     pub prompt_feedback: Option<PromptFeedback<'a>>,
     /// Cumulative: the last one counts.
     pub usage_metadata: Option<UsageMetadata>,
     /// Google's id of the answer.
-    #[serde(borrow)]
     pub response_id: Option<Text<'a>>,
     /// The model that answered.
-    #[serde(borrow)]
     pub model_version: Option<Text<'a>>,
+}
+
+impl<'a> Response<'a> {
+    /// The parts of the first candidate.
+    pub fn parts(&self) -> &[ResponsePart<'a>] {
+        self.candidates.first().map_or(&[], Candidate::parts)
+    }
 }
 
 /// One candidate.
@@ -50,23 +54,24 @@ pub struct Candidate<'a> {
     #[serde(borrow)]
     pub content: Option<ResponseContent<'a>>,
     /// An open enum: unknown words occur.
-    #[serde(borrow)]
     pub finish_reason: Option<Text<'a>>,
     /// A sentence about it, seldom there.
-    #[serde(borrow)]
     pub finish_message: Option<Text<'a>>,
     /// Search sources, kept as text until the surface wants them.
-    #[serde(borrow)]
     pub grounding_metadata: Option<&'a RawValue>,
     /// Texts of others that the answer repeats, kept as text.
-    #[serde(borrow)]
     pub citation_metadata: Option<&'a RawValue>,
     /// Addresses that Google opened, kept as text.
-    #[serde(borrow)]
     pub url_context_metadata: Option<&'a RawValue>,
     /// Token probabilities, kept as text.
-    #[serde(borrow)]
     pub logprobs_result: Option<&'a RawValue>,
+}
+
+impl<'a> Candidate<'a> {
+    /// Its parts.
+    pub fn parts(&self) -> &[ResponsePart<'a>] {
+        self.content.as_ref().map_or(&[], |content| &content.parts)
+    }
 }
 
 /// The parts of a candidate.
@@ -89,25 +94,18 @@ pub struct ResponsePart<'a> {
     #[serde(deserialize_with = "null_is_default")]
     pub thought: bool,
     /// May sit on any kind of part.
-    #[serde(borrow)]
     pub thought_signature: Option<Text<'a>>,
     /// A whole call, or a piece of one.
-    #[serde(borrow)]
     pub function_call: Option<ResponseCall<'a>>,
     /// An image or audio, whole.
-    #[serde(borrow)]
     pub inline_data: Option<ResponseBlob<'a>>,
     /// Code Google ran for the model.
-    #[serde(borrow)]
     pub executable_code: Option<ExecutableCode<'a>>,
     /// What it printed.
-    #[serde(borrow)]
     pub code_execution_result: Option<CodeExecutionResult<'a>>,
     /// What one of Google's own tools was asked; the client gives it back and does nothing.
-    #[serde(borrow)]
     pub tool_call: Option<&'a RawValue>,
     /// What that tool answered.
-    #[serde(borrow)]
     pub tool_response: Option<&'a RawValue>,
 }
 
@@ -119,16 +117,13 @@ pub struct ResponseCall<'a> {
     #[serde(borrow)]
     pub name: Option<Text<'a>>,
     /// Normally an object.
-    #[serde(borrow)]
     pub args: Option<&'a RawValue>,
     /// Pieces of arguments (docs/vertex.md); nobody asks for them.
-    #[serde(borrow)]
     pub partial_args: Option<&'a RawValue>,
     /// More pieces follow in calls without a name.
     #[serde(deserialize_with = "null_is_default")]
     pub will_continue: bool,
     /// Often absent.
-    #[serde(borrow)]
     pub id: Option<Text<'a>>,
 }
 
@@ -140,7 +135,6 @@ pub struct ResponseBlob<'a> {
     #[serde(borrow)]
     pub mime_type: Option<Text<'a>>,
     /// Base64.
-    #[serde(borrow)]
     pub data: Option<Text<'a>>,
 }
 
@@ -152,7 +146,6 @@ pub struct ExecutableCode<'a> {
     #[serde(borrow)]
     pub language: Option<Text<'a>>,
     /// The source.
-    #[serde(borrow)]
     pub code: Option<Text<'a>>,
 }
 
@@ -173,7 +166,6 @@ pub struct PromptFeedback<'a> {
     #[serde(borrow)]
     pub block_reason: Option<Text<'a>>,
     /// A sentence about it, on some services.
-    #[serde(borrow)]
     pub block_reason_message: Option<Text<'a>>,
 }
 
@@ -249,11 +241,7 @@ impl UsageMetadata {
 }
 
 /// JSON null means the default, as protobuf JSON reads it.
-fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 

@@ -17,85 +17,33 @@ const SHORT_ANSWER: i64 = 256;
 /// quality.
 const SHORT_ANSWER_BY_LEVEL: i64 = 1024;
 
-/// OpenAI's efforts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effort {
-    /// none
-    None,
-    /// minimal
-    Minimal,
-    /// low
-    Low,
-    /// medium
-    Medium,
-    /// high
-    High,
-    /// xhigh
-    XHigh,
-    /// max
-    Max,
-    /// auto
-    Auto,
-}
-
-impl Effort {
-    /// Reads the wire word, any case.
-    pub fn parse(word: &str) -> Option<Effort> {
-        const WORDS: [(&str, Effort); 8] = [
-            ("none", Effort::None),
-            ("minimal", Effort::Minimal),
-            ("low", Effort::Low),
-            ("medium", Effort::Medium),
-            ("high", Effort::High),
-            ("xhigh", Effort::XHigh),
-            ("max", Effort::Max),
-            ("auto", Effort::Auto),
-        ];
-        WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, effort)| *effort)
-    }
-}
-
 /// What a client asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// An effort word, from `reasoning_effort` or a suffix.
-    Effort(Effort),
+    /// `-nothinking`: as little as the model can, thoughts hidden.
+    Off,
+    /// The effort `none`: as little as the model can.
+    None,
+    /// As the model sees fit.
+    Auto,
+    /// An effort that is called like a level, from `reasoning_effort` or a suffix.
+    Effort(Level),
     /// Tokens; 0 is off, -1 is dynamic. Less is the client's mistake, to be refused before; here it is read as dynamic.
     Budget(i64),
     /// A level by name.
-    Level(Level),
-    /// `-nothinking`: as little as the model can, thoughts hidden.
-    Off,
-    /// `-maxthinking`: as much as the model can.
-    Max,
-}
-
-/// An [`Ask`] in one scale for both kinds of models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Amount {
-    /// As little as the model can.
-    Off,
-    /// As the model sees fit.
-    Dynamic,
-    Tokens(i64),
     Level(Level),
     /// As much as the model can.
     Max,
 }
 
-impl From<Ask> for Amount {
-    fn from(ask: Ask) -> Amount {
-        match ask {
-            Ask::Off | Ask::Effort(Effort::None) | Ask::Budget(0) => Amount::Off,
-            Ask::Effort(Effort::Auto) | Ask::Budget(..0) => Amount::Dynamic,
-            Ask::Budget(tokens) => Amount::Tokens(tokens),
-            Ask::Level(level) => Amount::Level(level),
-            Ask::Effort(Effort::Minimal) => Amount::Level(Level::Minimal),
-            Ask::Effort(Effort::Low) => Amount::Level(Level::Low),
-            Ask::Effort(Effort::Medium) => Amount::Level(Level::Medium),
-            Ask::Effort(Effort::High) => Amount::Level(Level::High),
-            Ask::Effort(Effort::XHigh) => Amount::Level(Level::XHigh),
-            Ask::Max | Ask::Effort(Effort::Max) => Amount::Max,
+impl Ask {
+    /// Reads one of OpenAI's efforts, in any case.
+    pub fn effort(word: &str) -> Option<Ask> {
+        match word.to_ascii_lowercase().as_str() {
+            "none" => Some(Ask::None),
+            "auto" => Some(Ask::Auto),
+            "max" => Some(Ask::Max),
+            _ => Level::parse(word).map(Ask::Effort),
         }
     }
 }
@@ -127,7 +75,7 @@ pub fn plan(
             ThinkingConfig { thinking_budget: budget, ..ThinkingConfig::default() }
         }
         Control::Levels(levels) => {
-            let asked = ask.and_then(|ask| nearest(levels, ask.into()));
+            let asked = ask.and_then(|ask| nearest(levels, ask));
             let short = limit.is_some_and(|limit| limit <= SHORT_ANSWER_BY_LEVEL);
             let level = if short { levels.first().copied() } else { asked };
             ThinkingConfig { thinking_level: level.map(|level| level.word().into()), ..ThinkingConfig::default() }
@@ -137,7 +85,7 @@ pub fn plan(
         // Google refuses to include the thoughts of a model that is told not to think.
         _ if config.thinking_budget == Some(0) => Some(false),
         Some(Ask::Off) => Some(false),
-        Some(ask) => Some(include_thoughts.unwrap_or(Amount::from(ask) != Amount::Off)),
+        Some(ask) => Some(include_thoughts.unwrap_or(!matches!(ask, Ask::None | Ask::Budget(0)))),
         None if model.thinks_unasked && model.thinking != Control::Unknown => Some(include_thoughts.unwrap_or(true)),
         None => include_thoughts,
     };
@@ -152,14 +100,18 @@ struct Range {
 }
 
 impl Range {
-    /// 0, -1 or a budget in the range.
+    /// 0, -1 or a budget in the range. Efforts and levels are those of Google's table, in which the effort `minimal` is as
+    /// much as `low` and more than the level MINIMAL.
     fn budget(&self, ask: Ask) -> i64 {
-        match Amount::from(ask) {
-            Amount::Off => self.lowest(),
-            Amount::Dynamic => -1,
-            Amount::Tokens(tokens) => self.clamp(tokens),
-            Amount::Level(_) => self.clamp(tokens(ask, self.max)),
-            Amount::Max => self.max,
+        match ask {
+            Ask::Off | Ask::None | Ask::Budget(0) => self.lowest(),
+            Ask::Auto | Ask::Budget(..0) => -1,
+            Ask::Budget(tokens) => self.clamp(tokens),
+            Ask::Level(Level::Minimal) => self.clamp(512),
+            Ask::Effort(Level::Minimal | Level::Low) | Ask::Level(Level::Low) => self.clamp(1024),
+            Ask::Effort(Level::Medium) | Ask::Level(Level::Medium) => self.clamp(8192),
+            Ask::Effort(Level::High) | Ask::Level(Level::High) => self.clamp(24_576),
+            Ask::Effort(Level::XHigh) | Ask::Level(Level::XHigh) | Ask::Max => self.max,
         }
     }
 
@@ -189,18 +141,6 @@ impl Range {
     }
 }
 
-/// The budget of an effort or a level by Google's table, in which the effort `minimal` is as much as `low` and more
-/// than the level MINIMAL; `max` for what the table does not bound.
-fn tokens(ask: Ask, max: i64) -> i64 {
-    match ask {
-        Ask::Level(Level::Minimal) => 512,
-        Ask::Effort(Effort::Minimal | Effort::Low) | Ask::Level(Level::Low) => 1024,
-        Ask::Effort(Effort::Medium) | Ask::Level(Level::Medium) => 8192,
-        Ask::Effort(Effort::High) | Ask::Level(Level::High) => 24_576,
-        _ => max,
-    }
-}
-
 /// A budget for a model nothing is known of: Gemini 2.5 and 3 both take budgets, 2.5 takes no levels. 24576 and, for
 /// off, 512 are in the range of every model that has one.
 fn unknown_budget(ask: Ask) -> i64 {
@@ -210,19 +150,19 @@ fn unknown_budget(ask: Ask) -> i64 {
     }
 }
 
-/// The model's level nearest to an amount, the higher one of two: who asks for quality should not get less. `None`: the
+/// The model's level nearest to what is asked, the higher one of two: who asks for quality should not get less. `None`: the
 /// model's default.
-fn nearest(levels: &[Level], amount: Amount) -> Option<Level> {
-    let wanted = match amount {
-        Amount::Off => return levels.first().copied(),
-        Amount::Max => return levels.last().copied(),
-        Amount::Dynamic => return None,
-        Amount::Level(level) => level,
-        Amount::Tokens(..=512) => Level::Minimal,
-        Amount::Tokens(..=1024) => Level::Low,
-        Amount::Tokens(..=8192) => Level::Medium,
-        Amount::Tokens(..=24_576) => Level::High,
-        Amount::Tokens(_) => Level::XHigh,
+fn nearest(levels: &[Level], ask: Ask) -> Option<Level> {
+    let wanted = match ask {
+        Ask::Off | Ask::None | Ask::Budget(0) => return levels.first().copied(),
+        Ask::Max => return levels.last().copied(),
+        Ask::Auto | Ask::Budget(..0) => return None,
+        Ask::Effort(level) | Ask::Level(level) => level,
+        Ask::Budget(..=512) => Level::Minimal,
+        Ask::Budget(..=1024) => Level::Low,
+        Ask::Budget(..=8192) => Level::Medium,
+        Ask::Budget(..=24_576) => Level::High,
+        Ask::Budget(_) => Level::XHigh,
     };
     levels.iter().copied().rev().min_by_key(|level| (*level as i8 - wanted as i8).abs())
 }

@@ -11,7 +11,6 @@ use crate::gemini::{Content, Part, Request};
 use serde::Serialize;
 use std::borrow::Cow;
 use ureq::Agent;
-use ureq::http;
 
 /// Code Assist.
 #[derive(Clone, Debug)]
@@ -42,24 +41,18 @@ impl CodeAssist {
 
 impl Upstream for CodeAssist {
     fn send(&self, access: &Access, call: &Call) -> Result<EventStream, Fault> {
-        let (method, wrapping) = match call.operation {
-            Operation::Generate => ("generateContent", Wrapping::Envelope),
-            Operation::Stream => ("streamGenerateContent?alt=sse", Wrapping::Envelope),
-            Operation::CountTokens => ("countTokens", Wrapping::Bare),
+        let (body, wrapping) = match call.operation {
+            Operation::Generate | Operation::Stream => {
+                (generate_body(call, access.project.as_deref()), Wrapping::Envelope)
+            }
+            Operation::CountTokens => (count_body(call), Wrapping::Bare),
             Operation::Embed | Operation::BatchEmbed => {
                 return Err(Fault::Unsupported("embeddings need a Gemini API key in the pool"));
             }
         };
-        let body = match call.operation {
-            Operation::CountTokens => count_body(call),
-            _ => generate_body(call, access.project.as_deref()),
-        };
-        let request = http::Request::post(format!("{}/v1internal:{method}", self.base))
-            .header("Authorization", format!("Bearer {}", access.secret.expose()))
-            .header("Content-Type", "application/json")
-            .body(body.as_slice())
-            .map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
-        let response = round_trip::call(&self.agent, &request, call)?;
+        let url = format!("{}/v1internal:{}", self.base, call.operation.method());
+        let bearer = format!("Bearer {}", access.secret.expose());
+        let response = round_trip::post(&self.agent, &url, &[("Authorization", &bearer)], &body, call)?;
         EventStream::read(response, wrapping, call.operation == Operation::Stream)
     }
 }
@@ -99,7 +92,7 @@ fn count_body(call: &Call) -> Vec<u8> {
     }
     let mut contents = Vec::with_capacity(request.contents.len() + 1);
     if !folded.is_empty() {
-        contents.push(Content { role: Some("user".into()), parts: folded, ..Content::default() });
+        contents.push(Content::new("user", folded));
     }
     for content in &request.contents {
         // Thoughts are refused here.
@@ -120,7 +113,7 @@ mod tests {
 
     fn call(operation: Operation, model: &str, request: Value) -> Call {
         let request = serde_json::from_value(request).unwrap();
-        Call { model: model.into(), operation, request, affinity: None, long_decode: false, serves: None }
+        Call::new(model, operation, request)
     }
 
     fn parsed(body: Vec<u8>) -> Value {

@@ -169,7 +169,6 @@ impl EventStream {
 struct Probe<'a> {
     #[serde(borrow)]
     response: Option<&'a RawValue>,
-    #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(default, rename = "traceId")]
     trace_id: Option<Cow<'a, str>>,

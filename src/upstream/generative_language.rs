@@ -13,7 +13,6 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use ureq::Agent;
-use ureq::http;
 
 /// Fields that only Code Assist takes; the public API refuses requests with them.
 const CODE_ASSIST_FIELDS: &[&str] = &["labels", "session_id", "sessionId", "model"];
@@ -43,21 +42,10 @@ impl GenerativeLanguage {
 
 impl Upstream for GenerativeLanguage {
     fn send(&self, access: &Access, call: &Call) -> Result<EventStream, Fault> {
-        let method = match call.operation {
-            Operation::Generate => "generateContent",
-            Operation::Stream => "streamGenerateContent?alt=sse",
-            Operation::CountTokens => "countTokens",
-            Operation::Embed => "embedContent",
-            Operation::BatchEmbed => "batchEmbedContents",
-        };
         let model = utf8_percent_encode(&call.model, NAME);
-        let body = body_of(call);
-        let request = http::Request::post(format!("{}/v1beta/models/{model}:{method}", self.base))
-            .header("x-goog-api-key", access.secret.expose())
-            .header("Content-Type", "application/json")
-            .body(body.as_slice())
-            .map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
-        let response = round_trip::call(&self.agent, &request, call)?;
+        let url = format!("{}/v1beta/models/{model}:{}", self.base, call.operation.method());
+        let key = [("x-goog-api-key", access.secret.expose())];
+        let response = round_trip::post(&self.agent, &url, &key, &body_of(call), call)?;
         EventStream::read(response, Wrapping::Bare, call.operation == Operation::Stream)
     }
 
@@ -131,14 +119,7 @@ mod tests {
 
     fn body(operation: Operation, request: Value) -> Value {
         let request = serde_json::from_value(request).unwrap();
-        let call = Call {
-            model: "gemini-2.5-pro".into(),
-            operation,
-            request,
-            affinity: None,
-            long_decode: false,
-            serves: None,
-        };
+        let call = Call::new("gemini-2.5-pro", operation, request);
         serde_json::from_slice(&body_of(&call)).unwrap()
     }
 

@@ -93,17 +93,16 @@ impl RawReply {
 pub(super) fn send(agent: &Agent, base: &str, access: &Access, request: &RawRequest<'_>) -> Result<RawReply, Fault> {
     let query = without_key(request.query);
     let mark = if query.is_empty() { "" } else { "?" };
-    let mut built = http::Request::builder().method(request.method).uri(format!("{base}{}{mark}{query}", request.path));
-    for (name, value) in request.headers.iter() {
-        if REQUEST_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            built = built.header(name, value);
-        }
-    }
-    let built = built
-        .header("x-goog-api-key", access.secret.expose())
-        .body(request.body)
-        .map_err(|error| Fault::Invalid(format!("request cannot be passed on: {error}")))?;
-    let response = round_trip::send(agent, &built)?;
+    let url = format!("{base}{}{mark}{query}", request.path);
+    let is_sent = |name: &str| REQUEST_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let build = || {
+        let built = http::Request::builder().method(request.method).uri(&url);
+        let own = request.headers.iter().filter(|(name, _)| is_sent(name));
+        let built = own.fold(built, |built, (name, value)| built.header(name, value));
+        let built = built.header("x-goog-api-key", access.secret.expose()).body(request.body);
+        built.map_err(|error| Fault::Invalid(format!("request cannot be passed on: {error}")))
+    };
+    let response = round_trip::send(agent, build, None)?;
     let headers = response
         .headers()
         .iter()

@@ -14,22 +14,33 @@ const MAX_ERROR_BODY: u64 = 256 << 10;
 /// How long a model may think in silence where one answer may take many minutes (docs/gemini-4.md "Output limits").
 const LONG_SILENCE: Duration = Duration::from_secs(15 * 60);
 
-/// Sends a call.
-pub(super) fn call(agent: &Agent, request: &Request<&[u8]>, call: &Call) -> Result<Response<Body>, Fault> {
-    send_within(agent, request, call.long_decode.then_some(LONG_SILENCE))
+/// Sends a call as JSON.
+pub(super) fn post(
+    agent: &Agent,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+    call: &Call,
+) -> Result<Response<Body>, Fault> {
+    let build = || {
+        let request = headers.iter().fold(Request::post(url), |request, (name, value)| request.header(*name, *value));
+        let request = request.header("Content-Type", "application/json").body(body);
+        request.map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))
+    };
+    send(agent, build, call.long_decode.then_some(LONG_SILENCE))
 }
 
-/// Sends a request. A kept connection that Google has just closed fails before any byte of an answer: then the request
-/// is sent once more, on the same credential (docs/crates.md "ureq: stale connections" measured 36 of 200).
-pub(super) fn send(agent: &Agent, request: &Request<&[u8]>) -> Result<Response<Body>, Fault> {
-    send_within(agent, request, None)
-}
-
-/// The same with another limit for silences.
-fn send_within(agent: &Agent, request: &Request<&[u8]>, read: Option<Duration>) -> Result<Response<Body>, Fault> {
+/// Sends a request; `read` is another limit for silences. A kept connection that Google has just closed fails before any
+/// byte of an answer: then the request is sent once more, on the same credential (docs/crates.md "ureq: stale connections"
+/// measured 36 of 200).
+pub(super) fn send<'a>(
+    agent: &Agent,
+    build: impl Fn() -> Result<Request<&'a [u8]>, Fault>,
+    read: Option<Duration>,
+) -> Result<Response<Body>, Fault> {
     let mut again = true;
     loop {
-        let error = match run(agent, request, read) {
+        let error = match run(agent, build()?, read) {
             Ok(response) => return Ok(response),
             Err(error) => error,
         };
@@ -41,20 +52,15 @@ fn send_within(agent: &Agent, request: &Request<&[u8]>, read: Option<Duration>) 
                 log::debug!("[ApiClient] Connection was closed before the answer ({error}). Sending once more.");
                 again = false;
             }
-            error => return Err(about_the_proxy(agent, request, fault(error))),
+            error => return Err(about_the_proxy(agent, &build()?, fault(error))),
         }
     }
 }
 
-fn run(agent: &Agent, request: &Request<&[u8]>, read: Option<Duration>) -> Result<Response<Body>, Error> {
-    let mut copy = Request::builder().method(request.method()).uri(request.uri());
-    if let Some(headers) = copy.headers_mut() {
-        headers.clone_from(request.headers());
-    }
+fn run(agent: &Agent, request: Request<&[u8]>, read: Option<Duration>) -> Result<Response<Body>, Error> {
     if request.body().is_empty() && request.method().is_safe() {
-        return agent.run(copy.body(())?);
+        return agent.run(request.map(drop));
     }
-    let request = copy.body(*request.body())?;
     match read {
         Some(read) => agent.run(agent.configure_request(request).timeout_per_read(Some(read)).build()),
         None => agent.run(request),

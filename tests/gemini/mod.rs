@@ -8,14 +8,14 @@ mod signatures;
 mod surrogates;
 mod thinking;
 
-use gemini_openai_proxy::gemini::thinking::{Ask, Effort, Level};
+use gemini_openai_proxy::gemini::thinking::{Ask, Level};
 use serde_json::Value;
 
 /// What a fixture asks of thinking: `off`, `max`, `effort low`, `budget 8192` or `level LOW`.
 fn ask(text: &Value) -> Option<Ask> {
     let text = text.as_str()?;
     Some(match text.split_once(' ') {
-        Some(("effort", word)) => Ask::Effort(Effort::parse(word).unwrap()),
+        Some(("effort", word)) => Ask::effort(word).unwrap(),
         Some(("level", word)) => Ask::Level(Level::parse(word).unwrap()),
         Some(("budget", tokens)) => Ask::Budget(tokens.parse().unwrap()),
         _ if text == "off" => Ask::Off,

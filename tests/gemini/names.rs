@@ -23,7 +23,7 @@ fn table() -> ModelTable {
         entry("loop-b", Some("loop-a"), None),
         entry("lost", Some("claude-9"), None),
         entry("next", Some("gemini-9-ultra"), Some(Control::None)),
-        entry("house-model", None, Some(Control::Levels(vec![Level::Low]))),
+        entry("house-model", None, Some(Control::Levels(vec![Level::Low].into()))),
     ])
 }
 
@@ -121,7 +121,7 @@ fn names_that_have_moved_follow_the_rules_of_what_serves_them() {
     }
     assert!(!at("gemini-3.5-flash", 20_733).fixed_sampling && at("gemini-3.5-flash", 20_734).fixed_sampling);
     assert!(at("gemini-3.5-flash-search", 20_734).fixed_sampling, "a variant moves with its model");
-    let thinking = Some(Control::Levels(vec![Level::Low]));
+    let thinking = Some(Control::Levels(vec![Level::Low].into()));
     let entry = ModelEntry { name: "gemini-3.5-flash".into(), alias_of: None, thinking: thinking.clone() };
     let own = ModelTable::new(&[entry]).resolve("gemini-3.5-flash").unwrap().model;
     assert_eq!(Some(own.thinking), thinking, "what the config says stays");

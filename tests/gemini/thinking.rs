@@ -3,7 +3,7 @@
 
 use super::ask;
 use crate::common::translation::{check, models};
-use gemini_openai_proxy::gemini::thinking::{Effort, Level, plan};
+use gemini_openai_proxy::gemini::thinking::{Ask, Level, plan};
 
 #[test]
 fn what_is_asked_becomes_what_each_model_accepts() {
@@ -18,9 +18,9 @@ fn what_is_asked_becomes_what_each_model_accepts() {
 
 #[test]
 fn words_are_read_in_any_case_and_other_words_are_not() {
-    assert_eq!(Effort::parse("HIGH"), Some(Effort::High));
-    assert_eq!(Effort::parse("XHigh"), Some(Effort::XHigh));
-    assert_eq!(Effort::parse("extreme"), None);
+    assert_eq!(Ask::effort("HIGH"), Some(Ask::Effort(Level::High)));
+    assert_eq!(Ask::effort("XHigh"), Some(Ask::Effort(Level::XHigh)));
+    assert_eq!(Ask::effort("extreme"), None);
     assert_eq!(Level::parse("minimal"), Some(Level::Minimal));
     assert_eq!(Level::parse("THINKING_LEVEL_UNSPECIFIED"), None);
 }

@@ -11,7 +11,7 @@ mod request;
 pub use count::count_tokens;
 pub use error::{request_id, response as error_response};
 
-use super::{Context, Exchange, Surface, openai};
+use super::{Context, Parsed, Surface, openai};
 use crate::error::ApiError;
 use crate::http;
 
@@ -26,12 +26,7 @@ impl Surface for AnthropicMessages {
         "messages"
     }
 
-    fn parse(
-        &self,
-        _request: &http::Request,
-        body: Vec<u8>,
-        context: &Context<'_>,
-    ) -> Result<Box<dyn Exchange>, ApiError> {
+    fn parse(&self, _: &http::Request, body: Vec<u8>, context: &Context<'_>) -> Parsed {
         Ok(Box::new(request::translate(openai::object(body)?, context)?))
     }
 

@@ -7,7 +7,7 @@ mod translator;
 
 pub use error::{error_body, response as error_response};
 
-use super::{Call, Context, Exchange, Framing, Operation, Surface, Translator};
+use super::{Call, Context, Framing, JSON, NewTranslator, OneCall, Operation, Parsed, Surface};
 use crate::error::ApiError;
 use crate::gemini::models::Resolved;
 use crate::gemini::{GenerationConfig, Request, Tool, surrogates, thinking};
@@ -31,12 +31,7 @@ impl Surface for GeminiSurface {
         "gemini"
     }
 
-    fn parse(
-        &self,
-        _request: &http::Request,
-        body: Vec<u8>,
-        context: &Context<'_>,
-    ) -> Result<Box<dyn Exchange>, ApiError> {
+    fn parse(&self, _: &http::Request, body: Vec<u8>, context: &Context<'_>) -> Parsed {
         context.note_model(&self.model);
         let operation = match self.method.as_str() {
             "generateContent" => Operation::Generate,
@@ -64,7 +59,8 @@ impl Surface for GeminiSurface {
         {
             name.drain(..at);
         }
-        if matches!(operation, Operation::Generate | Operation::Stream) {
+        let generates = matches!(operation, Operation::Generate | Operation::Stream);
+        if generates {
             complete(&mut body, &resolved);
         }
         let framing = match operation {
@@ -76,15 +72,12 @@ impl Surface for GeminiSurface {
         if predicts {
             body = predict::batch(&body);
         }
-        let call = Call {
-            model: resolved.model.name,
-            operation,
-            request: body,
-            affinity: None,
-            long_decode: false,
-            serves: None,
+        let call = Call::new(resolved.model.name, operation, body);
+        let translator: NewTranslator = match predicts {
+            true => Box::new(|| Box::new(predict::Predictions::default())),
+            false => Box::new(move || Box::new(Native::new(framing, generates))),
         };
-        Ok(Box::new(NativeExchange { call, framing, predicts }))
+        Ok(Box::new(OneCall { call, framing, media_type: JSON, translator }))
     }
 
     fn error(&self, error: &ApiError) -> http::Response {
@@ -123,29 +116,5 @@ fn complete(request: &mut Request, resolved: &Resolved) {
     }
     if *config == GenerationConfig::default() {
         request.generation_config = None;
-    }
-}
-
-struct NativeExchange {
-    call: Call,
-    framing: Framing,
-    predicts: bool,
-}
-
-impl Exchange for NativeExchange {
-    fn call(&mut self) -> &mut Call {
-        &mut self.call
-    }
-
-    fn framing(&self) -> Framing {
-        self.framing
-    }
-
-    fn translator(&self) -> Box<dyn Translator> {
-        if self.predicts {
-            return Box::new(predict::Predictions::default());
-        }
-        let generates = matches!(self.call.operation, Operation::Generate | Operation::Stream);
-        Box::new(Native::new(self.framing, generates))
     }
 }

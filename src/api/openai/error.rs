@@ -1,8 +1,8 @@
 //! `{"error":{"message","type","param","code"}}` (docs/openai-chat.md "Error bodies and statuses").
 
+use crate::api::frame;
 use crate::error::ApiError;
 use crate::http::Response;
-use crate::sse;
 use serde_json::{Value, json};
 
 /// The error object; `code` is a string or null, never a number.
@@ -31,7 +31,7 @@ pub fn response_about(error: &ApiError, field: &str) -> Response {
 
 /// An error in a stream that has begun; nothing may follow it.
 pub fn frame(error: &ApiError, out: &mut Vec<u8>) {
-    sse::frame(&body(error).to_string(), out);
+    frame::event(&body(error), out);
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod answer;
 mod request;
 
 use super::conversing::Conversing;
-use super::{Call, Context, Exchange, Framing, Operation, Surface, openai};
+use super::{Call, Context, Exchange, Framing, Operation, Parsed, Surface, openai};
 use crate::conversation::plan::Plan;
 use crate::conversation::signatures::Signatures;
 use crate::error::ApiError;
@@ -21,12 +21,7 @@ impl Surface for OpenAiChat {
         "chat"
     }
 
-    fn parse(
-        &self,
-        _request: &http::Request,
-        body: Vec<u8>,
-        context: &Context<'_>,
-    ) -> Result<Box<dyn Exchange>, ApiError> {
+    fn parse(&self, _: &http::Request, body: Vec<u8>, context: &Context<'_>) -> Parsed {
         let (asked, affinity, reply) = read_chat(openai::object(body)?, context)?;
         let choices = reply.choices;
         Ok(Box::new(Conversing::ask(asked, affinity, reply, context).several(choices, Vec::new())))

@@ -1,6 +1,7 @@
 //! `text_completion` objects, whole or in chunks.
 
 use crate::api::conversing::{Frames, Reply};
+use crate::api::frame;
 use crate::api::openai::{error, usage::Usage};
 use crate::api::openai_chat::ChatReply;
 use crate::conversation::answer::{Delta, Ending, Finish, Folded, Totals};
@@ -89,7 +90,7 @@ impl Chunks {
         if self.reply.chat.include_usage {
             chunk["usage"] = Value::Null;
         }
-        sse::frame(&chunk.to_string(), out);
+        frame::event(&chunk, out);
     }
 
     fn end(&mut self, ending: &Ending, out: &mut Vec<u8>) {
@@ -103,7 +104,7 @@ impl Chunks {
         if self.reply.chat.include_usage {
             let mut last = self.reply.object(&self.id, json!([]));
             last["usage"] = json!(Usage::from(self.used));
-            sse::frame(&last.to_string(), out);
+            frame::event(&last, out);
         }
         out.extend_from_slice(sse::DONE.as_bytes());
     }

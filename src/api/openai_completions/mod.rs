@@ -5,7 +5,7 @@ mod answer;
 mod request;
 
 use super::conversing::Conversing;
-use super::{Context, Exchange, Surface, openai};
+use super::{Context, Parsed, Surface, openai};
 use crate::error::ApiError;
 use crate::http;
 use request::Completion;
@@ -19,12 +19,7 @@ impl Surface for OpenAiCompletions {
         "completions"
     }
 
-    fn parse(
-        &self,
-        _request: &http::Request,
-        body: Vec<u8>,
-        context: &Context<'_>,
-    ) -> Result<Box<dyn Exchange>, ApiError> {
+    fn parse(&self, _: &http::Request, body: Vec<u8>, context: &Context<'_>) -> Parsed {
         let Completion { asked, affinity, reply, others } = request::read_completion(openai::object(body)?, context)?;
         let each = reply.chat.choices;
         Ok(Box::new(Conversing::ask(asked, affinity, reply, context).several(each, others)))

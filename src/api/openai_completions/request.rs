@@ -61,7 +61,7 @@ pub(super) fn read_completion(mut body: Object, context: &Context<'_>) -> Result
 /// A prompt as the turn that the rules would make of it.
 fn said(prompt: String) -> Content {
     let text = if prompt.is_empty() { " ".into() } else { prompt };
-    Content { role: Some("user".into()), parts: vec![Part::text(text)], ..Content::default() }
+    Content::new("user", vec![Part::text(text)])
 }
 
 /// One text or several.

@@ -7,7 +7,7 @@ mod answer;
 
 use super::openai::{error, model, object, unknown_model};
 use super::params::{Object, missing, read, take, too_small, unknown_word, wrong_type};
-use super::{Call, Context, Exchange, Framing, Operation, Surface, Translator};
+use super::{Call, Context, Exchange, Framing, Operation, Parsed, Surface, Translator};
 use crate::error::ApiError;
 use crate::gemini::Request;
 use crate::http;
@@ -43,12 +43,7 @@ impl Surface for OpenAiEmbeddings {
         "embeddings"
     }
 
-    fn parse(
-        &self,
-        _request: &http::Request,
-        body: Vec<u8>,
-        context: &Context<'_>,
-    ) -> Result<Box<dyn Exchange>, ApiError> {
+    fn parse(&self, _: &http::Request, body: Vec<u8>, context: &Context<'_>) -> Parsed {
         let mut body = object(body)?;
         let requested = model(&mut body)?;
         context.note_model(&requested);
@@ -68,14 +63,8 @@ impl Surface for OpenAiEmbeddings {
         let encoding = encoding(&mut body)?;
         let dimensions = dimensions(&mut body)?.or(length);
         let texts = texts(take(&mut body, "input"))?;
-        let call = Call {
-            model: resolved.model.name,
-            operation: if texts.len() == 1 { Operation::Embed } else { Operation::BatchEmbed },
-            request: Request::default(),
-            affinity: None,
-            long_decode: false,
-            serves: None,
-        };
+        let operation = if texts.len() == 1 { Operation::Embed } else { Operation::BatchEmbed };
+        let call = Call::new(resolved.model.name, operation, Request::default());
         let mut exchange = Embedding { call, texts, sent: 0..0, dimensions, requested, encoding };
         exchange.advance();
         Ok(Box::new(exchange))

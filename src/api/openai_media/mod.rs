@@ -13,9 +13,10 @@ mod speech;
 mod transcription;
 
 use super::openai::error;
-use super::{Context, Exchange, Surface};
+use super::{Call, Context, Operation, Parsed, Surface};
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::{Model, ModelTable};
+use crate::gemini::{Content, GenerationConfig, Part, Request};
 use crate::http;
 use serde_json::{Value, json};
 
@@ -92,12 +93,7 @@ impl Surface for Endpoint {
         }
     }
 
-    fn parse(
-        &self,
-        request: &http::Request,
-        body: Vec<u8>,
-        context: &Context<'_>,
-    ) -> Result<Box<dyn Exchange>, ApiError> {
+    fn parse(&self, request: &http::Request, body: Vec<u8>, context: &Context<'_>) -> Parsed {
         let kind = request.headers.get("content-type").unwrap_or_default();
         match self {
             Endpoint::Generations | Endpoint::Edits => images::parse(*self == Endpoint::Edits, kind, body, context),
@@ -114,6 +110,13 @@ impl Surface for Endpoint {
     fn error(&self, error: &ApiError) -> http::Response {
         error::response(error)
     }
+}
+
+/// A call whose answer is not text: one turn of the user, and how it is to be answered.
+fn call(model: Model, stream: bool, parts: Vec<Part>, config: GenerationConfig) -> Call {
+    let contents = vec![Content::new("user", parts)];
+    let request = Request { contents, generation_config: Some(config), ..Request::default() };
+    Call::new(model.name, if stream { Operation::Stream } else { Operation::Generate }, request)
 }
 
 /// 400 that lists the models which can do what was asked for.

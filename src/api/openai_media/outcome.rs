@@ -73,22 +73,6 @@ pub(super) fn is_worth_repeating(error: &ApiError) -> bool {
     matches!(error.code(), Some("empty_response" | "upstream_incomplete"))
 }
 
-/// Token counts of several calls.
-pub(super) fn add(sum: &mut UsageMetadata, call: &UsageMetadata) {
-    let add = |mine: &mut Option<u64>, theirs: Option<u64>| {
-        if let Some(theirs) = theirs {
-            *mine = Some(mine.unwrap_or(0) + theirs);
-        }
-    };
-    add(&mut sum.prompt_token_count, call.prompt_token_count);
-    add(&mut sum.cached_content_token_count, call.cached_content_token_count);
-    add(&mut sum.candidates_token_count, call.candidates_token_count);
-    add(&mut sum.thoughts_token_count, call.thoughts_token_count);
-    add(&mut sum.total_token_count, call.total_token_count);
-    sum.prompt_tokens_details.extend(call.prompt_tokens_details.iter().cloned());
-    sum.candidates_tokens_details.extend(call.candidates_tokens_details.iter().cloned());
-}
-
 /// The tokens of one modality.
 pub(super) fn of(usage: &[ModalityCount], modality: &str) -> u64 {
     usage.iter().filter(|count| count.modality == modality).filter_map(|count| count.token_count).sum()

@@ -2,13 +2,13 @@
 
 use super::outcome::{self, Outcome};
 use super::sound::{self, Flac};
-use super::wrong_model;
+use super::{call, wrong_model};
 use crate::api::openai::{error, model, object};
 use crate::api::params::{missing, read, take, take_text, unknown_word, wrong_type};
-use crate::api::{Call, Context, Exchange, Framing, Operation, Translator, frame};
+use crate::api::{Context, Framing, OneCall, Parsed, Translator, frame};
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::Model;
-use crate::gemini::{Content, GenerationConfig, Part, Request, Response, UsageMetadata};
+use crate::gemini::{GenerationConfig, Part, Response, UsageMetadata};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -73,14 +73,15 @@ const MODELS: [(&str, &str); 3] = [
 ];
 
 /// How the samples are packed.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Format {
+    #[default]
     Wav,
     Flac,
     Pcm,
 }
 
-pub(super) fn parse(body: Vec<u8>, context: &Context<'_>) -> Result<Box<dyn Exchange>, ApiError> {
+pub(super) fn parse(body: Vec<u8>, context: &Context<'_>) -> Parsed {
     let mut body = object(body)?;
     let requested = model(&mut body)?;
     context.note_model(&requested);
@@ -108,18 +109,18 @@ pub(super) fn parse(body: Vec<u8>, context: &Context<'_>) -> Result<Box<dyn Exch
         speech["languageCode"] = language.into();
     }
     let config = Map::from_iter([("responseModalities".into(), json!(["AUDIO"])), ("speechConfig".into(), speech)]);
-    let request = Request {
-        contents: vec![Content {
-            role: Some("user".into()),
-            parts: vec![spoken(input, style, &model)],
-            ..Content::default()
-        }],
-        generation_config: Some(GenerationConfig { other: config, ..GenerationConfig::default() }),
-        ..Request::default()
-    };
-    let operation = if framing == Framing::Whole { Operation::Generate } else { Operation::Stream };
-    let call = Call { model: model.name, operation, request, affinity: None, long_decode: false, serves: None };
-    Ok(Box::new(Speaking { call, framing, format }))
+    let config = GenerationConfig { other: config, ..GenerationConfig::default() };
+    let parts = vec![spoken(input, style, &model)];
+    Ok(Box::new(OneCall {
+        call: call(model, framing != Framing::Whole, parts, config),
+        framing,
+        media_type: match format {
+            Format::Wav => "audio/wav",
+            Format::Flac => "audio/flac",
+            Format::Pcm => "audio/pcm",
+        },
+        translator: Box::new(move || Box::new(Speech { framing, format, rate: sound::RATE, ..Speech::default() })),
+    }))
 }
 
 /// What is spoken, and how: from 3.8 on the text is read to the letter, and the style stands beside it.
@@ -196,45 +197,8 @@ fn format(word: Option<String>) -> Result<Format, ApiError> {
     }
 }
 
-/// A parsed request.
-struct Speaking {
-    call: Call,
-    framing: Framing,
-    format: Format,
-}
-
-impl Exchange for Speaking {
-    fn call(&mut self) -> &mut Call {
-        &mut self.call
-    }
-
-    fn framing(&self) -> Framing {
-        self.framing
-    }
-
-    fn media_type(&self) -> &'static str {
-        match self.format {
-            Format::Wav => "audio/wav",
-            Format::Flac => "audio/flac",
-            Format::Pcm => "audio/pcm",
-        }
-    }
-
-    fn translator(&self) -> Box<dyn Translator> {
-        Box::new(Speech {
-            framing: self.framing,
-            format: self.format,
-            flac: None,
-            has_begun: false,
-            rate: sound::RATE,
-            samples: Vec::new(),
-            said: String::new(),
-            outcome: Outcome::default(),
-        })
-    }
-}
-
 /// An answer so far.
+#[derive(Default)]
 struct Speech {
     framing: Framing,
     format: Format,
@@ -276,7 +240,7 @@ impl Speech {
         let mut packed = Vec::new();
         self.pack(None, is_last, &mut packed);
         if !packed.is_empty() {
-            event(&json!({"type": "speech.audio.delta", "audio": STANDARD.encode(packed)}), out);
+            frame::event(&json!({"type": "speech.audio.delta", "audio": STANDARD.encode(packed)}), out);
         }
     }
 }
@@ -284,8 +248,7 @@ impl Speech {
 impl Translator for Speech {
     fn event(&mut self, _json: &str, event: &Response<'_>, out: &mut Vec<u8>) -> Result<(), ApiError> {
         self.outcome.event(event);
-        let content = event.candidates.first().and_then(|candidate| candidate.content.as_ref());
-        for part in content.map_or(&[][..], |content| &content.parts).iter().filter(|part| !part.thought) {
+        for part in event.parts().iter().filter(|part| !part.thought) {
             let blob = part.inline_data.as_ref();
             let sound = blob.and_then(|blob| Some((blob.mime_type.as_deref()?, blob.data.as_deref()?)));
             if let Some((mime, data)) = sound.filter(|(mime, _)| mime.starts_with("audio/")) {
@@ -323,7 +286,7 @@ impl Translator for Speech {
             let (input, output) = (usage.prompt_token_count.unwrap_or(0), usage.candidates_token_count.unwrap_or(0));
             let total = usage.total_token_count.unwrap_or(input + output);
             let usage = json!({"input_tokens": input, "output_tokens": output, "total_tokens": total});
-            event(&json!({"type": "speech.audio.done", "usage": usage}), out);
+            frame::event(&json!({"type": "speech.audio.done", "usage": usage}), out);
         }
         Ok(())
     }
@@ -341,10 +304,4 @@ impl Translator for Speech {
     fn usage(&self) -> UsageMetadata {
         self.outcome.usage.clone()
     }
-}
-
-fn event(value: &Value, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"data: ");
-    frame::json(value, out);
-    out.extend_from_slice(b"\n\n");
 }

@@ -15,7 +15,7 @@ mod tools;
 
 pub use store::Store;
 
-use super::{Context, Exchange, Surface, openai};
+use super::{Context, Exchange, Parsed, Surface, openai};
 use crate::conversation::tokens;
 use crate::error::ApiError;
 use crate::http;
@@ -54,12 +54,7 @@ impl Surface for OpenAiResponses {
         "responses"
     }
 
-    fn parse(
-        &self,
-        _request: &http::Request,
-        body: Vec<u8>,
-        context: &Context<'_>,
-    ) -> Result<Box<dyn Exchange>, ApiError> {
+    fn parse(&self, _: &http::Request, body: Vec<u8>, context: &Context<'_>) -> Parsed {
         Ok(Box::new(request::translate(openai::object(body)?, context, self)?))
     }
 

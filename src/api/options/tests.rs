@@ -1,6 +1,6 @@
 use super::thinking::Thinking;
 use super::*;
-use crate::gemini::thinking::{Ask, Effort, Level};
+use crate::gemini::thinking::{Ask, Level};
 
 fn asked(body: Value, gemini3: bool) -> Thinking {
     let Value::Object(mut body) = body else { unreachable!() };
@@ -10,7 +10,7 @@ fn asked(body: Value, gemini3: bool) -> Thinking {
 
 #[test]
 fn the_first_dialect_wins() {
-    let auto = Some(Ask::Effort(Effort::Auto));
+    let auto = Some(Ask::Auto);
     for (body, expected) in [
         (json!({}), None),
         (json!({"thinking": {"type": "enabled", "budget_tokens": 2000}}), Some(Ask::Budget(2000))),

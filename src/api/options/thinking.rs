@@ -5,7 +5,7 @@ use crate::api::params::{
     Field, Object, take, take_any, take_as, take_object, take_text, too_small, unknown_word, wrong_type,
 };
 use crate::error::ApiError;
-use crate::gemini::thinking::{Ask, Effort, Level};
+use crate::gemini::thinking::{Ask, Level};
 use serde_json::Value;
 
 /// What the client asks about thinking.
@@ -62,7 +62,7 @@ pub(crate) fn thinking(
 }
 
 fn on_or_off(on: bool) -> Ask {
-    if on { Ask::Effort(Effort::Auto) } else { Ask::Off }
+    if on { Ask::Auto } else { Ask::Off }
 }
 
 fn anthropic(mut thinking: Object) -> Result<Option<Ask>, ApiError> {
@@ -90,6 +90,5 @@ fn read_effort(value: Option<Value>, param: &str) -> Result<Option<Ask>, ApiErro
         Some(other) => return Err(wrong_type(param, String::WANTED, &other)),
     };
     let known = "'none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max' and 'auto'";
-    let effort = Effort::parse(&word).ok_or_else(|| unknown_word(param, &word, known))?;
-    Ok(Some(Ask::Effort(effort)))
+    Ask::effort(&word).map(Some).ok_or_else(|| unknown_word(param, &word, known))
 }

@@ -40,13 +40,13 @@ pub struct Search {
 }
 
 /// Keeps what citations are made of: the text they are ranges of, and Google's metadata.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Cited {
     /// Bytes of text that are kept.
     limit: usize,
     /// The text given to the client, as long as it is not longer.
     content: String,
-    is_complete: bool,
+    is_cut: bool,
     /// Characters of a text that was not kept.
     not_kept: usize,
     /// Where the parts of the first event begin in `content`.
@@ -59,17 +59,7 @@ pub(super) struct Cited {
 
 impl Cited {
     pub(super) fn new(limit: usize) -> Cited {
-        Cited {
-            limit,
-            content: String::new(),
-            is_complete: true,
-            not_kept: 0,
-            part_starts: Vec::new(),
-            events_with_parts: 0,
-            grounding: String::new(),
-            url_context: String::new(),
-            repeated: Vec::new(),
-        }
+        Cited { limit, ..Cited::default() }
     }
 
     /// An event begins.
@@ -86,18 +76,18 @@ impl Cited {
 
     /// A text is given to the client.
     pub(super) fn text(&mut self, text: &str) {
-        if self.is_complete && self.limit - self.content.len() >= text.len() {
+        if !self.is_cut && self.limit - self.content.len() >= text.len() {
             self.content.push_str(text);
         } else {
             // Citations cannot be placed in a part of a text.
-            self.is_complete = false;
+            self.is_cut = true;
             self.not_kept += std::mem::take(&mut self.content).chars().chain(text.chars()).count();
         }
     }
 
     /// The text given to the client, if it was kept.
     pub(super) fn content(&self) -> Option<&str> {
-        self.is_complete.then_some(self.content.as_str())
+        (!self.is_cut).then_some(self.content.as_str())
     }
 
     /// Metadata came. The last one counts, but one without citations does not undo one with them.

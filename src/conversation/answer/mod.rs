@@ -178,7 +178,7 @@ impl Answer {
         if let Some(opened) = candidate.url_context_metadata {
             self.cited.url_context(opened.get());
         }
-        let parts = candidate.content.as_ref().map_or(&[][..], |content| &content.parts);
+        let parts = candidate.parts();
         self.cited.event(!parts.is_empty());
         for part in parts {
             self.cited.part();

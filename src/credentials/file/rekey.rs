@@ -5,78 +5,52 @@ use super::cipher::Cipher;
 use super::store::{StoreError, looks_plain};
 use crate::secret::Secret;
 use crate::storage::disk;
-use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Why the file was left as it is.
-#[derive(Debug)]
-pub enum RekeyFault {
-    /// It cannot be opened with this key.
-    Store(StoreError),
-    /// There is nothing to take off.
-    NotEncrypted(PathBuf),
-    /// The system refuses to write.
-    Unwritable {
-        /// What was to be written.
-        path: PathBuf,
-        /// The system's words.
-        error: io::Error,
-    },
-}
-
-impl fmt::Display for RekeyFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RekeyFault::Store(error) => write!(f, "{error}"),
-            RekeyFault::NotEncrypted(path) => write!(f, "{} is not encrypted; nothing was changed", path.display()),
-            RekeyFault::Unwritable { path, error } => write!(f, "{}: {error}; nothing was changed", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for RekeyFault {}
-
 /// The text inside an encrypted credentials file.
-pub fn decrypted(path: &Path, key: &Secret) -> Result<String, RekeyFault> {
-    let bytes = fs::read(path).map_err(|error| {
-        RekeyFault::Store(StoreError::Unreadable { path: path.to_owned(), reason: error.to_string() })
-    })?;
+pub fn decrypted(path: &Path, key: &Secret) -> Result<String, StoreError> {
+    let bytes = fs::read(path).map_err(|error| StoreError::unreadable(path, &error))?;
     if is_plain(&bytes) {
-        return Err(RekeyFault::NotEncrypted(path.to_owned()));
+        return Err(StoreError::nothing_changed(path, " is not encrypted"));
     }
-    let text = Cipher::new(key).decrypt(&bytes).ok_or(RekeyFault::Store(StoreError::WrongKey(None)))?;
-    let text = String::from_utf8(text).map_err(|_| RekeyFault::Store(StoreError::NotJson))?;
+    let text = Cipher::new(key).decrypt(&bytes).ok_or_else(StoreError::wrong_key)?;
+    let text = String::from_utf8(text).map_err(|_| StoreError::not_json())?;
     match serde_json::from_str::<serde_json::Value>(text.trim_start_matches('\u{feff}')) {
         Ok(value) if value.is_array() || value.is_object() => Ok(text),
-        _ => Err(RekeyFault::Store(StoreError::NotJson)),
+        _ => Err(StoreError::not_json()),
     }
 }
 
 /// Puts the text in clear into the file's place. Returns where the encrypted file was kept.
-pub fn decrypt(path: &Path, key: &Secret) -> Result<PathBuf, RekeyFault> {
+pub fn decrypt(path: &Path, key: &Secret) -> Result<PathBuf, StoreError> {
     let _folder = disk::lock_folder(path);
     let text = decrypted(path, key)?;
     replace(path, text.as_bytes())
 }
 
 /// Encrypts the file with another key. Returns where the file under the old key was kept.
-pub fn rotate(path: &Path, old: &Secret, new: &Secret) -> Result<PathBuf, RekeyFault> {
+pub fn rotate(path: &Path, old: &Secret, new: &Secret) -> Result<PathBuf, StoreError> {
     let _folder = disk::lock_folder(path);
     let text = decrypted(path, old)?;
     replace(path, Cipher::new(new).encrypt(&text).as_bytes())
 }
 
 /// Writes a file that must not exist yet, for its owner only.
-pub fn write_new(path: &Path, content: &[u8]) -> Result<(), RekeyFault> {
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(content)?;
-        file.sync_all()
-    };
-    write().map_err(|error| RekeyFault::Unwritable { path: path.to_owned(), error })
+pub fn write_new(path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    create(path, content).map_err(|error| unwritable(path, &error))
+}
+
+fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> StoreError {
+    StoreError::nothing_changed(path, format_args!(": {error}"))
 }
 
 /// Whether the bytes are JSON in clear, or nothing.
@@ -84,27 +58,23 @@ pub fn is_plain(bytes: &[u8]) -> bool {
     looks_plain(bytes).unwrap_or(true)
 }
 
-fn replace(path: &Path, content: &[u8]) -> Result<PathBuf, RekeyFault> {
-    let unwritable = |path: &Path, error| RekeyFault::Unwritable { path: path.to_owned(), error };
-    let before = fs::read(path).map_err(|error| unwritable(path, error))?;
+fn replace(path: &Path, content: &[u8]) -> Result<PathBuf, StoreError> {
+    let before = fs::read(path).map_err(|error| unwritable(path, &error))?;
     let backup = keep(path, &before)?;
-    disk::replace(path, content).map_err(|error| unwritable(path, error))?;
+    disk::replace(path, content).map_err(|error| unwritable(path, &error))?;
     Ok(backup)
 }
 
 /// Keeps `content` beside the file, under the first free name: an older backup may be the only one of its key.
-fn keep(path: &Path, content: &[u8]) -> Result<PathBuf, RekeyFault> {
+fn keep(path: &Path, content: &[u8]) -> Result<PathBuf, StoreError> {
     let mut number = 1;
     loop {
         let ending = if number == 1 { ".bak".to_owned() } else { format!(".bak{number}") };
         let backup = disk::beside(path, &ending);
-        match write_new(&backup, content) {
-            Err(RekeyFault::Unwritable { error, .. })
-                if error.kind() == io::ErrorKind::AlreadyExists && number < 100 =>
-            {
-                number += 1;
-            }
-            result => return result.map(|()| backup),
+        match create(&backup, content) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 100 => number += 1,
+            Err(error) => return Err(unwritable(&backup, &error)),
+            Ok(()) => return Ok(backup),
         }
     }
 }

@@ -14,61 +14,61 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Why the credentials file could not be opened. It is left as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreError {
-    /// The key does not fit, or the token is damaged. With the place of the mistake when the file is plain JSON.
-    WrongKey(Option<Place>),
-    /// Not JSON and no key given. With the place of the mistake when the file looks like JSON.
-    NoKey(Option<Place>),
-    /// The key fits but the text inside is not JSON.
-    NotJson,
-    /// The operating system refuses.
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        reason: String,
-    },
-}
+const WRONG_KEY: &str =
+    "FATAL: Credentials file is encrypted, but the provided key is incorrect or the file is corrupted.";
+const NO_KEY: &str =
+    "FATAL: Failed to decode credentials file. It might be encrypted, but no encryption key was provided.";
+const NOT_JSON: &str = "FATAL: Failed to decode credentials file after decryption. The file is likely corrupted.";
 
-/// Where a JSON text goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    line: usize,
-    column: usize,
+/// Why the credentials file was left as it is: a sentence for the operator, and what the process ends with
+/// (docs/compatibility.md "Exit codes").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreError {
+    message: String,
+    exit_code: u8,
 }
 
 impl StoreError {
-    /// The process ends with this (docs/compatibility.md "Exit codes").
+    /// The file cannot be opened with this key.
+    fn new(message: impl Into<String>) -> StoreError {
+        StoreError { message: message.into(), exit_code: 3 }
+    }
+
+    /// With the place of the mistake, where the file looks like JSON.
+    fn at(message: &str, mistake: Option<serde_json::Error>) -> StoreError {
+        let place = |mistake: serde_json::Error| {
+            format!(" (invalid JSON at line {}, column {})", mistake.line(), mistake.column())
+        };
+        StoreError::new(format!("{message}{}", mistake.map(place).unwrap_or_default()))
+    }
+
+    /// The operating system refuses to read.
+    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> StoreError {
+        StoreError::new(format!("FATAL: Credentials file {} cannot be read: {error}", path.display()))
+    }
+
+    pub(super) fn wrong_key() -> StoreError {
+        StoreError::new(WRONG_KEY)
+    }
+
+    pub(super) fn not_json() -> StoreError {
+        StoreError::new(NOT_JSON)
+    }
+
+    /// A command cannot do what it was told.
+    pub(super) fn nothing_changed(path: &Path, why: impl fmt::Display) -> StoreError {
+        StoreError { message: format!("{}{why}; nothing was changed", path.display()), exit_code: 1 }
+    }
+
+    /// The process ends with this.
     pub fn exit_code(&self) -> u8 {
-        3
+        self.exit_code
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (sentence, place) = match self {
-            StoreError::WrongKey(place) => (
-                "FATAL: Credentials file is encrypted, but the provided key is incorrect or the file is corrupted.",
-                place,
-            ),
-            StoreError::NoKey(place) => (
-                "FATAL: Failed to decode credentials file. It might be encrypted, but no encryption key was provided.",
-                place,
-            ),
-            StoreError::NotJson => {
-                ("FATAL: Failed to decode credentials file after decryption. The file is likely corrupted.", &None)
-            }
-            StoreError::Unreadable { path, reason } => {
-                return write!(f, "FATAL: Credentials file {} cannot be read: {reason}", path.display());
-            }
-        };
-        f.write_str(sentence)?;
-        match place {
-            Some(Place { line, column }) => write!(f, " (invalid JSON at line {line}, column {column})"),
-            None => Ok(()),
-        }
+        f.write_str(&self.message)
     }
 }
 
@@ -285,23 +285,23 @@ fn read(path: &Path, cipher: Option<&Cipher>) -> Result<Option<Document>, StoreE
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::Unreadable { path: path.to_owned(), reason: error.to_string() }),
+        Err(error) => return Err(StoreError::unreadable(path, &error)),
     };
     let Some(plain) = looks_plain(&bytes) else { return Ok(None) };
     let bytes = without_mark(&bytes);
     match cipher {
         Some(cipher) if !plain => {
-            let text = cipher.decrypt(bytes).ok_or(StoreError::WrongKey(None))?;
-            parse(&text, false).map(Some).map_err(|_| StoreError::NotJson)
+            let text = cipher.decrypt(bytes).ok_or_else(StoreError::wrong_key)?;
+            parse(&text, false).map(Some).map_err(|_| StoreError::not_json())
         }
-        Some(_) => parse(bytes, true).map(Some).map_err(StoreError::WrongKey),
-        None => parse(bytes, false).map(Some).map_err(|place| StoreError::NoKey(place.filter(|_| plain))),
+        Some(_) => parse(bytes, true).map(Some).map_err(|mistake| StoreError::at(WRONG_KEY, mistake)),
+        None => parse(bytes, false).map(Some).map_err(|mistake| StoreError::at(NO_KEY, mistake.filter(|_| plain))),
     }
 }
 
-fn parse(bytes: &[u8], exposed: bool) -> Result<Document, Option<Place>> {
-    let place = |error: serde_json::Error| Some(Place { line: error.line(), column: error.column() });
-    match serde_json::from_slice(without_mark(bytes)).map_err(place)? {
+/// The error is the mistake in what should be JSON, if it is that.
+fn parse(bytes: &[u8], exposed: bool) -> Result<Document, Option<serde_json::Error>> {
+    match serde_json::from_slice(without_mark(bytes)).map_err(Some)? {
         Value::Array(items) => {
             Ok(Document { items: items.into_iter().map(Record::new).collect(), single: false, exposed })
         }

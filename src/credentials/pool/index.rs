@@ -53,9 +53,7 @@ struct Model {
 }
 
 /// By kind.
-type Queues = [Queue; KINDS.len()];
-
-const KINDS: [Kind; 3] = [Kind::Oauth, Kind::ApiKey, Kind::Vertex];
+type Queues = [Queue; Kind::ALL.len()];
 
 /// The credentials of one kind that can be used.
 #[derive(Clone, Default)]
@@ -147,8 +145,9 @@ impl Index {
         now: Now,
     ) -> Result<CredentialId, Unavailable> {
         let queues = self.models.get(want.model).map_or(&self.queues, |model| &model.queues);
-        let of =
-            |kinds: Kinds| KINDS.into_iter().filter(move |kind| kinds.has(*kind)).map(|kind| &queues[kind as usize]);
+        let of = |kinds: Kinds| {
+            Kind::ALL.into_iter().filter(move |kind| kinds.has(*kind)).map(|kind| &queues[kind as usize])
+        };
         let is_new = |id: &CredentialId| !want.tried.contains(id);
         let preferred = prefer.iter().map(|kind| Kinds::only(*kind).and(want.kinds));
         for rank in 0..4 {
@@ -179,7 +178,7 @@ impl Index {
     /// Who waits and returns first.
     pub(super) fn earliest(&self, want: &Want<'_>) -> Option<CredentialId> {
         let queues = self.models.get(want.model).map_or(&self.queues, |model| &model.queues);
-        let wanted = KINDS.into_iter().filter(|kind| want.kinds.has(*kind)).map(|kind| &queues[kind as usize]);
+        let wanted = Kind::ALL.into_iter().filter(|kind| want.kinds.has(*kind)).map(|kind| &queues[kind as usize]);
         wanted.filter_map(|queue| queue.waiting.first()).min().map(|(_, id)| *id)
     }
 }

@@ -4,67 +4,64 @@
 
 use super::{Model, Told};
 use crate::gemini::thinking::{Control, Level};
+use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A named model: what cannot be told from its name.
-struct Row {
-    name: &'static str,
-    display_name: &'static str,
-    description: &'static str,
-    /// Year, month, day. Where Google's release date is not known to us the month is right at best.
-    released: (i64, i64, i64),
-    limits: Limits,
-}
+/// A named model: what cannot be told from its name, that is the name and description for people, the day of its release
+/// and its limits. Where Google's date is not known to us the month is right at best.
+type Row = (&'static str, &'static str, &'static str, Day, Limits);
+
+/// Year, month, day.
+type Day = (i64, i64, i64);
 
 /// Tokens in and out.
-#[derive(Clone, Copy)]
-struct Limits(u64, u64);
+type Limits = (u64, u64);
 
 /// The text models. The old program told 65535 for the output; Google documents 65536.
-const TEXT: Limits = Limits(1_048_576, 65_536);
-const SECOND_GENERATION: Limits = Limits(1_048_576, 8_192);
-const IMAGE: Limits = Limits(32_768, 32_768);
-const IMAGE_3: Limits = Limits(65_536, 32_768);
-const SPEECH: Limits = Limits(8_192, 16_384);
-const GEMMA_3: Limits = Limits(131_072, 8_192);
-const GEMMA_4: Limits = Limits(262_144, 32_768);
+const TEXT: Limits = (1_048_576, 65_536);
+const SECOND_GENERATION: Limits = (1_048_576, 8_192);
+const IMAGE: Limits = (32_768, 32_768);
+const IMAGE_3: Limits = (65_536, 32_768);
+const SPEECH: Limits = (8_192, 16_384);
+const GEMMA_3: Limits = (131_072, 8_192);
+const GEMMA_4: Limits = (262_144, 32_768);
 
 #[rustfmt::skip]
 const MODELS: &[Row] = &[
-    row("gemini-2.0-flash", "Gemini 2.0 Flash", "Fast multimodal model of the second generation", (2025, 2, 5), SECOND_GENERATION),
-    row("gemini-2.0-flash-lite", "Gemini 2.0 Flash-Lite", "Small multimodal model of the second generation", (2025, 2, 25), SECOND_GENERATION),
-    row("gemini-2.5-pro", "Gemini 2.5 Pro", "Reasoning model for complex tasks", (2025, 6, 17), TEXT),
-    row("gemini-2.5-pro-preview-05-06", "Gemini 2.5 Pro Preview 05-06", "Preview of Gemini 2.5 Pro", (2025, 5, 6), TEXT),
-    row("gemini-2.5-flash", "Gemini 2.5 Flash", "Fast reasoning model", (2025, 6, 17), TEXT),
-    row("gemini-2.5-flash-lite", "Gemini 2.5 Flash-Lite", "Small and fast model, thinks when asked", (2025, 7, 22), TEXT),
-    row("gemini-2.5-flash-image", "Gemini 2.5 Flash Image", "Makes and edits images", (2025, 10, 2), IMAGE),
-    row("gemini-2.5-flash-preview-tts", "Gemini 2.5 Flash Preview TTS", "Makes speech", (2025, 5, 20), SPEECH),
-    row("gemini-2.5-pro-preview-tts", "Gemini 2.5 Pro Preview TTS", "Makes speech", (2025, 5, 20), SPEECH),
-    row("gemini-3-pro-preview", "Gemini 3 Pro Preview", "Reasoning model for complex tasks", (2025, 11, 18), TEXT),
-    row("gemini-3-pro-image-preview", "Gemini 3 Pro Image Preview", "Makes and edits images", (2025, 11, 20), IMAGE_3),
-    row("gemini-3-flash-preview", "Gemini 3 Flash Preview", "Fast reasoning model", (2025, 12, 17), TEXT),
-    row("gemini-3.1-pro-preview", "Gemini 3.1 Pro Preview", "Reasoning model for complex tasks", (2026, 2, 19), TEXT),
-    row("gemini-3.1-flash-image-preview", "Gemini 3.1 Flash Image Preview", "Makes and edits images", (2026, 2, 26), IMAGE_3),
-    row("gemini-3.1-flash-lite-preview", "Gemini 3.1 Flash-Lite Preview", "Small and fast model", (2026, 3, 3), TEXT),
-    row("gemini-3-pro-image", "Gemini 3 Pro Image", "Makes and edits images", (2026, 5, 28), IMAGE_3),
-    row("gemini-3.1-flash-image", "Gemini 3.1 Flash Image", "Makes and edits images", (2026, 5, 28), IMAGE_3),
-    row("gemini-3.1-flash-lite", "Gemini 3.1 Flash-Lite", "Small and fast model", (2026, 5, 7), TEXT),
-    row("gemini-3.5-flash", "Gemini 3.5 Flash", "Fast reasoning model", (2026, 5, 19), TEXT),
-    row("gemini-3.5-flash-lite", "Gemini 3.5 Flash-Lite", "Small and fast model", (2026, 7, 21), TEXT),
-    row("gemini-3.6-flash", "Gemini 3.6 Flash", "Fast reasoning model", (2026, 7, 21), TEXT),
-    row("gemini-3.7-flash", "Gemini 3.7 Flash", "Fast reasoning model", (2026, 8, 13), TEXT),
-    row("gemini-3.8-flash", "Gemini 3.8 Flash", "Fast reasoning model", (2026, 9, 2), TEXT),
-    row("gemini-4-argon", "Gemini 4 Argon", "Reasoning model for complex tasks", (2026, 10, 13), TEXT),
-    row("gemini-4-carbon", "Gemini 4 Carbon", "The most capable reasoning model", (2026, 11, 1), TEXT),
-    row("gemini-4-hydrogen", "Gemini 4 Hydrogen", "Fast reasoning model", (2026, 11, 12), TEXT),
-    row("gemini-4-neon", "Gemini 4 Neon", "Reasoning model between Argon and Hydrogen", (2026, 11, 18), TEXT),
-    row("gemini-embedding-001", "Gemini Embedding 001", "Makes embeddings of text", (2025, 7, 14), Limits(2_048, 1)),
-    row("gemini-flash-latest", "Gemini Flash Latest", "The newest Flash model", (2025, 9, 25), TEXT),
-    row("gemini-flash-lite-latest", "Gemini Flash-Lite Latest", "The newest Flash-Lite model", (2025, 9, 25), TEXT),
-    row("gemini-pro-latest", "Gemini Pro Latest", "The newest Pro model", (2026, 2, 19), TEXT),
-    row("gemma-3-27b-it", "Gemma 3 27B", "Open model", (2025, 3, 12), GEMMA_3),
-    row("gemma-4-26b-a4b-it", "Gemma 4 26B A4B", "Open model", (2026, 4, 2), GEMMA_4),
-    row("gemma-4-31b-it", "Gemma 4 31B", "Open model", (2026, 4, 2), GEMMA_4),
+    ("gemini-2.0-flash", "Gemini 2.0 Flash", "Fast multimodal model of the second generation", (2025, 2, 5), SECOND_GENERATION),
+    ("gemini-2.0-flash-lite", "Gemini 2.0 Flash-Lite", "Small multimodal model of the second generation", (2025, 2, 25), SECOND_GENERATION),
+    ("gemini-2.5-pro", "Gemini 2.5 Pro", "Reasoning model for complex tasks", (2025, 6, 17), TEXT),
+    ("gemini-2.5-pro-preview-05-06", "Gemini 2.5 Pro Preview 05-06", "Preview of Gemini 2.5 Pro", (2025, 5, 6), TEXT),
+    ("gemini-2.5-flash", "Gemini 2.5 Flash", "Fast reasoning model", (2025, 6, 17), TEXT),
+    ("gemini-2.5-flash-lite", "Gemini 2.5 Flash-Lite", "Small and fast model, thinks when asked", (2025, 7, 22), TEXT),
+    ("gemini-2.5-flash-image", "Gemini 2.5 Flash Image", "Makes and edits images", (2025, 10, 2), IMAGE),
+    ("gemini-2.5-flash-preview-tts", "Gemini 2.5 Flash Preview TTS", "Makes speech", (2025, 5, 20), SPEECH),
+    ("gemini-2.5-pro-preview-tts", "Gemini 2.5 Pro Preview TTS", "Makes speech", (2025, 5, 20), SPEECH),
+    ("gemini-3-pro-preview", "Gemini 3 Pro Preview", "Reasoning model for complex tasks", (2025, 11, 18), TEXT),
+    ("gemini-3-pro-image-preview", "Gemini 3 Pro Image Preview", "Makes and edits images", (2025, 11, 20), IMAGE_3),
+    ("gemini-3-flash-preview", "Gemini 3 Flash Preview", "Fast reasoning model", (2025, 12, 17), TEXT),
+    ("gemini-3.1-pro-preview", "Gemini 3.1 Pro Preview", "Reasoning model for complex tasks", (2026, 2, 19), TEXT),
+    ("gemini-3.1-flash-image-preview", "Gemini 3.1 Flash Image Preview", "Makes and edits images", (2026, 2, 26), IMAGE_3),
+    ("gemini-3.1-flash-lite-preview", "Gemini 3.1 Flash-Lite Preview", "Small and fast model", (2026, 3, 3), TEXT),
+    ("gemini-3-pro-image", "Gemini 3 Pro Image", "Makes and edits images", (2026, 5, 28), IMAGE_3),
+    ("gemini-3.1-flash-image", "Gemini 3.1 Flash Image", "Makes and edits images", (2026, 5, 28), IMAGE_3),
+    ("gemini-3.1-flash-lite", "Gemini 3.1 Flash-Lite", "Small and fast model", (2026, 5, 7), TEXT),
+    ("gemini-3.5-flash", "Gemini 3.5 Flash", "Fast reasoning model", (2026, 5, 19), TEXT),
+    ("gemini-3.5-flash-lite", "Gemini 3.5 Flash-Lite", "Small and fast model", (2026, 7, 21), TEXT),
+    ("gemini-3.6-flash", "Gemini 3.6 Flash", "Fast reasoning model", (2026, 7, 21), TEXT),
+    ("gemini-3.7-flash", "Gemini 3.7 Flash", "Fast reasoning model", (2026, 8, 13), TEXT),
+    ("gemini-3.8-flash", "Gemini 3.8 Flash", "Fast reasoning model", (2026, 9, 2), TEXT),
+    ("gemini-4-argon", "Gemini 4 Argon", "Reasoning model for complex tasks", (2026, 10, 13), TEXT),
+    ("gemini-4-carbon", "Gemini 4 Carbon", "The most capable reasoning model", (2026, 11, 1), TEXT),
+    ("gemini-4-hydrogen", "Gemini 4 Hydrogen", "Fast reasoning model", (2026, 11, 12), TEXT),
+    ("gemini-4-neon", "Gemini 4 Neon", "Reasoning model between Argon and Hydrogen", (2026, 11, 18), TEXT),
+    ("gemini-embedding-001", "Gemini Embedding 001", "Makes embeddings of text", (2025, 7, 14), (2_048, 1)),
+    ("gemini-flash-latest", "Gemini Flash Latest", "The newest Flash model", (2025, 9, 25), TEXT),
+    ("gemini-flash-lite-latest", "Gemini Flash-Lite Latest", "The newest Flash-Lite model", (2025, 9, 25), TEXT),
+    ("gemini-pro-latest", "Gemini Pro Latest", "The newest Pro model", (2026, 2, 19), TEXT),
+    ("gemma-3-27b-it", "Gemma 3 27B", "Open model", (2025, 3, 12), GEMMA_3),
+    ("gemma-4-26b-a4b-it", "Gemma 4 26B A4B", "Open model", (2026, 4, 2), GEMMA_4),
+    ("gemma-4-31b-it", "Gemma 4 31B", "Open model", (2026, 4, 2), GEMMA_4),
 ];
 
 /// The names whose variants the old program listed.
@@ -74,7 +71,7 @@ pub(super) const LISTED_WITH_VARIANTS: &[&str] =
 /// Names that Google serves with another model from a day on, without an error (docs/gemini-4.md "Names of models"). The
 /// day of the 2.5 models is second-hand; what answers say counts more.
 #[rustfmt::skip]
-const MOVED: &[(&str, &str, (i64, i64, i64))] = &[
+const MOVED: &[(&str, &str, Day)] = &[
     ("gemini-3.5-flash", "gemini-3.6-flash", (2026, 10, 8)),
     ("gemini-3.7-flash", "gemini-3.8-flash", (2026, 10, 8)),
     ("gemini-2.5-pro", "gemini-3.8-flash", (2026, 12, 1)),
@@ -87,25 +84,6 @@ pub(super) fn successor(name: &str) -> Option<(&'static str, u64)> {
     moved.map(|(_, to, day)| (*to, midnight(*day)))
 }
 
-/// What a family of names has in common; the longest prefix that ends at a word wins.
-struct Family {
-    prefix: &'static str,
-    thinking: Thinking,
-}
-
-#[derive(Clone, Copy)]
-enum Thinking {
-    None,
-    /// Smallest, largest.
-    Budget(i64, i64),
-    /// As `Budget`, and 0 turns it off.
-    Optional(i64, i64),
-    /// As `Optional`, and off unless asked for.
-    OnRequest(i64, i64),
-    Levels(&'static [Level]),
-    Unknown,
-}
-
 const MINIMAL_TO_HIGH: &[Level] = &[Level::Minimal, Level::Low, Level::Medium, Level::High];
 const LOW_TO_HIGH: &[Level] = &[Level::Low, Level::Medium, Level::High];
 /// Every Gemini 3 text model takes these.
@@ -113,60 +91,54 @@ const LOW_AND_HIGH: &[Level] = &[Level::Low, Level::High];
 const LOW_TO_XHIGH: &[Level] = &[Level::Low, Level::Medium, Level::High, Level::XHigh];
 const MINIMAL_AND_HIGH: &[Level] = &[Level::Minimal, Level::High];
 
+/// What a family of names has in common; the longest prefix that ends at a word wins.
 #[rustfmt::skip]
-const FAMILIES: &[Family] = &[
-    family("gemma", Thinking::None),
-    family("gemma-4", Thinking::Levels(MINIMAL_AND_HIGH)),
-    family("gemini-embedding", Thinking::None),
-    family("gemini-1.0", Thinking::None),
-    family("gemini-1.5", Thinking::None),
-    family("gemini-2.0", Thinking::None),
-    family("gemini-2.5-pro", Thinking::Budget(128, 32_768)),
-    family("gemini-2.5-flash", Thinking::Optional(1, 24_576)),
-    family("gemini-2.5-flash-lite", Thinking::OnRequest(512, 24_576)),
-    family("gemini-3-pro", Thinking::Levels(LOW_AND_HIGH)),
-    family("gemini-3.1-pro", Thinking::Levels(LOW_TO_HIGH)),
-    family("gemini-3-flash", Thinking::Levels(MINIMAL_TO_HIGH)),
-    family("gemini-3.1-flash-lite", Thinking::Levels(MINIMAL_TO_HIGH)),
-    family("gemini-3.5-flash", Thinking::Levels(MINIMAL_TO_HIGH)),
-    family("gemini-3.5-flash-lite", Thinking::Levels(MINIMAL_TO_HIGH)),
-    family("gemini-3.6-flash", Thinking::Levels(MINIMAL_TO_HIGH)),
-    family("gemini-3.7-flash", Thinking::Levels(LOW_TO_HIGH)),
-    family("gemini-3.8-flash", Thinking::Levels(LOW_TO_HIGH)),
-    family("gemini-4", Thinking::Levels(LOW_TO_HIGH)),
-    family("gemini-4-hydrogen", Thinking::Levels(LOW_TO_XHIGH)),
+static FAMILIES: &[(&str, Control)] = &[
+    ("gemma", Control::None),
+    ("gemma-4", levels(MINIMAL_AND_HIGH)),
+    ("gemini-embedding", Control::None),
+    ("gemini-1.0", Control::None),
+    ("gemini-1.5", Control::None),
+    ("gemini-2.0", Control::None),
+    ("gemini-2.5-pro", Control::Budget { min: 128, max: 32_768, can_be_off: false }),
+    ("gemini-2.5-flash", Control::Budget { min: 1, max: 24_576, can_be_off: true }),
+    ("gemini-2.5-flash-lite", Control::Budget { min: 512, max: 24_576, can_be_off: true }),
+    ("gemini-3-pro", levels(LOW_AND_HIGH)),
+    ("gemini-3.1-pro", levels(LOW_TO_HIGH)),
+    ("gemini-3-flash", levels(MINIMAL_TO_HIGH)),
+    ("gemini-3.1-flash-lite", levels(MINIMAL_TO_HIGH)),
+    ("gemini-3.5-flash", levels(MINIMAL_TO_HIGH)),
+    ("gemini-3.5-flash-lite", levels(MINIMAL_TO_HIGH)),
+    ("gemini-3.6-flash", levels(MINIMAL_TO_HIGH)),
+    ("gemini-3.7-flash", levels(LOW_TO_HIGH)),
+    ("gemini-3.8-flash", levels(LOW_TO_HIGH)),
+    ("gemini-4", levels(LOW_TO_HIGH)),
+    ("gemini-4-hydrogen", levels(LOW_TO_XHIGH)),
     // Aliases of Google's that have meant a Gemini 3 model since early 2026.
-    family("gemini-pro-latest", Thinking::Levels(LOW_TO_HIGH)),
-    family("gemini-flash-latest", Thinking::Levels(LOW_TO_HIGH)),
-    family("gemini-flash-lite-latest", Thinking::Levels(LOW_TO_HIGH)),
+    ("gemini-pro-latest", levels(LOW_TO_HIGH)),
+    ("gemini-flash-latest", levels(LOW_TO_HIGH)),
+    ("gemini-flash-lite-latest", levels(LOW_TO_HIGH)),
 ];
 
-const fn row(
-    name: &'static str,
-    display_name: &'static str,
-    description: &'static str,
-    released: (i64, i64, i64),
-    limits: Limits,
-) -> Row {
-    Row { name, display_name, description, released, limits }
-}
+/// Thinks only when it is asked to.
+const ON_REQUEST: &str = "gemini-2.5-flash-lite";
 
-const fn family(prefix: &'static str, thinking: Thinking) -> Family {
-    Family { prefix, thinking }
+const fn levels(levels: &'static [Level]) -> Control {
+    Control::Levels(Cow::Borrowed(levels))
 }
 
 /// The built-in models.
 pub(super) fn models() -> impl Iterator<Item = Model> {
-    MODELS.iter().map(|row| Model {
-        display_name: row.display_name.into(),
-        description: row.description.into(),
-        input_token_limit: row.limits.0,
-        output_token_limit: row.limits.1,
-        created: midnight(row.released),
+    MODELS.iter().map(|(name, display_name, description, released, limits)| Model {
+        display_name: (*display_name).into(),
+        description: (*description).into(),
+        input_token_limit: limits.0,
+        output_token_limit: limits.1,
+        created: midnight(*released),
         known: true,
         told: Told::All,
-        source: row.source(),
-        ..guess(row.name)
+        source: source(name),
+        ..guess(name)
     })
 }
 
@@ -179,19 +151,19 @@ pub(super) fn guess(name: &str) -> Model {
     let image_output = has("image");
     let speech_output = has("tts");
     let thinking = if speech_output || has("live") || (has("native") && has("audio")) {
-        Thinking::None
+        Control::None
     } else if image_output {
         match gemini3 {
-            true if has("pro") => Thinking::Levels(LOW_AND_HIGH),
-            true => Thinking::Levels(MINIMAL_AND_HIGH),
-            false => Thinking::None,
+            true if has("pro") => levels(LOW_AND_HIGH),
+            true => levels(MINIMAL_AND_HIGH),
+            false => Control::None,
         }
     } else {
-        match longest_family(name) {
-            Some(family) => family.thinking,
-            None if is_newest => Thinking::Levels(LOW_TO_HIGH),
-            None if gemini3 => Thinking::Levels(LOW_AND_HIGH),
-            None => Thinking::Unknown,
+        match of_family(name) {
+            Some(thinking) => thinking.clone(),
+            None if is_newest => levels(LOW_TO_HIGH),
+            None if gemini3 => levels(LOW_AND_HIGH),
+            None => Control::Unknown,
         }
     };
     let limits = match name {
@@ -206,9 +178,10 @@ pub(super) fn guess(name: &str) -> Model {
         description: String::new(),
         input_token_limit: limits.0,
         output_token_limit: limits.1,
-        thinking: thinking.control(),
         // Gemma 4 thinks as it likes and is said to refuse a config that sets no level.
-        thinks_unasked: !matches!(thinking, Thinking::None | Thinking::OnRequest(..)) && !name.starts_with("gemma-"),
+        thinks_unasked: thinking != Control::None
+            && ![ON_REQUEST, "gemma-"].iter().any(|start| name.starts_with(start)),
+        thinking,
         gemini3,
         fixed_sampling: is_newest || name.starts_with("gemini-3.5-flash-lite"),
         long_decode: generation >= (4, 0) && !image_output && !speech_output,
@@ -223,11 +196,10 @@ pub(super) fn guess(name: &str) -> Model {
     }
 }
 
-fn longest_family(name: &str) -> Option<&'static Family> {
-    FAMILIES
-        .iter()
-        .filter(|family| name.strip_prefix(family.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
-        .max_by_key(|family| family.prefix.len())
+fn of_family(name: &str) -> Option<&'static Control> {
+    let is_of = |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    let families = FAMILIES.iter().filter(|(prefix, _)| is_of(prefix));
+    families.max_by_key(|(prefix, _)| prefix.len()).map(|(_, thinking)| thinking)
 }
 
 /// From this generation on, sampling is the model's own affair.
@@ -250,37 +222,21 @@ pub(super) fn generation(name: &str) -> (u32, u32) {
 
 /// How the newest models think.
 pub(super) fn newest_thinking() -> Control {
-    Thinking::Levels(LOW_TO_HIGH).control()
+    levels(LOW_TO_HIGH)
 }
 
-impl Row {
-    /// Where the day and the levels are told.
-    fn source(&self) -> &'static str {
-        match generation(self.name) {
-            (0 | u32::MAX, _) => "docs/google.md \"Limits and modalities\"",
-            (4.., _) => "docs/gemini-4.md \"Names of models\"",
-            (2, 5) | (3, _) => "docs/gemini-4.md \"Release and retirement dates\"",
-            _ => "docs/google.md \"Limits and modalities\"",
-        }
-    }
-}
-
-impl Thinking {
-    fn control(self) -> Control {
-        match self {
-            Thinking::None => Control::None,
-            Thinking::Budget(min, max) => Control::Budget { min, max, can_be_off: false },
-            Thinking::Optional(min, max) | Thinking::OnRequest(min, max) => {
-                Control::Budget { min, max, can_be_off: true }
-            }
-            Thinking::Levels(levels) => Control::Levels(levels.to_vec()),
-            Thinking::Unknown => Control::Unknown,
-        }
+/// Where the day and the levels of a model are told.
+fn source(name: &str) -> &'static str {
+    match generation(name) {
+        (0 | u32::MAX, _) => "docs/google.md \"Limits and modalities\"",
+        (4.., _) => "docs/gemini-4.md \"Names of models\"",
+        (2, 5) | (3, _) => "docs/gemini-4.md \"Release and retirement dates\"",
+        _ => "docs/google.md \"Limits and modalities\"",
     }
 }
 
 /// Unix seconds of a day's first moment, UTC. Counts years from March, so that the leap day is the last of its year.
-const fn midnight((year, month, day): (i64, i64, i64)) -> u64 {
+const fn midnight((year, month, day): Day) -> u64 {
     let year = if month <= 2 { year - 1 } else { year };
     let month = (month + 9) % 12;
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
@@ -302,7 +258,7 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_every_text_model_has_a_family() {
-        let mut names: Vec<&str> = MODELS.iter().map(|row| row.name).collect();
+        let mut names: Vec<&str> = MODELS.iter().map(|row| row.0).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), MODELS.len());
@@ -313,7 +269,6 @@ mod tests {
 
     #[test]
     fn names_tell_what_the_table_does_not() {
-        let levels = |levels: &[Level]| Control::Levels(levels.to_vec());
         let pro = Control::Budget { min: 128, max: 32_768, can_be_off: false };
         for (name, thinking, gemini3) in [
             ("gemini-2.5-pro-preview-06-05", pro, false),

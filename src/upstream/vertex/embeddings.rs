@@ -20,13 +20,10 @@ const FIELDS: [(&str, &str); 4] = [
 /// Google sends no longer answer for a batch of 100.
 const LONGEST: u64 = 64 << 20;
 
-/// The method for a model and as many texts.
-pub(super) fn method(call: &Call) -> &'static str {
-    match call.operation {
-        _ if is_predicted(&call.model) => "predict",
-        Operation::BatchEmbed => "batchEmbedContents",
-        _ => "embedContent",
-    }
+/// The method of models that do not have those of the public API.
+pub(super) fn method(call: &Call) -> Option<&'static str> {
+    let embeds = matches!(call.operation, Operation::Embed | Operation::BatchEmbed);
+    (embeds && is_predicted(&call.model)).then_some("predict")
 }
 
 fn is_predicted(model: &str) -> bool {

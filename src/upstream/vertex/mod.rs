@@ -12,7 +12,6 @@ use crate::api::{Call, Operation};
 use crate::credentials::{Access, Failing, VertexPlace};
 use std::time::Duration;
 use ureq::Agent;
-use ureq::http;
 
 /// What a quota by the minute rests, where Google does not say it.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -40,27 +39,12 @@ impl Vertex {
         call: &Call,
         body: &[u8],
     ) -> Result<EventStream, Fault> {
-        let method = match call.operation {
-            Operation::Generate => "generateContent",
-            Operation::Stream => "streamGenerateContent?alt=sse",
-            Operation::CountTokens => "countTokens",
-            Operation::Embed | Operation::BatchEmbed => embeddings::method(call),
-        };
+        let method = embeddings::method(call).unwrap_or(call.operation.method());
         let url = place.url(self.base.as_deref(), access.project.as_deref(), location, &call.model, method);
-        let mut request = http::Request::post(url).header("Content-Type", "application/json");
-        request = match place.is_key {
-            true => request.header("x-goog-api-key", access.secret.expose()),
-            false => request.header("Authorization", format!("Bearer {}", access.secret.expose())),
-        };
-        if let Some(project) = &place.quota_project {
-            request = request.header("x-goog-user-project", project);
-        }
-        if let Some(tier) = body::tier(&call.request) {
-            request = request.header(TIER, tier);
-        }
-        let request =
-            request.body(body).map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))?;
-        let response = round_trip::call(&self.agent, &request, call)?;
+        let authorization = place.authorization(&access.secret);
+        let mut headers = place.headers(&authorization);
+        headers.extend(body::tier(&call.request).map(|tier| (TIER, tier)));
+        let response = round_trip::post(&self.agent, &url, &headers, body, call)?;
         match call.operation {
             Operation::Embed | Operation::BatchEmbed => embeddings::read(response, call),
             operation => EventStream::read(response, Wrapping::Bare, operation == Operation::Stream),

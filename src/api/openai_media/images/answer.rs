@@ -10,7 +10,7 @@ use crate::gemini::{Response, ResponsePart, UsageMetadata};
 use serde_json::{Value, json};
 
 /// How the answer is to look.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Wanted {
     /// Unix seconds.
     pub created: u64,
@@ -23,6 +23,7 @@ pub(super) struct Wanted {
 }
 
 /// The answer so far.
+#[derive(Default)]
 pub(super) struct Answer {
     wanted: Wanted,
     /// Pictures that were asked for.
@@ -45,20 +46,7 @@ pub(super) struct Answer {
 
 impl Answer {
     pub fn new(wanted: Wanted, count: u64) -> Answer {
-        Answer {
-            wanted,
-            count,
-            pictures: 0,
-            before: 0,
-            partials: 0,
-            written: Vec::new(),
-            format: None,
-            size: None,
-            said: String::new(),
-            call: Outcome::default(),
-            usage: UsageMetadata::default(),
-            failure: None,
-        }
+        Answer { wanted, count, ..Answer::default() }
     }
 
     fn take(&mut self, mime: &str, data: &str, is_thought: bool, out: &mut Vec<u8>) {
@@ -166,15 +154,14 @@ impl Answer {
         self.before = self.pictures;
         self.partials = 0;
         self.said.clear();
-        outcome::add(&mut self.usage, &std::mem::take(&mut self.call).usage);
+        self.usage.add(&std::mem::take(&mut self.call).usage);
     }
 }
 
 impl Translator for Answer {
     fn event(&mut self, _json: &str, event: &Response<'_>, out: &mut Vec<u8>) -> Result<(), ApiError> {
         self.call.event(event);
-        let content = event.candidates.first().and_then(|candidate| candidate.content.as_ref());
-        let parts = content.map_or(&[][..], |content| &content.parts);
+        let parts = event.parts();
         let said = parts.iter().filter(|part| !part.thought).filter_map(|part| part.text.as_deref());
         said.for_each(|text| self.said.push_str(text));
         for part in parts {
@@ -224,7 +211,7 @@ impl Translator for Answer {
 
     fn usage(&self) -> UsageMetadata {
         let mut usage = self.usage.clone();
-        outcome::add(&mut usage, &self.call.usage);
+        usage.add(&self.call.usage);
         usage
     }
 }

@@ -6,14 +6,14 @@ mod pixels;
 mod shape;
 
 use super::form::Form;
-use super::wrong_model;
+use super::{call, wrong_model};
 use crate::api::openai::now;
 use crate::api::params::{missing, shorten, take, unknown_word, wrong_type};
-use crate::api::{Call, Context, Exchange, Framing, Operation, Translator};
+use crate::api::{Call, Context, Exchange, Framing, Parsed, Translator};
 use crate::conversation::attachments::Attachments;
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::{ModelTable, Resolved};
-use crate::gemini::{Content, GenerationConfig, Part, Request};
+use crate::gemini::{GenerationConfig, Part, Request};
 use answer::{Answer, Wanted};
 use serde_json::{Map, Value, json};
 
@@ -24,12 +24,7 @@ const MAX_SOURCES: usize = 16;
 /// What the model is told of a mask, which Gemini does not know.
 const MASK: &str = "The last picture is a mask. Change only what lies under its transparent or white areas.";
 
-pub(super) fn parse(
-    is_edit: bool,
-    kind: &str,
-    body: Vec<u8>,
-    context: &Context<'_>,
-) -> Result<Box<dyn Exchange>, ApiError> {
+pub(super) fn parse(is_edit: bool, kind: &str, body: Vec<u8>, context: &Context<'_>) -> Parsed {
     let mut form = Form::read(kind, body, &["image/"])?;
     let requested = form.text("model")?;
     context.note_model(requested.as_deref().unwrap_or_default());
@@ -61,16 +56,10 @@ pub(super) fn parse(
     if !image_config.is_empty() {
         config.insert("imageConfig".into(), image_config.into());
     }
-    let request = Request {
-        contents: vec![Content { role: Some("user".into()), parts, ..Content::default() }],
-        generation_config: Some(GenerationConfig { other: config, ..GenerationConfig::default() }),
-        ..Request::default()
-    };
+    let call = call(model, stream, parts, GenerationConfig { other: config, ..GenerationConfig::default() });
     let count = count.unsigned_abs();
     // The request of a stream is given up once it has brought something.
-    let kept = (stream && count > 1).then(|| request.clone());
-    let operation = if stream { Operation::Stream } else { Operation::Generate };
-    let call = Call { model: model.name, operation, request, affinity: None, long_decode: false, serves: None };
+    let kept = (stream && count > 1).then(|| call.request.clone());
     Ok(Box::new(Pictures { call, kept, count, left: count - 1, wanted }))
 }
 

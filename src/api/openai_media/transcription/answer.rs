@@ -6,8 +6,7 @@ use crate::api::openai_media::outcome::{self, Outcome};
 use crate::api::{Translator, frame};
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::{Response, UsageMetadata};
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How the answer is to look.
 #[derive(Clone)]
@@ -31,50 +30,6 @@ pub(super) struct Answer {
     outcome: Outcome,
 }
 
-/// What [`Response`] does not read of an answer.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Event {
-    candidates: Vec<Candidate>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Candidate {
-    content: Option<Content>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Content {
-    parts: Vec<Part>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Part {
-    text: Option<String>,
-    thought: Option<bool>,
-    transcription: Option<Said>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Said {
-    text: Option<String>,
-    language_code: Option<String>,
-    speaker_label: Option<String>,
-    words: Option<Vec<Timed>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Timed {
-    word: String,
-    start_offset: Option<String>,
-    end_offset: Option<String>,
-}
-
 impl Answer {
     pub fn new(wanted: Wanted) -> Answer {
         let language = wanted.language.clone();
@@ -82,45 +37,43 @@ impl Answer {
         Answer { wanted, transcript, has_sent: false, outcome: Outcome::default() }
     }
 
-    fn said(&mut self, part: Part) -> String {
-        let Part { text, transcription, .. } = part;
-        let Said { text: own, language_code, speaker_label, words } = transcription.unwrap_or_default();
-        let text = text.or(own).unwrap_or_default();
-        if self.transcript.language.is_none() {
-            self.transcript.language = language_code;
-        }
-        for timed in words.into_iter().flatten() {
-            let (start, end) = (seconds(timed.start_offset.as_deref()), seconds(timed.end_offset.as_deref()));
+    /// Takes a part, of which [`Response`] does not read the transcription; returns its text.
+    fn said<'a>(&mut self, part: &'a Value) -> &'a str {
+        let transcription = &part["transcription"];
+        let text = |name: &str| transcription[name].as_str().map(str::to_owned);
+        let said = part["text"].as_str().or(transcription["text"].as_str()).unwrap_or_default();
+        self.transcript.language = self.transcript.language.take().or_else(|| text("languageCode"));
+        for timed in transcription["words"].as_array().into_iter().flatten() {
+            let (start, end) = (seconds(&timed["startOffset"]), seconds(&timed["endOffset"]));
             self.transcript.words.push(Word {
-                text: timed.word,
+                text: timed["word"].as_str().unwrap_or_default().to_owned(),
                 start,
                 end: end.max(start),
-                speaker: speaker_label.clone(),
+                speaker: text("speakerLabel"),
             });
         }
-        self.transcript.text.push_str(&text);
-        text
+        self.transcript.text.push_str(said);
+        said
     }
 }
 
 /// `1.5s`; nothing is the beginning.
-fn seconds(offset: Option<&str>) -> f64 {
-    let number = offset.map(|offset| offset.trim_end_matches('s').parse::<f64>());
+fn seconds(offset: &Value) -> f64 {
+    let number = offset.as_str().map(|offset| offset.trim_end_matches('s').parse::<f64>());
     number.and_then(Result::ok).filter(|number| number.is_finite() && *number >= 0.0).unwrap_or(0.0)
 }
 
 impl Translator for Answer {
     fn event(&mut self, json: &str, event: &Response<'_>, out: &mut Vec<u8>) -> Result<(), ApiError> {
         self.outcome.event(event);
-        let read: Event = serde_json::from_str(json)
+        let read: Value = serde_json::from_str(json)
             .map_err(|_| ApiError::server(502, "upstream_invalid", "upstream: the transcript cannot be read"))?;
-        let candidate = read.candidates.into_iter().next();
-        let parts = candidate.and_then(|candidate| candidate.content).unwrap_or_default().parts;
-        for part in parts.into_iter().filter(|part| part.thought != Some(true)) {
+        let parts = read["candidates"][0]["content"]["parts"].as_array().into_iter().flatten();
+        for part in parts.filter(|part| part["thought"] != true) {
             let delta = self.said(part);
             if self.wanted.stream && !delta.is_empty() {
                 self.has_sent = true;
-                send(&json!({"type": "transcript.text.delta", "delta": delta}), out);
+                frame::event(&json!({"type": "transcript.text.delta", "delta": delta}), out);
             }
         }
         Ok(())
@@ -134,7 +87,7 @@ impl Translator for Answer {
         let usage = usage(&self.outcome.usage);
         if self.wanted.stream {
             let text = &self.transcript.text;
-            send(&json!({"type": "transcript.text.done", "text": text, "usage": usage}), out);
+            frame::event(&json!({"type": "transcript.text.done", "text": text, "usage": usage}), out);
             return Ok(());
         }
         let heard = outcome::of(&self.outcome.usage.prompt_tokens_details, "AUDIO");
@@ -155,13 +108,7 @@ impl Translator for Answer {
     }
 }
 
-fn send(value: &serde_json::Value, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"data: ");
-    frame::json(value, out);
-    out.extend_from_slice(b"\n\n");
-}
-
-fn usage(usage: &UsageMetadata) -> serde_json::Value {
+fn usage(usage: &UsageMetadata) -> Value {
     let input = usage.prompt_token_count.unwrap_or(0);
     let heard = outcome::of(&usage.prompt_tokens_details, "AUDIO");
     let output = usage.candidates_token_count.unwrap_or(0) + usage.thoughts_token_count.unwrap_or(0);

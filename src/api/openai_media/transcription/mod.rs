@@ -6,15 +6,15 @@ mod duration;
 mod layout;
 
 use super::form::Form;
-use super::wrong_model;
+use super::{call, wrong_model};
 use crate::api::openai::unknown_model;
 use crate::api::params::{missing, take, take_object, take_text, unknown_word};
-use crate::api::{Call, Context, Exchange, Framing, Operation, Translator};
+use crate::api::{Context, Framing, OneCall, Parsed};
 use crate::conversation::attachments::Attachments;
 use crate::error::ApiError;
 use crate::gemini::models::Model;
-use crate::gemini::thinking::{self, Ask, Effort};
-use crate::gemini::{Content, GenerationConfig, Part, Request};
+use crate::gemini::thinking::{self, Ask};
+use crate::gemini::{GenerationConfig, Part};
 use answer::{Answer, Wanted};
 use layout::Format;
 use serde_json::{Map, Value, json};
@@ -24,12 +24,7 @@ const DEDICATED: &str = "gemini-3.5-transcribe";
 const TOLD: &str = "gemini-3.5-flash";
 const HEARS: &str = "write down speech";
 
-pub(super) fn parse(
-    translates: bool,
-    kind: &str,
-    body: Vec<u8>,
-    context: &Context<'_>,
-) -> Result<Box<dyn Exchange>, ApiError> {
+pub(super) fn parse(translates: bool, kind: &str, body: Vec<u8>, context: &Context<'_>) -> Parsed {
     let mut form = Form::read(kind, body, &["audio/"])?;
     let sound = sound(&mut form, context)?;
     let requested = form.text("model")?.ok_or_else(|| missing("model"))?;
@@ -79,17 +74,13 @@ pub(super) fn parse(
         if !model.fixed_sampling {
             config.other.insert("temperature".into(), json!(temperature.unwrap_or(0.0)));
         }
-        config.thinking_config = thinking::plan(&model, Some(Ask::Effort(Effort::None)), Some(false), None);
+        config.thinking_config = thinking::plan(&model, Some(Ask::None), Some(false), None);
     }
-    let request = Request {
-        contents: vec![Content { role: Some("user".into()), parts, ..Content::default() }],
-        generation_config: Some(config),
-        ..Request::default()
-    };
-    let operation = if stream { Operation::Stream } else { Operation::Generate };
-    Ok(Box::new(Transcribing {
-        call: Call { model: model.name, operation, request, affinity: None, long_decode: false, serves: None },
-        wanted,
+    Ok(Box::new(OneCall {
+        call: call(model, stream, parts, config),
+        framing: if stream { Framing::Events } else { Framing::Whole },
+        media_type: format.media_type(),
+        translator: Box::new(move || Box::new(Answer::new(wanted.clone()))),
     }))
 }
 
@@ -162,30 +153,6 @@ fn task(translates: bool, languages: &[String], prompt: Option<&str>, keywords: 
         task.push_str(&format!("\nFor context and style, this was said before or about it: {prompt}"));
     }
     task
-}
-
-/// A parsed request.
-struct Transcribing {
-    call: Call,
-    wanted: Wanted,
-}
-
-impl Exchange for Transcribing {
-    fn call(&mut self) -> &mut Call {
-        &mut self.call
-    }
-
-    fn framing(&self) -> Framing {
-        if self.wanted.stream { Framing::Events } else { Framing::Whole }
-    }
-
-    fn media_type(&self) -> &'static str {
-        self.wanted.format.media_type()
-    }
-
-    fn translator(&self) -> Box<dyn Translator> {
-        Box::new(Answer::new(self.wanted.clone()))
-    }
 }
 
 /// A number of seconds with three decimals.

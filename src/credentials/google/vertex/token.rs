@@ -10,7 +10,6 @@ use crate::credentials::google::setup::{self, SetupFault};
 use crate::credentials::lease::Access;
 use crate::credentials::pool::Block;
 use crate::message::Message;
-use crate::secret::Secret;
 use serde_json::{Map, Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -88,15 +87,10 @@ pub(crate) fn check(google: &Google, access: &Access) -> Result<Fine, SetupFault
     let location = place.order(CHECKED_MODEL).first().copied().unwrap_or_default().to_owned();
     let base = google.endpoints.vertex.as_deref();
     let url = place.url(base, access.project.as_deref(), &location, CHECKED_MODEL, "countTokens");
-    let bearer = Secret::new(format!("Bearer {}", access.secret.expose()));
-    let mut headers = match place.is_key {
-        true => vec![("x-goog-api-key", access.secret.expose())],
-        false => vec![("Authorization", bearer.expose())],
-    };
-    headers.extend(place.quota_project.as_deref().map(|project| ("x-goog-user-project", project)));
+    let authorization = place.authorization(&access.secret);
     let body = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
     let fine = |message: Message| Ok(Fine { message, tier: None });
-    match google.json(&url, &headers, Some(&body)) {
+    match google.json(&url, &place.headers(&authorization), Some(&body)) {
         Ok(_) => fine(Message::new("vertex_served").with("location", &location)),
         // The place is asked for a model that it may not have.
         Err(CallFault::Status(404, answer)) if answer.get("error").is_some() => {
