@@ -46,6 +46,45 @@ fn the_map_of_the_suite_names_each_module_once() {
 }
 
 #[test]
+fn the_programs_that_are_tested_are_those_that_are_pinned_and_stand_on_the_page() {
+    let page = include_str!("../docs/clients.md");
+    let lines = include_str!("clients/programs.jsonl").lines();
+    let programs: Vec<Value> = lines.map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let mut named: Vec<String> = Vec::new();
+    for program in &programs {
+        let field = |name: &str| program[name].as_str().unwrap_or_else(|| panic!("{program} has no {name}"));
+        let pins =
+            fs::read_to_string(format!("{}/{}", env!("CARGO_MANIFEST_DIR"), field("pins"))).expect("a file of pins");
+        let (package, version) = (field("package"), field("version"));
+        let is_pinned = match field("registry") {
+            "npm" => pins.contains(&format!("\"{package}\": \"{version}\"")),
+            _ => pins.lines().any(|line| {
+                line.split_once("==").is_some_and(|(name, is)| is == version && name.split('[').next() == Some(package))
+            }),
+        };
+        assert!(is_pinned, "{package} {version} is not what {} says", field("pins"));
+        let cells = ["name", "version", "dialect", "tried", "works", "settings"].map(field);
+        let row = format!("| {} |", cells.join(" | "));
+        assert!(page.lines().any(|line| line == row), "docs/clients.md has no row {row}");
+        named.push(package.to_owned());
+    }
+    // What is pinned and is no program: what tests work with, and parts of those that are.
+    let tools = ["axe-core", "playwright-core", "zod", "ai", "cryptography", "@langchain/core", "langchain"];
+    for pins in
+        ["package.json", "requirements.txt", "clients/package.json", "clients/requirements.txt", "clients/aider.txt"]
+    {
+        let text = fs::read_to_string(format!("{}/tests/{pins}", env!("CARGO_MANIFEST_DIR"))).expect("a file of pins");
+        let packages: Vec<String> = match serde_json::from_str::<Value>(&text) {
+            Ok(json) => json["dependencies"].as_object().expect("dependencies").keys().cloned().collect(),
+            Err(_) => text.lines().filter_map(|line| Some(line.split(['[', '=']).next()?.to_owned())).collect(),
+        };
+        for package in packages.iter().filter(|package| !tools.contains(&package.as_str())) {
+            assert!(named.contains(package), "{pins}: {package} is in no line of programs.jsonl");
+        }
+    }
+}
+
+#[test]
 fn every_case_of_a_fixture_has_a_title_of_its_own() {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
     let folders = fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path());

@@ -56,7 +56,7 @@ impl Signers {
     pub fn note(&self, kind: Kind, event: &Response<'_>) {
         let parts = event.candidates.iter().filter_map(|candidate| candidate.content.as_ref());
         for signature in parts.flat_map(|content| &content.parts).filter_map(|part| part.thought_signature.as_ref()) {
-            let hash = self.hasher.hash_one(&**signature);
+            let hash = self.hash(signature);
             let (known, order) = &mut *self.known.lock();
             if known.insert(hash, kind).is_none() {
                 order.push_back(hash);
@@ -77,7 +77,12 @@ impl Signers {
         }
         let parts = request.contents.iter().rev().flat_map(|turn| turn.parts.iter().rev());
         let mut signatures = parts.filter_map(|part| part.thought_signature.as_deref());
-        signatures.find_map(|signature| known.0.get(&self.hasher.hash_one(signature)).copied())
+        signatures.find_map(|signature| known.0.get(&self.hash(signature)).copied())
+    }
+
+    /// The same for both alphabets of base64: Google's SDK for Python gives signatures back in the other one.
+    fn hash(&self, signature: &str) -> u64 {
+        self.hasher.hash_one(signature.replace('-', "+").replace('_', "/"))
     }
 }
 
@@ -132,6 +137,8 @@ mod tests {
             [Kind::Vertex, Kind::ApiKey, Kind::Vertex]
         );
         assert_eq!((of(&[]), of(&["three"])), (None, None));
+        note(Kind::Vertex, "a+b/cw==");
+        assert_eq!(of(&["a-b_cw=="]), Some(Kind::Vertex), "google-genai for Python spells base64 its own way");
         (0..MOST).for_each(|number| note(Kind::Oauth, &number.to_string()));
         assert_eq!((of(&["one"]), of(&["0"])), (None, Some(Kind::Oauth)), "the oldest is forgotten");
     }

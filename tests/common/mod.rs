@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
+pub mod agents;
 pub mod alone;
 pub mod client;
 pub mod google;

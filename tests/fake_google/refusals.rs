@@ -141,7 +141,7 @@ fn what_google_refuses_is_refused_with_its_words() {
             "only 'enum' and 'date-time' are supported for STRING type",
         ),
         (pro, with_parameters(json!({"type": "string", "anyOf": [{"type": "string"}]})), "only field set"),
-        (pro, with_json_schema(json!({"type": "object", "$schema": "x"})), "invalid argument"),
+        (pro, with_json_schema(json!({"type": "object", "properties": {"a": {"$schema": "x"}}})), "invalid argument"),
         (
             pro,
             with_json_schema(json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "x"}}})),

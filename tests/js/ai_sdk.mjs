@@ -1,17 +1,21 @@
 // The AI SDK: streamed text with tools in three steps by its OpenAI provider, whose default is the Responses API with items
-// that are kept, and by its Anthropic provider, with the model of the first argument.
+// that are kept, by those for compatible servers, Anthropic and Google, with the model of the first argument.
 import { createAnthropic } from "@ai-sdk/anthropic";
+import { createGoogleGenerativeAI } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { stepCountIs, streamText, tool } from "ai";
 import assert from "node:assert/strict";
 import { z } from "zod";
 
 const settings = { baseURL: `${process.env.PROXY_URL}/v1`, apiKey: process.env.PROXY_KEY };
 const openai = createOpenAI(settings);
+const compatible = createOpenAICompatible({ name: "gemini", ...settings });
 const anthropic = createAnthropic(settings);
+const google = createGoogleGenerativeAI({ ...settings, baseURL: `${process.env.PROXY_URL}/v1beta` });
 const name = process.argv[2];
 
-for (const model of [openai(name), openai.chat(name), anthropic(name)]) {
+for (const model of [openai(name), openai.chat(name), compatible(name), anthropic(name), google(name)]) {
     const called = [];
     const run = (name, key) =>
         tool({

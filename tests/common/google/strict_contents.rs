@@ -6,6 +6,7 @@ use super::models::Model;
 use super::proto::Side;
 use super::state::State;
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// Values Google documents to skip the signature check.
 pub const PLACEHOLDERS: [&str; 2] = ["skip_thought_signature_validator", "context_engineering_is_the_way_to_go"];
@@ -153,14 +154,15 @@ fn signatures(state: &State, model: &Model, contents: &[Value]) -> Result<(), Re
         let of_user = content["role"] != "model";
         for part in list(&content["parts"]) {
             let Some(signature) = part.get("thoughtSignature").and_then(Value::as_str) else { continue };
+            let signature = &*standard(signature);
             if of_user || (model.is_three() && !is_right(state, model, part, signature)) {
                 return Err(Refusal::invalid("Corrupted thought signature."));
             }
             if !PLACEHOLDERS.contains(&signature) {
-                if seen.contains(&signature) {
+                if seen.iter().any(|other| other == signature) {
                     return Err(Refusal::invalid("Corrupted thought signature."));
                 }
-                seen.push(signature);
+                seen.push(signature.to_owned());
             }
         }
         if !model.is_three() || at < start || !has(content, "functionCall") {
@@ -179,6 +181,14 @@ fn signatures(state: &State, model: &Model, contents: &[Value]) -> Result<(), Re
         }
     }
     Ok(())
+}
+
+/// A field of bytes may come in either alphabet of base64; google-genai for Python uses the other one than Google.
+fn standard(signature: &str) -> Cow<'_, str> {
+    match PLACEHOLDERS.contains(&signature) {
+        true => Cow::Borrowed(signature),
+        false => Cow::Owned(signature.replace('-', "+").replace('_', "/")),
+    }
 }
 
 /// Whether that signature was given out for this very part, or is a placeholder where one may stand.

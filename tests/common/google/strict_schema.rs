@@ -149,7 +149,9 @@ pub fn check_json_schema(schema: &Value) -> Result<(), Refusal> {
 
 fn is_json_schema(schema: &Value, root: &Value, depth: usize) -> bool {
     let Some(fields) = schema.as_object() else { return false };
-    if depth > DEEPEST || fields.keys().any(|key| !KEYWORDS.contains(&key.as_str())) {
+    // Google's own Gemini CLI names its draft at the root.
+    let is_known = |key: &str| KEYWORDS.contains(&key) || (key == "$schema" && depth == 0);
+    if depth > DEEPEST || !fields.keys().all(|key| is_known(key)) {
         return false;
     }
     if let Some(target) = fields.get("$ref") {
