@@ -3,6 +3,8 @@
 //! What may be logged at which level: INFO has one line per request and one per event of a credential's life; DEBUG adds
 //! attempts and decisions; nothing at any level holds a token, a key, an OAuth code, a prompt or an answer.
 
+mod output;
+
 use crate::calendar;
 use crate::config::LogFormat;
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -146,7 +148,7 @@ pub fn access(fields: &[(&str, Field)]) {
     }
     let known = fields.iter().filter_map(|(name, value)| match value {
         Field::None => None,
-        Field::Text(text) => Some(((*name).to_owned(), json!(text))),
+        Field::Text(text) => Some(((*name).to_owned(), json!(head(text, LONGEST / 4)))),
         Field::Number(number) => Some(((*name).to_owned(), json!(number))),
     });
     info("request", &line, || known.collect());
@@ -185,9 +187,13 @@ pub fn lines_after(number: u64) -> (Vec<Line>, u64) {
     (kept.lines.iter().filter(|line| line.number > number).cloned().collect(), kept.next - 1)
 }
 
+/// The beginning of a text, in whole letters.
+fn head(text: &str, longest: usize) -> &str {
+    &text[..(0..=text.len().min(longest)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)]
+}
+
 fn keep(level: Level, text: &str) {
-    let end = (0..=text.len().min(LONGEST)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    let text = text[..end].to_owned();
+    let text = head(text, LONGEST).to_owned();
     let mut kept = LINES.lock();
     if kept.lines.len() >= KEPT {
         kept.lines.pop_front();
@@ -235,13 +241,30 @@ impl Log for Guard {
         });
         let _ = line.write_fmt(*record.args());
         make_printable(&mut line);
+        // More than a page could wait for room in a pipe; reports of many lines come from threads that may wait.
+        if !line.contains('\n') {
+            line.truncate(head(&line, LONGEST).len());
+        }
         keep(record.level(), &line);
         if IS_JSON.load(Ordering::Relaxed) {
             let line = REQUEST_ID.with_borrow(|id| json_line(record, id, &line[begin..]));
-            // A log line is not worth a request: a closed pipe or a full disk is no error here.
-            let _ = writeln!(std::io::stdout().lock(), "{line}");
+            output::take_turn(|lost| {
+                // A log line is not worth a request: a closed pipe or a full disk is no error here.
+                let mut out = std::io::stdout().lock();
+                if lost > 0 {
+                    let warning = Record::builder().level(Level::Warn).target(module_path!()).build();
+                    let _ = writeln!(out, "{}", json_line(&warning, "", &lost_lines(lost)));
+                }
+                let _ = writeln!(out, "{line}");
+            });
         } else {
-            self.print(record, &line);
+            output::take_turn(|lost| {
+                if lost > 0 {
+                    let warning = Record::builder().level(Level::Warn).target(module_path!()).build();
+                    self.print(&warning, &format!("[-] - {}", lost_lines(lost)));
+                }
+                self.print(record, &line);
+            });
         }
         LINE.set(line);
     }
@@ -264,6 +287,10 @@ impl Guard {
         }));
         WRITING.set(false);
     }
+}
+
+fn lost_lines(count: usize) -> String {
+    format!("log: {count} lines before this one were lost, because nobody read them in time")
 }
 
 /// Replaces control characters other than the newline of a multi-line report: URLs, header values and upstream texts can

@@ -2,11 +2,12 @@
 //! and the program serves on afterwards.
 
 use crate::common::google::{Cut, End, FakeGoogle, Step, User};
-use crate::common::program::{Folder, Program};
+use crate::common::program::{self, Folder, Program};
 use crate::common::wire;
 use serde_json::{Value, json};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -243,5 +244,53 @@ fn a_full_or_read_only_disk_costs_no_request_and_no_credential() {
         let after = std::fs::read_to_string(disk.join("c.json")).unwrap();
         let token = |text: &str| serde_json::from_str::<Value>(text).unwrap().to_string();
         assert_ne!(token(&after), token(&before), "{name}: the refreshed token was lost; the log:\n{}", program.log());
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nobody() {
+    let google = FakeGoogle::start();
+    google.add_api_key("AIza-key-of-a-mute-log");
+    for format in ["text", "json"] {
+        let folder = Folder::new("mute-log");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let config = json!({"server": {"host": "127.0.0.1", "port": port}, "auth_keys": ["sk-of-a-mute-log"],
+            "gemini_api_keys": ["AIza-key-of-a-mute-log"], "credentials_file": "credentials.json", "log_level": "debug",
+            "log_format": format, "endpoints": google.endpoints_json(), "min_credentials": 0});
+        folder.write("config.json", config.to_string());
+        let mut command = program::command(&folder, &["run", "-c", "config.json"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while wire::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline);
+        }
+        let ask = |key: &str, path: &str, body: &str| {
+            let mut socket = wire::connect(("127.0.0.1", port)).unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n"
+            );
+            socket.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).unwrap();
+            answer.split(' ').nth(1).unwrap_or_default().to_owned()
+        };
+        // Many times what a pipe holds, from the thread that owns all connections, in lines of every length.
+        for n in 0..400 {
+            let path = format!("/v1/nowhere/{}", "x".repeat(n * 37 % 15_000));
+            assert_eq!(ask("sk-wrong", &path, ""), "404");
+        }
+        let chat = r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"Hi"}]}"#;
+        assert_eq!(ask("sk-of-a-mute-log", "/v1/chat/completions", chat), "200");
+        // The reader is back, and hears of what it has missed.
+        let mut log = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let missed = std::thread::spawn(move || log.find(|line| line.contains("lines before this one were lost")));
+        while !missed.is_finished() {
+            assert!(Instant::now() < deadline + Duration::from_secs(60));
+            assert_eq!(ask("sk-wrong", "/nowhere", ""), "404");
+        }
+        assert!(missed.join().unwrap().is_some(), "{format}");
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }

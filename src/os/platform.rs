@@ -35,6 +35,15 @@ fn keep_foreign_resolver_modules_out() {
     }
 }
 
+/// Whether standard output takes a line without blocking, waiting for it at most so long. What is closed takes it too:
+/// writing then fails at once.
+pub fn output_has_room(patience: std::time::Duration) -> bool {
+    let mut output = libc::pollfd { fd: libc::STDOUT_FILENO, events: libc::POLLOUT, revents: 0 };
+    let milliseconds = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: poll reads and writes the one struct that it is told of.
+    unsafe { libc::poll(&mut output, 1, milliseconds) != 0 }
+}
+
 /// Raises the limit of open files to the hard limit and returns it; a stream takes two descriptors.
 pub fn raise_open_files() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -17,7 +17,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["calendar", "mask", "os", "secret"]),
     ("http", &["os"]),
     ("gemini", &["config"]),
-    ("logging", &["calendar", "config"]),
+    ("logging", &["calendar", "config", "os"]),
     ("conversation", &["config", "error", "gemini", "os"]),
     ("api", &["calendar", "config", "conversation", "error", "gemini", "http", "os", "sse"]),
     ("usage", &["calendar", "gemini"]),
