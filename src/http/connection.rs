@@ -88,6 +88,8 @@ pub(super) struct Watched {
 pub(super) struct Connection {
     pub(super) socket: Arc<Socket>,
     pub(super) peer: IpAddr,
+    /// Whom it counts for: while a request is under way, for whom a proxy asks.
+    pub(super) counts_for: IpAddr,
     input: Input,
     phase: Phase,
     /// When the phase began; in a head, when its first byte came.
@@ -107,6 +109,7 @@ impl Connection {
         Connection {
             socket: Arc::new(socket),
             peer,
+            counts_for: peer,
             input: Input::default(),
             phase: if is_open { Phase::Head } else { Phase::Opening(opening) },
             since,
@@ -197,6 +200,7 @@ impl Connection {
     /// The worker gave it back and the client may ask again.
     pub(super) fn await_next(&mut self, limits: &Limits) {
         let patience = if self.input.is_empty() { limits.idle_timeout } else { limits.head_timeout };
+        self.counts_for = self.peer;
         self.enter(Phase::Head, patience);
     }
 
@@ -221,6 +225,7 @@ impl Connection {
         let stays = match opening.advance(socket, &mut self.peer, shared) {
             Opened::Wait => return Some(Step::Wait),
             Opened::Done => {
+                self.counts_for = self.peer;
                 self.enter(Phase::Head, shared.limits.head_timeout);
                 return Some(Step::Opened);
             }
@@ -333,6 +338,7 @@ impl Connection {
     fn begin_body(&mut self, head: Head, shared: &Shared) -> Result<(), Refused> {
         let expects_continue = head.expects_continue;
         let incoming = Incoming::new(head, self.peer, shared)?;
+        self.counts_for = incoming.admitted.address;
         if expects_continue && !incoming.is_whole() && self.input.is_empty() {
             let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
             if wire::send_some(&self.socket, go_on).is_ok_and(|sent| sent < go_on.len()) {
@@ -384,6 +390,7 @@ impl Connection {
     /// Says that nothing more will be sent and waits for the client to close. False when it has: just close.
     pub(super) fn begin_close(&mut self, limits: &Limits) -> bool {
         self.input = Input::default();
+        self.counts_for = self.peer;
         self.enter(Phase::Discarding(limits.max_body.max(DISCARD_BYTES)), DISCARD_TIME);
         self.socket.end() && !self.ended
     }

@@ -250,12 +250,19 @@ impl Front {
     fn dispatch(&mut self, token: usize, connection: &mut Connection, incoming: Incoming) -> bool {
         let Incoming { request, admitted, is_11, keep_alive, body_share, .. } = incoming;
         let Admitted { lane, answer, refuse, .. } = admitted;
-        let busy = || refuse(&Refusal::overloaded("The server is busy; try again in a moment."));
+        let may_ask = self.may_ask(connection);
+        let busy = || {
+            refuse(&Refusal::overloaded(match may_ask {
+                true => "The server is busy; try again in a moment.",
+                false => "Too many requests from this address are under way.",
+            }))
+        };
         let workers = match lane {
             Lane::Long => &mut self.long,
             Lane::Short => &mut self.short,
         };
-        let Some(slot) = workers.admit() else {
+        let admitted = if may_ask { workers.admit() } else { None };
+        let Some(slot) = admitted else {
             if !connection.refuse(&busy(), Some(&request.id), &self.shared) {
                 return false;
             }

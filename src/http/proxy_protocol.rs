@@ -32,9 +32,12 @@ pub(super) fn read(bytes: &[u8]) -> Found {
 
 /// Version 2; `None`: wrong.
 fn block(bytes: &[u8]) -> Option<Found> {
+    if bytes.get(12).is_some_and(|version| version >> 4 != 2) {
+        return None;
+    }
     let Some((head, rest)) = bytes.split_at_checked(16) else { return Some(Found::Partial) };
     let length = usize::from(u16::from_be_bytes([head[14], head[15]]));
-    if head[12] >> 4 != 2 || 16 + length > LONGEST {
+    if 16 + length > LONGEST {
         return None;
     }
     let Some(told) = rest.get(..length) else { return Some(Found::Partial) };

@@ -92,6 +92,8 @@ impl Default for Limits {
 pub struct Admitted {
     /// Who answers it.
     pub lane: Lane,
+    /// Whose request it is: the peer's, or that of whom a proxy asks for.
+    pub address: IpAddr,
     /// Bytes of bodies that are held for its caller, of whom no one may hold the whole budget.
     pub held: Arc<AtomicUsize>,
     /// How what the front has to refuse from now on reads in the dialect of the request.

@@ -21,8 +21,10 @@ pub fn judge(current: &Arc<Current>, request: &Request) -> Result<Admitted, Resp
     let (dialect, lane, id) = (target.dialect, target.lane, request.id.clone());
     let caller = caller_of(&current.get(), &target, request).map_err(|response| dressed(response, dialect, &id))?;
     let held = caller.as_ref().map_or_else(|| current.get().held.clone(), |key| key.held());
+    let address = current.get().guard.address(request);
     Ok(Admitted {
         lane,
+        address,
         held,
         refuse: Box::new(move |refusal| dressed(told(dialect, refusal, &id), dialect, &id)),
         answer: Box::new(move |request, responder| serve(&current.get(), target, caller, request, responder)),

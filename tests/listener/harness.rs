@@ -69,7 +69,9 @@ pub fn start_as(host: &str, limits: Limits, prepare: impl FnOnce(Server) -> Serv
         let (lane, hands) = (if request.path.starts_with("/short") { Lane::Short } else { Lane::Long }, hands.clone());
         let answer = move |request, responder| handle(request, responder, &hands.0, &hands.1, &hands.2);
         let refuse = |refusal: &Refusal| refusal.response().with_header("X-Judged", "yes");
-        Ok(Admitted { lane, held, refuse: Box::new(refuse), answer: Box::new(answer) })
+        let named = request.headers.get("x-forwarded-for").and_then(|address| address.parse().ok());
+        let address = named.unwrap_or(request.peer);
+        Ok(Admitted { lane, address, held, refuse: Box::new(refuse), answer: Box::new(answer) })
     };
     let running = server.start(Box::new(judge)).unwrap();
     assert_eq!(running.local_addr(), address);

@@ -12,5 +12,6 @@ pub mod harness;
 mod letter;
 mod limits;
 mod memory;
+mod proxied;
 mod stopping;
 mod threads;

@@ -1,8 +1,8 @@
 //! How connections begin, well and otherwise.
 
-use super::{client_config, connect, connect_with, session, socket, start};
+use super::{certificates, client_config, connect, connect_with, session, socket, start};
 use crate::common::program::Folder;
-use crate::listener::harness::{Client, limits, wait_until};
+use crate::listener::harness::{Client, limits, start_as, wait_until};
 use gemini_openai_proxy::http::Limits;
 use rustls::version::{TLS12, TLS13};
 use std::io::{ErrorKind, Read, Write};
@@ -204,4 +204,19 @@ fn data_ahead_of_the_handshake_is_never_taken() {
     let said = ask(&["-sess_in".as_ref(), kept.as_os_str(), "-early_data".as_ref(), early.as_os_str()]);
     assert!(said.contains("200 OK") && !said.contains("Early data was accepted"), "{said}");
     assert_eq!(*rig.judged.lock().unwrap(), ["/late", "/late"]);
+}
+
+#[test]
+fn a_proxys_header_comes_before_the_handshake() {
+    let rig = start_as("127.0.0.1", limits(), |server| {
+        server.with_tls(certificates()).behind(Box::new(|address| address.is_loopback()), true)
+    });
+    let mut plain = socket(rig.address);
+    plain.write_all(b"PROXY TCP4 192.0.2.7 127.0.0.1 1 2\r\n").unwrap();
+    let session = session(client_config(rustls::ALL_VERSIONS), "localhost");
+    let mut client = Client::over(rustls::StreamOwned::new(session, plain));
+    client.get("/peer");
+    assert_eq!(client.answer().body, "192.0.2.7");
+    let mut without = connect(rig.address);
+    assert!(without.socket.write(b"x").is_err(), "closed, not shaken hands with");
 }

@@ -67,10 +67,24 @@ impl Front {
     fn has_room_for(&mut self, peer: IpAddr) -> bool {
         let (all, each) = (self.shared.limits.max_connections, self.shared.limits.max_connections_per_address);
         let own = network(peer);
-        let is_own = |connection: &Connection| network(connection.peer) == own;
-        // A reverse proxy speaks for many, and usually lives on loopback.
-        let is_proxy = peer.is_loopback() || (self.shared.trusts)(peer);
-        (is_proxy || self.make_room(each, is_own)) && self.make_room(all, |_| true)
+        let is_own = |connection: &Connection| network(connection.counts_for) == own;
+        (self.is_proxy(peer) || self.make_room(each, is_own)) && self.make_room(all, |_| true)
+    }
+
+    /// Whether the caller for whom a proxy asks has fewer requests under way than one address may have connections.
+    pub(super) fn may_ask(&self, connection: &Connection) -> bool {
+        let address = connection.counts_for;
+        if address == connection.peer || self.is_proxy(address) {
+            return true;
+        }
+        let own = network(address);
+        let under_way = self.connections.values().filter(|connection| network(connection.counts_for) == own).count();
+        under_way < self.shared.limits.max_connections_per_address
+    }
+
+    /// A reverse proxy speaks for many, and usually lives on loopback.
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        address.is_loopback() || (self.shared.trusts)(address)
     }
 
     /// Whether a connection that has begun may go on: only now it may be known whose it is.
