@@ -5,10 +5,10 @@ use super::Credentials;
 use super::google::check::{self, Fine};
 use super::google::oauth::CallFault;
 use super::google::quota::{self, Quota, QuotaFault};
-use super::google::setup::SetupFault;
+use super::google::trouble::{Block, Trouble};
 use super::google::vertex;
 use super::lease::{AccessFault, CredentialId, Kind, ManageFault};
-use super::pool::{Block, CheckUp, Trouble};
+use super::pool::CheckUp;
 use crate::message::Message;
 use crate::secret::Secret;
 use serde_json::Value;
@@ -45,7 +45,7 @@ impl Credentials {
     pub fn check(&self, id: CredentialId) -> Result<Check, ManageFault> {
         let begun = self.with(|pool, now| pool.begin_check(id, now)).ok_or(ManageFault::Unknown)?;
         let result = match &begun {
-            CheckUp { kind: Err(code), .. } => Err(Trouble::Blocked(Block::new("UNUSABLE", Message::new(code)), None)),
+            CheckUp { kind: Err(code), .. } => Err(Trouble::Blocked(Block::new("UNUSABLE", Message::new(code)))),
             CheckUp { kind: Ok(Kind::ApiKey), key, .. } => self.check_key(key.as_ref()),
             CheckUp { kind: Ok(Kind::Oauth), .. } => self.check_account(id),
             CheckUp { kind: Ok(Kind::Vertex), .. } => self.check_vertex(id),
@@ -54,12 +54,8 @@ impl Credentials {
     }
 
     fn check_key(&self, key: Option<&Secret>) -> Result<Fine, Trouble> {
-        match check::try_key(&self.google, key.unwrap_or(&Secret::default())) {
-            Ok(()) => Ok(Fine { message: Message::new("key_accepted"), tier: None }),
-            // A key may be allowed again at Google without anybody telling us.
-            Err(Trouble::Blocked(block, _)) => Err(Trouble::Blocked(block, Some(self.timing().blocked_probe))),
-            Err(trouble) => Err(trouble),
-        }
+        check::try_key(&self.google, key.unwrap_or(&Secret::default()))?;
+        Ok(Fine { message: Message::new("key_accepted"), tier: None })
     }
 
     fn check_vertex(&self, id: CredentialId) -> Result<Fine, Trouble> {
@@ -67,8 +63,8 @@ impl Credentials {
         loop {
             let access = self.access_alone(id, stale.as_ref())?;
             match vertex::check(&self.google, &access) {
-                Err(SetupFault::Unauthorized) if stale.is_none() && !self.is_key(id) => stale = Some(access.secret),
-                result => return result.map_err(|fault| self.trouble(fault)),
+                Err(Trouble::Unauthorized) if stale.is_none() && !self.is_key(id) => stale = Some(access.secret),
+                result => return result,
             }
         }
     }
@@ -86,8 +82,8 @@ impl Credentials {
             let hint = self.with(|pool, _| pool.project_hint(id));
             match check::account(&self.google, &token, hint.as_deref()) {
                 // A token that had not ended was refused. One new one is worth trying.
-                Err(SetupFault::Unauthorized) if stale.is_none() => stale = Some(token),
-                result => return result.map_err(|fault| self.trouble(fault)),
+                Err(Trouble::Unauthorized) if stale.is_none() => stale = Some(token),
+                result => return result,
             }
         }
     }

@@ -4,11 +4,12 @@
 use super::Credentials;
 use super::file::record::Record;
 use super::google::check;
-use super::google::oauth::{Google, TokenFault};
+use super::google::oauth::Google;
+use super::google::trouble::Trouble;
 use super::google::vertex;
 use super::lease::{CredentialId, Kind};
 use super::options::Options;
-use super::pool::{self, Job, Now, Trouble};
+use super::pool::{self, Job, Now};
 use crate::message::Message;
 use crate::secret::Secret;
 use serde_json::{Value, json};
@@ -118,11 +119,10 @@ impl Credentials {
         };
         job.project = job.project.or_else(|| job.record.project().map(str::to_owned));
         let secret = job.record.api_key().filter(|_| is_key).map(Secret::new).or_else(|| job.token.clone());
-        let trouble = match vertex::check(&self.google, &job.access(secret.unwrap_or_default())) {
-            Ok(_) => return Ok(Candidate { record: job.record.clone(), found: (!is_key).then_some(job), doubt: None }),
-            Err(fault) => self.trouble(fault),
-        };
-        Err(fault("vertex_refused", &trouble))
+        match vertex::check(&self.google, &job.access(secret.unwrap_or_default())) {
+            Ok(_) => Ok(Candidate { record: job.record.clone(), found: (!is_key).then_some(job), doubt: None }),
+            Err(trouble) => Err(fault("vertex_refused", &trouble)),
+        }
     }
 
     fn try_out_account(&self, record: Record) -> Result<Job, AddFault> {
@@ -131,7 +131,7 @@ impl Credentials {
             Ok(_) => Ok(job),
             Err(trouble) => {
                 let reason = match &trouble {
-                    Trouble::Blocked(block, _) if block.reason == "INVALID_GRANT" => "invalid_grant",
+                    Trouble::Revoked(_) => "invalid_grant",
                     Trouble::Config(_) => "invalid_client",
                     Trouble::Transient(_) if job.email.is_none() => "failed_to_get_email",
                     _ => "failed_to_discover_project_id",
@@ -148,7 +148,7 @@ pub fn untried(fault: AddFault) -> Message {
 }
 
 fn fault(reason: &'static str, trouble: &Trouble) -> AddFault {
-    AddFault { reason, message: trouble.message().clone(), passing: matches!(trouble, Trouble::Transient(_)) }
+    AddFault { reason, message: trouble.message(), passing: matches!(trouble, Trouble::Transient(_)) }
 }
 
 fn unusable(code: &'static str) -> AddFault {
@@ -170,9 +170,9 @@ pub fn exchange_code(options: &Options, code: &str, redirect_uri: &str, verifier
 fn redeem(google: &Google, code: &str, redirect_uri: &str, verifier: &str) -> Result<Record, AddFault> {
     let fault = |reason, message| AddFault { reason, message, passing: false };
     let tokens = google.exchange(code, redirect_uri, verifier).map_err(|error| match error {
-        TokenFault::Revoked(_) => fault("invalid_grant", Message::new("code_used")),
-        TokenFault::Client(message) => fault("invalid_client", message),
-        TokenFault::Transient(message) => fault("token_exchange_failed", message),
+        Trouble::Revoked(_) => fault("invalid_grant", Message::new("code_used")),
+        Trouble::Config(message) => fault("invalid_client", message),
+        trouble => fault("token_exchange_failed", trouble.message()),
     })?;
     let Some(refresh) = &tokens.refresh else {
         return Err(fault("missing_refresh_token", Message::new("no_offline_access")));

@@ -31,7 +31,6 @@ pub(crate) use file::cipher::Cipher;
 pub use file::store::StoreError;
 pub use file::{import, rekey};
 pub use google::consent;
-pub use google::oauth::{TokenFault, Tokens};
 pub use google::quota::{Bucket, Quota, QuotaFault};
 pub use lease::*;
 pub use options::{Options, Timing};

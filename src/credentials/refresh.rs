@@ -2,12 +2,12 @@
 //! after a 401; whoever else needs that credential waits for the result. No lock is held meanwhile.
 
 use super::Credentials;
-use super::google::check::{service_status, service_unreachable};
-use super::google::oauth::{CallFault, TokenFault};
-use super::google::setup::{self, Patience, SetupFault};
+use super::google::oauth::CallFault;
+use super::google::setup::{self, Patience};
+use super::google::trouble::Trouble;
 use super::google::vertex;
 use super::lease::{Access, AccessFault, CredentialId, Kind};
-use super::pool::{Block, Effects, Grant, Job, Login, Now, Step, Trouble};
+use super::pool::{Effects, Grant, Job, Login, Now, Step};
 use crate::message::Message;
 use crate::secret::Secret;
 use std::io;
@@ -148,8 +148,8 @@ impl Credentials {
             match self.set_up(job, &secret) {
                 Ok(_) => return Ok(job.access(secret)),
                 // A token that had not ended was refused: revoked, or the clock is wrong. One new one is worth trying.
-                Err(SetupFault::Unauthorized) if !refreshed => job.token = None,
-                Err(fault) => return Err(self.trouble(fault)),
+                Err(Trouble::Unauthorized) if !refreshed => job.token = None,
+                Err(trouble) => return Err(trouble),
             }
         }
     }
@@ -163,11 +163,7 @@ impl Credentials {
             (_, Some(refresh_token)) => self.google.refresh(refresh_token, client.as_ref()),
             (_, None) => return Err(Trouble::Transient(Message::new("no_refresh_token"))),
         };
-        let tokens = tokens.map_err(|fault| match fault {
-            TokenFault::Revoked(message) => Trouble::Blocked(Block::new("INVALID_GRANT", message), None),
-            TokenFault::Client(message) => Trouble::Config(message),
-            TokenFault::Transient(message) => Trouble::Transient(message),
-        })?;
+        let tokens = tokens?;
         let access = tokens.access.clone();
         let grant = Grant { access: tokens.access, refresh: tokens.refresh, lifetime: tokens.lifetime };
         self.change(|pool, now| ((), pool.granted(job, grant, now)));
@@ -175,18 +171,15 @@ impl Credentials {
     }
 
     /// Finds e-mail and project where they are missing.
-    fn set_up(&self, job: &mut Job, token: &Secret) -> Result<String, SetupFault> {
+    fn set_up(&self, job: &mut Job, token: &Secret) -> Result<String, Trouble> {
         if job.email.is_none() && job.record.refresh_token().is_some() {
             // Without the e-mail it is not known whether the map has a project for it.
             let has_map = self.with(|pool, _| !pool.settings.project_id_map.is_empty());
             match self.google.email(token) {
                 Ok(email) => job.email = email,
-                Err(CallFault::Status(401, _)) => return Err(SetupFault::Unauthorized),
-                Err(CallFault::Network(reason)) if has_map => {
-                    return Err(SetupFault::Transient(service_unreachable("user info", &reason)));
-                }
-                Err(CallFault::Status(status @ (429 | 500..), _)) if has_map => {
-                    return Err(SetupFault::Transient(service_status("user info", status)));
+                Err(CallFault::Status(401, _)) => return Err(Trouble::Unauthorized),
+                Err(fault @ (CallFault::Network(_) | CallFault::Status(429 | 500.., _))) if has_map => {
+                    return Err(fault.passing("user info"));
                 }
                 Err(_) => {}
             }
@@ -207,19 +200,7 @@ impl Credentials {
             (job.project, job.tier) = (Some(found.project), found.tier);
         }
         self.with(|pool, now| pool.found(job, now));
-        job.project.clone().ok_or(SetupFault::Unauthorized)
-    }
-
-    /// What a fault of a call with a new token means for the account.
-    pub(super) fn trouble(&self, fault: SetupFault) -> Trouble {
-        let probe = Some(self.timing().blocked_probe);
-        match fault {
-            SetupFault::Unauthorized => {
-                Trouble::Blocked(Block::new("UNAUTHENTICATED", Message::new("new_token_refused")), probe)
-            }
-            SetupFault::Blocked(block) => Trouble::Blocked(block, probe),
-            SetupFault::Transient(message) => Trouble::Transient(message),
-        }
+        job.project.clone().ok_or(Trouble::Unauthorized)
     }
 
     /// Waits; `false` as soon as the program is stopping.

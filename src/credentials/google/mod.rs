@@ -5,4 +5,5 @@ pub mod consent;
 pub(crate) mod oauth;
 pub(crate) mod quota;
 pub(crate) mod setup;
+pub(crate) mod trouble;
 pub(crate) mod vertex;

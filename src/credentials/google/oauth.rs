@@ -2,7 +2,7 @@
 //!
 //! Knows no pool and no file. Facts: docs/google-login.md "Tokens".
 
-use super::check::{service_status, service_unreachable};
+use super::trouble::{Trouble, service_status, service_unreachable};
 use crate::config::{Endpoints, OauthClient};
 use crate::message::Message;
 use crate::secret::Secret;
@@ -46,17 +46,6 @@ pub struct Tokens {
     pub scope: Option<String>,
 }
 
-/// Why there are no tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenFault {
-    /// `invalid_grant`: the refresh token or code is dead for good.
-    Revoked(Message),
-    /// The OAuth client or the request is wrong, which is no account's fault.
-    Client(Message),
-    /// Google or the network has trouble.
-    Transient(Message),
-}
-
 /// How a call with an access token failed.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum CallFault {
@@ -74,7 +63,7 @@ impl Google {
 
     /// A new access token. Sent without `scope`: asking for fewer scopes than were granted would narrow the token, and
     /// Code Assist refuses it then (docs/compatibility.md "Refreshing tokens").
-    pub(crate) fn refresh(&self, refresh_token: &str, own: Option<&OauthClient>) -> Result<Tokens, TokenFault> {
+    pub(crate) fn refresh(&self, refresh_token: &str, own: Option<&OauthClient>) -> Result<Tokens, Trouble> {
         let client = own.unwrap_or(&self.client);
         self.grant(&[
             ("grant_type", "refresh_token"),
@@ -85,7 +74,7 @@ impl Google {
     }
 
     /// Tokens for an authorization code. `redirect_uri` is byte for byte the one of the consent page's address.
-    pub(crate) fn exchange(&self, code: &str, redirect_uri: &str, verifier: &str) -> Result<Tokens, TokenFault> {
+    pub(crate) fn exchange(&self, code: &str, redirect_uri: &str, verifier: &str) -> Result<Tokens, Trouble> {
         self.grant(&[
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -97,7 +86,7 @@ impl Google {
     }
 
     /// A new access token for what a service account has signed (RFC 7523).
-    pub(crate) fn assertion(&self, assertion: &str) -> Result<Tokens, TokenFault> {
+    pub(crate) fn assertion(&self, assertion: &str) -> Result<Tokens, Trouble> {
         self.grant(&[("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", assertion)])
     }
 
@@ -154,7 +143,7 @@ impl Google {
     }
 
     /// A new access token for one of another provider (RFC 8693).
-    pub(crate) fn exchange_token(&self, form: &[(&str, &str)]) -> Result<Tokens, TokenFault> {
+    pub(crate) fn exchange_token(&self, form: &[(&str, &str)]) -> Result<Tokens, Trouble> {
         self.grant_at(&self.endpoints.sts, form)
     }
 
@@ -173,18 +162,18 @@ impl Google {
     }
 
     /// Reads what a token endpoint grants.
-    pub(crate) fn granted(&self, answer: &Value) -> Result<Tokens, TokenFault> {
-        tokens(answer).ok_or_else(|| TokenFault::Transient(Message::new("no_access_token")))
+    pub(crate) fn granted(&self, answer: &Value) -> Result<Tokens, Trouble> {
+        tokens(answer).ok_or_else(|| Trouble::Transient(Message::new("no_access_token")))
     }
 
-    fn grant(&self, form: &[(&str, &str)]) -> Result<Tokens, TokenFault> {
+    fn grant(&self, form: &[(&str, &str)]) -> Result<Tokens, Trouble> {
         self.grant_at(&self.endpoints.oauth_token, form)
     }
 
-    fn grant_at(&self, url: &str, form: &[(&str, &str)]) -> Result<Tokens, TokenFault> {
+    fn grant_at(&self, url: &str, form: &[(&str, &str)]) -> Result<Tokens, Trouble> {
         let send = || self.short(self.agent.post(url)).send_form(form.iter().copied());
         let (status, answer) = read(with_stale_retry(send))
-            .map_err(|reason| TokenFault::Transient(service_unreachable(TOKEN_ENDPOINT, &reason)))?;
+            .map_err(|reason| Trouble::Transient(service_unreachable(TOKEN_ENDPOINT, &reason)))?;
         match status {
             200 => self.granted(&answer),
             status => Err(token_fault(status, &answer)),
@@ -258,28 +247,26 @@ fn tokens(answer: &Value) -> Option<Tokens> {
 }
 
 /// The table of docs/google-login.md "Errors of the token endpoint": only `invalid_grant` is the account's end.
-fn token_fault(status: u16, answer: &Value) -> TokenFault {
+fn token_fault(status: u16, answer: &Value) -> Trouble {
     let word = answer.get("error").and_then(Value::as_str).unwrap_or_default();
     let detail = answer.get("error_description").and_then(Value::as_str).unwrap_or_default();
     match word {
         "invalid_grant" => {
             let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
-            TokenFault::Revoked(Message::new("login_ended").with("detail", detail))
+            Trouble::Revoked(Message::new("login_ended").with("detail", detail))
         }
-        "invalid_client" | "unauthorized_client" => {
-            TokenFault::Client(Message::new("client_unknown").with("word", word))
-        }
+        "invalid_client" | "unauthorized_client" => Trouble::Config(Message::new("client_unknown").with("word", word)),
         "invalid_request" | "redirect_uri_mismatch" | "unsupported_grant_type" | "invalid_scope" => {
-            TokenFault::Client(Message::new("grant_refused").with("word", word).with("detail", detail))
+            Trouble::Config(Message::new("grant_refused").with("word", word).with("detail", detail))
         }
-        "" => TokenFault::Transient(service_status(TOKEN_ENDPOINT, status)),
-        word => TokenFault::Transient(service_unreachable(TOKEN_ENDPOINT, &format!("status {status}, {word}"))),
+        "" => Trouble::Transient(service_status(TOKEN_ENDPOINT, status)),
+        word => Trouble::Transient(service_unreachable(TOKEN_ENDPOINT, &format!("status {status}, {word}"))),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{TokenFault, token_fault, tokens};
+    use super::{Trouble, token_fault, tokens};
     use serde_json::{Value, json};
     use std::time::Duration;
 
@@ -297,9 +284,10 @@ mod tests {
             (400, json!({"error": {"code": 400}}), "transient"),
         ] {
             let class = match token_fault(status, &answer) {
-                TokenFault::Revoked(_) => "revoked",
-                TokenFault::Client(_) => "client",
-                TokenFault::Transient(_) => "transient",
+                Trouble::Revoked(_) => "revoked",
+                Trouble::Config(_) => "client",
+                Trouble::Transient(_) => "transient",
+                other => panic!("{other:?}"),
             };
             assert_eq!(class, expected, "{status} {answer}");
         }
@@ -307,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_wrong_client_names_the_setting_to_correct() {
-        let TokenFault::Client(message) = token_fault(401, &json!({"error": "invalid_client"})) else { panic!() };
+        let Trouble::Config(message) = token_fault(401, &json!({"error": "invalid_client"})) else { panic!() };
         assert!(message.to_string().contains("oauth_client"), "{message}");
     }
 

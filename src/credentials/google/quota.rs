@@ -1,8 +1,8 @@
 //! What Google says is left of an account's quota (docs/google.md "retrieveUserQuota"). A hint for people, never a
 //! reason to use a credential or not: per-minute limits are not in it.
 
-use super::check::service_unreachable;
 use super::oauth::{CallFault, Google};
+use super::trouble::service_unreachable;
 use crate::credentials::lease::{Access, ManageFault};
 use crate::message::Message;
 use serde_json::{Value, json};

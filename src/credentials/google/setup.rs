@@ -2,9 +2,8 @@
 //!
 //! The order is docs/google-login.md "How a project is found". Knows no pool and no file; talks through [`Google`].
 
-use super::check::{service_status, service_unreachable};
 use super::oauth::{CallFault, Google};
-use crate::credentials::pool::Block;
+use super::trouble::{Block, Trouble};
 use crate::message::Message;
 use crate::secret::Secret;
 use serde_json::{Map, Value, json};
@@ -15,17 +14,6 @@ use std::time::{Duration, Instant};
 pub(crate) struct Found {
     pub(crate) project: String,
     pub(crate) tier: Option<String>,
-}
-
-/// Why there is no project.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SetupFault {
-    /// The access token is not accepted.
-    Unauthorized,
-    /// A person has to act first.
-    Blocked(Block),
-    /// Google or the network has trouble.
-    Transient(Message),
 }
 
 /// How patiently onboarding is watched.
@@ -45,7 +33,7 @@ pub(crate) fn find_project(
     hint: Option<&str>,
     patience: Patience,
     pause: &dyn Fn(Duration) -> bool,
-) -> Result<Found, SetupFault> {
+) -> Result<Found, Trouble> {
     let hint = hint.filter(is_id);
     let loaded = load(google, access, hint)?;
     let current = loaded.get("currentTier").filter(|tier| tier.is_object());
@@ -56,12 +44,12 @@ pub(crate) fn find_project(
         return Ok(Found { project: project.to_owned(), tier: Some(tier) });
     }
     if let Some(block) = validation(&loaded) {
-        return Err(SetupFault::Blocked(block));
+        return Err(Trouble::Blocked(block));
     }
     let tier = default_tier(&loaded);
     let project = onboard(google, access, tier, hint, patience, pause).map_err(|fault| match fault {
         // Why no tier fits says more than why the attempt was refused.
-        SetupFault::Blocked(_) if ineligible(&loaded).next().is_some() => no_project(&loaded),
+        Trouble::Blocked(_) if ineligible(&loaded).next().is_some() => no_project(&loaded),
         fault => fault,
     })?;
     match project.or_else(|| hint.map(str::to_owned)) {
@@ -71,7 +59,7 @@ pub(crate) fn find_project(
 }
 
 /// The tier of an account, changing nothing at Google; `None`: it still has to be onboarded, and can be.
-pub(crate) fn current_tier(google: &Google, access: &Secret, hint: Option<&str>) -> Result<Option<String>, SetupFault> {
+pub(crate) fn current_tier(google: &Google, access: &Secret, hint: Option<&str>) -> Result<Option<String>, Trouble> {
     let hint = hint.filter(is_id);
     let loaded = load(google, access, hint)?;
     if let Some(current) = loaded.get("currentTier").filter(|tier| tier.is_object()) {
@@ -82,14 +70,14 @@ pub(crate) fn current_tier(google: &Google, access: &Secret, hint: Option<&str>)
         return Ok(Some(paid.or_else(|| tier_id(current)).unwrap_or("standard-tier").to_owned()));
     }
     if let Some(block) = validation(&loaded) {
-        return Err(SetupFault::Blocked(block));
+        return Err(Trouble::Blocked(block));
     }
     // One tier that is closed to it says nothing as long as another is the default.
     let default = loaded.get("allowedTiers").and_then(Value::as_array).is_some_and(|tiers| !tiers.is_empty());
     if !default && ineligible(&loaded).next().is_some() { Err(no_project(&loaded)) } else { Ok(None) }
 }
 
-fn load(google: &Google, access: &Secret, hint: Option<&str>) -> Result<Value, SetupFault> {
+fn load(google: &Google, access: &Secret, hint: Option<&str>) -> Result<Value, Trouble> {
     match google.code_assist("loadCodeAssist", access, &load_request(hint)) {
         Ok(loaded) => Ok(loaded),
         // An organization with VPC Service Controls: licensed, but it has to name its project.
@@ -113,7 +101,7 @@ fn onboard(
     hint: Option<&str>,
     patience: Patience,
     pause: &dyn Fn(Duration) -> bool,
-) -> Result<Option<String>, SetupFault> {
+) -> Result<Option<String>, Trouble> {
     // The free tier brings its own project; naming one fails with "Precondition check failed".
     let hint = hint.filter(|_| tier != "free-tier");
     let mut request = load_request(hint);
@@ -122,10 +110,10 @@ fn onboard(
     let mut operation = google.code_assist("onboardUser", access, &request).map_err(setup_fault)?;
     while operation.get("done") != Some(&Value::Bool(true)) {
         if started.elapsed() >= patience.limit {
-            return Err(SetupFault::Transient(Message::new("onboarding_slow")));
+            return Err(Trouble::Transient(Message::new("onboarding_slow")));
         }
         if !pause(patience.poll) {
-            return Err(SetupFault::Transient(Message::new("onboarding_interrupted")));
+            return Err(Trouble::Transient(Message::new("onboarding_interrupted")));
         }
         // Some answers carry no name; asking again is harmless, onboarding is idempotent.
         operation = match operation.get("name").and_then(Value::as_str).filter(|name| is_path(name)) {
@@ -182,9 +170,9 @@ fn validation(loaded: &Value) -> Option<Block> {
 }
 
 /// Google ended without a project: its own reasons, if it gave any.
-fn no_project(loaded: &Value) -> SetupFault {
+fn no_project(loaded: &Value) -> Trouble {
     let Some(tier) = ineligible(loaded).next() else {
-        return SetupFault::Blocked(Block::new("PROJECT_REQUIRED", Message::new("project_required")));
+        return Trouble::Blocked(Block::new("PROJECT_REQUIRED", Message::new("project_required")));
     };
     let reason = text(tier, "reasonCode").unwrap_or("INELIGIBLE");
     let said = text(tier, "reasonMessage").map_or_else(|| Message::new("not_offered"), Message::said);
@@ -194,29 +182,25 @@ fn no_project(loaded: &Value) -> SetupFault {
         _ => said,
     };
     let way_out = (reason == "UNSUPPORTED_CLIENT").then_some("https://aistudio.google.com/apikey");
-    SetupFault::Blocked(Block {
+    Trouble::Blocked(Block {
         link: text(tier, "validationUrl").or(way_out).map(str::to_owned),
         ..Block::new(reason, message)
     })
 }
 
-pub(crate) fn setup_fault(fault: CallFault) -> SetupFault {
-    let (status, body) = match fault {
-        CallFault::Network(reason) => return SetupFault::Transient(service_unreachable("Code Assist", &reason)),
-        CallFault::Status(status, body) => (status, body),
-    };
-    match status {
-        401 => SetupFault::Unauthorized,
-        400 | 403 | 404 => {
+pub(crate) fn setup_fault(fault: CallFault) -> Trouble {
+    match fault {
+        CallFault::Status(401, _) => Trouble::Unauthorized,
+        CallFault::Status(status @ (400 | 403 | 404), body) => {
             let said = body.pointer("/error/message").and_then(Value::as_str);
             let refused = || Message::new("account_refused").with("status", status);
-            SetupFault::Blocked(Block {
+            Trouble::Blocked(Block {
                 reason: reason(&body).map_or_else(|| format!("HTTP_{status}"), str::to_owned),
                 message: said.map_or_else(refused, |said| Message::said(first_line(said))),
                 link: link(&body).map(str::to_owned),
             })
         }
-        status => SetupFault::Transient(service_status("Code Assist", status)),
+        fault => fault.passing("Code Assist"),
     }
 }
 
@@ -264,9 +248,7 @@ fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        Block, CallFault, SetupFault, default_tier, is_path, load_request, no_project, project_id, setup_fault,
-    };
+    use super::{Block, CallFault, Trouble, default_tier, is_path, load_request, no_project, project_id, setup_fault};
     use crate::message::Message;
     use serde_json::json;
 
@@ -304,11 +286,11 @@ mod tests {
     #[test]
     fn an_account_without_project_says_googles_reason() {
         let tiers = json!({"ineligibleTiers": [{"reasonCode": "UNSUPPORTED_CLIENT", "reasonMessage": "Use another."}]});
-        let SetupFault::Blocked(Block { reason, message, .. }) = no_project(&tiers) else { panic!() };
+        let Trouble::Blocked(Block { reason, message, .. }) = no_project(&tiers) else { panic!() };
         assert_eq!(reason, "UNSUPPORTED_CLIENT");
         let sentence = message.to_string();
         assert!(sentence.starts_with("Use another.") && sentence.contains("API key"), "{sentence}");
-        let SetupFault::Blocked(Block { reason, .. }) = no_project(&json!({})) else { panic!() };
+        let Trouble::Blocked(Block { reason, .. }) = no_project(&json!({})) else { panic!() };
         assert_eq!(reason, "PROJECT_REQUIRED");
     }
 
@@ -321,10 +303,10 @@ mod tests {
             message: Message::said("Verify your account to continue."),
             link: Some("https://accounts.google.com/x".into()),
         };
-        assert_eq!(setup_fault(CallFault::Status(403, body)), SetupFault::Blocked(expected));
-        assert_eq!(setup_fault(CallFault::Status(401, json!(null))), SetupFault::Unauthorized);
+        assert_eq!(setup_fault(CallFault::Status(403, body)), Trouble::Blocked(expected));
+        assert_eq!(setup_fault(CallFault::Status(401, json!(null))), Trouble::Unauthorized);
         for status in [429, 500, 502, 503] {
-            assert!(matches!(setup_fault(CallFault::Status(status, json!(null))), SetupFault::Transient(_)));
+            assert!(matches!(setup_fault(CallFault::Status(status, json!(null))), Trouble::Transient(_)));
         }
     }
 

@@ -2,9 +2,10 @@
 
 use super::clock::Now;
 use super::credential::Login;
-use super::{Effects, Pool, Trouble};
+use super::{Effects, Pool};
 use crate::credentials::Check;
 use crate::credentials::google::check::Fine;
+use crate::credentials::google::trouble::Trouble;
 use crate::credentials::lease::{CredentialId, Kind};
 use crate::mask;
 use crate::message::Message;
@@ -35,7 +36,7 @@ impl Pool {
         result: Result<Fine, Trouble>,
         now: Now,
     ) -> (Option<Check>, Effects) {
-        let check = self.change_login(check_up.login, now, |credential, _| {
+        let check = self.change_login(check_up.login, now, |credential, settings| {
             let (healthy, message, link) = match result {
                 Ok(fine) => {
                     credential.blocked = None;
@@ -45,15 +46,14 @@ impl Pool {
                     let disabled = credential.record.disabled();
                     (!disabled, if disabled { Message::new("works_disabled") } else { fine.message }, None)
                 }
-                Err(Trouble::Blocked(block, span)) => {
-                    let (message, link) = (block.message.clone(), block.link.clone());
+                Err(trouble) => {
+                    let (message, link) = (trouble.message(), trouble.link());
                     // An item that cannot be used says so by itself.
                     if check_up.kind.is_ok() {
-                        credential.block(block, span, now);
+                        credential.block_for(trouble, settings, now);
                     }
                     (false, message, link)
                 }
-                Err(Trouble::Config(message) | Trouble::Transient(message)) => (false, message, None),
             };
             let view = credential.view(now);
             Check {

@@ -5,6 +5,7 @@ use super::clock::{Deadline, Now};
 use super::token::Token;
 use crate::credentials::file::record::{Identity, Record};
 use crate::credentials::google::quota::Quota;
+use crate::credentials::google::trouble::{Block, Trouble};
 use crate::credentials::lease::{AccessFault, CredentialId, Kind};
 use crate::credentials::place::VertexPlace;
 use crate::mask;
@@ -42,21 +43,6 @@ impl Login {
 pub(crate) enum InFlight {
     Refresh,
     Setup,
-}
-
-/// What keeps an account from working, in words for the admin page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Block {
-    /// Google's reason word, or one of ours.
-    pub(crate) reason: String,
-    pub(crate) message: Message,
-    pub(crate) link: Option<String>,
-}
-
-impl Block {
-    pub(crate) fn new(reason: &str, message: Message) -> Block {
-        Block { reason: reason.into(), message, link: None }
-    }
 }
 
 /// Why a credential cannot serve anything.
@@ -275,6 +261,17 @@ impl Credential {
     pub(super) fn block(&mut self, why: Block, span: Option<Duration>, now: Now) {
         let until = span.map(|span| Deadline::after(now, span));
         self.blocked = Some(Blocked { until, why, at: now.wall });
+    }
+
+    /// Blocks it if the trouble is its own.
+    pub(super) fn block_for(&mut self, trouble: Trouble, settings: &Settings, now: Now) {
+        let probe = Some(settings.timing.blocked_probe);
+        match trouble {
+            Trouble::Unauthorized => self.block(Block::new("UNAUTHENTICATED", trouble.message()), probe, now),
+            Trouble::Revoked(message) => self.block(Block::new("INVALID_GRANT", message), None, now),
+            Trouble::Blocked(block) => self.block(block, probe, now),
+            Trouble::Config(_) | Trouble::Transient(_) => {}
+        }
     }
 
     /// Keeps the longer of two cool-downs.

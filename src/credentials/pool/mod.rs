@@ -15,13 +15,14 @@ mod view;
 
 pub(crate) use check::CheckUp;
 pub(crate) use clock::Now;
-pub(crate) use credential::{Block, Login, Origin, label};
-pub(crate) use token::{Grant, Job, Step, Trouble};
+pub(crate) use credential::{Login, Origin, label};
+pub(crate) use token::{Grant, Job, Step};
 pub use view::{CoolingModel, View};
 
 use crate::credentials::file::record::Record;
 use crate::credentials::file::store::Edit;
 use crate::credentials::google::quota::Quota;
+use crate::credentials::google::trouble::Block;
 use crate::credentials::lease::{CredentialId, Kind, Report};
 use crate::credentials::options::Timing;
 use crate::message::Message;

@@ -2,9 +2,10 @@
 //! no secret: a credential is named by a hash of its token or key.
 
 use super::clock::{Deadline, Now};
-use super::credential::{Block, Blocked, CoolDown, Credential};
+use super::credential::{Blocked, CoolDown, Credential};
 use super::ids::fingerprint;
 use super::{Pool, Settings};
+use crate::credentials::google::trouble::Block;
 use crate::message::Message;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,10 +1,11 @@
 //! Tokens and set-up: who has to ask Google, who waits for another thread that does, and what came of it.
 
 use super::clock::{Deadline, Now};
-use super::credential::{Block, Credential, InFlight, Login};
+use super::credential::{Credential, InFlight, Login};
 use super::{Effects, Pool};
 use crate::credentials::file::record::Record;
 use crate::credentials::file::store::Edit;
+use crate::credentials::google::trouble::Trouble;
 use crate::credentials::lease::{Access, AccessFault, CredentialId, ManageFault};
 use crate::credentials::place::VertexPlace;
 use crate::mask;
@@ -101,34 +102,6 @@ pub(crate) struct Grant {
     pub(crate) access: Secret,
     pub(crate) refresh: Option<Secret>,
     pub(crate) lifetime: Duration,
-}
-
-/// Why asking came to nothing.
-#[derive(Clone, Debug)]
-pub(crate) enum Trouble {
-    /// The account cannot serve: for good, or until it is asked again after this time.
-    Blocked(Block, Option<Duration>),
-    /// The configuration is wrong; it may be corrected any time.
-    Config(Message),
-    Transient(Message),
-}
-
-impl Trouble {
-    pub(crate) fn message(&self) -> &Message {
-        match self {
-            Trouble::Blocked(block, _) => &block.message,
-            Trouble::Config(message) | Trouble::Transient(message) => message,
-        }
-    }
-
-    /// What is told to those who wanted a token.
-    pub(crate) fn fault(&self) -> AccessFault {
-        let message = self.message().clone();
-        match self {
-            Trouble::Blocked(..) => AccessFault::Dead(message),
-            Trouble::Config(_) | Trouble::Transient(_) => AccessFault::Transient(message),
-        }
-    }
 }
 
 impl Pool {
@@ -252,13 +225,13 @@ impl Pool {
             credential.outcome = result.as_ref().err().map(Trouble::fault);
             match result {
                 Ok(()) => credential.recover(),
-                Err(Trouble::Blocked(block, span)) => credential.block(block, span, now),
                 Err(Trouble::Config(message)) => {
                     credential.back_off(message, timing.longest_backoff, timing.longest_backoff, now);
                 }
                 Err(Trouble::Transient(message)) => {
                     credential.back_off(message, timing.first_backoff, timing.longest_backoff, now);
                 }
+                Err(trouble) => credential.block_for(trouble, settings, now),
             }
         });
         Effects::of_change()

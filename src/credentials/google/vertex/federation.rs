@@ -5,8 +5,8 @@ use super::item::{impersonated, text};
 use super::token::{self, SCOPE};
 use crate::calendar;
 use crate::config::OauthClient;
-use crate::credentials::google::check::{service_status, service_unreachable};
-use crate::credentials::google::oauth::{CallFault, Google, TokenFault, Tokens};
+use crate::credentials::google::oauth::{CallFault, Google, Tokens};
+use crate::credentials::google::trouble::Trouble;
 use crate::message::Message;
 use crate::secret::Secret;
 use serde_json::{Map, Value, json};
@@ -20,8 +20,8 @@ const LONGEST: u64 = 64 << 10;
 const FLAVOR: (&str, &str) = ("Metadata-Flavor", "Google");
 
 /// A token of the service account that another credential may act as.
-pub(super) fn by_impersonation(google: &Google, item: &Map<String, Value>) -> Result<Tokens, TokenFault> {
-    let unusable = || TokenFault::Revoked(Message::new("vertex_impersonation"));
+pub(super) fn by_impersonation(google: &Google, item: &Map<String, Value>) -> Result<Tokens, Trouble> {
+    let unusable = || Trouble::Revoked(Message::new("vertex_impersonation"));
     let source = item.get("source_credentials").and_then(Value::as_object).ok_or_else(unusable)?;
     let tokens = match text(source, "type") {
         Some("service_account") => token::service_account(google, source)?,
@@ -35,8 +35,8 @@ pub(super) fn by_impersonation(google: &Google, item: &Map<String, Value>) -> Re
 }
 
 /// Sends the bearer to Google's own address only: the item says no more than whom to act as.
-fn act_as(google: &Google, access: &Secret, item: &Map<String, Value>) -> Result<Tokens, TokenFault> {
-    let email = impersonated(item).ok_or_else(|| TokenFault::Revoked(Message::new("vertex_impersonation")))?;
+fn act_as(google: &Google, access: &Secret, item: &Map<String, Value>) -> Result<Tokens, Trouble> {
+    let email = impersonated(item).ok_or_else(|| Trouble::Revoked(Message::new("vertex_impersonation")))?;
     let url = format!("{}/v1/projects/-/serviceAccounts/{email}:generateAccessToken", google.endpoints.iam_credentials);
     let bearer = Secret::new(format!("Bearer {}", access.expose()));
     let mut body = json!({"scope": [SCOPE], "lifetime": "3600s"});
@@ -46,22 +46,22 @@ fn act_as(google: &Google, access: &Secret, item: &Map<String, Value>) -> Result
     let answer =
         google.json(&url, &[("Authorization", bearer.expose())], Some(&body)).map_err(|fault| match fault {
             // A person can grant the role at any time.
-            CallFault::Status(401 | 403 | 404, _) => TokenFault::Client(Message::new("vertex_impersonation_refused")),
-            fault => passing("IAM Credentials API", fault),
+            CallFault::Status(401 | 403 | 404, _) => Trouble::Config(Message::new("vertex_impersonation_refused")),
+            fault => fault.passing("IAM Credentials API"),
         })?;
     let access = answer.get("accessToken").and_then(Value::as_str).map(Secret::new);
     let end = answer.get("expireTime").and_then(Value::as_str).and_then(calendar::read);
     let lifetime = end.and_then(|end| end.duration_since(SystemTime::now()).ok());
     let (Some(access), Some(lifetime)) = (access, lifetime) else {
-        return Err(TokenFault::Transient(Message::new("no_access_token")));
+        return Err(Trouble::Transient(Message::new("no_access_token")));
     };
     Ok(Tokens { access, refresh: None, lifetime, scope: None })
 }
 
 /// A token for one of another provider.
-pub(super) fn by_exchange(google: &Google, item: &Map<String, Value>) -> Result<Tokens, TokenFault> {
+pub(super) fn by_exchange(google: &Google, item: &Map<String, Value>) -> Result<Tokens, Trouble> {
     if !text(item, "token_url").is_some_and(|url| url == STS || url == google.endpoints.sts) {
-        return Err(TokenFault::Revoked(Message::new("vertex_token_uri").with("uri", STS)));
+        return Err(Trouble::Revoked(Message::new("vertex_token_uri").with("uri", STS)));
     }
     let subject = subject_token(google, item)?;
     let field = |name| text(item, name).unwrap_or_default();
@@ -80,8 +80,8 @@ pub(super) fn by_exchange(google: &Google, item: &Map<String, Value>) -> Result<
 }
 
 /// Read anew each time: it ends sooner than ours.
-fn subject_token(google: &Google, item: &Map<String, Value>) -> Result<Secret, TokenFault> {
-    let missing = || TokenFault::Client(Message::new("vertex_external_source"));
+fn subject_token(google: &Google, item: &Map<String, Value>) -> Result<Secret, Trouble> {
+    let missing = || Trouble::Config(Message::new("vertex_external_source"));
     let source = item.get("credential_source").and_then(Value::as_object).ok_or_else(missing)?;
     let content = match (text(source, "file"), text(source, "url")) {
         (Some(file), _) => {
@@ -94,7 +94,7 @@ fn subject_token(google: &Google, item: &Map<String, Value>) -> Result<Secret, T
             let headers = source.get("headers").and_then(Value::as_object).into_iter().flatten();
             let headers: Vec<(&str, &str)> =
                 headers.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect();
-            google.local(url, &headers).map_err(|fault| passing("credential_source", fault))?.0
+            google.local(url, &headers).map_err(|fault| fault.passing("credential_source"))?.0
         }
         (None, None) => return Err(missing()),
     };
@@ -112,9 +112,9 @@ fn subject_token(google: &Google, item: &Map<String, Value>) -> Result<Secret, T
 }
 
 /// The token of the machine's own service account. The server keeps it until shortly before its end.
-pub(super) fn of_machine(google: &Google) -> Result<Tokens, TokenFault> {
+pub(super) fn of_machine(google: &Google) -> Result<Tokens, Trouble> {
     let answer =
-        metadata(google, "instance/service-accounts/default/token").map_err(|fault| passing(token::METADATA, fault))?;
+        metadata(google, "instance/service-accounts/default/token").map_err(|fault| fault.passing(token::METADATA))?;
     let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
     google.granted(&answer)
 }
@@ -131,11 +131,4 @@ fn metadata(google: &Google, path: &str) -> Result<String, CallFault> {
         (text, true) => Ok(text),
         (_, false) => Err(CallFault::Network("it is not Google's metadata server".into())),
     }
-}
-
-fn passing(service: &str, fault: CallFault) -> TokenFault {
-    TokenFault::Transient(match fault {
-        CallFault::Status(status, _) => service_status(service, status),
-        CallFault::Network(reason) => service_unreachable(service, &reason),
-    })
 }

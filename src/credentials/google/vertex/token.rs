@@ -4,11 +4,11 @@ use super::federation;
 use super::item::{MACHINE, Source, text};
 use super::key;
 use crate::config::OauthClient;
-use crate::credentials::google::check::{Fine, service_status, service_unreachable};
-use crate::credentials::google::oauth::{CallFault, Google, TokenFault, Tokens};
-use crate::credentials::google::setup::{self, SetupFault};
+use crate::credentials::google::check::Fine;
+use crate::credentials::google::oauth::{CallFault, Google, Tokens};
+use crate::credentials::google::setup;
+use crate::credentials::google::trouble::{Block, Trouble};
 use crate::credentials::lease::Access;
-use crate::credentials::pool::Block;
 use crate::message::Message;
 use serde_json::{Map, Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,8 +28,8 @@ const LIFETIME: u64 = 3600;
 const CHECKED_MODEL: &str = "gemini-3.5-flash";
 
 /// A token for an item that is no key.
-pub(crate) fn token(google: &Google, item: &Value, client: Option<&OauthClient>) -> Result<Tokens, TokenFault> {
-    let unusable = || TokenFault::Revoked(Message::new("item_empty"));
+pub(crate) fn token(google: &Google, item: &Value, client: Option<&OauthClient>) -> Result<Tokens, Trouble> {
+    let unusable = || Trouble::Revoked(Message::new("item_empty"));
     let item = item.as_object().filter(|_| cfg!(feature = "vertex")).ok_or_else(unusable)?;
     match Source::of(item).ok_or_else(unusable)? {
         Source::ServiceAccount => service_account(google, item),
@@ -42,47 +42,43 @@ pub(crate) fn token(google: &Google, item: &Value, client: Option<&OauthClient>)
 }
 
 /// Signs for a token. The assertion goes to Google's token endpoint or to the one of the config, wherever the file points.
-pub(super) fn service_account(google: &Google, item: &Map<String, Value>) -> Result<Tokens, TokenFault> {
+pub(super) fn service_account(google: &Google, item: &Map<String, Value>) -> Result<Tokens, Trouble> {
     let endpoint = google.endpoints.oauth_token.as_str();
     let is_googles = |uri: &str| uri == AUDIENCE || uri == endpoint || OLD_ENDPOINTS.contains(&uri);
     if !text(item, "token_uri").is_none_or(is_googles) {
-        return Err(TokenFault::Revoked(Message::new("vertex_token_uri").with("uri", AUDIENCE)));
+        return Err(Trouble::Revoked(Message::new("vertex_token_uri").with("uri", AUDIENCE)));
     }
     let key = key::read(text(item, "private_key").unwrap_or_default());
-    let key = key.map_err(|code| TokenFault::Revoked(Message::new(code)))?;
+    let key = key.map_err(|code| Trouble::Revoked(Message::new(code)))?;
     let header = json!({"alg": "RS256", "typ": "JWT", "kid": text(item, "private_key_id")});
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let claims = json!({
         "iss": text(item, "client_email"), "scope": SCOPE, "aud": AUDIENCE, "iat": now, "exp": now + LIFETIME,
     });
     let assertion = key::token(&key, &header, &claims);
-    let assertion = assertion.ok_or_else(|| TokenFault::Transient(Message::new("vertex_cannot_sign")))?;
+    let assertion = assertion.ok_or_else(|| Trouble::Transient(Message::new("vertex_cannot_sign")))?;
     google.assertion(&assertion).map_err(|fault| match fault {
-        TokenFault::Revoked(message) if message.to_string().contains("reasonable timeframe") => {
-            TokenFault::Client(Message::new("vertex_clock"))
+        Trouble::Revoked(message) if message.to_string().contains("reasonable timeframe") => {
+            Trouble::Config(Message::new("vertex_clock"))
         }
-        TokenFault::Revoked(message) => {
-            TokenFault::Revoked(Message::new("vertex_key_ended").with_message("why", message))
-        }
+        Trouble::Revoked(message) => Trouble::Revoked(Message::new("vertex_key_ended").with_message("why", message)),
         fault => fault,
     })
 }
 
 /// The project of a credential that names none: only a machine can be asked for its own.
-pub(crate) fn project(google: &Google, item: &Value) -> Result<String, SetupFault> {
+pub(crate) fn project(google: &Google, item: &Value) -> Result<String, Trouble> {
     let is_machine = item.get("type").and_then(Value::as_str) == Some(MACHINE) && cfg!(feature = "vertex");
-    match is_machine.then(|| federation::project_of_machine(google)) {
-        Some(Ok(project)) => Ok(project),
-        Some(Err(CallFault::Status(status, _))) => Err(SetupFault::Transient(service_status(METADATA, status))),
-        Some(Err(CallFault::Network(reason))) => Err(SetupFault::Transient(service_unreachable(METADATA, &reason))),
-        None => Err(SetupFault::Blocked(Block::new("NO_PROJECT", Message::new("vertex_no_project")))),
+    match is_machine {
+        true => federation::project_of_machine(google).map_err(|fault| fault.passing(METADATA)),
+        false => Err(Trouble::Blocked(Block::new("NO_PROJECT", Message::new("vertex_no_project")))),
     }
 }
 
 /// Whether Google counts tokens for it, in the first place that is asked.
-pub(crate) fn check(google: &Google, access: &Access) -> Result<Fine, SetupFault> {
+pub(crate) fn check(google: &Google, access: &Access) -> Result<Fine, Trouble> {
     let Some(place) = access.place.as_deref().filter(|_| cfg!(feature = "vertex")) else {
-        return Err(SetupFault::Transient(Message::new("vertex_not_built")));
+        return Err(Trouble::Transient(Message::new("vertex_not_built")));
     };
     let location = place.order(CHECKED_MODEL).first().copied().unwrap_or_default().to_owned();
     let base = google.endpoints.vertex.as_deref();
@@ -97,13 +93,12 @@ pub(crate) fn check(google: &Google, access: &Access) -> Result<Fine, SetupFault
             fine(Message::new("vertex_accepts").with("location", &location))
         }
         Err(CallFault::Status(401, _)) if place.is_key => {
-            Err(SetupFault::Blocked(Block::new("CREDENTIALS_MISSING", Message::new("vertex_key_refused"))))
+            Err(Trouble::Blocked(Block::new("CREDENTIALS_MISSING", Message::new("vertex_key_refused"))))
         }
-        Err(CallFault::Network(reason)) => Err(SetupFault::Transient(service_unreachable(NAME, &reason))),
-        Err(CallFault::Status(status @ (402 | 404..), _)) => Err(SetupFault::Transient(service_status(NAME, status))),
+        Err(fault @ (CallFault::Network(_) | CallFault::Status(402 | 404.., _))) => Err(fault.passing(NAME)),
         Err(fault) => Err(match setup::setup_fault(fault) {
-            SetupFault::Blocked(why) if why.reason == "IAM_PERMISSION_DENIED" => {
-                SetupFault::Blocked(Block { message: Message::new("vertex_role"), ..why })
+            Trouble::Blocked(why) if why.reason == "IAM_PERMISSION_DENIED" => {
+                Trouble::Blocked(Block { message: Message::new("vertex_role"), ..why })
             }
             fault => fault,
         }),

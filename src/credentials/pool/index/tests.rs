@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::credentials::file::record::Record;
+use crate::credentials::google::trouble::{Block, Trouble};
 use crate::credentials::lease::{Report, Unavailable};
-use crate::credentials::pool::{Block, Grant, Job, Origin, Pool, Settings, Step, Trouble};
+use crate::credentials::pool::{Grant, Job, Origin, Pool, Settings, Step};
 use crate::message::Message;
 use crate::secret::Secret;
 use serde_json::json;
@@ -174,10 +175,7 @@ fn happen(pool: &mut Pool, jobs: &mut Vec<Job>, numbers: &mut Numbers, now: &mut
                 let result = match numbers.below(5) {
                     0 => Err(Trouble::Transient(Message::said("t"))),
                     1 => Err(Trouble::Config(Message::said("c"))),
-                    2 => Err(Trouble::Blocked(
-                        Block { reason: "r".into(), message: Message::said("s"), link: None },
-                        Some(numbers.seconds(60)),
-                    )),
+                    2 => Err(Trouble::Blocked(Block::new("r", Message::said("s")))),
                     _ => {
                         let grant = Grant { access: Secret::new("b"), refresh: None, lifetime: numbers.seconds(1200) };
                         let _ = pool.granted(&mut job, grant, *now);
