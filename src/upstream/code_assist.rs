@@ -41,15 +41,14 @@ impl CodeAssist {
 
 impl Upstream for CodeAssist {
     fn send(&self, access: &Access, call: &Call) -> Result<EventStream, Fault> {
-        let (body, wrapping) = match call.operation {
-            Operation::Generate | Operation::Stream => {
-                (generate_body(call, access.project.as_deref()), Wrapping::Envelope)
-            }
-            Operation::CountTokens => (count_body(call), Wrapping::Bare),
+        let wrapping = match call.operation {
+            Operation::Generate | Operation::Stream => Wrapping::Envelope,
+            Operation::CountTokens => Wrapping::Bare,
             Operation::Embed | Operation::BatchEmbed => {
                 return Err(Fault::Unsupported("embeddings need a Gemini API key in the pool"));
             }
         };
+        let body = body_of(call, access.project.as_deref());
         let url = format!("{}/v1internal:{}", self.base, call.operation.method());
         let bearer = format!("Bearer {}", access.secret.expose());
         let response = round_trip::post(&self.agent, &url, &[("Authorization", &bearer)], &body, call)?;
@@ -65,7 +64,10 @@ fn wire_name(model: &str) -> &str {
     }
 }
 
-fn generate_body(call: &Call, project: Option<&str>) -> Vec<u8> {
+pub(super) fn body_of(call: &Call, project: Option<&str>) -> Vec<u8> {
+    if call.operation == Operation::CountTokens {
+        return count_body(call);
+    }
     let request = match call.request.circulates() {
         true => Cow::Owned(call.request.without_circulation()),
         false => Cow::Borrowed(&call.request),
@@ -104,67 +106,4 @@ fn count_body(call: &Call) -> Vec<u8> {
     let counted = Request { contents, ..Request::default() };
     let model = Some(format!("models/{}", wire_name(&call.model)));
     body::json(&Count { request: Body { model, ..Body::of(&counted, &[]) } }, &counted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn call(operation: Operation, model: &str, request: Value) -> Call {
-        let request = serde_json::from_value(request).unwrap();
-        Call::new(model, operation, request)
-    }
-
-    fn parsed(body: Vec<u8>) -> Value {
-        serde_json::from_slice(&body).unwrap()
-    }
-
-    #[test]
-    fn generate_goes_in_the_envelope_with_the_default_safety() {
-        let call = call(
-            Operation::Generate,
-            "gemini-3.5-flash",
-            json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}], "labels": {"a": "b"}, "session_id": "s",
-                "serviceTier": "flex"}),
-        );
-        let body = parsed(generate_body(&call, Some("p")));
-        assert_eq!(body["model"], "gemini-3-flash");
-        assert_eq!(body["project"], "p");
-        assert_eq!(body["request"]["contents"][0]["parts"][0]["text"], "hi");
-        assert_eq!(body["request"]["labels"], json!({"a": "b"}));
-        assert_eq!(body["request"]["session_id"], "s");
-        assert_eq!(body["request"].get("serviceTier"), None, "only the public API has tiers");
-        let safety = body["request"]["safetySettings"].as_array().unwrap();
-        assert_eq!(safety.len(), 10);
-        assert!(safety.iter().all(|setting| setting["threshold"] == "BLOCK_NONE"));
-        assert_eq!(parsed(generate_body(&call, None)).get("project"), None);
-    }
-
-    #[test]
-    fn the_clients_own_safety_settings_win() {
-        let own = json!([{"category": "HARM_CATEGORY_JAILBREAK", "threshold": "OFF"}]);
-        let call = call(Operation::Stream, "gemini-2.5-pro", json!({"safetySettings": own}));
-        assert_eq!(parsed(generate_body(&call, None))["request"], json!({"safetySettings": own}));
-    }
-
-    #[test]
-    fn counting_folds_system_and_tools_and_drops_thoughts() {
-        let request = json!({
-            "systemInstruction": {"parts": [{"text": "be brief"}]},
-            "tools": [{"functionDeclarations": [{"name": "f"}]}],
-            "generationConfig": {"temperature": 1},
-            "contents": [
-                {"role": "user", "parts": [{"text": "hi"}]},
-                {"role": "model", "parts": [{"text": "hm", "thought": true}]},
-            ],
-        });
-        let expected = json!({"request": {"model": "models/gemini-2.5-pro", "contents": [
-            {"role": "user", "parts": [{"text": "be brief"}, {"text": "[{\"functionDeclarations\":[{\"name\":\"f\"}]}]"}]},
-            {"role": "user", "parts": [{"text": "hi"}]},
-        ]}});
-        for request in [request.clone(), json!({"generateContentRequest": request})] {
-            assert_eq!(parsed(count_body(&call(Operation::CountTokens, "gemini-2.5-pro", request))), expected);
-        }
-    }
 }

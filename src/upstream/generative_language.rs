@@ -54,7 +54,7 @@ impl Upstream for GenerativeLanguage {
     }
 }
 
-fn body_of(call: &Call) -> Vec<u8> {
+pub(super) fn body_of(call: &Call) -> Vec<u8> {
     let request = &call.request;
     match call.operation {
         Operation::Generate | Operation::Stream => {
@@ -110,66 +110,4 @@ fn count_body(call: &Call) -> Vec<u8> {
         return body::json(&body, request);
     }
     body::json(&Count { generate_content_request: Body { model, ..body } }, request)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn body(operation: Operation, request: Value) -> Value {
-        let request = serde_json::from_value(request).unwrap();
-        let call = Call::new("gemini-2.5-pro", operation, request);
-        serde_json::from_slice(&body_of(&call)).unwrap()
-    }
-
-    #[test]
-    fn what_only_code_assist_takes_is_left_out() {
-        let sent = body(
-            Operation::Generate,
-            json!({"contents": [], "labels": {}, "session_id": "s", "model": "x", "store": true}),
-        );
-        let safety: Vec<Value> =
-            PUBLIC_CATEGORIES.map(|category| json!({"category": category, "threshold": "BLOCK_NONE"})).into();
-        assert_eq!(sent, json!({"safetySettings": safety, "store": true}));
-    }
-
-    #[test]
-    fn only_public_safety_categories_are_sent() {
-        let public = json!({"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"});
-        let other = json!({"category": "HARM_CATEGORY_JAILBREAK", "threshold": "OFF"});
-        assert_eq!(
-            body(Operation::Stream, json!({"safetySettings": [public, other]})),
-            json!({"safetySettings": [public]})
-        );
-    }
-
-    #[test]
-    fn counting_wraps_only_what_is_more_than_contents() {
-        let contents = json!([{"role": "user", "parts": [{"text": "hi"}]}]);
-        let whole = json!({"contents": contents, "systemInstruction": {"parts": [{"text": "s"}]}});
-        let mut wrapped = whole.clone();
-        wrapped["model"] = "models/gemini-2.5-pro".into();
-        let wrapped = json!({"generateContentRequest": wrapped});
-        for (request, expected) in [
-            (json!({"contents": contents}), json!({"contents": contents})),
-            (whole.clone(), wrapped.clone()),
-            (json!({"generateContentRequest": whole}), wrapped),
-        ] {
-            assert_eq!(body(Operation::CountTokens, request), expected);
-        }
-    }
-
-    #[test]
-    fn embeddings_go_as_they_are_and_a_batch_names_its_model() {
-        let one = json!({"content": {"parts": [{"text": "hi"}]}, "outputDimensionality": 8});
-        let vertex =
-            json!({"content": one["content"], "embedContentConfig": {"outputDimensionality": 8, "autoTruncate": true}});
-        assert_eq!(body(Operation::Embed, vertex), one);
-        assert_eq!(body(Operation::Embed, one.clone()), one);
-        assert_eq!(
-            body(Operation::BatchEmbed, json!({"requests": [one]}))["requests"][0]["model"],
-            "models/gemini-2.5-pro"
-        );
-    }
 }

@@ -30,6 +30,9 @@ pub use raw::{RawReply, RawRequest};
 #[cfg(feature = "vertex")]
 pub use vertex::Vertex;
 
+#[cfg(test)]
+mod tests;
+
 /// What gets media that clients name by address; it shares nothing with the client for Google.
 pub fn fetcher() -> Box<dyn Fetch> {
     Box::new(Fetcher::new())

@@ -21,7 +21,7 @@ const CATEGORIES: [&str; 4] = [
     "HARM_CATEGORY_DANGEROUS_CONTENT",
 ];
 
-pub(super) fn of(call: &Call) -> Vec<u8> {
+pub(in crate::upstream) fn of(call: &Call) -> Vec<u8> {
     match call.operation {
         Operation::Generate | Operation::Stream => {
             let request = fitting(&call.request, call.operation == Operation::Stream);
@@ -124,7 +124,7 @@ pub(super) fn without_ids(request: &Request) -> Option<Request> {
 }
 
 /// The header that asks for better or cheaper capacity.
-pub(super) fn tier(request: &Request) -> Option<&'static str> {
+pub(in crate::upstream) fn tier(request: &Request) -> Option<&'static str> {
     let tier =
         ["serviceTier", "service_tier"].iter().find_map(|name| request.other.get(*name)).and_then(Value::as_str)?;
     let tier = tier.to_ascii_lowercase();

@@ -1,7 +1,7 @@
 //! Vertex AI, Google Cloud's service with the same models (docs/vertex.md). A credential has one or several locations, which
 //! are tried in order before another credential is: more keys of one organisation share one capacity, more locations do not.
 
-mod body;
+pub(super) mod body;
 mod embeddings;
 
 use super::body::json;
@@ -39,8 +39,7 @@ impl Vertex {
         call: &Call,
         body: &[u8],
     ) -> Result<EventStream, Fault> {
-        let method = embeddings::method(call).unwrap_or(call.operation.method());
-        let url = place.url(self.base.as_deref(), access.project.as_deref(), location, &call.model, method);
+        let url = place.url(self.base.as_deref(), access.project.as_deref(), location, &call.model, method(call));
         let authorization = place.authorization(&access.secret);
         let mut headers = place.headers(&authorization);
         headers.extend(body::tier(&call.request).map(|tier| (TIER, tier)));
@@ -109,6 +108,11 @@ impl Upstream for Vertex {
     }
 }
 
+/// The last word of the path.
+pub(super) fn method(call: &Call) -> &'static str {
+    embeddings::method(call).unwrap_or(call.operation.method())
+}
+
 /// Whether another location may serve what this one did not.
 fn failing(fault: &Fault) -> Option<(Failing, u16)> {
     let Fault::Refused(refusal) = fault else { return None };
@@ -137,4 +141,34 @@ fn names_ids(fault: &Fault) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_limit_without_a_delay_gets_one_of_seconds_or_a_minute() {
+        let refusal = |status, message: &str| {
+            Refusal::read(status, json!({"error": {"message": message}}).to_string().as_bytes(), None)
+        };
+        let three = Some(Duration::from_secs(3));
+        for (status, message, delay) in [
+            (
+                429,
+                "Resource exhausted. Please try again later. Please refer to .../error-code-429 for more details.",
+                three,
+            ),
+            (429, "Too many requests. Exceeded the Provisioned Throughput.", three),
+            (
+                429,
+                "Quota exceeded for aiplatform.googleapis.com/online_prediction_requests_per_base_model with base model: x.",
+                Some(MINUTE),
+            ),
+            (503, "The service is currently unavailable.", None),
+        ] {
+            let delayed = with_delay(refusal(status, message), three);
+            assert_eq!(delayed.details.delay, delay, "{message}");
+            let rest = delayed.fault().verdict().duration;
+            assert!(rest.is_none_or(|rest| rest <= MINUTE), "{message}: {rest:?}");
+        }
+    }
+}
