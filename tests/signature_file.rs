@@ -80,7 +80,9 @@ impl Dialect {
                 let tool = |name: &str| json!({"name": name, "input_schema": schema});
                 let body = json!({"model": MODEL, "messages": said, "tools": tools(&tool), "max_tokens": 1000});
                 let content = list(&post(program, "/v1/messages", &body)["content"]);
-                let calls: Vec<Value> = content.into_iter().filter(|block| block["type"] == "tool_use").collect();
+                let mut calls: Vec<Value> = content.into_iter().filter(|block| block["type"] == "tool_use").collect();
+                // As Claude Code does.
+                calls.iter_mut().for_each(|call| call["input"]["replace_all"] = json!(false));
                 let result =
                     |call: &Value| json!({"type": "tool_result", "tool_use_id": call["id"], "content": "done"});
                 let results: Vec<Value> = calls.iter().map(result).collect();

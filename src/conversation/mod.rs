@@ -49,6 +49,7 @@ mod media;
 pub mod names;
 mod pairing;
 pub mod plan;
+mod shape;
 pub mod signatures;
 pub mod tokens;
 pub mod tools;

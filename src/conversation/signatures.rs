@@ -6,6 +6,7 @@
 
 use super::Context;
 use super::history::{Call, ModelTurn, Said};
+use super::shape;
 use crate::gemini::Part;
 use crate::gemini::signatures::{SignatureCache, family, plausible};
 use base64::Engine;
@@ -137,15 +138,22 @@ impl Signatures {
         self.cache.put(&self.key_name, id, &self.family, signature);
         if let Some(args) = args.filter(|args| self.is_checked && args.len() <= MAX_ARGS) {
             self.cache.put_text(&self.key_name, &args_key(id), &self.family, args);
+            if let Some(shape) = serde_json::from_str(args).ok().and_then(|args| shape::of(&args, id)) {
+                self.cache.put(&self.key_name, &shape_key(id), &self.family, &shape);
+            }
         }
     }
 
     /// The arguments as the model wrote them, unless the client says something else.
     fn restore_args(&self, call: &mut Call) {
         let Some(id) = call.id.as_deref() else { return };
-        let args = self.cache.get(&self.key_name, &args_key(id), &self.family);
-        let args = args.and_then(|args| serde_json::from_str::<Value>(&args).ok());
-        if let Some(args) = args.filter(|args| agree(args, &call.args)) {
+        let get = |name: String| self.cache.get(&self.key_name, &name, &self.family);
+        let restored = match get(args_key(id)) {
+            Some(args) => serde_json::from_str(&args).ok().filter(|args| agree(args, &call.args)),
+            // After a restart there is no text any more.
+            None => get(shape_key(id)).and_then(|shape| shape::restore(&call.args, &shape, id)),
+        };
+        if let Some(args) = restored {
             call.args = args;
         }
     }
@@ -231,6 +239,10 @@ impl Signatures {
 /// The name in the memory, which no id of a call has.
 fn args_key(id: &str) -> String {
     format!("arguments of {id}")
+}
+
+fn shape_key(id: &str) -> String {
+    format!("shape of {id}")
 }
 
 /// Whether two values say the same where both say something.

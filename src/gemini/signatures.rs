@@ -49,8 +49,8 @@ struct Entry {
     last_use: u64,
 }
 
-/// A signature as it is kept outside of the memory: the hash of client key and call id, the family, the signature, and its
-/// age in seconds. No text of a conversation.
+/// A signature as it is kept outside of the memory: the hash of client key and call id, the family, the signature or what else
+/// was remembered without text, and its age in seconds. No text of a conversation.
 #[derive(Serialize, Deserialize)]
 pub struct Kept(String, String, String, u64);
 
