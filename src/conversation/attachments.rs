@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::media::{self, Media};
-use crate::gemini::{FileData, Part};
+use crate::gemini::{FileData, Part, sniff};
 use serde_json::json;
 
 /// Bytes fetched for one request, in all; one picture may have half of it (docs/openai-chat.md "Message content").
@@ -83,7 +83,7 @@ impl<'a> Attachments<'a> {
             let (mime, bytes) = self.fetch(&url)?;
             let mime = Some(mime)
                 .filter(|mime| media::is_binary_media(mime) || mime == media::SVG)
-                .or_else(|| media::sniff(&bytes).map(str::to_owned))
+                .or_else(|| sniff(&bytes).map(str::to_owned))
                 .ok_or("the address does not lead to an image")?;
             return self.inline(mime, media::encode(&bytes));
         }
@@ -176,7 +176,7 @@ fn as_text(data: &str) -> Option<String> {
 /// `families`: a container with pictures and sound is what was wanted of it.
 pub fn upload(bytes: &[u8], mime: Option<&str>, name: Option<&str>, families: &[&str]) -> Option<Part> {
     let told = [
-        media::sniff(bytes).map(str::to_owned),
+        sniff(bytes).map(str::to_owned),
         name.and_then(media::by_extension).map(str::to_owned),
         mime.and_then(media::telling),
     ];

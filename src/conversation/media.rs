@@ -1,5 +1,6 @@
 //! Media in requests: data URLs, base64 in all the shapes clients send, and media types told from the first bytes.
 
+use crate::gemini::sniff;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
@@ -86,35 +87,6 @@ pub(crate) fn telling(mime: &str) -> Option<String> {
 pub(crate) fn sniff_base64(data: &str) -> Option<&'static str> {
     let end = data.len().min(44) / 4 * 4;
     sniff(&STANDARD.decode(data.get(..end)?).ok()?)
-}
-
-/// The media type that the first bytes show.
-pub(crate) fn sniff(bytes: &[u8]) -> Option<&'static str> {
-    let at = |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic));
-    let found = match bytes {
-        _ if at(0, b"\x89PNG") => "image/png",
-        _ if at(0, b"\xff\xd8\xff") => "image/jpeg",
-        _ if at(0, b"GIF8") => "image/gif",
-        _ if at(0, b"RIFF") && at(8, b"WEBP") => "image/webp",
-        _ if at(0, b"RIFF") && at(8, b"WAVE") => "audio/wav",
-        _ if at(0, b"%PDF") => "application/pdf",
-        _ if at(4, b"ftyp") => match bytes.get(8..12) {
-            Some(b"heic" | b"heix" | b"hevc" | b"hevx") => "image/heic",
-            Some(b"mif1" | b"msf1" | b"heif") => "image/heif",
-            Some(b"avif") => "image/avif",
-            Some(b"M4A ") => "audio/m4a",
-            _ => "video/mp4",
-        },
-        _ if at(0, b"ID3") || at(0, b"\xff\xfb") || at(0, b"\xff\xf3") => "audio/mp3",
-        _ if at(0, b"OggS") => "audio/ogg",
-        _ if at(0, b"fLaC") => "audio/flac",
-        _ if at(0, b"\x1a\x45\xdf\xa3") => "video/webm",
-        _ if at(0, b"II*\0") || at(0, b"MM\0*") => "image/tiff",
-        // A bitmap's header holds its length and four reserved zero bytes; `BM` alone may be any text.
-        _ if at(0, b"BM") && at(6, b"\0\0\0\0") => "image/bmp",
-        _ => return None,
-    };
-    Some(found)
 }
 
 /// The media type a file name promises, for the types Google takes inline.
@@ -242,23 +214,6 @@ mod tests {
         }
         for bad in ["data:image/png;base64", "data:image/png;base64,", "data:image/png;base64,*"] {
             assert!(data_url(bad.into()).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn bytes_tell_their_type() {
-        let cases: [(&[u8], Option<&str>); 8] = [
-            (b"GIF89a", Some("image/gif")),
-            (b"RIFF\0\0\0\0WEBPVP8 ", Some("image/webp")),
-            (b"\0\0\0\x18ftypheic", Some("image/heic")),
-            (b"BM\x10\0\0\0\0\0\0\0", Some("image/bmp")),
-            (b"BMW is a car", None),
-            (b"%PDF-1.7", Some("application/pdf")),
-            (b"", None),
-            (b"RIFF", None),
-        ];
-        for (bytes, expected) in cases {
-            assert_eq!(sniff(bytes), expected, "{bytes:?}");
         }
     }
 }

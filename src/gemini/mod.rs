@@ -6,6 +6,7 @@ pub mod request;
 pub mod response;
 pub mod schema;
 pub mod signatures;
+mod sniff;
 pub mod surrogates;
 pub mod thinking;
 pub(crate) mod weight;
@@ -15,3 +16,4 @@ pub use request::{
     GenerationConfig, Part, Request, SafetySetting, ThinkingConfig, Tool, ToolConfig,
 };
 pub use response::{Candidate, Response, ResponsePart, Text, UsageMetadata};
+pub(crate) use sniff::sniff;

@@ -1,18 +1,6 @@
 //! Which answers are media that Gemini could read, by their declared type and their first bytes.
 
-/// First bytes of formats that are told by them alone.
-const MAGIC: [(&[u8], &str); 10] = [
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"%PDF-", "application/pdf"),
-    (b"OggS", "audio/ogg"),
-    (b"fLaC", "audio/flac"),
-    (b"ID3", "audio/mpeg"),
-    (b"\x1a\x45\xdf\xa3", "video/webm"),
-    (b"BM", "image/bmp"),
-];
+use crate::gemini::sniff;
 
 /// The media type of an answer, without parameters; `None` when it is no media.
 ///
@@ -31,33 +19,6 @@ pub fn media_type(declared: Option<&str>, bytes: &[u8]) -> Option<String> {
         _ if declared.starts_with("audio/") || declared.starts_with("video/") => Some(declared),
         _ => None,
     }
-}
-
-fn sniff(bytes: &[u8]) -> Option<&'static str> {
-    let at = |from: usize, word: &[u8]| bytes.get(from..).is_some_and(|rest| rest.starts_with(word));
-    if at(0, b"RIFF") {
-        return match bytes.get(8..12)? {
-            b"WEBP" => Some("image/webp"),
-            b"WAVE" => Some("audio/wav"),
-            b"AVI " => Some("video/avi"),
-            _ => None,
-        };
-    }
-    if at(4, b"ftyp") {
-        return Some(match bytes.get(8..12)? {
-            b"heic" | b"heix" | b"hevc" | b"hevx" => "image/heic",
-            b"mif1" | b"msf1" | b"heim" | b"heis" => "image/heif",
-            b"avif" | b"avis" => "image/avif",
-            b"M4A " | b"M4B " => "audio/mp4",
-            b"qt  " => "video/quicktime",
-            _ => "video/mp4",
-        });
-    }
-    // An MPEG audio frame without a tag before it: eleven set bits, layer III.
-    if bytes.len() > 1 && bytes[0] == 0xff && bytes[1] & 0xe6 == 0xe2 {
-        return Some("audio/mpeg");
-    }
-    MAGIC.iter().find(|(magic, _)| at(0, magic)).map(|(_, name)| *name)
 }
 
 #[cfg(test)]
@@ -81,11 +42,14 @@ mod tests {
             (Some("application/octet-stream"), b"%PDF-1.7", Some("application/pdf")),
             (Some("binary/octet-stream"), b"\xff\xd8\xff\xe0", Some("image/jpeg")),
             (None, b"GIF89a", Some("image/gif")),
+            (None, b"BM\x10\0\0\0\0\0\0\0", Some("image/bmp")),
+            (None, b"BMW is a car", None),
+            (None, b"RIFF", None),
             (None, b"\0\0\0\x18ftypheic", Some("image/heic")),
             (None, b"\0\0\0\x18ftypisom", Some("video/mp4")),
             (None, b"RIFF\0\0\0\0WAVE", Some("audio/wav")),
-            (None, b"\xff\xfb\x90\0", Some("audio/mpeg")),
-            (None, b"ID3\x04", Some("audio/mpeg")),
+            (None, b"\xff\xfb\x90\0", Some("audio/mp3")),
+            (None, b"ID3\x04", Some("audio/mp3")),
             (Some("audio/ogg"), b"OggS", Some("audio/ogg")),
             (Some("video/mp4"), b"", Some("video/mp4")),
             (Some("application/x-pdf"), b"%PDF-", Some("application/pdf")),
