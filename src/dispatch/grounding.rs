@@ -17,6 +17,8 @@ pub(super) struct Joined {
     hop_parts: usize,
     earlier: Map<String, Value>,
     newest: Map<String, Value>,
+    /// Bytes, parts and metadata of the present hop when the newest token came.
+    marked: Option<(usize, usize, Map<String, Value>)>,
 }
 
 impl Joined {
@@ -28,12 +30,20 @@ impl Joined {
         }
     }
 
-    /// The present hop is over.
+    /// A token came: a hop that breaks goes on from here.
+    pub fn mark(&mut self) {
+        self.marked = Some((self.hop_text, self.hop_parts, self.newest.clone()));
+    }
+
+    /// The present hop is over, whole or broken; the next one begins at the newest token.
     pub fn end_hop(&mut self) {
-        self.is_later = true;
-        self.text += std::mem::take(&mut self.hop_text);
-        self.parts += std::mem::take(&mut self.hop_parts);
-        self.earlier.clone_from(&self.newest);
+        (self.hop_text, self.hop_parts) = (0, 0);
+        if let Some((text, parts, newest)) = self.marked.take() {
+            self.is_later = true;
+            self.text += text;
+            self.parts += parts;
+            self.earlier = newest;
+        }
     }
 
     /// Puts what the earlier hops found into the metadata of this candidate; whether it was changed.

@@ -55,6 +55,8 @@ pub(super) struct Hops {
     told: UsageMetadata,
     /// Of the present hop.
     usage: UsageMetadata,
+    /// The same when the newest token came.
+    marked: UsageMetadata,
     /// What is billed beyond what the client is told.
     unseen: UsageMetadata,
     grounding: grounding::Joined,
@@ -91,20 +93,28 @@ impl Hops {
 
     /// Begins the next hop, or the present one once more if it did not end. The token to ask it with.
     pub fn begin(&mut self) -> &str {
-        let usage = std::mem::take(&mut self.usage);
-        if self.follows == Follows::Hop {
-            if self.number > 1 {
-                self.unseen.add(&prompt_of(&usage));
-            }
-            self.told = self.sum(&usage);
-            self.grounding.end_hop();
-            self.number += 1;
-            self.repeated = Said::default();
-        } else {
+        let (usage, marked) = (std::mem::take(&mut self.usage), std::mem::take(&mut self.marked));
+        let kept = if self.follows == Follows::Hop { &usage } else { &marked };
+        if self.token == self.sent {
             self.unseen.add(&usage);
-            // A checkpoint in the middle of a call begins a hop of its own.
-            self.repeated = self.since.clone();
+        } else {
+            // A checkpoint in the middle of a call begins a hop of its own, and what came after it is said once more.
+            self.unseen.add(&beyond(&usage, kept));
+            if self.number > 1 {
+                self.unseen.add(&prompt_of(kept));
+            }
+            self.told = self.sum(kept);
+            self.number += 1;
         }
+        self.repeated = match self.follows {
+            Follows::Hop => Said::default(),
+            _ => self.since.clone(),
+        };
+        if self.follows == Follows::Hop {
+            // What Google found may come behind the token.
+            self.grounding.mark();
+        }
+        self.grounding.end_hop();
         self.since = self.repeated.clone();
         self.follows = Follows::Unknown;
         self.sent.clone_from(&self.token);
@@ -159,6 +169,8 @@ impl Hops {
             if self.token.as_ref() != Some(&token) {
                 self.failures = 0;
                 self.since = self.repeated.clone();
+                self.marked = self.usage.clone();
+                self.grounding.mark();
                 self.token = Some(token);
             }
             is_changed = true;
@@ -221,6 +233,18 @@ fn output_of(usage: &UsageMetadata) -> u64 {
         None => count(usage.candidates_token_count)
             .saturating_add(count(usage.thoughts_token_count))
             .saturating_add(count(usage.tool_use_prompt_token_count)),
+    }
+}
+
+/// What a usage counts of an answer beyond an earlier one of the same call.
+fn beyond(usage: &UsageMetadata, earlier: &UsageMetadata) -> UsageMetadata {
+    let less = |count: Option<u64>, before: Option<u64>| Some(count?.saturating_sub(before.unwrap_or(0)));
+    UsageMetadata {
+        candidates_token_count: less(usage.candidates_token_count, earlier.candidates_token_count),
+        thoughts_token_count: less(usage.thoughts_token_count, earlier.thoughts_token_count),
+        tool_use_prompt_token_count: less(usage.tool_use_prompt_token_count, earlier.tool_use_prompt_token_count),
+        total_token_count: less(Some(output_of(usage)), Some(output_of(earlier))),
+        ..UsageMetadata::default()
     }
 }
 

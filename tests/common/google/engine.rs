@@ -143,7 +143,7 @@ pub fn text(value: &Value) -> &str {
 
 fn default_events(state: &mut State, generation: &Generation) -> Vec<Value> {
     let config = &generation.inner["generationConfig"];
-    if let Some(events) = long::events(generation, state.settings.events) {
+    if let Some(events) = long::events(generation, state.settings.events, state.settings.checkpoints) {
         return events;
     }
     let thinking = thinks(&generation.model, &config["thinkingConfig"]);

@@ -51,7 +51,7 @@ pub fn token(generation: &Generation, begin: usize) -> String {
 }
 
 /// The events of a long answer's next call, if one is asked for.
-pub fn events(generation: &Generation, count: usize) -> Option<Vec<Value>> {
+pub fn events(generation: &Generation, count: usize, checkpoints: bool) -> Option<Vec<Value>> {
     let said = last_user_text(&generation.inner);
     let wanted: usize = said.strip_prefix("long:").filter(|_| generation.model.is_four())?.parse().ok()?;
     let begin = begin(generation)?;
@@ -70,9 +70,10 @@ pub fn events(generation: &Generation, count: usize) -> Option<Vec<Value>> {
     let last = pieces.len() - 1;
     // Google reads all that it said before once more.
     let prompt = count_tokens(&generation.inner) as usize + begin;
-    let mut spoken = 0;
+    let (mut spoken, mut bytes) = (0, 0);
     let event = |(at, piece): (usize, &String)| {
-        spoken += piece.len().div_ceil(4);
+        bytes += piece.len();
+        spoken = bytes.div_ceil(4);
         let mut candidate = json!({"content": {"role": "model", "parts": [{"text": piece}]}, "index": 0});
         if at == last {
             candidate["finishReason"] = json!(finish);
@@ -80,6 +81,8 @@ pub fn events(generation: &Generation, count: usize) -> Option<Vec<Value>> {
                 candidate["continuationToken"] = json!(token(generation, end));
             }
             spoken = end - begin;
+        } else if checkpoints && bytes % 4 == 0 {
+            candidate["continuationToken"] = json!(token(generation, begin + spoken));
         }
         json!({"candidates": [candidate], "usageMetadata": {"promptTokenCount": prompt,
             "candidatesTokenCount": spoken, "totalTokenCount": prompt + spoken}})

@@ -178,6 +178,8 @@ pub struct Settings {
     pub client: Option<(String, String)>,
     /// Page size of the model list when none is asked.
     pub model_page: usize,
+    /// Long answers bear a token in every event, not only in the last one of a call.
+    pub checkpoints: bool,
     /// Answers name the model that serves them.
     pub tells_version: bool,
     /// Keep every request for [`State::requests`]; off, only a few are kept.
@@ -254,6 +256,7 @@ impl State {
                 consent_as: None,
                 client: None,
                 model_page: 50,
+                checkpoints: false,
                 tells_version: true,
                 keep_records: true,
             },

@@ -1,6 +1,8 @@
 //! Answers that are longer than one call of Google's gives: the client sees one, in every dialect (docs/gemini-4.md "Rules
 //! for Gemini 4").
 
+mod broken;
+
 use crate::common::google::long::answer;
 use crate::common::google::script::{End, Step};
 use crate::common::google::{FakeGoogle, Outcome, User};
