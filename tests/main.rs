@@ -27,6 +27,7 @@ mod failures;
 mod fake_google;
 mod faults;
 mod gemini;
+mod gemini_4;
 mod gemini_cli;
 mod listener;
 mod long_decode;
