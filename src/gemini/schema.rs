@@ -6,6 +6,7 @@
 //! are inlined, recursion is cut, what has no keyword becomes a hint in the description. Cleaning a clean schema
 //! changes nothing.
 
+mod conditions;
 mod maps;
 mod node;
 mod openapi;

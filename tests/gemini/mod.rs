@@ -4,6 +4,7 @@
 mod names;
 mod schema;
 mod schema_rules;
+mod schema_table;
 mod signatures;
 mod surrogates;
 mod thinking;

@@ -2,7 +2,7 @@
 //! names becomes a hint.
 
 use super::node::{Cleaner, add_alternative};
-use super::references::Layers;
+use super::references::{Layers, list};
 use super::values::{Hints, Types, count, in_words};
 use serde_json::{Map, Value, json};
 
@@ -48,9 +48,16 @@ impl<'a> Cleaner<'a> {
 }
 
 /// What a schema says of the names and the number of properties, which Google has no keyword for.
-pub(super) fn name_rules(layers: &Layers, types: &Types, hints: &mut Hints) {
+pub(super) fn name_rules(layers: &Layers, types: &Types, schema: &Map<String, Value>, hints: &mut Hints) {
     if !types.names.contains(&"object") {
         return;
+    }
+    if !schema.contains_key("properties") {
+        let names: Vec<&str> =
+            layers.all("required").flat_map(|names| list(Some(names))).filter_map(Value::as_str).collect();
+        if !names.is_empty() {
+            hints.push(format!("required: {}", names.join(", ")));
+        }
     }
     let patterns: Vec<&str> =
         layers.all("patternProperties").filter_map(Value::as_object).flat_map(Map::keys).map(String::as_str).collect();

@@ -1,5 +1,6 @@
 //! Builds the clean schema of one node from its layers, and so of the whole tree, within a budget.
 
+use super::conditions::{conditions, lost};
 use super::maps::name_rules;
 use super::references::{Layers, References, alternatives, list};
 use super::values::{Hints, Types, bounds, count, enumeration, known_type, text_rules};
@@ -101,6 +102,7 @@ impl<'a> Cleaner<'a> {
         self.words(layers, &mut schema);
         enumeration(layers, &mut types, &mut schema, &mut hints);
         let alternatives = self.alternatives(layers, depth);
+        let lost = lost(layers, !alternatives.is_empty());
         let decided = !alternatives.is_empty() || schema.contains_key("anyOf");
 
         if types.allow("object") {
@@ -111,12 +113,19 @@ impl<'a> Cleaner<'a> {
         }
         if types.allow("object") && (!decided || !types.untyped()) {
             self.map(layers, depth, &mut types, &mut schema);
-            name_rules(layers, &types, &mut hints);
+            name_rules(layers, &types, &schema, &mut hints);
         }
         if !decided || !types.untyped() {
             text_rules(layers, &types, &mut schema, &mut hints);
             bounds(layers, &types, &mut schema, &mut hints);
+        } else {
+            // Beside a choice there is no place for them.
+            let mut beside = Map::new();
+            text_rules(layers, &types, &mut beside, &mut hints);
+            bounds(layers, &types, &mut beside, &mut hints);
+            beside.iter().for_each(|(keyword, value)| hints.push(format!("{keyword}: {value}")));
         }
+        conditions(layers, &types, &lost, &mut hints);
         if !alternatives.is_empty() {
             join(&mut schema, alternatives, &mut types);
         }
@@ -134,6 +143,7 @@ impl<'a> Cleaner<'a> {
         if let Some(values) = schema.get("enum").and_then(Value::as_array) {
             let bytes = values.iter().map(|value| value.as_str().map_or(8, str::len) + 3).sum::<usize>();
             if bytes > MOST_ENUM_BYTES {
+                hints.push(format!("one of {} known values", values.len()));
                 schema.remove("enum");
             } else {
                 self.bytes += bytes;
@@ -225,6 +235,13 @@ impl<'a> Cleaner<'a> {
             }
             prefix.extend(self.node(&[member], depth + 1).map(|node| Value::from(node.schema)));
         }
+        let mut sources = sources;
+        if sources.is_empty() {
+            let rest = if tuple.is_some() { ["additionalItems", "unevaluatedItems"] } else { ["unevaluatedItems"; 2] };
+            sources.extend(
+                rest.into_iter().find_map(|keyword| layers.first(keyword, |items| items.is_object().then_some(items))),
+            );
+        }
         let items = match sources.is_empty() {
             true => None,
             false => self.node(&sources, depth + 1).map(|node| node.schema).filter(|items| !items.is_empty()),
@@ -235,13 +252,17 @@ impl<'a> Cleaner<'a> {
             None if prefix.is_empty() => _ = schema.insert("items".into(), json!({"type": "string"})),
             None => {}
         }
-        if !prefix.is_empty() {
-            schema.insert("prefixItems".into(), prefix.into());
-        }
         for keyword in ["minItems", "maxItems"] {
             if let Some(count) = layers.first(keyword, count) {
                 schema.insert(keyword.into(), count.into());
             }
+        }
+        if !prefix.is_empty() {
+            let ends = ["items", "additionalItems", "unevaluatedItems"];
+            if ends.into_iter().flat_map(|keyword| layers.all(keyword)).any(|rest| *rest == Value::Bool(false)) {
+                schema.entry("maxItems").or_insert(prefix.len().into());
+            }
+            schema.insert("prefixItems".into(), prefix.into());
         }
     }
 

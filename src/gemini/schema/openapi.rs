@@ -57,7 +57,7 @@ fn node(mut schema: Map<String, Value>) -> Map<String, Value> {
         name = "string".into();
     }
     if name == "array" {
-        array(&mut schema);
+        array(&mut schema, &mut hints);
     }
     if name != "string"
         && let Some(Value::Array(values)) = schema.remove("enum")
@@ -156,7 +156,7 @@ fn describe(member: &mut Map<String, Value>, description: Option<&Value>) {
 }
 
 /// There are no tuples: any member anywhere, and as many as the tuple has.
-fn array(schema: &mut Map<String, Value>) {
+fn array(schema: &mut Map<String, Value>, hints: &mut Hints) {
     let prefix = schema.remove("prefixItems");
     let tuple = list(prefix.as_ref());
     if !tuple.is_empty() {
@@ -165,6 +165,10 @@ fn array(schema: &mut Map<String, Value>) {
         if !schema.contains_key("items") {
             schema.insert("maxItems".into(), tuple.len().into());
             schema.insert("minItems".into(), tuple.len().into());
+        }
+        if members.len() > 1 {
+            let kinds = tuple.iter().map(|member| member.get("type").and_then(Value::as_str).unwrap_or("any value"));
+            hints.push(format!("in this order: {}", kinds.collect::<Vec<_>>().join(", ")));
         }
         let items = if members.len() == 1 { members.remove(0) } else { json!({"anyOf": members}) };
         schema.insert("items".into(), items);

@@ -4,6 +4,8 @@
 //! recursion is cut; knows no other keyword.
 
 use serde_json::{Map, Value};
+use std::cell::OnceCell;
+use std::collections::HashMap;
 
 /// More keyword maps than this in one node are not looked at: chains of references must end.
 const MOST_LAYERS: usize = 64;
@@ -42,11 +44,13 @@ pub(super) struct References<'a> {
     followed: Vec<&'a Value>,
     /// How often a target may be inside itself.
     unroll: usize,
+    /// What has a name of its own: anchors and ids, those whole and by their last word.
+    named: OnceCell<HashMap<&'a str, &'a Value>>,
 }
 
 impl<'a> References<'a> {
     pub(super) fn new(root: &'a Value, unroll: usize) -> References<'a> {
-        References { root, followed: vec![root], unroll }
+        References { root, followed: vec![root], unroll, named: OnceCell::new() }
     }
 
     /// Where the way is now, for [`References::back`].
@@ -106,12 +110,26 @@ impl<'a> References<'a> {
         }
     }
 
-    /// The target of `#` or a `#/json/pointer`; nothing is ever fetched.
+    /// The target of `#`, a `#/json/pointer`, an `#anchor` or the id of a part; nothing is ever fetched.
     pub(super) fn resolve(&self, reference: &str) -> Option<&'a Value> {
-        let fragment = reference.strip_prefix('#')?;
+        let (id, fragment) = reference.split_once('#').unwrap_or((reference, ""));
+        let base = if id.is_empty() { self.root } else { self.named(id)? };
         let pointer = percent_encoding::percent_decode_str(fragment).decode_utf8().ok()?;
-        let target = self.root.pointer(&pointer)?;
+        let target = match pointer.is_empty() || pointer.starts_with('/') {
+            true => base.pointer(&pointer)?,
+            // Drafts up to 6 write an anchor as the id `#name`.
+            false => self.named(&pointer).or_else(|| self.named(&format!("#{pointer}")))?,
+        };
         (target.is_object() || target.is_boolean()).then_some(target)
+    }
+
+    fn named(&self, name: &str) -> Option<&'a Value> {
+        let named = self.named.get_or_init(|| {
+            let mut named = HashMap::new();
+            name_all(self.root, &mut named);
+            named
+        });
+        named.get(name).or_else(|| named.get(last_word(name))).copied()
     }
 
     fn name(&self, reference: &str) -> String {
@@ -122,6 +140,29 @@ impl<'a> References<'a> {
         let decoded = percent_encoding::percent_decode_str(last).decode_utf8_lossy();
         decoded.replace("~1", "/").replace("~0", "~")
     }
+}
+
+/// Collects the names of all parts; the first of a name has it.
+fn name_all<'a>(value: &'a Value, named: &mut HashMap<&'a str, &'a Value>) {
+    let Value::Object(map) = value else {
+        return value.as_array().into_iter().flatten().for_each(|value| name_all(value, named));
+    };
+    for (keyword, inner) in map {
+        match (keyword.as_str(), inner) {
+            ("$id" | "id", Value::String(id)) => {
+                let id = id.trim_end_matches('#');
+                named.entry(id).or_insert(value);
+                named.entry(last_word(id)).or_insert(value);
+            }
+            ("$anchor" | "$dynamicAnchor", Value::String(anchor)) => _ = named.entry(anchor).or_insert(value),
+            ("enum" | "const" | "default" | "example" | "examples", _) => {}
+            _ => name_all(inner, named),
+        }
+    }
+}
+
+fn last_word(id: &str) -> &str {
+    id.rsplit('/').next().unwrap_or(id)
 }
 
 /// The members of a list of schemas.
@@ -135,6 +176,6 @@ pub(super) fn alternatives(value: Option<&Value>) -> Vec<&Value> {
     list(value).iter().filter(|member| !never(member)).collect()
 }
 
-fn is_anything(schema: &Value) -> bool {
+pub(super) fn is_anything(schema: &Value) -> bool {
     *schema == Value::Bool(true) || schema.as_object().is_some_and(Map::is_empty)
 }
