@@ -93,7 +93,7 @@ impl MessagesReply {
 
     /// What Google searched and found, as the blocks of Anthropic's search.
     pub(super) fn search_blocks(&self, search: &Search) -> Vec<Value> {
-        if !self.searches || search.queries.is_empty() {
+        if !self.searches || search.queries.is_empty() && search.sources.is_empty() {
             return Vec::new();
         }
         let id = format!("srvtoolu_{}", random::id(24));

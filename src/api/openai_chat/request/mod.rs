@@ -36,6 +36,9 @@ pub(in crate::api) fn read_chat(
     let mut extensions = options::extensions(body);
     extensions.declare(&mut asked.toolbox);
     let legacy = tools(body, &mut asked.toolbox)?;
+    if let Some(stops) = take(body, "stop_sequences") {
+        body.entry("stop").or_insert(stops);
+    }
     Sampling::read(body, &["max_completion_tokens", "max_tokens", "max_output_tokens"], "stop")?.apply(&mut asked);
     asked.plan.logprobs = options::wants_logprobs(body)?;
     asked.plan.audio = options::modalities(body, &asked.model, &mut asked.config)?;
@@ -47,7 +50,8 @@ pub(in crate::api) fn read_chat(
     let mut attachments = Attachments::new(context, gemini3);
     let instructions = take_text(body, "instructions").filter(|_| !body.contains_key("messages"));
     asked.history = messages::read(messages(body), extensions.marker.as_deref(), &mut attachments)?;
-    asked.history.splice(..0, instructions.map(|text| Entry::System(vec![Part::text(text)])));
+    let system = instructions.into_iter().chain(system(body)).map(|text| Entry::System(vec![Part::text(text)]));
+    asked.history.splice(..0, system);
     extensions.apply(&attachments, &mut asked);
     asked.plan.single_call = legacy || take_as(body, "parallel_tool_calls") == Some(false);
     let tier = take(body, "service_tier");
@@ -59,6 +63,17 @@ pub(in crate::api) fn read_chat(
     let reply =
         ChatReply { model: requested, created: openai::now(), include_usage, legacy, tier: tier.is_some(), choices };
     Ok((asked, affinity(body), reply))
+}
+
+/// What Anthropic's dialect has beside the messages, as one text or as blocks.
+fn system(body: &mut Object) -> Vec<String> {
+    match take(body, "system") {
+        Some(Value::String(text)) => vec![text],
+        Some(Value::Array(blocks)) => {
+            blocks.iter().filter_map(|block| block["text"].as_str()).map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The messages, or the input of a body of the Responses dialect.
