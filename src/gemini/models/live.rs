@@ -113,20 +113,20 @@ mod tests {
     fn a_listed_model_is_known_and_counts_more_than_the_table() {
         let mut table = ModelTable::new(&[]);
         assert!(table.resolve("aurora-1").is_none());
-        assert_ne!(table.resolve("gemini-2.5-pro").unwrap().model.source, SOURCE);
-        let list: Vec<Listed> = ["models/aurora-1", "models/gemini-9-ultra", "models/gemini-2.5-pro"]
+        assert_ne!(table.resolve("gemini-2.5-flash-lite").unwrap().model.source, SOURCE);
+        let list: Vec<Listed> = ["models/aurora-1", "models/gemini-9-ultra", "models/gemini-2.5-flash-lite"]
             .iter()
             .filter_map(|name| Listed::read(&entry(name, "generateContent")))
             .collect();
         table.learn(&list);
-        for name in ["aurora-1", "gemini-9-ultra", "gemini-2.5-pro"] {
+        for name in ["aurora-1", "gemini-9-ultra", "gemini-2.5-flash-lite"] {
             let model = table.resolve(name).unwrap().model;
             assert!(model.known && model.input_token_limit == 7 && model.output_token_limit == 5, "{model:?}");
             assert_eq!(
                 (model.source, &*model.methods),
                 (SOURCE, &["generateContent".to_owned(), "countTokens".to_owned()][..])
             );
-            let display = if name == "gemini-2.5-pro" { "Gemini 2.5 Pro" } else { "New" };
+            let display = if name == "gemini-2.5-flash-lite" { "Gemini 2.5 Flash-Lite" } else { "New" };
             assert!(table.list().iter().any(|listed| listed.name == name && listed.display_name == display));
         }
         assert_eq!(table.resolve("aurora-1-search").unwrap().model.name, "aurora-1");
