@@ -59,6 +59,7 @@ clients: ## real programs and libraries as clients; installs them first, 2.7 GB 
 bench: static ## measure against nginx, write docs/benchmarks.md
 	./tests/setup.sh
 	cargo test --locked --test tiny_http_status
+	cargo bench --locked --bench translate
 	STATIC_BINARY=$(abspath $(STATIC)) cargo bench --locked --bench load
 
 soak: ## ten minutes of mixed load: nothing may grow or be lost; write docs/soak.md

@@ -45,6 +45,7 @@ mod openai_media;
 mod openai_responses;
 mod operations;
 mod overload;
+mod prefixes;
 mod readme;
 mod reasons;
 mod resilience;

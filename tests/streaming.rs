@@ -86,6 +86,27 @@ fn worst_delay(google: &FakeGoogle, proxy: &Proxy) -> Duration {
     arrivals.windows(2).map(off).max().unwrap()
 }
 
+/// Each write is a chunk of its own on the wire.
+#[test]
+fn an_event_of_googles_is_one_write_in_every_dialect() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let texts: Vec<String> = (0..20).map(|number| format!("piece {number} ")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    google.always("*", Step::stream(events(&texts)));
+    for (path, body) in questions(true) {
+        let mut answer = String::new();
+        post(&proxy, path, &body).read_to_string(&mut answer).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let writes = chunks(body);
+        // What ends the answer goes out when Google's stream has ended.
+        assert!(writes.len() <= texts.len() + 1, "{path}: {} writes for {} events", writes.len(), texts.len());
+        for text in &texts {
+            assert!(writes.iter().any(|write| write.contains(text)), "{path}: {text:?} is in one write\n{answer}");
+        }
+    }
+}
+
 #[test]
 fn a_client_that_leaves_a_stream_ends_the_upstream_call() {
     let google = FakeGoogle::start();
@@ -161,14 +182,18 @@ fn compat_answers_a_native_request_in_openais_shape() {
     assert!(whole.contains("\"object\":\"chat.completion\"") && whole.contains("You said: Hi"), "{whole}");
 }
 
-fn unchunked(mut body: &str) -> String {
-    let mut text = String::new();
+fn unchunked(body: &str) -> String {
+    chunks(body).concat()
+}
+
+fn chunks(mut body: &str) -> Vec<&str> {
+    let mut chunks = Vec::new();
     while let Some((size, rest)) = body.split_once("\r\n") {
         let size = usize::from_str_radix(size, 16).unwrap();
-        text.push_str(&rest[..size]);
+        chunks.extend(Some(&rest[..size]).filter(|chunk| !chunk.is_empty()));
         body = rest[size..].trim_start_matches("\r\n");
     }
-    text
+    chunks
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub mod alone;
 pub mod client;
 pub mod google;
 pub mod http;
+pub mod long_talk;
 pub mod numbers;
 pub mod pool;
 pub mod program;
