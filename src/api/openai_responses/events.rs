@@ -38,11 +38,13 @@ pub(super) struct Events {
 struct Open {
     id: String,
     is_message: bool,
+    /// What each piece of its text begins with; most events are such.
+    head: Vec<u8>,
     text: String,
     logprobs: Vec<Value>,
 }
 
-/// An event about a text that is being written.
+/// An event about a text that is complete, or begins.
 #[derive(Serialize)]
 struct Piece<'a> {
     item_id: &'a str,
@@ -51,8 +53,6 @@ struct Piece<'a> {
     content_index: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary_index: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delta: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +126,6 @@ impl Events {
             output_index: self.items.len(),
             content_index: index(open.is_message),
             summary_index: index(!open.is_message),
-            delta: None,
             text: None,
             part: None,
             logprobs: None,
@@ -147,7 +146,7 @@ impl Events {
             self.piece("reasoning_summary_part.added", &open, |piece| piece.part = Some(&part), out);
             self.open = Some(open);
         }
-        self.say("reasoning_summary_text.delta", text, &[], out);
+        self.say(text, &[], out);
     }
 
     pub(super) fn text(&mut self, text: &str, logprobs: &[Logprob], out: &mut Vec<u8>) {
@@ -167,20 +166,35 @@ impl Events {
             self.open = Some(open);
         }
         let logprobs: Vec<Value> = logprobs.iter().filter_map(|one| serde_json::to_value(one).ok()).collect();
-        self.say("output_text.delta", text, &logprobs, out);
+        self.say(text, &logprobs, out);
     }
 
     fn start(&self, prefix: &str, is_message: bool) -> Open {
-        Open { id: self.item_id(prefix), is_message, text: String::new(), logprobs: Vec::new() }
+        let id = self.item_id(prefix);
+        let names = [("reasoning_summary_text", "summary_index"), ("output_text", "content_index")];
+        let (name, part) = names[usize::from(is_message)];
+        let head = format!(
+            "event: response.{name}.delta\ndata: {{\"type\":\"response.{name}.delta\",\"item_id\":\"{id}\",\"output_index\":{},\"{part}\":0,\
+             \"sequence_number\":",
+            self.items.len()
+        );
+        Open { id, is_message, head: head.into_bytes(), text: String::new(), logprobs: Vec::new() }
     }
 
-    fn say(&mut self, name: &str, text: &str, logprobs: &[Value], out: &mut Vec<u8>) {
-        let Some(mut open) = self.open.take() else { return };
-        let shown = open.is_message.then_some(logprobs);
-        self.piece(name, &open, |piece| (piece.delta, piece.logprobs) = (Some(text), shown), out);
+    fn say(&mut self, text: &str, logprobs: &[Value], out: &mut Vec<u8>) {
+        let Some(open) = &mut self.open else { return };
+        out.extend_from_slice(&open.head);
+        frame::json(&self.sequence, out);
+        self.sequence += 1;
+        out.extend_from_slice(b",\"delta\":");
+        frame::json(text, out);
+        if open.is_message {
+            out.extend_from_slice(b",\"logprobs\":");
+            frame::json(logprobs, out);
+        }
+        out.extend_from_slice(b"}\n\n");
         open.text.push_str(text);
         open.logprobs.extend_from_slice(logprobs);
-        self.open = Some(open);
     }
 
     /// Ends the open item; a thought may carry a signature.
