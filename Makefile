@@ -7,6 +7,8 @@ STATIC_FLAGS := -C target-feature=+crt-static
 ifneq ($(shell printf '2.36\n%s\n' "$$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2)" | sort -CV && echo yes),)
 STATIC_FLAGS += -C link-arg=-Wl,-z,pack-relative-relocs
 endif
+# Equal functions become one, where the linker can do that: 30 kB less.
+MERGED = $(shell echo 'fn main() {}' | rustc - -C link-arg=-Wl,--icf=all -o /dev/null 2>/dev/null && echo '-C link-arg=-Wl,--icf=all')
 # Who leaves features out wants a small program: all but what each request passes through is built for size alone, 0.4 MB less.
 ifneq ($(findstring --no-default-features,$(FEATURES)),)
 SMALLER := CARGO_PROFILE_RELEASE_OPT_LEVEL=z
@@ -48,7 +50,7 @@ test: ## every test, with the official SDKs as clients; installs what it needs
 	cargo test --locked --test written
 
 static: ## a binary without shared libraries, in target/HOST/release; FEATURES=--no-default-features: the minimal one
-	RUSTFLAGS="$(STATIC_FLAGS)" $(SMALLER) cargo build --release --locked $(FEATURES) --bin gemini-openai-proxy --target $(HOST)
+	RUSTFLAGS="$(STATIC_FLAGS) $(MERGED)" $(SMALLER) cargo build --release --locked $(FEATURES) --bin gemini-openai-proxy --target $(HOST)
 	@ldd $(STATIC) 2>&1 | sed 's/^[ \t]*//'; echo $(abspath $(STATIC))
 
 clients: ## real programs and libraries as clients; installs them first, 2.7 GB in about four minutes
