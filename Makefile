@@ -17,10 +17,10 @@ endif
 WRITTEN := $(or $(CARGO_TARGET_DIR),target)/tmp/written
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build check test static clients bench soak deny sbom clean
+.PHONY: help run demo build check test static conformance clients bench soak deny sbom clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: $(CONFIG) build ## build and serve: make run CONFIG=config.json
 	./target/release/gemini-openai-proxy run -c $(CONFIG)
@@ -52,6 +52,10 @@ test: ## every test, with the official SDKs as clients; installs what it needs
 static: ## a binary without shared libraries, in target/HOST/release; FEATURES=--no-default-features: the minimal one
 	RUSTFLAGS="$(STATIC_FLAGS) $(MERGED)" $(SMALLER) cargo build --release --locked $(FEATURES) --bin gemini-openai-proxy --target $(HOST)
 	@ldd $(STATIC) 2>&1 | sed 's/^[ \t]*//'; echo $(abspath $(STATIC))
+
+conformance: ## what an independent parser reads from 200,000 mutated requests, beside what the listener reads
+	./tests/setup.sh
+	GEMINI_PROXY_MUTATED=200000 cargo test --locked --test suite -- conformance::
 
 clients: ## real programs and libraries as clients; installs them first, 2.7 GB in about four minutes
 	./tests/setup.sh

@@ -13,6 +13,7 @@ mod chat_http;
 mod clock_jumps;
 mod commands;
 mod configuration;
+mod conformance;
 #[cfg(feature = "codings")]
 mod content_codings;
 mod conversation;

@@ -1,7 +1,7 @@
-//! The two parsers of client bytes and what must hold of them, for the targets in `fuzz/`. Compiled by `cargo fuzz` only.
+//! The parsers of client bytes and what must hold of them, for the targets in `fuzz/`. Compiled by `cargo fuzz` only.
 
 use super::chunked::{ChunkError, Decoder};
-use super::head;
+use super::{head, proxy_protocol, query_value, target};
 
 /// Small, so that it is reached.
 const LIMIT: usize = 200;
@@ -31,6 +31,29 @@ pub fn chunked(bytes: &[u8]) {
     assert_eq!(decode(bytes, 1), whole);
     assert_eq!(decode(bytes, 3), whole);
     assert!(whole.1.len() <= LIMIT);
+}
+
+/// Reads a header of the PROXY protocol.
+pub fn proxy_protocol(bytes: &[u8]) {
+    use proxy_protocol::{Found, LONGEST, read};
+    let whole = read(bytes);
+    if let Found::Header(length, _) = whole {
+        assert!(length <= bytes.len() && length <= LONGEST);
+        assert_eq!(read(&bytes[..length]), whole, "what follows is nobody's");
+        (0..length).for_each(|cut| assert_eq!(read(&bytes[..cut]), Found::Partial, "cut at {cut}"));
+    }
+    assert!(whole != Found::Partial || bytes.len() < LONGEST, "who sends so much has said it all");
+}
+
+/// Reads a target and its query.
+pub fn query(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    for name in ["key", "alt", "q", ""] {
+        query_value(text, name);
+    }
+    let Ok(read) = target::parse("GET", text) else { return };
+    assert!(read.path.starts_with('/') && !text.contains(['\r', '\n', '\0', ' ']));
+    query_value(read.query, "key");
 }
 
 /// How it ended, the body, and how many bytes belonged to it.

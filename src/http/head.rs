@@ -174,8 +174,7 @@ fn framing(headers: &Headers, is_11: bool) -> Result<Framing, Refusal> {
 /// ends (RFC 9112 section 6.3); it may be named once (section 6.1), and has no parameters (section 7.1). Empty elements of
 /// the list are refused although they might be ignored: nobody sends them but to confuse two readers.
 fn chunked(headers: &Headers) -> Result<Framing, Refusal> {
-    let codings: Vec<&str> =
-        headers.all("transfer-encoding").flat_map(|value| value.split(',')).map(str::trim).collect();
+    let codings: Vec<&str> = headers.all("transfer-encoding").flat_map(|value| value.split(',')).map(trimmed).collect();
     let is_chunked = |coding: &&&str| coding.eq_ignore_ascii_case("chunked");
     if codings.contains(&"") || !codings.last().is_some_and(|last| is_chunked(&last)) {
         return Err(Refusal::bad_request("The last transfer coding must be chunked, without parameters."));
@@ -202,7 +201,12 @@ fn expectation(headers: &Headers) -> Result<bool, Refusal> {
 
 /// Whether the comma-separated list `value` holds `token`.
 fn lists(value: &str, token: &str) -> bool {
-    value.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
+    value.split(',').any(|item| trimmed(item).eq_ignore_ascii_case(token))
+}
+
+/// Without the white space that HTTP allows (RFC 9110 section 5.6.3): Unicode has more, and 0xA0 would become one of it.
+fn trimmed(item: &str) -> &str {
+    item.trim_matches([' ', '\t'])
 }
 
 #[cfg(test)]

@@ -45,12 +45,15 @@ impl Input {
     /// Takes out the next head once it is whole.
     pub(super) fn take_head(&mut self, max_head: usize) -> Result<Option<Head>, Refusal> {
         if self.scanned == 0 {
-            let leading = self.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            let leading = self.bytes.chunks_exact(2).take_while(|line| *line == b"\r\n").count() * 2;
             self.bytes.drain(..leading);
             self.leading += leading;
             if self.leading > MAX_LEADING {
                 return Err(Refusal::bad_request("There are too many empty lines before the request."));
             }
+        }
+        if self.bytes == b"\r" {
+            return Ok(None);
         }
         // Every method begins with a letter (RFC 9110 section 9.1), TLS, SOCKS and the PROXY protocol do not.
         if self.bytes.first().is_some_and(|first| !is_name_byte(*first)) {
