@@ -4,7 +4,11 @@ use crate::common::google::FakeGoogle;
 use crate::common::http::{Answer, ask};
 use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
 use crate::common::script;
+use crate::common::wire;
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
 
 fn get(proxy: &Proxy, path: &str) -> Answer {
     ask(proxy, "GET", path, &[], b"")
@@ -89,6 +93,70 @@ fn a_reply_of_google_keeps_its_status_and_a_long_one_its_bytes() {
     let answer = get(&proxy, "/v1beta/files");
     assert_eq!(answer.status, 200);
     assert!(answer.body.len() > 256 << 10 && answer.json()["files"] == json!(files), "{} bytes", answer.body.len());
+}
+
+#[test]
+fn answers_without_a_body_and_parts_of_one_pass_as_they_are() {
+    let replies = [
+        ("HTTP/1.1 204 No Content\r\nX-Goog-A: b\r\n\r\n", 204, ""),
+        ("HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 10\r\n\r\n", 304, ""),
+        ("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-3/10\r\nContent-Length: 4\r\n\r\npart", 206, "part"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, ""),
+    ];
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", upstream.local_addr().unwrap());
+    let served = std::thread::spawn(move || {
+        let mut seen = Vec::new();
+        while seen.len() < replies.len() {
+            let (socket, _) = upstream.accept().unwrap();
+            let lines = BufReader::new(&socket).lines().map_while(Result::ok);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            // The list of models is asked for in the background.
+            let Some(at) = head.first().and_then(|line| line.split("/v1beta/files/").nth(1)) else { continue };
+            let at: usize = at[..1].parse().unwrap();
+            let reply = replies[at].0.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+            (&socket).write_all(reply.as_bytes()).unwrap();
+            seen.push(head);
+        }
+        seen
+    });
+    let google = FakeGoogle::start();
+    let proxy = Proxy::start(&google, |config| {
+        config["gemini_api_keys"] = json!([GEMINI_KEY]);
+        config["endpoints"]["generative_language"] = json!(address);
+    });
+    // One connection: what is taken for a body would be the next answer.
+    let mut client = wire::connect(proxy.address()).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    for (at, (_, status, body)) in replies.iter().enumerate() {
+        let fields = "Range: bytes=0-3\r\nIf-None-Match: \"x\"";
+        write!(
+            client,
+            "GET /v1beta/files/{at} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CLIENT_KEY}\r\n{fields}\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = Vec::new();
+        let mut byte = [0];
+        while !answer.ends_with(b"\r\n\r\n") {
+            client.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        let head = String::from_utf8(answer).unwrap().to_ascii_lowercase();
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
+        let has_length = head.contains("content-length");
+        assert_eq!(has_length, !matches!(status, 204 | 304), "{head}");
+        assert!(
+            !head.contains("transfer-encoding") && *status != 206 || head.contains("content-range: bytes 0-3/10"),
+            "{head}"
+        );
+        let mut found = vec![0; body.len()];
+        client.read_exact(&mut found).unwrap();
+        assert_eq!(found, body.as_bytes());
+    }
+    let seen = served.join().unwrap();
+    let asked =
+        |name: &str| seen.iter().all(|head| head.iter().any(|line| line.to_ascii_lowercase().starts_with(name)));
+    assert!(asked("range: bytes=0-3") && asked("if-none-match:"), "{seen:?}");
 }
 
 #[test]
