@@ -53,9 +53,10 @@ static: ## a binary without shared libraries, in target/HOST/release; FEATURES=-
 	RUSTFLAGS="$(STATIC_FLAGS) $(MERGED)" $(SMALLER) cargo build --release --locked $(FEATURES) --bin gemini-openai-proxy --target $(HOST)
 	@ldd $(STATIC) 2>&1 | sed 's/^[ \t]*//'; echo $(abspath $(STATIC))
 
-conformance: ## what an independent parser reads from 200,000 mutated requests, beside what the listener reads
+conformance: ## 200,000 mutated requests beside an independent parser, and 2,000 hostile connections
 	./tests/setup.sh
 	GEMINI_PROXY_MUTATED=200000 cargo test --locked --test suite -- conformance::
+	GEMINI_PROXY_HOSTILE=2000 cargo test --locked --test suite -- tls::hostile --nocapture
 
 clients: ## real programs and libraries as clients; installs them first, 2.7 GB in about four minutes
 	./tests/setup.sh

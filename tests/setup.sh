@@ -18,6 +18,7 @@ if [ "$(id -u)" = 0 ]; then
     # For tests/deploy.rs, tests/clock_jumps.rs and `make bench`; without them those tests say so and are skipped.
     command -v nginx >/dev/null || missing+=(nginx-light)
     command -v caddy >/dev/null || missing+=(caddy)
+    command -v haproxy >/dev/null || missing+=(haproxy)
     command -v faketime >/dev/null || missing+=(faketime)
 fi
 

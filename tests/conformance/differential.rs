@@ -1,6 +1,6 @@
 //! Mutated requests, read by this listener and by h11: the same requests, or a difference that
 //! `fixtures/http/differences.jsonl` explains: `we` is the beginning of our sentence or `reads`, `h11` the beginning of its
-//! error or `reads`, `why` the reason. A gate takes a few, `make conformance` 200,000. The changes are the same in every run.
+//! error or `reads`, `title` the reason. A gate takes a few, `make conformance` 200,000. The changes are the same in every run.
 
 use super::bytes;
 use super::reader::{Found, Heard, Reader};

@@ -2,8 +2,11 @@
 //! listener and no more.
 
 use super::harness::{Client, PATIENCE, Rig, ask, limits, start_as, wait_until};
+use crate::common::program::Folder;
 use gemini_openai_proxy::http::Limits;
-use std::net::{IpAddr, Ipv4Addr};
+use socket2::{Domain, Socket, Type};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 
 /// Whose proxies are trusted.
 const TRUSTED: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -130,4 +133,40 @@ fn a_connection_that_goes_on_counts_for_each_caller_in_its_turn() {
     }
     let asked = ask(rig.address, "GET /echo HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
     assert_eq!(asked.status, 200, "what was answered counts no more");
+}
+
+#[test]
+fn haproxy_says_whose_connection_it_is_in_either_version() {
+    if Command::new("haproxy").arg("-v").output().is_err() {
+        println!("skipped: haproxy is not installed; tests/setup.sh installs it");
+        return;
+    }
+    let rig = start(limits());
+    let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let mut config = "defaults\n mode tcp\n timeout connect 5s\n timeout client 20s\n timeout server 20s\n".to_owned();
+    for (port, version) in ports.iter().zip(["send-proxy", "send-proxy-v2"]) {
+        // Its own looks at the server come without a client's address.
+        config += &format!(
+            "listen {version}\n bind 127.0.0.1:{port}\n server one {} {version} check inter 50ms\n",
+            rig.address
+        );
+    }
+    let folder = Folder::new("haproxy");
+    let file = folder.write("haproxy.cfg", config);
+    let mut haproxy = Command::new("haproxy").arg("-db").arg("-f").arg(file).stderr(Stdio::null()).spawn().unwrap();
+    for port in ports {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        wait_until(|| TcpStream::connect(address).is_ok());
+        for source in ["127.0.0.1", "127.0.0.7"] {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            let from: SocketAddr = format!("{source}:0").parse().unwrap();
+            socket.bind(&from.into()).unwrap();
+            socket.connect(&address.into()).unwrap();
+            let mut client = Client::over(TcpStream::from(socket));
+            client.send([GET_PEER, GET_PEER].concat());
+            assert_eq!((client.answer().body, client.answer().body), (source.into(), source.into()), "{port}");
+        }
+    }
+    haproxy.kill().unwrap();
+    haproxy.wait().unwrap();
 }

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod handshake;
+mod hostile;
 mod programs;
 mod streams;
 
