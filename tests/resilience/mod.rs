@@ -318,7 +318,7 @@ fn a_dead_end_outlives_a_restart_and_a_person_ends_it_for_good() {
     let before = calls();
     let service = run();
     let base = format!("http://{}", service.address());
-    assert_eq!(post(&base, &[], &hi()).status, 503);
+    assert_eq!(post(&base, &[], &hi()).status, 403);
     assert_eq!((calls(), views(&service)), (before, dead.map(str::to_owned).to_vec()), "nobody was asked again");
 
     google.clear_scripts();
