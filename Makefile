@@ -58,10 +58,10 @@ conformance: ## 200,000 mutated requests beside an independent parser, and 2,000
 	GEMINI_PROXY_MUTATED=200000 cargo test --locked --test suite -- conformance::
 	GEMINI_PROXY_HOSTILE=2000 cargo test --locked --test suite -- tls::hostile --nocapture
 
-clients: ## real programs and libraries as clients; installs them first, 2.7 GB in about four minutes
+clients: ## real programs and libraries as clients; installs them first: 2.7 GB, about eight minutes in all
 	./tests/setup.sh
 	./tests/clients/install.sh
-	cargo test --locked --test clients -- --test-threads 1
+	cargo test --locked --test clients -- --test-threads 2
 
 bench: static ## measure against nginx, write docs/benchmarks.md
 	./tests/setup.sh

@@ -86,15 +86,18 @@ impl SignatureCache {
         let now = Instant::now();
         let entries = self.entries.lock();
         let mut bytes = 0;
+        // Copied later, since requests wait for the lock.
         let latest = entries.by_use.values().rev().filter_map(|key| Some((key, entries.by_key.get(key)?)));
         let latest = latest.filter(|(_, entry)| !entry.is_text && now - entry.stored < self.ttl);
         let few = latest.take_while(|(_, entry)| {
             bytes += entry.size();
             bytes <= max_bytes
         });
-        let kept = few.map(|(key, entry)| {
-            let age = (now - entry.stored).as_secs();
-            Kept(URL_SAFE_NO_PAD.encode(key), entry.family.to_string(), entry.signature.to_string(), age)
+        let shared = few.map(|(key, entry)| (*key, entry.family.clone(), entry.signature.clone(), entry.stored));
+        let shared: Vec<_> = shared.collect();
+        drop(entries);
+        let kept = shared.into_iter().map(|(key, family, signature, stored)| {
+            Kept(URL_SAFE_NO_PAD.encode(key), family.to_string(), signature.to_string(), (now - stored).as_secs())
         });
         kept.collect()
     }
