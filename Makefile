@@ -17,7 +17,7 @@ endif
 WRITTEN := $(or $(CARGO_TARGET_DIR),target)/tmp/written
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build check test static conformance clients bench soak deny sbom clean
+.PHONY: help run demo build check test static conformance durability clients bench soak deny sbom clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -71,6 +71,9 @@ bench: static ## measure against nginx, write docs/benchmarks.md
 
 soak: ## ten minutes of mixed load: nothing may grow or be lost; write docs/soak.md
 	cargo bench --locked --bench load -- --soak 600
+
+durability: ## kill -9 at fifty random moments after each kind of answer of the admin page
+	GEMINI_PROXY_MOMENTS=50 cargo test --locked --test suite -- usage::durable --nocapture
 
 deny: ## licences, bans and sources with cargo-deny (cargo install cargo-deny)
 	cargo deny check bans licenses sources

@@ -14,9 +14,9 @@ pub fn keys(list: &[Arc<Key>]) -> String {
 pub(super) fn shown(key: &Key) -> Value {
     let today = key.today();
     json!({
-        "id": key.id,
-        "name": key.name,
-        "masked": key.masked,
+        "id": key.id(),
+        "name": *key.name,
+        "masked": *key.masked,
         "source": match key.source {
             Source::Config => "config",
             Source::Page => "page",

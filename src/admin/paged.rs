@@ -104,19 +104,20 @@ impl Found {
 /// A page of `GET /admin/keys`.
 pub(super) fn keys(keys: &Keys, page: &Page) -> Value {
     let (mut found, mut buffer) = (Found::new(page), String::new());
-    let list = keys.list();
-    for (number, key) in list.iter().enumerate() {
+    let list = keys.numbered();
+    for (number, key) in &list {
         let state = if key.disabled { "off" } else { "good" };
         let is_wanted = page.state.as_ref().is_none_or(|wanted| wanted == state);
-        if is_wanted && page.matches(&mut buffer, texts(key)) {
-            found.add(number as u64, || shown(key));
+        let id = if page.words.is_empty() { String::new() } else { key.id() };
+        if is_wanted && page.matches(&mut buffer, texts(key, &id)) {
+            found.add(u64::from(*number), || shown(key));
         }
     }
     found.page("keys", list.len())
 }
 
-fn texts(key: &Key) -> impl Iterator<Item = &str> {
-    [key.name.as_str(), &key.masked, &key.id].into_iter().chain(key.limits.models.iter().map(String::as_str))
+fn texts<'a>(key: &'a Key, id: &'a str) -> impl Iterator<Item = &'a str> {
+    [&*key.name, &*key.masked, id].into_iter().chain(key.limits.models.iter().map(String::as_str))
 }
 
 /// A page of `GET /admin/credentials`, and how all of them are.

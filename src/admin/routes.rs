@@ -38,10 +38,10 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
         Route::AdminRequests => Response::json(200, &requests::requests(&app.usage.recent())),
         Route::AdminLog => log_lines(request),
         Route::AdminKeys if request.method == "POST" => changing(|| {
-            let (id, key) = app.keys.create(edit(request)?)?;
-            app.usage.name_keys(app.keys.names());
-            log::info!("admin: made the key {id}");
-            Ok(json!({"id": id, "key": key}))
+            let (key, text) = app.keys.create(edit(request)?)?;
+            app.usage.name_key(key.mark.number(), &key.name);
+            log::info!("admin: made the key {}", key.id());
+            Ok(json!({"id": key.id(), "key": text}))
         }),
         Route::AdminKeys => match Page::of(&request.query) {
             Ok(None) => Response::new(200, JSON, keys::keys(&app.keys.list())),
@@ -55,13 +55,13 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
         },
         Route::AdminKey(id) => changing(|| {
             let what = if request.method == "DELETE" {
-                app.keys.delete(id)?;
+                app.usage.forget_key(app.keys.delete(id)?.mark.number());
                 "deleted"
             } else {
-                app.keys.change(id, &edit(request)?)?;
+                let key = app.keys.change(id, &edit(request)?)?;
+                app.usage.name_key(key.mark.number(), &key.name);
                 "changed"
             };
-            app.usage.name_keys(app.keys.names());
             log::info!("admin: {what} the key {}", id.escape_debug());
             Ok(json!({"status": "success", "message": format!("key_{what}")}))
         }),

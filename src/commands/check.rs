@@ -198,7 +198,7 @@ fn open_pool(config: &Config, findings: &mut Findings) -> Option<Credentials> {
     }
     look_at_folder(path, findings);
     let agent = agent_for_google(&config, Timeouts { connect: Some(REACH), read: Some(CALL) }, TOGETHER);
-    let remembered = state::section(&config.state_file, "pool");
+    let remembered = state::section(&config.state_file, "pool").value();
     match Credentials::open(Options { remembered, ..Options::new(&config, agent) }) {
         Ok(pool) => {
             if config.encryption_key.is_some() && path.exists() {

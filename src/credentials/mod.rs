@@ -20,6 +20,7 @@ use self::file::store::{Edit, Store};
 use self::google::oauth::Google;
 use self::pool::{Effects, Now, Origin, Pool, Settings};
 use crate::config::ApiKey;
+use crate::storage::state::{Part, Sink, reread};
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -150,9 +151,14 @@ impl Credentials {
         self.version.load(Ordering::Acquire)
     }
 
-    /// For the state file: ids, cool-downs, blocks, and what Google said about accounts.
+    /// Writes the section for the state file: ids, cool-downs, blocks, and what Google said about accounts.
+    pub fn save(&self, part: Part, sink: &mut Sink<'_>) {
+        self.with(|pool, now| pool.save(part, sink, now));
+    }
+
+    /// The section as one value, as [`Options::remembered`] takes it.
     pub fn snapshot(&self) -> Value {
-        self.with(|pool, now| pool.snapshot(now))
+        reread(|sink| self.save(Part::Whole, sink)).value()
     }
 
     /// Takes over what a person changed in the config while running: the map of projects, and the keys beside the file.

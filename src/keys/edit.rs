@@ -1,9 +1,12 @@
 //! Making and changing keys: what the page sends, and how a key is written into the state file.
 
 use super::{Key, Source};
+use crate::calendar;
 use crate::config::{KeyLimits, WrongLimit, meant};
 use crate::message::Message;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Longest name of a key, in characters.
@@ -72,13 +75,15 @@ impl Edit {
 
     pub(super) fn apply(&self, key: &mut Key) {
         if let Some(name) = &self.name {
-            key.name.clone_from(name);
+            key.name = name.as_str().into();
         }
         if let Some(disabled) = self.disabled {
             key.disabled = disabled;
         }
         // They were read before, so this takes them all over.
-        let _ = key.limits.change(&mut self.limits.clone());
+        let mut limits = KeyLimits::clone(&key.limits);
+        let _ = limits.change(&mut self.limits.clone());
+        key.limits = Arc::new(limits);
     }
 }
 
@@ -91,39 +96,78 @@ fn checked_name(name: &str) -> Result<String, EditError> {
 }
 
 /// A key of the page as the state file has it.
-pub(super) fn write(key: &Key) -> Value {
-    let mut item = key.limits.json();
-    let hash: String = key.digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    item["id"] = json!(key.id);
-    item["name"] = json!(key.name);
-    item["masked"] = json!(key.masked);
-    item["sha256"] = json!(hash);
-    item["disabled"] = json!(key.disabled);
-    item["models"] = json!(key.limits.models);
-    item
+#[derive(Deserialize, Serialize)]
+pub(super) struct Kept<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    masked: Cow<'a, str>,
+    #[serde(borrow)]
+    sha256: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    disabled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    requests_per_minute: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    requests_per_day: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens_per_day: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    concurrency: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    models: Vec<String>,
 }
 
-/// The reverse of [`write()`].
-pub(super) fn read(item: &Value) -> Option<Key> {
-    let hash = item["sha256"].as_str().filter(|hash| hash.len() == 64 && hash.is_ascii())?;
+pub(super) fn write(key: &Key) -> Kept<'_> {
+    let limits = &key.limits;
+    Kept {
+        name: (&*key.name).into(),
+        masked: (&*key.masked).into(),
+        sha256: key.digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+        disabled: key.disabled,
+        requests_per_minute: limits.requests_per_minute,
+        requests_per_day: limits.requests_per_day,
+        tokens_per_day: limits.tokens_per_day,
+        concurrency: limits.concurrency,
+        expires_at: limits.expires_at.map(calendar::iso),
+        models: limits.models.clone(),
+    }
+}
+
+/// The reverse of [`write()`]. Limits that are those of `like` are kept once.
+pub(super) fn read(item: &str, like: Option<&Key>) -> Option<Key> {
+    let kept: Kept<'_> = serde_json::from_str(item).ok()?;
     let mut digest = [0; 32];
+    let hash = Some(kept.sha256).filter(|hash| hash.len() == 64 && hash.is_ascii())?;
     for (at, byte) in digest.iter_mut().enumerate() {
         *byte = u8::from_str_radix(&hash[2 * at..2 * at + 2], 16).ok()?;
     }
-    let edit = Edit::parse(item.to_string().as_bytes()).ok()?;
-    let mut key = Key {
-        id: item["id"].as_str()?.to_owned(),
-        mark: super::mark(&digest),
-        name: edit.name.clone()?,
-        masked: item["masked"].as_str().unwrap_or("***").to_owned(),
+    let limits = KeyLimits {
+        models: kept.models,
+        requests_per_minute: kept.requests_per_minute,
+        requests_per_day: kept.requests_per_day,
+        tokens_per_day: kept.tokens_per_day,
+        concurrency: kept.concurrency,
+        expires_at: match kept.expires_at {
+            // Without the end that it had, it must not be used.
+            Some(end) => Some(calendar::read(&end)?),
+            None => None,
+        },
+    };
+    let shared = like.map(|like| &like.limits).filter(|known| ***known == limits);
+    Some(Key {
+        number: super::number(&digest),
+        mark: super::Mark::of(&digest),
+        name: checked_name(&kept.name).ok()?.into(),
+        masked: if kept.masked.is_empty() { "***".into() } else { kept.masked.into() },
         source: Source::Page,
-        disabled: false,
-        limits: KeyLimits::default(),
+        disabled: kept.disabled,
+        limits: shared.cloned().unwrap_or_else(|| Arc::new(limits)),
         digest,
         meter: Arc::default(),
-    };
-    edit.apply(&mut key);
-    Some(key)
+    })
 }
 
 #[cfg(test)]

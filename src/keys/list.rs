@@ -2,66 +2,79 @@
 //! one, however many there are.
 
 use super::{Digest, Key};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 #[derive(Debug, Default)]
 pub(super) struct List {
-    keys: Vec<Arc<Key>>,
-    /// Places by the beginning of the digest, which tells nothing of the key.
-    by_beginning: HashMap<[u8; 8], Vec<usize>>,
-    by_name: HashMap<String, usize>,
+    /// By place, which rises with every key that joins and is given once.
+    keys: BTreeMap<u32, Arc<Key>>,
+    next: u32,
+    /// Places by the first half of the digest, which tells nothing of the key and is nobody else's.
+    by_digest: HashMap<u128, u32>,
+    by_name: HashMap<Arc<str>, u32>,
 }
 
 impl List {
-    pub(super) fn of(keys: impl IntoIterator<Item = Arc<Key>>) -> List {
-        let mut list = List::default();
-        keys.into_iter().for_each(|key| list.push(key));
-        list
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.values()
     }
 
-    pub(super) fn all(&self) -> &[Arc<Key>] {
-        &self.keys
+    /// With their places.
+    pub(super) fn places(&self) -> impl Iterator<Item = (u32, &Arc<Key>)> {
+        self.keys.iter().map(|(place, key)| (*place, key))
     }
 
     pub(super) fn push(&mut self, key: Arc<Key>) {
-        let place = self.keys.len();
-        self.by_beginning.entry(beginning(&key.digest)).or_default().push(place);
+        let place = self.next;
+        self.next += 1;
+        // Of two with one digest the first counts.
+        self.by_digest.entry(half(&key.digest)).or_insert(place);
         self.by_name.insert(key.name.clone(), place);
-        self.keys.push(key);
+        self.keys.insert(place, key);
     }
 
     /// Replaces a key by another version of it.
-    pub(super) fn replace(&mut self, place: usize, key: Key) {
-        self.by_name.remove(&self.keys[place].name);
+    pub(super) fn replace(&mut self, place: u32, key: Key) {
+        if let Some(old) = self.keys.get(&place) {
+            self.by_name.remove(&old.name);
+        }
         self.by_name.insert(key.name.clone(), place);
-        self.keys[place] = Arc::new(key);
+        self.keys.insert(place, Arc::new(key));
     }
 
-    pub(super) fn remove(&mut self, place: usize) {
-        self.keys.remove(place);
-        *self = List::of(std::mem::take(&mut self.keys));
+    pub(super) fn remove(&mut self, place: u32) -> Option<Arc<Key>> {
+        let key = self.keys.remove(&place)?;
+        self.by_name.remove(&key.name);
+        if self.by_digest.get(&half(&key.digest)) == Some(&place) {
+            self.by_digest.remove(&half(&key.digest));
+            // The config may have the same text.
+            if let Some((place, _)) = self.keys.iter().find(|(_, other)| other.digest == key.digest) {
+                self.by_digest.insert(half(&key.digest), *place);
+            }
+        }
+        Some(key)
     }
 
     pub(super) fn named(&self, name: &str) -> Option<&Arc<Key>> {
-        self.by_name.get(name).map(|place| &self.keys[*place])
+        self.keys.get(self.by_name.get(name)?)
     }
 
     /// The first key with this digest, which is compared in constant time.
     pub(super) fn find(&self, digest: &Digest) -> Option<Arc<Key>> {
-        let places = self.by_beginning.get(&beginning(digest))?;
-        places.iter().map(|place| &self.keys[*place]).find(|key| bool::from(key.digest.ct_eq(digest))).cloned()
+        let key = self.keys.get(self.by_digest.get(&half(digest))?)?;
+        bool::from(key.digest.ct_eq(digest)).then(|| key.clone())
     }
 
     /// `wanted`, or with a number what nobody has: two keys of one name would share counters and the signature cache.
-    pub(super) fn free_name(&self, wanted: &str) -> String {
+    pub(super) fn free_name(&self, wanted: &str) -> Arc<str> {
         let numbered = (2..).map(|number| format!("{wanted} ({number})"));
         let mut names = std::iter::once(wanted.to_owned()).chain(numbered);
-        names.find(|name| !self.by_name.contains_key(name)).unwrap_or_default()
+        names.find(|name| !self.by_name.contains_key(name.as_str())).unwrap_or_default().into()
     }
 }
 
-fn beginning(digest: &Digest) -> [u8; 8] {
-    std::array::from_fn(|at| digest[at])
+fn half(digest: &Digest) -> u128 {
+    u128::from_be_bytes(std::array::from_fn(|at| digest[at]))
 }

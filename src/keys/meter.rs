@@ -5,9 +5,9 @@ use crate::calendar;
 use crate::config::KeyLimits;
 use crate::error::{ApiError, ErrorKind};
 use parking_lot::Mutex;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// What a client waits that has too many requests running: nobody knows when one ends.
@@ -19,10 +19,32 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct Meter {
     counts: Mutex<Counts>,
-    /// Rises with every change of what is kept, of any key.
-    changes: Arc<AtomicU64>,
+    /// Of which key.
+    mark: u64,
+    changes: Arc<Changes>,
+    /// Whether it is among the changed ones.
+    is_changed: AtomicBool,
     /// Bytes of request bodies that the listener holds for this key.
-    held: Arc<AtomicUsize>,
+    held: OnceLock<Arc<AtomicUsize>>,
+}
+
+/// What of all keys has changed since it was kept last.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Rises with every change of what is kept.
+    pub(super) count: AtomicU64,
+    /// Each once.
+    meters: Mutex<Vec<Arc<Meter>>>,
+}
+
+impl Changes {
+    /// The meters that have changed; from now on they have not.
+    pub(super) fn take_meters(&self) -> Vec<Arc<Meter>> {
+        let meters = std::mem::take(&mut *self.meters.lock());
+        // Before the counts are read: what changes meanwhile is kept next time.
+        meters.iter().for_each(|meter| meter.is_changed.store(false, Ordering::Release));
+        meters
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,7 +86,7 @@ impl Permit {
         let mut counts = self.0.counts.lock();
         counts.roll(now);
         counts.day_tokens = counts.day_tokens.saturating_add(tokens);
-        self.0.changes.fetch_add(1, Ordering::Release);
+        self.0.changed();
     }
 }
 
@@ -131,20 +153,40 @@ impl Counts {
 }
 
 impl Meter {
-    /// With what was kept of an earlier run.
-    pub(super) fn restore(day: u32, today: Today, changes: &Arc<AtomicU64>) -> Meter {
+    /// With what was kept of an earlier run: `[day, requests, tokens, last used]`.
+    pub(super) fn restore(mark: u64, kept: &[u64], changes: &Arc<Changes>) -> Meter {
+        let number = |at: usize| kept.get(at).copied().unwrap_or(0);
         let counts = Counts {
-            day,
-            day_requests: today.requests,
-            day_tokens: today.tokens,
-            last_used: today.last_used,
+            day: u32::try_from(number(0)).unwrap_or(0),
+            day_requests: number(1),
+            day_tokens: number(2),
+            last_used: kept.get(3).map(|seconds| UNIX_EPOCH + Duration::from_secs((*seconds).min(1 << 40))),
             ..Counts::default()
         };
-        Meter { counts: Mutex::new(counts), changes: changes.clone(), held: Arc::default() }
+        Meter { counts: Mutex::new(counts), mark, changes: changes.clone(), ..Meter::default() }
+    }
+
+    /// What [`Meter::restore`] reads; `None` for a key that was never used.
+    pub(super) fn kept(&self) -> Option<[u64; 4]> {
+        let mut counts = self.counts.lock();
+        counts.roll(SystemTime::now());
+        let last = counts.last_used?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Some([u64::from(counts.day), counts.day_requests, counts.day_tokens, last])
+    }
+
+    pub(super) fn mark(&self) -> u64 {
+        self.mark
+    }
+
+    fn changed(self: &Arc<Meter>) {
+        self.changes.count.fetch_add(1, Ordering::Release);
+        if !self.is_changed.swap(true, Ordering::AcqRel) {
+            self.changes.meters.lock().push(self.clone());
+        }
     }
 
     pub(super) fn held(&self) -> Arc<AtomicUsize> {
-        self.held.clone()
+        self.held.get_or_init(Arc::default).clone()
     }
 
     /// What it shows.
@@ -184,7 +226,7 @@ impl Meter {
         counts.day_requests += requests;
         counts.running += 1;
         counts.last_used = Some(now);
-        self.changes.fetch_add(1, Ordering::Release);
+        self.changed();
         (Ok(Permit(self.clone())), counts.headers(limits, now))
     }
 }
@@ -210,7 +252,6 @@ fn go_duration(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::UNIX_EPOCH;
 
     fn at(seconds: u64) -> SystemTime {
         // A midnight of UTC.
@@ -254,7 +295,8 @@ mod tests {
         let meter = Arc::new(Meter::default());
         admit(&meter, &limits, 86_399).unwrap().spend_at(40, at(86_399));
         let kept = meter.today_at(at(86_399));
-        let meter = Arc::new(Meter::restore(calendar::day(at(0)), kept, &Arc::default()));
+        let kept = [u64::from(calendar::day(at(0))), kept.requests, kept.tokens, 0];
+        let meter = Arc::new(Meter::restore(1, &kept, &Arc::default()));
         assert!(admit(&meter, &limits, 86_399).is_ok());
         let error = admit(&meter, &limits, 86_399).unwrap_err();
         assert_eq!(error.retry_after, Some(Duration::from_secs(1)));
@@ -276,8 +318,8 @@ mod tests {
         assert_eq!(meter.today_at(at(86_000)).requests, 2);
         assert!(admit(&meter, &limits, 86_400).is_ok());
         // Kept from a run whose clock was wrong.
-        let kept = Today { requests: 2, ..Today::default() };
-        let meter = Arc::new(Meter::restore(calendar::day(at(year)), kept, &Arc::default()));
+        let kept = [u64::from(calendar::day(at(year))), 2];
+        let meter = Arc::new(Meter::restore(1, &kept, &Arc::default()));
         assert!(admit(&meter, &limits, 86_399).is_err());
         assert!(admit(&meter, &limits, 86_400).is_ok());
     }

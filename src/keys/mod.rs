@@ -6,10 +6,13 @@
 //! written anywhere. What a key has used is kept under its mark, a part of a hash, so that names and places move no count.
 
 mod edit;
+mod kept;
 mod list;
+mod mark;
 mod meter;
 
 pub use edit::{Edit, EditError};
+pub use mark::Mark;
 pub use meter::{Meter, Permit, RateHeaders, Today};
 
 use crate::calendar;
@@ -19,14 +22,16 @@ use crate::gemini::models::ModelTable;
 use crate::mask;
 use crate::message::Message;
 use crate::os::random;
+use crate::storage::state::{Part, Section, Sink};
+use kept::Kept;
 use list::List;
+use meter::Changes;
 use parking_lot::{Mutex, RwLock};
-use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 type Digest = [u8; 32];
 
@@ -42,28 +47,36 @@ pub enum Source {
     Page,
 }
 
-/// One key. Edited by being replaced; the meter stays.
+/// One key. Edited by being replaced; the meter stays. There may be a hundred thousand of them, so they are small.
 #[derive(Clone, Debug)]
 pub struct Key {
-    /// `config-0`, `key-1a2b3c4d`.
-    pub id: String,
-    /// What is counted for it goes by this: a part of a hash of the key.
-    pub mark: String,
+    /// Of its id: the place in the config, or the beginning of the digest.
+    number: u32,
+    /// What is counted for it goes by this.
+    pub mark: Mark,
     /// Unique and safe to log.
-    pub name: String,
+    pub name: Arc<str>,
     /// Beginning and end of the key.
-    pub masked: String,
+    pub masked: Box<str>,
     /// Where it comes from.
     pub source: Source,
     /// Whether a person switched it off.
     pub disabled: bool,
     /// What it may do.
-    pub limits: KeyLimits,
+    pub limits: Arc<KeyLimits>,
     digest: Digest,
     meter: Arc<Meter>,
 }
 
 impl Key {
+    /// `config-0`, `key-1a2b3c4d`.
+    pub fn id(&self) -> String {
+        match self.source {
+            Source::Config => format!("config-{}", self.number),
+            Source::Page => page_id(self.number),
+        }
+    }
+
     /// Why the key must not be used now.
     pub fn refusal(&self) -> Option<ApiError> {
         let expired = self.limits.expires_at.is_some_and(|end| end <= SystemTime::now());
@@ -134,57 +147,42 @@ impl Key {
 #[derive(Debug)]
 pub struct Keys {
     list: RwLock<List>,
-    /// What keys have used today that are not in the list any more; taken while the list is locked.
-    gone: Mutex<Map<String, Value>>,
-    /// Rises with every change of what is kept.
-    changes: Arc<AtomicU64>,
+    /// Meters of keys that are not in the list any more; taken while the list is locked.
+    gone: Mutex<HashMap<u64, Arc<Meter>>>,
+    changes: Arc<Changes>,
+    /// Numbers of the keys of the page that have changed since they were kept last.
+    changed: Mutex<BTreeSet<u32>>,
 }
 
 impl Keys {
     /// The keys of the config, and those of the state file's section with what all of them have used.
-    pub fn new(config: &[ClientKey], section: Option<&Value>) -> Keys {
-        Keys::read(config, section, Arc::default())
-    }
-
-    fn read(config: &[ClientKey], section: Option<&Value>, changes: Arc<AtomicU64>) -> Keys {
+    pub fn new(config: &[ClientKey], section: &Section) -> Keys {
+        let changes: Arc<Changes> = Arc::default();
+        let mut kept = Kept::read(section);
         let mut list = List::default();
-        let section = section.unwrap_or(&Value::Null);
-        let mut used = section["meters"].as_object().cloned().unwrap_or_default();
-        // Older state files go by the name.
-        let mut take_meter = |mark: &str, name: &str| match used.remove(mark) {
-            Some(kept) => kept_meter(&kept, &changes),
-            None => kept_meter(&section["used"][name], &changes),
-        };
-        for (at, key) in config.iter().enumerate() {
-            let name = list.free_name(&key.name);
-            let digest = digest(key.key.expose());
-            let mark = mark(&digest);
-            list.push(Arc::new(Key {
-                id: format!("config-{at}"),
-                meter: take_meter(&mark, &name),
-                mark,
-                name,
-                masked: mask::key(key.key.expose()),
-                source: Source::Config,
-                disabled: false,
-                limits: key.limits.clone(),
-                digest,
-            }));
+        list.extend_config(config, |mark, name| {
+            // Older state files go by the name.
+            let used = kept.meters.remove(&mark).or_else(|| kept.by_name.remove(name)).unwrap_or_default();
+            Arc::new(Meter::restore(mark, &used, &changes))
+        });
+        let mut last: Option<Arc<Key>> = None;
+        for item in &kept.keys {
+            let Some(mut key) = edit::read(item, last.as_deref()) else {
+                log::warn!("keys: one key of the state file cannot be read; it is left out");
+                continue;
+            };
+            key.name = list.free_name(&key.name);
+            let used =
+                kept.meters.remove(&key.mark.number()).or_else(|| kept.by_name.remove(&*key.name)).unwrap_or_default();
+            key.meter = Arc::new(Meter::restore(key.mark.number(), &used, &changes));
+            let key = Arc::new(key);
+            list.push(key.clone());
+            last = Some(key);
         }
-        for item in section["keys"].as_array().into_iter().flatten() {
-            match edit::read(item) {
-                Some(mut key) => {
-                    key.name = list.free_name(&key.name);
-                    key.meter = take_meter(&key.mark, &key.name);
-                    list.push(Arc::new(key));
-                }
-                None => log::warn!("keys: one key of the state file cannot be read; it is left out"),
-            }
-        }
-        let today = calendar::day(SystemTime::now());
-        let is_fresh = |(_, kept): &(String, Value)| kept[0] == today;
-        let gone = used.into_iter().filter(is_fresh).take(MOST_GONE).collect();
-        Keys { list: RwLock::new(list), gone: Mutex::new(gone), changes }
+        let today = u64::from(calendar::day(SystemTime::now()));
+        let gone = kept.meters.into_iter().filter(|(_, used)| used.first() == Some(&today)).take(MOST_GONE);
+        let gone = gone.map(|(mark, used)| (mark, Arc::new(Meter::restore(mark, &used, &changes)))).collect();
+        Keys { list: RwLock::new(list), gone: Mutex::new(gone), changes, changed: Mutex::default() }
     }
 
     /// Takes over the keys of a config that was read again. What a key has used stays with it.
@@ -192,38 +190,73 @@ impl Keys {
         // One lock from the first look to the end: a key that the page makes meanwhile waits and is not lost.
         let mut list = self.list.write();
         let mut gone = self.gone.lock();
-        let fresh = Keys::read(config, Some(&saved(list.all(), &gone)), self.changes.clone());
-        let keep = |key: Arc<Key>| match list.find(&key.digest).filter(|old| old.source == key.source) {
-            Some(same) => Arc::new(Key { meter: same.meter.clone(), ..Key::clone(&key) }),
-            None => key,
-        };
-        *list = List::of(fresh.list().into_iter().map(keep));
-        *gone = fresh.gone.into_inner();
+        let old = std::mem::take(&mut *list);
+        let mut meters = std::mem::take(&mut *gone);
+        meters.extend(old.iter().map(|key| (key.mark.number(), key.meter.clone())));
+        list.extend_config(config, |mark, _| {
+            let meter = meters.get(&mark).cloned();
+            meter.unwrap_or_else(|| Arc::new(Meter::restore(mark, &[], &self.changes)))
+        });
+        for key in old.iter().filter(|key| key.source == Source::Page) {
+            let name = list.free_name(&key.name);
+            match name == key.name {
+                true => list.push(key.clone()),
+                false => list.push(Arc::new(Key { name, ..Key::clone(key) })),
+            }
+        }
+        list.iter().for_each(|key| _ = meters.remove(&key.mark.number()));
+        let used_today = |(_, meter): &(u64, Arc<Meter>)| meter.today().requests > 0;
+        *gone = meters.into_iter().filter(used_today).take(MOST_GONE).collect();
     }
 
     /// Rises with every change of the section.
     pub fn version(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
+        self.changes.count.load(Ordering::Acquire)
     }
 
-    fn changed(&self) {
-        self.changes.fetch_add(1, Ordering::Release);
+    fn changed(&self, number: u32) {
+        self.changed.lock().insert(number);
+        self.changes.count.fetch_add(1, Ordering::Release);
     }
 
-    /// The section for the state file.
-    pub fn saved(&self) -> Value {
+    /// Writes the section for the state file: a key by its id, what one has used by its mark.
+    pub fn save(&self, part: Part, sink: &mut Sink<'_>) {
         let list = self.list.read();
-        saved(list.all(), &self.gone.lock())
+        let changed = std::mem::take(&mut *self.changed.lock());
+        let mut meters = self.changes.take_meters();
+        if part == Part::Whole {
+            let of_page = list.iter().filter(|key| key.source == Source::Page);
+            of_page.for_each(|key| sink.put(&key.id(), &edit::write(key)));
+            meters = list.iter().map(|key| key.meter.clone()).chain(self.gone.lock().values().cloned()).collect();
+        } else if !changed.is_empty() {
+            let mut removed = changed.clone();
+            let is_changed = |key: &&Arc<Key>| key.source == Source::Page && changed.contains(&key.number);
+            for key in list.iter().filter(is_changed) {
+                sink.put(&key.id(), &edit::write(key));
+                removed.remove(&key.number);
+            }
+            removed.into_iter().for_each(|number| sink.remove(&page_id(number)));
+        }
+        for meter in meters {
+            if let Some(kept) = meter.kept() {
+                sink.put(&format!("{:016x}", meter.mark()), &kept);
+            }
+        }
     }
 
     /// The name of each mark.
-    pub fn names(&self) -> HashMap<String, String> {
-        self.list().iter().map(|key| (key.mark.clone(), key.name.clone())).collect()
+    pub fn names(&self) -> HashMap<u64, Arc<str>> {
+        self.list.read().iter().map(|key| (key.mark.number(), key.name.clone())).collect()
     }
 
     /// All keys in order.
     pub fn list(&self) -> Vec<Arc<Key>> {
-        self.list.read().all().to_vec()
+        self.list.read().iter().cloned().collect()
+    }
+
+    /// All keys in order, each with a number that rises and stays with it.
+    pub fn numbered(&self) -> Vec<(u32, Arc<Key>)> {
+        self.list.read().places().map(|(place, key)| (place, key.clone())).collect()
     }
 
     /// The key with this text.
@@ -241,78 +274,80 @@ impl Keys {
         self.list.read().named(name).filter(|key| key.refusal().is_none()).cloned()
     }
 
-    /// Makes a key and returns its id and text; nobody can see the text again.
-    pub fn create(&self, edit: Edit) -> Result<(String, String), EditError> {
+    /// Makes a key; with its text, which nobody can see again.
+    pub fn create(&self, edit: Edit) -> Result<(Arc<Key>, String), EditError> {
         let name = edit.name.clone().ok_or_else(|| EditError::Wrong(Message::new("key_name_missing")))?;
         let text = format!("sk-{}", random::secret());
         let digest = digest(&text);
-        let id = format!("key-{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]));
+        let (number, mark) = (number(&digest), Mark::of(&digest));
         let mut list = self.list.write();
-        if list.named(&name).is_some() || list.all().iter().any(|key| key.id == id) {
+        let has_id = |key: &Arc<Key>| key.source == Source::Page && key.number == number;
+        if list.named(&name).is_some() || list.iter().any(has_id) {
             return Err(EditError::Conflict(Message::new("key_name_taken").with("name", name)));
         }
         let mut key = Key {
-            id: id.clone(),
-            mark: mark(&digest),
-            name,
-            masked: mask::key(&text),
+            number,
+            mark,
+            name: name.into(),
+            masked: mask::key(&text).into(),
             source: Source::Page,
             disabled: false,
-            limits: KeyLimits::default(),
+            limits: Arc::default(),
             digest,
-            meter: kept_meter(&Value::Null, &self.changes),
+            meter: Arc::new(Meter::restore(mark.number(), &[], &self.changes)),
         };
         edit.apply(&mut key);
-        list.push(Arc::new(key));
-        self.changed();
-        Ok((id, text))
+        let key = Arc::new(key);
+        list.push(key.clone());
+        self.changed(number);
+        Ok((key, text))
     }
 
-    /// Changes a key of the page.
-    pub fn change(&self, id: &str, edit: &Edit) -> Result<(), EditError> {
+    /// Changes a key of the page; returns it as it is now.
+    pub fn change(&self, id: &str, edit: &Edit) -> Result<Arc<Key>, EditError> {
         let mut list = self.list.write();
-        let at = editable(list.all(), id)?;
+        let (at, key) = editable(&list, id)?;
         if let Some(name) = &edit.name
-            && list.named(name).is_some_and(|key| key.id != id)
+            && list.named(name).is_some_and(|other| other.number != key.number || other.source != key.source)
         {
             return Err(EditError::Conflict(Message::new("key_name_taken").with("name", name)));
         }
-        let mut key = Key::clone(&list.all()[at]);
+        let mut key = Key::clone(&key);
         edit.apply(&mut key);
-        list.replace(at, key);
-        self.changed();
-        Ok(())
+        list.replace(at, key.clone());
+        self.changed(key.number);
+        Ok(Arc::new(key))
     }
 
     /// Takes a key of the page away; requests that run with it end well.
-    pub fn delete(&self, id: &str) -> Result<(), EditError> {
+    pub fn delete(&self, id: &str) -> Result<Arc<Key>, EditError> {
         let mut list = self.list.write();
-        let at = editable(list.all(), id)?;
+        let (at, key) = editable(&list, id)?;
         list.remove(at);
-        self.changed();
-        Ok(())
+        self.changed(key.number);
+        Ok(key)
     }
 }
 
-fn saved(list: &[Arc<Key>], gone: &Map<String, Value>) -> Value {
-    let made: Vec<Value> = list.iter().filter(|key| key.source == Source::Page).map(|key| edit::write(key)).collect();
-    let today = calendar::day(SystemTime::now());
-    let mut meters = gone.clone();
-    for key in list {
-        let counts = key.today();
-        if let Some(last) = counts.last_used {
-            let last = last.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-            meters.insert(key.mark.clone(), json!([today, counts.requests, counts.tokens, last]));
+impl List {
+    /// Adds the keys of the config, each with the meter of its mark.
+    fn extend_config(&mut self, config: &[ClientKey], mut meter: impl FnMut(u64, &str) -> Arc<Meter>) {
+        for (at, key) in config.iter().enumerate() {
+            let name = self.free_name(&key.name);
+            let digest = digest(key.key.expose());
+            let mark = Mark::of(&digest);
+            self.push(Arc::new(Key {
+                number: u32::try_from(at).unwrap_or(u32::MAX),
+                meter: meter(mark.number(), &name),
+                mark,
+                name,
+                masked: mask::key(key.key.expose()).into(),
+                source: Source::Config,
+                disabled: false,
+                limits: Arc::new(key.limits.clone()),
+                digest,
+            }));
         }
-    }
-    json!({"keys": made, "meters": meters})
-}
-
-fn editable(list: &[Arc<Key>], id: &str) -> Result<usize, EditError> {
-    let at = list.iter().position(|key| key.id == id).ok_or(EditError::Unknown)?;
-    match list[at].source {
-        Source::Page => Ok(at),
-        Source::Config => Err(EditError::Conflict(Message::new("key_in_config"))),
     }
 }
 
@@ -320,17 +355,27 @@ fn digest(text: &str) -> Digest {
     Sha256::digest(text.as_bytes()).into()
 }
 
-/// 64 bits, of another hash than the one that a presented key is compared by.
-fn mark(digest: &Digest) -> String {
-    Sha256::digest(digest)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+/// What a key of the page is known by.
+fn number(digest: &Digest) -> u32 {
+    u32::from_be_bytes(std::array::from_fn(|at| digest[at]))
 }
 
-/// `[day, requests, tokens, last used]`.
-fn kept_meter(value: &Value, changes: &Arc<AtomicU64>) -> Arc<Meter> {
-    let number = |at: usize| value[at].as_u64().unwrap_or(0);
-    let last_used = value[3].as_u64().map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds.min(1 << 40)));
-    let day = u32::try_from(number(0)).unwrap_or(0);
-    Arc::new(Meter::restore(day, Today { requests: number(1), tokens: number(2), last_used }, changes))
+fn page_id(number: u32) -> String {
+    format!("key-{number:08x}")
+}
+
+fn editable(list: &List, id: &str) -> Result<(u32, Arc<Key>), EditError> {
+    let (source, number) = match (id.strip_prefix("config-"), id.strip_prefix("key-")) {
+        (Some(place), _) => (Source::Config, place.parse().ok()),
+        (None, Some(number)) => (Source::Page, u32::from_str_radix(number, 16).ok()),
+        (None, None) => return Err(EditError::Unknown),
+    };
+    let is_it = |key: &Key| key.source == source && Some(key.number) == number && key.id() == id;
+    let (at, key) = list.places().find(|(_, key)| is_it(key)).ok_or(EditError::Unknown)?;
+    match source {
+        Source::Page => Ok((at, key.clone())),
+        Source::Config => Err(EditError::Conflict(Message::new("key_in_config"))),
+    }
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ impl<'a> Record<'a> {
         self.app.usage.remember(Entry {
             time: SystemTime::now(),
             id: self.id.clone(),
-            key: self.key.name.clone(),
+            key: self.key.name.to_string(),
             surface: self.surface,
             model: self.model_name().clone(),
             credential: self.credential.clone(),
@@ -159,7 +159,7 @@ impl<'a> Record<'a> {
         let usage = &outcome.usage;
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         logging::access(&[
-            ("key", Field::from(&self.key.name)),
+            ("key", Field::from(&*self.key.name)),
             ("surface", self.surface.into()),
             ("path", Field::from(&self.path)),
             ("model", Field::from(self.model_name())),

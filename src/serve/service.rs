@@ -18,7 +18,7 @@ use crate::serve::judge::judge;
 use crate::serve::report::Reporter;
 use crate::serve::signature_file::SignatureFile;
 use crate::serve::watchdog::Watchdog;
-use crate::storage::state::{Saver, State};
+use crate::storage::state::{Saver, Section, State};
 use crate::upstream::agent::{self, AgentOptions};
 use crate::upstream::{self, CodeAssist, Fetcher, GenerativeLanguage};
 use crate::usage::Usage;
@@ -30,6 +30,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// Bytes of thought signatures that are remembered, and for how long.
 const SIGNATURES: usize = 8 << 20;
 const SIGNATURES_FOR: Duration = Duration::from_secs(6 * 3600);
+
+/// The record of the state file's section `models`.
+const LIST: &str = "list";
 
 /// What tests shorten or open; no setting leads here.
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,15 +110,14 @@ impl Service {
             authorities: config.authorities.clone(),
         });
         let state = Arc::new(State::open(&config.state_file));
-        let remembered = state.take("pool").unwrap_or_default();
+        let remembered = state.take("pool").value();
         let options = Options { timing: tuning.timing, remembered, ..Options::new(&config, agent.clone()) };
         let pool = Arc::new(Credentials::open(options).map_err(StartError::Credentials)?);
         let (changed, kept) = (pool.clone(), pool.clone());
-        state.own("pool", move || changed.version(), move || kept.snapshot());
+        state.own("pool", move || changed.version(), move |part, sink| kept.save(part, sink));
         let keys = keep_keys(&state, &config);
         let usage = keep_usage(&state, &keys);
-        let listed = state.take("models").and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default();
-        let listed: Arc<Vec<Listed>> = Arc::new(listed);
+        let listed: Arc<Vec<Listed>> = Arc::new(listed(&state.take("models")));
         let certificates = certificates(&config)?;
         let server = bind(&config)?;
         let server = match &certificates {
@@ -172,8 +174,7 @@ impl Service {
         let current = Arc::new(Current::new(app));
         let (serving, trusting) = (current.clone(), current.clone());
         let (learnt, listing) = (current.clone(), current.clone());
-        let list = move || serde_json::to_value(&*listing.get().listed).unwrap_or_default();
-        state.own("models", move || learnt.lists(), list);
+        state.own("models", move || learnt.lists(), move |_, sink| sink.put(LIST, &*listing.get().listed));
         let judge = move |request: &Request| judge(&serving, request);
         let app = current.get();
         let trusts = move |address| trusting.get().guard.trusts(address);
@@ -272,18 +273,23 @@ fn vertex(dispatcher: Dispatcher, _: &ureq::Agent, _: &Config) -> Dispatcher {
 
 /// The pool goes on where it was, and the state file follows it from now on.
 fn keep_usage(state: &State, keys: &Keys) -> Arc<Usage> {
-    let usage = Arc::new(Usage::restore(state.take("usage").as_ref(), &keys.names()));
-    usage.name_keys(keys.names());
+    let usage = Arc::new(Usage::restore(&state.take("usage"), keys.names()));
     let (counted, kept) = (usage.clone(), usage.clone());
-    state.own("usage", move || counted.version(), move || kept.saved());
+    state.own("usage", move || counted.version(), move |part, sink| kept.save(part, sink));
     usage
 }
 
 fn keep_keys(state: &State, config: &Config) -> Arc<Keys> {
-    let keys = Arc::new(Keys::new(&config.auth_keys, state.take("keys").as_ref()));
+    let keys = Arc::new(Keys::new(&config.auth_keys, &state.take("keys")));
     let (changed, kept) = (keys.clone(), keys.clone());
-    state.own("keys", move || changed.version(), move || kept.saved());
+    state.own("keys", move || changed.version(), move |part, sink| kept.save(part, sink));
     keys
+}
+
+/// Google's list of models as it was last; in an older file it is all of its section.
+fn listed(section: &Section) -> Vec<Listed> {
+    let list = section.records().find(|(name, _)| matches!(*name, "" | LIST));
+    list.and_then(|(_, json)| serde_json::from_str(json).ok()).unwrap_or_default()
 }
 
 /// Two descriptors a stream, and some that stay for files, for the threads' own work, and for telling who comes too late.

@@ -1,13 +1,22 @@
 //! Replacing a small file so that it is whole at every moment, also under `kill -9`; knows nothing of its content.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What changes when somebody writes a file: device, inode, length, modification time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(u64, u64, u64, i64, i64);
+
+impl Stamp {
+    pub(crate) fn length(&self) -> u64 {
+        self.2
+    }
+}
+
+/// Writes the content of a file.
+type Content<'a> = &'a dyn Fn(&mut File) -> io::Result<()>;
 
 /// `None`: there is no file.
 pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
@@ -25,10 +34,15 @@ pub(crate) fn lock_folder(path: &Path) -> Option<File> {
 
 /// Puts `content` in the place of the file, mode 0600, on disk when this returns. Symbolic links are followed.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_with(path, &|file| file.write_all(content)).map(|_| ())
+}
+
+/// The same with what `content` writes, which may be asked twice; says how long the file is.
+pub(crate) fn replace_with(path: &Path, content: Content<'_>) -> io::Result<u64> {
     let target = target(path);
     let temporary = temporary(&target);
     match write_beside(&target, &temporary, content) {
-        Ok(()) => Ok(()),
+        Ok(length) => Ok(length),
         // A file that is mounted by itself (Docker) cannot be renamed over, and a folder may be closed where the file is
         // open: then there is only the way in place.
         Err(error) if needs_in_place(&error) => {
@@ -43,6 +57,13 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Appends to a file that is there; on disk when this returns.
+pub(crate) fn append(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).open(path)?;
+    file.write_all(content)?;
+    file.sync_data()
+}
+
 /// Another file beside this one: `credentials.json` and `.bak` are `credentials.json.bak`.
 pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -50,14 +71,15 @@ pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn write_beside(target: &Path, temporary: &Path, content: &[u8]) -> io::Result<()> {
+fn write_beside(target: &Path, temporary: &Path, content: Content<'_>) -> io::Result<u64> {
     // What a crash left over; `create_new` then refuses to follow a link that somebody put there.
     match fs::remove_file(temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
-    file.write_all(content)?;
+    content(&mut file)?;
+    let length = file.stream_position()?;
     if let Ok(meta) = fs::metadata(target) {
         // Root that writes a user's file must not take it away from the user.
         let _ = std::os::unix::fs::fchown(&file, Some(meta.uid()), Some(meta.gid()));
@@ -66,15 +88,17 @@ fn write_beside(target: &Path, temporary: &Path, content: &[u8]) -> io::Result<(
     fs::rename(temporary, target)?;
     // Without this the rename itself may be undone by a power cut. Not every file system can.
     let _ = File::open(folder(target)).and_then(|folder| folder.sync_all());
-    Ok(())
+    Ok(length)
 }
 
-fn write_in_place(target: &Path, content: &[u8]) -> io::Result<()> {
+fn write_in_place(target: &Path, content: Content<'_>) -> io::Result<u64> {
     let mut file = OpenOptions::new().write(true).open(target)?;
-    file.write_all(content)?;
-    file.set_len(content.len() as u64)?;
+    content(&mut file)?;
+    let length = file.stream_position()?;
+    file.set_len(length)?;
     let _ = file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600));
-    file.sync_all()
+    file.sync_all()?;
+    Ok(length)
 }
 
 fn needs_in_place(error: &io::Error) -> bool {
@@ -131,6 +155,7 @@ impl Drop for Scratch {
 mod tests {
     use super::{Scratch, needs_in_place, replace, temporary, write_in_place};
     use std::fs;
+    use std::io::Write;
     use std::os::unix::fs::{MetadataExt, symlink};
 
     #[test]
@@ -172,7 +197,7 @@ mod tests {
         let path = scratch.0.join("credentials.json");
         fs::write(&path, b"a longer content").unwrap();
         let inode = fs::metadata(&path).unwrap().ino();
-        write_in_place(&path, b"[1]").unwrap();
+        write_in_place(&path, &|file| file.write_all(b"[1]")).unwrap();
         let meta = fs::metadata(&path).unwrap();
         assert_eq!((fs::read(&path).unwrap().as_slice(), meta.ino()), (&b"[1]"[..], inode));
         assert_eq!(meta.mode() & 0o777, 0o600);

@@ -2,4 +2,5 @@
 //! ([`state`]).
 
 pub(crate) mod disk;
+mod records;
 pub mod state;

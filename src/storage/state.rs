@@ -1,30 +1,37 @@
 //! The state file: what the program remembers over restarts beside the credentials (usage, cool-downs, keys made on the
-//! page). One JSON object with a section per owner; the owners know their sections, this module knows the file.
+//! page). Records in sections ([`records`]); the owners know their sections, this module knows the file.
 //!
-//! Written whole and atomically: by one thread at most [`SAVE_EVERY`] after something changed and once more at the end, so a
-//! `kill -9` loses at most that much of what is counted; and before the answer to a change that a person made, so of those
-//! it loses none. A file that does not parse is put aside, never overwritten.
+//! What has changed is appended: by one thread at most [`SAVE_EVERY`] after it changed and once more at the end, so a `kill -9`
+//! loses at most that much of what is counted; and before the answer to a change that a person made, so of those it loses
+//! none. A file that has grown to twice its size is written anew, whole and atomically. One that is none of this program's
+//! is put aside, and of one that is damaged a copy is kept: neither is ever replaced in silence.
 
-use crate::storage::disk;
+use crate::storage::disk::{self, Stamp};
+use crate::storage::records::{self, Line, Text, Unreadable};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
 use std::fs;
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use records::{Part, Section, Sink, reread};
+
 /// Longest time between a change and the file, under a `kill -9`.
 pub const SAVE_EVERY: Duration = Duration::from_secs(2);
+/// What may be appended to a small file before it is written anew.
+const SLACK: u64 = 1 << 20;
+
+type Content = dyn Fn(Part, &mut Sink<'_>) + Send + Sync;
 
 /// Who fills a section.
 struct Owner {
     section: String,
     /// A number that rises with every change.
     version: Box<dyn Fn() -> u64 + Send + Sync>,
-    content: Box<dyn Fn() -> Value + Send + Sync>,
+    content: Box<Content>,
     /// What was written last.
     written: u64,
 }
@@ -35,7 +42,7 @@ pub struct State {
     /// What is in the file is not known, so it must not be replaced.
     is_closed: bool,
     /// Sections as they were read, until their owner takes them; what nobody takes is written back.
-    read: Mutex<Map<String, Value>>,
+    read: Mutex<Text>,
     /// Puts writes in order; held over file I/O and nothing else.
     writer: Mutex<Writer>,
 }
@@ -43,33 +50,46 @@ pub struct State {
 #[derive(Default)]
 struct Writer {
     owners: Vec<Owner>,
+    /// The file as this program left it; `None`: it has to be written whole.
+    left: Option<Stamp>,
+    /// Its length when it was last written whole, and now.
+    whole: u64,
+    length: u64,
     /// The last failure that was logged, so that a full disk is one line and not one every few seconds.
     failure: Option<io::ErrorKind>,
 }
 
 impl State {
-    /// Reads the file; a missing one is empty. One that does not parse is renamed to `<name>.broken` and reported; one that
-    /// cannot be read or put aside stays as it is, and nothing is saved.
+    /// Reads the file; a missing one is empty. One that is none of this program's is renamed to `<name>.broken`, one that is
+    /// damaged is copied there, and both are reported; one that cannot be read or put aside stays as it is, and nothing is
+    /// saved.
     pub fn open(path: impl Into<PathBuf>) -> State {
         let path = path.into();
         let read = match fs::read(&path) {
-            Ok(bytes) if bytes.is_empty() => Ok(Map::new()),
-            Ok(bytes) => match serde_json::from_slice(&bytes) {
-                Ok(Value::Object(sections)) => Ok(sections),
-                _ => put_aside(&path),
+            Ok(bytes) => match Text::read(bytes) {
+                Ok(text) if text.damaged > 0 => keep_copy(&path, text),
+                Ok(text) => Ok(text),
+                Err(Unreadable::Foreign) => put_aside(&path),
+                Err(Unreadable::Newer(layout)) => {
+                    Err(io::Error::other(format!("a newer version wrote it (layout {layout})")))
+                }
             },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Map::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Text::default()),
             Err(error) => Err(error),
         };
         if let Err(error) = &read {
             log::error!("state: {}: {error}; it is left as it is, and nothing is saved", path.display());
         }
-        State { path, is_closed: read.is_err(), read: Mutex::new(read.unwrap_or_default()), writer: Mutex::default() }
+        let (is_closed, read) = (read.is_err(), read.unwrap_or_default());
+        let left = disk::stamp(&path).filter(|_| read.is_whole);
+        let length = left.as_ref().map_or(0, Stamp::length);
+        let writer = Writer { left, length, whole: length, ..Writer::default() };
+        State { path, is_closed, read: Mutex::new(read), writer: Mutex::new(writer) }
     }
 
     /// Takes a section as the file had it.
-    pub fn take(&self, section: &str) -> Option<Value> {
-        self.read.lock().shift_remove(section)
+    pub fn take(&self, section: &str) -> Section {
+        self.read.lock().take(section).unwrap_or_default()
     }
 
     /// Names who fills a section from now on. It is written when `version` is another one than at the last write, or than
@@ -78,7 +98,7 @@ impl State {
         &self,
         section: &str,
         version: impl Fn() -> u64 + Send + Sync + 'static,
-        content: impl Fn() -> Value + Send + Sync + 'static,
+        content: impl Fn(Part, &mut Sink<'_>) + Send + Sync + 'static,
     ) {
         let (section, version, content) = (section.to_owned(), Box::new(version), Box::new(content));
         let owner = Owner { section, version, content, written: 0 };
@@ -91,53 +111,107 @@ impl State {
         self.is_closed || self.writer.try_lock().is_some_and(|writer| writer.failure.is_some())
     }
 
-    /// Writes the file now if anything changed: what is in it when this returns well survives a crash. A failure is logged
-    /// once and tried again later.
+    /// Writes what has changed: what is in the file when this returns well survives a crash. A failure is logged once and
+    /// tried again later.
     pub fn save(&self) -> io::Result<()> {
         if self.is_closed {
             return Err(io::Error::other("its content could not be read"));
         }
-        let mut writer = self.writer.lock();
-        let Writer { owners, failure } = &mut *writer;
+        let writer = &mut *self.writer.lock();
         // Read before the contents: what changes in between is written again.
-        let versions: Vec<u64> = owners.iter().map(|owner| (owner.version)()).collect();
-        if owners.iter().zip(&versions).all(|(owner, version)| owner.written == *version) {
+        let versions: Vec<u64> = writer.owners.iter().map(|owner| (owner.version)()).collect();
+        if writer.owners.iter().zip(&versions).all(|(owner, version)| owner.written == *version) {
             return Ok(());
         }
-        let mut sections = self.read.lock().clone();
-        for owner in owners.iter() {
-            sections.insert(owner.section.clone(), (owner.content)());
-        }
-        let text = Value::Object(sections).to_string();
-        let written = disk::replace(&self.path, text.as_bytes());
+        let appended = writer.append(&self.path, &versions);
+        let written = appended.or_else(|_| writer.write(&self.path, &self.read.lock()));
+        writer.left = disk::stamp(&self.path).filter(|_| written.is_ok());
         match &written {
             Ok(()) => {
-                *failure = None;
-                owners.iter_mut().zip(versions).for_each(|(owner, version)| owner.written = version);
+                writer.failure = None;
+                writer.owners.iter_mut().zip(versions).for_each(|(owner, version)| owner.written = version);
             }
-            Err(error) if *failure == Some(error.kind()) => {}
+            Err(error) if writer.failure == Some(error.kind()) => {}
             Err(error) => {
                 log::error!("state: cannot write {}: {error}; serving goes on", self.path.display());
-                *failure = Some(error.kind());
+                writer.failure = Some(error.kind());
             }
         }
         written
     }
 }
 
-/// A section of the state file at `path` for who only reads; `Null` if there is none.
-pub fn section(path: &Path, name: &str) -> Value {
-    let file: Option<Value> = fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    file.and_then(|mut sections| sections.get_mut(name).map(Value::take)).unwrap_or_default()
+impl Writer {
+    /// Appends what has changed; an error: the file has to be written whole.
+    fn append(&mut self, path: &Path, versions: &[u64]) -> io::Result<()> {
+        if self.left.is_none() || self.left != disk::stamp(path) || self.length > 2 * self.whole + SLACK {
+            return Err(io::ErrorKind::Other.into());
+        }
+        let mut line = Line::default();
+        for (owner, _) in self.owners.iter().zip(versions).filter(|(owner, version)| owner.written != **version) {
+            let mut sink = line.sink(&owner.section, None);
+            (owner.content)(Part::Changed, &mut sink);
+            sink.end()?;
+        }
+        if line.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        line.end(&mut bytes)?;
+        self.length += bytes.len() as u64;
+        disk::append(path, &bytes)
+    }
+
+    fn write(&mut self, path: &Path, read: &Text) -> io::Result<()> {
+        let owners = &self.owners;
+        self.length = disk::replace_with(path, &|file| {
+            let mut file = BufWriter::with_capacity(1 << 16, file);
+            records::begin(&mut file)?;
+            let mut line = Line::default();
+            for owner in owners {
+                let mut sink = line.sink(&owner.section, Some(&mut file));
+                (owner.content)(Part::Whole, &mut sink);
+                sink.end()?;
+            }
+            read.write(&mut file)?;
+            file.flush()
+        })?;
+        self.whole = self.length;
+        Ok(())
+    }
+}
+
+/// A section of the state file at `path` for who only reads.
+pub fn section(path: &Path, name: &str) -> Section {
+    let text = fs::read(path).ok().and_then(|bytes| Text::read(bytes).ok());
+    text.and_then(|mut text| text.take(name)).unwrap_or_default()
 }
 
 /// Renames a file that is none of this program's; there are no sections then.
-fn put_aside(path: &Path) -> io::Result<Map<String, Value>> {
-    let mut aside = path.to_owned().into_os_string();
-    aside.push(".broken");
-    fs::rename(path, &aside)?;
+fn put_aside(path: &Path) -> io::Result<Text> {
+    fs::rename(path, aside(path))?;
     log::error!("state: {} is no state file of this program; it is kept with the ending .broken", path.display());
-    Ok(Map::new())
+    Ok(Text::default())
+}
+
+/// Keeps a copy of a damaged file before it is written anew.
+fn keep_copy(path: &Path, text: Text) -> io::Result<Text> {
+    let copy = aside(path);
+    fs::copy(path, &copy)?;
+    fs::File::open(copy)?.sync_all()?;
+    let lines = text.damaged;
+    log::error!(
+        "state: {lines} lines of {} are damaged and lost; the file is kept with the ending .broken",
+        path.display()
+    );
+    Ok(text)
+}
+
+/// A name that no file has: what was put aside before is not replaced either.
+fn aside(path: &Path) -> PathBuf {
+    let numbered = (2..100).map(|number| format!(".broken.{number}"));
+    let mut names = std::iter::once(".broken".to_owned()).chain(numbered).map(|ending| disk::beside(path, &ending));
+    names.find(|path| !path.exists()).unwrap_or_else(|| disk::beside(path, ".broken"))
 }
 
 /// The thread that writes the state file.
@@ -169,76 +243,4 @@ impl Saver {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::storage::disk::Scratch;
-    use serde_json::json;
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-    fn counter() -> Arc<AtomicU64> {
-        Arc::default()
-    }
-
-    fn reader(counter: &Arc<AtomicU64>) -> impl Fn() -> u64 + Send + Sync + 'static {
-        let counter = counter.clone();
-        move || counter.load(Relaxed)
-    }
-
-    #[test]
-    fn sections_come_back_and_foreign_ones_survive() {
-        let scratch = Scratch::new("state-sections");
-        let path = scratch.0.join("state.json");
-        fs::write(&path, r#"{"usage":{"n":1},"later":[2]}"#).unwrap();
-        let state = State::open(&path);
-        assert_eq!(state.take("usage"), Some(json!({"n": 1})));
-        let version = counter();
-        state.own("usage", reader(&version), || json!({"n": 5}));
-        state.save().unwrap();
-        assert!(fs::read_to_string(&path).unwrap().contains("\"n\":1"), "nothing changed, nothing written");
-        version.fetch_add(1, Relaxed);
-        state.save().unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), r#"{"later":[2],"usage":{"n":5}}"#);
-        fs::remove_file(&path).unwrap();
-        state.save().unwrap();
-        assert!(!path.exists(), "nothing changed since");
-    }
-
-    #[test]
-    fn a_broken_file_is_put_aside() {
-        let scratch = Scratch::new("state-broken");
-        let path = scratch.0.join("state.json");
-        fs::write(&path, "{\"usage\":").unwrap();
-        let state = State::open(&path);
-        assert_eq!(state.take("usage"), None);
-        assert_eq!(fs::read_to_string(scratch.0.join("state.json.broken")).unwrap(), "{\"usage\":");
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_read_is_never_replaced() {
-        let scratch = Scratch::new("state-unread");
-        // Root reads every file, but no folder.
-        let path = scratch.0.join("state.json");
-        fs::create_dir(&path).unwrap();
-        let state = State::open(&path);
-        assert!(state.is_failing());
-        let version = counter();
-        state.own("usage", reader(&version), || json!(1));
-        version.fetch_add(1, Relaxed);
-        assert!(state.save().is_err());
-        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1, "nothing beside it");
-        assert!(path.is_dir());
-    }
-
-    #[test]
-    fn the_saver_writes_what_is_left_at_the_end() {
-        let scratch = Scratch::new("state-saver");
-        let path = scratch.0.join("state.json");
-        let state = Arc::new(State::open(&path));
-        let version = counter();
-        state.own("usage", reader(&version), || json!(7));
-        let saver = Saver::start(state.clone(), || {}).unwrap();
-        version.fetch_add(1, Relaxed);
-        saver.stop();
-        assert_eq!(fs::read_to_string(&path).unwrap(), r#"{"usage":7}"#);
-    }
-}
+mod tests;

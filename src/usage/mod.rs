@@ -18,11 +18,12 @@ pub use table::{Counts, Line, OTHER, Table, sum_by};
 
 use crate::calendar;
 use crate::gemini::UsageMetadata;
+use crate::storage::state::{Part, Section, Sink};
 use parking_lot::Mutex;
 use recent::Recent;
 use serde_json::{Map, Value, json};
 use series::{Bounds, Series};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -66,10 +67,33 @@ struct Ledger {
     hours: Series,
     live: Live,
     recent: Recent,
-    /// What keys are called, by their marks; those that are gone keep their last name.
-    names: Arc<HashMap<String, String>>,
+    names: Arc<Names>,
     /// Rises with every change, so that the report knows whether there is anything new.
     version: u64,
+    unsaved: saved::Unsaved,
+}
+
+/// What keys are called, by their marks.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    present: HashMap<u64, Arc<str>>,
+    /// Keys that are not there any more have their last name.
+    gone: BTreeMap<u64, String>,
+}
+
+impl Names {
+    fn of(&self, mark: u64) -> Option<&str> {
+        self.present.get(&mark).map(|name| &**name).or_else(|| Some(self.gone.get(&mark)?.as_str()))
+    }
+
+    /// Whoever had this name before has it no more.
+    fn give(&mut self, given: &str) {
+        self.gone.values_mut().filter(|name| *name == given).for_each(|name| name.push_str(" (removed)"));
+    }
+}
+
+fn mark_of(text: &str) -> Option<u64> {
+    u64::from_str_radix(Some(text).filter(|text| text.len() == 16)?, 16).ok()
 }
 
 /// The counters of one moment.
@@ -83,13 +107,13 @@ pub struct Snapshot {
     pub days: Vec<(u32, Arc<Table>)>,
     /// By number of the hour.
     pub hours: Vec<(u32, Arc<Table>)>,
-    names: Arc<HashMap<String, String>>,
+    names: Arc<Names>,
 }
 
 impl Snapshot {
     /// What the key of this mark is called now, or was at last.
     pub fn key_name<'a>(&'a self, mark: &'a str) -> &'a str {
-        self.names.get(mark).map_or(mark, String::as_str)
+        mark_of(mark).and_then(|number| self.names.of(number)).unwrap_or(mark)
     }
 
     /// All since the last reset, with the names of keys instead of their marks.
@@ -112,6 +136,7 @@ impl Default for Usage {
             recent: Recent::default(),
             names: Arc::default(),
             version: 0,
+            unsaved: saved::Unsaved::default(),
         };
         Usage { ledger: Mutex::new(ledger) }
     }
@@ -121,30 +146,32 @@ impl Ledger {
     /// Changes the row of `line` in the sums, the day and the hour.
     fn count(&mut self, line: &Line, now: SystemTime, change: impl Fn(&mut Counts)) {
         change(Arc::make_mut(&mut self.total).row(line, TOTAL));
-        for (series, number) in [(&mut self.days, calendar::day(now)), (&mut self.hours, calendar::hour(now))] {
+        let (day, hour) = (calendar::day(now), calendar::hour(now));
+        for (series, number) in [(&mut self.days, day), (&mut self.hours, hour)] {
             let (table, most) = series.table(number);
             change(table.row(line, most));
         }
+        self.unsaved.count(day, hour);
         self.version += 1;
     }
 }
 
 impl Usage {
-    /// With what the state file kept; a section that is none of this program's is reported and left out.
-    pub fn restore(section: Option<&Value>, names: &HashMap<String, String>) -> Usage {
+    /// With what the state file kept, and what the present keys are called; what is none of this program's is reported and
+    /// left out.
+    pub fn restore(section: &Section, names: HashMap<u64, Arc<str>>) -> Usage {
         let usage = Usage::default();
-        let Some(section) = section else { return usage };
-        match saved::read(section, names) {
-            Some(kept) => {
-                let mut ledger = usage.ledger.lock();
-                ledger.names = Arc::new(kept.names);
-                ledger.since = kept.since.unwrap_or(ledger.since);
-                ledger.total = Arc::new(kept.total);
-                ledger.days.restore(kept.days);
-                ledger.hours.restore(kept.hours);
-            }
-            None => log::warn!("usage: the state file's section cannot be read; counting begins anew"),
+        let kept = saved::read(section, &names);
+        {
+            let mut ledger = usage.ledger.lock();
+            ledger.since = kept.since.unwrap_or(ledger.since);
+            ledger.total = Arc::new(kept.total);
+            ledger.days.restore(kept.days);
+            ledger.hours.restore(kept.hours);
+            ledger.names = Arc::new(Names { present: HashMap::new(), gone: kept.names });
+            ledger.unsaved = kept.unsaved;
         }
+        usage.name_keys(names);
         usage
     }
 
@@ -153,9 +180,14 @@ impl Usage {
         self.ledger.lock().version
     }
 
-    /// The section for the state file.
-    pub fn saved(&self) -> Value {
-        saved::write(&self.snapshot())
+    /// Writes the section for the state file.
+    pub fn save(&self, part: Part, sink: &mut Sink<'_>) {
+        let (mut unsaved, snapshot) = {
+            let mut ledger = self.ledger.lock();
+            (std::mem::take(&mut ledger.unsaved), self.snapshot_of(&ledger))
+        };
+        unsaved.write(part, &snapshot, sink);
+        self.ledger.lock().unsaved.merge(unsaved);
     }
 
     /// Counts a request that ended.
@@ -217,18 +249,37 @@ impl Usage {
     }
 
     /// What the present keys are called.
-    pub fn name_keys(&self, names: HashMap<String, String>) {
-        let mut ledger = self.ledger.lock();
-        let taken: HashSet<&String> = names.values().collect();
-        let gone = ledger.names.iter().filter(|(mark, _)| !names.contains_key(*mark));
-        let gone = gone.map(|(mark, name)| match taken.contains(name) {
-            true => (mark.clone(), format!("{name} (removed)")),
-            false => (mark.clone(), name.clone()),
-        });
-        let gone: Vec<(String, String)> = gone.collect();
-        let names: HashMap<String, String> = names.into_iter().chain(gone).collect();
-        if names != *ledger.names {
-            ledger.names = Arc::new(names);
+    pub fn name_keys(&self, names: HashMap<u64, Arc<str>>) {
+        let ledger = &mut *self.ledger.lock();
+        let old = Arc::make_mut(&mut ledger.names);
+        let left = std::mem::replace(&mut old.present, names);
+        let left = left.into_iter().filter(|(mark, _)| !old.present.contains_key(mark));
+        old.gone.extend(left.map(|(mark, name)| (mark, name.to_string())));
+        old.gone.retain(|mark, _| !old.present.contains_key(mark));
+        let taken: HashSet<&str> = old.present.values().map(|name| &**name).collect();
+        let of_others = old.gone.values_mut().filter(|name| taken.contains(name.as_str()));
+        of_others.for_each(|name| name.push_str(" (removed)"));
+        ledger.unsaved.rename();
+        ledger.version += 1;
+    }
+
+    /// What one key is called that is new or has another name.
+    pub fn name_key(&self, mark: u64, name: &Arc<str>) {
+        let ledger = &mut *self.ledger.lock();
+        let names = Arc::make_mut(&mut ledger.names);
+        names.present.insert(mark, name.clone());
+        names.give(name);
+        ledger.unsaved.rename();
+        ledger.version += 1;
+    }
+
+    /// A key was taken away.
+    pub fn forget_key(&self, mark: u64) {
+        let ledger = &mut *self.ledger.lock();
+        let names = Arc::make_mut(&mut ledger.names);
+        if let Some(name) = names.present.remove(&mark) {
+            names.gone.insert(mark, name.to_string());
+            ledger.unsaved.rename();
             ledger.version += 1;
         }
     }
@@ -240,12 +291,16 @@ impl Usage {
         ledger.total = Arc::default();
         ledger.days.clear();
         ledger.hours.clear();
+        ledger.unsaved.rename();
         ledger.version += 1;
     }
 
     /// The counters of this moment.
     pub fn snapshot(&self) -> Snapshot {
-        let ledger = self.ledger.lock();
+        self.snapshot_of(&self.ledger.lock())
+    }
+
+    fn snapshot_of(&self, ledger: &Ledger) -> Snapshot {
         Snapshot {
             since: ledger.since,
             total: ledger.total.clone(),

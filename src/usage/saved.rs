@@ -1,15 +1,18 @@
-//! How usage is written into the state file: names once, a row as one line of numbers that refer to them. 2000 rows are
-//! about 150 kB.
+//! How usage is written into the state file: a record for the sums, each day and each hour, in which names stand once and a
+//! row is one line of numbers that refer to them. 2000 rows are about 150 kB. Only the tables that changed are written.
 
-use super::{Counts, Histogram, Line, Table};
+use super::{Counts, Histogram, Line, Snapshot, Table, mark_of};
 use crate::calendar;
+use crate::storage::state::{Part, Section, Sink};
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The layout's number; another one is not read.
 const VERSION: u64 = 1;
+const TOTAL: &str = "total";
 
 /// What is kept.
 #[derive(Default)]
@@ -18,7 +21,59 @@ pub(super) struct Kept {
     pub(super) total: Table,
     pub(super) days: Vec<(u32, Table)>,
     pub(super) hours: Vec<(u32, Table)>,
-    pub(super) names: HashMap<String, String>,
+    pub(super) names: BTreeMap<u64, String>,
+    pub(super) unsaved: Unsaved,
+}
+
+/// Which records the file has, and which of them are not as the counters are.
+#[derive(Debug, Default)]
+pub(super) struct Unsaved {
+    written: BTreeSet<String>,
+    days: BTreeSet<u32>,
+    hours: BTreeSet<u32>,
+    total: bool,
+}
+
+impl Unsaved {
+    pub(super) fn count(&mut self, day: u32, hour: u32) {
+        self.total = true;
+        self.days.insert(day);
+        self.hours.insert(hour);
+    }
+
+    /// Keys have other names, which stand with the sums; or all is forgotten.
+    pub(super) fn rename(&mut self) {
+        self.total = true;
+    }
+
+    /// What has changed while these were written.
+    pub(super) fn merge(&mut self, written: Unsaved) {
+        self.written = written.written;
+    }
+
+    pub(super) fn write(&mut self, part: Part, snapshot: &Snapshot, sink: &mut Sink<'_>) {
+        let mut there = BTreeSet::new();
+        for (kind, tables, changed) in [("day", &snapshot.days, &self.days), ("hour", &snapshot.hours, &self.hours)] {
+            // A new period makes older ones smaller, so all are written.
+            let is_new = changed.iter().any(|changed| !self.written.contains(&format!("{kind} {changed}")));
+            for (number, table) in tables {
+                let name = format!("{kind} {number}");
+                if part == Part::Whole || is_new || changed.contains(number) {
+                    sink.put(&name, &record(table, &snapshot.names));
+                }
+                there.insert(name);
+            }
+        }
+        if part == Part::Whole || self.total {
+            let mut total = record(&snapshot.total, &snapshot.names);
+            total["since"] = json!(snapshot.since.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()));
+            sink.put(TOTAL, &total);
+        }
+        if part == Part::Changed {
+            self.written.difference(&there).for_each(|name| sink.remove(name));
+        }
+        *self = Unsaved { written: there, ..Unsaved::default() };
+    }
 }
 
 /// Names by number.
@@ -39,31 +94,12 @@ impl Names {
     }
 }
 
-/// The section of the state file.
-pub(super) fn write(snapshot: &super::Snapshot) -> Value {
+fn record(table: &Table, called: &super::Names) -> Value {
     let mut names = Names::default();
-    let total = rows(&snapshot.total, &mut names);
-    let mut periods = |periods: &[(u32, std::sync::Arc<Table>)]| -> Value {
-        let entry = |(number, table): &(u32, std::sync::Arc<Table>)| (number.to_string(), rows(table, &mut names));
-        Value::Object(periods.iter().map(entry).collect())
-    };
-    let (days, hours) = (periods(&snapshot.days), periods(&snapshot.hours));
-    let since = snapshot.since.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let keys = names.list.iter().filter_map(|mark| Some((mark.clone(), json!(snapshot.names.get(mark)?))));
+    let rows: Vec<String> = table.rows().iter().map(|(line, counts)| row(line, counts, &mut names)).collect();
+    let keys = names.list.iter().filter_map(|mark| Some((mark.clone(), json!(called.of(mark_of(mark)?)?))));
     let keys: Map<String, Value> = keys.collect();
-    json!({
-        "version": VERSION,
-        "keys": keys,
-        "since": since,
-        "names": names.list,
-        "total": total,
-        "days": days,
-        "hours": hours,
-    })
-}
-
-fn rows(table: &Table, names: &mut Names) -> Value {
-    Value::Array(table.rows().iter().map(|(line, counts)| Value::String(row(line, counts, names))).collect())
+    json!({"names": names.list, "keys": keys, "rows": rows})
 }
 
 /// `key credential model|successful refused total prompt candidates thoughts cached|reason count ...|latency|first token`
@@ -99,44 +135,75 @@ fn reasons(counts: &[(String, u64)], names: &mut Names, text: &mut String) {
     }
 }
 
-/// Reads the section; what cannot be read is left out. `None` when it is none of this program's.
-pub(super) fn read(section: &Value, present: &HashMap<String, String>) -> Option<Kept> {
+/// Reads the section; what cannot be read is left out.
+pub(super) fn read(section: &Section, present: &HashMap<u64, Arc<str>>) -> Kept {
+    let mut kept = Kept::default();
+    for (name, json) in section.records() {
+        let value: Value = serde_json::from_str(json).unwrap_or_default();
+        let table = || table(&value["rows"], &names(&value), &HashMap::new());
+        match name.split_once(' ').map_or((name, None), |(kind, number)| (kind, number.parse().ok())) {
+            ("", _) => match older(&value, present) {
+                Some(older) => return older,
+                None => log::warn!("usage: the state file's section cannot be read; counting begins anew"),
+            },
+            (TOTAL, _) => (kept.total, kept.since) = (table(), since(&value)),
+            ("day", Some(number)) => kept.days.push((number, table())),
+            ("hour", Some(number)) => kept.hours.push((number, table())),
+            _ => log::warn!("usage: a record of the state file cannot be read; it is left out"),
+        }
+        kept.names.extend(called(&value["keys"]));
+        kept.unsaved.written.extend(name.contains(' ').then(|| name.to_owned()));
+    }
+    kept
+}
+
+/// The section of an older file; `None` when it is none of this program's.
+fn older(section: &Value, present: &HashMap<u64, Arc<str>>) -> Option<Kept> {
     if section["version"].as_u64() != Some(VERSION) {
         return None;
     }
-    let names: Vec<&str> = section["names"].as_array()?.iter().map(|name| name.as_str().unwrap_or_default()).collect();
-    let kept = section["keys"].as_object();
-    // Older files have the name of a key in the place of its mark.
-    let marks: HashMap<&str, &str> = match kept {
-        Some(_) => HashMap::new(),
-        None => present.iter().map(|(mark, name)| (name.as_str(), mark.as_str())).collect(),
+    section["names"].as_array()?;
+    let names = names(section);
+    // The oldest have the name of a key in the place of its mark.
+    let marks: HashMap<&str, u64> = match section["keys"].is_object() {
+        true => HashMap::new(),
+        false => present.iter().map(|(mark, name)| (&**name, *mark)).collect(),
     };
     let table = |rows: &Value| table(rows, &names, &marks);
     let periods = |value: &Value| -> Vec<(u32, Table)> {
-        let empty = Map::new();
-        let entries = value.as_object().unwrap_or(&empty).iter();
+        let entries = value.as_object().into_iter().flatten();
         entries.filter_map(|(number, rows)| Some((number.parse().ok()?, table(rows)))).collect()
     };
-    let since = section["since"].as_u64().map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
     Some(Kept {
-        since: since.filter(|since| calendar::day(*since) < u32::MAX),
+        since: since(section),
         total: table(&section["total"]),
         days: periods(&section["days"]),
         hours: periods(&section["hours"]),
-        names: kept
-            .into_iter()
-            .flatten()
-            .filter_map(|(mark, name)| Some((mark.clone(), name.as_str()?.to_owned())))
-            .collect(),
+        names: called(&section["keys"]),
+        unsaved: Unsaved::default(),
     })
 }
 
-fn table(rows: &Value, names: &[&str], marks: &HashMap<&str, &str>) -> Table {
+fn names(value: &Value) -> Vec<&str> {
+    value["names"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap_or_default()).collect()
+}
+
+fn since(value: &Value) -> Option<SystemTime> {
+    let since = UNIX_EPOCH.checked_add(Duration::from_secs(value["since"].as_u64()?))?;
+    Some(since).filter(|since| calendar::day(*since) < u32::MAX)
+}
+
+fn called(value: &Value) -> BTreeMap<u64, String> {
+    let names = value.as_object().into_iter().flatten();
+    names.filter_map(|(mark, name)| Some((mark_of(mark)?, name.as_str()?.to_owned()))).collect()
+}
+
+fn table(rows: &Value, names: &[&str], marks: &HashMap<&str, u64>) -> Table {
     let mut table = Table::default();
     for text in rows.as_array().into_iter().flatten().filter_map(Value::as_str) {
         if let Some((mut line, counts)) = parsed(text, names) {
             if let Some(mark) = marks.get(line.key.as_str()) {
-                line.key = (*mark).to_owned();
+                line.key = format!("{mark:016x}");
             }
             table.row(&line, usize::MAX).add(&counts);
         }

@@ -1,6 +1,7 @@
 //! The ledger as a whole.
 
 use super::*;
+use crate::storage::state::reread;
 use std::time::UNIX_EPOCH;
 
 fn tokens() -> UsageMetadata {
@@ -45,6 +46,10 @@ fn the_old_shape_sums_over_keys_and_credentials() {
     assert_eq!(usage.live().requests[0].3, 2, "counters of a run never fall");
 }
 
+fn whole(usage: &Usage) -> Section {
+    reread(|sink| usage.save(Part::Whole, sink))
+}
+
 #[test]
 fn what_is_saved_comes_back_whole() {
     let usage = Usage::default();
@@ -54,9 +59,9 @@ fn what_is_saved_comes_back_whole() {
         success(&usage, &Line::new("key \"a\"", "cred-0", "gemini|2.5 pro"), now);
         usage.failure_at(&Line::new("b", "", "m"), "Denied: SAFETY | x", now);
     }
-    let text = usage.saved().to_string();
-    let back = Usage::restore(Some(&serde_json::from_str(&text).unwrap()), &HashMap::new());
-    assert_eq!(back.saved().to_string(), text);
+    let kept = whole(&usage);
+    let back = Usage::restore(&kept, HashMap::new());
+    assert_eq!(whole(&back).value(), kept.value());
     assert_eq!(back.json(), usage.json());
     let snapshot = back.snapshot();
     assert_eq!((snapshot.days.len(), snapshot.hours.len()), (4, 49));
@@ -67,30 +72,68 @@ fn what_is_saved_comes_back_whole() {
 
 #[test]
 fn a_count_goes_by_the_mark_of_a_key_whatever_it_is_called() {
-    let names = |pairs: &[(&str, &str)]| -> HashMap<String, String> {
-        pairs.iter().map(|(mark, name)| ((*mark).to_owned(), (*name).to_owned())).collect()
+    let marks = [1, 2, 3, 4].map(|number| format!("{number:016x}"));
+    let names = |pairs: &[(u64, &str)]| -> HashMap<u64, Arc<str>> {
+        pairs.iter().map(|(mark, name)| (*mark, (*name).into())).collect()
     };
     let usage = Usage::default();
-    usage.name_keys(names(&[("m1", "laptop"), ("m2", "phone")]));
-    usage.failure(&Line::new("m1", "cred-0", "m"), "429");
-    usage.name_keys(names(&[("m2", "tablet"), ("m3", "laptop")]));
-    let name = |usage: &Usage, mark: &str| usage.snapshot().key_name(mark).to_owned();
-    assert_eq!(["m1", "m2", "m3", "m4"].map(|mark| name(&usage, mark)), ["laptop (removed)", "tablet", "laptop", "m4"]);
-    let back = Usage::restore(Some(&usage.saved()), &HashMap::new());
-    assert_eq!((name(&back, "m1"), name(&back, "m2")), ("laptop (removed)".into(), "m2".into()), "m2 was not used");
+    usage.name_keys(names(&[(1, "laptop"), (2, "phone")]));
+    usage.failure(&Line::new(&marks[0], "cred-0", "m"), "429");
+    let others = Usage::restore(&whole(&usage), names(&[(2, "phone"), (4, "desk")]));
+    let name = |usage: &Usage, mark: usize| usage.snapshot().key_name(&marks[mark - 1]).to_owned();
+    assert_eq!(name(&others, 1), "laptop", "taken out of the config while nothing ran");
+    usage.name_key(2, &"tablet".into());
+    usage.forget_key(1);
+    assert_eq!(name(&usage, 1), "laptop", "as long as nobody else is called so");
+    usage.name_key(3, &"laptop".into());
+    let expected = ["laptop (removed)", "tablet", "laptop", &marks[3]];
+    assert_eq!([1, 2, 3, 4].map(|mark| name(&usage, mark)), expected);
+    others.name_keys(names(&[(2, "tablet"), (3, "laptop")]));
+    assert_eq!([1, 2, 3, 4].map(|mark| name(&others, mark))[..3], expected[..3], "by a reload");
+    let back = Usage::restore(&whole(&usage), HashMap::new());
+    assert_eq!(
+        (name(&back, 1), name(&back, 2)),
+        ("laptop (removed)".into(), marks[1].clone()),
+        "the other was not used"
+    );
 
-    let mut older = usage.saved();
-    older["keys"].take();
-    older["names"][0] = json!("laptop");
-    let back = Usage::restore(Some(&older), &names(&[("m3", "laptop")]));
-    assert_eq!(back.total().0.rows()[0].0.key, "m3", "an older file goes by the name");
+    let older = json!({"version": 1, "names": ["laptop", "cred-0", "m", "429"], "since": 5,
+        "total": ["0 1 2|0 0 0 0 0 0 0|3 1||"], "days": {"19675": ["0 1 2|0 0 0 0 0 0 0|3 1||"]}, "hours": {}});
+    let back = Usage::restore(&reread(|sink| sink.put("", &older)), names(&[(3, "laptop")]));
+    assert_eq!(back.total().0.rows()[0].0.key, marks[2], "the oldest files go by the name");
+    assert_eq!(back.snapshot().days.len(), 1);
+}
+
+#[test]
+fn only_the_tables_that_changed_are_written() {
+    let usage = Usage::default();
+    let start = UNIX_EPOCH + Duration::from_secs(1_700_006_400);
+    let count = |hour: u64| success(&usage, &Line::new("k", "cred-0", "m"), start + Duration::from_secs(hour * 3600));
+    (0..30).for_each(count);
+    let mut file = whole(&usage).value();
+    let mut changed = || {
+        let changed = reread(|sink| usage.save(Part::Changed, sink)).value();
+        let names: Vec<String> = changed.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        changed.as_object().into_iter().flatten().for_each(|(name, value)| file[name] = value.clone());
+        assert_eq!(file, whole(&usage).value());
+        names
+    };
+    assert_eq!(changed(), [""; 0]);
+    count(29);
+    let hour = 1_700_006_400 / 3600 + 29;
+    assert_eq!(changed(), [format!("day {}", hour / 24), format!("hour {hour}"), "total".into()]);
+    count(30);
+    assert_eq!(changed().len(), 1 + 31 + 1, "an hour begins, in a known day");
 }
 
 #[test]
 fn a_section_of_nonsense_is_no_reason_to_stop() {
     for text in ["7", r#"{"version":2}"#, r#"{"version":1,"names":["a"],"total":["0 0 9|1 1|||","x",5],"days":[]}"#] {
-        let usage = Usage::restore(Some(&serde_json::from_str(text).unwrap()), &HashMap::new());
-        assert_eq!(usage.json(), json!({}), "{text}");
+        let value: Value = serde_json::from_str(text).unwrap();
+        for name in ["", "total", "day 5", "day x", "7"] {
+            let usage = Usage::restore(&reread(|sink| sink.put(name, &value)), HashMap::new());
+            assert_eq!(usage.json(), json!({}), "{name} {text}");
+        }
     }
 }
 
@@ -105,7 +148,7 @@ fn the_largest_section_stays_within_two_megabytes() {
             success(&usage, &line, now);
         }
     }
-    let size = usage.saved().to_string().len();
+    let size = whole(&usage).value().to_string().len();
     assert!(size < 2_000_000, "{size} bytes");
     assert_eq!(usage.snapshot().days.len(), 400);
 }

@@ -3,12 +3,12 @@
 
 use crate::credentials::file::record::Record;
 use crate::credentials::lease::CredentialId;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
 /// Where the snapshot of the pool, whose other names are fingerprints, keeps the next number.
-const NEXT: &str = "next_id";
+pub(super) const NEXT: &str = "next_id";
 /// Higher numbers are damage.
 const HIGHEST: u64 = 1 << 48;
 /// Numbers that are kept for credentials that are gone.
@@ -42,14 +42,14 @@ impl Ids {
         })
     }
 
-    /// Keeps the number of an item that leaves.
-    pub(super) fn keep(&mut self, record: &Record, id: CredentialId) {
+    /// Keeps the number of an item that leaves; returns the one that is forgotten for it.
+    pub(super) fn keep(&mut self, record: &Record, id: CredentialId) -> Option<CredentialId> {
         self.kept.insert(fingerprint(record), id);
-        if self.kept.len() > MOST
-            && let Some(oldest) = self.kept.iter().min_by_key(|(_, id)| **id).map(|(name, _)| name.clone())
-        {
-            self.kept.remove(&oldest);
+        if self.kept.len() <= MOST {
+            return None;
         }
+        let oldest = self.kept.iter().min_by_key(|(_, id)| **id).map(|(name, _)| name.clone())?;
+        self.kept.remove(&oldest)
     }
 
     /// Whether numbers were given that the snapshot did not know.
@@ -57,10 +57,18 @@ impl Ids {
         self.next != self.read
     }
 
-    /// Adds to a snapshot what it needs to know beside the credentials.
-    pub(super) fn save(&self, snapshot: &mut Map<String, Value>) {
-        snapshot.extend(self.kept.iter().map(|(name, id)| (name.clone(), json!({"id": id.0}))));
-        snapshot.insert(NEXT.into(), self.next.into());
+    /// Of those who are gone.
+    pub(super) fn kept(&self) -> impl Iterator<Item = (&String, CredentialId)> {
+        self.kept.iter().map(|(name, id)| (name, *id))
+    }
+
+    /// The name by which a credential that is gone is kept.
+    pub(super) fn name_of(&self, id: CredentialId) -> Option<String> {
+        self.kept.iter().find(|(_, kept)| **kept == id).map(|(name, _)| name.clone())
+    }
+
+    pub(super) fn next(&self) -> u64 {
+        self.next
     }
 }
 
@@ -78,7 +86,13 @@ mod tests {
     use super::super::{Effects, Now, Origin, Pool, Settings};
     use super::*;
     use crate::secret::Secret;
+    use crate::storage::state::{Part, reread};
+    use serde_json::json;
     use std::time::Duration;
+
+    fn snapshot(pool: &mut Pool, now: Now) -> Value {
+        reread(|sink| pool.save(Part::Whole, sink, now)).value()
+    }
 
     fn key(name: &str) -> Record {
         Record::new(json!({"api_key": name}))
@@ -104,13 +118,13 @@ mod tests {
         let (mut pool, effects) = open(&["a", "b", "c"], &["k"], &Value::Null);
         assert_eq!((who(&pool).as_str(), effects.save), ("0:a 1:b 2:c 3:k", true));
         let _ = pool.remove(CredentialId(1)).unwrap();
-        let saved = pool.snapshot(now);
+        let saved = snapshot(&mut pool, now);
         let (mut pool, effects) = open(&["a", "c"], &["k"], &saved);
         assert_eq!((who(&pool).as_str(), effects.save), ("0:a 2:c 3:k", false), "after a restart");
         let _ = pool.adopt(vec![key("d"), key("c")], now);
         assert_eq!(who(&pool), "2:c 3:k 4:d", "the file was changed by hand");
         let _ = pool.reload(HashMap::new(), Vec::new(), now);
-        let saved = pool.snapshot(now);
+        let saved = snapshot(&mut pool, now);
         let (mut pool, effects) = open(&["e", "d", "a", "c"], &["k"], &saved);
         assert_eq!((who(&pool).as_str(), effects.save), ("0:a 2:c 3:k 4:d 5:e", true), "some are back, one is new");
         let (added, _) = pool.enrol(key("b"), None, now);
@@ -129,7 +143,7 @@ mod tests {
         let Ok(mut job) = pool.next_due(now) else { panic!("nobody has a token") };
         let (access, refresh) = (Secret::new("a"), Some(Secret::new("three")));
         let _ = pool.granted(&mut job, super::super::Grant { access, refresh, lifetime: Duration::from_secs(60) }, now);
-        let saved = pool.snapshot(now);
+        let saved = snapshot(&mut pool, now);
         let tokens = |pool: &Pool| -> Vec<String> {
             pool.credentials.values().map(|credential| credential.record.refresh_token().unwrap().to_owned()).collect()
         };
@@ -140,14 +154,14 @@ mod tests {
     fn an_item_that_cannot_be_used_has_a_number_too() {
         let items = || [json!(null), json!({"note": "x"})].map(|item| (Origin::File, Record::new(item)));
         let (mut pool, _) = Pool::new(items(), Settings::default(), &Value::Null, Now::read());
-        let saved = pool.snapshot(Now::read());
+        let saved = snapshot(&mut pool, Now::read());
         let (pool, effects) = Pool::new(items().into_iter().skip(1), Settings::default(), &saved, Now::read());
         assert_eq!((pool.credentials.keys().next(), effects.save), (Some(&CredentialId(1)), false));
     }
 
     #[test]
     fn a_damaged_snapshot_gives_nobody_the_number_of_another() {
-        let mut saved = open(&["a", "b"], &[], &Value::Null).0.snapshot(Now::read());
+        let mut saved = snapshot(&mut open(&["a", "b"], &[], &Value::Null).0, Now::read());
         for (name, entry) in saved.as_object_mut().unwrap() {
             *entry = if name == NEXT { json!("x") } else { json!({"id": 1}) };
         }

@@ -32,6 +32,7 @@ use credential::{CoolDown, Credential};
 use ids::Ids;
 use index::Index;
 use serde_json::Value;
+use snapshot::Written;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,7 @@ pub(crate) struct Pool {
     /// Whom the rotation chose last.
     last: Option<CredentialId>,
     ids: Ids,
+    written: Written,
     /// When anybody was last lent out.
     lent: Option<Instant>,
 }
@@ -105,7 +107,7 @@ impl Pool {
     ) -> (Pool, Effects) {
         let ids = Ids::read(saved);
         let (credentials, index) = (BTreeMap::new(), Index::new(now));
-        let mut pool = Pool { credentials, index, settings, ids, last: None, lent: None };
+        let mut pool = Pool { credentials, index, settings, ids, written: Written::default(), last: None, lent: None };
         let (mut effects, mut seen, mut usable) = (Effects::default(), HashSet::new(), 0);
         for (origin, record) in items {
             let fault = record.kind().err().map(Message::new);
@@ -134,13 +136,15 @@ impl Pool {
         let id = self.ids.give(&record, |id| self.credentials.contains_key(&id));
         let credential = Credential::new(id, origin, record, &self.settings, now);
         self.index.file(&credential, now);
+        self.written.touched.insert(id);
         self.credentials.entry(id).or_insert(credential)
     }
 
     fn leave(&mut self, id: CredentialId) -> Option<Credential> {
         self.index.remove(id);
         let credential = self.credentials.remove(&id)?;
-        self.ids.keep(&credential.record, id);
+        self.written.touched.insert(id);
+        self.written.touched.extend(self.ids.keep(&credential.record, id));
         Some(credential)
     }
 
@@ -155,6 +159,7 @@ impl Pool {
         credential.settle(now);
         let value = change(credential, &self.settings);
         self.index.file(credential, now);
+        self.written.touched.insert(id);
         Some(value)
     }
 

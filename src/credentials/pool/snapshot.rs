@@ -3,32 +3,82 @@
 
 use super::clock::{Deadline, Now};
 use super::credential::{Blocked, CoolDown, Credential};
-use super::ids::fingerprint;
-use super::{Pool, Settings};
+use super::ids::{NEXT, fingerprint};
+use super::{CredentialId, Pool, Settings};
 use crate::credentials::google::trouble::Block;
 use crate::message::Message;
+use crate::storage::state::{Part, Sink};
 use serde_json::{Map, Value, json};
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// What the state file has of each credential, and who may not be as it is there.
+#[derive(Default)]
+pub(super) struct Written {
+    /// The record's name, and a hash of it.
+    records: HashMap<CredentialId, (String, u64)>,
+    pub(super) touched: BTreeSet<CredentialId>,
+}
+
+impl Written {
+    /// Whether the record is another one than was written last.
+    fn is_new(&mut self, id: CredentialId, name: &str, entry: &Value) -> bool {
+        let mut hasher = DefaultHasher::new();
+        entry.to_string().hash(&mut hasher);
+        let record = (name.to_owned(), hasher.finish());
+        let is_new = self.records.get(&id) != Some(&record);
+        self.records.insert(id, record);
+        is_new
+    }
+}
+
 impl Pool {
-    /// For the state file.
-    pub(crate) fn snapshot(&mut self, now: Now) -> Value {
+    /// Writes the section for the state file. `Changed` looks only at those that something has happened to.
+    pub(crate) fn save(&mut self, part: Part, sink: &mut Sink<'_>, now: Now) {
         self.advance(now);
-        let mut snapshot = Map::new();
-        self.ids.save(&mut snapshot);
-        snapshot.extend(
-            self.credentials.values().map(|credential| (fingerprint(&credential.record), describe(credential, now))),
-        );
-        Value::Object(snapshot)
+        let mut touched = std::mem::take(&mut self.written.touched);
+        if part == Part::Whole {
+            touched = self.credentials.keys().copied().collect();
+            self.written.records.clear();
+            self.ids.kept().for_each(|(name, id)| sink.put(name, &json!({"id": id.0})));
+        }
+        sink.put(NEXT, &self.ids.next());
+        for id in touched {
+            let before = self.written.records.get(&id).map(|(name, _)| name.clone());
+            let (name, entry) = match self.credentials.get(&id) {
+                Some(credential) => (fingerprint(&credential.record), describe(credential, now)),
+                // Its number is kept, unless too many are.
+                None => match self.ids.name_of(id) {
+                    Some(name) => (name, json!({"id": id.0})),
+                    None => {
+                        self.written.records.remove(&id);
+                        before.iter().for_each(|name| sink.remove(name));
+                        continue;
+                    }
+                },
+            };
+            // Another token is another name.
+            before.filter(|before| *before != name).iter().for_each(|name| sink.remove(name));
+            if self.written.is_new(id, &name, &entry) {
+                sink.put(&name, &entry);
+            }
+        }
     }
 
+    /// Takes over what was saved; what is as it was need not be written again.
     pub(super) fn restore(&mut self, saved: &Value, now: Now) {
         for id in self.credentials.keys().copied().collect::<Vec<_>>() {
-            self.change(id, now, |credential, settings| {
-                if let Some(known) = saved.get(fingerprint(&credential.record)) {
-                    credential.remember(known, settings, now);
-                }
-            });
+            let Some(name) = self.credentials.get(&id).map(|credential| fingerprint(&credential.record)) else {
+                continue;
+            };
+            let Some(known) = saved.get(&name) else { continue };
+            self.change(id, now, |credential, settings| credential.remember(known, settings, now));
+            if self.credentials.get(&id).is_some_and(|credential| describe(credential, now) == *known) {
+                self.written.is_new(id, &name, known);
+                self.written.touched.remove(&id);
+            }
         }
     }
 }

@@ -240,6 +240,7 @@ fn basic(value: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::state::Section;
 
     fn request(peer: &str, query: &str, headers: &[(&str, &str)]) -> Request {
         Request { peer: peer.parse().unwrap(), ..Request::sample("GET", &format!("/v1/models?{query}"), headers) }
@@ -247,7 +248,7 @@ mod tests {
 
     fn guard(config: &str) -> Guard {
         let config = crate::config::parse(config).unwrap().config;
-        Guard::new(&config, Arc::new(Keys::new(&config.auth_keys, None)))
+        Guard::new(&config, Arc::new(Keys::new(&config.auth_keys, &Section::default())))
     }
 
     #[test]
