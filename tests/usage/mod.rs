@@ -4,6 +4,8 @@ mod counters;
 mod durable;
 mod keys;
 mod kill;
+mod limits;
 mod metrics;
 mod pages;
 mod safety;
+mod sizes;
