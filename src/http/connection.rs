@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// Reads and refusals of one turn, so that neither a fast upload nor a pipeline keeps the others waiting.
 const STEPS_PER_TURN: usize = 4;
 /// After a refusal a client may still be sending. Closing then would reset the connection and could destroy the refusal
-/// before it is read, so this much is discarded first, or a body of the largest size if that is more. Each
+/// before it is read, so this much beyond a body of the largest size is discarded first. Each
 /// [`wire::BLOCK`] of it renews the time.
 const DISCARD_BYTES: usize = 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
@@ -391,7 +391,7 @@ impl Connection {
     pub(super) fn begin_close(&mut self, limits: &Limits) -> bool {
         self.input = Input::default();
         self.counts_for = self.peer;
-        self.enter(Phase::Discarding(limits.max_body.max(DISCARD_BYTES)), DISCARD_TIME);
+        self.enter(Phase::Discarding(limits.max_body.saturating_add(DISCARD_BYTES)), DISCARD_TIME);
         self.socket.end() && !self.ended
     }
 }

@@ -153,12 +153,16 @@ impl Drop for Relay {
     }
 }
 
-/// One thread for each direction; nothing when the proxy does not listen. Either end takes the other with it.
+/// One thread for each direction; nothing when the proxy does not listen. A client that ends takes the proxy's side with it; what
+/// the proxy has said last is read by a client that still sends.
 fn relay(client: TcpStream, proxy: SocketAddr) -> Option<[JoinHandle<()>; 2]> {
     let wire = connect(proxy).ok()?;
-    let pump = |mut from: Box<dyn Read + Send>, mut to: TcpStream, ends: [TcpStream; 2]| {
+    let pump = |mut from: Box<dyn Read + Send>, mut to: TcpStream, ends: [TcpStream; 2], is_answer: bool| {
         thread::spawn(move || {
-            let _ = io::copy(&mut from, &mut to);
+            let ended = io::copy(&mut from, &mut to);
+            if is_answer && ended.is_ok() {
+                return drop(to.shutdown(Shutdown::Write));
+            }
             ends.iter().for_each(|end| drop(end.shutdown(Shutdown::Both)));
         })
     };
@@ -167,5 +171,5 @@ fn relay(client: TcpStream, proxy: SocketAddr) -> Option<[JoinHandle<()>; 2]> {
     }
     let twins = || Some([client.try_clone().ok()?, wire.try_clone().ok()?]);
     let [ends, others, [from, to]] = [twins()?, twins()?, twins()?];
-    Some([pump(Box::new(from), to, ends), pump(Box::new(wire), client, others)])
+    Some([pump(Box::new(from), to, ends, false), pump(Box::new(wire), client, others, true)])
 }

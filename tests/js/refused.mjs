@@ -11,7 +11,7 @@ const client = new SDK({
     maxRetries: 0,
     timeout: 30_000,
 });
-const text = what === "large" ? "x".repeat(2 << 20) : "Say hello";
+const text = what === "large" ? "x".repeat(3 << 19) : "Say hello";
 const request = {
     model: what === "model" ? "gpt-nonsense" : "gemini-2.5-flash",
     stream: way === "stream",

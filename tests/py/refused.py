@@ -10,7 +10,7 @@ from client import BASE, KEY, client, raised
 surface, what, name, status, way = sys.argv[1:]
 sdk = anthropic if surface == "messages" else openai
 key = "sk-wrong-client" if what == "key" else KEY
-text = "Say hello" if what != "large" else "x" * (2 << 20)
+text = "Say hello" if what != "large" else "x" * (3 << 19)
 request = {"model": "gpt-nonsense" if what == "model" else "gemini-2.5-flash", "stream": way == "stream"}
 if surface == "responses":
     request["input"] = text
