@@ -5,6 +5,7 @@
 //! takes a fresh [`Translator`] from it, feeds it the upstream's events and sends what it writes.
 
 pub(crate) mod anthropic_blocks;
+#[cfg_attr(not(feature = "agents"), path = "no_messages.rs")]
 pub mod anthropic_messages;
 pub mod billing;
 pub mod compat;
@@ -18,6 +19,7 @@ pub mod openai_completions;
 pub mod openai_embeddings;
 #[cfg(feature = "media")]
 pub mod openai_media;
+#[cfg_attr(not(feature = "agents"), path = "no_responses.rs")]
 pub mod openai_responses;
 pub(crate) mod options;
 pub(crate) mod params;
@@ -28,6 +30,13 @@ use crate::error::ApiError;
 use crate::gemini::models::Model;
 use crate::gemini::{Request, Response, UsageMetadata};
 use crate::http;
+
+/// The error of a dialect that this program was built without.
+#[cfg(not(feature = "agents"))]
+fn left_out() -> ApiError {
+    let sentence = "This program was built without the dialects of coding agents (its feature `agents`).";
+    ApiError::new(404, crate::error::ErrorKind::InvalidRequest, sentence).with_code("unknown_url")
+}
 
 /// What is asked of Google.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

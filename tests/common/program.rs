@@ -172,6 +172,7 @@ impl Program {
         self.child.id()
     }
 
+    #[cfg(feature = "tls")]
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -11,6 +11,7 @@ pub(crate) use thinking::thinking;
 
 use super::params::{Field, Object, read, take, take_as, too_small};
 use crate::conversation::asked::Asked;
+#[cfg(feature = "agents")]
 use crate::conversation::tools::Toolbox;
 use crate::error::ApiError;
 use serde_json::{Number, Value, json};
@@ -25,6 +26,7 @@ const MOST_OF_OPENAI: i64 = 128;
 const MAX_TOP_K: i64 = 64;
 
 /// Tells of fields that are given, not empty, and mean nothing here, with the reason.
+#[cfg(feature = "agents")]
 pub(crate) fn tell_unserved(body: &mut Object, fields: &[(&str, &str)], toolbox: &mut Toolbox) {
     for (name, why) in fields {
         if take(body, name).is_some_and(|value| value != json!([]) && value != json!({})) {
