@@ -86,9 +86,9 @@ function update(old, next) {
 }
 
 // A table that scrolls by itself on narrow screens, or turns its rows into cards there. `columns` are { label, number? };
-// `rows` are lists of cells.
+// `rows` are lists of cells, with a `key` where what is unfolded in them has to stay.
 export function table(caption, columns, rows, { cards } = {}) {
-  const line = (row) => h("tr", null, row.map((cell, i) =>
+  const line = (row) => h("tr", { "data-key": row.key }, row.map((cell, i) =>
     i === 0 ? h("th", { scope: "row" }, cell) : h("td", { class: columns[i].number ? "number" : null, "data-label": columns[i].label }, cell)));
   return h("div", { class: cards ? "wide cards" : "wide", role: "group", tabindex: "0", "aria-label": caption },
     h("table", null, h("caption", { class: "hidden" }, caption),

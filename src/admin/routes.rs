@@ -35,7 +35,15 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
             log::info!("admin: usage statistics were reset");
             Ok(json!({"status": "success", "message": "Usage statistics have been reset."}))
         }),
-        Route::AdminRequests => Response::json(200, &requests::requests(&app.usage.recent())),
+        Route::AdminRequests => match requests::found(&app.usage, &request.query) {
+            Ok(found) => Response::json(200, &requests::json(found)),
+            Err(sentence) => malformed(400, &sentence),
+        },
+        Route::AdminRequestsCsv => match requests::found(&app.usage, &request.query) {
+            Ok((found, _)) => Response::new(200, "text/csv; charset=utf-8", requests::csv(&found))
+                .with_header("Content-Disposition", "attachment; filename=\"requests.csv\""),
+            Err(sentence) => malformed(400, &sentence),
+        },
         Route::AdminLog => log_lines(request),
         Route::AdminKeys if request.method == "POST" => changing(|| {
             let (key, text) = app.keys.create(edit(request)?)?;

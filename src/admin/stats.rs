@@ -189,7 +189,7 @@ fn csv_at(snapshot: &Snapshot, range: Range, now: SystemTime) -> String {
 }
 
 /// A text field. Clients choose model names, and spreadsheets run what begins like a formula.
-fn field(text: &str) -> String {
+pub(super) fn field(text: &str) -> String {
     let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
     if guarded.contains([',', '"', '\r', '\n']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
 }

@@ -115,6 +115,8 @@ pub(super) static KEYS: &[Key] = keys! {
             .collect::<serde_json::Map<_, _>>();
     "responses.store_mb" LIVE "32" |d, f| d.config.responses_store = (f.number(0..=65_536)? as usize) << 20
         => |c| c.responses_store >> 20;
+    "requests.keep_mb" START "8" |d, f| d.config.requests_history = f.number(0..=65_536)? << 20
+        => |c| c.requests_history >> 20;
     "signatures.saved_mb" START "8" |d, f| d.config.saved_signatures = (f.number(0..=256)? as usize) << 20
         => |c| c.saved_signatures >> 20;
     "mid_system" LIVE r#""hoist""#

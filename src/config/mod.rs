@@ -91,6 +91,8 @@ pub struct Config {
     pub model_routes: Vec<(String, Vec<String>)>,
     /// Bytes of responses that are kept for clients of the Responses API; 0: none are.
     pub responses_store: usize,
+    /// Bytes of the history of requests; 0: none is kept.
+    pub requests_history: u64,
     /// Bytes of thought signatures that are saved over a restart; 0: none are.
     pub saved_signatures: usize,
     /// Settings of the translations.

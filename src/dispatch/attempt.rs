@@ -59,7 +59,7 @@ pub(super) trait Attempt {
 }
 
 /// Called for each failed attempt with who failed and how usage counts it: the HTTP status, or `Exception`.
-pub type Failed<'a> = dyn FnMut(&Lease, &str) + 'a;
+pub type Failed<'a> = dyn FnMut(&Lease, &Verdict) + 'a;
 
 /// A call of a dialect.
 pub(super) struct Translated<'a, 'f> {
@@ -166,7 +166,7 @@ impl Attempt for Translated<'_, '_> {
     }
 
     fn failed(&mut self, lease: &Lease, verdict: &Verdict) {
-        (self.failed)(lease, &verdict.word);
+        (self.failed)(lease, verdict);
     }
 }
 

@@ -15,6 +15,7 @@ use crate::serve::body::{self, Load};
 use crate::serve::output::Output;
 use crate::serve::record::{Outcome, Record};
 use crate::serve::{affinity, passthrough};
+use crate::upstream::Verdict;
 use std::cell::OnceCell;
 use std::slice;
 use std::time::Duration;
@@ -179,7 +180,7 @@ impl Generation<'_> {
                     return outcome;
                 }
                 Err(Broken::Answer { error, again }) => {
-                    self.record.count_failure("Exception");
+                    self.record.spoil(&error);
                     if translator.stands() {
                         return self.end(output, &mut *translator, Err(error));
                     }
@@ -219,7 +220,7 @@ impl Generation<'_> {
 
     /// Asks Google, over as many credentials as it takes; counts the attempts that fail.
     fn send(&mut self, exchange: &mut dyn Exchange, budget: &mut Budget) -> Result<Dispatched, ApiError> {
-        let mut failed = |lease: &Lease, reason: &str| self.record.attempt(lease.name.clone(), Some(reason));
+        let mut failed = |lease: &Lease, verdict: &Verdict| self.record.attempt(lease.name.clone(), Some(verdict));
         let answer = self.app.dispatcher.send(exchange.call(), budget, &self.cancel, &mut failed)?;
         self.record.attempt(answer.lease.name.clone(), None);
         Ok(answer)

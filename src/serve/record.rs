@@ -7,11 +7,14 @@ use crate::http::Request;
 use crate::keys::{Key, Permit};
 use crate::logging::{self, Field};
 use crate::serve::app::App;
-use crate::usage::{Entry, Finished, Line};
+use crate::upstream::Verdict;
+use crate::usage::{Entry, Finished, Line, Try};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Letters of a model's name that is not known.
 const LONGEST_NAME: usize = 64;
+/// Letters of what Google said of an attempt.
+const LONGEST_WORDS: usize = 300;
 
 /// One request so far.
 pub(super) struct Record<'a> {
@@ -29,9 +32,15 @@ pub(super) struct Record<'a> {
     reason: String,
     started: Instant,
     first_content: Option<Duration>,
-    attempts: u32,
+    tries: Vec<Try>,
     /// Who answered or failed last.
     credential: String,
+}
+
+/// Google's words, or ours of them.
+fn said(error: &ApiError) -> String {
+    let message = error.message.strip_prefix("API request failed: ").unwrap_or(&error.message);
+    message.chars().take(LONGEST_WORDS).collect()
 }
 
 /// How a request ended.
@@ -62,17 +71,33 @@ impl<'a> Record<'a> {
             reason: String::new(),
             started: Instant::now(),
             first_content: None,
-            attempts: 0,
+            tries: Vec::new(),
             credential: String::new(),
         }
     }
 
     /// A credential was asked, and failed for this reason or begins to answer.
-    pub fn attempt(&mut self, credential: String, failure: Option<&str>) {
-        self.attempts += 1;
+    pub fn attempt(&mut self, credential: String, failure: Option<&Verdict>) {
+        let mut one = Try { credential: credential.clone(), status: "200".into(), ..Try::default() };
         self.credential = credential;
-        if let Some(reason) = failure {
-            self.count_failure(reason);
+        one.at = self.started.elapsed();
+        if let Some(verdict) = failure {
+            one.status = verdict.word.to_string();
+            one.reason = verdict.reason.to_string();
+            one.said = said(&verdict.error);
+            self.count_failure(&verdict.word);
+        }
+        self.tries.push(one);
+    }
+
+    /// The answer that had begun is of no use.
+    pub fn spoil(&mut self, error: &ApiError) {
+        self.count_failure("Exception");
+        if let Some(last) = self.tries.last_mut() {
+            last.status = "Exception".into();
+            last.reason = error.code().unwrap_or_default().to_owned();
+            last.said = said(error);
+            last.at = self.started.elapsed();
         }
     }
 
@@ -137,14 +162,16 @@ impl<'a> Record<'a> {
             time: SystemTime::now(),
             id: self.id.clone(),
             key: self.key.name.to_string(),
+            key_id: self.key.mark.to_string(),
             surface: self.surface,
             model: self.model_name().clone(),
             credential: self.credential.clone(),
             status: outcome.status,
-            attempts: self.attempts,
+            tries: self.tries.clone(),
             latency: self.started.elapsed(),
             first_token: self.first_content,
             prompt_tokens: tokens(usage.prompt_token_count),
+            cached_tokens: tokens(usage.cached_content_token_count),
             completion_tokens: tokens(usage.candidates_token_count) + tokens(usage.thoughts_token_count),
             error: [&*outcome.word, &*self.reason]
                 .into_iter()
@@ -167,7 +194,7 @@ impl<'a> Record<'a> {
             ("status", outcome.status.into()),
             ("error", Some(&outcome.word).filter(|word| !word.is_empty()).into()),
             ("reason", Some(&self.reason).filter(|word| !word.is_empty()).into()),
-            ("attempts", u64::from(self.attempts).into()),
+            ("attempts", (self.tries.len() as u64).into()),
             ("ms", ms(self.started.elapsed()).into()),
             ("ttft_ms", self.first_content.map(ms).into()),
             ("prompt_tokens", usage.prompt_token_count.into()),

@@ -71,6 +71,7 @@ pub enum Route {
     AdminStatsCsv,
     AdminStatus,
     AdminRequests,
+    AdminRequestsCsv,
     AdminLog,
     /// All keys of clients: list them or make one.
     AdminKeys,
@@ -201,6 +202,7 @@ fn page(words: &[&str]) -> Found {
         ["admin", "stats.csv"] => (Route::AdminStatsCsv, READ),
         ["admin", "status"] => (Route::AdminStatus, READ),
         ["admin", "requests"] => (Route::AdminRequests, READ),
+        ["admin", "requests.csv"] => (Route::AdminRequestsCsv, READ),
         ["admin", "log"] => (Route::AdminLog, READ),
         ["admin", "keys"] => (Route::AdminKeys, "GET, HEAD, POST"),
         ["admin", "keys", id] => (Route::AdminKey((*id).to_owned()), "DELETE, POST"),

@@ -21,7 +21,7 @@ use crate::serve::watchdog::Watchdog;
 use crate::storage::state::{Saver, Section, State};
 use crate::upstream::agent::{self, AgentOptions};
 use crate::upstream::{self, CodeAssist, Fetcher, GenerativeLanguage};
-use crate::usage::Usage;
+use crate::usage::{History, Usage};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ impl Service {
         let (changed, kept) = (pool.clone(), pool.clone());
         state.own("pool", move || changed.version(), move |part, sink| kept.save(part, sink));
         let keys = keep_keys(&state, &config);
-        let usage = keep_usage(&state, &keys);
+        let usage = keep_usage(&state, &keys, &config)?;
         let listed: Arc<Vec<Listed>> = Arc::new(listed(&state.take("models")));
         let certificates = certificates(&config)?;
         let server = bind(&config)?;
@@ -256,6 +256,7 @@ impl Service {
         // Tokens that a full disk has kept out of the file have a last chance.
         self.current.get().pool.poll_file();
         self.saver.stop();
+        self.current.get().usage.stop();
         self.signatures.iter().for_each(SignatureFile::finish);
         log::info!("Application shutdown complete.");
     }
@@ -272,11 +273,12 @@ fn vertex(dispatcher: Dispatcher, _: &ureq::Agent, _: &Config) -> Dispatcher {
 }
 
 /// The pool goes on where it was, and the state file follows it from now on.
-fn keep_usage(state: &State, keys: &Keys) -> Arc<Usage> {
-    let usage = Arc::new(Usage::restore(&state.take("usage"), keys.names()));
+fn keep_usage(state: &State, keys: &Keys, config: &Config) -> Result<Arc<Usage>, StartError> {
+    let history = History::beside(&config.state_file, config.requests_history).map_err(StartError::Thread)?;
+    let usage = Arc::new(Usage::restore(&state.take("usage"), keys.names()).with_history(history));
     let (counted, kept) = (usage.clone(), usage.clone());
     state.own("usage", move || counted.version(), move |part, sink| kept.save(part, sink));
-    usage
+    Ok(usage)
 }
 
 fn keep_keys(state: &State, config: &Config) -> Arc<Keys> {

@@ -5,6 +5,7 @@
 //! shares the tables; a table that changes while it is being read is copied first.
 
 mod histogram;
+mod history;
 mod live;
 mod recent;
 mod saved;
@@ -12,8 +13,9 @@ mod series;
 mod table;
 
 pub use histogram::{BOUNDS_MS, Histogram};
+pub use history::{History, Query};
 pub use live::Live;
-pub use recent::Entry;
+pub use recent::{Entry, Try};
 pub use table::{Counts, Line, OTHER, Table, sum_by};
 
 use crate::calendar;
@@ -57,6 +59,8 @@ pub struct Finished<'a> {
 #[derive(Debug)]
 pub struct Usage {
     ledger: Mutex<Ledger>,
+    /// Requests beyond the last ones.
+    history: History,
 }
 
 #[derive(Debug)]
@@ -138,7 +142,7 @@ impl Default for Usage {
             version: 0,
             unsaved: saved::Unsaved::default(),
         };
-        Usage { ledger: Mutex::new(ledger) }
+        Usage { ledger: Mutex::new(ledger), history: History::none() }
     }
 }
 
@@ -173,6 +177,17 @@ impl Usage {
         }
         usage.name_keys(names);
         usage
+    }
+
+    /// With requests that outlive a restart.
+    #[must_use]
+    pub fn with_history(self, history: History) -> Usage {
+        Usage { history, ..self }
+    }
+
+    /// Writes the rest of the history.
+    pub fn stop(&self) {
+        self.history.stop();
     }
 
     /// Rises with every change of the section.
@@ -240,12 +255,19 @@ impl Usage {
 
     /// Remembers a request for the list of the last ones.
     pub fn remember(&self, entry: Entry) {
+        self.history.push(&entry);
         self.ledger.lock().recent.push(entry);
     }
 
-    /// The last requests, newest first.
-    pub fn recent(&self) -> Vec<Entry> {
-        self.ledger.lock().recent.list()
+    /// Requests that fit, newest first, behind the first `skip`; at most `limit`, and whether there are more.
+    pub fn requests(&self, query: &Query, skip: usize, limit: usize) -> (Vec<Value>, bool) {
+        let recent: Vec<Value> = self.ledger.lock().recent.list().iter().map(Entry::json).collect();
+        let known: HashSet<String> = recent.iter().filter_map(|entry| Some(entry["id"].as_str()?.to_owned())).collect();
+        let recent = recent.into_iter().filter(|request| query.fits(request));
+        let mut found: Vec<Value> = recent.chain(self.history.find(query, &known)).skip(skip).take(limit + 1).collect();
+        let is_more = found.len() > limit;
+        found.truncate(limit);
+        (found, is_more)
     }
 
     /// What the present keys are called.

@@ -1,5 +1,7 @@
-//! The last requests, in memory only: who asked what and how it ended, never a body.
+//! The last requests: who asked what and how it ended, never a body.
 
+use crate::calendar;
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
@@ -15,26 +17,99 @@ pub struct Entry {
     pub id: String,
     /// The client key's name.
     pub key: String,
+    /// Its mark, which stays when the name changes.
+    pub key_id: String,
     /// `chat`, `gemini`, ...
     pub surface: &'static str,
-    /// The model's base name; empty when the request could not be read.
+    /// The model's base name; what the client wrote when it is none.
     pub model: String,
     /// Who answered or failed last; empty when nobody was asked.
     pub credential: String,
     /// The HTTP status, 499 for a client that left.
     pub status: u16,
-    /// Attempts.
-    pub attempts: u32,
+    /// Who was asked, one after the other.
+    pub tries: Vec<Try>,
     /// From the whole request to the end of the answer.
     pub latency: Duration,
     /// From the whole request to the first piece of content, for streams.
     pub first_token: Option<Duration>,
     /// Prompt tokens.
     pub prompt_tokens: u64,
+    /// Of these, from Google's cache.
+    pub cached_tokens: u64,
     /// Answer and thinking.
     pub completion_tokens: u64,
     /// The error's code or the word `gone`, and Google's reason; empty for a good answer.
     pub error: String,
+}
+
+/// One attempt.
+#[derive(Clone, Debug, Default)]
+pub struct Try {
+    /// The credential.
+    pub credential: String,
+    /// A status of Google's, or a word such as `TIMEOUT`.
+    pub status: String,
+    /// The reason word, where it failed.
+    pub reason: String,
+    /// What Google said, or what we say of it where that would name an account.
+    pub said: String,
+    /// Since the beginning of the request.
+    pub at: Duration,
+}
+
+impl Default for Entry {
+    fn default() -> Entry {
+        Entry {
+            time: SystemTime::UNIX_EPOCH,
+            id: String::new(),
+            key: String::new(),
+            key_id: String::new(),
+            surface: "",
+            model: String::new(),
+            credential: String::new(),
+            status: 0,
+            tries: Vec::new(),
+            latency: Duration::ZERO,
+            first_token: None,
+            prompt_tokens: 0,
+            cached_tokens: 0,
+            completion_tokens: 0,
+            error: String::new(),
+        }
+    }
+}
+
+impl Entry {
+    /// For the page and the history.
+    pub fn json(&self) -> Value {
+        let tried = |one: &Try| {
+            json!({"credential": one.credential, "status": one.status, "reason": one.reason, "said": one.said,
+                "ms": ms(one.at)})
+        };
+        json!({
+            "time": calendar::iso_ms(self.time),
+            "id": self.id,
+            "key": self.key,
+            "key_id": self.key_id,
+            "surface": self.surface,
+            "model": self.model,
+            "credential": self.credential,
+            "status": self.status,
+            "attempts": self.tries.len(),
+            "ms": ms(self.latency),
+            "ttft_ms": self.first_token.map(ms),
+            "prompt_tokens": self.prompt_tokens,
+            "cached_tokens": self.cached_tokens,
+            "completion_tokens": self.completion_tokens,
+            "error": Some(&self.error).filter(|error| !error.is_empty()),
+            "tries": self.tries.iter().map(tried).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The ring.

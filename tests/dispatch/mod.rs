@@ -11,6 +11,7 @@ use gemini_openai_proxy::dispatch::{Bounds, Budget, Dispatched, Dispatcher};
 use gemini_openai_proxy::error::ApiError;
 use gemini_openai_proxy::http::{CancelToken, Headers};
 use gemini_openai_proxy::message::Message;
+use gemini_openai_proxy::upstream::Verdict;
 use gemini_openai_proxy::upstream::agent::{self, AgentOptions};
 use gemini_openai_proxy::upstream::{CodeAssist, Fault, GenerativeLanguage, RawReply, RawRequest};
 use serde_json::{Value, json};
@@ -87,7 +88,7 @@ impl Bench {
 
     fn send_call(&mut self, call: &mut Call) -> Result<Dispatched, ApiError> {
         let failures = &mut self.failures;
-        let mut failed = |lease: &Lease, word: &str| failures.push(format!("{} {word}", lease.name));
+        let mut failed = |lease: &Lease, verdict: &Verdict| failures.push(format!("{} {}", lease.name, verdict.word));
         let mut budget = Budget::new();
         let result = self.dispatcher.send(call, &mut budget, &CancelToken::default(), &mut failed);
         self.attempts = budget.asked();

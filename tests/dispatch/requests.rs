@@ -95,7 +95,7 @@ fn a_client_that_left_stops_everything_and_no_credential_is_blamed() {
             flag.cancel();
         });
         let began = Instant::now();
-        let mut failed = |_: &Lease, _: &str| panic!("nothing failed");
+        let mut failed = |_: &Lease, _: &_| panic!("nothing failed");
         bench.dispatcher.send(&mut call(), &mut Budget::new(), &cancel, &mut failed).unwrap_err();
         assert!(began.elapsed() < Duration::from_secs(10));
     });

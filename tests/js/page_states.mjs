@@ -213,6 +213,16 @@ export const cases = {
     for (const text of await rows.allTextContents()) assert.match(text, /429/);
     await page.locator("#request-pause").click();
     assert.equal(await page.locator("#request-pause").getAttribute("aria-pressed"), "true");
+    const first = page.locator("#request-list details").first();
+    await first.locator("summary").click();
+    await shows(page, "#request-list .tries", "RATE_LIMIT_EXCEEDED");
+    const asked = page.waitForRequest((request) => request.url().includes("/admin/requests?"));
+    await page.locator("#request-range").selectOption("7d");
+    const query = new URL((await asked).url()).searchParams;
+    assert.equal(query.get("outcome"), "failed");
+    assert.ok(Math.abs(Date.parse(query.get("from")) - Date.now() + 7 * 86_400_000) < 60_000, query.get("from"));
+    assert.match(await page.locator("#request-csv").getAttribute("href"), /requests\.csv\?outcome=failed&limit=100000&from=/);
+    assert.ok(await first.getAttribute("open") !== null, "what was unfolded stays so");
   },
 
   async "every program gets this server's address and the chosen key"() {

@@ -61,7 +61,8 @@ export function sample(range = "24h", word = (text) => text, link = "https://sup
       model: word(["gemini-2.5-flash", "gemini-2.5-pro"][i % 2]), credential: ["cred-0", "cred-1"][i % 2], status: i % 7 === 3 ? 429 : 200, attempts: i % 7 === 3 ? 3 : 1,
       ms: 800 + i * 331, ttft_ms: i % 7 === 3 ? null : 300 + i * 40, prompt_tokens: 1000 + i * 97, completion_tokens: i % 7 === 3 ? 0 : 120 + i * 13,
       error: i % 7 === 3 ? word("quota exhausted for gemini-2.5-pro, retry in 41 s") : null,
-    })) },
+      tries: [...(i % 7 === 3 ? [{ credential: word("cred-1"), status: "429", reason: word("RATE_LIMIT_EXCEEDED"), said: word("Quota exceeded for quota metric requests"), ms: 90 }] : []), { credential: "cred-0", status: "200", reason: "", said: "", ms: 700 }],
+    })), more: false },
     "admin/log": { lines: [{ n: 1, time: iso(-60), level: "INFO", text: word("listening on http://0.0.0.0:8889") }, { n: 2, time: iso(-9), level: "WARN", text: word("cred-1 rests for 41 s") }], next: 2 },
   };
 }

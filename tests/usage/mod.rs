@@ -2,6 +2,7 @@
 
 mod counters;
 mod durable;
+mod history;
 mod keys;
 mod kill;
 mod limits;
