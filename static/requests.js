@@ -1,6 +1,6 @@
 // Requests, the settings, and the log: what was asked, how it went over which attempts, with what configuration.
 import { $, button, h, onAction, render, table } from "./dom.js";
-import { milliseconds, number, t, when } from "./text.js";
+import { milliseconds, money, number, t, when } from "./text.js";
 import { get } from "./api.js";
 import { attempt, copy } from "./dialog.js";
 
@@ -33,7 +33,7 @@ function offerFiles() {
 
 function attempts(request) {
   return h("details", null, h("summary", null, t("details")),
-    h("p", null, h("code", null, request.id), " ", button("copy", t("copy"), { "data-id": request.id, "aria-label": `${t("copy")} ${request.id}` })),
+    h("p", null, h("code", null, request.id), " ", button("copy", t("copy"), { "data-id": request.id, "aria-label": `${t("copy")} ${request.id}` }), request.cost_usd != null && ` ${t("cost")}: ${money(request.cost_usd)}`),
     h("ol", { class: "tries" }, (request.tries ?? []).map((one) => h("li", null, one.credential, " · ", h("span", { class: one.status === "200" ? "good" : "bad" }, [one.status, one.reason].filter(Boolean).join(" ")),
       ` · ${milliseconds(one.ms)}`, one.said && h("span", { class: "note" }, ` ${one.said}`)))));
 }
@@ -45,13 +45,13 @@ export function drawRequests(state) {
   const words = wordsNow();
   const shown = history ? list : list.filter((request) => matches(request, words) && (!$("request-failed").checked || request.status >= 400));
   if (shown.length === 0) return render($("request-list"), h("p", { class: "card note" }, list.length === 0 && !history ? t("noRequests") : t("noMatch")));
-  const columns = [{ label: t("time") }, { label: t("status") }, { label: t("model") }, { label: t("key") }, { label: t("credential") },
-    { label: t("tileLatency"), number: true }, { label: t("ttft"), number: true }, { label: t("prompt"), number: true }, { label: t("answer"), number: true }, { label: t("error") }, { label: t("details") }];
+  const columns = [{ label: t("time") }, { label: t("status") }, { label: t("details") }, { label: t("model") }, { label: t("key") }, { label: t("credential") },
+    { label: t("tileLatency"), number: true }, { label: t("ttft"), number: true }, { label: t("prompt"), number: true }, { label: t("answer"), number: true }, { label: t("error") }];
   const rows = shown.map((r) => Object.assign([
     h("time", { datetime: r.time, title: r.time }, when(r.time)),
-    h("span", { class: r.status < 400 ? "good" : "bad" }, `${r.status < 400 ? "✓" : "✕"} ${r.status}`, r.attempts > 1 && ` ${t("attempts", { n: r.attempts })}`),
+    h("span", { class: r.status < 400 ? "good" : "bad" }, `${r.status < 400 ? "✓" : "✕"} ${r.status}`, r.attempts > 1 && ` ${t("attempts", { n: r.attempts })}`), attempts(r),
     [r.model, " ", h("span", { class: "note" }, r.surface)], r.key ?? "–", r.credential || "–", milliseconds(r.ms), milliseconds(r.ttft_ms),
-    number(r.prompt_tokens), number(r.completion_tokens), r.error ?? "", attempts(r),
+    number(r.prompt_tokens), number(r.completion_tokens), r.error ?? "",
   ], { key: r.id }));
   render($("request-list"), h("div", { class: "card" }, table(t("requestsTitle"), columns, rows, { cards: true }),
     history?.more && button("more", t("showMore", { n: PAGE }))));

@@ -49,6 +49,9 @@ export const number = (value) => new Intl.NumberFormat(locale()).format(value ??
 export const short = (value) =>
   new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: (value ?? 0) < 10 ? 0 : 1 }).format(value ?? 0);
 
+// Dollars, with the digits that small sums need.
+export const money = (value) => (value == null ? "–" : new Intl.NumberFormat(locale(), { style: "currency", currency: "USD", maximumSignificantDigits: value < 1 ? 3 : 6 }).format(value));
+
 export const percent = (part, whole) =>
   whole > 0 ? `${(Math.floor((part / whole) * 1000) / 10).toFixed(part === whole ? 0 : 1)}%` : "–";
 

@@ -1,6 +1,6 @@
 // Usage over a range: plots over time, who used what, why requests failed.
 import { $, h, render, table as wide } from "./dom.js";
-import { has, languageNow, milliseconds, number, percent, short, t } from "./text.js";
+import { has, languageNow, milliseconds, money, number, percent, short, t } from "./text.js";
 import { send } from "./api.js";
 import { ask, attempt, say } from "./dialog.js";
 import { bars, followPointer, share, spans } from "./plot.js";
@@ -64,11 +64,11 @@ function failures(list) {
 }
 
 function table(caption, first, rows) {
-  const columns = [{ label: first }, ...["tileRequests", "tileSuccess", "prompt", "answer", "thinking", "cached", "tileLatency", "ttft"].map((name) => ({ label: t(name), number: true }))];
+  const columns = [{ label: first }, ...["tileRequests", "tileSuccess", "prompt", "answer", "thinking", "cached", "cost", "tileLatency", "ttft"].map((name) => ({ label: t(name), number: true }))];
   return h("details", { class: "card", "data-key": caption, open: first === t("model") }, h("summary", null, h("b", null, caption), " ", h("span", { class: "note" }, number(rows.length))),
     rows.length === 0 ? h("p", { class: "note" }, t("nothingYet")) : wide(caption, columns, rows.map(([name, row]) => [
       name, number(row.requests), percent(row.requests - row.failed, row.requests), short(row.prompt_tokens), short(row.completion_tokens),
-      short(row.thinking_tokens), short(row.cached_tokens), milliseconds(row.latency_ms?.p50), milliseconds(row.ttft_ms?.p50)])));
+      short(row.thinking_tokens), short(row.cached_tokens), [money(row.cost_usd), row.unpriced > 0 && h("span", { class: "note" }, ` ${t("unpriced", { n: number(row.unpriced) })}`)], milliseconds(row.latency_ms?.p50), milliseconds(row.ttft_ms?.p50)])));
 }
 
 export function drawUsage({ stats }) {

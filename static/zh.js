@@ -52,6 +52,6 @@ export default {
   dockerNote: "在 Docker 中 localhost 指容器本身：请用 host.docker.internal 或主机地址。", cursorNote: "Cursor 从它自己的服务器发起调用：需要公网 https 地址。",
   try: "试一试", tryLabel: "问题", tryText: "用一句话打个招呼。", trySend: "发送", tryStop: "停止", tryStopped: "已停止。", waiting: "等待首词元…", tryDone: "首词元 {first} 秒，全部 {all} 秒，{tokens} 词元。",
 
-  requests: "请求", requestsTitle: "最近请求", filter: "筛选", filterCredentials: "名称、项目、状态、模型…", filterKeys: "名称、密钥、模型…", chipResting: "冷却中", noCredentialMatches: "没有符合的凭据。", showMore: "再显示 {n} 个", filterHint: "模型、密钥、状态、编号…", onlyFailed: "只看失败", pause: "暂停", rangeLast: "最近 200 个", rangeAll: "全部保留的", details: "详情", noRequests: "启动以来没有请求。", noMatch: "没有符合筛选的请求。", status: "状态", error: "错误", attempts: "（{n} 次尝试）",
+  requests: "请求", requestsTitle: "最近请求", filter: "筛选", filterCredentials: "名称、项目、状态、模型…", filterKeys: "名称、密钥、模型…", chipResting: "冷却中", noCredentialMatches: "没有符合的凭据。", showMore: "再显示 {n} 个", filterHint: "模型、密钥、状态、编号…", onlyFailed: "只看失败", pause: "暂停", rangeLast: "最近 200 个", rangeAll: "全部保留的", details: "详情", cost: "费用", unpriced: "（{n} 次没有价格）", noRequests: "启动以来没有请求。", noMatch: "没有符合筛选的请求。", status: "状态", error: "错误", attempts: "（{n} 次尝试）",
   settings: "设置", settingsNote: "从 config.json 读取；机密已遮盖。修改文件后发送 SIGHUP 或重启；docs/configuration.md 说明哪些需要重启。", setting: "设置项", value: "值", source: "来源", source_file: "config.json", source_default: "默认", log: "日志",
 };

@@ -97,6 +97,45 @@ fn billing_is_for_key_holders_and_says_that_nothing_was_spent() {
 }
 
 #[test]
+fn billing_says_what_the_key_has_spent_by_the_prices_of_the_config_and_of_the_table() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    let proxy = Proxy::start(&google, |config| {
+        config["gemini_api_keys"] = json!([GEMINI_KEY]);
+        config["prices"] = json!({"gemini-2.5-pro": {"input": 10, "output": 100, "cached": 1}});
+    });
+    let counts = json!({"promptTokenCount": 1000, "candidatesTokenCount": 50, "thoughtsTokenCount": 50,
+        "cachedContentTokenCount": 400, "totalTokenCount": 1100});
+    google.always(
+        GEMINI_KEY,
+        Step::answer(json!({"candidates": [{"content": {"role": "model",
+        "parts": [{"text": "Hello"}]}, "finishReason": "STOP"}], "usageMetadata": counts})),
+    );
+    for model in ["gemini-2.5-pro", "gemini-2.5-pro", "gemini-2.5-flash", "gemini-3.6-flash"] {
+        let body = json!({"model": model, "messages": [{"role": "user", "content": "Hi"}]});
+        assert_eq!(post(&proxy, "/v1/chat/completions", body).status, 200, "{model}");
+    }
+    // By hand: 600 fresh, 400 cached and 100 answered tokens; the table's 0.3 and 2.5 dollars, and nothing for what has no price.
+    let (pro, flash) = (0.006 + 0.0004 + 0.01, 0.0003 + 0.000_25);
+    let usage = ask(&proxy, "GET", "/dashboard/billing/usage", &[], b"").json();
+    let is = |found: &Value, expected: f64| (found.as_f64().unwrap() - expected).abs() < 1e-9;
+    assert!(is(&usage["total_usage"], (2.0 * pro + flash) * 100.0), "{usage}");
+    assert_eq!(usage["daily_costs"][0]["line_items"].as_array().unwrap().len(), 2, "{usage}");
+    let past =
+        ask(&proxy, "GET", "/dashboard/billing/usage?start_date=2020-01-01&end_date=2020-02-01", &[], b"").json();
+    assert_eq!(past["total_usage"], 0);
+    let stats = ask(&proxy, "GET", "/admin/stats", &[("Authorization", "")], b"").json();
+    assert!(
+        is(&stats["today"]["cost_usd"], 2.0 * pro + flash) && stats["today"]["unpriced"] == 1,
+        "{}",
+        stats["today"]
+    );
+    let requests = ask(&proxy, "GET", "/admin/requests", &[("Authorization", "")], b"").json();
+    assert_eq!(requests["requests"][0]["cost_usd"], Value::Null);
+    assert!(is(&requests["requests"][3]["cost_usd"], pro), "{requests}");
+}
+
+#[test]
 fn health_is_one_word_for_everybody_and_figures_on_request() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);

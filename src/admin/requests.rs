@@ -44,7 +44,7 @@ pub fn json((requests, is_more): (Vec<Value>, bool)) -> Value {
 
 /// The same for spreadsheets.
 pub fn csv(requests: &[Value]) -> String {
-    const COLUMNS: [&str; 14] = [
+    const COLUMNS: [&str; 15] = [
         "time",
         "id",
         "key",
@@ -58,6 +58,7 @@ pub fn csv(requests: &[Value]) -> String {
         "prompt_tokens",
         "cached_tokens",
         "completion_tokens",
+        "cost_usd",
         "error",
     ];
     let cell = |value: &Value| match value {

@@ -3,7 +3,7 @@
 use crate::calendar;
 use crate::credentials::View;
 use crate::mask;
-use crate::usage::{Counts, Line, Snapshot, Table, sum_by};
+use crate::usage::{Counts, Line, Snapshot, Table, dollars, sum_by};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -105,7 +105,7 @@ fn bucket(start: SystemTime, table: Option<&Table>) -> Value {
     entry
 }
 
-const TOKENS_AND_REQUESTS: [&str; 8] = [
+const TOKENS_AND_REQUESTS: [&str; 9] = [
     "requests",
     "failed",
     "turned_away",
@@ -114,6 +114,7 @@ const TOKENS_AND_REQUESTS: [&str; 8] = [
     "thinking_tokens",
     "cached_tokens",
     "total_tokens",
+    "cost_usd",
 ];
 
 fn sums(counts: &Counts) -> Value {
@@ -128,6 +129,8 @@ fn sums(counts: &Counts) -> Value {
         "thinking_tokens": counts.thoughts_tokens,
         "cached_tokens": counts.cached_tokens,
         "total_tokens": counts.total_tokens,
+        "cost_usd": dollars(counts.cost),
+        "unpriced": counts.unpriced,
         "latency_ms": quantiles(&counts.latency),
         "ttft_ms": quantiles(&counts.first_token),
     })
@@ -154,7 +157,7 @@ pub fn csv(snapshot: &Snapshot, range: Range) -> String {
 fn csv_at(snapshot: &Snapshot, range: Range, now: SystemTime) -> String {
     let mut text = String::from(
         "day,key,credential,model,requests,failed,failed_attempts,prompt_tokens,completion_tokens,thinking_tokens,\
-         cached_tokens,total_tokens,latency_p50_ms,latency_p95_ms,ttft_p50_ms,ttft_p95_ms\r\n",
+         cached_tokens,total_tokens,latency_p50_ms,latency_p95_ms,ttft_p50_ms,ttft_p95_ms,cost_usd,unpriced\r\n",
     );
     for (start, table) in range.periods(snapshot, now) {
         let start = match range {
@@ -182,7 +185,7 @@ fn csv_at(snapshot: &Snapshot, range: Range, now: SystemTime) -> String {
                     let _ = write!(text, ",{}", time.unwrap_or_default());
                 }
             }
-            text.push_str("\r\n");
+            let _ = write!(text, ",{},{}\r\n", dollars(counts.cost), counts.unpriced);
         }
     }
     text
@@ -213,6 +216,7 @@ mod tests {
                 usage: &tokens,
                 latency: Duration::from_millis(100),
                 first_token: None,
+                cost: None,
             });
         }
         usage.failure(&Line::new("a,b", "cred-0", "=cmd(),\"x\""), "429");

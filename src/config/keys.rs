@@ -5,6 +5,7 @@ use super::lists::{auth_client, auth_keys, gemini_api_keys, login, project_id_ma
 use super::models::{model_routes, models};
 use super::networks::{networks, tls};
 use super::outgoing::{authorities, proxy};
+use super::prices::{prices, shown as prices_shown};
 use super::value::{ConfigError, Field, is_url};
 use super::{Affinity, Config, Kind, LogFormat, LogLevel, MidSystem, OauthClient, ProxyChoice};
 use crate::os::platform;
@@ -115,6 +116,7 @@ pub(super) static KEYS: &[Key] = keys! {
             .collect::<serde_json::Map<_, _>>();
     "responses.store_mb" LIVE "32" |d, f| d.config.responses_store = (f.number(0..=65_536)? as usize) << 20
         => |c| c.responses_store >> 20;
+    "prices" LIVE "{}" |d, f| prices(d, f)? => |c| prices_shown(&c.prices);
     "requests.keep_mb" START "8" |d, f| d.config.requests_history = f.number(0..=65_536)? << 20
         => |c| c.requests_history >> 20;
     "signatures.saved_mb" START "8" |d, f| d.config.saved_signatures = (f.number(0..=256)? as usize) << 20

@@ -9,6 +9,7 @@ mod models;
 mod names;
 mod networks;
 mod outgoing;
+mod prices;
 mod reload;
 mod value;
 mod variables;
@@ -21,6 +22,7 @@ pub use models::{Control, Level, ModelEntry};
 pub(crate) use names::distance;
 pub use networks::Network;
 pub use outgoing::ProxyChoice;
+pub use prices::Price;
 pub use reload::Changes;
 pub use value::ConfigError;
 
@@ -91,6 +93,8 @@ pub struct Config {
     pub model_routes: Vec<(String, Vec<String>)>,
     /// Bytes of responses that are kept for clients of the Responses API; 0: none are.
     pub responses_store: usize,
+    /// What models cost, before the table's prices.
+    pub prices: Vec<(String, Price)>,
     /// Bytes of the history of requests; 0: none is kept.
     pub requests_history: u64,
     /// Bytes of thought signatures that are saved over a restart; 0: none are.

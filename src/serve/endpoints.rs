@@ -10,6 +10,7 @@ use crate::api::openai_completions::OpenAiCompletions;
 use crate::api::openai_embeddings::OpenAiEmbeddings;
 use crate::api::openai_responses::{self, OpenAiResponses, Task, stored};
 use crate::api::{Surface, billing, models};
+use crate::calendar;
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::ModelTable;
 use crate::http::{Gauge, Request, Responder, Response, query_value};
@@ -21,6 +22,7 @@ use crate::serve::body;
 use crate::serve::generate::generate;
 use crate::serve::passthrough::pass_on;
 use crate::serve::route::{Account, Dialect, NoRoute, Passthrough, Route, Target};
+use crate::usage::{dollars, sum_by};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -259,7 +261,7 @@ fn short(app: &App, dialect: Dialect, route: &Route, key: &Key, request: &Reques
         Route::Response(id) => stored::retrieve(&app.responses, &key.mark, id, &request.query),
         Route::ResponseItems(id) => stored::input_items(&app.responses, &key.mark, id, &request.query),
         Route::CancelResponse(id) => stored::cancel(&app.responses, &key.mark, id),
-        Route::BillingUsage => Ok(billing::usage()),
+        Route::BillingUsage => Ok(billing::usage(&spent(app, key, request))),
         Route::BillingSubscription => Ok(billing::subscription()),
         Route::GeminiModels => Ok(models::gemini_list(models)),
         Route::GeminiModel(id) => models::gemini_entry(models, id).ok_or_else(|| unknown_model(models, id)),
@@ -271,6 +273,21 @@ fn short(app: &App, dialect: Dialect, route: &Route, key: &Key, request: &Reques
         Route::Model(id) => models::openai_entry(models, id).ok_or_else(|| unknown_model(models, id)),
         _ => Err(not_served(SERVED, request)),
     }
+}
+
+/// What the key has spent by day and model, from `start_date` to before `end_date`, where they are given.
+fn spent(app: &App, key: &Key, request: &Request) -> Vec<(String, Vec<(String, f64)>)> {
+    let day = |name: &str| query_value(&request.query, name).map(|text| text.chars().take(10).collect::<String>());
+    let (from, until) = (day("start_date"), day("end_date"));
+    let is_meant =
+        |day: &String| from.as_ref().is_none_or(|from| day >= from) && until.as_ref().is_none_or(|until| day < until);
+    let (snapshot, mark) = (app.usage.snapshot(), key.mark.to_string());
+    let days = snapshot.days.iter().map(|(day, table)| {
+        let rows = table.rows().iter().filter(|(line, _)| line.key == mark);
+        let sums = sum_by(rows, |line| &line.model).into_iter().filter(|(_, counts)| counts.cost > 0);
+        (calendar::day_text(*day), sums.map(|(model, counts)| (model, dollars(counts.cost))).collect::<Vec<_>>())
+    });
+    days.filter(|(day, models)| is_meant(day) && !models.is_empty()).collect()
 }
 
 /// The line about a request of the API that generates nothing.

@@ -8,7 +8,7 @@ use crate::keys::{Key, Permit};
 use crate::logging::{self, Field};
 use crate::serve::app::App;
 use crate::upstream::Verdict;
-use crate::usage::{Entry, Finished, Line, Try};
+use crate::usage::{Entry, Finished, Line, Try, cost};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Letters of a model's name that is not known.
@@ -33,6 +33,7 @@ pub(super) struct Record<'a> {
     started: Instant,
     first_content: Option<Duration>,
     tries: Vec<Try>,
+    cost: Option<u64>,
     /// Who answered or failed last.
     credential: String,
 }
@@ -72,6 +73,7 @@ impl<'a> Record<'a> {
             started: Instant::now(),
             first_content: None,
             tries: Vec::new(),
+            cost: None,
             credential: String::new(),
         }
     }
@@ -131,8 +133,10 @@ impl<'a> Record<'a> {
     }
 
     /// Counts the request, once, before the client has the whole answer: who has it finds it counted, and its place free.
-    pub fn count(&self, answered: bool, outcome: &Outcome, permit: Option<Permit>) {
+    pub fn count(&mut self, answered: bool, outcome: &Outcome, permit: Option<Permit>) {
         let usage = &outcome.usage;
+        let price = || cost(&self.app.config.prices, &self.model, usage, SystemTime::now());
+        self.cost = answered.then(price).flatten();
         self.app.usage.finish(&Finished {
             line: &self.line(),
             surface: self.surface,
@@ -141,6 +145,7 @@ impl<'a> Record<'a> {
             usage,
             latency: self.started.elapsed(),
             first_token: self.first_content,
+            cost: self.cost,
         });
         if let Some(permit) = permit {
             let parts = [usage.prompt_token_count, usage.candidates_token_count, usage.thoughts_token_count];
@@ -173,6 +178,7 @@ impl<'a> Record<'a> {
             prompt_tokens: tokens(usage.prompt_token_count),
             cached_tokens: tokens(usage.cached_content_token_count),
             completion_tokens: tokens(usage.candidates_token_count) + tokens(usage.thoughts_token_count),
+            cost: self.cost,
             error: [&*outcome.word, &*self.reason]
                 .into_iter()
                 .filter(|word| !word.is_empty())

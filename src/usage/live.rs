@@ -93,6 +93,7 @@ mod tests {
                 usage: &usage,
                 latency: Duration::from_millis(5),
                 first_token: None,
+                cost: None,
             });
         }
         assert_eq!((live.requests.len(), live.tokens.len()), (MOST_MODELS + 1, MOST_MODELS + 1));

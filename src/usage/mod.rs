@@ -1,5 +1,5 @@
 //! What was used: counted once per request by the handler, per mark of a client key, credential and model: since the last reset, per
-//! day and per hour of UTC. Kept in the state file's section `usage`. Knows neither the pool nor the config.
+//! day and per hour of UTC. Kept in the state file's section `usage`. Knows not the pool, and of the config the prices only.
 //!
 //! Counting takes one short lock and allocates only for a row that is new. Whoever reads gets a [`Snapshot`] that
 //! shares the tables; a table that changes while it is being read is copied first.
@@ -7,6 +7,7 @@
 mod histogram;
 mod history;
 mod live;
+mod prices;
 mod recent;
 mod saved;
 mod series;
@@ -15,6 +16,7 @@ mod table;
 pub use histogram::{BOUNDS_MS, Histogram};
 pub use history::{History, Query};
 pub use live::Live;
+pub use prices::{cost, dollars};
 pub use recent::{Entry, Try};
 pub use table::{Counts, Line, OTHER, Table, sum_by};
 
@@ -53,6 +55,8 @@ pub struct Finished<'a> {
     pub latency: Duration,
     /// From the whole request to the first piece of content, for streams.
     pub first_token: Option<Duration>,
+    /// In nanodollars, where a price is known.
+    pub cost: Option<u64>,
 }
 
 /// All counters. Methods without a time count now.
@@ -216,6 +220,7 @@ impl Usage {
         ledger.count(finished.line, now, |counts| {
             if finished.answered {
                 counts.succeed(finished.usage, finished.latency, finished.first_token);
+                counts.pay(finished.cost);
             } else {
                 counts.refused += 1;
             }
@@ -259,9 +264,14 @@ impl Usage {
         self.ledger.lock().recent.push(entry);
     }
 
+    /// The last requests of this run, newest first.
+    pub fn recent(&self) -> Vec<Entry> {
+        self.ledger.lock().recent.list()
+    }
+
     /// Requests that fit, newest first, behind the first `skip`; at most `limit`, and whether there are more.
     pub fn requests(&self, query: &Query, skip: usize, limit: usize) -> (Vec<Value>, bool) {
-        let recent: Vec<Value> = self.ledger.lock().recent.list().iter().map(Entry::json).collect();
+        let recent: Vec<Value> = self.recent().iter().map(Entry::json).collect();
         let known: HashSet<String> = recent.iter().filter_map(|entry| Some(entry["id"].as_str()?.to_owned())).collect();
         let recent = recent.into_iter().filter(|request| query.fits(request));
         let mut found: Vec<Value> = recent.chain(self.history.find(query, &known)).skip(skip).take(limit + 1).collect();

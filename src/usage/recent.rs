@@ -1,5 +1,6 @@
 //! The last requests: who asked what and how it ended, never a body.
 
+use super::dollars;
 use crate::calendar;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -39,6 +40,8 @@ pub struct Entry {
     pub cached_tokens: u64,
     /// Answer and thinking.
     pub completion_tokens: u64,
+    /// In nanodollars, where it was answered and a price is known.
+    pub cost: Option<u64>,
     /// The error's code or the word `gone`, and Google's reason; empty for a good answer.
     pub error: String,
 }
@@ -75,6 +78,7 @@ impl Default for Entry {
             prompt_tokens: 0,
             cached_tokens: 0,
             completion_tokens: 0,
+            cost: None,
             error: String::new(),
         }
     }
@@ -102,6 +106,7 @@ impl Entry {
             "prompt_tokens": self.prompt_tokens,
             "cached_tokens": self.cached_tokens,
             "completion_tokens": self.completion_tokens,
+            "cost_usd": self.cost.map(dollars),
             "error": Some(&self.error).filter(|error| !error.is_empty()),
             "tries": self.tries.iter().map(tried).collect::<Vec<_>>(),
         })

@@ -102,7 +102,7 @@ fn record(table: &Table, called: &super::Names) -> Value {
     json!({"names": names.list, "keys": keys, "rows": rows})
 }
 
-/// `key credential model|successful refused total prompt candidates thoughts cached|reason count ...|latency|first token`
+/// `key credential model|successful refused total prompt candidates thoughts cached cost unpriced|reason count ...|latency|first token`
 fn row(line: &Line, counts: &Counts, names: &mut Names) -> String {
     let mut text = String::new();
     let who = [&line.key, &line.credential, &line.model].map(|name| names.number(name));
@@ -113,6 +113,8 @@ fn row(line: &Line, counts: &Counts, names: &mut Names) -> String {
         counts.candidates_tokens,
         counts.thoughts_tokens,
         counts.cached_tokens,
+        counts.cost,
+        counts.unpriced,
     ] {
         let _ = write!(text, " {tokens}");
     }
@@ -225,7 +227,11 @@ fn parsed(text: &str, names: &[&str]) -> Option<(Line, Counts)> {
         _ => return None,
     };
     let numbers = all(numbers)?;
-    let [successful, refused, total, prompt, candidates, thoughts, cached] = numbers.as_slice() else { return None };
+    let [successful, refused, total, prompt, candidates, thoughts, cached, money @ ..] = numbers.as_slice() else {
+        return None;
+    };
+    // Older rows have none.
+    let (cost, unpriced) = (money.first().copied().unwrap_or(0), money.get(1).copied().unwrap_or(*successful));
     let counted = |text: &str| -> Option<Vec<(String, u64)>> {
         let pair = |pair: &[u64]| match pair {
             [reason, count] => Some((name(reason)?.to_owned(), *count)),
@@ -243,6 +249,8 @@ fn parsed(text: &str, names: &[&str]) -> Option<(Line, Counts)> {
         candidates_tokens: *candidates,
         thoughts_tokens: *thoughts,
         cached_tokens: *cached,
+        cost,
+        unpriced,
         latency: Histogram::read(latency)?,
         first_token: Histogram::read(first_token)?,
     };

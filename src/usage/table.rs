@@ -63,6 +63,10 @@ pub struct Counts {
     pub thoughts_tokens: u64,
     /// Cached part of the prompt.
     pub cached_tokens: u64,
+    /// What answered requests cost, in nanodollars.
+    pub cost: u64,
+    /// Answered requests for which no price is known.
+    pub unpriced: u64,
     /// Answered requests: from the whole request to the end of the answer.
     pub latency: Histogram,
     /// Answered streams: from the whole request to the first piece of content.
@@ -97,6 +101,11 @@ impl Counts {
         }
     }
 
+    pub(super) fn pay(&mut self, cost: Option<u64>) {
+        self.cost = self.cost.saturating_add(cost.unwrap_or(0));
+        self.unpriced += u64::from(cost.is_none());
+    }
+
     pub(super) fn fail(&mut self, reason: &str, times: u64) {
         count(&mut self.failed, MOST_REASONS, reason, times);
     }
@@ -114,6 +123,8 @@ impl Counts {
         self.candidates_tokens += other.candidates_tokens;
         self.thoughts_tokens += other.thoughts_tokens;
         self.cached_tokens += other.cached_tokens;
+        self.cost = self.cost.saturating_add(other.cost);
+        self.unpriced += other.unpriced;
         self.latency.add(&other.latency);
         self.first_token.add(&other.first_token);
         for (reason, count) in &other.failed {

@@ -24,6 +24,7 @@ fn success(usage: &Usage, line: &Line, now: SystemTime) {
         usage: &tokens(),
         latency: Duration::from_millis(700),
         first_token: Some(Duration::from_millis(80)),
+        cost: Some(1_500),
     };
     usage.finish_at(&finished, now);
 }

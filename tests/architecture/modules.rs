@@ -20,7 +20,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("logging", &["calendar", "config", "os"]),
     ("conversation", &["config", "error", "gemini", "os"]),
     ("api", &["calendar", "config", "conversation", "error", "gemini", "http", "os", "sse"]),
-    ("usage", &["calendar", "gemini", "storage"]),
+    ("usage", &["calendar", "config", "gemini", "storage"]),
     ("keys", &["calendar", "config", "error", "gemini", "mask", "message", "os", "secret", "storage"]),
     ("credentials", &["calendar", "config", "mask", "message", "os", "secret", "storage"]),
     ("upstream", &["api", "calendar", "config", "credentials", "error", "gemini", "http", "message", "sse"]),

@@ -222,7 +222,8 @@ export const cases = {
     assert.equal(query.get("outcome"), "failed");
     assert.ok(Math.abs(Date.parse(query.get("from")) - Date.now() + 7 * 86_400_000) < 60_000, query.get("from"));
     assert.match(await page.locator("#request-csv").getAttribute("href"), /requests\.csv\?outcome=failed&limit=100000&from=/);
-    assert.ok(await first.getAttribute("open") !== null, "what was unfolded stays so");
+    await page.waitForFunction(() => document.querySelectorAll("#request-list tbody tr").length === 14);
+    assert.equal(await page.locator("#request-list details[open] .tries").filter({ hasText: "RATE_LIMIT_EXCEEDED" }).count(), 1, "what was unfolded stays so");
   },
 
   async "every program gets this server's address and the chosen key"() {

@@ -3,7 +3,7 @@
 
 const iso = (seconds) => new Date(Date.now() + seconds * 1000).toISOString();
 const sums = (requests, failed) => ({
-  requests, failed, turned_away: Math.floor(failed / 3), prompt_tokens: requests * 2140, completion_tokens: requests * 380, thinking_tokens: requests * 210, cached_tokens: requests * 900,
+  requests, failed, turned_away: Math.floor(failed / 3), prompt_tokens: requests * 2140, completion_tokens: requests * 380, thinking_tokens: requests * 210, cached_tokens: requests * 900, cost_usd: requests * 0.0021, unpriced: failed,
 });
 const times = (p50) => ({ latency_ms: { p50, p95: p50 * 3.1 }, ttft_ms: { p50: p50 * 0.35, p95: p50 * 0.9 } });
 
