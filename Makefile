@@ -9,9 +9,10 @@ STATIC_FLAGS += -C link-arg=-Wl,-z,pack-relative-relocs
 endif
 # Equal functions become one, where the linker can do that: 30 kB less.
 MERGED = $(shell echo 'fn main() {}' | rustc - -C link-arg=-Wl,--icf=all -o /dev/null 2>/dev/null && echo '-C link-arg=-Wl,--icf=all')
-# Who leaves features out wants a small program: all but what each request passes through is built for size alone, 0.4 MB less.
+# Who leaves features out wants a small program: all of it is built for size alone, 0.4 MB less.
 ifneq ($(findstring --no-default-features,$(FEATURES)),)
-SMALLER := CARGO_PROFILE_RELEASE_OPT_LEVEL=z
+FAST := $(shell sed -n 's/^\[profile\.release\.\(package\..*\)\]/.\1/p' Cargo.toml)
+SMALLER := $(foreach part,. $(FAST),--config 'profile.release$(part:.=).opt-level="z"')
 endif
 # What the tests' programs write and answer is collected here and searched for secrets.
 WRITTEN := $(or $(CARGO_TARGET_DIR),target)/tmp/written
@@ -50,7 +51,7 @@ test: ## every test, with the official SDKs as clients; installs what it needs
 	cargo test --locked --test written
 
 static: ## a binary without shared libraries, in target/HOST/release; FEATURES=--no-default-features: the minimal one
-	RUSTFLAGS="$(STATIC_FLAGS) $(MERGED)" $(SMALLER) cargo build --release --locked $(FEATURES) --bin gemini-openai-proxy --target $(HOST)
+	RUSTFLAGS="$(STATIC_FLAGS) $(MERGED)" cargo build --release --locked $(SMALLER) $(FEATURES) --bin gemini-openai-proxy --target $(HOST)
 	@ldd $(STATIC) 2>&1 | sed 's/^[ \t]*//'; echo $(abspath $(STATIC))
 
 conformance: ## 200,000 mutated requests beside an independent parser, and 2,000 hostile connections

@@ -84,6 +84,7 @@ impl History {
 
     /// Kept beside the state file.
     pub fn beside(state_file: &Path, keep: u64) -> io::Result<History> {
+        let keep = if cfg!(feature = "ledger") { keep } else { 0 };
         History::open(with_suffix(state_file, ".requests.jsonl"), keep)
     }
 
@@ -123,7 +124,9 @@ impl History {
         query: &'a Query,
         without: &'a HashSet<String>,
     ) -> impl Iterator<Item = Value> + 'a {
-        let files = [self.path.clone(), older(&self.path)].into_iter().filter(|path| !path.as_os_str().is_empty());
+        let files = [self.path.clone(), older(&self.path)]
+            .into_iter()
+            .filter(|path| cfg!(feature = "ledger") && !path.as_os_str().is_empty());
         let lines = |path: PathBuf| {
             let text = fs::read(path).unwrap_or_default();
             let mut end = text.len();

@@ -44,6 +44,9 @@ fn row(row: &Value) -> Row {
 
 /// What a request cost in nanodollars; `None` where no price is known. `own` are the operator's prices.
 pub fn cost(own: &[(String, Price)], model: &str, usage: &UsageMetadata, now: SystemTime) -> Option<u64> {
+    if !cfg!(feature = "ledger") {
+        return None;
+    }
     if let Some((_, price)) = own.iter().find(|(known, _)| known == model) {
         return Some(by(price, usage));
     }
