@@ -13,9 +13,13 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// Lines that may wait for the disk. More are lost, and a warning says so.
 const WAITING: usize = 4096;
+
+/// How long lines are gathered before they are written together.
+const GATHERING: Duration = Duration::from_millis(100);
 
 /// What is looked for. Empty: everything.
 #[derive(Clone, Debug, Default)]
@@ -168,12 +172,17 @@ struct Growing {
 impl Growing {
     fn write_all(&mut self, lines: &Receiver<Entry>) {
         while let Ok(entry) = lines.recv() {
-            let mut text = entry.json().to_string() + "\n";
-            while (text.len() as u64) < self.most / 4 {
-                let Ok(entry) = lines.try_recv() else { break };
-                text += &(entry.json().to_string() + "\n");
+            // Whoever answers requests need not wake this thread for each of them.
+            thread::sleep(GATHERING);
+            let mut text = Vec::new();
+            let mut next = Some(entry);
+            while let Some(entry) = next.take() {
+                // Writing to memory cannot fail.
+                let _ = serde_json::to_writer(&mut text, &entry);
+                text.push(b'\n');
+                next = if (text.len() as u64) < self.most / 4 { lines.try_recv().ok() } else { None };
             }
-            if let Err(error) = self.write(text.as_bytes()) {
+            if let Err(error) = self.write(&text) {
                 self.open = None;
                 if !std::mem::replace(&mut self.has_failed, true) {
                     log::warn!("requests: {} cannot be written: {error}", self.path.display());

@@ -2,7 +2,9 @@
 
 use super::dollars;
 use crate::calendar;
-use serde_json::{Value, json};
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
@@ -47,7 +49,7 @@ pub struct Entry {
 }
 
 /// One attempt.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Try {
     /// The credential.
     pub credential: String,
@@ -58,6 +60,7 @@ pub struct Try {
     /// What Google said, or what we say of it where that would name an account.
     pub said: String,
     /// Since the beginning of the request.
+    #[serde(rename = "ms", serialize_with = "as_ms")]
     pub at: Duration,
 }
 
@@ -85,32 +88,39 @@ impl Default for Entry {
 }
 
 impl Entry {
-    /// For the page and the history.
+    /// For the page.
     pub fn json(&self) -> Value {
-        let tried = |one: &Try| {
-            json!({"credential": one.credential, "status": one.status, "reason": one.reason, "said": one.said,
-                "ms": ms(one.at)})
-        };
-        json!({
-            "time": calendar::iso_ms(self.time),
-            "id": self.id,
-            "key": self.key,
-            "key_id": self.key_id,
-            "surface": self.surface,
-            "model": self.model,
-            "credential": self.credential,
-            "status": self.status,
-            "attempts": self.tries.len(),
-            "ms": ms(self.latency),
-            "ttft_ms": self.first_token.map(ms),
-            "prompt_tokens": self.prompt_tokens,
-            "cached_tokens": self.cached_tokens,
-            "completion_tokens": self.completion_tokens,
-            "cost_usd": self.cost.map(dollars),
-            "error": Some(&self.error).filter(|error| !error.is_empty()),
-            "tries": self.tries.iter().map(tried).collect::<Vec<_>>(),
-        })
+        serde_json::to_value(self).unwrap_or_default()
     }
+}
+
+/// A line of the history is written for each request, so no tree is made of it.
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut line = to.serialize_struct("Entry", 17)?;
+        line.serialize_field("time", &calendar::iso_ms(self.time))?;
+        line.serialize_field("id", &self.id)?;
+        line.serialize_field("key", &self.key)?;
+        line.serialize_field("key_id", &self.key_id)?;
+        line.serialize_field("surface", &self.surface)?;
+        line.serialize_field("model", &self.model)?;
+        line.serialize_field("credential", &self.credential)?;
+        line.serialize_field("status", &self.status)?;
+        line.serialize_field("attempts", &self.tries.len())?;
+        line.serialize_field("ms", &ms(self.latency))?;
+        line.serialize_field("ttft_ms", &self.first_token.map(ms))?;
+        line.serialize_field("prompt_tokens", &self.prompt_tokens)?;
+        line.serialize_field("cached_tokens", &self.cached_tokens)?;
+        line.serialize_field("completion_tokens", &self.completion_tokens)?;
+        line.serialize_field("cost_usd", &self.cost.map(dollars))?;
+        line.serialize_field("error", &Some(&self.error).filter(|error| !error.is_empty()))?;
+        line.serialize_field("tries", &self.tries)?;
+        line.end()
+    }
+}
+
+fn as_ms<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    ms(*time).serialize(to)
 }
 
 fn ms(time: Duration) -> u64 {
