@@ -11,8 +11,8 @@ endif
 MERGED = $(shell echo 'fn main() {}' | rustc - -C link-arg=-Wl,--icf=all -o /dev/null 2>/dev/null && echo '-C link-arg=-Wl,--icf=all')
 # Who leaves features out wants a small program: all of it is built for size alone, 0.4 MB less.
 ifneq ($(findstring --no-default-features,$(FEATURES)),)
-FAST := $(shell sed -n 's/^\[profile\.release\.\(package\..*\)\]/.\1/p' Cargo.toml)
-SMALLER := $(foreach part,. $(FAST),--config 'profile.release$(part:.=).opt-level="z"')
+PROFILES := $(shell sed -n 's/^\[\(profile\.release.*\)\]$$/\1/p' Cargo.toml)
+SMALLER := $(foreach profile,$(PROFILES),--config '$(profile).opt-level="z"')
 endif
 # What the tests' programs write and answer is collected here and searched for secrets.
 WRITTEN := $(or $(CARGO_TARGET_DIR),target)/tmp/written

@@ -13,13 +13,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 /// Lines that may wait for the disk. More are lost, and a warning says so.
 const WAITING: usize = 4096;
-
-/// How long lines are gathered before they are written together.
-const GATHERING: Duration = Duration::from_millis(100);
 
 /// What is looked for. Empty: everything.
 #[derive(Clone, Debug, Default)]
@@ -172,8 +168,6 @@ struct Growing {
 impl Growing {
     fn write_all(&mut self, lines: &Receiver<Entry>) {
         while let Ok(entry) = lines.recv() {
-            // Whoever answers requests need not wake this thread for each of them.
-            thread::sleep(GATHERING);
             let mut text = Vec::new();
             let mut next = Some(entry);
             while let Some(entry) = next.take() {

@@ -140,6 +140,9 @@ fn joined(folder: &str, file: &str) -> String {
     parts.join("/")
 }
 
+/// The name of a page that there is not.
+const GONE: &str = concat!("gone", ".md");
+
 fn made_up() -> Pages {
     let google = "# Google\n\n## Limits of `429`\n\n```sh\n# no heading\n```\n";
     Pages::from([("docs/google.md".to_owned(), google.to_owned())])
@@ -147,11 +150,13 @@ fn made_up() -> Pages {
 
 #[test]
 fn a_citation_that_leads_nowhere_is_found() {
-    let text = "/// As docs/google.md \"Limits\n/// of 429\" says, and `docs/google.md` \"Limits of `429`\".\n\
-                // See docs/gone.md and docs/google.md \"no heading\"; https://example.com/x.md, docs/deep/x.md and docs/x.mdx too.\n";
+    let text = &format!(
+        "/// As docs/google.md \"Limits\n/// of 429\" says, and `docs/google.md` \"Limits of `429`\".\n\
+                // See docs/{GONE} and docs/google.md \"no heading\"; https://example.com/x.md, docs/deep/x.md and docs/x.mdx too.\n"
+    );
     assert_eq!(
         citations_that_lead_nowhere("src/x.rs", text, &made_up()),
-        ["src/x.rs: there is no docs/gone.md", "src/x.rs: docs/google.md has no heading \"no heading\""]
+        [&format!("src/x.rs: there is no docs/{GONE}"), "src/x.rs: docs/google.md has no heading \"no heading\""]
     );
     let text = "as in [google.md](google.md), \"Limits of 429\" and [google.md](google.md), \"Prices\".";
     assert_eq!(
@@ -163,22 +168,24 @@ fn a_citation_that_leads_nowhere_is_found() {
 #[test]
 fn a_citation_by_number_is_found() {
     assert_eq!(
-        citations_by_number("src/x.rs", "// a page.md 3.3 says it\n// (other.md\n// 2), third.md \"Three\""),
-        ["src/x.rs: page.md 3.3", "src/x.rs: (other.md 2),"]
+        citations_by_number("src/x.rs", "// a google.md 3.3 says it\n// (schema.md\n// 2), thinking.md \"Three\""),
+        ["src/x.rs: google.md 3.3", "src/x.rs: (schema.md 2),"]
     );
 }
 
 #[test]
 fn a_dead_link_is_found() {
     let exists = |path: &str| ["docs/google.md", "docs/a.svg", "README.md", "docs/x.md"].contains(&path);
-    let text = "[a](google.md#limits-of-429) ![b](a.svg) [c](../README.md) [d](https://x) <img src=\"b.svg\"> `[e](f)`\n\
-                [g](google.md#prices) [h](gone.md) [i](#here)\n```\n[j](k)\n```\n## Here\n";
-    let pages = Pages::from_iter(made_up().into_iter().chain([("docs/x.md".to_owned(), text.to_owned())]));
+    let text = &format!(
+        "[a](google.md#limits-of-429) ![b](a.svg) [c](../README.md) [d](https://x) <img src=\"b.svg\"> `[e](f)`\n\
+                [g](google.md#prices) [h]({GONE}) [i](#here)\n```\n[j](k)\n```\n## Here\n"
+    );
+    let pages = Pages::from_iter(made_up().into_iter().chain([("docs/x.md".to_owned(), text.clone())]));
     assert_eq!(
         dead_links("docs/x.md", text, &pages, &exists),
         [
             "docs/x.md: google.md#prices leads to no heading",
-            "docs/x.md: gone.md leads to no file",
+            &format!("docs/x.md: {GONE} leads to no file"),
             "docs/x.md: b.svg leads to no file",
         ]
     );

@@ -43,7 +43,6 @@ const RULES: &[Rule] = &[
         within: "src/",
         texts: &["thread::sleep", "sleep("],
         places: &[
-            ("src/usage/history.rs", "lines are gathered before they are written together"),
             (
                 "src/dispatch/failover.rs",
                 "the wait before a repeat looks every few milliseconds whether the client is gone",

@@ -6,7 +6,7 @@ use crate::listener::harness::{Client, limits, start_as, wait_until};
 use gemini_openai_proxy::http::Limits;
 use rustls::version::{TLS12, TLS13};
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -160,21 +160,28 @@ fn half_open_handshakes_keep_nobody_out_and_end_without_a_word() {
     }
 }
 
-#[test]
-fn a_client_that_renegotiates_is_refused_that() {
-    let rig = start(limits());
+/// All that openssl's client says, which is given `input`.
+fn s_client(address: SocketAddr, options: &[&str], input: &str) -> String {
     let mut client = Command::new("openssl")
-        .args(["s_client", "-connect", &rig.address.to_string(), "-tls1_2"])
+        .args(["s_client", "-connect", &address.to_string()])
+        .args(options)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("openssl is installed");
-    let mut input = client.stdin.take().unwrap();
-    input.write_all(b"R\n").unwrap();
+    // It ends with its input unless it is told not to, so that stays open.
+    let mut stdin = client.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
     let output = client.wait_with_output().unwrap();
-    drop(input);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    drop(stdin);
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_client_that_renegotiates_is_refused_that() {
+    let rig = start(limits());
+    let said = s_client(rig.address, &["-tls1_2"], "R\n");
     assert!(said.contains("no renegotiation"), "{said}");
     wait_until(|| rig.running.snapshot().connections == 0);
 }
@@ -183,25 +190,14 @@ fn a_client_that_renegotiates_is_refused_that() {
 fn data_ahead_of_the_handshake_is_never_taken() {
     let rig = start(limits());
     let folder = Folder::new("early");
-    let (kept, early) = (folder.join("session"), folder.join("early"));
+    let [kept, early] = ["session", "early"].map(|name| folder.join(name).display().to_string());
     std::fs::write(&early, "GET /early HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
-    let ask = |arguments: &[&std::ffi::OsStr]| {
-        let mut client = Command::new("openssl")
-            .args(["s_client", "-connect", &rig.address.to_string(), "-tls1_3", "-ign_eof"])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("openssl is installed");
-        let mut input = client.stdin.take().unwrap();
-        input.write_all(b"GET /late HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
-        let output = client.wait_with_output().unwrap();
-        drop(input);
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    let ask = |options: &[&str]| {
+        let late = "GET /late HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+        s_client(rig.address, &[&["-tls1_3", "-ign_eof"], options].concat(), late)
     };
-    ask(&["-sess_out".as_ref(), kept.as_os_str()]);
-    let said = ask(&["-sess_in".as_ref(), kept.as_os_str(), "-early_data".as_ref(), early.as_os_str()]);
+    ask(&["-sess_out", &kept]);
+    let said = ask(&["-sess_in", &kept, "-early_data", &early]);
     assert!(said.contains("200 OK") && !said.contains("Early data was accepted"), "{said}");
     assert_eq!(*rig.judged.lock().unwrap(), ["/late", "/late"]);
 }
