@@ -95,8 +95,9 @@ pub fn each_secret(value: &Value, found: &mut dyn FnMut(&str)) {
         Value::Object(fields) => {
             for (name, value) in fields {
                 match value {
-                    // The name of a variable stands for the secret, and the one of a file for its key.
-                    Value::String(text) if text.starts_with("${") || text.ends_with(".key") => {}
+                    // The name of a variable stands for the secret, the one of a file for its key, and a mask for what it hides.
+                    Value::String(text) if text.starts_with("${") || text.ends_with(".key") || text.contains("***") => {
+                    }
                     Value::String(text) if SECRET_FIELDS.contains(&name.as_str()) => found(text),
                     Value::String(url) if name == "proxy_url" => password(url).into_iter().for_each(&mut *found),
                     Value::String(text) if name == "text" => pasted(text, found),
