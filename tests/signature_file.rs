@@ -1,8 +1,8 @@
 //! The memory of thought signatures outlives the program: conversations with tools go on after a stop and after a crash,
 //! with clients that give no signature back and a Google that demands them.
 
-use crate::common::google::FakeGoogle;
-use crate::common::program::{Folder, Program};
+use crate::common::google::{FakeGoogle, User};
+use crate::common::program::{Folder, Program, run};
 use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY};
 use crate::common::wire::agent;
 use serde_json::{Value, json};
@@ -210,6 +210,36 @@ fn with_an_encryption_key_the_file_is_sealed_with_it() {
     );
     assert_eq!(fs::read(folder.join(&format!("{FILE}.broken"))).unwrap(), sealed);
     assert!(!path.exists());
+}
+
+/// Runs a word of the program that changes the encryption of the credentials.
+fn rekey(folder: &Folder, arguments: &[&str]) {
+    let output = run(folder, arguments);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains(&format!("{FILE} went with it.")), "{said}");
+}
+
+#[test]
+fn the_file_goes_with_the_key_of_the_credentials() {
+    let (google, folder) = converse(Dialect::Chat, "-TERM", &[(KEY_VARIABLE, "first-signature-key")]);
+    google.add_user(User::licensed("rekey@example.com", "project-1"));
+    folder.write("credentials.json", google.oauth_credential("rekey@example.com").to_string());
+    let mut program = Program::start(&folder, &config(&google), &["-e", "first-signature-key"]);
+    program.signal("-TERM");
+    assert_eq!(program.wait(LIMIT), Some(0));
+    let read = || fs::read(folder.join(FILE)).unwrap();
+    let rotate = ["rotate-key", "-c", "config.json", "-ek", "first-signature-key", "--new-key", "second-signature-key"];
+    let first = read();
+    rekey(&folder, &rotate);
+    assert!(read() != first && read().starts_with(b"gAAAAA"));
+    rekey(&folder, &["decrypt", "-c", "config.json", "-ek", "second-signature-key"]);
+    assert!(read().starts_with(b"{\"saved\":"));
+    let mut program = Program::start(&folder, &config(&google), &[]);
+    program.signal("-TERM");
+    assert_eq!(program.wait(LIMIT), Some(0));
+    assert!(!program.log().contains("signatures:"), "{}", program.log());
+    assert!(!folder.join(&format!("{FILE}.broken")).exists());
 }
 
 #[test]

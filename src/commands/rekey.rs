@@ -13,21 +13,22 @@ const KEY_NEEDED: &str =
 /// Writes the credentials in clear: to another file, to standard output (`-`), or into the file's own place.
 pub fn decrypt(options: &DecryptOptions) -> Result<(), Failure> {
     let config = configured(&options.run).map_err(plainly)?;
-    let key = config.encryption_key.ok_or_else(|| plainly(KEY_NEEDED.into()))?;
+    let key = config.encryption_key.as_ref().ok_or_else(|| plainly(KEY_NEEDED.into()))?;
     let path = &config.credentials_file;
     match options.output.as_deref() {
         None => {
-            let backup = rekey::decrypt(path, &key).map_err(failure)?;
+            let backup = rekey::decrypt(path, key).map_err(failure)?;
             println!("{} is in clear now; the encrypted file is kept as {}.", path.display(), backup.display());
+            follow(&config.signatures_file(), key, None);
             println!("Start the proxy without the key from now on: with it, it encrypts the file again.");
         }
         Some(output) if output == Path::new("-") => {
-            let text = rekey::decrypted(path, &key).map_err(failure)?;
+            let text = rekey::decrypted(path, key).map_err(failure)?;
             let mut out = std::io::stdout().lock();
             out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| plainly(error.to_string()))?;
         }
         Some(output) => {
-            let text = rekey::decrypted(path, &key).map_err(failure)?;
+            let text = rekey::decrypted(path, key).map_err(failure)?;
             rekey::write_new(output, text.as_bytes()).map_err(failure)?;
             println!("The credentials are in clear in {}; {} is unchanged.", output.display(), path.display());
         }
@@ -41,8 +42,8 @@ pub fn rotate_key(options: &RotateOptions) -> Result<(), Failure> {
         .map_err(plainly)?
         .ok_or_else(|| plainly("the new key is empty; `generate-key` makes one".into()))?;
     let config = configured(&options.run).map_err(plainly)?;
-    let old: Secret = config.encryption_key.ok_or_else(|| plainly(KEY_NEEDED.into()))?;
-    if old == new {
+    let old = config.encryption_key.as_ref().ok_or_else(|| plainly(KEY_NEEDED.into()))?;
+    if *old == new {
         return Err(plainly("the new key is the present one; nothing was changed".into()));
     }
     // The key is hashed once, as the old program does it, so only chance protects it.
@@ -52,10 +53,20 @@ pub fn rotate_key(options: &RotateOptions) -> Result<(), Failure> {
         );
     }
     let path = &config.credentials_file;
-    let backup = rekey::rotate(path, &old, &new).map_err(failure)?;
+    let backup = rekey::rotate(path, old, &new).map_err(failure)?;
     println!("{} has the new key; the file under the old key is kept as {}.", path.display(), backup.display());
+    follow(&config.signatures_file(), old, Some(&new));
     println!("Restart the proxy with the new key. Delete the old file when that works.");
     Ok(())
+}
+
+/// Does the same to the memory of thought signatures. Losing it costs no credential, so it is no failure.
+fn follow(path: &Path, old: &Secret, new: Option<&Secret>) {
+    match rekey::reseal(path, old, new) {
+        Ok(true) => println!("{} went with it.", path.display()),
+        Ok(false) => {}
+        Err(error) => eprintln!("[WARNING] {} stays under the old key: {error}", path.display()),
+    }
 }
 
 fn plainly(message: String) -> Failure {

@@ -16,13 +16,13 @@ mod variables;
 
 pub use file::{Loaded, load, parse};
 pub use limits::KeyLimits;
-pub(crate) use limits::{WrongLimit, all_limits, is_figure, meant};
+pub(crate) use limits::{WrongLimit, meant};
 pub use lists::is_example_key;
 pub use models::{Control, Level, ModelEntry};
 pub(crate) use names::distance;
 pub use networks::Network;
 pub use outgoing::ProxyChoice;
-pub use prices::{Price, dollars, nanodollars};
+pub use prices::Price;
 pub use reload::Changes;
 pub use value::ConfigError;
 
@@ -346,6 +346,13 @@ impl Default for OauthClient {
 }
 
 impl Config {
+    /// Where thought signatures are kept over restarts, beside the state file.
+    pub fn signatures_file(&self) -> PathBuf {
+        let mut name = self.state_file.clone().into_os_string();
+        name.push(".signatures");
+        name.into()
+    }
+
     /// The address to write into hints for people: `public_url`, else host and port with `0.0.0.0` shown as localhost.
     pub fn base_url(&self, port: u16) -> String {
         self.public_url.clone().unwrap_or_else(|| self.listening_at("localhost", port))

@@ -46,7 +46,7 @@ struct Content {
 impl SignatureFile {
     /// Fills the memory from the file. One that cannot be read is put aside; where none is wanted, it is removed.
     pub fn open(config: &Config, memory: Arc<SignatureCache>) -> Option<SignatureFile> {
-        let path = disk::beside(&config.state_file, ".signatures");
+        let path = config.signatures_file();
         if config.saved_signatures == 0 {
             if fs::remove_file(&path).is_ok() {
                 log::info!("signatures: {} is removed, since none are to be saved", path.display());

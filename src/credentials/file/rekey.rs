@@ -38,6 +38,21 @@ pub fn rotate(path: &Path, old: &Secret, new: &Secret) -> Result<PathBuf, StoreE
     replace(path, Cipher::new(new).encrypt(&text).as_bytes())
 }
 
+/// Puts a file that is sealed with the old key under the new one, or in clear; false where there is none, or another key
+/// seals it.
+pub fn reseal(path: &Path, old: &Secret, new: Option<&Secret>) -> io::Result<bool> {
+    let sealed = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        sealed => sealed?,
+    };
+    let Some(content) = Cipher::new(old).decrypt(&sealed) else { return Ok(false) };
+    match new {
+        Some(new) => disk::replace(path, Cipher::new(new).encrypt(&String::from_utf8_lossy(&content)).as_bytes())?,
+        None => disk::replace(path, &content)?,
+    }
+    Ok(true)
+}
+
 /// Writes a file that must not exist yet, for its owner only.
 pub fn write_new(path: &Path, content: &[u8]) -> Result<(), StoreError> {
     create(path, content).map_err(|error| unwritable(path, &error))
