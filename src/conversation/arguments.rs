@@ -47,32 +47,32 @@ fn object(value: Value) -> Value {
     }
 }
 
-/// The text for the client: compact, keys and numbers as they came, but `3.0` is `3` where `integers` (the parameters)
-/// says integer. `wrapped`: only what is under `input`.
-pub(crate) fn to_client(args: Option<&RawValue>, integers: Option<&Value>, wrapped: bool) -> String {
+/// The text for the client: compact, keys and numbers as they came, but `3.0` is `3` where `schema` (the parameters)
+/// says integer, and a text that holds an object is one where it says object. `wrapped`: only what is under `input`.
+pub(crate) fn to_client(args: Option<&RawValue>, schema: Option<&Value>, wrapped: bool) -> String {
     let Some(text) = args.map(RawValue::get).filter(|text| *text != "null") else {
         return "{}".into();
     };
     if text.starts_with('"') {
         // A string that holds an object, which is what was meant.
         if let Some(inner) = decode(text).filter(|inner| is_object(inner)) {
-            return write_text(&inner, integers, wrapped);
+            return write_text(&inner, schema, wrapped);
         }
     }
-    write_text(text, integers, wrapped)
+    write_text(text, schema, wrapped)
 }
 
-fn write_text(text: &str, integers: Option<&Value>, wrapped: bool) -> String {
+fn write_text(text: &str, schema: Option<&Value>, wrapped: bool) -> String {
     let mut out = String::with_capacity(text.len());
     if wrapped {
         let entries = serde_json::from_str::<Entries>(text).map(|entries| entries.0).unwrap_or_default();
         if let Some((_, input)) = entries.iter().find(|(name, _)| name == "input") {
-            let input_schema = integers.and_then(|schema| schema.get("properties")?.get("input"));
+            let input_schema = schema.and_then(|schema| schema.get("properties")?.get("input"));
             write(input.get(), input_schema.as_slice(), 0, &mut out);
             return out;
         }
     }
-    write(text.trim(), integers.as_slice(), 0, &mut out);
+    write(text.trim(), schema.as_slice(), 0, &mut out);
     out
 }
 
@@ -119,7 +119,10 @@ fn write(text: &str, schemas: &[&Value], depth: usize, out: &mut String) {
                 out.push_str(if index == 0 { "" } else { "," });
                 write_string(name, out);
                 out.push(':');
-                let member = within(schemas, &|schema| schema.get("properties")?.get(name));
+                let member = within(schemas, &|schema| {
+                    let known = schema.get("properties").and_then(|properties| properties.get(name));
+                    known.or_else(|| schema.get("additionalProperties"))
+                });
                 write(value.get(), &member, depth + 1, out);
             }
             out.push('}');
@@ -140,10 +143,13 @@ fn write(text: &str, schemas: &[&Value], depth: usize, out: &mut String) {
             out.push(']');
         }
         Some(b'"') => match decode(text) {
+            Some(string) if wants(schemas, "object", "string") && is_object(&string) => {
+                write(string.trim(), schemas, depth + 1, out);
+            }
             Some(string) => write_string(&string, out),
             None => out.push_str(text),
         },
-        _ if wants_integer(schemas) => out.push_str(&whole(text)),
+        _ if wants(schemas, "integer", "number") => out.push_str(&whole(text)),
         _ => out.push_str(text),
     }
 }
@@ -173,9 +179,10 @@ fn within<'a>(schemas: &[&'a Value], step: &dyn Fn(&'a Value) -> Option<&'a Valu
     found
 }
 
-fn wants_integer(schemas: &[&Value]) -> bool {
+/// Whether they say one type and not the other.
+fn wants(schemas: &[&Value], one: &str, other: &str) -> bool {
     let says = |word| schemas.iter().any(|schema| may_be(schema, word));
-    says("integer") && !says("number")
+    says(one) && !says(other)
 }
 
 fn may_be(schema: &Value, kind: &str) -> bool {
@@ -281,6 +288,25 @@ mod tests {
         ] {
             assert_eq!(to_client(Some(&raw(given)), Some(&schema), false), expected, "{given}");
         }
+    }
+
+    #[test]
+    fn maps_keep_their_integers_and_are_no_texts() {
+        let map = json!({"type": "object", "additionalProperties": {"type": "integer"}});
+        let schema = json!({"properties": {"m": map, "s": {"type": "string"},
+            "u": {"anyOf": [{"type": "object"}, {"type": "string"}]}, "l": {"type": "array", "items": map}}});
+        for (given, expected) in [
+            (r#"{"m":{"a":1.0}}"#, r#"{"m":{"a":1}}"#),
+            (r#"{"m":"{\"a\": 1.0}"}"#, r#"{"m":{"a":1}}"#),
+            (r#"{"l":["{\"a\":2.0}"]}"#, r#"{"l":[{"a":2}]}"#),
+            (r#"{"m":"none"}"#, r#"{"m":"none"}"#),
+            (r#"{"s":"{\"a\":1.0}"}"#, r#"{"s":"{\"a\":1.0}"}"#),
+            (r#"{"u":"{\"a\":1.0}"}"#, r#"{"u":"{\"a\":1.0}"}"#),
+        ] {
+            assert_eq!(to_client(Some(&raw(given)), Some(&schema), false), expected, "{given}");
+        }
+        let wrapped = json!({"properties": {"input": map}});
+        assert_eq!(to_client(Some(&raw(r#"{"input":"{\"a\":3.0}"}"#)), Some(&wrapped), true), r#"{"a":3}"#);
     }
 
     #[test]

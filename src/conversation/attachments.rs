@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::media::{self, Media};
+use crate::gemini::models::Model;
 use crate::gemini::{FileData, Part, sniff};
 use serde_json::json;
 
@@ -14,6 +15,8 @@ const NO_ADDRESS: &str = "it is neither a data URL nor an http address";
 pub struct Attachments<'a> {
     context: &'a Context<'a>,
     gemini3: bool,
+    /// The model reads files of offices.
+    office: bool,
     fetched: usize,
     low: usize,
     images: usize,
@@ -33,7 +36,13 @@ pub enum Unusable {
 impl<'a> Attachments<'a> {
     /// For one request to a model before or from Gemini 3.
     pub fn new(context: &'a Context<'a>, gemini3: bool) -> Attachments<'a> {
-        Attachments { context, gemini3, fetched: 0, low: 0, images: 0, is_past: false }
+        Attachments { context, gemini3, office: false, fetched: 0, low: 0, images: 0, is_past: false }
+    }
+
+    /// For one request to this model.
+    pub fn of(context: &'a Context<'a>, model: &Model) -> Attachments<'a> {
+        // Google's guide names this one only (docs/gemini-4.md "Tools beside functions").
+        Attachments { office: model.is_of("gemini-4-hydrogen"), ..Attachments::new(context, model.gemini3) }
     }
 
     /// The resolution of the whole request: low, where the client wants it of every image and parts cannot say so.
@@ -50,6 +59,10 @@ impl<'a> Attachments<'a> {
 
     /// Media as Google takes it.
     fn inline(&self, mime: String, data: String) -> Result<Part, String> {
+        // Programs that convert pictures forget to say so.
+        const SURE: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+        let is = media::sniff_base64(&data).filter(|is| mime.starts_with("image/") && SURE.contains(is));
+        let mime = is.map_or(mime, str::to_owned);
         if !media::is_binary_media(&mime) && mime != "application/octet-stream" {
             // A drawing or a page in the place of a picture.
             if let Some(text) = as_text(&data) {
@@ -119,8 +132,11 @@ impl<'a> Attachments<'a> {
             .or_else(|| mime.and_then(media::telling))
             .or_else(|| name.and_then(media::by_extension).map(str::to_owned))
             .or_else(|| media::sniff_base64(&data).map(str::to_owned));
-        if let Some(mime) = mime.filter(|mime| media::is_binary_media(mime)) {
+        if let Some(mime) = mime.clone().filter(|mime| media::is_binary_media(mime)) {
             return self.inline(mime, data).map_err(Unusable::Data);
+        }
+        if let Some(mime) = mime.filter(|mime| self.office && media::is_office(mime)) {
+            return Ok(Part::inline(mime, data));
         }
         let Some(text) = as_text(&data) else {
             return match self.is_past {

@@ -90,6 +90,11 @@ fn is_from_2_5(model: &Model) -> bool {
     !["gemma", "gemini-1", "gemini-2.0"].iter().any(|old| model.is_of(old))
 }
 
+/// Whether this is a name of one of Google's tools.
+pub(crate) fn is_built_in(name: &str) -> bool {
+    BuiltIn::named(name).is_some()
+}
+
 /// Whether a model can search.
 pub(crate) fn can_search(model: &Model) -> bool {
     BUILT_IN[0].is_taken_by(model)

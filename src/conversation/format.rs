@@ -52,6 +52,9 @@ impl Format {
         if let Some(cleaned) = cleaned {
             match model.reads_json_schema() {
                 true => config.insert("responseJsonSchema".into(), cleaned),
+                false if schema::has_map(&cleaned) => {
+                    return (Json::Enforced, Some(format!("Reply only with JSON for this schema:\n{cleaned}")));
+                }
                 false => config.insert("responseSchema".into(), schema::openapi(cleaned)),
             };
         }

@@ -118,6 +118,12 @@ pub(crate) fn by_extension(name: &str) -> Option<&'static str> {
         "avi" => "video/avi",
         "mkv" => "video/x-matroska",
         "mpeg" | "mpg" => "video/mpeg",
+        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "pptx" => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        "odt" => "application/vnd.oasis.opendocument.text",
+        "ods" => "application/vnd.oasis.opendocument.spreadsheet",
+        "odp" => "application/vnd.oasis.opendocument.presentation",
         _ => return None,
     };
     Some(found)
@@ -130,6 +136,13 @@ pub(crate) const SVG: &str = "image/svg+xml";
 pub(crate) fn is_binary_media(mime: &str) -> bool {
     let family = ["image/", "audio/", "video/"].iter().any(|family| mime.starts_with(family));
     mime == "application/pdf" || family && mime != SVG
+}
+
+/// Whether it is a file of an office, as some models read them.
+pub(crate) fn is_office(mime: &str) -> bool {
+    ["application/vnd.openxmlformats-officedocument.", "application/vnd.oasis.opendocument."]
+        .iter()
+        .any(|start| mime.starts_with(start))
 }
 
 /// The media that Google takes, without `x-`: its page on images names these five for every model, those on sound and video

@@ -17,8 +17,8 @@ pub enum Kind {
     Function {
         /// The parameters were wrapped as `{"input": ...}`.
         wrapped: bool,
-        /// The parameters, when they hold integers that must not come back as `3.0`.
-        integers: Option<Value>,
+        /// The parameters, when they hold integers that must not come back as `3.0`, or maps that come as texts.
+        schema: Option<Value>,
     },
     /// The input is free text.
     Custom,
@@ -88,10 +88,10 @@ impl Names {
 }
 
 impl Kind {
-    /// A function with these cleaned parameters.
-    pub(crate) fn function(schema: Option<&Value>, wrapped: bool) -> Kind {
-        let integers = schema.filter(|schema| arguments::has_integer(schema)).cloned();
-        Kind::Function { wrapped, integers }
+    /// A function with these cleaned parameters; `has_texts`: the model writes maps as texts.
+    pub(crate) fn function(schema: Option<&Value>, wrapped: bool, has_texts: bool) -> Kind {
+        let schema = schema.filter(|schema| has_texts || arguments::has_integer(schema)).cloned();
+        Kind::Function { wrapped, schema }
     }
 }
 

@@ -58,6 +58,7 @@ impl Choice {
         match word {
             "none" => Choice::None,
             "required" | "any" => Choice::Any,
+            tool if BuiltIn::named(tool).is_some() => Choice::One(tool.into()),
             _ => Choice::Auto,
         }
     }
@@ -158,12 +159,16 @@ impl Toolbox {
     /// Declares a function; one without a name says nothing. A function that is named like Google's search and has no
     /// parameters is a common way to ask for that.
     pub fn function(&mut self, name: &str, description: Option<String>, parameters: Option<Value>) {
-        let cleaned = parameters.map(schema::parameters).unwrap_or_default();
+        let mut cleaned = parameters.map(schema::parameters).unwrap_or_default();
         if matches!(name, "googleSearch" | "google_search") && cleaned.schema.is_none() {
             self.built_in(name);
             return;
         }
-        let kind = Kind::function(cleaned.schema.as_ref(), cleaned.wrapped);
+        let has_maps = self.model.reads_json_schema();
+        if !has_maps {
+            cleaned = cleaned.without_maps();
+        }
+        let kind = Kind::function(cleaned.schema.as_ref(), cleaned.wrapped, !has_maps);
         self.declare(name, kind, description, cleaned.schema);
     }
 
@@ -219,6 +224,13 @@ impl Toolbox {
             Choice::Any => Some(calling("ANY", Vec::new())),
             Choice::One(name) => match self.names.get(&name) {
                 Some(tool) => Some(calling("ANY", vec![tool.google.clone()])),
+                // Google cannot be told to use a tool of its own; where it is that or functions, it is that.
+                None if BuiltIn::named(&name).is_some() => {
+                    if self.runs(&name) && !self.model.gemini3 {
+                        self.leave_functions();
+                    }
+                    None
+                }
                 None => {
                     let name = name.chars().take(64).collect::<String>();
                     let message = format!("'{param}' names the function '{name}', which is not declared.");
@@ -228,6 +240,10 @@ impl Toolbox {
             Choice::Only { names, required } => {
                 let wanted: Vec<String> =
                     names.iter().filter_map(|name| Some(self.names.get(name)?.google.clone())).collect();
+                if wanted.is_empty() && names.iter().any(|name| self.runs(name)) {
+                    self.leave_functions();
+                    return Ok(());
+                }
                 if wanted.is_empty() {
                     let message = format!("'{param}' allows no declared tool.");
                     return Err(ApiError::invalid(param, "invalid_value", message));
@@ -240,6 +256,12 @@ impl Toolbox {
             }
         };
         Ok(())
+    }
+
+    /// The choice is of one of Google's tools.
+    fn leave_functions(&mut self) {
+        self.declarations.clear();
+        self.notice("The functions were left out: the choice is a tool of Google's.".into());
     }
 
     /// Models from Gemini 3 on take Google's tools beside functions, each kind in an entry of its own and with calls that

@@ -370,10 +370,12 @@ fn split_own_suffix(name: &str) -> Option<(&str, Suffix)> {
     if let Some((rest, value)) = name.strip_suffix(')').and_then(|open| open.rsplit_once('(')) {
         return Some((rest, Suffix::Thinking(value_ask(value.trim())?)));
     }
-    const SUFFIXES: [(&str, Suffix); 4] = [
+    const SUFFIXES: [(&str, Suffix); 5] = [
         ("-nothinking", Suffix::Thinking(Ask::Off)),
         ("-maxthinking", Suffix::Thinking(Ask::Max)),
         ("-search", Suffix::Search),
+        // OpenRouter's.
+        (":online", Suffix::Search),
         // Thinking as the model sees fit, also where it is off by default.
         ("-think", Suffix::Thinking(Ask::Auto)),
     ];

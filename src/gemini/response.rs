@@ -54,6 +54,7 @@ pub struct Candidate<'a> {
     #[serde(borrow)]
     pub content: Option<ResponseContent<'a>>,
     /// An open enum: unknown words occur.
+    #[serde(deserialize_with = "word")]
     pub finish_reason: Option<Text<'a>>,
     /// A sentence about it, seldom there.
     pub finish_message: Option<Text<'a>>,
@@ -163,10 +164,29 @@ pub struct CodeExecutionResult<'a> {
 #[serde(rename_all = "camelCase", default)]
 pub struct PromptFeedback<'a> {
     /// Why the prompt was blocked, an open enum.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "word")]
     pub block_reason: Option<Text<'a>>,
     /// A sentence about it, on some services.
     pub block_reason_message: Option<Text<'a>>,
+    /// What the filters think of the prompt; one of them may have blocked it without a reason.
+    #[serde(deserialize_with = "null_is_default")]
+    pub safety_ratings: Vec<SafetyRating>,
+}
+
+/// What a safety filter thinks.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SafetyRating {
+    /// It let nothing through.
+    pub blocked: Option<bool>,
+}
+
+impl PromptFeedback<'_> {
+    /// Why the prompt was blocked, if it was.
+    pub fn word(&self) -> Option<&str> {
+        let is_blocked = self.safety_ratings.iter().any(|rating| rating.blocked == Some(true));
+        self.block_reason.as_deref().or(is_blocked.then_some("SAFETY"))
+    }
 }
 
 /// `usageMetadata`; every count may be absent, which means 0.
@@ -188,9 +208,6 @@ pub struct UsageMetadata {
     /// By modality.
     #[serde(deserialize_with = "null_is_default")]
     pub prompt_tokens_details: Vec<ModalityCount>,
-    /// The cached part by modality.
-    #[serde(deserialize_with = "null_is_default")]
-    pub cache_tokens_details: Vec<ModalityCount>,
     /// By modality.
     #[serde(deserialize_with = "null_is_default")]
     pub candidates_tokens_details: Vec<ModalityCount>,
@@ -222,7 +239,6 @@ impl UsageMetadata {
         add(&mut self.tool_use_prompt_token_count, other.tool_use_prompt_token_count);
         add(&mut self.total_token_count, other.total_token_count);
         self.prompt_tokens_details.extend(other.prompt_tokens_details.iter().cloned());
-        self.cache_tokens_details.extend(other.cache_tokens_details.iter().cloned());
         self.candidates_tokens_details.extend(other.candidates_tokens_details.iter().cloned());
     }
 
@@ -238,9 +254,6 @@ impl UsageMetadata {
         if !later.prompt_tokens_details.is_empty() {
             self.prompt_tokens_details.clone_from(&later.prompt_tokens_details);
         }
-        if !later.cache_tokens_details.is_empty() {
-            self.cache_tokens_details.clone_from(&later.cache_tokens_details);
-        }
         if !later.candidates_tokens_details.is_empty() {
             self.candidates_tokens_details.clone_from(&later.candidates_tokens_details);
         }
@@ -248,6 +261,21 @@ impl UsageMetadata {
 }
 
 /// JSON null means the default, as protobuf JSON reads it.
+/// A word of an open enum. One that Google's own front does not know yet comes as its number.
+fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text<'de>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Word<'a> {
+        Known(#[serde(borrow)] Text<'a>),
+        New(i64),
+    }
+    let word: Option<Word<'de>> = Option::deserialize(deserializer)?;
+    Ok(word.map(|word| match word {
+        Word::Known(word) => word,
+        Word::New(number) => Text(number.to_string().into()),
+    }))
+}
+
 fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -45,8 +45,35 @@ pub fn parameters(schema: Value) -> Parameters {
         root.remove("type");
         split_types(&mut root, &names);
     }
+    wrap(root.into())
+}
+
+impl Parameters {
+    /// As a dialect without maps can have them: a root without known properties is wrapped.
+    #[must_use]
+    pub fn without_maps(self) -> Parameters {
+        match self.schema {
+            Some(root) if root.get("properties").is_none() => wrap(root),
+            schema => Parameters { schema, ..self },
+        }
+    }
+}
+
+fn wrap(root: Value) -> Parameters {
     let wrapper = json!({"type": "object", "properties": {"input": root}, "required": ["input"]});
     Parameters { schema: Some(wrapper), wrapped: true }
+}
+
+/// Whether a clean schema has an object without known properties, for which the OpenAPI subset has a text only.
+pub fn has_map(schema: &Value) -> bool {
+    match schema {
+        Value::Array(members) => members.iter().any(has_map),
+        Value::Object(node) => {
+            let is_object = node.get("type").is_some_and(|name| name == "object");
+            is_object && !node.contains_key("properties") || node.values().any(has_map)
+        }
+        _ => false,
+    }
 }
 
 /// Cleans a schema for `responseJsonSchema`: any root.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// Undoes the content coding of the body, whose bytes may be `limit` before and after.
 pub(super) fn decode(request: &mut Request, limit: usize) -> Result<(), ApiError> {
-    let names: Vec<String> = request
+    let mut names: Vec<String> = request
         .headers
         .all("content-encoding")
         .flat_map(|list| list.split(','))
@@ -19,6 +19,10 @@ pub(super) fn decode(request: &mut Request, limit: usize) -> Result<(), ApiError
         .filter(|coding| !coding.is_empty() && coding != "identity")
         .collect();
     let coded = std::mem::take(&mut request.body);
+    // No JSON begins like this: somebody forgot to say it.
+    if names.is_empty() && is_json(request) && coded.starts_with(b"\x1f\x8b\x08") {
+        names.push("gzip".into());
+    }
     let decoded = match &names[..] {
         [] => {
             request.body = coded;
@@ -43,6 +47,10 @@ pub(super) fn decode(request: &mut Request, limit: usize) -> Result<(), ApiError
             Err(ApiError::bad_request(sentence).with_code("invalid_content_encoding"))
         }
     }
+}
+
+fn is_json(request: &Request) -> bool {
+    request.headers.get("content-type").is_some_and(|media| media.to_ascii_lowercase().contains("json"))
 }
 
 /// The answer names what is taken (RFC 9110 section 15.5.16).

@@ -1,6 +1,6 @@
 //! The content codings of request bodies that are undone here: gzip, deflate and zstd (RFC 9110 section 8.4.1, RFC 8878).
 
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use ruzstd::decoding::StreamingDecoder;
 use std::io::{Error, Read, Result as Done};
 
@@ -14,10 +14,16 @@ const LARGEST_WINDOW: u64 = 8 << 20;
 pub(super) fn decode(coding: &str, coded: &[u8], limit: usize) -> Option<Done<Vec<u8>>> {
     Some(match coding {
         "gzip" | "x-gzip" => bounded(MultiGzDecoder::new(coded), limit),
-        "deflate" => bounded(ZlibDecoder::new(coded), limit),
+        "deflate" if is_zlib(coded) => bounded(ZlibDecoder::new(coded), limit),
+        "deflate" => bounded(DeflateDecoder::new(coded), limit),
         "zstd" => frames(coded, limit),
         _ => return None,
     })
+}
+
+/// Whether it has the header that `deflate` means (RFC 1950 section 2.2). Some senders leave it out (RFC 9110 section 8.4.1.2).
+fn is_zlib(coded: &[u8]) -> bool {
+    matches!(coded, [method, flags, ..] if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
 }
 
 /// All that a decoder gives, or one byte more than `limit`.
@@ -61,7 +67,8 @@ mod tests {
     use std::io::Write;
 
     fn decoded(coding: &str, body: &[u8], limit: usize) -> Result<String, u16> {
-        let mut request = Request::sample("POST", "/", &[("Content-Encoding", coding)]);
+        let mut request =
+            Request::sample("POST", "/", &[("Content-Encoding", coding), ("Content-Type", "application/json")]);
         request.body = body.to_vec();
         crate::serve::body::decode(&mut request, limit).map_err(|error| error.status)?;
         Ok(String::from_utf8(request.body).unwrap())
@@ -79,6 +86,12 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn bare_deflate(text: &str) -> Vec<u8> {
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
     fn zstd(text: &str) -> Vec<u8> {
         ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest)
     }
@@ -87,15 +100,22 @@ mod tests {
     fn codings_are_undone_up_to_the_limit() {
         let text = "some text that stands here, some text ".repeat(50);
         let bomb = "x".repeat(1 << 20);
-        for (coding, code) in
-            [("gzip", gzip as fn(&str) -> Vec<u8>), ("X-GZip", gzip), ("deflate", deflate), ("zstd", zstd)]
-        {
+        for (coding, code) in [
+            ("gzip", gzip as fn(&str) -> Vec<u8>),
+            ("X-GZip", gzip),
+            ("deflate", deflate),
+            ("deflate", bare_deflate),
+            ("zstd", zstd),
+        ] {
             assert_eq!(decoded(coding, &code(&text), text.len()).as_ref(), Ok(&text), "{coding}");
             assert_eq!(decoded(coding, &code(&text), text.len() - 1), Err(413), "{coding}");
             assert_eq!(decoded(coding, &code(&bomb), 1000), Err(413), "{coding}: a bomb");
             let cut = code(&text);
             assert_eq!(decoded(coding, &cut[..cut.len() - 9], 1 << 20), Err(400), "{coding}: cut off");
             assert_eq!(decoded(coding, b"plain text", 1 << 20), Err(400), "{coding}: not coded");
+        }
+        for coding in ["", "identity"] {
+            assert_eq!(decoded(coding, &gzip("who forgot to say it"), 100).as_deref(), Ok("who forgot to say it"));
         }
         for coding in ["", "identity", "Identity, "] {
             assert_eq!(decoded(coding, b"as it is", 100).as_deref(), Ok("as it is"), "{coding}");

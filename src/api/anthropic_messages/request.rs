@@ -75,7 +75,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     if let Some(system) = take(body, "system") {
         asked.history.push(Entry::System(system_text(system)?));
     }
-    let mut attachments = Attachments::new(context, gemini3);
+    let mut attachments = Attachments::of(context, &asked.model);
     let messages = read::<Vec<Value>>(body, "messages")?.ok_or(required("messages"))?;
     if messages.is_empty() {
         return Err(ApiError::invalid("messages", "invalid_value", "messages: at least one message is required"));

@@ -2,9 +2,11 @@
 //! "Message content").
 
 use crate::api::anthropic_blocks;
-use crate::api::params::{Object, missing, read_at, take, take_any, take_text, unknown_word, wrong_type};
+use crate::api::params::{
+    Field, Object, missing, read_at, take, take_any, take_list, take_object, take_text, unknown_word, wrong_type,
+};
 use crate::conversation::attachments::{Attachments, Unusable, is_http};
-use crate::conversation::built_in::spelled;
+use crate::conversation::built_in::{camel, spelled};
 use crate::error::ApiError;
 use crate::gemini::Part;
 use serde_json::Value;
@@ -49,13 +51,23 @@ pub(crate) fn part(
     let before = parts.len();
     let kind = read_at(&mut item, at, "type")?.unwrap_or_else(|| guess_kind(&item).to_owned());
     match kind.as_str() {
-        "text" | "input_text" | "output_text" => parts.extend(plain(&mut item, "text", at)?),
+        "text" | "input_text" | "output_text" | "text-plain" => parts.extend(plain(&mut item, "text", at)?),
         "refusal" => parts.extend(plain(&mut item, "refusal", at)?),
         "image_url" | "input_image" => parts.push(addressed(item, "image_url", at, attachments)?),
         "video_url" | "input_video" => parts.push(addressed(item, "video_url", at, attachments)?),
         "audio_url" => parts.push(addressed(item, "audio_url", at, attachments)?),
         "input_audio" => parts.push(input_audio(item, at, attachments)?),
-        "file" | "input_file" => parts.push(file(item, at, attachments)?),
+        "file" | "input_file" | "document_url" | "fileData" | "file_data" => {
+            parts.push(file(item, &kind, at, attachments)?);
+        }
+        "resource" | "resource_link" => parts.push(resource(item, &kind, at, attachments)?),
+        "video" if item.get("video").is_some_and(Value::is_array) => {
+            // Single frames.
+            for frame in take_list(&mut item, "video").unwrap_or_default() {
+                let frame = Object::from_iter([("image_url".to_owned(), frame)]);
+                parts.push(addressed(frame, "image_url", at, attachments)?);
+            }
+        }
         // Anthropic's blocks; what other programs call so has its bytes or address in the part itself.
         "image" | "document" | "search_result" | "tool_reference" | "browser_state"
             if kind != "image" || item.get("source").is_some_and(Value::is_object) =>
@@ -69,7 +81,7 @@ pub(crate) fn part(
         // Thoughts of other vendors mean nothing to Google, and thoughts never go back as text. What other vendors' tools
         // did on their side is of no use here.
         "thinking" | "redacted_thinking" | "reasoning" => {}
-        _ if kind.starts_with("server_tool_") || kind.ends_with("_tool_result") => {}
+        _ if kind.starts_with("server_tool_") || kind.starts_with("mcp_tool_") || kind.ends_with("_tool_result") => {}
         _ => {
             let known = "'text', 'image_url', 'video_url', 'audio_url', 'input_audio' and 'file'";
             return Err(unknown_word(format!("{at}.type"), &kind, known));
@@ -85,30 +97,43 @@ pub(crate) fn part(
 /// Media as other programs name it: `{"type": "image", "image": …}`, with a type of its own and a field for its bytes or
 /// address.
 fn foreign(mut part: Object, kind: &str, path: &str, attachments: &mut Attachments<'_>) -> Result<Part, ApiError> {
-    const PLACES: [&str; 7] = ["data", "base64", "url", "image_url", "video_url", "audio_url", "uri"];
-    const TYPES: [&str; 4] = ["mime_type", "mimeType", "media_type", "mediaType"];
     let (data, mut part) = match take(&mut part, kind) {
         Some(Value::String(data)) => (Some(data), part),
         Some(Value::Object(inner)) => (None, inner),
         _ => (None, part),
     };
+    let format = take_text(&mut part, "format");
+    let mut part = take_object(&mut part, "source").unwrap_or(part);
     let data = data.or_else(|| PLACES.iter().find_map(|place| take_text(&mut part, place)));
     let param = format!("{path}.{kind}");
     let data = data.ok_or_else(|| missing(&param))?;
     let mime = TYPES.iter().find_map(|name| take_text(&mut part, name));
     let made = match mime.filter(|_| !data.contains("://") && !data.starts_with("data:")) {
         Some(mime) => attachments.media(format!("data:{mime};base64,{data}")),
-        None if kind == "audio" && !data.contains("://") => attachments.audio(data, take_text(&mut part, "format")),
+        None if kind == "audio" && !data.contains("://") => attachments.audio(data, format),
         None => attachments.media(data),
     };
     made.map_err(|reason| cannot_be_used(param, &reason))
 }
 
 fn guess_kind(part: &Object) -> &'static str {
-    ["text", "image_url", "input_audio", "file", "video_url", "audio_url", "inline_data", "inlineData"]
-        .into_iter()
-        .find(|kind| part.contains_key(*kind))
-        .unwrap_or("")
+    const KINDS: [&str; 14] = [
+        "text",
+        "image_url",
+        "input_audio",
+        "file",
+        "video_url",
+        "audio_url",
+        "inline_data",
+        "inlineData",
+        "file_data",
+        "fileData",
+        "document_url",
+        "image",
+        "audio",
+        "video",
+    ];
+    KINDS.into_iter().find(|kind| part.contains_key(*kind)).unwrap_or("")
 }
 
 fn text_part(text: String) -> Option<Part> {
@@ -116,12 +141,18 @@ fn text_part(text: String) -> Option<Part> {
 }
 
 fn plain(part: &mut Object, field: &str, path: &str) -> Result<Option<Part>, ApiError> {
+    // OpenAI's Assistants have an object around it.
+    if let Some(Value::Object(text)) = part.get_mut(field)
+        && let Some(value) = text.remove("value")
+    {
+        part.insert(field.to_owned(), value);
+    }
     Ok(read_at(part, path, field)?.and_then(text_part))
 }
 
 /// `image_url` and `video_url`: an object with `url`, or the address itself.
 fn addressed(mut part: Object, field: &str, path: &str, attachments: &mut Attachments<'_>) -> Result<Part, ApiError> {
-    let (url, detail, param) = match take(&mut part, field) {
+    let (url, detail, param) = match take(&mut part, field).or_else(|| take(&mut part, &camel(field))) {
         Some(Value::String(url)) => (Some(url), take_text(&mut part, "detail"), format!("{path}.{field}")),
         Some(Value::Object(mut inner)) => {
             (take_text(&mut inner, "url"), take_text(&mut inner, "detail"), format!("{path}.{field}.url"))
@@ -137,11 +168,26 @@ fn addressed(mut part: Object, field: &str, path: &str, attachments: &mut Attach
     made.map_err(|reason| refused(format!("cannot be used: {reason}")))
 }
 
-/// `file`: the Responses API has the fields in the part itself.
-fn file(mut part: Object, path: &str, attachments: &mut Attachments<'_>) -> Result<Part, ApiError> {
+/// Fields that hold bytes or an address.
+const PLACES: [&str; 10] =
+    ["data", "base64", "bytes", "url", "image_url", "video_url", "audio_url", "uri", "file_uri", "fileUri"];
+/// Fields that say what they are.
+const TYPES: [&str; 4] = ["mime_type", "mimeType", "media_type", "mediaType"];
+
+/// `file`: the Responses API has the fields in the part itself; other programs have names of their own for them.
+fn file(mut part: Object, kind: &str, path: &str, attachments: &mut Attachments<'_>) -> Result<Part, ApiError> {
     let param = format!("{path}.file");
-    let mut file = read_at(&mut part, path, "file")?.unwrap_or(part);
-    let data = take_text(&mut file, "file_data").or_else(|| take_text(&mut file, "file_url"));
+    let inner = if kind == "input_file" { "file" } else { kind };
+    let (data, mut file) = match take(&mut part, inner) {
+        Some(Value::String(data)) => (Some(data), part),
+        Some(Value::Object(file)) => (None, file),
+        Some(other) => return Err(wrong_type(param, Object::WANTED, &other)),
+        None => (None, part),
+    };
+    let data = data.or_else(|| {
+        let places = ["file_data", "fileData", "file_url", "fileUrl"].iter().chain(&PLACES);
+        places.into_iter().find_map(|place| take_text(&mut file, place))
+    });
     let (source, field) = match (data, take_text(&mut file, "file_id")) {
         (Some(data), _) => (data, "file_data"),
         (None, Some(id)) if is_http(&id) || id.starts_with("gs://") => (id, "file_id"),
@@ -151,8 +197,9 @@ fn file(mut part: Object, path: &str, attachments: &mut Attachments<'_>) -> Resu
         }
         (None, None) => return Err(missing(param)),
     };
-    let name = take_text(&mut file, "filename");
-    attachments.file(source, None, name.as_deref()).map_err(|reason| match reason {
+    let name = ["filename", "fileName", "name"].iter().find_map(|name| take_text(&mut file, name));
+    let mime = TYPES.iter().find_map(|name| take_text(&mut file, name));
+    attachments.file(source, mime.as_deref(), name.as_deref()).map_err(|reason| match reason {
         Unusable::Data(reason) => cannot_be_used(format!("{param}.{field}"), &reason),
         Unusable::Type => {
             let message = "This type of file is not supported; PDF, images, audio, video and text are.";
@@ -161,8 +208,31 @@ fn file(mut part: Object, path: &str, attachments: &mut Attachments<'_>) -> Resu
     })
 }
 
+/// What a server of MCP gave: a resource in the part itself, or where one is.
+fn resource(mut part: Object, kind: &str, path: &str, attachments: &mut Attachments<'_>) -> Result<Part, ApiError> {
+    let mut resource = take_object(&mut part, "resource").unwrap_or(part);
+    let name = take_text(&mut resource, "uri").unwrap_or_default();
+    if let Some(text) = take_text(&mut resource, "text") {
+        return Ok(Part::text(format!("[file: {name}]\n{text}")));
+    }
+    match take(&mut resource, "blob") {
+        Some(blob) => {
+            resource.insert("data".into(), blob);
+            resource.insert("name".into(), name.into());
+            file(resource, kind, path, attachments)
+        }
+        None => {
+            let title = take_text(&mut resource, "title").or_else(|| take_text(&mut resource, "name"));
+            Ok(Part::text(format!("[{}]({name})", title.unwrap_or_default())))
+        }
+    }
+}
+
 fn input_audio(mut part: Object, path: &str, attachments: &mut Attachments<'_>) -> Result<Part, ApiError> {
     let param = format!("{path}.input_audio");
+    if let Some(Value::String(data)) = part.get("input_audio").cloned() {
+        return attachments.audio(data, None).map_err(|reason| cannot_be_used(param, &reason));
+    }
     let mut inner = read_at::<Object>(&mut part, path, "input_audio")?.ok_or_else(|| missing(&param))?;
     let param = format!("{param}.data");
     let data = take_text(&mut inner, "data").ok_or_else(|| missing(&param))?;

@@ -1,6 +1,7 @@
 //! Tools as OpenAI's dialects declare them, in the spellings of both APIs and of Google, and the choice among them.
 
 use crate::api::params::{Object, take_any, take_as, take_list, take_object, take_text};
+use crate::conversation::built_in::is_built_in;
 use crate::conversation::tools::{Choice, Toolbox};
 use serde_json::Value;
 
@@ -11,6 +12,14 @@ pub(crate) fn read(tool: Value, toolbox: &mut Toolbox) {
         // Chat nests the declaration, the Responses API does not; either is sent to the other by mistake.
         Some("function") => function(take_object(&mut tool, "function").unwrap_or(tool), toolbox),
         Some("custom") => custom(take_object(&mut tool, "custom").unwrap_or(tool), toolbox),
+        // Moonshot's.
+        Some("builtin_function") => {
+            let name = take_object(&mut tool, "function").and_then(|mut function| take_text(&mut function, "name"));
+            let name = name.unwrap_or_default();
+            if !toolbox.built_in(name.trim_start_matches('$')) {
+                toolbox.leave_out(&name);
+            }
+        }
         Some(kind) => built_in(kind, tool, toolbox),
         None => untyped(tool, toolbox),
     }
@@ -29,6 +38,8 @@ fn built_in(kind: &str, mut tool: Object, toolbox: &mut Toolbox) {
         );
     } else if kind == "web_search" && options.get("external_web_access") == Some(&Value::Bool(false)) {
         // Codex sends this with every request that has functions: what OpenAI has stored of the web, and nothing newer.
+    } else if options.remove("enable") == Some(Value::Bool(false)) {
+        // Zhipu's way to turn it off.
     } else if !toolbox.built_in_with(kind.trim_start_matches("openrouter:"), options) {
         toolbox.leave_out(kind);
     }
@@ -96,7 +107,10 @@ pub(crate) fn choice(choice: Option<Value>) -> Choice {
         let required = take_text(&mut allowed, "mode").as_deref() == Some("required");
         let list = take_list(&mut allowed, "tools").unwrap_or_default();
         let names = list.into_iter().filter_map(|tool| match tool {
-            Value::Object(tool) => named(tool),
+            Value::Object(mut tool) => {
+                let kind = take_text(&mut tool, "type");
+                named(tool).or(kind.filter(|kind| is_built_in(kind)))
+            }
             _ => None,
         });
         return Choice::Only { names: names.collect(), required };

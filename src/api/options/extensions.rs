@@ -65,6 +65,9 @@ impl Extensions {
     /// Puts everything else but `thinking` into a question whose `attachments` are read.
     pub(crate) fn apply(self, attachments: &Attachments<'_>, asked: &mut Asked) {
         let resolution = self.media_resolution.or_else(|| attachments.resolution().map(str::to_owned));
+        if self.image_config.is_some() && !asked.model.image_output {
+            asked.plan.notices.push(format!("image_config was left out: {} makes no pictures.", asked.model.name));
+        }
         let image_config = self.image_config.filter(|_| asked.model.image_output);
         asked.config.extend(resolution.map(|level| ("mediaResolution".to_owned(), level.into())));
         asked.config.extend(self.config);
@@ -107,7 +110,8 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
         found.cached_content = found.cached_content.or(text(&mut place, &["cached_content", "cachedContent"]));
         let resolution = text(&mut place, &["media_resolution", "mediaResolution"]);
         found.media_resolution = found.media_resolution.or(resolution.and_then(|word| media_resolution(&word)));
-        found.image_config = found.image_config.or_else(|| image_config(&mut place));
+        let image_config = image_config(&mut place, &mut found.unknown);
+        found.image_config = found.image_config.or(image_config);
         if let Some(Value::Array(list)) = take(&mut place, "tools") {
             found.tools.extend(list.into_iter().filter_map(|tool| match tool {
                 Value::Object(tool) => Some(tool),
@@ -149,7 +153,8 @@ fn media_resolution(word: &str) -> Option<String> {
     matches!(level, "LOW" | "MEDIUM" | "HIGH").then(|| format!("MEDIA_RESOLUTION_{level}"))
 }
 
-fn image_config(place: &mut Object) -> Option<Value> {
+/// What is left to the model need not be said, and Google refuses the word for it.
+fn image_config(place: &mut Object, unknown: &mut Vec<String>) -> Option<Value> {
     let mut given = match take_any(place, &["image_config", "imageConfig"]) {
         Some(Value::Object(given)) => given,
         _ => Map::new(),
@@ -159,8 +164,15 @@ fn image_config(place: &mut Object) -> Option<Value> {
         [("aspectRatio", ["aspect_ratio", "aspectRatio"]), ("imageSize", ["image_size", "imageSize"])]
     {
         let value = take_any(&mut given, &spellings).or_else(|| take_any(place, &spellings));
-        config.extend(value.filter(Value::is_string).map(|value| (name.to_owned(), value)));
+        let Some(word) = value.as_ref().and_then(Value::as_str).map(str::trim) else { continue };
+        if !word.is_empty() && !word.eq_ignore_ascii_case("auto") {
+            // Sizes are 1K, 2K and 4K in capitals.
+            let word = if name == "imageSize" { word.to_ascii_uppercase() } else { word.replace(['x', '/'], ":") };
+            config.insert(name.to_owned(), word.into());
+        }
     }
+    let others = given.into_iter().filter(|(_, value)| !value.is_null());
+    unknown.extend(others.map(|(name, _)| format!("image_config.{name}")));
     (!config.is_empty()).then_some(Value::Object(config))
 }
 

@@ -116,7 +116,7 @@ impl Answer {
             self.usage.merge(usage);
         }
         if let Some(feedback) = &event.prompt_feedback
-            && let Some(word) = feedback.block_reason.as_deref()
+            && let Some(word) = feedback.word()
         {
             self.seen.blocked = Some(Reason::read(word, feedback.block_reason_message.as_deref()));
         }
@@ -340,7 +340,7 @@ impl Answer {
         let custom = declared.is_some_and(|tool| tool.kind == Kind::Custom);
         let arguments = match declared.map(|tool| &tool.kind) {
             Some(Kind::Custom) => arguments::input(call.args),
-            Some(Kind::Function { wrapped, integers }) => arguments::to_client(call.args, integers.as_ref(), *wrapped),
+            Some(Kind::Function { wrapped, schema }) => arguments::to_client(call.args, schema.as_ref(), *wrapped),
             None => arguments::to_client(call.args, None, false),
         };
         let name = declared.map_or(name, |tool| tool.client.as_str()).to_owned();

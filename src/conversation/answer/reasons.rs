@@ -65,7 +65,7 @@ pub struct Reason {
 }
 
 impl Reason {
-    /// The word in upper case and a message, which may be empty.
+    /// The word and a message, which may be empty.
     pub(crate) fn read(word: &str, message: Option<&str>) -> Reason {
         let known = row(word).map_or("", |(_, _, sentence)| sentence);
         let message = match message.map(str::trim).filter(|message| !message.is_empty()) {
@@ -92,7 +92,7 @@ impl Reason {
 }
 
 fn row(word: &str) -> Option<&'static Row> {
-    ROWS.iter().find(|(known, ..)| *known == word)
+    ROWS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(word))
 }
 
 fn class(word: &str) -> Class {
@@ -116,6 +116,8 @@ mod tests {
             ("MALFORMED_RESPONSE", Class::Malformed),
             ("NO_IMAGE", Class::Final),
             ("A_WORD_OF_2030", Class::Odd),
+            ("safety", Class::Filter),
+            ("17", Class::Odd),
             ("", Class::Odd),
         ] {
             assert_eq!(class(google), expected, "{google}");

@@ -95,7 +95,12 @@ impl Answer {
             Some(reason) => format!("The model gave an empty answer. {}", reason.sentence()),
             None => "The model gave an empty answer.".into(),
         };
-        ApiError::server(502, "empty_response", message)
+        let error = ApiError::server(502, "empty_response", message);
+        match self.reason() {
+            // Google said it twice: it will say it again.
+            Some(_) if self.attempt >= EMPTY_RETRIES => error.with_should_retry(false),
+            _ => error,
+        }
     }
 
     /// A call without a name is malformed though Google does not say so.

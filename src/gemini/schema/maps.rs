@@ -38,6 +38,7 @@ impl<'a> Cleaner<'a> {
             add_alternative(&mut members, node.schema.into());
         }
         let values = match members.len() {
+            0 if keyword.is_none() && speaks_of_names(layers, types, depth, schema) => true.into(),
             0 => return,
             1 => members.remove(0),
             _ => json!({"anyOf": members}),
@@ -45,6 +46,18 @@ impl<'a> Cleaner<'a> {
         types.set("object");
         schema.insert("additionalProperties".into(), values);
     }
+}
+
+/// Whether an object without known properties is meant as a map, since something is said of its names or their number. Below
+/// the root, required names alone may be a choice's.
+fn speaks_of_names(layers: &Layers, types: &Types, depth: usize, schema: &Map<String, Value>) -> bool {
+    let has = |keyword: &str| layers.all(keyword).next().is_some();
+    let names = layers.all("propertyNames").any(Value::is_object);
+    let counts = ["minProperties", "maxProperties"].iter().any(|keyword| layers.first(keyword, count) > Some(0));
+    let required = depth == 0
+        && layers.all("required").any(|names| !list(Some(names)).is_empty())
+        && !["anyOf", "oneOf", "if"].into_iter().any(has);
+    types.names.contains(&"object") && !schema.contains_key("properties") && (names || counts || required)
 }
 
 /// What a schema says of the names and the number of properties, which Google has no keyword for.

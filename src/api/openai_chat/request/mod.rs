@@ -47,7 +47,7 @@ pub(in crate::api) fn read_chat(
     let format = take(body, "response_format").or_else(|| take(&mut take_object(body, "text")?, "format"));
     asked.format = options::format(format, "response_format")?;
 
-    let mut attachments = Attachments::new(context, gemini3);
+    let mut attachments = Attachments::of(context, &asked.model);
     let instructions = take_text(body, "instructions").filter(|_| !body.contains_key("messages"));
     asked.history = messages::read(messages(body), extensions.marker.as_deref(), &mut attachments)?;
     let system = instructions.into_iter().chain(system(body)).map(|text| Entry::System(vec![Part::text(text)]));
@@ -98,8 +98,14 @@ fn tools(body: &mut Object, toolbox: &mut Toolbox) -> Result<bool, ApiError> {
     let wants = |value: Option<Value>| value.is_some_and(|value| value != Value::Bool(false));
     let plugins = take_list(body, "plugins").unwrap_or_default();
     let is_web = plugins.iter().any(|plugin| plugin["id"] == "web" && plugin["enabled"] != false);
-    if is_web | wants(take(body, "web_search_options")) | wants(take_any(body, &["web_search", "enable_search"])) {
+    let is_live = take_object(body, "search_parameters").is_some_and(|live| live.get("mode") != Some(&"off".into()));
+    if is_web | is_live | wants(take_any(body, &["web_search", "enable_search"])) {
         toolbox.built_in("web_search");
+    }
+    match take(body, "web_search_options") {
+        Some(Value::Object(options)) => _ = toolbox.built_in_with("web_search", options),
+        options if wants(options.clone()) => _ = toolbox.built_in("web_search"),
+        _ => {}
     }
     for name in ["google_search", "googleSearch"] {
         tools::untyped(take(body, name).map(|options| (name.to_owned(), options)).into_iter().collect(), toolbox);
