@@ -5,9 +5,8 @@
 #[allow(dead_code, unused_imports, reason = "the tests use the rest")]
 mod common;
 
-use self::common::long_talk::{Dialect, Talk};
+use common::long_talk::{Dialect, Talk};
 use serde_json::json;
-use std::fmt::Write as _;
 use std::fs;
 use std::hint::black_box;
 
@@ -85,19 +84,13 @@ fn main() {
         }
         return;
     }
-    print!("{}", table());
-}
-
-/// What each dialect takes.
-pub fn table() -> String {
-    let mut table = String::from("| dialect | body MB | CPU ms/MB | CPU us/event |\n|--|--|--|--|\n");
+    println!("| dialect | body MB | CPU ms/MB | CPU us/event |\n|--|--|--|--|");
     for dialect in Dialect::EACH {
         let talk = long(dialect, TURNS);
         let body = talk.body().to_string();
         let megabytes = body.len() as f64 / 1e6;
         let per_megabyte = median(|| request(&talk, body.as_bytes())) / megabytes;
         let per_event = median(|| events(&talk, EVENTS)) * 1e3 / EVENTS as f64;
-        let _ = writeln!(table, "| {dialect:?} | {megabytes:.2} | {per_megabyte:.1} | {per_event:.1} |");
+        println!("| {dialect:?} | {megabytes:.2} | {per_megabyte:.1} | {per_event:.1} |");
     }
-    table
 }

@@ -3,6 +3,7 @@
 
 use crate::common::google::FakeGoogle;
 use crate::common::http::ask;
+use crate::common::program::Folder;
 use crate::common::proxy::{GEMINI_KEY, Proxy, today};
 use gemini_openai_proxy::serve::service::Tuning;
 use serde_json::{Map, Value, json};
@@ -225,4 +226,34 @@ fn credentials_that_differ_are_asked_each_in_its_way() {
     }
     let asked = |key: &str| google.generations()[learnt..].iter().any(|sent| sent.who.as_deref() == Some(key));
     assert!(asked(keys[0]) && asked(keys[1]));
+}
+
+#[test]
+fn what_was_learned_of_each_credential_outlives_a_restart() {
+    let google = FakeGoogle::start();
+    let keys = ["AIza-of-the-old-model", "AIza-of-the-new-model"];
+    keys.iter().for_each(|key| google.add_api_key(key));
+    google.serve(keys[1], PRO, NEWER);
+    let folder = Folder::new("moving-names");
+    let start = |keys: &[&str]| {
+        Proxy::start(&google, |config| {
+            config["gemini_api_keys"] = json!(keys);
+            config["state_file"] = json!(folder.join("state.json"));
+        })
+    };
+    let first = start(&keys);
+    (0..4).for_each(|_| _ = thinking_of(&google, &first, PRO, 200));
+    drop(first);
+    let learnt = refusals(&google).len();
+    let turned = [keys[1], keys[0]];
+    let second = start(&turned);
+    let ways: Vec<(String, bool)> = (0..4)
+        .map(|_| {
+            let config = thinking_of(&google, &second, PRO, 200);
+            (google.last_generation().who.clone().unwrap(), config["thinkingConfig"]["thinkingLevel"] == "HIGH")
+        })
+        .collect();
+    assert!(ways.iter().all(|(who, by_level)| (who == keys[1]) == *by_level), "{ways:?}");
+    assert!(keys.iter().all(|key| ways.iter().any(|(who, _)| who == key)), "{ways:?}");
+    assert_eq!(refusals(&google).len(), learnt, "nothing had to be repaired");
 }

@@ -181,6 +181,7 @@ fn shape(answer: &Answer) -> &'static str {
     match (body["error"]["status"].is_string(), body["error"]["type"].is_string(), body["detail"].is_string()) {
         (true, false, false) => "google",
         (false, true, true) => "openai",
+        (false, true, false) => "anthropic",
         (false, false, true) => "detail",
         _ => panic!("{body}"),
     }
@@ -192,6 +193,7 @@ fn an_address_that_leads_nowhere_is_told_in_the_shape_of_the_api_it_looks_like()
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
     let sdk = ("x-goog-api-client", "google-genai-sdk/1");
     let key = ("x-goog-api-key", CLIENT_KEY);
+    let anthropic = ("anthropic-version", "2023-06-01");
     for (method, path, headers, status, expected) in [
         ("GET", "/v1beta7/models", &[][..], 404, "google"),
         ("POST", "/v1alpha7/models/x:generateContent", &[], 404, "google"),
@@ -212,6 +214,9 @@ fn an_address_that_leads_nowhere_is_told_in_the_shape_of_the_api_it_looks_like()
         ("POST", "/v1/fine_tuning/jobs", &[], 404, "openai"),
         ("POST", "/images/variations/x", &[], 404, "openai"),
         ("GET", "/v1/files", &[], 404, "openai"),
+        ("GET", "/v1/files", &[anthropic], 404, "anthropic"),
+        ("POST", "/v1/complete", &[anthropic], 404, "anthropic"),
+        ("GET", "/nothing", &[anthropic], 404, "anthropic"),
         ("POST", "/v1/assistants", &[], 404, "openai"),
         ("GET", "/nothing", &[], 404, "detail"),
         ("POST", "/health", &[], 405, "detail"),
@@ -227,7 +232,7 @@ fn an_address_that_leads_nowhere_is_told_in_the_shape_of_the_api_it_looks_like()
         assert_eq!(answer.header("access-control-allow-origin").is_some(), expected != "detail", "{method} {path}");
         let body = answer.json();
         let (message, detail) = (body["error"]["message"].as_str().unwrap_or(""), body["detail"].as_str());
-        if status != 405 && expected != "detail" && !path.contains("nothing-like-it") {
+        if expected != "detail" && !path.contains("nothing-like-it") {
             let path = path.split('?').next().unwrap();
             assert!(message.contains(&format!("{method} {path} is not served here")), "{message}");
             let what_is = if expected == "google" { "generateContent" } else { "/v1/chat/completions" };
@@ -235,7 +240,7 @@ fn an_address_that_leads_nowhere_is_told_in_the_shape_of_the_api_it_looks_like()
         }
         // Scripts of the old program compare these words.
         match (expected, status) {
-            ("google", _) => assert_eq!(detail, None),
+            ("google" | "anthropic", _) => assert_eq!(detail, None),
             (_, 405) => assert_eq!(detail, Some("Method Not Allowed"), "{path}"),
             _ if path.contains("nothing-like-it") => assert_eq!(detail, Some("Model not found")),
             _ => assert_eq!(detail, Some("Not Found"), "{path}"),

@@ -71,6 +71,37 @@ fn a_reason_that_repeats_is_told_once_and_asked_for_once() {
     }
 }
 
+/// A word that Google's own front does not know comes as its number, and a second empty answer for the same reason is the last.
+#[test]
+fn an_answer_that_stays_empty_for_a_word_nobody_knows_is_not_asked_for_again() {
+    for word in [json!("A_WORD_OF_2030"), json!(77), json!("IMAGE_OTHER")] {
+        for (path, body) in dialects(false) {
+            let google = FakeGoogle::start();
+            let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+            google.always("*", Step::stream(vec![json!({"candidates": [{"finishReason": word}]})]));
+            let answer = post(&proxy, path, &body);
+            let what = format!("{word} {path}: {}", answer.text());
+            let status = if path == "/v1/messages" { 500 } else { 502 };
+            assert_eq!((answer.status, answer.header("x-should-retry")), (status, Some("false")), "{what}");
+            assert!(answer.text().contains(&format!("({})", word.to_string().replace('"', ""))), "{what}");
+            assert_eq!(google.generations().len(), 2, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_prompt_that_a_filter_blocks_without_a_reason_is_blocked() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let ratings = json!([{"category": "HARM_CATEGORY_HARASSMENT", "probability": "HIGH", "blocked": true}]);
+    google.always("*", Step::stream(vec![json!({"promptFeedback": {"safetyRatings": ratings}})]));
+    let (path, body) = &dialects(false)[0];
+    let answer = post(&proxy, path, body);
+    assert_eq!(answer.json()["choices"][0]["finish_reason"], "content_filter", "{}", answer.text());
+    assert_eq!(answer.json()["choices"][0]["extra_content"]["google"]["finish_reason"], "SAFETY");
+    assert_eq!(google.generations().len(), 1);
+}
+
 #[test]
 fn every_dialect_says_why_an_answer_was_filtered() {
     let blocked = |reason: &str| Step::stream(vec![json!({"promptFeedback": {"blockReason": reason}})]);

@@ -203,6 +203,45 @@ fn a_history_without_signatures_gets_placeholders_where_a_model_misses_them() {
 }
 
 #[test]
+fn whatever_google_says_of_signatures_an_unsigned_history_gets_placeholders() {
+    let messages = json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Hello!"},
+        {"role": "user", "content": "draw a cat"}]);
+    let body = json!({"model": "gemini-3-pro-image-preview", "messages": messages}).to_string();
+    for sentence in [
+        "Thought signature is required for part 1",
+        "Required field thought_signature is not set",
+        "No thought signature was provided",
+        "The thoughtSignature field is not there.",
+    ] {
+        let google = FakeGoogle::start();
+        let proxy = proxy(&google, Pool::ApiKey);
+        google.script("*", Step::status(400, sentence));
+        let answer = ask(&proxy, "POST", "/v1/chat/completions", &[], body.as_bytes());
+        assert_eq!(answer.status, 200, "{sentence}: {}", answer.text());
+        let calls = google.generations();
+        assert_eq!(calls.len(), 2, "{sentence}");
+        assert_eq!(calls[1].body["contents"][1]["parts"][0]["thoughtSignature"], PLACEHOLDER, "{sentence}");
+    }
+}
+
+#[test]
+fn a_model_that_takes_no_placeholder_is_asked_once_more_without_any() {
+    let google = FakeGoogle::start();
+    google.settings(|settings| settings.strict = false);
+    let proxy = proxy(&google, Pool::ApiKey);
+    let refusal = r#"Invalid value at 'contents[1].parts[0].thought_signature' (TYPE_BYTES), Base64 decoding failed"#;
+    google.script("*", Step::status(400, refusal));
+    let call = json!({"id": "a", "type": "function", "function": {"name": "find", "arguments": "{}"}});
+    let body = json!({"model": "gemini-3.1-pro-preview", "tools": tools(), "messages": [{"role": "user", "content": "q"},
+        {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "a", "content": "ok"}]});
+    let answer = ask(&proxy, "POST", "/v1/chat/completions", &[], body.to_string().as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let calls = google.generations();
+    let signature = |at: usize| calls[at].body["contents"][1]["parts"][0]["thoughtSignature"].clone();
+    assert_eq!((calls.len(), signature(0), signature(1)), (2, json!(PLACEHOLDER), Value::Null));
+}
+
+#[test]
 fn a_signature_that_stays_missing_is_told_after_two_repairs() {
     let google = FakeGoogle::start();
     let proxy = proxy(&google, Pool::ApiKey);

@@ -55,7 +55,7 @@ fn bench() -> Bench {
 fn call(operation: Operation) -> Call {
     let request = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
     let request = serde_json::from_value(request).unwrap();
-    Call { model: "gemini-2.5-flash".into(), operation, request, affinity: None, long_decode: false, serves: None }
+    Call::new("gemini-2.5-flash", operation, request)
 }
 
 fn text_event(text: &str) -> Value {

@@ -1,8 +1,7 @@
 //! The clients' keys as the admin sees them: masked, with limits and what was used today.
 
 use crate::calendar;
-use crate::config::dollars;
-use crate::keys::{Key, Source, Used};
+use crate::keys::{Key, Source};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -13,9 +12,7 @@ pub fn keys(list: &[Arc<Key>]) -> String {
 
 /// One of them.
 pub(super) fn shown(key: &Key) -> Value {
-    let used = key.used();
-    let figures =
-        |used: Used| json!({"requests": used.requests, "tokens": used.tokens, "cost_usd": dollars(used.cost)});
+    let today = key.today();
     json!({
         "id": key.id(),
         "name": *key.name,
@@ -27,8 +24,7 @@ pub(super) fn shown(key: &Key) -> Value {
         "disabled": key.disabled,
         "models": key.limits.models,
         "limits": key.limits.json(),
-        "today": figures(used.today),
-        "month": figures(used.month),
-        "last_used": used.last_used.map(calendar::iso),
+        "today": {"requests": today.requests, "tokens": today.tokens},
+        "last_used": today.last_used.map(calendar::iso),
     })
 }

@@ -91,6 +91,7 @@ impl Conversing {
     ) -> Conversing {
         let framing = if asked.stream { Framing::Events } else { Framing::Whole };
         let mut call = Call::question(&asked.model, framing, affinity);
+        call.limit = asked.limit;
         let (request, plan) = asked.compose(context);
         call.request = request;
         Conversing::new(call, framing, plan, reply)
@@ -128,7 +129,7 @@ impl Exchange for Conversing {
 
     fn advance(&mut self) -> bool {
         let Some(next) = self.choices.next() else { return false };
-        self.call.request = next;
+        self.call.replace(next);
         true
     }
 

@@ -80,6 +80,12 @@ pub struct Call {
     pub affinity: Option<String>,
     /// The answer may be longer than one call of Google's gives; dispatch goes on then and makes it one answer.
     pub long_decode: bool,
+    /// The client gets the answer in one piece.
+    pub whole: bool,
+    /// The tokens that the client allows, of which the request holds no more than its model gives.
+    pub limit: Option<u64>,
+    /// The request as it was before it was made to fit one credential, and whether it was for a long answer.
+    pub unfitted: Option<Box<(Request, bool)>>,
     /// The model whose rules it keeps; `None` for a request that is as its client wrote it.
     pub serves: Option<String>,
 }
@@ -87,17 +93,49 @@ pub struct Call {
 impl Call {
     /// A call that is one call of Google's, of a client that names no conversation.
     pub fn new(model: impl Into<String>, operation: Operation, request: Request) -> Call {
-        Call { model: model.into(), operation, request, affinity: None, long_decode: false, serves: None }
+        Call {
+            model: model.into(),
+            operation,
+            request,
+            affinity: None,
+            long_decode: false,
+            whole: operation != Operation::Stream,
+            limit: None,
+            unfitted: None,
+            serves: None,
+        }
     }
 
     /// A question to `model`, still empty. Where one call gives less of an answer that does not stream, events are asked
     /// for all the same (docs/gemini-4.md "Output limits").
     pub fn question(model: &Model, framing: Framing, affinity: Option<String>) -> Call {
-        let streams = framing != Framing::Whole || model.long_decode;
-        let operation = if streams { Operation::Stream } else { Operation::Generate };
-        let call = Call::new(&model.name, operation, Request::default());
+        let call = Call::new(&model.name, Operation::Generate, Request::default());
         let serves = Some(model.served_by().to_owned());
-        Call { affinity, long_decode: model.long_decode, serves, ..call }
+        let mut call = Call { affinity, whole: framing == Framing::Whole, serves, ..call };
+        call.lengthen(model.long_decode);
+        call
+    }
+
+    /// Asks for an answer of several calls or of one.
+    pub fn lengthen(&mut self, long: bool) {
+        self.long_decode = long;
+        if matches!(self.operation, Operation::Generate | Operation::Stream) {
+            self.operation = if self.whole && !long { Operation::Generate } else { Operation::Stream };
+        }
+    }
+
+    /// Takes back what made it fit one credential.
+    pub fn unfit(&mut self) {
+        if let Some(before) = self.unfitted.take() {
+            self.request = before.0;
+            self.lengthen(before.1);
+        }
+    }
+
+    /// Asks something else in the same way.
+    pub fn replace(&mut self, request: Request) {
+        self.unfit();
+        self.request = request;
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Asked {
     pub config: Map<String, Value>,
     /// The limit of the answer, which thinking counts against.
     pub max_tokens: Option<u64>,
+    /// The same as the client set it, which may be more than the model gives.
+    pub limit: Option<u64>,
     /// How much to think.
     pub thinking: Option<Ask>,
     /// Whether thoughts are shown, if the client says so.
@@ -58,6 +60,7 @@ impl Asked {
             mid_system: context.settings.mid_system,
             config: Map::new(),
             max_tokens: None,
+            limit: None,
             thinking,
             include_thoughts: None,
             format: Format::Text,

@@ -5,7 +5,6 @@ use super::services::kinds_of;
 use super::{fit, repair};
 use crate::api::{Call, Operation};
 use crate::credentials::{Access, CredentialId, Kind, Kinds, Lease, Want};
-use crate::gemini::Request;
 use crate::gemini::models::Serving;
 use crate::upstream::error::{Refusal, Then};
 use crate::upstream::{Event, EventStream, Fault, RawReply, RawRequest, Upstream, Verdict};
@@ -65,12 +64,12 @@ pub type Failed<'a> = dyn FnMut(&Lease, &Verdict) + 'a;
 pub(super) struct Translated<'a, 'f> {
     /// Placeholders were put in.
     pub is_filled: bool,
+    /// Signatures were taken out, the client's own or all placeholders.
+    pub is_bare: bool,
     /// Thinking was asked for the other way already.
     pub is_rethought: bool,
     /// What credentials serve.
     pub serving: &'a Serving,
-    /// The request before it was made to fit a credential.
-    pub unfitted: Option<Request>,
     /// What seems to serve the name, since the request was repaired for it.
     pub found: Option<String>,
     pub call: &'a mut Call,
@@ -95,16 +94,14 @@ impl Attempt for Translated<'_, '_> {
     }
 
     fn prepare(&mut self, lease: &Lease) {
-        if let Some(request) = self.unfitted.take() {
-            self.call.request = request;
-        }
+        self.call.unfit();
         let assumed = self.call.serves.as_deref();
         if let Some(assumed) = assumed
             && let Some(model) = self.serving.to(lease.id.0, &self.call.model)
             && model.name != assumed
         {
-            self.unfitted = Some(self.call.request.clone());
-            fit::fit(&mut self.call.request, &model);
+            self.call.unfitted = Some(Box::new((self.call.request.clone(), self.call.long_decode)));
+            fit::fit(self.call, &model);
         }
     }
 
@@ -146,9 +143,20 @@ impl Attempt for Translated<'_, '_> {
             Then::Fill if !std::mem::replace(&mut self.is_filled, true) && repair::sign(self.call) => {
                 (true, "a missing thought signature. Sending once more with placeholders.")
             }
-            Then::Unsign | Then::Fill => {
-                (repair::remove_signatures(self.call), "a thought signature. Sending once more without signatures.")
+            Then::Unsign | Then::Fill if self.is_bare => return false,
+            Then::Unsign | Then::Fill if repair::remove_signatures(self.call) => {
+                self.is_bare = true;
+                (true, "a thought signature. Sending once more without signatures.")
             }
+            // Whatever it says of signatures, there was none.
+            Then::Unsign if !std::mem::replace(&mut self.is_filled, true) && repair::sign(self.call) => {
+                (true, "a missing thought signature. Sending once more with placeholders.")
+            }
+            Then::Unsign => {
+                self.is_bare = true;
+                (repair::strip(self.call), "the placeholder of a thought signature. Sending once more without any.")
+            }
+            Then::Lead => (repair::lead(self.call), "a system instruction. Sending its text as the user's."),
             Then::Rethink if !std::mem::replace(&mut self.is_rethought, true) => {
                 (is_moved || repair::rethink(self.call), "how thinking is controlled. Sending once more the other way.")
             }
@@ -183,7 +191,8 @@ impl Translated<'_, '_> {
         }) else {
             return false;
         };
-        fit::fit(&mut self.call.request, &model);
+        self.call.unfitted = None;
+        fit::fit(self.call, &model);
         self.found = Some(model.name.clone());
         self.call.serves = Some(model.name);
         true

@@ -199,7 +199,7 @@ impl<'a, A: Attempt> Failover<'a, A> {
         let goes_on = matches!(next, Next::Other | Next::Wait);
         self.counted += u32::from(policy::is_counted(&verdict));
         match verdict.then {
-            Then::Stop | Then::Unsign | Then::Fill | Then::Rethink | Then::Simplify => {}
+            Then::Stop | Then::Unsign | Then::Fill | Then::Rethink | Then::Lead | Then::Simplify => {}
             Then::Again => {
                 self.asked.suspects.push(lease.id);
                 if !goes_on && verdict.blame == Blame::Model && A::IS_REPEATABLE {

@@ -1,21 +1,25 @@
 //! A request that was composed for one model, made to fit another: credentials differ in what serves a name, and a name
 //! leads elsewhere from a day on (docs/gemini-4.md "Names of models").
 
+use crate::api::Call;
+use crate::gemini::ThinkingConfig;
 use crate::gemini::models::Model;
 use crate::gemini::signatures::{PLACEHOLDER, sign_first_calls};
 use crate::gemini::thinking::{self, Ask, Level};
-use crate::gemini::{Request, ThinkingConfig};
 use serde_json::{Value, json};
 
 /// Asks for as much thinking as before in the model's own way, leaves out what it does not take, and signs what it wants signed.
-pub(super) fn fit(request: &mut Request, model: &Model) {
+pub(super) fn fit(call: &mut Call, model: &Model) {
+    call.lengthen(model.long_decode);
+    let request = &mut call.request;
     if let Some(config) = &mut request.generation_config {
         let limit = config.other.get("maxOutputTokens").and_then(Value::as_u64);
+        let limit = limit.map(|limit| call.limit.unwrap_or(limit).min(model.longest_answer()));
         if let Some(asked) = &config.thinking_config {
             config.thinking_config = thinking::plan(model, ask(asked), asked.include_thoughts, limit);
         }
-        if limit.is_some_and(|limit| limit > model.longest_answer()) {
-            config.other.insert("maxOutputTokens".into(), json!(model.longest_answer()));
+        if let Some(limit) = limit {
+            config.other.insert("maxOutputTokens".into(), json!(limit));
         }
         let sampling = ["temperature", "topP", "topK"].iter().filter(|_| model.fixed_sampling);
         let penalties = ["presencePenalty", "frequencyPenalty"].iter().filter(|_| !model.takes_penalties());

@@ -15,12 +15,18 @@ use std::time::Duration;
 /// The longest wait before a hop is asked for again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// For an answer that may be long. Its request says nothing of an earlier attempt.
-pub(super) fn begin(call: &mut Call) -> Option<Hops> {
+/// Takes out of a request what it says of an earlier attempt; a client's own is left as it is.
+pub(super) fn forget(call: &mut Call) {
+    if call.serves.is_some() {
+        call.request.other.shift_remove(TOKEN);
+    }
+}
+
+/// For an answer that may be long.
+pub(super) fn begin(call: &Call) -> Option<Hops> {
     if !call.long_decode {
         return None;
     }
-    call.request.other.shift_remove(TOKEN);
     let config = call.request.generation_config.as_ref();
     Some(Hops::new(config.and_then(|config| config.other.get("maxOutputTokens")).and_then(Value::as_u64)))
 }

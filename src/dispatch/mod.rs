@@ -129,18 +129,19 @@ impl Dispatcher {
         cancel: &CancelToken,
         failed: &mut Failed<'_>,
     ) -> Result<Dispatched, ApiError> {
-        let hops = long_decode::begin(call);
+        long_decode::forget(call);
         let attempt = Translated {
             is_filled: false,
+            is_bare: false,
             is_rethought: false,
             serving: &self.serving,
-            unfitted: None,
             found: None,
             signer: self.signers.of(&call.request),
-            call,
+            call: &mut *call,
             failed,
         };
         let (lease, (first, rest)) = self.run(attempt, budget, cancel)?;
+        let hops = long_decode::begin(call);
         Ok(Dispatched { lease, first: Some(first), rest, hops })
     }
 

@@ -2,7 +2,7 @@
 //! at most once per request; `false` means there was nothing to change, so a repeat would be refused again.
 
 use crate::api::Call;
-use crate::gemini::{Part, schema, signatures};
+use crate::gemini::{Content, Part, schema, signatures};
 use serde_json::Value;
 
 /// Takes every real thought signature out. The first function call of each model turn gets the placeholder instead,
@@ -57,6 +57,23 @@ pub(super) fn sign(call: &mut Call) -> bool {
         changed = true;
     }
     changed
+}
+
+/// Takes out every placeholder, for a model that takes none.
+pub(super) fn strip(call: &mut Call) -> bool {
+    let parts = call.request.contents.iter_mut().flat_map(|content| &mut content.parts);
+    parts.filter_map(|part| part.thought_signature.take()).count() > 0
+}
+
+/// Says the system instruction as the user, before anything else.
+pub(super) fn lead(call: &mut Call) -> bool {
+    let Some(system) = call.request.system_instruction.take() else { return false };
+    let contents = &mut call.request.contents;
+    match contents.first_mut().filter(|turn| turn.role.as_deref() != Some("model")) {
+        Some(turn) => drop(turn.parts.splice(..0, system.parts)),
+        None => contents.insert(0, Content::new("user", system.parts)),
+    }
+    true
 }
 
 /// Whether [`sign`] would change anything.

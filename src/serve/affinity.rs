@@ -60,14 +60,7 @@ mod tests {
     fn call(contents: Value, named: Option<&str>) -> Call {
         let request = json!({"systemInstruction": {"parts": [{"text": "be brief"}]}, "contents": contents});
         let request = serde_json::from_value(request).unwrap();
-        Call {
-            model: "m".into(),
-            operation: Operation::Generate,
-            request,
-            affinity: named.map(str::to_owned),
-            long_decode: false,
-            serves: None,
-        }
+        Call { affinity: named.map(str::to_owned), ..Call::new("m", Operation::Generate, request) }
     }
 
     fn headers(fields: &[(&str, &str)]) -> Headers {

@@ -14,7 +14,7 @@ use crate::serve::app::App;
 use crate::serve::body::{self, Load};
 use crate::serve::output::Output;
 use crate::serve::record::{Outcome, Record};
-use crate::serve::{affinity, money, passthrough};
+use crate::serve::{affinity, passthrough};
 use crate::upstream::Verdict;
 use std::cell::OnceCell;
 use std::slice;
@@ -42,7 +42,6 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
     let read = decoded.and_then(|()| read(app, surface, key, &mut request, &app.models, Some(&asked))).and_then(
         |(mut exchange, load)| {
             record.model.clone_from(&exchange.call().model);
-            money::is_countable(app, key, &record.model)?;
             let (permit, headers) = key.admit_several(exchange.requests(), [&*record.model], &app.models);
             headers.into_iter().for_each(|(name, value)| responder.add_header(name, &value));
             Ok((exchange, load, permit?))
@@ -210,8 +209,7 @@ impl Generation<'_> {
             let (mut next, load) = read(self.app, self.surface, self.key, &mut self.request, models, None).ok()?;
             self.request.body = body;
             let model = next.call().model.clone();
-            let may_use = self.key.may_use(&model, &self.app.models);
-            if model != self.record.model && may_use && money::is_countable(self.app, self.key, &model).is_ok() {
+            if model != self.record.model && self.key.may_use(&model, &self.app.models) {
                 log::warn!("No credential serves {}. Asking {model} instead, as model_routes says.", self.record.model);
                 self.record.model = model;
                 self.load = Some(load);
@@ -273,7 +271,7 @@ impl Generation<'_> {
                 is_held = false;
                 // From here on there is no further attempt, and the answer may take minutes.
                 if !answer.may_go_on() {
-                    exchange.call().request = gemini::Request::default();
+                    exchange.call().replace(gemini::Request::default());
                     self.load = None;
                 }
                 self.request.body = Vec::new();
@@ -305,7 +303,7 @@ impl Generation<'_> {
 
     /// A blocked prompt is an answer for the client, but the old program's usage counts it among the failures, too.
     fn note_reason(&mut self, event: &Event) {
-        let blocked = event.prompt_feedback.as_ref().and_then(|feedback| feedback.block_reason.as_deref());
+        let blocked = event.prompt_feedback.as_ref().and_then(|feedback| feedback.word());
         if let Some(reason) = blocked.filter(|_| !std::mem::replace(&mut self.is_denied, true)) {
             self.record.count_failure(&format!("Denied: {reason}"));
         }

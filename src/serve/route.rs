@@ -261,10 +261,9 @@ fn native(path: &GooglePath, request: &Request) -> (Dialect, Found) {
     }
     let is_models = path.is_models();
     let is_google = is_googles(request) || (is_models && query_value(&request.query, "key").is_some());
-    let is_anthropic = is_models && request.headers.get("anthropic-version").is_some();
     let dialect = match () {
         () if is_google => Dialect::Google,
-        () if is_anthropic => Dialect::Anthropic,
+        () if is_anthropics(request) => Dialect::Anthropic,
         () => Dialect::OpenAi,
     };
     let found = match path.route() {
@@ -284,6 +283,10 @@ fn is_googles(request: &Request) -> bool {
     is_sdk(request) || request.headers.get("x-goog-api-key").is_some()
 }
 
+fn is_anthropics(request: &Request) -> bool {
+    request.headers.get("anthropic-version").is_some()
+}
+
 /// Whose errors a path gets that nobody knows.
 fn unknown(words: &[&str], request: &Request) -> Dialect {
     let version = words.first().map_or("", |word| word.split(':').next().unwrap_or_default());
@@ -291,6 +294,7 @@ fn unknown(words: &[&str], request: &Request) -> Dialect {
     match (version, number) {
         ("upload" | "download", _) => Dialect::Google,
         _ if is_googles(request) => Dialect::Google,
+        _ if is_anthropics(request) => Dialect::Anthropic,
         // `v2`; the others are Google's: `v1beta2`, `v1internal`.
         (_, Some(number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => Dialect::OpenAi,
         (_, Some(_)) => Dialect::Google,

@@ -3,7 +3,7 @@
 use crate::api::openai_responses::Store;
 use crate::config::{Config, TlsFiles};
 use crate::credentials::consent::Logins;
-use crate::credentials::{Credentials, Options, Refresher, StoreError, Timing};
+use crate::credentials::{CredentialId, Credentials, Options, Refresher, StoreError, Timing};
 use crate::dispatch::{Bounds, Dispatcher};
 use crate::gemini::models::{Listed, Serving};
 use crate::gemini::signatures::SignatureCache;
@@ -128,7 +128,7 @@ impl Service {
 
         let memory = Arc::new(SignatureCache::new(SIGNATURES, SIGNATURES_FOR));
         let signatures = Arc::new(SignatureFile::open(&config, memory.clone()));
-        let serving = Arc::new(tuning.models_of.map(Serving::at).unwrap_or_default());
+        let serving = keep_serving(&state, &pool, tuning.models_of.map(Serving::at).unwrap_or_default());
         let (models, spare_models) = tables(&config, &listed, &serving);
         models.doubts(&config.models, &config.model_routes).iter().for_each(|doubt| log::warn!("{doubt}"));
         let app = App {
@@ -279,6 +279,18 @@ fn keep_usage(state: &State, keys: &Keys, config: &Config) -> Result<Arc<Usage>,
     let (counted, kept) = (usage.clone(), usage.clone());
     state.own("usage", move || counted.version(), move |part, sink| kept.save(part, sink));
     Ok(usage)
+}
+
+/// What serves the names of models, as answers said.
+fn keep_serving(state: &State, pool: &Credentials, serving: Serving) -> Arc<Serving> {
+    let section = state.take("serving");
+    let kept = section.records().find(|(name, _)| *name == LIST);
+    let kept = kept.and_then(|(_, json)| serde_json::from_str(json).ok()).unwrap_or_default();
+    serving.restore(kept, |credential| pool.view(CredentialId(credential)).is_some());
+    let serving = Arc::new(serving);
+    let (changed, told) = (serving.clone(), serving.clone());
+    state.own("serving", move || changed.changes(), move |_, sink| sink.put(LIST, &told.kept()));
+    serving
 }
 
 fn keep_keys(state: &State, config: &Config) -> Arc<Keys> {

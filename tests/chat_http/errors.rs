@@ -111,6 +111,21 @@ fn a_refused_signature_is_repaired_unseen() {
 }
 
 #[test]
+fn a_system_text_that_a_model_refuses_is_said_as_the_users() {
+    let (google, proxy) = start(Pool::ApiKey);
+    let refusal = "Developer instruction is not enabled for models/gemini-2.5-flash-image";
+    google.script(GEMINI_KEY, Step::status(400, refusal));
+    let body = json!({"model": "gemini-2.5-flash-image", "messages": [{"role": "system", "content": "Be terse."},
+        {"role": "user", "content": "hi"}]});
+    let answer = post(&proxy, &body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent = google.generations();
+    assert_eq!((sent.len(), sent[1].inner().get("systemInstruction")), (2, None));
+    let parts = json!([{"text": "Be terse."}, {"text": "hi"}]);
+    assert_eq!(sent[1].inner()["contents"], json!([{"role": "user", "parts": parts}]));
+}
+
+#[test]
 fn a_bare_400_is_tried_once_more_with_plain_schemas() {
     let (google, proxy) = start(Pool::ApiKey);
     let mut body = hello(false);

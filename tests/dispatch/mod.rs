@@ -139,14 +139,7 @@ fn about(left: Duration, wanted: Duration) {
 fn call() -> Call {
     let request = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
     let request = serde_json::from_value(request).unwrap();
-    Call {
-        model: MODEL.into(),
-        operation: Operation::Stream,
-        request,
-        affinity: None,
-        long_decode: false,
-        serves: None,
-    }
+    Call::new(MODEL, Operation::Stream, request)
 }
 
 #[test]

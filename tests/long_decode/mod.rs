@@ -2,6 +2,7 @@
 //! for Gemini 4").
 
 mod broken;
+mod leased;
 
 use crate::common::google::long::answer;
 use crate::common::google::script::{End, Step};

@@ -1,6 +1,5 @@
 //! What is counted is what happened, limits are exact, and the admin routes for both say so.
 
-mod budgets;
 mod counters;
 mod durable;
 mod history;

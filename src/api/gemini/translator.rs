@@ -45,7 +45,7 @@ impl Translator for Native {
             self.usage.merge(usage);
         }
         self.finished |= event.candidates.iter().any(|candidate| candidate.finish_reason.is_some())
-            || event.prompt_feedback.as_ref().is_some_and(|feedback| feedback.block_reason.is_some());
+            || event.prompt_feedback.as_ref().is_some_and(|feedback| feedback.word().is_some());
         self.element(json, out);
         Ok(())
     }

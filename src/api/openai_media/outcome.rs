@@ -23,7 +23,7 @@ impl Outcome {
             self.usage.merge(usage);
         }
         let feedback = event.prompt_feedback.as_ref();
-        if let Some((feedback, word)) = feedback.and_then(|told| Some((told, told.block_reason.as_deref()?))) {
+        if let Some((feedback, word)) = feedback.and_then(|told| Some((told, told.word()?))) {
             self.blocked = Some(Reason::read(word, feedback.block_reason_message.as_deref()));
         }
         let word =

@@ -77,7 +77,7 @@ pub(super) fn translate(
     asked.plan.single_call = take_as(body, "parallel_tool_calls") == Some(false);
     options::tell_unserved(body, &UNSERVED, &mut asked.toolbox);
 
-    let mut attachments = Attachments::new(context, gemini3);
+    let mut attachments = Attachments::of(context, &asked.model);
     let instructions = read::<String>(body, "instructions")?.filter(|text| !text.is_empty());
     asked.history.extend(instructions.map(|text| Entry::System(vec![Part::text(text)])));
     for turn in &earlier {
@@ -99,6 +99,7 @@ pub(super) fn translate(
 
     let framing = if asked.stream { Framing::Events } else { Framing::Whole };
     let mut call = Call::question(&asked.model, framing, affinity);
+    call.limit = asked.limit;
     let (request, plan) = asked.compose(context);
     call.request = request;
     let shape = Shape {

@@ -70,6 +70,7 @@ impl Sampling {
         if model.fixed_sampling {
             (self.temperature, self.top_p, self.top_k) = (None, None, None);
         }
+        asked.limit = self.max_tokens;
         asked.max_tokens = self.max_tokens.map(|tokens| tokens.min(model.longest_answer()));
         asked.plan.stops = self.stops.split_off(self.stops.len().min(MAX_STOPS));
         let top_k = |value: i64| if model.gemini3 { value } else { value.min(MAX_TOP_K) };

@@ -1,19 +1,25 @@
 //! Which model serves a name: Google leads retired names to newer models without an error, on different days for different
-//! credentials. The built-in table knows days, and `modelVersion` in an answer says it for the credential that got it.
+//! credentials. The built-in table knows days, and `modelVersion` in an answer says it for the credential that got it; that
+//! is kept over restarts.
 
 use super::{Model, builtin, without_prefixes};
 use parking_lot::RwLock;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Names and credentials that are remembered; then all are forgotten.
 const MOST: usize = 4096;
+/// What a name may have.
+const LONGEST: usize = 128;
 
 /// What answers have said so far.
 #[derive(Debug, Default)]
 pub struct Serving {
     /// By name and credential.
     known: RwLock<HashMap<String, HashMap<u64, Learned>>>,
+    /// How often that has changed.
+    changes: AtomicU64,
     /// The time for the table; `None`: now.
     time: Option<SystemTime>,
 }
@@ -30,6 +36,27 @@ impl Serving {
     /// With the table as it is at this time.
     pub fn at(time: SystemTime) -> Serving {
         Serving { time: Some(time), ..Serving::default() }
+    }
+
+    /// Knows again what was [kept](Serving::kept) of these credentials.
+    pub fn restore(&self, kept: HashMap<String, HashMap<u64, String>>, is_there: impl Fn(u64) -> bool) {
+        let answers =
+            kept.iter().flat_map(|(name, by)| by.iter().map(move |(credential, said)| (name, credential, said)));
+        for (name, credential, said) in answers.take(MOST).filter(|(_, credential, _)| is_there(**credential)) {
+            self.learn(*credential, name, said);
+        }
+        self.changes.store(0, Ordering::Relaxed);
+    }
+
+    /// What answers said, by name and credential.
+    pub fn kept(&self) -> BTreeMap<String, BTreeMap<u64, String>> {
+        let said = |by: &HashMap<u64, Learned>| by.iter().map(|(id, learned)| (*id, learned.said.clone())).collect();
+        self.known.read().iter().map(|(name, by)| (name.clone(), said(by))).collect()
+    }
+
+    /// A number that rises with what answers say.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
     }
 
     /// What serves the name, if it need not be the model of that name. Where credentials differ it is the oldest: what a
@@ -70,10 +97,15 @@ impl Serving {
             None if version == assumed => return,
             None => {}
         }
-        let is_googles = ["gemini-", "gemma-"].iter().any(|prefix| version.starts_with(prefix)) && version.len() <= 128;
-        if !is_googles {
+        self.learn(credential, name, version);
+    }
+
+    fn learn(&self, credential: u64, name: &str, version: &str) {
+        let is_googles = ["gemini-", "gemma-"].iter().any(|prefix| version.starts_with(prefix));
+        if !is_googles || version.len() > LONGEST || name.len() > LONGEST {
             return;
         }
+        let assumed = self.successor(name).unwrap_or(name);
         let rules = |name: &str| {
             let Model { thinking, gemini3, fixed_sampling, long_decode, .. } = builtin::guess(name);
             (thinking, gemini3, fixed_sampling, long_decode)
@@ -86,6 +118,7 @@ impl Serving {
             known.clear();
         }
         known.entry(name.into()).or_default().insert(credential, learned);
+        self.changes.fetch_add(1, Ordering::Relaxed);
     }
 
     /// By the table, at this time.
@@ -131,6 +164,23 @@ mod tests {
         let to = |credential| serving.to(credential, "gemini-2.5-flash").map(|model| model.name);
         assert_eq!(to(2).as_deref(), Some("gemini-3.5-flash-lite"));
         assert_eq!((to(1).as_deref(), to(3)), (Some("gemini-2.5-flash"), None));
+    }
+
+    #[test]
+    fn what_answers_said_is_known_again_of_the_credentials_that_are_there() {
+        let serving = on(20_787);
+        assert_eq!(serving.changes(), 0);
+        serving.note(1, "gemini-3-pro-preview", "gemini-4-argon");
+        serving.note(2, "gemini-3-pro-preview", "gemini-3.8-flash");
+        assert_eq!(serving.changes(), 2);
+        let kept = serde_json::to_string(&serving.kept()).unwrap();
+        let again = on(20_787);
+        again.restore(serde_json::from_str(&kept).unwrap(), |credential| credential == 1);
+        let to = |credential| again.to(credential, "gemini-3-pro-preview").map(|model| model.name);
+        assert_eq!((to(1).as_deref(), to(2), again.changes()), (Some("gemini-4-argon"), None, 0));
+        let many = (0..2 * MOST as u64).map(|id| (id, "gemini-4-argon".to_owned())).collect();
+        again.restore(HashMap::from([("gemini-3-pro-preview".into(), many)]), |_| true);
+        assert!(again.known.read()["gemini-3-pro-preview"].len() <= MOST);
     }
 
     #[test]

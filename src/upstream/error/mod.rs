@@ -3,6 +3,7 @@
 
 mod body;
 mod duration;
+mod money;
 mod table;
 
 use crate::error::{ApiError, ErrorKind};

@@ -4,6 +4,7 @@
 //! matched by short, lower-case pieces, never whole.
 
 use super::body::Details;
+use super::money;
 use crate::error::ErrorKind;
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ pub enum Then {
     Fill,
     /// With thinking as another generation of models controls it, it may do, once.
     Rethink,
+    /// With the system instruction as the user's text it may do, once.
+    Lead,
     /// With simpler schemas and without penalties it may do, once, if it has any.
     Simplify,
 }
@@ -113,6 +116,10 @@ pub enum Sign {
     LongDelay,
     /// Any delay or any detail that makes this a limit with an end.
     Delay,
+    /// The project has no billing.
+    Unbilled,
+    /// Its money is used up, by what is paid in advance or by a cap.
+    Spent,
     /// `limit: 0` in the message: the plan does not include the model.
     LimitZero,
 }
@@ -160,6 +167,8 @@ impl Sign {
             Sign::Quota(piece) => details.quota.contains(piece),
             Sign::LongDelay => details.delay.is_some_and(|delay| delay > Duration::from_secs(300)),
             Sign::Delay => details.delay.is_some(),
+            Sign::Unbilled => money::is_unbilled(message, details),
+            Sign::Spent => money::is_spent(message, details),
             Sign::LimitZero => message
                 .match_indices("limit: 0")
                 .any(|(at, found)| !message[at + found.len()..].starts_with(|c: char| c.is_ascii_digit() || c == '.')),
@@ -180,8 +189,8 @@ const REGIONS_PAGE: &str = "https://ai.google.dev/gemini-api/docs/available-regi
 
 use Blame::{Credential, CredentialAndModel, Model, Nobody, Request};
 use CoolDown::{Confirmed, Fixed, Growing, No, Person, Told};
-use Sign::{Delay, LimitZero, LongDelay, Quota, Reason, Status, Text};
-use Then::{Again, Fill, Other, Renew, Rethink, Simplify, Stop, Unsign};
+use Sign::{Delay, LimitZero, LongDelay, Quota, Reason, Spent, Status, Text, Unbilled};
+use Then::{Again, Fill, Lead, Other, Renew, Rethink, Simplify, Stop, Unsign};
 
 type Judgement = (Blame, CoolDown, Then, Client);
 
@@ -212,6 +221,11 @@ pub static ROWS: &[Row] = &[
                    Text("thinkingbudget")],
         "THINKING_CONTROL", (Request, No, Rethink, BAD_REQUEST),
         "thinking_control", ""),
+    row(&[400], &[Text("developer instruction is not"), Text("developer instructions are not"), Text("system instruction is not"),
+                   Text("system instructions are not"), Text("system_instruction is not"), Text("systeminstruction is not"),
+                   Text("system prompt is not"), Text("system role is not")],
+        "SYSTEM_INSTRUCTION", (Request, No, Lead, BAD_REQUEST),
+        "system_refused", ""),
     row(&[400, 413], &[Text("payload size exceeds"), Text("request entity too large"), Text("request is too large")],
         "REQUEST_TOO_LARGE", (Request, No, Stop, TOO_LARGE),
         "request_too_large", ""),
@@ -268,18 +282,18 @@ pub static ROWS: &[Row] = &[
     row(&[400, 403], &[Text("user location is not supported"), Text("not available in your location"), Text("not available in your country")],
         "LOCATION_UNSUPPORTED", (Credential, Fixed(HOUR), Other, REGION),
         "location_unsupported", REGIONS_PAGE),
+    row(&[], &[Reason("INSUFFICIENT_G1_CREDITS_BALANCE")],
+        "INSUFFICIENT_G1_CREDITS_BALANCE", (CredentialAndModel, Fixed(HOUR), Other, QUOTA),
+        "credits_used_up", ""),
     // Money is no rate limit: nothing comes back in seconds. The words of a quota ("check your plan and billing details")
     // must not fit.
     row(&[400, 402, 403], &[Text("enable billing"), Text("requires billing")],
         "BILLING_DISABLED", (Credential, Fixed(HOUR), Other, QUOTA),
         "billing_disabled", "https://console.cloud.google.com/billing"),
-    row(&[], &[Reason("BILLING_DISABLED"), Reason("BILLING_NOT_ENABLED"), Reason("BILLING_INACTIVE"), Text("billing is disabled"), Text("billing is not enabled"),
-               Text("billing has been disabled"), Text("billing has not been enabled"), Text("billing is inactive"), Text("billing account is"), Text("billing account has been"), Text("billing account for the owning project is")],
+    row(&[], &[Unbilled],
         "BILLING_DISABLED", (Credential, Fixed(HOUR), Other, QUOTA),
         "billing_disabled", "https://console.cloud.google.com/billing"),
-    row(&[402, 403, 429], &[Text("prepayment"), Text("prepaid"), Text("spending cap"), Text("spend cap"), Text("spending limit"), Text("spend limit"),
-               Text("credits are depleted"), Text("credits have been depleted"), Text("credits are exhausted"), Text("out of credits"),
-               Text("insufficient credit"), Text("insufficient balance"), Text("insufficient funds"), Text("credit balance"), Text("credit limit"), Text("out of credit"), Text("monthly budget"), Text("payment required"), Text("unpaid")],
+    row(&[400, 402, 403, 429], &[Spent],
         "BILLING_EXHAUSTED", (Credential, Fixed(HOUR), Other, QUOTA),
         "billing_exhausted", "https://aistudio.google.com/usage"),
     row(&[401], &[],
@@ -306,9 +320,6 @@ pub static ROWS: &[Row] = &[
     row(&[], &[Reason("MODEL_CAPACITY_EXHAUSTED"), Reason("MODEL_CAPACITY_EXCEEDED"), Text("no capacity available")],
         "MODEL_CAPACITY_EXHAUSTED", (Model, Told(2, 1, 10), Again, OVERLOADED),
         "no_capacity", ""),
-    row(&[], &[Reason("INSUFFICIENT_G1_CREDITS_BALANCE")],
-        "INSUFFICIENT_G1_CREDITS_BALANCE", (CredentialAndModel, Fixed(HOUR), Other, QUOTA),
-        "credits_used_up", ""),
     row(&[429], &[Reason("QUOTA_EXHAUSTED"), Text("individual quota reached"), LongDelay],
         "QUOTA_EXHAUSTED", (CredentialAndModel, Told(HOUR, 60, 8 * DAY), Other, QUOTA),
         "quota_exhausted", ""),

@@ -85,7 +85,7 @@ pub fn builtin() -> Vec<Model> {
         text("gemini-3.8-flash", true, true, LOW_TO_HIGH),
         text("gemini-4-argon", true, true, LOW_TO_HIGH),
         text("gemini-4-hydrogen", false, true, Thinking::Levels(&["LOW", "MEDIUM", "HIGH", "XHIGH"])),
-        text("gemma-4-31b-it", false, true, Thinking::None),
+        text("gemma-4-31b-it", false, true, Thinking::Levels(&["MINIMAL", "HIGH"])),
         image("gemini-2.5-flash-image", Thinking::None),
         image("gemini-3-pro-image-preview", Thinking::Levels(&["LOW", "HIGH"])),
         image("gemini-3.1-flash-image", Thinking::Levels(&["MINIMAL", "HIGH"])),
