@@ -31,6 +31,19 @@ pub fn day_start(day: u32) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::from(day) * DAY)
 }
 
+/// The first day of the month of this day.
+pub fn first_of_month(day: u32) -> u32 {
+    let date = day_text(day);
+    let in_month = date.get(8..10).and_then(|number| number.parse::<u32>().ok()).unwrap_or(1);
+    day.saturating_sub(in_month - 1)
+}
+
+/// The first day of the month behind that of this day.
+pub fn next_month(day: u32) -> u32 {
+    // No month is longer than 31 days, and none is so short that this leads beyond the next one.
+    first_of_month(first_of_month(day).saturating_add(31))
+}
+
 /// When an hour begins.
 pub fn hour_start(hour: u32) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::from(hour) * HOUR)
@@ -111,6 +124,15 @@ mod tests {
             let millis = read(text).map(|time| time.duration_since(UNIX_EPOCH).unwrap().as_millis());
             assert_eq!(millis, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_month_ends_where_the_next_one_begins() {
+        for (any, next) in [("2026-11-27", "2026-12-01"), ("2026-12-31", "2027-01-01"), ("2024-02-01", "2024-03-01")] {
+            let number = |text: &str| day(read(&format!("{text}T00:00:00Z")).unwrap());
+            assert_eq!(day_text(next_month(number(any))), next, "{any}");
+        }
+        assert_eq!((next_month(u32::MAX), next_month(0), first_of_month(30)), (u32::MAX, 31, 0));
     }
 
     #[test]

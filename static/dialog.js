@@ -8,7 +8,7 @@ export function ask({ title, text, fields = [], word, confirm, danger }) {
   const dialog = $("dialog");
   const all = word ? [...fields, { name: "word", label: t("typeToConfirm", { word }) }] : fields;
   const inputs = all.map((field) => h("label", null, h("span", null, field.label),
-    h("input", { name: field.name, type: field.type ?? "text", value: field.value, min: field.type === "number" ? "0" : null,
+    h("input", { name: field.name, type: field.type ?? "text", value: field.value, min: field.type === "number" ? "0" : null, step: field.step,
       autocomplete: "off", spellcheck: "false" }),
     field.hint && h("small", { class: "note" }, field.hint)));
   const go = h("button", { class: danger ? "primary danger" : "primary", value: "go", disabled: Boolean(word) }, confirm);

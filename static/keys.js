@@ -4,7 +4,7 @@ import { ago, number, short, t, when } from "./text.js";
 import { send } from "./api.js";
 import { ask, attempt, copy, say } from "./dialog.js";
 
-const LIMITS = ["requests_per_minute", "requests_per_day", "tokens_per_day", "concurrency"];
+const LIMITS = ["requests_per_minute", "requests_per_day", "tokens_per_day", "tokens_per_month", "dollars_per_day", "dollars_per_month", "concurrency"];
 // Longer lists can be searched; more rows than this wait for a click.
 const MANY = 8;
 const ROWS = 20;
@@ -22,12 +22,14 @@ function limits(key) {
   return set.length > 0 ? set.join(" · ") : t("noLimits");
 }
 
-// Today's use against the tightest daily limit.
+// Today's and this month's use against the limits of days and months.
 function today(key) {
   const used = key.today ?? {};
-  const bar = (name, value, limit) => limit != null && h("progress", { class: "up", max: Math.max(1, limit), value: Math.min(value, limit), "aria-label": t(`limit_${name}`, { n: short(limit) }) });
+  const bar = (name, value, limit) => limit != null && h("progress", { class: "up", max: limit || 1, value: Math.min(value, limit), "aria-label": t(`limit_${name}`, { n: short(limit) }) });
   return [t("todayUse", { requests: number(used.requests), tokens: short(used.tokens) }),
-    bar("requests_per_day", used.requests ?? 0, key.limits?.requests_per_day), bar("tokens_per_day", used.tokens ?? 0, key.limits?.tokens_per_day)];
+    bar("requests_per_day", used.requests ?? 0, key.limits?.requests_per_day), bar("tokens_per_day", used.tokens ?? 0, key.limits?.tokens_per_day),
+    bar("tokens_per_month", key.month?.tokens ?? 0, key.limits?.tokens_per_month), bar("dollars_per_day", used.cost_usd ?? 0, key.limits?.dollars_per_day),
+    bar("dollars_per_month", key.month?.cost_usd ?? 0, key.limits?.dollars_per_month)];
 }
 
 export function drawKeys({ keys }) {
@@ -53,7 +55,7 @@ export function drawKeys({ keys }) {
 }
 
 function fields(key) {
-  const list = LIMITS.map((name) => ({ name, label: t(`field_${name}`), type: "number", value: key?.limits?.[name] ?? "", hint: null }));
+  const list = LIMITS.map((name) => ({ name, label: t(`field_${name}`), type: "number", step: name.startsWith("dollars") ? "any" : null, value: key?.limits?.[name] ?? "", hint: null }));
   list.push({ name: "expires_at", label: t("field_expires_at"), type: "date", value: (key?.limits?.expires_at ?? "").slice(0, 10) });
   list.push({ name: "models", label: t("field_models"), value: (key?.models ?? []).join(", "), hint: t("field_models_hint") });
   return list;

@@ -45,8 +45,8 @@ export default {
 
   keys: "客户端密钥", keyAdd: "新密钥…", keyAddTitle: "新客户端密钥", keyAddText: "密钥自动生成，只显示一次。留空表示不限。", keyAddConfirm: "创建密钥", keyOnce: "这是新密钥，只在现在显示：", keyOnceNote: "服务器只保存其哈希。下方的设置已经填入它。",
   noKeys: "没有客户端密钥。", name: "名称", limits: "限制", actions: "操作", noLimits: "无", todayUse: "{requests} 次请求，{tokens} 词元", limitsButton: "限制…", limitsOf: "{name} 的限制", limitsText: "留空表示不限。", enableOf: "启用 {name}", disableOf: "停用 {name}", keyDeleteText: "使用此密钥的程序将立即被拒绝。",
-  limit_requests_per_minute: "每分钟 {n}", limit_requests_per_day: "每天 {n}", limit_tokens_per_day: "每天 {n} 词元", limit_concurrency: "并发 {n}", expires: "有效至 {time}",
-  field_requests_per_minute: "每分钟请求数", field_requests_per_day: "每天请求数", field_tokens_per_day: "每天词元数", field_concurrency: "并发数", field_expires_at: "最后一天", field_models: "模型", field_models_hint: "用逗号分隔；留空表示全部。",
+  limit_requests_per_minute: "每分钟 {n}", limit_requests_per_day: "每天 {n}", limit_tokens_per_day: "每天 {n} 词元", limit_tokens_per_month: "每月 {n} 词元", limit_dollars_per_day: "每天 {n} 美元", limit_dollars_per_month: "每月 {n} 美元", limit_concurrency: "并发 {n}", expires: "有效至 {time}",
+  field_requests_per_minute: "每分钟请求数", field_requests_per_day: "每天请求数", field_tokens_per_day: "每天词元数", field_tokens_per_month: "每月词元数", field_dollars_per_day: "每天美元数", field_dollars_per_month: "每月美元数", field_concurrency: "并发数", field_expires_at: "最后一天", field_models: "模型", field_models_hint: "用逗号分隔；留空表示全部。",
 
   clients: "连接", clientsTitle: "连接程序", clientName: "程序", clientKey: "客户端密钥", clientModel: "模型", clientKeyNote: "服务器不会再次显示密钥，请在此粘贴以填入设置。它只留在本标签页。",
   dockerNote: "在 Docker 中 localhost 指容器本身：请用 host.docker.internal 或主机地址。", cursorNote: "Cursor 从它自己的服务器发起调用：需要公网 https 地址。",

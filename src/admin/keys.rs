@@ -1,7 +1,8 @@
 //! The clients' keys as the admin sees them: masked, with limits and what was used today.
 
 use crate::calendar;
-use crate::keys::{Key, Source};
+use crate::config::dollars;
+use crate::keys::{Key, Source, Used};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -12,7 +13,9 @@ pub fn keys(list: &[Arc<Key>]) -> String {
 
 /// One of them.
 pub(super) fn shown(key: &Key) -> Value {
-    let today = key.today();
+    let used = key.used();
+    let figures =
+        |used: Used| json!({"requests": used.requests, "tokens": used.tokens, "cost_usd": dollars(used.cost)});
     json!({
         "id": key.id(),
         "name": *key.name,
@@ -24,7 +27,8 @@ pub(super) fn shown(key: &Key) -> Value {
         "disabled": key.disabled,
         "models": key.limits.models,
         "limits": key.limits.json(),
-        "today": {"requests": today.requests, "tokens": today.tokens},
-        "last_used": today.last_used.map(calendar::iso),
+        "today": figures(used.today),
+        "month": figures(used.month),
+        "last_used": used.last_used.map(calendar::iso),
     })
 }

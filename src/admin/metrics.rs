@@ -3,9 +3,11 @@
 
 use crate::credentials::View;
 use crate::http::Snapshot;
-use crate::usage::{BOUNDS_MS, Histogram, Live};
+use crate::keys::{Allowance, Key, Keys};
+use crate::usage::{BOUNDS_MS, Histogram, Live, dollars};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is shown.
@@ -16,10 +18,31 @@ pub struct Figures {
     pub server: Snapshot,
     /// The credentials.
     pub pool: Vec<View>,
+    /// Limits of keys, by the keys' names.
+    pub allowances: Vec<(Arc<str>, Allowance)>,
     /// Since the start.
     pub uptime: Duration,
     /// Resident bytes.
     pub memory: u64,
+}
+
+/// Limits that are shown, those first of which the most is used.
+const MOST_ALLOWANCES: usize = 500;
+
+/// A limit, or what is used of it.
+type Figure = fn((f64, f64)) -> f64;
+
+/// The limits of all keys that are shown.
+pub(super) fn allowances(keys: &Keys) -> Vec<(Arc<str>, Allowance)> {
+    if !cfg!(feature = "ledger") {
+        return Vec::new();
+    }
+    let keys = keys.list();
+    let of_key = |key: &Arc<Key>| key.allowances().into_iter().map(|allowance| (key.name.clone(), allowance)).collect();
+    let mut all: Vec<_> = keys.iter().flat_map(|key| -> Vec<_> { of_key(key) }).collect();
+    all.sort_by_key(|(_, allowance)| std::cmp::Reverse(allowance.percent()));
+    all.truncate(MOST_ALLOWANCES);
+    all
 }
 
 /// The whole text.
@@ -53,10 +76,13 @@ pub fn text(figures: &Figures) -> String {
         live.wrong_keys,
     );
     page.head("gemini_proxy_tokens_total", "counter", "Tokens as Google counts them.");
-    for (model, counts) in &live.tokens {
+    for (model, counts, _) in &live.tokens {
         for (kind, count) in ["prompt", "completion", "thinking", "cached"].iter().zip(counts) {
             page.line("gemini_proxy_tokens_total", &[("model", model), ("kind", kind)], &count.to_string());
         }
+    }
+    if cfg!(feature = "ledger") {
+        page.money(live, &figures.allowances);
     }
     page.head("gemini_proxy_upstream_errors_total", "counter", "Failed attempts at Google by class.");
     for (class, count) in &live.upstream_errors {
@@ -119,6 +145,24 @@ impl Page {
         let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
     }
 
+    fn money(&mut self, live: &Live, allowances: &[(Arc<str>, Allowance)]) {
+        self.head("gemini_proxy_cost_dollars_total", "counter", "US dollars by the prices that are known.");
+        for (model, _, cost) in &live.tokens {
+            self.line("gemini_proxy_cost_dollars_total", &[("model", model)], &dollars(*cost).to_string());
+        }
+        let kinds: [(&str, &str, Figure); 2] = [
+            ("gemini_proxy_key_limit", "A key's limit of a day or a month of UTC.", |(limit, _)| limit),
+            ("gemini_proxy_key_used", "What the key has used of that limit.", |(_, used)| used),
+        ];
+        for (name, help, figure) in kinds {
+            self.head(name, "gauge", help);
+            for (key, allowance) in allowances {
+                let labels = [("key", &**key), ("limit", allowance.name)];
+                self.line(name, &labels, &figure(allowance.figures()).to_string());
+            }
+        }
+    }
+
     fn histogram(&mut self, name: &str, surface: &str, histogram: &Histogram) {
         let mut below = 0;
         for (at, count) in histogram.counts().iter().enumerate() {
@@ -152,8 +196,14 @@ mod tests {
             times: vec![("chat", histogram, Histogram::default())],
             ..Live::default()
         };
-        let figures =
-            Figures { live, server: Snapshot::default(), pool: Vec::new(), uptime: Duration::from_secs(5), memory: 1 };
+        let figures = Figures {
+            live,
+            server: Snapshot::default(),
+            pool: Vec::new(),
+            allowances: Vec::new(),
+            uptime: Duration::from_secs(5),
+            memory: 1,
+        };
         let text = text(&figures);
         for line in [
             r#"gemini_proxy_requests_total{surface="chat",model="a\"b\\c\nd",status="200"} 3"#,

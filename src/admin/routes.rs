@@ -84,6 +84,7 @@ pub fn figures(app: &App) -> Response {
         live: app.usage.live(),
         server: app.server.get().map(|server| server.snapshot()).unwrap_or_default(),
         pool: app.pool.views(),
+        allowances: metrics::allowances(&app.keys),
         uptime: app.started.elapsed(),
         memory: crate::os::platform::resident_memory(),
     });

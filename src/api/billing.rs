@@ -1,10 +1,7 @@
 //! OpenAI's old billing endpoints, which some chat programs ask for a balance (docs/clients.md "NextChat"): what the key has
-//! spent by the table of prices, and a limit that is far away.
+//! spent by the table of prices, and what its budget leaves.
 
 use serde_json::{Value, json};
-
-/// US dollars. Programs show it as the quota, and compute what is left from it.
-const LIMIT: f64 = 1_000_000.0;
 
 /// `GET /dashboard/billing/usage`: cents spent, in all and by day and model. `days` are `2026-11-26`, and dollars by model.
 pub fn usage(days: &[(String, Vec<(String, f64)>)]) -> Value {
@@ -18,15 +15,14 @@ pub fn usage(days: &[(String, Vec<(String, f64)>)]) -> Value {
     json!({"object": "list", "daily_costs": daily.collect::<Vec<_>>(), "total_usage": total})
 }
 
-/// `GET /dashboard/billing/subscription`.
-pub fn subscription() -> Value {
+/// `GET /dashboard/billing/subscription`: US dollars, which programs show as the quota, and seconds since 1970.
+pub fn subscription(limit: f64, access_until: u64) -> Value {
     json!({
         "object": "billing_subscription",
         "has_payment_method": true,
-        "soft_limit_usd": LIMIT,
-        "hard_limit_usd": LIMIT,
-        "system_hard_limit_usd": LIMIT,
-        // 9999-12-31: never.
-        "access_until": 253_402_214_400_u64,
+        "soft_limit_usd": limit,
+        "hard_limit_usd": limit,
+        "system_hard_limit_usd": limit,
+        "access_until": access_until,
     })
 }

@@ -1,14 +1,36 @@
 //! What a client's key may do, as config.json, the page and the state file say it.
 
 use super::names::nearest;
-use super::value::{time, whole};
+use super::prices::{dollars, nanodollars};
+use super::value::{number, time, whole};
 use crate::calendar;
 use serde_json::{Map, Value, json};
 use std::time::SystemTime;
 
-/// The fields of [`KeyLimits`].
-pub(super) const FIELDS: [&str; 6] =
-    ["requests_per_minute", "requests_per_day", "tokens_per_day", "concurrency", "expires_at", "models"];
+/// The fields of [`KeyLimits`]. Without prices there are none in money.
+pub(super) const FIELDS: &[&str] = if cfg!(feature = "ledger") {
+    &[
+        "requests_per_minute",
+        "requests_per_day",
+        "tokens_per_day",
+        "tokens_per_month",
+        "dollars_per_day",
+        "dollars_per_month",
+        "concurrency",
+        "expires_at",
+        "models",
+    ]
+} else {
+    &[
+        "requests_per_minute",
+        "requests_per_day",
+        "tokens_per_day",
+        "tokens_per_month",
+        "concurrency",
+        "expires_at",
+        "models",
+    ]
+};
 
 /// What a client's key may do; `None`: without limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,11 +43,20 @@ pub struct KeyLimits {
     pub requests_per_day: Option<u64>,
     /// In a day of UTC; a request that begins below the limit may end above it.
     pub tokens_per_day: Option<u64>,
+    /// In a month of UTC, likewise.
+    pub tokens_per_month: Option<u64>,
+    /// Nanodollars in a day of UTC, likewise.
+    pub dollars_per_day: Option<u64>,
+    /// Nanodollars in a month of UTC, likewise.
+    pub dollars_per_month: Option<u64>,
     /// Requests at the same time.
     pub concurrency: Option<u64>,
     /// Not valid from then on.
     pub expires_at: Option<SystemTime>,
 }
+
+/// More is no budget; nanodollars have room for it.
+const MOST_DOLLARS: f64 = 1e9;
 
 /// A limit that cannot be read.
 #[derive(Debug)]
@@ -37,10 +68,26 @@ pub(crate) struct WrongLimit {
 
 /// The limit that is meant by a name that is none.
 pub(crate) fn meant(name: &str) -> Option<&'static str> {
-    nearest(name, &FIELDS)
+    // Tokens per minute, nearly everywhere; they are no limit here, and a month's are another thing.
+    if name.eq_ignore_ascii_case("tpm") { None } else { nearest(name, FIELDS) }
+}
+
+/// Whether something beside the limits must be one that is misspelt: nobody's note is a number.
+pub(crate) fn is_figure(value: &Value) -> bool {
+    number(value).is_some()
+}
+
+/// For whom no name that is known is near enough.
+pub(crate) fn all_limits() -> String {
+    FIELDS.join(", ")
 }
 
 impl KeyLimits {
+    /// Whether what it spends is limited in money.
+    pub fn has_money(&self) -> bool {
+        cfg!(feature = "ledger") && (self.dollars_per_day.is_some() || self.dollars_per_month.is_some())
+    }
+
     /// Takes the limits out of `fields` that are there; null takes one away. Nothing is changed where one is wrong.
     pub(crate) fn change(&mut self, fields: &mut Map<String, Value>) -> Result<(), WrongLimit> {
         let mut changed = self.clone();
@@ -48,6 +95,7 @@ impl KeyLimits {
             ("requests_per_minute", &mut changed.requests_per_minute),
             ("requests_per_day", &mut changed.requests_per_day),
             ("tokens_per_day", &mut changed.tokens_per_day),
+            ("tokens_per_month", &mut changed.tokens_per_month),
             ("concurrency", &mut changed.concurrency),
         ] {
             let number = |value: &Value| {
@@ -55,6 +103,17 @@ impl KeyLimits {
                 u64::try_from(number).ok().filter(|_| value.as_f64().is_none_or(|given| given.fract() == 0.0))
             };
             change(fields, name, "a whole number or null", limit, number)?;
+        }
+        if cfg!(feature = "ledger") {
+            for (name, limit) in [
+                ("dollars_per_day", &mut changed.dollars_per_day),
+                ("dollars_per_month", &mut changed.dollars_per_month),
+            ] {
+                let nano = |value: &Value| {
+                    number(value).filter(|dollars| (0.0..=MOST_DOLLARS).contains(dollars)).map(nanodollars)
+                };
+                change(fields, name, "an amount in US dollars or null", limit, nano)?;
+            }
         }
         let expected = "a time such as 2027-01-31T00:00:00Z or a day such as 2027-01-31";
         change(fields, "expires_at", expected, &mut changed.expires_at, time)?;
@@ -72,6 +131,9 @@ impl KeyLimits {
             "requests_per_minute": self.requests_per_minute,
             "requests_per_day": self.requests_per_day,
             "tokens_per_day": self.tokens_per_day,
+            "tokens_per_month": self.tokens_per_month,
+            "dollars_per_day": self.dollars_per_day.map(dollars),
+            "dollars_per_month": self.dollars_per_month.map(dollars),
             "concurrency": self.concurrency,
             "expires_at": self.expires_at.map(calendar::iso),
         })

@@ -1,7 +1,7 @@
 //! The keys in config.json: those of clients and those for Gemini.
 
 use super::keys::Draft;
-use super::limits::{FIELDS, WrongLimit, meant};
+use super::limits::{WrongLimit, all_limits, is_figure, meant};
 use super::value::{ConfigError, Field, shown};
 use super::{AdminLogin, ApiKey, ClientKey, KeyLimits};
 use crate::mask;
@@ -79,10 +79,8 @@ fn client_key(draft: &mut Draft, item: &Field) -> Result<ClientKey, ConfigError>
         // A limit that is misspelt would be none. A text beside it is somebody's note.
         match meant(&name) {
             Some(known) => return Err(ConfigError(format!("{place}: there is no such limit; {known} may be meant"))),
-            None if value.is_string() || value.is_null() => draft.unknown.push(place),
-            None => {
-                return Err(ConfigError(format!("{place}: there is no such limit; there are {}", FIELDS.join(", "))));
-            }
+            None if value.is_null() || (value.is_string() && !is_figure(&value)) => draft.unknown.push(place),
+            None => return Err(ConfigError(format!("{place}: there is no such limit; there are {}", all_limits()))),
         }
     }
     Ok(client)

@@ -16,13 +16,13 @@ mod variables;
 
 pub use file::{Loaded, load, parse};
 pub use limits::KeyLimits;
-pub(crate) use limits::{WrongLimit, meant};
+pub(crate) use limits::{WrongLimit, all_limits, is_figure, meant};
 pub use lists::is_example_key;
 pub use models::{Control, Level, ModelEntry};
 pub(crate) use names::distance;
 pub use networks::Network;
 pub use outgoing::ProxyChoice;
-pub use prices::Price;
+pub use prices::{Price, dollars, nanodollars};
 pub use reload::Changes;
 pub use value::ConfigError;
 

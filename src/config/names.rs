@@ -28,6 +28,8 @@ fn stem(word: &str) -> &str {
         "expiry" | "expires" | "expiration" | "expire" => "expires",
         "concurrent" | "parallel" => "concurrency",
         "min" => "minute",
+        "monthly" => "month",
+        "usd" | "cost" | "costs" | "spend" | "money" | "budget" | "budgets" => "dollar",
         _ => word.strip_suffix('s').unwrap_or(word),
     }
 }
@@ -61,6 +63,15 @@ mod tests {
             ("requestsPerDay", Some("requests_per_day")),
             ("max_requests_per_min", Some("requests_per_minute")),
             ("daily_tokens", Some("tokens_per_day")),
+            ("token_per_month", Some("tokens_per_month")),
+            ("monthly_tokens", Some("tokens_per_month")),
+            ("dollar_per_month", Some("dollars_per_month")),
+            ("usd_per_day", Some("dollars_per_day")),
+            ("monthly_budget", Some("dollars_per_month")),
+            ("daily_budget", Some("dollars_per_day")),
+            ("cost_per_month", Some("dollars_per_month")),
+            ("dollarsPerMonth", Some("dollars_per_month")),
+            ("max_budget", None),
             ("max_concurrency", Some("concurrency")),
             ("concurrent_requests", None),
             ("expiry", Some("expires_at")),
@@ -70,7 +81,7 @@ mod tests {
             ("masked", None),
             ("disabled", None),
         ] {
-            assert_eq!(nearest(name, &FIELDS), expected, "{name}");
+            assert_eq!(nearest(name, FIELDS), expected, "{name}");
         }
     }
 }

@@ -4,6 +4,19 @@ use super::keys::Draft;
 use super::value::{ConfigError, Field};
 use serde_json::{Value, json};
 
+/// A dollar has a thousand million of these, in which sums are exact.
+const NANO: f64 = 1e9;
+
+/// Nanodollars as dollars.
+pub fn dollars(nano: u64) -> f64 {
+    nano as f64 / NANO
+}
+
+/// Dollars as nanodollars.
+pub fn nanodollars(dollars: f64) -> u64 {
+    (dollars * NANO).round() as u64
+}
+
 /// US dollars for a million tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Price {

@@ -192,7 +192,7 @@ pub(super) fn is_url(text: &str) -> bool {
 }
 
 /// A number, also as a text, which is what variables are.
-fn number(value: &Value) -> Option<f64> {
+pub(super) fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 

@@ -208,6 +208,9 @@ pub struct UsageMetadata {
     /// By modality.
     #[serde(deserialize_with = "null_is_default")]
     pub prompt_tokens_details: Vec<ModalityCount>,
+    /// The cached part by modality.
+    #[serde(deserialize_with = "null_is_default")]
+    pub cache_tokens_details: Vec<ModalityCount>,
     /// By modality.
     #[serde(deserialize_with = "null_is_default")]
     pub candidates_tokens_details: Vec<ModalityCount>,
@@ -239,6 +242,7 @@ impl UsageMetadata {
         add(&mut self.tool_use_prompt_token_count, other.tool_use_prompt_token_count);
         add(&mut self.total_token_count, other.total_token_count);
         self.prompt_tokens_details.extend(other.prompt_tokens_details.iter().cloned());
+        self.cache_tokens_details.extend(other.cache_tokens_details.iter().cloned());
         self.candidates_tokens_details.extend(other.candidates_tokens_details.iter().cloned());
     }
 
@@ -253,6 +257,9 @@ impl UsageMetadata {
         take(&mut self.total_token_count, later.total_token_count);
         if !later.prompt_tokens_details.is_empty() {
             self.prompt_tokens_details.clone_from(&later.prompt_tokens_details);
+        }
+        if !later.cache_tokens_details.is_empty() {
+            self.cache_tokens_details.clone_from(&later.cache_tokens_details);
         }
         if !later.candidates_tokens_details.is_empty() {
             self.candidates_tokens_details.clone_from(&later.candidates_tokens_details);

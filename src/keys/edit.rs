@@ -2,7 +2,7 @@
 
 use super::{Key, Source};
 use crate::calendar;
-use crate::config::{KeyLimits, WrongLimit, meant};
+use crate::config::{KeyLimits, WrongLimit, all_limits, dollars, is_figure, meant, nanodollars};
 use crate::message::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -63,9 +63,13 @@ impl Edit {
             EditError::Wrong(Message::said(format!("{}: expected {}", wrong.field, wrong.expected)))
         };
         let mut rest = fields.clone();
+        ["name", "masked"].into_iter().for_each(|field| _ = rest.shift_remove(field));
         limits.change(&mut rest).map_err(expected)?;
         if let Some((name, known)) = rest.keys().find_map(|name| Some((name, meant(name)?))) {
             return Err(wrong(&format!("{name}: there is no such limit; {known} may be meant")));
+        }
+        if let Some((name, _)) = rest.iter().find(|(_, value)| is_figure(value)) {
+            return Err(wrong(&format!("{name}: there is no such limit; there are {}", all_limits())));
         }
         if limits.models.len() > MOST_MODELS || limits.models.iter().any(|model| model.len() > LONGEST_MODEL) {
             return Err(wrong("models: expected a list of model names"));
@@ -113,6 +117,12 @@ pub(super) struct Kept<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tokens_per_day: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens_per_month: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dollars_per_day: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dollars_per_month: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     concurrency: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
@@ -130,6 +140,9 @@ pub(super) fn write(key: &Key) -> Kept<'_> {
         requests_per_minute: limits.requests_per_minute,
         requests_per_day: limits.requests_per_day,
         tokens_per_day: limits.tokens_per_day,
+        tokens_per_month: limits.tokens_per_month,
+        dollars_per_day: limits.dollars_per_day.map(dollars),
+        dollars_per_month: limits.dollars_per_month.map(dollars),
         concurrency: limits.concurrency,
         expires_at: limits.expires_at.map(calendar::iso),
         models: limits.models.clone(),
@@ -149,6 +162,9 @@ pub(super) fn read(item: &str, like: Option<&Key>) -> Option<Key> {
         requests_per_minute: kept.requests_per_minute,
         requests_per_day: kept.requests_per_day,
         tokens_per_day: kept.tokens_per_day,
+        tokens_per_month: kept.tokens_per_month,
+        dollars_per_day: kept.dollars_per_day.map(nanodollars),
+        dollars_per_month: kept.dollars_per_month.map(nanodollars),
         concurrency: kept.concurrency,
         expires_at: match kept.expires_at {
             // Without the end that it had, it must not be used.
@@ -184,6 +200,7 @@ mod tests {
             (r#"{"requests_per_minute":-1}"#, "requests_per_minute: expected a whole number or null"),
             (r#"{"limits":{"concurrency":1.5}}"#, "concurrency: expected a whole number or null"),
             (r#"{"rpm":5}"#, "rpm: there is no such limit; requests_per_minute may be meant"),
+            (r#"{"tokens_per_month":"many"}"#, "tokens_per_month: expected a whole number or null"),
             (r#"{"limits":5}"#, "limits: expected an object"),
             (r#"{"models":"x"}"#, "models: expected a list of model names"),
             (

@@ -1,8 +1,8 @@
 //! What one key has used of its limits. Minutes are fixed windows that begin with the first request after the last
-//! window; days are those of UTC and outlive a restart.
+//! window; days and months are those of UTC and outlive a restart.
 
 use crate::calendar;
-use crate::config::KeyLimits;
+use crate::config::{KeyLimits, dollars};
 use crate::error::{ApiError, ErrorKind};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -14,6 +14,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const BUSY: Duration = Duration::from_secs(1);
 /// The SDKs' own retries are of no use for longer waits.
 const PATIENCE: Duration = Duration::from_secs(60);
+const DOLLARS_PER_DAY: &str = "dollars per day";
+const DOLLARS_PER_MONTH: &str = "dollars per month";
 
 /// Counts of one key. Shared by all versions of it.
 #[derive(Debug, Default)]
@@ -52,24 +54,48 @@ struct Counts {
     minute_began: Option<SystemTime>,
     minute_requests: u64,
     day: u32,
-    day_requests: u64,
-    day_tokens: u64,
+    /// The first day that is not of the month.
+    next_month: u32,
+    of_day: Used,
+    of_month: Used,
     running: u64,
     last_used: Option<SystemTime>,
 }
 
-/// What is shown and kept of a meter.
+/// What was used of a day or a month.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Today {
-    /// Requests of this day.
+pub struct Used {
+    /// Admitted requests.
     pub requests: u64,
-    /// Tokens of this day.
+    /// Tokens as Google counts them.
     pub tokens: u64,
+    /// Nanodollars, by the prices that are known.
+    pub cost: u64,
+}
+
+impl Used {
+    fn add(&mut self, tokens: u64, cost: u64) {
+        self.tokens = self.tokens.saturating_add(tokens);
+        self.cost = self.cost.saturating_add(cost);
+    }
+}
+
+/// What is shown of a meter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Of this day of UTC.
+    pub today: Used,
+    /// Of this month of UTC.
+    pub month: Used,
+    /// When the day ends.
+    pub day_ends: SystemTime,
+    /// When the month ends.
+    pub month_ends: SystemTime,
     /// The last admitted request.
     pub last_used: Option<SystemTime>,
 }
 
-/// The `x-ratelimit-` headers of an answer; none for a key without limits on requests.
+/// The `x-ratelimit-` headers of an answer; none for a key without limits on requests, tokens or money.
 pub type RateHeaders = Vec<(&'static str, String)>;
 
 /// The right to one request; the place among the running ones is given back when it is dropped.
@@ -77,15 +103,16 @@ pub type RateHeaders = Vec<(&'static str, String)>;
 pub struct Permit(Arc<Meter>);
 
 impl Permit {
-    /// Counts the tokens of the request against the day.
-    pub fn spend(&self, tokens: u64) {
-        self.spend_at(tokens, SystemTime::now());
+    /// Counts the tokens of the request, and what it cost in nanodollars.
+    pub fn spend(&self, tokens: u64, cost: u64) {
+        self.spend_at(tokens, cost, SystemTime::now());
     }
 
-    fn spend_at(&self, tokens: u64, now: SystemTime) {
+    fn spend_at(&self, tokens: u64, cost: u64, now: SystemTime) {
         let mut counts = self.0.counts.lock();
         counts.roll(now);
-        counts.day_tokens = counts.day_tokens.saturating_add(tokens);
+        counts.of_day.add(tokens, cost);
+        counts.of_month.add(tokens, cost);
         self.0.changed();
     }
 }
@@ -98,14 +125,19 @@ impl Drop for Permit {
 }
 
 impl Counts {
-    /// Begins a new day or minute when it is time. A clock that was set back begins them too, with the counts kept: they
-    /// hold no longer than a day or minute from now, and setting the clock back earns nothing.
+    /// Begins a new month, day or minute when it is time. A clock that was set back begins them too, with the counts kept:
+    /// they hold no longer than a month, day or minute from now, and setting the clock back earns nothing.
     fn roll(&mut self, now: SystemTime) {
         let day = calendar::day(now);
-        if day > self.day {
-            (self.day_requests, self.day_tokens) = (0, 0);
+        if day != self.day || self.next_month == 0 {
+            if day > self.day {
+                self.of_day = Used::default();
+            }
+            if day >= self.next_month {
+                self.of_month = Used::default();
+            }
+            (self.day, self.next_month) = (day, calendar::next_month(day));
         }
-        self.day = day;
         match self.minute_began.map(|began| now.duration_since(began)) {
             Some(Ok(age)) if age >= MINUTE => (self.minute_began, self.minute_requests) = (None, 0),
             Some(Err(_)) => self.minute_began = Some(now),
@@ -119,47 +151,98 @@ impl Counts {
     }
 
     fn day_left(&self, now: SystemTime) -> Duration {
-        calendar::day_start(self.day.saturating_add(1)).duration_since(now).unwrap_or(BUSY)
+        left(self.day.saturating_add(1), now)
+    }
+
+    fn month_left(&self, now: SystemTime) -> Duration {
+        left(self.next_month, now)
     }
 
     /// Which limit so many further requests would break.
     fn room(&self, name: &str, limits: &KeyLimits, requests: u64, now: SystemTime) -> Result<(), ApiError> {
         let more = requests.saturating_sub(1);
+        let (day, month) = (self.day_left(now), self.month_left(now));
         for (limit, used, what, wait) in [
-            (limits.requests_per_day, self.day_requests + more, "requests per day", self.day_left(now)),
-            (limits.tokens_per_day, self.day_tokens, "tokens per day", self.day_left(now)),
+            (limits.tokens_per_month, self.of_month.tokens, "tokens per month", month),
+            (limits.dollars_per_month, self.of_month.cost, DOLLARS_PER_MONTH, month),
+            (limits.dollars_per_day, self.of_day.cost, DOLLARS_PER_DAY, day),
+            (limits.requests_per_day, self.of_day.requests + more, "requests per day", day),
+            (limits.tokens_per_day, self.of_day.tokens, "tokens per day", day),
             (limits.requests_per_minute, self.minute_requests + more, "requests per minute", self.minute_left(now)),
             (limits.concurrency, self.running, "requests at the same time", BUSY),
         ] {
             if let Some(limit) = limit.filter(|limit| used >= *limit) {
-                return Err(refused(name, limit, what, wait));
+                return Err(refused(name, limit, what, wait, now));
             }
         }
         Ok(())
     }
 
     fn headers(&self, limits: &KeyLimits, now: SystemTime) -> RateHeaders {
-        let (limit, used, left) = match (limits.requests_per_minute, limits.requests_per_day) {
-            (Some(limit), _) => (limit, self.minute_requests, self.minute_left(now)),
-            (None, Some(limit)) => (limit, self.day_requests, self.day_left(now)),
-            (None, None) => return Vec::new(),
+        let mut headers = Vec::new();
+        let (day, month) = (self.day_left(now), self.month_left(now));
+        let of_requests = match (limits.requests_per_minute, limits.requests_per_day) {
+            (Some(limit), _) => Some((limit, self.minute_requests, self.minute_left(now))),
+            (None, limit) => limit.map(|limit| (limit, self.of_day.requests, day)),
         };
-        vec![
-            ("x-ratelimit-limit-requests", limit.to_string()),
-            ("x-ratelimit-remaining-requests", limit.saturating_sub(used).to_string()),
-            ("x-ratelimit-reset-requests", go_duration(left)),
-        ]
+        if let Some((limit, used, wait)) = of_requests {
+            headers.extend([
+                ("x-ratelimit-limit-requests", limit.to_string()),
+                ("x-ratelimit-remaining-requests", limit.saturating_sub(used).to_string()),
+                ("x-ratelimit-reset-requests", go_duration(wait)),
+            ]);
+        }
+        let (of_day, of_month) = (self.of_day, self.of_month);
+        // Of a day's and a month's the one of which less is left.
+        let tighter = |one: Option<u64>, used: u64, other: Option<u64>, used_of_other: u64| {
+            let budget = |limit: u64, used: u64, wait| (limit.saturating_sub(used), limit, wait);
+            let both =
+                [one.map(|limit| budget(limit, used, day)), other.map(|limit| budget(limit, used_of_other, month))];
+            both.into_iter().flatten().min()
+        };
+        if let Some((left, limit, wait)) =
+            tighter(limits.tokens_per_day, of_day.tokens, limits.tokens_per_month, of_month.tokens)
+        {
+            headers.extend([
+                ("x-ratelimit-limit-tokens", limit.to_string()),
+                ("x-ratelimit-remaining-tokens", left.to_string()),
+                ("x-ratelimit-reset-tokens", go_duration(wait)),
+            ]);
+        }
+        if limits.has_money()
+            && let Some((left, limit, wait)) =
+                tighter(limits.dollars_per_day, of_day.cost, limits.dollars_per_month, of_month.cost)
+        {
+            headers.extend([
+                ("x-ratelimit-limit-dollars", dollars(limit).to_string()),
+                ("x-ratelimit-remaining-dollars", dollars(left).to_string()),
+                ("x-ratelimit-reset-dollars", go_duration(wait)),
+            ]);
+        }
+        headers
     }
 }
 
+/// Until this day begins.
+fn left(day: u32, now: SystemTime) -> Duration {
+    calendar::day_start(day).duration_since(now).unwrap_or(BUSY)
+}
+
 impl Meter {
-    /// With what was kept of an earlier run: `[day, requests, tokens, last used]`.
+    /// With what was kept of an earlier run: `[day, requests, tokens, last used, cost, requests of the month, tokens, cost]`.
     pub(super) fn restore(mark: u64, kept: &[u64], changes: &Arc<Changes>) -> Meter {
         let number = |at: usize| kept.get(at).copied().unwrap_or(0);
+        let day = u32::try_from(number(0)).unwrap_or(0);
+        let of_day = Used { requests: number(1), tokens: number(2), cost: number(4) };
         let counts = Counts {
-            day: u32::try_from(number(0)).unwrap_or(0),
-            day_requests: number(1),
-            day_tokens: number(2),
+            day,
+            next_month: if day == 0 { 0 } else { calendar::next_month(day) },
+            of_day,
+            // Older files know the day only.
+            of_month: match kept.len() {
+                8.. => Used { requests: number(5), tokens: number(6), cost: number(7) },
+                _ => of_day,
+            },
             last_used: kept.get(3).map(|seconds| UNIX_EPOCH + Duration::from_secs((*seconds).min(1 << 40))),
             ..Counts::default()
         };
@@ -167,11 +250,13 @@ impl Meter {
     }
 
     /// What [`Meter::restore`] reads; `None` for a key that was never used.
-    pub(super) fn kept(&self) -> Option<[u64; 4]> {
+    pub(super) fn kept(&self) -> Option<[u64; 8]> {
         let mut counts = self.counts.lock();
         counts.roll(SystemTime::now());
         let last = counts.last_used?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Some([u64::from(counts.day), counts.day_requests, counts.day_tokens, last])
+        let (day, month) = (counts.of_day, counts.of_month);
+        let (requests, tokens, cost) = (month.requests, month.tokens, month.cost);
+        Some([u64::from(counts.day), day.requests, day.tokens, last, day.cost, requests, tokens, cost])
     }
 
     pub(super) fn mark(&self) -> u64 {
@@ -190,14 +275,20 @@ impl Meter {
     }
 
     /// What it shows.
-    pub fn today(&self) -> Today {
-        self.today_at(SystemTime::now())
+    pub fn read(&self) -> Reading {
+        self.read_at(SystemTime::now())
     }
 
-    fn today_at(&self, now: SystemTime) -> Today {
+    fn read_at(&self, now: SystemTime) -> Reading {
         let mut counts = self.counts.lock();
         counts.roll(now);
-        Today { requests: counts.day_requests, tokens: counts.day_tokens, last_used: counts.last_used }
+        Reading {
+            today: counts.of_day,
+            month: counts.of_month,
+            day_ends: calendar::day_start(counts.day.saturating_add(1)),
+            month_ends: calendar::day_start(counts.next_month),
+            last_used: counts.last_used,
+        }
     }
 
     /// Whether [`Meter::admit`] would count a request now.
@@ -223,7 +314,8 @@ impl Meter {
         }
         counts.minute_began.get_or_insert(now);
         counts.minute_requests += requests;
-        counts.day_requests += requests;
+        counts.of_day.requests += requests;
+        counts.of_month.requests += requests;
         counts.running += 1;
         counts.last_used = Some(now);
         self.changed();
@@ -231,11 +323,22 @@ impl Meter {
     }
 }
 
-fn refused(name: &str, limit: u64, what: &str, wait: Duration) -> ApiError {
+fn refused(name: &str, limit: u64, what: &str, wait: Duration, now: SystemTime) -> ApiError {
     let seconds = wait.as_millis().div_ceil(1000).max(1);
-    let message = format!("Rate limit reached for the key {name:?}: {limit} {what}. Please try again in {seconds} s.");
-    let error =
-        ApiError::new(429, ErrorKind::RateLimit, message).with_code("rate_limit_exceeded").with_retry_after(wait);
+    let is_money = matches!(what, DOLLARS_PER_DAY | DOLLARS_PER_MONTH);
+    let limit = if is_money { dollars(limit).to_string() } else { limit.to_string() };
+    let mut message =
+        format!("Rate limit reached for the key {name:?}: {limit} {what}. Please try again in {seconds} s.");
+    if wait > PATIENCE {
+        let at = calendar::iso(now + wait);
+        message = format!("{message} That is at {at}; whoever runs this proxy can raise the limit.");
+    }
+    // Money and months are what OpenAI's clients know as a quota; none of them tries again.
+    let (kind, code) = match is_money || what.ends_with("month") {
+        true => (ErrorKind::InsufficientQuota, "insufficient_quota"),
+        false => (ErrorKind::RateLimit, "rate_limit_exceeded"),
+    };
+    let error = ApiError::new(429, kind, message).with_code(code).with_retry_after(wait);
     if wait > PATIENCE { error.with_should_retry(false) } else { error }
 }
 
@@ -250,95 +353,4 @@ fn go_duration(time: Duration) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: u64) -> SystemTime {
-        // A midnight of UTC.
-        UNIX_EPOCH + Duration::from_secs(1_700_006_400 + seconds)
-    }
-
-    fn admit(meter: &Arc<Meter>, limits: &KeyLimits, seconds: u64) -> Result<Permit, ApiError> {
-        meter.admit("bob", limits, 1, at(seconds)).0
-    }
-
-    #[test]
-    fn a_window_begins_with_its_first_request_and_gives_exactly_its_number() {
-        let meter = Arc::new(Meter::default());
-        let limits = KeyLimits { requests_per_minute: Some(3), ..KeyLimits::default() };
-        for window in [100, 160, 500] {
-            let granted = (0..60).filter(|second| admit(&meter, &limits, window + second).is_ok()).count();
-            assert_eq!(granted, 3, "the window from {window}");
-        }
-        let error = admit(&meter, &limits, 530).unwrap_err();
-        assert_eq!((error.status, error.retry_after), (429, Some(Duration::from_secs(30))));
-        let (_, headers) = meter.admit("bob", &limits, 1, at(530));
-        let values: Vec<&str> = headers.iter().map(|(_, value)| value.as_str()).collect();
-        assert_eq!(values, ["3", "0", "30s"]);
-    }
-
-    #[test]
-    fn parallel_requests_share_a_window_exactly() {
-        let meter = Arc::new(Meter::default());
-        let limits = KeyLimits { requests_per_minute: Some(50), ..KeyLimits::default() };
-        let granted: usize = std::thread::scope(|scope| {
-            let ask = || (0..100).filter(|_| admit(&meter, &limits, 5).is_ok()).count();
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-        });
-        assert_eq!(granted, 50);
-    }
-
-    #[test]
-    fn days_end_at_midnight_of_utc_and_outlive_a_restart() {
-        let limits = KeyLimits { requests_per_day: Some(2), tokens_per_day: Some(100), ..KeyLimits::default() };
-        let meter = Arc::new(Meter::default());
-        admit(&meter, &limits, 86_399).unwrap().spend_at(40, at(86_399));
-        let kept = meter.today_at(at(86_399));
-        let kept = [u64::from(calendar::day(at(0))), kept.requests, kept.tokens, 0];
-        let meter = Arc::new(Meter::restore(1, &kept, &Arc::default()));
-        assert!(admit(&meter, &limits, 86_399).is_ok());
-        let error = admit(&meter, &limits, 86_399).unwrap_err();
-        assert_eq!(error.retry_after, Some(Duration::from_secs(1)));
-        let permit = admit(&meter, &limits, 86_400).unwrap();
-        permit.spend_at(100, at(86_401));
-        let error = admit(&meter, &limits, 86_402).unwrap_err();
-        assert!(error.message.contains("100 tokens per day"), "{}", error.message);
-        assert_eq!(error.should_retry, Some(false));
-    }
-
-    #[test]
-    fn a_clock_that_was_wrong_costs_a_day_at_most() {
-        let limits = KeyLimits { requests_per_minute: Some(3), requests_per_day: Some(2), ..KeyLimits::default() };
-        let year = 365 * 86_400;
-        let meter = Arc::new(Meter::default());
-        (0..2).for_each(|_| drop(admit(&meter, &limits, year).unwrap()));
-        let error = admit(&meter, &limits, 86_000).unwrap_err();
-        assert_eq!(error.retry_after, Some(Duration::from_secs(400)), "until midnight, not for a year");
-        assert_eq!(meter.today_at(at(86_000)).requests, 2);
-        assert!(admit(&meter, &limits, 86_400).is_ok());
-        // Kept from a run whose clock was wrong.
-        let kept = [u64::from(calendar::day(at(year))), 2];
-        let meter = Arc::new(Meter::restore(1, &kept, &Arc::default()));
-        assert!(admit(&meter, &limits, 86_399).is_err());
-        assert!(admit(&meter, &limits, 86_400).is_ok());
-    }
-
-    #[test]
-    fn a_place_among_the_running_is_given_back() {
-        let meter = Arc::new(Meter::default());
-        let limits = KeyLimits { concurrency: Some(1), ..KeyLimits::default() };
-        let permit = admit(&meter, &limits, 1).unwrap();
-        assert_eq!(admit(&meter, &limits, 1).unwrap_err().retry_after, Some(BUSY));
-        drop(permit);
-        assert!(admit(&meter, &limits, 1).is_ok());
-        assert_eq!(meter.today_at(at(1)).requests, 2, "a refused request does not count");
-    }
-
-    #[test]
-    fn durations_are_written_as_openai_does() {
-        for (ms, text) in [(0, "0s"), (11_001, "12s"), (60_000, "1m0s"), (10_805_000, "3h0m5s")] {
-            assert_eq!(go_duration(Duration::from_millis(ms)), text);
-        }
-    }
-}
+mod tests;

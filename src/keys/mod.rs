@@ -5,17 +5,18 @@
 //! page makes: 256 random bits cannot be guessed, however fast a guess is tried; and the keys of config.json are never
 //! written anywhere. What a key has used is kept under its mark, a part of a hash, so that names and places move no count.
 
+mod allowance;
 mod edit;
 mod kept;
 mod list;
 mod mark;
 mod meter;
 
+pub use allowance::Allowance;
 pub use edit::{Edit, EditError};
 pub use mark::Mark;
-pub use meter::{Meter, Permit, RateHeaders, Today};
+pub use meter::{Meter, Permit, RateHeaders, Reading, Used};
 
-use crate::calendar;
 use crate::config::{ClientKey, KeyLimits};
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::ModelTable;
@@ -35,7 +36,7 @@ use std::time::SystemTime;
 
 type Digest = [u8; 32];
 
-/// Keys that are remembered until the end of the day after they have left the list.
+/// Keys that are remembered until the end of the month after they have left the list.
 const MOST_GONE: usize = 1000;
 
 /// Where a key comes from.
@@ -132,9 +133,9 @@ impl Key {
             })
     }
 
-    /// What it has used today.
-    pub fn today(&self) -> Today {
-        self.meter.today()
+    /// What it has used.
+    pub fn used(&self) -> Reading {
+        self.meter.read()
     }
 
     /// Bytes of request bodies that the listener holds for this key.
@@ -179,9 +180,8 @@ impl Keys {
             list.push(key.clone());
             last = Some(key);
         }
-        let today = u64::from(calendar::day(SystemTime::now()));
-        let gone = kept.meters.into_iter().filter(|(_, used)| used.first() == Some(&today)).take(MOST_GONE);
-        let gone = gone.map(|(mark, used)| (mark, Arc::new(Meter::restore(mark, &used, &changes)))).collect();
+        let gone = kept.meters.into_iter().map(|(mark, used)| (mark, Arc::new(Meter::restore(mark, &used, &changes))));
+        let gone = gone.filter(used_lately).take(MOST_GONE).collect();
         Keys { list: RwLock::new(list), gone: Mutex::new(gone), changes, changed: Mutex::default() }
     }
 
@@ -205,8 +205,7 @@ impl Keys {
             }
         }
         list.iter().for_each(|key| _ = meters.remove(&key.mark.number()));
-        let used_today = |(_, meter): &(u64, Arc<Meter>)| meter.today().requests > 0;
-        *gone = meters.into_iter().filter(used_today).take(MOST_GONE).collect();
+        *gone = meters.into_iter().filter(used_lately).take(MOST_GONE).collect();
     }
 
     /// Rises with every change of the section.
@@ -349,6 +348,11 @@ impl List {
             }));
         }
     }
+}
+
+/// Whether what it has used would count, if it came back.
+fn used_lately((_, meter): &(u64, Arc<Meter>)) -> bool {
+    meter.read().month.requests > 0
 }
 
 fn digest(text: &str) -> Digest {

@@ -1,6 +1,7 @@
 //! The keys as a whole.
 
 use super::*;
+use crate::calendar;
 use crate::secret::Secret;
 use crate::storage::state::reread;
 use serde_json::json;
@@ -30,7 +31,7 @@ fn a_key_of_the_page_lives_in_the_state_file_as_a_hash() {
     let id = made.id();
     assert!(text.starts_with("sk-") && text.len() == 46, "{text}");
     let (result, _) = keys.find(&text).unwrap().admit(["gemini-2.5-pro"], &ModelTable::new(&[]));
-    result.unwrap().spend(70);
+    result.unwrap().spend(70, 0);
     let section = whole(&keys);
     assert!(!section.value().to_string().contains(&text[3..20]), "{}", section.value());
 
@@ -38,7 +39,7 @@ fn a_key_of_the_page_lives_in_the_state_file_as_a_hash() {
     let key = back.find(&text).unwrap();
     assert_eq!((key.id(), &*key.name), (id.clone(), "phone"));
     assert_eq!(key.limits.requests_per_minute, Some(5));
-    assert_eq!((key.today().requests, key.today().tokens), (1, 70));
+    assert_eq!((key.used().today.requests, key.used().today.tokens), (1, 70));
     back.delete(&id).unwrap();
     assert!(back.find(&text).is_none());
     assert_eq!(back.delete(&id).err(), Some(EditError::Unknown));
@@ -47,9 +48,9 @@ fn a_key_of_the_page_lives_in_the_state_file_as_a_hash() {
 #[test]
 fn what_a_key_has_used_stays_with_it_whatever_becomes_of_names_and_order() {
     let spend = |keys: &Keys, text: &str, tokens: u64| {
-        keys.find(text).unwrap().admit([], &ModelTable::new(&[])).0.unwrap().spend(tokens);
+        keys.find(text).unwrap().admit([], &ModelTable::new(&[])).0.unwrap().spend(tokens, 0);
     };
-    let tokens = |keys: &Keys, text: &str| keys.find(text).unwrap().today().tokens;
+    let tokens = |keys: &Keys, text: &str| keys.find(text).unwrap().used().today.tokens;
     let first = Keys::new(&config(&[("***", "sk-a"), ("***", "sk-b"), ("Team", "sk-c")]), &Section::default());
     [("sk-a", 1), ("sk-b", 2), ("sk-c", 3)].into_iter().for_each(|(text, count)| spend(&first, text, count));
     let next = [
@@ -93,7 +94,7 @@ fn keys_of_the_config_stay_the_users() {
 fn a_reload_keeps_what_was_used_and_loses_no_key_that_is_made_meanwhile() {
     let keys = Keys::new(&config(&[("me", "sk-mine")]), &Section::default());
     let key = keys.find("sk-mine").unwrap();
-    key.admit([], &ModelTable::new(&[])).0.unwrap().spend(7);
+    key.admit([], &ModelTable::new(&[])).0.unwrap().spend(7, 0);
     std::thread::scope(|scope| {
         let made = scope.spawn(|| {
             for number in 0..200 {
@@ -109,7 +110,7 @@ fn a_reload_keeps_what_was_used_and_loses_no_key_that_is_made_meanwhile() {
     });
     assert_eq!(keys.list().iter().filter(|key| key.source == Source::Page).count(), 200);
     let renamed = keys.find("sk-mine").unwrap();
-    assert_eq!((&*renamed.name, renamed.today().tokens), ("me too", 7));
+    assert_eq!((&*renamed.name, renamed.used().today.tokens), ("me too", 7));
 }
 
 #[test]
@@ -143,7 +144,7 @@ fn a_key_may_be_held_to_some_models() {
         let (result, _) = key.admit([model], &models);
         assert_eq!(result.map_err(|error| error.status).err(), (!allowed).then_some(403), "{model}");
     }
-    assert_eq!(key.today().requests, 3);
+    assert_eq!(key.used().today.requests, 3);
 }
 
 #[test]
@@ -158,7 +159,7 @@ fn a_change_is_kept_by_its_own_record() {
     let only = changed();
     assert_eq!(only.as_object().unwrap().keys().collect::<Vec<_>>(), [&made[3].0.id()]);
     assert_eq!(only[made[3].0.id()]["disabled"], true);
-    keys.find(&made[4].1).unwrap().admit([], &ModelTable::new(&[])).0.unwrap().spend(7);
+    keys.find(&made[4].1).unwrap().admit([], &ModelTable::new(&[])).0.unwrap().spend(7, 0);
     let used = changed();
     assert_eq!(used.as_object().unwrap().len(), 1, "{used}");
     assert_eq!((&used[&*made[4].0.mark][1], &used[&*made[4].0.mark][2]), (&json!(1), &json!(7)));
@@ -171,6 +172,6 @@ fn a_change_is_kept_by_its_own_record() {
     });
     let back = Keys::new(&[], &gone);
     assert_eq!(back.list().len(), 19);
-    assert!(back.find(&made[5].1).is_none() && back.find(&made[4].1).unwrap().today().tokens == 7);
+    assert!(back.find(&made[5].1).is_none() && back.find(&made[4].1).unwrap().used().today.tokens == 7);
     assert!(back.find(&made[3].1).unwrap().disabled);
 }

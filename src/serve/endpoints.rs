@@ -20,17 +20,21 @@ use crate::serve::access::{KEY_NEEDED, same_origin};
 use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::generate::generate;
+use crate::serve::money;
 use crate::serve::passthrough::pass_on;
 use crate::serve::route::{Account, Dialect, NoRoute, Passthrough, Route, Target};
 use crate::usage::{dollars, sum_by};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// What every answer of an API has in its head. Callers without cookies may come from any page, and read these fields; and
 /// what is answered here, passed on or not, is never a page of ours: no browser guesses that it is, nor runs it.
 const FIELDS: &str = "Access-Control-Allow-Origin: *\r\n\
     Access-Control-Expose-Headers: X-Request-ID, X-Proxy-Notice, X-Served-Model, Retry-After, retry-after-ms, \
     x-should-retry, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
+    x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, x-ratelimit-limit-dollars, \
+    x-ratelimit-remaining-dollars, x-ratelimit-reset-dollars, \
     x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity, x-goog-upload-size-received\r\n\
     X-Content-Type-Options: nosniff\r\n\
     Content-Security-Policy: sandbox; default-src 'none'\r\n";
@@ -216,7 +220,8 @@ fn api(
         }
         Route::Passthrough(target) => {
             let decoded = body::decode(&mut request, app.config.sizes.max_body);
-            let (permit, headers) = match decoded.and_then(|()| named_models(&key, &target, &request)) {
+            let countable = decoded.and_then(|()| money::is_countable_as_it_is(&key, &target, &request.method));
+            let (permit, headers) = match countable.and_then(|()| named_models(&key, &target, &request)) {
                 Ok(names) => key.admit(names.iter().map(String::as_str), &app.models),
                 Err(error) => (Err(error), Vec::new()),
             };
@@ -261,8 +266,17 @@ fn short(app: &App, dialect: Dialect, route: &Route, key: &Key, request: &Reques
         Route::Response(id) => stored::retrieve(&app.responses, &key.mark, id, &request.query),
         Route::ResponseItems(id) => stored::input_items(&app.responses, &key.mark, id, &request.query),
         Route::CancelResponse(id) => stored::cancel(&app.responses, &key.mark, id),
-        Route::BillingUsage => Ok(billing::usage(&spent(app, key, request))),
-        Route::BillingSubscription => Ok(billing::subscription()),
+        Route::BillingUsage => {
+            let date = |name: &str| query_value(&request.query, name).map(|text| text.chars().take(10).collect());
+            Ok(billing::usage(&spent(app, key, date("start_date"), date("end_date"))))
+        }
+        Route::BillingSubscription => {
+            let used = key.used();
+            let month = calendar::day_text(calendar::first_of_month(calendar::day(SystemTime::now())));
+            let spent =
+                spent(app, key, Some(month), None).iter().flat_map(|(_, models)| models).map(|(_, cost)| cost).sum();
+            Ok(billing::subscription(money::limit(key, &used, spent), money::access_until(key)))
+        }
         Route::GeminiModels => Ok(models::gemini_list(models)),
         Route::GeminiModel(id) => models::gemini_entry(models, id).ok_or_else(|| unknown_model(models, id)),
         Route::Models if dialect == Dialect::Anthropic => Ok(models::anthropic_list(models)),
@@ -275,10 +289,8 @@ fn short(app: &App, dialect: Dialect, route: &Route, key: &Key, request: &Reques
     }
 }
 
-/// What the key has spent by day and model, from `start_date` to before `end_date`, where they are given.
-fn spent(app: &App, key: &Key, request: &Request) -> Vec<(String, Vec<(String, f64)>)> {
-    let day = |name: &str| query_value(&request.query, name).map(|text| text.chars().take(10).collect::<String>());
-    let (from, until) = (day("start_date"), day("end_date"));
+/// What the key has spent by day and model, from one day to before another one, where they are given.
+fn spent(app: &App, key: &Key, from: Option<String>, until: Option<String>) -> Vec<(String, Vec<(String, f64)>)> {
     let is_meant =
         |day: &String| from.as_ref().is_none_or(|from| day >= from) && until.as_ref().is_none_or(|until| day < until);
     let (snapshot, mark) = (app.usage.snapshot(), key.mark.to_string());

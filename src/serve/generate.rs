@@ -14,7 +14,7 @@ use crate::serve::app::App;
 use crate::serve::body::{self, Load};
 use crate::serve::output::Output;
 use crate::serve::record::{Outcome, Record};
-use crate::serve::{affinity, passthrough};
+use crate::serve::{affinity, money, passthrough};
 use crate::upstream::Verdict;
 use std::cell::OnceCell;
 use std::slice;
@@ -42,6 +42,7 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
     let read = decoded.and_then(|()| read(app, surface, key, &mut request, &app.models, Some(&asked))).and_then(
         |(mut exchange, load)| {
             record.model.clone_from(&exchange.call().model);
+            money::is_countable(app, key, &record.model)?;
             let (permit, headers) = key.admit_several(exchange.requests(), [&*record.model], &app.models);
             headers.into_iter().for_each(|(name, value)| responder.add_header(name, &value));
             Ok((exchange, load, permit?))
@@ -209,7 +210,8 @@ impl Generation<'_> {
             let (mut next, load) = read(self.app, self.surface, self.key, &mut self.request, models, None).ok()?;
             self.request.body = body;
             let model = next.call().model.clone();
-            if model != self.record.model && self.key.may_use(&model, &self.app.models) {
+            let may_use = self.key.may_use(&model, &self.app.models);
+            if model != self.record.model && may_use && money::is_countable(self.app, self.key, &model).is_ok() {
                 log::warn!("No credential serves {}. Asking {model} instead, as model_routes says.", self.record.model);
                 self.record.model = model;
                 self.load = Some(load);

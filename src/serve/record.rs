@@ -7,8 +7,9 @@ use crate::http::Request;
 use crate::keys::{Key, Permit};
 use crate::logging::{self, Field};
 use crate::serve::app::App;
+use crate::serve::money;
 use crate::upstream::Verdict;
-use crate::usage::{Entry, Finished, Line, Try, cost};
+use crate::usage::{Entry, Finished, Line, Try};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Letters of a model's name that is not known.
@@ -135,8 +136,7 @@ impl<'a> Record<'a> {
     /// Counts the request, once, before the client has the whole answer: who has it finds it counted, and its place free.
     pub fn count(&mut self, answered: bool, outcome: &Outcome, permit: Option<Permit>) {
         let usage = &outcome.usage;
-        let price = || cost(&self.app.config.prices, &self.model, usage, SystemTime::now());
-        self.cost = answered.then(price).flatten();
+        self.cost = answered.then(|| money::cost(self.app, &self.model, usage)).flatten();
         self.app.usage.finish(&Finished {
             line: &self.line(),
             surface: self.surface,
@@ -149,7 +149,8 @@ impl<'a> Record<'a> {
         });
         if let Some(permit) = permit {
             let parts = [usage.prompt_token_count, usage.candidates_token_count, usage.thoughts_token_count];
-            permit.spend(usage.total_token_count.unwrap_or_else(|| parts.iter().flatten().sum()));
+            let tokens = usage.total_token_count.unwrap_or_else(|| parts.iter().flatten().sum());
+            permit.spend(tokens, self.cost.unwrap_or(0));
         }
         self.remember(outcome);
     }

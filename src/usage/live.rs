@@ -14,8 +14,8 @@ const MOST_CLASSES: usize = 40;
 pub struct Live {
     /// Requests by surface, model and status.
     pub requests: Vec<(&'static str, String, u16, u64)>,
-    /// Prompt, answer, thinking and cached tokens by model.
-    pub tokens: Vec<(String, [u64; 4])>,
+    /// Prompt, answer, thinking and cached tokens by model, and nanodollars.
+    pub tokens: Vec<(String, [u64; 4], u64)>,
     /// Requests without a key that is known.
     pub wrong_keys: u64,
     /// Failed attempts by class.
@@ -45,7 +45,8 @@ impl Live {
             usage.thoughts_token_count,
             usage.cached_content_token_count,
         ];
-        let (_, sums) = entry(&mut self.tokens, |(known, _)| known == model, || (model.to_owned(), [0; 4]));
+        let (_, sums, cost) = entry(&mut self.tokens, |(known, ..)| known == model, || (model.to_owned(), [0; 4], 0));
+        *cost = cost.saturating_add(finished.cost.unwrap_or(0));
         for (sum, count) in sums.iter_mut().zip(counts) {
             *sum += count.unwrap_or(0);
         }
@@ -98,7 +99,7 @@ mod tests {
         }
         assert_eq!((live.requests.len(), live.tokens.len()), (MOST_MODELS + 1, MOST_MODELS + 1));
         assert_eq!(live.requests.iter().map(|(.., count)| count).sum::<u64>(), 500);
-        assert_eq!(live.tokens.iter().map(|(_, counts)| counts[0]).sum::<u64>(), 500);
+        assert_eq!(live.tokens.iter().map(|(_, counts, _)| counts[0]).sum::<u64>(), 500);
         assert_eq!(live.times[0].1.count(), 500);
     }
 }

@@ -13,10 +13,11 @@ mod saved;
 mod series;
 mod table;
 
+pub use crate::config::dollars;
 pub use histogram::{BOUNDS_MS, Histogram};
 pub use history::{History, Query};
 pub use live::Live;
-pub use prices::{cost, dollars};
+pub use prices::{cost, is_priced};
 pub use recent::{Entry, Try};
 pub use table::{Counts, Line, OTHER, Table, sum_by};
 

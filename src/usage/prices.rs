@@ -2,7 +2,7 @@
 //! the operator says of a model goes before it. A model without a price costs nothing here, and is counted as such.
 
 use crate::calendar;
-use crate::config::Price;
+use crate::config::{Price, nanodollars};
 use crate::gemini::UsageMetadata;
 use crate::gemini::response::ModalityCount;
 use serde_json::Value;
@@ -11,16 +11,12 @@ use std::time::SystemTime;
 
 /// Tokens of a prompt beyond which the prices for long ones hold.
 const LONG: u64 = 200_000;
-/// A dollar has a thousand million of these, in which sums are exact.
-const NANO: f64 = 1e9;
 
 struct Row {
     model: String,
     from: String,
     until: String,
     price: Price,
-    /// There is another price for long prompts, which is not known.
-    short_only: bool,
 }
 
 static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
@@ -38,24 +34,30 @@ fn row(row: &Value) -> Row {
         from: text("from", ""),
         until: text("until", "9999"),
         price: Price { input, output, cached, audio, image, long },
-        short_only: row["short_only"] == true,
     }
 }
 
 /// What a request cost in nanodollars; `None` where no price is known. `own` are the operator's prices.
 pub fn cost(own: &[(String, Price)], model: &str, usage: &UsageMetadata, now: SystemTime) -> Option<u64> {
+    price(own, model, now).map(|price| by(price, usage))
+}
+
+/// Whether requests for this model cost what is known.
+pub fn is_priced(own: &[(String, Price)], model: &str, now: SystemTime) -> bool {
+    price(own, model, now).is_some()
+}
+
+fn price<'a>(own: &'a [(String, Price)], model: &str, now: SystemTime) -> Option<&'a Price> {
     if !cfg!(feature = "ledger") {
         return None;
     }
     if let Some((_, price)) = own.iter().find(|(known, _)| known == model) {
-        return Some(by(price, usage));
+        return Some(price);
     }
     let mut rows = ROWS.iter().filter(|row| row.model == model).peekable();
     rows.peek()?;
     let today = calendar::day_text(calendar::day(now));
-    let row = rows.find(|row| *row.from <= *today && *today < *row.until)?;
-    let is_long = usage.prompt_token_count.unwrap_or(0) > LONG;
-    (!(row.short_only && is_long)).then(|| by(&row.price, usage))
+    rows.find(|row| *row.from <= *today && *today < *row.until).map(|row| &row.price)
 }
 
 fn by(price: &Price, usage: &UsageMetadata) -> u64 {
@@ -68,7 +70,9 @@ fn by(price: &Price, usage: &UsageMetadata) -> u64 {
     };
     let prompt = count(usage.prompt_token_count) + count(usage.tool_use_prompt_token_count);
     let cached = count(usage.cached_content_token_count).min(prompt);
-    let audio = of(&usage.prompt_tokens_details, "AUDIO").min(prompt - cached);
+    // What of the audio came from the cache costs what the cache costs.
+    let heard = of(&usage.prompt_tokens_details, "AUDIO").saturating_sub(of(&usage.cache_tokens_details, "AUDIO"));
+    let audio = heard.min(prompt - cached);
     let answer = count(usage.candidates_token_count);
     let image = of(&usage.candidates_tokens_details, "IMAGE").min(answer);
     let is_long = count(usage.prompt_token_count) > LONG;
@@ -80,17 +84,13 @@ fn by(price: &Price, usage: &UsageMetadata) -> u64 {
         + audio as f64 * price.audio.unwrap_or(input)
         + (answer - image + count(usage.thoughts_token_count)) as f64 * output
         + image as f64 * price.image.unwrap_or(output);
-    (dollars / 1e6 * NANO).round() as u64
-}
-
-/// Nanodollars as dollars.
-pub fn dollars(nano: u64) -> f64 {
-    nano as f64 / NANO
+    nanodollars(dollars / 1e6)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::dollars;
     use std::time::{Duration, UNIX_EPOCH};
 
     fn at(day: &str) -> SystemTime {
@@ -114,7 +114,11 @@ mod tests {
         for row in &rows {
             assert!(row["source"].as_str().is_some_and(|source| source.len() > 10), "{row}");
             assert!(row["read"].as_str().is_some_and(|read| read.len() == 10), "{row}");
-            assert!(row["input"].as_f64() > Some(0.0) && row["output"].as_f64() > row["input"].as_f64(), "{row}");
+            assert!(
+                row["input"].as_f64() > Some(0.0)
+                    && (row["output"] == 0 || row["output"].as_f64() > row["input"].as_f64()),
+                "{row}"
+            );
         }
     }
 
@@ -137,9 +141,16 @@ mod tests {
             ),
             ("gemini-3.1-pro-preview", "2026-11-26", usage(200_000, 0, 1000, 0), Some(0.2 * 2.0 + 0.001 * 12.0)),
             ("gemini-3.1-pro-preview", "2026-11-26", usage(200_001, 0, 1000, 0), Some(0.200_001 * 4.0 + 0.001 * 18.0)),
-            ("gemini-2.5-pro", "2026-11-26", usage(200_001, 0, 1000, 0), None),
+            ("gemini-2.5-pro", "2026-11-26", usage(200_001, 0, 1000, 0), Some(0.200_001 * 2.5 + 0.001 * 15.0)),
+            // 100,000 of 300,000 from the cache, in a long prompt: twice what they cost in a short one.
+            (
+                "gemini-2.5-pro",
+                "2026-11-26",
+                usage(300_000, 100_000, 0, 2_000),
+                Some(0.2 * 2.5 + 0.1 * 0.25 + 0.002 * 15.0),
+            ),
             ("gemini-3.8-flash", "2026-12-31", usage(1000, 0, 0, 0), Some(0.000_75)),
-            ("gemini-3.8-flash", "2027-01-01", usage(1000, 0, 0, 0), None),
+            ("gemini-3.8-flash", "2027-01-01", usage(1000, 0, 100, 0), Some(0.001_5 + 0.000_75)),
             ("gemini-2.5-flash", "2026-11-26", million.clone(), Some(2.8)),
             ("gemini-99", "2026-11-26", million.clone(), None),
         ] {
@@ -152,6 +163,21 @@ mod tests {
             ..million.clone()
         };
         assert_eq!(found("gemini-3-flash-preview", &heard, "2026-11-26"), Some(0.4 * 0.5 + 0.6 + 3.0));
+        // A million with 600,000 of audio, of which 400,000 came from the cache together with 100,000 of text.
+        let kept = UsageMetadata {
+            cached_content_token_count: Some(500_000),
+            cache_tokens_details: vec![
+                ModalityCount { modality: "AUDIO".into(), token_count: Some(400_000) },
+                ModalityCount { modality: "TEXT".into(), token_count: Some(100_000) },
+            ],
+            ..heard.clone()
+        };
+        let expected = 0.3 * 0.5 + 0.2 + 0.5 * 0.05 + 3.0;
+        assert_eq!(found("gemini-3-flash-preview", &kept, "2026-11-26"), Some(expected));
+        // What Google's own tools read is prompt, too.
+        let searched = UsageMetadata { tool_use_prompt_token_count: Some(500_000), ..million.clone() };
+        assert_eq!(found("gemini-2.5-flash", &searched, "2026-11-26"), Some(1.5 * 0.3 + 2.5));
+        assert!(is_priced(&[], "gemini-2.5-flash", at("2026-11-26")) && !is_priced(&[], "gemini-99", at("2026-11-26")));
         let own = Price { input: 1.0, output: 2.0, image: Some(30.0), ..Price::default() };
         let own = [("gemini-2.5-flash".to_owned(), own), ("mine".to_owned(), own)];
         let drawn = UsageMetadata {

@@ -1,5 +1,6 @@
 //! What is counted is what happened, limits are exact, and the admin routes for both say so.
 
+mod budgets;
 mod counters;
 mod durable;
 mod history;

@@ -221,6 +221,11 @@ impl<'de> Visitor<'de> for Named<'_> {
 }
 
 impl Passthrough {
+    /// Whether it is about files, which Google keeps for nothing.
+    pub fn is_files(&self) -> bool {
+        self.resource == "files"
+    }
+
     /// The models that the request is about, for a key may be held to some: that of the path, and those that the body names
     /// anywhere, such as one of interactions. `None` when Google may read another than is found here.
     pub fn models(&self, request: &Request) -> Option<Vec<String>> {

@@ -1,0 +1,61 @@
+//! What requests cost, by the prices that are known for a model or for the one that serves its name, and what a key with a
+//! budget in money may ask for: nothing whose cost nobody can count.
+
+use crate::error::{ApiError, ErrorKind};
+use crate::gemini::UsageMetadata;
+use crate::keys::{Key, Reading};
+use crate::serve::app::App;
+use crate::serve::route::Passthrough;
+use crate::usage::{self, dollars};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// US dollars that old billing programs are told where there is no budget. They compute what is left from it.
+const WITHOUT_LIMIT: f64 = 1_000_000.0;
+/// 9999-12-31: never.
+const FOREVER: u64 = 253_402_214_400;
+
+/// In nanodollars.
+pub(super) fn cost(app: &App, model: &str, counts: &UsageMetadata) -> Option<u64> {
+    let (own, now) = (&app.config.prices, SystemTime::now());
+    let of_what_serves = || usage::cost(own, &app.dispatcher.serving().of(model)?, counts, now);
+    usage::cost(own, model, counts, now).or_else(of_what_serves)
+}
+
+/// Whether what the key asks of this model can be counted against its budget.
+pub(super) fn is_countable(app: &App, key: &Key, model: &str) -> Result<(), ApiError> {
+    if !key.limits.has_money() || cost(app, model, &UsageMetadata::default()).is_some() {
+        return Ok(());
+    }
+    Err(uncountable(
+        key,
+        &format!("no price is known for the model {model:?}: another model, or one in prices of config.json, does"),
+    ))
+}
+
+/// The same for what is passed on to Google: reading, deleting and files cost nothing.
+pub(super) fn is_countable_as_it_is(key: &Key, target: &Passthrough, method: &str) -> Result<(), ApiError> {
+    if !key.limits.has_money() || matches!(method, "GET" | "HEAD" | "DELETE") || target.is_files() {
+        return Ok(());
+    }
+    Err(uncountable(key, "what is passed on as it is has no price here: chat, messages and generateContent do"))
+}
+
+fn uncountable(key: &Key, why: &str) -> ApiError {
+    let message = format!("The key {:?} has a budget in money, and {why}.", key.name);
+    ApiError::new(403, ErrorKind::Permission, message).with_code("price_unknown").with_param("model")
+}
+
+/// What old billing programs call a limit, in US dollars: they take from it what the month has cost so far, and what is
+/// left then is what is left of the budget that ends first.
+pub(super) fn limit(key: &Key, used: &Reading, spent: f64) -> f64 {
+    let left = |limit: Option<u64>, cost: u64| limit.map(|limit| dollars(limit) - dollars(cost));
+    let budgets =
+        [left(key.limits.dollars_per_day, used.today.cost), left(key.limits.dollars_per_month, used.month.cost)];
+    budgets.into_iter().flatten().min_by(f64::total_cmp).map_or(WITHOUT_LIMIT, |left| left + spent)
+}
+
+/// Until when the key may be used, in seconds since 1970.
+pub(super) fn access_until(key: &Key) -> u64 {
+    let end = key.limits.expires_at.and_then(|end| end.duration_since(UNIX_EPOCH).ok());
+    end.map_or(FOREVER, |end| end.as_secs())
+}
