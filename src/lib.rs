@@ -37,6 +37,7 @@ pub mod logging;
 pub mod mask;
 pub mod message;
 pub mod os;
+pub(crate) mod page;
 pub mod secret;
 pub mod serve;
 pub mod sse;

@@ -1,6 +1,7 @@
 //! What people are told of the program, on the page, in the log and in a terminal: a code and its parameters. The sentences
 //! stand in `static/messages.js`, which the page loads too: English here, the reader's language there.
 
+use crate::page;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fmt::{self, Display};
@@ -8,10 +9,10 @@ use std::sync::LazyLock;
 
 /// Each code with its sentence in English and Chinese. A `{word}` is a parameter.
 static CATALOGUE: LazyLock<HashMap<String, [String; 2]>> = LazyLock::new(|| {
-    let text = include_str!("../static/messages.js");
-    let json = text.strip_prefix("export default ").unwrap_or_default();
+    let text = page::text("messages.js");
+    let json = text.strip_prefix(b"export default ").unwrap_or_default();
     // Tests hold that it can be read.
-    serde_json::from_str(json).unwrap_or_default()
+    serde_json::from_slice(json).unwrap_or_default()
 });
 
 /// The code of a text that somebody else wrote, such as Google.

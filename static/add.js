@@ -74,7 +74,7 @@ export function drawAdd({ status, credentials }) {
   const local = /^(localhost|.*\.localhost|127\..*|\[::1\])$/.test(location.hostname);
   const configured = status?.config?.public_url?.value;
   if (status) $("google-here").hidden = !local && !configured;
-  if (credentials?.length === 0 && !$("add").dataset.opened) {
+  if (credentials?.total === 0 && !$("add").dataset.opened) {
     $("add").dataset.opened = "yes";
     if (!$("add").querySelector("details[open]")) $("add-key").open = true;
   }

@@ -32,11 +32,16 @@ export function sentence(body) {
 }
 
 const seen = new Map();
+const MOST_SEEN = 40;
 
 // What has not changed since is not sent again.
 export async function get(path) {
   const known = seen.get(path);
-  const answer = await call(path, { headers: known ? { "If-None-Match": known.tag } : {} }, 15_000, (tag, body) => tag && seen.set(path, { tag, body }));
+  const answer = await call(path, { headers: known ? { "If-None-Match": known.tag } : {} }, 15_000, (tag, body) => {
+    seen.delete(path);
+    if (tag) seen.set(path, { tag, body });
+    if (seen.size > MOST_SEEN) seen.delete(seen.keys().next().value);
+  });
   return answer === UNCHANGED ? known.body : answer;
 }
 

@@ -1,18 +1,13 @@
 // The pool: what each credential is, how it is and why, and what can be done about it.
-import { $, button, h, link, onAction, render } from "./dom.js";
+import { $, button, h, link, onAction } from "./dom.js";
 import { ago, countdown, number, t, told, when } from "./text.js";
 import { get, send } from "./api.js";
 import { ask, attempt, say } from "./dialog.js";
+import { list } from "./list.js";
 
-// Longer lists can be searched; more rows than this wait for a click.
-const MANY = 8;
-const ROWS = 20;
-const STATES = { good: "stateReady", warn: "chipResting", bad: "stateError", off: "stateDisabled" };
+const STATES = { bad: "stateError", warn: "chipResting", good: "stateReady", off: "stateDisabled" };
 const quotas = new Map();
-let shown = [];
-let wanted = null;
-let most = ROWS;
-let redraw = () => {};
+let today = new Map();
 
 const known = (text) => (text && text !== "None" && text !== "N/A" ? text : null);
 const titleOf = (c) => c.label || known(c.email) || c.id;
@@ -54,24 +49,26 @@ function place(l) {
   return l.model ? `${l.location} (${l.status} ${l.model})` : l.location;
 }
 
-function row(c, used) {
+const kindOf = (c) => (c.kind === "api_key" ? t("kindKey") : c.kind === "vertex" ? "Vertex AI" : t("kindGoogle"));
+
+// The line that is always there, what unfolds, and why it needs a person.
+function row(c) {
   const [kind, ...words] = condition(c);
-  const isKey = c.kind === "api_key";
-  const isVertex = c.kind === "vertex";
+  const [isKey, isVertex] = [c.kind === "api_key", c.kind === "vertex"];
+  const used = today.get(c.id);
   const changeable = c.source !== "config";
   const fact = (name, value) => value && h("span", null, h("span", { class: "note" }, `${name} `), value);
-  return h("li", { class: "card credential", "data-key": c.id, "data-id": c.id },
-    h("div", { class: "head" },
-      h("h3", null, h("span", { class: `dot ${kind}`, "aria-hidden": "true" }), titleOf(c)),
-      h("span", { class: `word ${kind}` }, words)),
-    h("p", { class: "facts" }, h("span", { class: "chip" }, isKey ? t("kindKey") : isVertex ? "Vertex AI" : t("kindGoogle")),
+  return [
+    [h("b", { class: "name", title: titleOf(c) }, h("span", { class: `dot ${kind}`, "aria-hidden": "true" }), titleOf(c)), h("span", { class: `word ${kind}` }, words),
+      h("span", { class: "note more" }, kindOf(c)), h("span", { class: "note more figures" }, t("times", { n: number(c.usage_count) })),
+      h("span", { class: "note more" }, c.usage_count > 0 ? ago(c.last_used_at) : t("never"))],
+    [h("p", { class: "facts" }, h("span", { class: "chip" }, kindOf(c)),
       c.source === "config" && h("span", { class: "chip" }, "config.json"), c.tier && h("span", { class: "chip" }, c.tier),
       fact(t("id"), c.id), c.label && fact(t("account"), known(c.email)), fact(t("project"), known(c.project_id)),
       isVertex && fact(t("locations"), (c.locations ?? []).map(place).join(", ")),
       fact(t("used"), number(c.usage_count)), c.usage_count > 0 && fact(t("lastUsed"), ago(c.last_used_at)),
       used && fact(t("today"), t("okFailed", { ok: number(used.requests - used.failed), failed: number(used.failed) })),
       !isKey && known(c.expiry) && fact(t("tokenUntil"), when(c.expiry.replace(" UTC", "Z").replace(" ", "T")))),
-    reason(c),
     (c.models ?? []).length > 0 && h("ul", { class: "resting" }, c.models.map((model) => h("li", { "data-key": model.model },
       h("b", null, model.model), " ", t(model.refused ? "refusedFor" : "restsFor"), " ", countdown(model.cooling_until), h("span", { class: "note" }, " · ", told(model.told, model.detail))))),
     quota(c),
@@ -79,32 +76,24 @@ function row(c, used) {
       button("check", t("check")), !isKey && button("refresh", t("refresh")), !isKey && !isVertex && button("quota", t("quota")),
       (c.exhausted_until || (c.models ?? []).length > 0 || c.status === "error") && button("reset", t(c.status === "error" ? "resetError" : "resetCooling")),
       c.disabled ? button("enable", t("enable")) : button("disable", t("disable")),
-      changeable && button("edit", t("edit")), changeable && button("delete", t("delete"), { class: "danger" })));
+      changeable && button("edit", t("edit")), changeable && button("delete", t("delete"), { class: "danger" }))],
+    reason(c),
+  ];
 }
 
-export function drawCredentials({ credentials, stats }) {
-  if (!credentials) return;
-  shown = credentials;
-  const today = new Map((stats?.credentials ?? []).map((used) => [used.credential, used]));
-  redraw = () => drawCredentials({ credentials: shown, stats });
-  const kinds = credentials.map((c) => { const [kind] = condition(c); return kind === "info" ? "good" : kind; });
-  const many = credentials.length > MANY;
-  $("pool-choice").hidden = !many;
-  const words = many ? $("pool-filter").value.toLowerCase().split(/\s+/).filter(Boolean) : [];
-  const text = (c) => [c.id, c.label, c.email, c.project_id, c.tier, c.kind, c.reason_code, c.failure_reason, ...(c.models ?? []).map((m) => m.model)].join(" ").toLowerCase();
-  const found = credentials.filter((c, i) => (!many || !wanted || kinds[i] === wanted) && words.every((word) => text(c).includes(word)));
-  render($("pool-states"), many && Object.entries(STATES).map(([kind, name]) => [kind, name, kinds.filter((k) => k === kind).length]).filter(([, , n]) => n > 0)
-    .map(([kind, name, n]) => button("state", `${t(name)} ${number(n)}`, { "data-key": kind, "data-id": kind, "aria-pressed": String(kind === wanted) })));
-  render($("pool"), found.slice(0, most).map((c) => row(c, stats?.range === "24h" && today.get(c.id))),
-    found.length === 0 && credentials.length > 0 && h("li", { class: "card note", "data-key": "none" }, t("noCredentialMatches")),
-    found.length > most && h("li", { "data-key": "more" }, button("more", t("showMore", { n: number(found.length - most) }))));
+export function drawCredentials({ stats }) {
+  today = new Map(stats?.range === "24h" ? stats.credentials.map((used) => [used.credential, used]) : []);
+  pool.draw();
 }
+
+export let pool = null;
 
 const path = (id, word) => `admin/credentials/${encodeURIComponent(id)}${word ? `/${word}` : ""}`;
 
 // `refresh` polls again after a change.
 export function startCredentials({ refresh }) {
-  const find = (id) => shown.find((c) => c.id === id);
+  pool = list({ id: "pool", path: "admin/credentials", items: "credentials", states: STATES, actions: ["enable", "disable", "reset", "check", "delete"], row, nameOf: titleOf, refresh });
+  const find = pool.find;
   const change = (word, message) => (id, source) => attempt(source, async () => {
     const answer = await send("POST", path(id, word));
     const details = answer?.check_details;
@@ -112,10 +101,7 @@ export function startCredentials({ refresh }) {
     else say(t(message));
     await refresh();
   });
-  onAction($("pool-states"), { state(kind) { wanted = wanted === kind ? null : kind; most = ROWS; redraw(); } });
-  $("pool-filter").addEventListener("input", () => { most = ROWS; redraw(); });
   onAction($("pool"), {
-    more: () => { most += 4 * ROWS; redraw(); },
     check: change("check", "checkGood"),
     refresh: change("refresh", "refreshed"),
     reset: change("reset", "wasReset"),

@@ -1,17 +1,13 @@
 // Client keys: who may call, with which limits, how much today. A new key is shown once.
-import { $, button, h, onAction, render, table } from "./dom.js";
+import { $, button, h, onAction, render } from "./dom.js";
 import { ago, number, short, t, when } from "./text.js";
 import { send } from "./api.js";
 import { ask, attempt, copy, say } from "./dialog.js";
+import { list } from "./list.js";
 
 const LIMITS = ["requests_per_minute", "requests_per_day", "tokens_per_day", "tokens_per_month", "dollars_per_day", "dollars_per_month", "concurrency"];
-// Longer lists can be searched; more rows than this wait for a click.
-const MANY = 8;
-const ROWS = 20;
-let shown = [];
+const STATES = { bad: "stateEnded", warn: "stateOver", good: "stateActive", off: "stateDisabled" };
 let fresh = null;
-let most = ROWS;
-let redraw = () => {};
 
 const labelOf = (key) => key.name || key.id;
 
@@ -32,27 +28,38 @@ function today(key) {
     bar("dollars_per_month", key.month?.cost_usd ?? 0, key.limits?.dollars_per_month)];
 }
 
-export function drawKeys({ keys }) {
-  if (!keys) return;
-  shown = keys.keys;
-  redraw = () => drawKeys({ keys });
-  $("key-filter").hidden = shown.length <= MANY;
-  const words = shown.length > MANY ? $("key-filter").value.toLowerCase().split(/\s+/).filter(Boolean) : [];
-  const found = shown.filter((key) => words.every((word) => [key.name, key.masked, key.id, key.source, ...(key.models ?? [])].join(" ").toLowerCase().includes(word)));
+function condition(key) {
+  const used = { requests_per_day: key.today?.requests, tokens_per_day: key.today?.tokens, tokens_per_month: key.month?.tokens, dollars_per_day: key.today?.cost_usd, dollars_per_month: key.month?.cost_usd };
+  if (key.disabled) return "off";
+  if (key.limits?.expires_at && Date.parse(key.limits.expires_at) <= Date.now()) return "bad";
+  return Object.entries(used).some(([name, amount]) => key.limits?.[name] != null && (amount ?? 0) >= key.limits[name]) ? "warn" : "good";
+}
+
+function row(key) {
+  const state = condition(key);
+  return [
+    [h("b", { class: "name", title: labelOf(key) }, h("span", { class: `dot ${state}`, "aria-hidden": "true" }), labelOf(key)), h("span", { class: `word ${state}` }, t(STATES[state])),
+      h("code", { class: "note more" }, key.masked), h("span", { class: "note more figures" }, t("times", { n: number(key.today?.requests) })),
+      h("span", { class: "note more" }, key.last_used ? ago(key.last_used) : t("never"))],
+    [h("p", { class: "facts" }, h("code", null, key.masked), key.source === "config" && h("span", { class: "chip" }, "config.json"),
+      h("span", null, h("span", { class: "note" }, `${t("lastUsed")} `), key.last_used ? ago(key.last_used) : t("never"))),
+    h("p", null, h("span", { class: "note" }, `${t("limits")} `), limits(key)),
+    h("p", null, h("span", { class: "note" }, `${t("today")} `), today(key)),
+    key.source === "config" ? h("p", { class: "note" }, t("keyInConfig")) : h("div", { class: "actions" },
+      button("limits", t("limitsButton"), { "aria-label": t("limitsOf", { name: labelOf(key) }) }),
+      key.disabled ? button("enable", t("enable"), { "aria-label": t("enableOf", { name: labelOf(key) }) }) : button("disable", t("disable"), { "aria-label": t("disableOf", { name: labelOf(key) }) }),
+      button("delete", t("delete"), { class: "danger", "aria-label": t("deleteTitle", { name: labelOf(key) }) }))],
+  ];
+}
+
+export function drawKeys() {
+  keyList.draw();
   render($("new-key"), fresh && h("div", { class: "card fresh" }, h("p", null, h("b", null, t("keyOnce"))),
     h("p", null, h("code", null, fresh), " ", button("copy", t("copy"), { class: "primary" }), " ", button("forget", t("dismiss"))),
     h("p", { class: "note" }, t("keyOnceNote"))));
-  if (shown.length === 0) return render($("key-list"), h("p", { class: "card note" }, t("noKeys")));
-  const columns = [t("name"), t("key"), t("limits"), t("today"), t("lastUsed"), t("actions")].map((label) => ({ label }));
-  render($("key-list"), h("div", { class: "card" }, table(t("keys"), columns, found.slice(0, most).map((key) => [
-    [labelOf(key), key.disabled && h("span", { class: "chip" }, t("stateDisabled"))],
-    h("code", null, key.masked), limits(key), today(key), key.last_used ? ago(key.last_used) : t("never"),
-    key.source === "config" ? h("span", { class: "chip" }, "config.json") : h("div", { class: "actions", "data-id": key.id },
-      button("limits", t("limitsButton"), { "aria-label": t("limitsOf", { name: labelOf(key) }) }),
-      key.disabled ? button("enable", t("enable"), { "aria-label": t("enableOf", { name: labelOf(key) }) }) : button("disable", t("disable"), { "aria-label": t("disableOf", { name: labelOf(key) }) }),
-      button("delete", t("delete"), { class: "danger", "aria-label": t("deleteTitle", { name: labelOf(key) }) })),
-  ]), { cards: true }), found.length > most && button("more", t("showMore", { n: number(found.length - most) }))));
 }
+
+export let keyList = null;
 
 function fields(key) {
   const list = LIMITS.map((name) => ({ name, label: t(`field_${name}`), type: "number", step: name.startsWith("dollars") ? "any" : null, value: key?.limits?.[name] ?? "", hint: null }));
@@ -69,6 +76,7 @@ function body(answer) {
 
 // `made` is told a new key, so that the snippets can use it.
 export function startKeys({ refresh, made }) {
+  keyList = list({ id: "key-list", path: "admin/keys", items: "keys", states: STATES, actions: ["enable", "disable", "delete"], row, nameOf: labelOf, empty: "noKeys", refresh });
   const change = (id, source, values, message) => attempt(source, async () => {
     await send("POST", `admin/keys/${encodeURIComponent(id)}`, values);
     say(message);
@@ -88,18 +96,16 @@ export function startKeys({ refresh, made }) {
     });
   });
   onAction($("new-key"), { copy: () => copy(fresh), forget: () => { fresh = null; render($("new-key")); } });
-  $("key-filter").addEventListener("input", () => { most = ROWS; redraw(); });
   onAction($("key-list"), {
-    more: () => { most += 4 * ROWS; redraw(); },
     enable: (id, source) => change(id, source, { disabled: false }, t("enabled")),
     disable: (id, source) => change(id, source, { disabled: true }, t("disabled")),
     async limits(id, source) {
-      const key = shown.find((key) => key.id === id);
+      const key = keyList.find(id);
       const answer = await ask({ title: t("limitsOf", { name: labelOf(key) }), text: t("limitsText"), fields: fields(key), confirm: t("save") });
       if (answer) await change(id, source, body(answer), t("saved"));
     },
     async delete(id, source) {
-      const key = shown.find((key) => key.id === id);
+      const key = keyList.find(id);
       if (!await ask({ title: t("deleteTitle", { name: labelOf(key) }), text: t("keyDeleteText"), word: labelOf(key), confirm: t("delete"), danger: true })) return;
       await attempt(source, async () => { await send("DELETE", `admin/keys/${encodeURIComponent(id)}`); say(t("deleted")); await refresh(); });
     },

@@ -10,29 +10,22 @@ function sentence(kind, title, ...rest) {
   return [h("span", { class: `mark ${kind}`, "aria-hidden": "true" }, MARKS[kind]), h("div", null, h("p", { class: "title" }, title), h("p", { class: "note" }, rest))];
 }
 
-const recovery = (credential) =>
-  [credential.exhausted_until, ...(credential.models ?? []).map((model) => model.cooling_until)].filter(Boolean).sort()[0];
-
 // The one sentence that matters now.
 function verdict({ credentials, failure }) {
   if (failure?.status === 401 || failure?.status === 403) return sentence("bad", t("loginTitle"), failure.message, " ", button("reload", t("reload")));
   if (failure) return sentence("bad", t("goneTitle"), t("goneText"), " ", button("retry", t("retry")));
   if (!credentials) return [h("p", { class: "loading" }, t("loading"))];
-  const able = credentials.filter((credential) => credential.is_available);
-  const usable = able.length;
-  const words = { usable, all: credentials.length };
-  if (credentials.length === 0) return sentence("warn", t("emptyTitle"), t("emptyText"));
+  const { available: usable, cooling, recovers_at: next } = credentials.summary;
+  const words = { usable: number(usable), all: number(credentials.total) };
+  if (credentials.total === 0) return sentence("warn", t("emptyTitle"), t("emptyText"));
   if (usable > 0) {
-    const resting = able.flatMap((credential) => credential.models ?? []);
-    const out = [...new Set(resting.map((rest) => rest.model))].map((model) => resting.filter((rest) => rest.model === model))
-      .filter((rests) => rests.length === usable);
+    const out = cooling.filter((model) => model.credentials === usable);
     if (out.length > 0) {
-      const next = out.flat().map((rest) => rest.cooling_until).sort()[0];
-      return sentence("warn", t("partlyTitle"), t("partlyText", { models: out.map(([rest]) => rest.model).join(", ") }), " ", countdown(next));
+      return sentence("warn", t("partlyTitle"), t("partlyText", { models: out.map(({ model }) => model).join(", ") }), " ", countdown(out.map(({ until }) => until).sort()[0]));
     }
-    return sentence("good", t("readyTitle"), t("readyText", words), resting.length > 0 && ` ${t("readyResting", { n: resting.length })}`);
+    const resting = cooling.reduce((sum, model) => sum + model.credentials, 0);
+    return sentence("good", t("readyTitle"), t("readyText", words), resting > 0 && ` ${t("readyResting", { n: number(resting) })}`);
   }
-  const next = credentials.filter((credential) => !credential.disabled).map(recovery).filter(Boolean).sort()[0];
   if (next) return sentence("warn", t("coolingTitle"), t("coolingText"), " ", countdown(next));
   return sentence("bad", t("brokenTitle"), t("brokenText"));
 }
@@ -68,14 +61,14 @@ function drawAlerts({ status, skew }) {
 
 // The wizard shows itself while there is nothing to serve with, and until the first answer of a fresh server.
 function drawSteps({ credentials, keys, stats, failure }) {
-  const fresh = credentials && !failure && (credentials.length === 0 || (stats && stats.today?.requests === 0 && credentials.every((c) => !c.usage_count)));
+  const fresh = credentials && !failure && (credentials.total === 0 || (stats && stats.today?.requests === 0 && credentials.summary.usage_count === 0));
   $("welcome").hidden = !fresh;
   // Nothing was ever asked of it: empty plots would only push the next step down.
   document.body.classList.toggle("unused", Boolean(fresh && stats && stats.models.length === 0));
   if (!fresh) return;
   const steps = [
-    [credentials.length > 0, t("step1"), t("step1Text"), "#add"],
-    [(keys?.keys.length ?? 0) > 0, t("step2"), t("step2Text"), "#keys"],
+    [credentials.total > 0, t("step1"), t("step1Text"), "#add"],
+    [(keys?.total ?? 0) > 0, t("step2"), t("step2Text"), "#keys"],
     [false, t("step3"), t("step3Text"), "#clients"],
   ];
   const now = steps.findIndex(([done]) => !done);

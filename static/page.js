@@ -4,10 +4,10 @@ import { $ } from "./dom.js";
 import { chooseLanguage, setServerTime, tick } from "./text.js";
 import { get } from "./api.js";
 import { drawOverview, startOverview } from "./overview.js";
-import { drawCredentials, startCredentials } from "./credentials.js";
+import { drawCredentials, pool, startCredentials } from "./credentials.js";
 import { drawAdd, startAdd } from "./add.js";
 import { drawUsage, range, startUsage } from "./usage.js";
-import { drawKeys, startKeys } from "./keys.js";
+import { drawKeys, keyList, startKeys } from "./keys.js";
 import { drawClients, offerKey, startClients } from "./clients.js";
 import { addLog, drawRequests, drawSettings, startRequests } from "./requests.js";
 
@@ -29,14 +29,14 @@ function draw() {
 
 // Asks for everything; what comes after a later round has begun is old and dropped.
 async function load(mine) {
-  const wanted = { status: "admin/status", credentials: "admin/credentials", stats: `admin/stats?range=${range}`, keys: "admin/keys", requests: "admin/requests" };
+  const wanted = { status: "admin/status", stats: `admin/stats?range=${range}`, requests: "admin/requests" };
   const names = Object.keys(wanted);
-  const answers = await Promise.allSettled(names.map((name) => get(wanted[name])));
+  const [credentials, , ...answers] = await Promise.allSettled([pool.load(), keyList.load(), ...names.map((name) => get(wanted[name]))]);
   if (mine !== round) return;
   answers.forEach((answer, i) => { if (answer.status === "fulfilled") state[names[i]] = answer.value; });
+  Object.assign(state, { credentials: pool.answer, keys: keyList.answer, failure: credentials.reason ?? null });
   if (state.stats?.range === "24h") state.hours = state.stats.buckets;
   if (state.stats && state.hours) state.stats.hours = state.hours;
-  state.failure = answers[names.indexOf("credentials")].reason ?? null;
   if (state.status) state.skew = setServerTime(state.status.now);
   if ($("log").open) await log();
 }
@@ -72,13 +72,13 @@ function choose(name, act) {
   act(select.value);
 }
 
+startCredentials({ refresh: poll });
+startKeys({ refresh: poll, made: offerKey });
 choose("theme", (theme) => { document.documentElement.dataset.theme = theme; });
 choose("language", chooseLanguage);
 startOverview({ retry: () => { wait = PERIOD; poll(); } });
-startCredentials({ refresh: poll });
 startAdd({ refresh: poll, changed: () => { wait = PERIOD; } });
 startUsage({ refresh: poll });
-startKeys({ refresh: poll, made: offerKey });
 startClients();
 startRequests(state);
 $("log").addEventListener("toggle", log);

@@ -52,6 +52,10 @@ export default {
   dockerNote: "在 Docker 中 localhost 指容器本身：请用 host.docker.internal 或主机地址。", cursorNote: "Cursor 从它自己的服务器发起调用：需要公网 https 地址。",
   try: "试一试", tryLabel: "问题", tryText: "用一句话打个招呼。", trySend: "发送", tryStop: "停止", tryStopped: "已停止。", waiting: "等待首词元…", tryDone: "首词元 {first} 秒，全部 {all} 秒，{tokens} 词元。",
 
-  requests: "请求", requestsTitle: "最近请求", filter: "筛选", filterCredentials: "名称、项目、状态、模型…", filterKeys: "名称、密钥、模型…", chipResting: "冷却中", noCredentialMatches: "没有符合的凭据。", showMore: "再显示 {n} 个", filterHint: "模型、密钥、状态、编号…", onlyFailed: "只看失败", pause: "暂停", rangeLast: "最近 200 个", rangeAll: "全部保留的", details: "详情", cost: "费用", unpriced: "（{n} 次没有价格）", noRequests: "启动以来没有请求。", noMatch: "没有符合筛选的请求。", status: "状态", error: "错误", attempts: "（{n} 次尝试）",
+  requests: "请求", requestsTitle: "最近请求", filter: "筛选", filter_credentials: "名称、项目、模型…", filter_keys: "名称、密钥、模型…", chipResting: "冷却中", noneMatches: "没有符合的。", showMore: "再显示 {n} 个", filterHint: "模型、密钥、状态、编号…", onlyFailed: "只看失败", pause: "暂停", rangeLast: "最近 200 个", rangeAll: "全部保留的", details: "详情", cost: "费用", unpriced: "（{n} 次没有价格）", noRequests: "启动以来没有请求。", noMatch: "没有符合筛选的请求。", status: "状态", error: "错误", attempts: "（{n} 次尝试）",
+  sortBy: "排序", sort_: "添加顺序", sort_name: "名称", sort_state: "状态", "sort_-used": "使用最多", "sort_-last_used": "最近使用", sort_expires: "最先到期",
+  select: "选择 {name}", selectPage: "选择本页", selectAll: "选择全部符合的 {n} 个", selectNone: "取消选择", selected: "已选 {n} 个", previous: "上一页", next: "下一页", pageOf: "{from}–{to}，共 {all}", times: "{n} 次",
+  bulk_enable: "启用", bulk_disable: "停用", bulk_reset: "结束冷却", bulk_check: "检查", bulk_delete: "删除", bulkAll: "所有符合筛选的，包括其他页上的。", bulkWell: "已完成 {n} 个。", bulkDone: "完成 {done} 个，失败 {failed} 个：",
+  stateActive: "有效", stateOver: "额度已用完", stateEnded: "已到期", keyInConfig: "此密钥写在 config.json 中，请在那里修改。",
   settings: "设置", settingsNote: "从 config.json 读取；机密已遮盖。修改文件后发送 SIGHUP 或重启；docs/configuration.md 说明哪些需要重启。", setting: "设置项", value: "值", source: "来源", source_file: "config.json", source_default: "默认", log: "日志",
 };

@@ -1,6 +1,7 @@
 //! The admin page in a headless Chromium (Debian's package, installed by `tests/setup.sh`). The cases are in `js/page_*.mjs`;
 //! their screenshots go to `tests/screenshots`.
 
+use crate::common::client::Client;
 use crate::common::google::{FakeGoogle, Step, User};
 use crate::common::program::Folder;
 use crate::common::proxy::{EMAIL, GEMINI_KEY, Pool, Proxy};
@@ -45,6 +46,19 @@ fn a_person_runs_the_proxy_from_the_page() {
     let denied = Proxy::start(&denying, |_| {});
     let hasty = Proxy::with_login_lifetime(&google, Duration::ZERO);
 
+    let many = Proxy::start(&google, |config| {
+        let keys =
+            (0..1000).map(|n| json!({"key": format!("sk-configured-key-{n:04}"), "name": format!("configured {n}")}));
+        config["auth_keys"] = keys.collect();
+        let pool = (0..1000).map(|n| json!({"key": format!("AIzaSyOfAThousand{n:04}"), "label": format!("label {n}")}));
+        config["gemini_api_keys"] = pool.collect();
+    });
+    let mut client = Client::new(many.address());
+    for n in 0..6 {
+        let made = client.send("POST", "/admin/keys", &[], &json!({"name": format!("added {n}")}).to_string());
+        assert_eq!(made.unwrap().status, 200);
+    }
+
     let folder = Folder::new("browser");
     let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
     let config = folder.write(
@@ -63,6 +77,7 @@ fn a_person_runs_the_proxy_from_the_page() {
         &[
             ("EMPTY_URL", &empty.base()),
             ("LIMITED_URL", &limited.base()),
+            ("MANY_URL", &many.base()),
             ("LOCKED_URL", &locked.base()),
             ("DENIED_URL", &denied.base()),
             ("HASTY_URL", &hasty.base()),

@@ -83,7 +83,7 @@ fn there_is_no_async_runtime_and_no_openssl() {
 }
 
 /// What the program was to be built from, and small crates that replace code which is not what it exists for.
-const MINIMAL: [&str; 21] = [
+const MINIMAL: [&str; 22] = [
     "base64",
     "crossbeam-channel",
     "fernet",
@@ -91,6 +91,7 @@ const MINIMAL: [&str; 21] = [
     "libc",
     "log",
     "memchr",
+    "miniz_oxide",
     "mio",
     "parking_lot",
     "percent-encoding",

@@ -2,25 +2,13 @@
 //! then are taken on trust, so that the person gets an answer.
 
 use super::accounts::{welcome, with_warning};
+use super::together::together;
 use super::{missing, object, refuse};
-use crate::credentials::{AddFault, Added, Candidate, Credentials, import, label, untried};
-use crate::dispatch;
-use crate::http::{CancelToken, Request, Response};
+use crate::credentials::{AddFault, Added, import, label, untried};
+use crate::http::{Request, Response};
 use crate::message::Message;
 use crate::serve::app::App;
-use crossbeam_channel::{RecvTimeoutError, bounded};
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
-
-/// Credentials tried out together.
-const TOGETHER: usize = 8;
-/// A ureq call through rustls needs up to 192 KiB in debug builds (docs/crates.md "Stacks of threads").
-const STACK: usize = 512 * 1024;
-/// How soon it is noticed that the client is gone.
-const SLICE: Duration = Duration::from_millis(250);
 
 /// `POST /admin/credentials/import`.
 pub(super) fn import(app: &App, request: &Request) -> Response {
@@ -36,7 +24,11 @@ pub(super) fn import(app: &App, request: &Request) -> Response {
     let mut results: Vec<Value> =
         items.iter().filter_map(|item| Some(refused("", item.as_ref().err()?.clone()))).collect();
     let items: Vec<Value> = items.into_iter().flatten().collect();
-    let tried = try_out(&app.pool, &items, &request.cancel);
+    let tried = together(&items, &request.cancel, app.pool.timing().import, |item, late| {
+        let result = app.pool.try_out(item.clone());
+        let was_cut_short = late.is_cancelled() && result.as_ref().is_err_and(|fault| fault.passing);
+        (!was_cut_short).then_some(result)
+    });
     for (at, (item, tried)) in items.into_iter().zip(tried).enumerate() {
         let name = label(&item).unwrap_or_else(|| format!("#{}", at + 1));
         let candidate = match tried {
@@ -67,42 +59,4 @@ fn told(name: &str, result: Result<Added, AddFault>, app: &App) -> Value {
 
 fn refused(name: &str, message: Message) -> Value {
     json!({"label": name, "status": "refused", "detail": message.to_string(), "told": message.json()})
-}
-
-/// What trying each item out came to; `None` for those that were not done in time.
-fn try_out(pool: &Credentials, items: &[Value], cancel: &CancelToken) -> Vec<Option<Result<Candidate, AddFault>>> {
-    let end = Instant::now() + pool.timing().import;
-    let late = CancelToken::default();
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(items.iter().map(|_| None).collect::<Vec<_>>());
-    let (done, finished) = bounded::<()>(0);
-    thread::scope(|scope| {
-        for number in 0..TOGETHER.min(items.len()) {
-            let (late, next, results, done) = (&late, &next, &results, done.clone());
-            let work = move || {
-                let _done = done;
-                let _scope = dispatch::watch(late);
-                while !late.is_cancelled() {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(at) else { return };
-                    let result = pool.try_out(item.clone());
-                    let was_cut_short = late.is_cancelled() && result.as_ref().is_err_and(|fault| fault.passing);
-                    if !was_cut_short {
-                        results.lock()[at] = Some(result);
-                    }
-                }
-            };
-            let thread = thread::Builder::new().name(format!("import-{number}")).stack_size(STACK);
-            if let Err(error) = thread.spawn_scoped(scope, work) {
-                log::warn!("admin: no thread to try credentials out: {error}");
-            }
-        }
-        drop(done);
-        while finished.recv_timeout(SLICE) == Err(RecvTimeoutError::Timeout) {
-            if cancel.is_cancelled() || Instant::now() >= end {
-                late.cancel();
-            }
-        }
-    });
-    results.into_inner()
 }

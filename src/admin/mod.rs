@@ -1,6 +1,7 @@
 //! The admin page and its JSON, made from views that hold no secrets.
 
 mod accounts;
+mod bulk;
 mod import;
 mod keys;
 mod login;
@@ -11,49 +12,56 @@ mod requests;
 mod routes;
 mod stats;
 mod status;
+mod together;
 mod view;
 
 pub use routes::{answer, figures};
 
 use crate::http::{Headers, Request, Response};
 use crate::message::Message;
+use crate::page;
 use crate::serve::app::App;
 use crate::serve::route::Account;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
-const HTML: &str = "text/html; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
-const STYLE: &str = "text/css; charset=utf-8";
+/// For good: another file has another name.
+const FOREVER: &str = "private, max-age=31536000, immutable";
+const NEVER: &str = "no-store";
 
-/// The page, compiled in: no build step, no file to install, no request to anybody else. Name, media type, text.
-const FILES: [(&str, &str, &str); 19] = [
-    ("", HTML, include_str!("../../static/index.html")),
-    ("page.css", STYLE, include_str!("../../static/page.css")),
-    ("theme.js", SCRIPT, include_str!("../../static/theme.js")),
-    ("page.js", SCRIPT, include_str!("../../static/page.js")),
-    ("dom.js", SCRIPT, include_str!("../../static/dom.js")),
-    ("text.js", SCRIPT, include_str!("../../static/text.js")),
-    ("en.js", SCRIPT, include_str!("../../static/en.js")),
-    ("zh.js", SCRIPT, include_str!("../../static/zh.js")),
-    ("messages.js", SCRIPT, include_str!("../../static/messages.js")),
-    ("api.js", SCRIPT, include_str!("../../static/api.js")),
-    ("dialog.js", SCRIPT, include_str!("../../static/dialog.js")),
-    ("plot.js", SCRIPT, include_str!("../../static/plot.js")),
-    ("overview.js", SCRIPT, include_str!("../../static/overview.js")),
-    ("credentials.js", SCRIPT, include_str!("../../static/credentials.js")),
-    ("add.js", SCRIPT, include_str!("../../static/add.js")),
-    ("usage.js", SCRIPT, include_str!("../../static/usage.js")),
-    ("keys.js", SCRIPT, include_str!("../../static/keys.js")),
-    ("clients.js", SCRIPT, include_str!("../../static/clients.js")),
-    ("requests.js", SCRIPT, include_str!("../../static/requests.js")),
-];
+/// A file of the page by its name under `/static/`, maybe behind the folder that is named by what the files hold; or the
+/// page itself for the empty name.
+pub fn file(name: &str, headers: &Headers) -> Option<Response> {
+    let (cached, name) = match name.strip_prefix(page::version()).and_then(|rest| rest.strip_prefix('/')) {
+        Some(name) => (FOREVER, name),
+        None if name.is_empty() => (NEVER, "index.html"),
+        None => (NEVER, name),
+    };
+    let media_type = match name.rsplit('.').next() {
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        _ => "text/html; charset=utf-8",
+    };
+    let compressed = page::compressed(name)?;
+    let answer = match takes_gzip(headers) {
+        true => Response::new(200, media_type, compressed).with_header("Content-Encoding", "gzip"),
+        false => Response::new(200, media_type, page::text(name)),
+    };
+    Some(guarded(answer).with_header("Cache-Control", cached).with_header("Vary", "Accept-Encoding"))
+}
 
-/// A file of the page by its name under `/static/`, or the page itself for the empty name.
-pub fn file(name: &str) -> Option<Response> {
-    let (_, media_type, text) = FILES.iter().find(|(known, ..)| *known == name)?;
-    Some(harden(Response::new(200, media_type, *text)))
+/// Whoever says nothing gets what every program can read.
+fn takes_gzip(headers: &Headers) -> bool {
+    let codings = || headers.all("accept-encoding").flat_map(|value| value.split(','));
+    let named = |wanted: &str| {
+        codings().find_map(|coding| {
+            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+            let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+            name.trim().eq_ignore_ascii_case(wanted).then_some(weight.is_ok_and(|weight| weight > 0.0))
+        })
+    };
+    named("gzip").or_else(|| named("*")).unwrap_or(false)
 }
 
 /// Connecting and managing credentials, for a caller who may. Blocks on Google where the route takes the long lane.
@@ -64,6 +72,7 @@ pub fn account(app: &App, account: &Account, request: &Request) -> Response {
         Account::StartLogin => login::start(app, request),
         Account::FinishLogin => login::finish(app, request),
         Account::Add => accounts::add(app, request),
+        Account::Bulk => bulk::credentials(app, request),
         Account::Import => import::import(app, request),
         Account::Credential(id) if request.method == "DELETE" => accounts::remove(app, id),
         Account::Credential(id) => accounts::change(app, id, request),
@@ -105,7 +114,7 @@ pub fn unless_known(headers: &Headers, answer: Response) -> Response {
     let digest = Sha256::digest(&answer.body);
     let tag = format!("\"{}\"", digest[..12].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     let is_known = headers.get("if-none-match") == Some(&tag);
-    let answer = if is_known { harden(Response::empty(304)) } else { answer };
+    let answer = if is_known { Response { status: 304, body: Vec::new(), ..answer } } else { answer };
     answer.with_header("ETag", tag)
 }
 
@@ -150,6 +159,10 @@ fn missing(place: [&str; 2]) -> Response {
 
 /// Headers that keep the page to itself: nothing from elsewhere, no framing, no guessing of types, no caching.
 pub fn harden(response: Response) -> Response {
+    guarded(response).with_header("Cache-Control", NEVER)
+}
+
+fn guarded(response: Response) -> Response {
     response
         .with_header(
             "Content-Security-Policy",
@@ -159,7 +172,6 @@ pub fn harden(response: Response) -> Response {
         .with_header("X-Content-Type-Options", "nosniff")
         .with_header("X-Frame-Options", "DENY")
         .with_header("Referrer-Policy", "no-referrer")
-        .with_header("Cache-Control", "no-store")
 }
 
 #[cfg(test)]
@@ -167,24 +179,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_with_all_its_files_stays_below_160_kilobytes() {
-        let all: usize = FILES.iter().map(|(_, _, text)| text.len()).sum();
-        assert!(all < 160_000, "{all} bytes");
+    fn gzip_goes_to_whoever_takes_it() {
+        for (accepted, expected) in [
+            (None, false),
+            (Some(""), false),
+            (Some("gzip, deflate, br, zstd"), true),
+            (Some("br;q=1.0, GZIP;q=0.5"), true),
+            (Some("gzip;q=0, *"), false),
+            (Some("identity, *;q=0.1"), true),
+            (Some("*;q=0"), false),
+            (Some("deflate"), false),
+        ] {
+            let mut headers = Headers::default();
+            accepted.into_iter().for_each(|value| headers.push("Accept-Encoding", value));
+            let answer = file("dom.js", &headers).unwrap();
+            assert_eq!(answer.headers.iter().any(|(name, _)| name == "Content-Encoding"), expected, "{accepted:?}");
+            assert_eq!(answer.body.starts_with(b"//"), !expected, "{accepted:?}");
+        }
     }
 
     #[test]
-    fn every_file_that_the_page_names_is_there() {
-        let named: Vec<&str> = FILES
-            .iter()
-            .flat_map(|(_, _, text)| text.split('"'))
-            .filter_map(|word| word.strip_prefix("static/").or(word.strip_prefix("./")))
-            .collect();
-        for name in &named {
-            assert!(file(name).is_some(), "{name} is named, but not there");
+    fn what_is_named_by_its_content_is_kept_for_good_and_nothing_else() {
+        let headers = Headers::default();
+        let cached = |name: &str| {
+            let answer = file(name, &headers)?;
+            answer.headers.into_iter().find(|(name, _)| name == "Cache-Control").map(|(_, value)| value)
+        };
+        assert_eq!(cached(&format!("{}/page.css", page::version())).as_deref(), Some(FOREVER));
+        for name in ["", "page.css"] {
+            assert_eq!(cached(name).as_deref(), Some(NEVER), "{name}");
         }
-        for (name, ..) in &FILES[1..] {
-            assert!(named.contains(name), "{name} is there, but never loaded");
+        for name in ["0123456789abcdef/page.css", "nothing.js", &format!("{}/", page::version())] {
+            assert_eq!(cached(name), None, "{name}");
         }
-        assert!(file("nothing.js").is_none());
     }
 }

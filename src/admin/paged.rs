@@ -9,27 +9,76 @@ use crate::http::{Response, query_value};
 use crate::keys::{Key, Keys};
 use memchr::memmem::Finder;
 use serde_json::{Value, json};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 const LIMIT: usize = 100;
 const MOST: usize = 1000;
 const WRONG_LIMIT: &str = "limit: expected a number from 1 to 1000";
+const WRONG_SORT: &str =
+    "sort: expected name, state, used, last_used or expires, with - before it for the other way round";
 
 /// A part of a list.
 pub(super) struct Page {
     limit: usize,
+    /// How many are left out before the first one.
+    skip: usize,
     /// The number of the item before the first one.
     after: Option<u64>,
     words: Vec<Finder<'static>>,
     state: Option<String>,
+    /// By what, and whether the other way round.
+    order: Option<(Order, bool)>,
+}
+
+/// By what a list is sorted.
+#[derive(Clone, Copy)]
+enum Order {
+    Name,
+    State,
+    Used,
+    LastUsed,
+    Expires,
+}
+
+/// Where an item stands among the others.
+enum Rank<'a> {
+    Number(u64),
+    Text(&'a str),
+}
+
+impl Rank<'_> {
+    fn cmp(&self, other: &Rank) -> Ordering {
+        match (self, other) {
+            (Rank::Number(one), Rank::Number(other)) => one.cmp(other),
+            (Rank::Text(one), Rank::Text(other)) => {
+                let lower = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<Vec<_>>();
+                match one.is_ascii() && other.is_ascii() {
+                    true => one
+                        .bytes()
+                        .map(|byte| byte.to_ascii_lowercase())
+                        .cmp(other.bytes().map(|byte| byte.to_ascii_lowercase())),
+                    false => lower(one).cmp(&lower(other)),
+                }
+            }
+            _ => Ordering::Equal,
+        }
+    }
+
+    fn time(time: Option<SystemTime>, never: u64) -> Rank<'static> {
+        let since = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+        Rank::Number(since.map_or(never, |since| since.as_millis() as u64))
+    }
 }
 
 impl Page {
-    /// `limit`, `after`, `q` and `state`; `None` when the query has none of them.
+    /// `limit`, `skip`, `after`, `q`, `state` and `sort`; `None` when the query has none of them.
     pub(super) fn of(query: &str) -> Result<Option<Page>, Response> {
-        let [limit, after, words, state] = ["limit", "after", "q", "state"].map(|name| query_value(query, name));
-        if limit.is_none() && after.is_none() && words.is_none() && state.is_none() {
+        let [limit, skip, after, words, state, sort] =
+            ["limit", "skip", "after", "q", "state", "sort"].map(|name| query_value(query, name));
+        if [&limit, &skip, &after, &words, &state, &sort].iter().all(|value| value.is_none()) {
             return Ok(None);
         }
         let number =
@@ -42,10 +91,20 @@ impl Page {
             Some(0) => return Err(malformed(400, WRONG_LIMIT)),
             limit => limit.map_or(LIMIT, |limit: u64| limit.min(MOST as u64) as usize),
         };
+        let skip = number(skip, "skip: expected a whole number")?.map_or(0, |skip: u64| skip as usize);
         let after = number(after, "after: expected the next of an earlier page")?;
+        let order = match sort.as_deref().map(|sort| (sort.trim_start_matches('-'), sort.starts_with('-'))) {
+            None | Some(("", _)) => None,
+            Some(("name", back)) => Some((Order::Name, back)),
+            Some(("state", back)) => Some((Order::State, back)),
+            Some(("used", back)) => Some((Order::Used, back)),
+            Some(("last_used", back)) => Some((Order::LastUsed, back)),
+            Some(("expires", back)) => Some((Order::Expires, back)),
+            Some(_) => return Err(malformed(400, WRONG_SORT)),
+        };
         let words = words.unwrap_or_default().to_lowercase();
         let words = words.split_whitespace().map(|word| Finder::new(word).into_owned()).collect();
-        Ok(Some(Page { limit, after, words, state: state.filter(|state| !state.is_empty()) }))
+        Ok(Some(Page { limit, skip, after, words, state: state.filter(|state| !state.is_empty()), order }))
     }
 
     /// Whether the texts have every word, whatever the case. `buffer` is lent, so that a long list costs one.
@@ -66,54 +125,96 @@ impl Page {
     }
 }
 
-/// What a page is made of: the items that match, of which it shows some.
-struct Found {
-    limit: usize,
-    after: Option<u64>,
-    shown: Vec<Value>,
-    last: u64,
-    count: usize,
-    /// Whether there are more behind the last one.
-    more: bool,
+/// An item that is looked for.
+struct Found<'a, T> {
+    rank: Rank<'a>,
+    number: u64,
+    item: &'a T,
 }
 
-impl Found {
-    fn new(page: &Page) -> Found {
-        Found { limit: page.limit, after: page.after, shown: Vec::new(), last: 0, count: 0, more: false }
-    }
-
-    fn add(&mut self, number: u64, show: impl FnOnce() -> Value) {
-        self.count += 1;
-        if self.after.is_some_and(|after| number <= after) {
-            return;
+impl Page {
+    /// The page of all that were found, which come in order of their numbers.
+    fn cut<T>(&self, name: &str, total: usize, mut found: Vec<Found<T>>, show: impl Fn(&T) -> Value) -> Value {
+        let count = found.len();
+        let after = self.after.unwrap_or(0);
+        found.retain(|item| self.after.is_none() || item.number > after);
+        let (begin, end) = (self.skip.min(found.len()), (self.skip.saturating_add(self.limit)).min(found.len()));
+        if let Some((_, is_backwards)) = self.order {
+            let compare = |one: &Found<T>, other: &Found<T>| {
+                let order = one.rank.cmp(&other.rank);
+                (if is_backwards { order.reverse() } else { order }).then(one.number.cmp(&other.number))
+            };
+            // Of many only those that are shown need be in order.
+            if end < found.len() {
+                found.select_nth_unstable_by(end, compare);
+            }
+            found[..end].sort_unstable_by(compare);
         }
-        if self.shown.len() == self.limit {
-            self.more = true;
-            return;
-        }
-        self.shown.push(show());
-        self.last = number;
-    }
-
-    fn page(self, name: &str, total: usize) -> Value {
-        let next = self.more.then(|| self.last.to_string());
-        json!({name: self.shown, "total": total, "found": self.count, "next": next})
+        let next = (self.order.is_none() && end < found.len()).then(|| found[end - 1].number.to_string());
+        let shown = found[begin..end].iter().map(|found| show(found.item)).collect::<Vec<_>>();
+        json!({name: shown, "total": total, "found": count, "next": next})
     }
 }
 
-/// A page of `GET /admin/keys`.
+/// A page of `GET /admin/keys`, and how many of all are in which state.
 pub(super) fn keys(keys: &Keys, page: &Page) -> Value {
-    let (mut found, mut buffer) = (Found::new(page), String::new());
     let list = keys.numbered();
-    for (number, key) in &list {
-        let state = if key.disabled { "off" } else { "good" };
+    let mut states = BTreeMap::new();
+    let found = found_keys(&list, page, Some(&mut states));
+    let mut answer = page.cut("keys", list.len(), found, |key| shown(key));
+    answer["summary"] = json!({"states": states});
+    answer
+}
+
+fn found_keys<'a>(
+    list: &'a [(u32, Arc<Key>)],
+    page: &Page,
+    mut states: Option<&mut BTreeMap<&'static str, usize>>,
+) -> Vec<Found<'a, Arc<Key>>> {
+    let (mut found, mut buffer, now) = (Vec::new(), String::new(), SystemTime::now());
+    for (number, key) in list {
+        let state = key_state(key, now);
+        if let Some(states) = &mut states {
+            *states.entry(state).or_insert(0) += 1;
+        }
         let is_wanted = page.state.as_ref().is_none_or(|wanted| wanted == state);
         let id = if page.words.is_empty() { String::new() } else { key.id() };
         if is_wanted && page.matches(&mut buffer, texts(key, &id)) {
-            found.add(u64::from(*number), || shown(key));
+            let rank = match page.order {
+                None => Rank::Number(0),
+                Some((Order::Name, _)) => Rank::Text(&key.name),
+                Some((Order::State, _)) => Rank::Number(urgency(state)),
+                Some((Order::Used, _)) => Rank::Number(key.used().today.requests),
+                Some((Order::LastUsed, _)) => Rank::time(key.used().last_used, 0),
+                Some((Order::Expires, _)) => Rank::time(key.limits.expires_at, u64::MAX),
+            };
+            found.push(Found { rank, number: u64::from(*number), item: key });
         }
     }
-    found.page("keys", list.len())
+    found
+}
+
+/// The ids of all that are looked for, whatever the page.
+pub(super) fn key_ids(keys: &Keys, page: &Page) -> Vec<String> {
+    found_keys(&keys.numbered(), page, None).iter().map(|found| found.item.id()).collect()
+}
+
+/// How the page shows it: good, at a limit of its day or month, ended, or switched off.
+fn key_state(key: &Key, now: SystemTime) -> &'static str {
+    let limits = &key.limits;
+    if key.disabled {
+        return "off";
+    }
+    if limits.expires_at.is_some_and(|end| end <= now) {
+        return "bad";
+    }
+    let is_over = key.allowances().iter().any(|allowance| allowance.percent() >= 100);
+    if is_over { "warn" } else { "good" }
+}
+
+/// What needs somebody comes first.
+fn urgency(state: &str) -> u64 {
+    ["bad", "warn", "good", "off"].iter().position(|known| *known == state).unwrap_or(0) as u64
 }
 
 fn texts<'a>(key: &'a Key, id: &'a str) -> impl Iterator<Item = &'a str> {
@@ -122,17 +223,34 @@ fn texts<'a>(key: &'a Key, id: &'a str) -> impl Iterator<Item = &'a str> {
 
 /// A page of `GET /admin/credentials`, and how all of them are.
 pub(super) fn credentials(views: &[View], page: &Page) -> Value {
-    let (mut found, mut buffer) = (Found::new(page), String::new());
+    let mut answer = page.cut("credentials", views.len(), found_credentials(views, page), credential);
+    answer["summary"] = summary(views);
+    answer
+}
+
+fn found_credentials<'a>(views: &'a [View], page: &Page) -> Vec<Found<'a, View>> {
+    let (mut found, mut buffer) = (Vec::new(), String::new());
     for view in views {
         let is_wanted = page.state.as_ref().is_none_or(|wanted| wanted == state(view));
         if is_wanted && page.matches(&mut buffer, words(view)) {
             let number = view.name.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0);
-            found.add(number, || credential(view));
+            let rank = match page.order {
+                None => Rank::Number(0),
+                Some((Order::Name, _)) => Rank::Text(view.label.as_ref().or(view.email.as_ref()).unwrap_or(&view.name)),
+                Some((Order::State, _)) => Rank::Number(urgency(state(view))),
+                Some((Order::Used, _)) => Rank::Number(view.usage_count),
+                Some((Order::LastUsed, _)) => Rank::time((view.usage_count > 0).then_some(view.last_used_at), 0),
+                Some((Order::Expires, _)) => Rank::time(view.expiry, u64::MAX),
+            };
+            found.push(Found { rank, number, item: view });
         }
     }
-    let mut answer = found.page("credentials", views.len());
-    answer["summary"] = summary(views);
-    answer
+    found
+}
+
+/// The ids of all that are looked for, whatever the page.
+pub(super) fn credential_ids(views: &[View], page: &Page) -> Vec<String> {
+    found_credentials(views, page).iter().map(|found| found.item.name.clone()).collect()
 }
 
 fn words(view: &View) -> impl Iterator<Item = &str> {

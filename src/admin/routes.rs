@@ -1,7 +1,7 @@
 //! The admin routes for figures, client keys and requests, behind the login that the caller has checked.
 
 use super::paged::{self, Page};
-use super::{keys, malformed, metrics, refuse, requests, stats, status, view};
+use super::{bulk, keys, malformed, metrics, refuse, requests, stats, status, view};
 use crate::calendar;
 use crate::http::query_value;
 use crate::http::{Request, Response};
@@ -61,6 +61,7 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
             Ok(Some(page)) => Response::json(200, &paged::credentials(&app.pool.views(), &page)),
             Err(refusal) => refusal,
         },
+        Route::AdminKeysBulk => bulk::keys(app, request),
         Route::AdminKey(id) => changing(|| {
             let what = if request.method == "DELETE" {
                 app.usage.forget_key(app.keys.delete(id)?.mark.number());

@@ -5,6 +5,7 @@
 //! this folder. Others see a [`Lease`] (who was chosen), an [`Access`] (what a request needs) and [`View`]s (what an admin
 //! may see).
 
+mod bulk;
 mod check;
 mod enrol;
 mod file;
@@ -26,6 +27,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use bulk::BulkEdit;
 pub use check::Check;
 pub use enrol::{AddFault, Added, Candidate, exchange_code, label, untried};
 pub(crate) use file::cipher::Cipher;

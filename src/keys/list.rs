@@ -57,6 +57,18 @@ impl List {
         Some(key)
     }
 
+    /// As [`List::remove`] for each, with one look at the others.
+    pub(super) fn remove_all(&mut self, places: impl Iterator<Item = u32>) {
+        for place in places {
+            let Some(key) = self.keys.remove(&place) else { continue };
+            self.by_name.remove(&key.name);
+            if self.by_digest.get(&half(&key.digest)) == Some(&place) {
+                self.by_digest.remove(&half(&key.digest));
+            }
+        }
+        self.keys.iter().for_each(|(place, key)| _ = self.by_digest.entry(half(&key.digest)).or_insert(*place));
+    }
+
     pub(super) fn named(&self, name: &str) -> Option<&Arc<Key>> {
         self.keys.get(self.by_name.get(name)?)
     }

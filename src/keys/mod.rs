@@ -6,6 +6,7 @@
 //! written anywhere. What a key has used is kept under its mark, a part of a hash, so that names and places move no count.
 
 mod allowance;
+mod bulk;
 mod edit;
 mod kept;
 mod list;
@@ -13,6 +14,7 @@ mod mark;
 mod meter;
 
 pub use allowance::Allowance;
+pub use bulk::BulkEdit;
 pub use edit::{Edit, EditError};
 pub use mark::Mark;
 pub use meter::{Meter, Permit, RateHeaders, Reading, Used};

@@ -55,7 +55,7 @@ pub enum Route {
     /// A browser asks whether it may send a request to another origin.
     Preflight,
     Home,
-    /// The name of a file of the admin page.
+    /// The name of a file of the admin page, maybe behind its version.
     Static(String),
     Health,
     /// Whether the process lives.
@@ -75,6 +75,8 @@ pub enum Route {
     AdminLog,
     /// All keys of clients: list them or make one.
     AdminKeys,
+    /// Many of them are changed.
+    AdminKeysBulk,
     /// One of them, by its id: change or delete it.
     AdminKey(String),
     Chat,
@@ -128,6 +130,8 @@ pub enum Account {
     Add,
     /// Any number of credentials comes in any shape.
     Import,
+    /// Many are changed.
+    Bulk,
     /// POST changes one, DELETE removes it.
     Credential(String),
     Check(String),
@@ -178,6 +182,7 @@ fn page(words: &[&str]) -> Found {
     Some(match words {
         [] => (Route::Home, READ),
         ["static", name] => (Route::Static((*name).to_owned()), READ),
+        ["static", version, name] => (Route::Static(format!("{version}/{name}")), READ),
         ["health"] => (Route::Health, READ),
         ["livez"] => (Route::Live, READ),
         ["readyz"] => (Route::Ready, READ),
@@ -190,6 +195,7 @@ fn page(words: &[&str]) -> Found {
         ["admin", "credentials"] => (Route::AdminCredentials, READ),
         ["admin", "credentials", "add"] => (Route::Account(Account::Add), "POST"),
         ["admin", "credentials", "import"] => (Route::Account(Account::Import), "POST"),
+        ["admin", "credentials", "bulk"] => (Route::Account(Account::Bulk), "POST"),
         ["admin", "credentials", id] => (Route::Account(Account::Credential((*id).to_owned())), "POST, DELETE"),
         ["admin", "credentials", id, word] => match credential_action(id, word)? {
             action @ Account::Check(_) => (Route::Account(action), "GET, POST"),
@@ -205,6 +211,7 @@ fn page(words: &[&str]) -> Found {
         ["admin", "requests.csv"] => (Route::AdminRequestsCsv, READ),
         ["admin", "log"] => (Route::AdminLog, READ),
         ["admin", "keys"] => (Route::AdminKeys, "GET, HEAD, POST"),
+        ["admin", "keys", "bulk"] => (Route::AdminKeysBulk, "POST"),
         ["admin", "keys", id] => (Route::AdminKey((*id).to_owned()), "DELETE, POST"),
         _ => return None,
     })
@@ -320,6 +327,7 @@ fn lane(route: &Route) -> Lane {
             | Account::FinishLogin
             | Account::Add
             | Account::Import
+            | Account::Bulk
             | Account::Check(_)
             | Account::Quota(_)
             | Account::Refresh(_),

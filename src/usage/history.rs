@@ -2,7 +2,7 @@
 //! may be kept; then it takes the place of the one before it. A thread of its own writes, so that no request waits for a
 //! disk; a line that a crash has torn is passed over.
 
-use super::Entry;
+use super::{Entry, KEPT};
 use crate::calendar;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
@@ -12,6 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 /// Lines that may wait for the disk. More are lost, and a warning says so.
@@ -35,6 +36,12 @@ pub struct Query {
 }
 
 impl Query {
+    /// Whether all that there is fits.
+    pub(super) fn is_everything(&self) -> bool {
+        let texts = [&self.from, &self.before, &self.key, &self.model, &self.outcome];
+        self.words.is_empty() && texts.iter().all(|text| text.is_none())
+    }
+
     /// Reads a time as people write it.
     pub fn time(text: &str) -> Option<String> {
         let text = text.trim();
@@ -74,12 +81,14 @@ fn has_words(request: &Value, words: &[String]) -> bool {
 pub struct History {
     path: PathBuf,
     writer: Mutex<Option<(Sender<Entry>, JoinHandle<()>)>>,
+    /// The last ones of earlier runs, newest first, once somebody has asked for them.
+    earlier: OnceLock<Arc<[Value]>>,
 }
 
 impl History {
     /// None is kept.
     pub fn none() -> History {
-        History { path: PathBuf::new(), writer: Mutex::default() }
+        History { path: PathBuf::new(), writer: Mutex::default(), earlier: OnceLock::new() }
     }
 
     /// Kept beside the state file.
@@ -96,7 +105,7 @@ impl History {
         let (send, receive) = bounded(WAITING);
         let mut file = Growing { path: path.clone(), most: keep / 2, open: None, has_failed: false };
         let writer = thread::Builder::new().name("requests".into()).spawn(move || file.write_all(&receive))?;
-        Ok(History { path, writer: Mutex::new(Some((send, writer))) })
+        Ok(History { path, writer: Mutex::new(Some((send, writer))), earlier: OnceLock::new() })
     }
 
     /// Writes it down in a while.
@@ -116,6 +125,13 @@ impl History {
             drop(lines);
             let _ = writer.join();
         }
+    }
+
+    /// The last ones but for those of these ids, which are this run's. When these are many the others are of no interest
+    /// any more, so the files are read once.
+    pub(super) fn last_of_earlier_runs(&self, of_this_run: &HashSet<String>) -> Vec<Value> {
+        let read = || self.find(&Query::default(), of_this_run).take(KEPT + 1).collect();
+        self.earlier.get_or_init(read).iter().take(KEPT + 1 - of_this_run.len().min(KEPT)).cloned().collect()
     }
 
     /// What fits, newest first, but for those of these ids.

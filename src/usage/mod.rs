@@ -25,7 +25,7 @@ use crate::calendar;
 use crate::gemini::UsageMetadata;
 use crate::storage::state::{Part, Section, Sink};
 use parking_lot::Mutex;
-use recent::Recent;
+use recent::{KEPT, Recent};
 use serde_json::{Map, Value, json};
 use series::{Bounds, Series};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -270,12 +270,19 @@ impl Usage {
         self.ledger.lock().recent.list()
     }
 
-    /// Requests that fit, newest first, behind the first `skip`; at most `limit`, and whether there are more.
+    /// Requests that fit, newest first, behind the first `skip`; at most `limit`, and whether there are more. Who wants the
+    /// last ones, as the page does all the time, is not kept waiting by a file.
     pub fn requests(&self, query: &Query, skip: usize, limit: usize) -> (Vec<Value>, bool) {
         let recent: Vec<Value> = self.recent().iter().map(Entry::json).collect();
         let known: HashSet<String> = recent.iter().filter_map(|entry| Some(entry["id"].as_str()?.to_owned())).collect();
         let recent = recent.into_iter().filter(|request| query.fits(request));
-        let mut found: Vec<Value> = recent.chain(self.history.find(query, &known)).skip(skip).take(limit + 1).collect();
+        let last = skip.saturating_add(limit);
+        let is_plain = query.is_everything() && (last < KEPT || (last == KEPT && known.len() < KEPT));
+        let older: Box<dyn Iterator<Item = Value>> = match is_plain {
+            true => Box::new(self.history.last_of_earlier_runs(&known).into_iter()),
+            false => Box::new(self.history.find(query, &known)),
+        };
+        let mut found: Vec<Value> = recent.chain(older).skip(skip).take(limit + 1).collect();
         let is_more = found.len() > limit;
         found.truncate(limit);
         (found, is_more)

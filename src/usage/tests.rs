@@ -153,3 +153,34 @@ fn the_largest_section_stays_within_two_megabytes() {
     assert!(size < 2_000_000, "{size} bytes");
     assert_eq!(usage.snapshot().days.len(), 400);
 }
+
+#[test]
+fn the_last_requests_are_read_from_the_file_once() {
+    let folder = std::env::temp_dir().join(format!("gemini-proxy-last-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("requests.jsonl");
+    let entry = |id: String| Entry { id, status: 200, ..Entry::default() };
+    let earlier = Usage::default().with_history(History::open(path.clone(), 1 << 20).unwrap());
+    (0..300).for_each(|number| earlier.remember(entry(format!("old-{number}"))));
+    earlier.stop();
+    let usage = Usage::default().with_history(History::open(path.clone(), 1 << 20).unwrap());
+    let last = |limit: usize| {
+        let (found, is_more) = usage.requests(&Query::default(), 0, limit);
+        (
+            found.len(),
+            found[0]["id"].as_str().unwrap().to_owned(),
+            found.last().unwrap()["id"].as_str().unwrap().to_owned(),
+            is_more,
+        )
+    };
+    assert_eq!(last(200), (200, "old-299".into(), "old-100".into(), true));
+    usage.remember(entry("new-0".into()));
+    usage.stop();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(last(50), (50, "new-0".into(), "old-251".into(), true));
+    assert_eq!(last(200), (200, "new-0".into(), "old-101".into(), true));
+    (1..200).for_each(|number| usage.remember(entry(format!("new-{number}"))));
+    assert_eq!(last(50), (50, "new-199".into(), "new-150".into(), true));
+    assert_eq!(last(199), (199, "new-199".into(), "new-1".into(), true));
+}

@@ -17,6 +17,11 @@ const FOR_SCRIPTS: &[&str] = &[
     "{name}: expected a whole number",
     "limit: expected ",
     "after: expected ",
+    "skip: expected ",
+    "sort: expected ",
+    "action: ",
+    "ids: expected texts",
+    "expected a list of at most ",
     "the body is too large",
     "Input should be a valid dictionary or object",
 ];

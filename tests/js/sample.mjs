@@ -73,6 +73,34 @@ export const quota = (word = (text) => text) => ({ fetched_at: iso(0), buckets: 
   { model: word("gemini-2.5-flash"), remaining_fraction: 0.71, reset_time: iso(31000) },
 ] });
 
+const stateOfCredential = (c) => (c.disabled ? "off" : c.status === "error" ? "bad" : c.exhausted_until || c.models.length > 0 ? "warn" : "good");
+const stateOfKey = (key) => (key.disabled ? "off" : "good");
+
+// What the server makes of a whole list for a query.
+function cut(all, name, stateOf, query) {
+  const words = (query.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+  const state = query.get("state");
+  const states = {};
+  for (const item of all) states[stateOf(item)] = (states[stateOf(item)] ?? 0) + 1;
+  const found = all.filter((item) => (!state || stateOf(item) === state) && words.every((word) => `${item.id} ${item.name} ${item.label}`.toLowerCase().includes(word)));
+  if (query.get("sort") === "name") found.sort((a, b) => (a.name ?? a.label ?? a.id).localeCompare(b.name ?? b.label ?? b.id));
+  const skip = Number(query.get("skip") ?? 0);
+  return { [name]: found.slice(skip, skip + Number(query.get("limit") ?? 100)), total: all.length, found: found.length, next: null, summary: { states } };
+}
+
+function pools(all, query) {
+  const answer = cut(all, "credentials", stateOfCredential, query);
+  const able = all.filter((c) => c.is_available);
+  const cooling = new Map();
+  for (const { model, cooling_until: until } of able.flatMap((c) => c.models)) {
+    const known = cooling.get(model) ?? { model, credentials: 0, until };
+    cooling.set(model, { ...known, credentials: known.credentials + 1 });
+  }
+  Object.assign(answer.summary, { available: able.length, cooling: [...cooling.values()], usage_count: all.reduce((sum, c) => sum + c.usage_count, 0),
+    recovers_at: all.filter((c) => !c.disabled).flatMap((c) => [c.exhausted_until, ...c.models.map((m) => m.cooling_until)]).filter(Boolean).sort()[0] ?? null });
+  return answer;
+}
+
 // Makes a page of `context` see these answers instead of the server's.
 export async function answerWithSample(context, { word, link, change = () => {} } = {}) {
   await context.route("**/admin/**", (route) => {
@@ -82,6 +110,8 @@ export async function answerWithSample(context, { word, link, change = () => {} 
     if (path.endsWith("/quota")) return route.fulfill({ json: quota(word) });
     const answers = sample(url.searchParams.get("range") ?? "24h", word, link);
     change(answers);
+    if (path === "admin/credentials") return route.fulfill({ json: pools(answers[path], url.searchParams) });
+    if (path === "admin/keys") return route.fulfill({ json: cut(answers[path].keys, "keys", stateOfKey, url.searchParams) });
     return path in answers ? route.fulfill({ json: answers[path] }) : route.fulfill({ status: 404, json: { detail: "Not Found" } });
   });
 }

@@ -1,6 +1,7 @@
 //! What is counted is what happened, limits are exact, and the admin routes for both say so.
 
 mod budgets;
+mod bulk;
 mod counters;
 mod durable;
 mod history;

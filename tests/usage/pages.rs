@@ -90,3 +90,57 @@ fn lists_are_searched_on_the_server() {
     let none = json!({"available": 25, "states": {"good": 25}, "cooling": [], "recovers_at": null, "usage_count": 0});
     assert_eq!(summary, none);
 }
+
+#[test]
+fn lists_are_sorted_and_cut_on_the_server() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::start(&google, |config| {
+        config["auth_keys"] = json!([
+            {"key": "sk-sorted-1", "name": "beta", "requests_per_day": 1, "expires_at": "2099-05-01"},
+            {"key": "sk-sorted-2", "name": "Alpha"},
+            {"key": "sk-sorted-3", "name": "Ähre", "expires_at": "2001-01-01"},
+            {"key": "sk-sorted-4", "name": "gamma", "expires_at": "2098-01-01"},
+        ]);
+        config["gemini_api_keys"] = json!([
+            {"key": "AIzaSySortedKeyOfTheTest1", "label": "zulu"}, {"key": "AIzaSySortedKeyOfTheTest2", "label": "Mike"},
+            {"key": "AIzaSySortedKeyOfTheTest3", "label": "alfa"},
+        ]);
+    });
+    let mut client = Client::new(proxy.address());
+    // Whether Google knows the credentials is of no matter here.
+    for (key, status) in [("sk-sorted-1", 200), ("sk-sorted-1", 429), ("sk-sorted-4", 200), ("sk-sorted-4", 200)] {
+        let bearer = format!("Bearer {key}");
+        let body = r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"hi"}]}"#;
+        let answer = client.send("POST", "/v1/chat/completions", &[("Authorization", &bearer)], body).unwrap();
+        assert!(answer.status == status || status == 200, "{key}: {} {}", answer.status, answer.body);
+    }
+    let mut ids = |list: &str, query: &str| {
+        let page = client.get(&format!("/admin/{list}?{query}")).json();
+        let name = if list == "keys" { "name" } else { "label" };
+        let names = page[list].as_array().unwrap_or_else(|| panic!("{page}")).iter();
+        names.map(|item| item[name].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    for (list, query, expected) in [
+        ("keys", "sort=name", "Alpha beta gamma Ähre"),
+        ("keys", "sort=-name&limit=2", "Ähre gamma"),
+        ("keys", "sort=name&limit=2&skip=1", "beta gamma"),
+        ("keys", "sort=name&skip=9", ""),
+        ("keys", "sort=state", "Ähre beta Alpha gamma"),
+        ("keys", "sort=-used&limit=2", "gamma beta"),
+        ("keys", "sort=-last_used&limit=1", "gamma"),
+        ("keys", "sort=expires", "Ähre gamma beta Alpha"),
+        ("keys", "state=warn", "beta"),
+        ("keys", "state=bad", "Ähre"),
+        ("keys", "skip=1&limit=2", "Alpha Ähre"),
+        ("credentials", "sort=name", "alfa Mike zulu"),
+        ("credentials", "sort=-name&q=a", "zulu Mike alfa"),
+        ("credentials", "skip=2", "alfa"),
+    ] {
+        assert_eq!(ids(list, query), expected, "{list} {query}");
+    }
+    let summary = client.get("/admin/keys?limit=1").json()["summary"].clone();
+    assert_eq!(summary, json!({"states": {"bad": 1, "good": 2, "warn": 1}}));
+    for wrong in ["sort=colour", "skip=-1", "skip=x"] {
+        assert_eq!(client.get(&format!("/admin/keys?{wrong}")).status, 400, "{wrong}");
+    }
+}

@@ -91,6 +91,13 @@ impl Effects {
         Effects { save: true, wake: true, ..Effects::default() }
     }
 
+    /// With those of another change.
+    pub(crate) fn add(&mut self, other: Effects) {
+        self.edits.extend(other.edits);
+        self.lines.extend(other.lines);
+        (self.save, self.wake) = (self.save || other.save, self.wake || other.wake);
+    }
+
     fn info(&mut self, line: String) {
         self.lines.push((log::Level::Info, format!("[CredManager] {line}")));
     }
