@@ -1,5 +1,5 @@
-//! Compresses the files of the admin page, which makes the binary smaller and an answer cheaper, and names the folder that
-//! browsers load them from by what they hold, so that they can be kept for good.
+//! Takes comments and indentation off the files of the admin page and compresses them, which makes the binary smaller and an
+//! answer cheaper, and names the folder that browsers load them from by what they hold, so that they can be kept for good.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn main() -> io::Result<()> {
     let mut files = Vec::new();
     for entry in fs::read_dir("static")? {
         let entry = entry?;
-        files.push((entry.file_name().into_string().expect("a plain name"), fs::read_to_string(entry.path())?));
+        files.push((entry.file_name().into_string().expect("a plain name"), bare(&fs::read_to_string(entry.path())?)));
     }
     files.sort();
     let all = files.iter().flat_map(|(name, text)| [name, text]);
@@ -33,6 +33,12 @@ fn main() -> io::Result<()> {
     let source =
         format!("const VERSION: &str = {version:?};\nconst FILES: [(&str, &[u8]); {}] = [{list}];\n", files.len());
     fs::write(Path::new(&out).join("page.rs"), source)
+}
+
+/// Without indentation, empty lines and lines of comment; no text of ours goes over several lines.
+fn bare(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines.fold(String::new(), |bare, line| bare + line + "\n")
 }
 
 /// FNV-1a: nobody but us writes what is hashed.

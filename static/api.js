@@ -9,6 +9,9 @@ export class Failure extends Error {
   }
 }
 
+// Another site's page cannot send it without the server's leave, which it never gives; and who sends it is not asked for a
+// password by the browser itself.
+const OURS = { "X-Requested-With": "gemini-proxy" };
 const UNCHANGED = Symbol("unchanged");
 
 async function call(path, options, limit, keep = () => {}) {
@@ -37,7 +40,7 @@ const MOST_SEEN = 40;
 // What has not changed since is not sent again.
 export async function get(path) {
   const known = seen.get(path);
-  const answer = await call(path, { headers: known ? { "If-None-Match": known.tag } : {} }, 15_000, (tag, body) => {
+  const answer = await call(path, { headers: { ...OURS, ...(known && { "If-None-Match": known.tag }) } }, 15_000, (tag, body) => {
     seen.delete(path);
     if (tag) seen.set(path, { tag, body });
     if (seen.size > MOST_SEEN) seen.delete(seen.keys().next().value);
@@ -45,10 +48,9 @@ export async function get(path) {
   return answer === UNCHANGED ? known.body : answer;
 }
 
-// A change. The header cannot be sent by another site's page without the server's leave, which it never gives. Long,
-// because some changes ask Google.
+// A change. Long, because some changes ask Google.
 export async function send(method, path, body) {
-  const headers = { "X-Requested-With": "gemini-proxy" };
+  const headers = { ...OURS };
   if (body) headers["Content-Type"] = "application/json";
   const answer = await call(path, { method, headers, body: body && JSON.stringify(body) }, 90_000);
   if (answer?.warning) say(told(answer.told, answer.warning), true);

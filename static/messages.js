@@ -167,6 +167,11 @@ export default {
   "login_failed": ["Authentication Failed", "登录失败"],
   "login_reason": ["Reason: {reason}. Please try again.", "原因：{reason}。请重试。"],
   "login_not_found": ["Error: OAuth flow not found. Please start again.", "错误：找不到该登录流程。请重新开始。"],
+  "sign_in": ["Sign in", "登录"],
+  "sign_in_user": ["User name", "用户名"],
+  "sign_in_password": ["Password", "密码"],
+  "sign_in_wrong": ["Wrong user name or password; they are admin_username and admin_password in config.json.", "用户名或密码错误；它们是 config.json 中的 admin_username 和 admin_password。"],
+  "sign_in_slow": ["Too many wrong passwords from here. Wait a minute, then try again.", "此处密码错误次数过多。请等待一分钟后重试。"],
   "login_again": ["Log in again", "重新登录"],
   "login_back": ["Back to the admin page", "返回管理页面"]
 }

@@ -96,6 +96,7 @@ function drawToday({ stats }) {
 
 function drawFooter({ status }) {
   if (!status) return;
+  $("sign-out").hidden = status.alerts.some(({ code }) => code === "admin_open");
   const server = status.server ?? {};
   render($("footer"), [
     `${status.name} ${status.version}`,

@@ -9,14 +9,16 @@ import { drawAdd, startAdd } from "./add.js";
 import { drawUsage, range, startUsage } from "./usage.js";
 import { drawKeys, keyList, startKeys } from "./keys.js";
 import { drawClients, offerKey, startClients } from "./clients.js";
-import { addLog, drawRequests, drawSettings, startRequests } from "./requests.js";
+import { drawModels, loadModels, startModels } from "./models.js";
+import { addLog, drawRequests, drawSettings, startRequests, wantedRequests } from "./requests.js";
+import { startSignOut } from "./sign-out.js";
 
 const PERIOD = 4000;
 const LONGEST = 60_000;
 
 // The last answer of each address, null before the first.
 const state = { status: null, credentials: null, stats: null, keys: null, requests: null, failure: null, skew: 0 };
-const sections = [drawOverview, drawCredentials, drawAdd, drawUsage, drawKeys, drawClients, drawRequests, drawSettings];
+const sections = [drawOverview, drawCredentials, drawAdd, drawUsage, drawKeys, drawClients, drawModels, drawRequests, drawSettings];
 
 let wait = PERIOD;
 let timer = 0;
@@ -29,9 +31,9 @@ function draw() {
 
 // Asks for everything; what comes after a later round has begun is old and dropped.
 async function load(mine) {
-  const wanted = { status: "admin/status", stats: `admin/stats?range=${range}`, requests: "admin/requests" };
+  const wanted = { status: "admin/status", stats: `admin/stats?range=${range}&top=50`, requests: wantedRequests() };
   const names = Object.keys(wanted);
-  const [credentials, , ...answers] = await Promise.allSettled([pool.load(), keyList.load(), ...names.map((name) => get(wanted[name]))]);
+  const [credentials, , , ...answers] = await Promise.allSettled([pool.load(), keyList.load(), loadModels(), ...names.map((name) => get(wanted[name]))]);
   if (mine !== round) return;
   answers.forEach((answer, i) => { if (answer.status === "fulfilled") state[names[i]] = answer.value; });
   Object.assign(state, { credentials: pool.answer, keys: keyList.answer, failure: credentials.reason ?? null });
@@ -81,6 +83,8 @@ startAdd({ refresh: poll, changed: () => { wait = PERIOD; } });
 startUsage({ refresh: poll });
 startClients();
 startRequests(state);
+startModels();
+startSignOut();
 $("log").addEventListener("toggle", log);
 
 document.addEventListener("visibilitychange", () => {

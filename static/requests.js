@@ -1,25 +1,36 @@
 // Requests, the settings, and the log: what was asked, how it went over which attempts, with what configuration.
 import { $, button, h, onAction, render, table } from "./dom.js";
-import { milliseconds, money, number, t, when } from "./text.js";
+import { milliseconds, money, number, short, t, when } from "./text.js";
 import { get } from "./api.js";
 import { attempt, copy } from "./dialog.js";
 
-const PAGE = 200;
+const PAGE = 50;
+const LAST = 200;
 const DAYS = { "24h": 1, "7d": 7, "30d": 30 };
+const FIELDS = { q: "filter", client: "key", model: "model", outcome: "outcome" };
 let paused = null;
 // What was found in the history, null while the last ones are shown.
 let history = null;
+// How many of the last ones are shown.
+let most = PAGE;
 
-const wordsNow = () => $("request-filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+const value = (name) => $(`request-${FIELDS[name]}`).value.trim();
+const isFiltered = () => Object.keys(FIELDS).some(value);
 
-function matches(request, words) {
+// What a poll asks for: no more than is shown, unless it is to be searched.
+export const wantedRequests = () => `admin/requests?limit=${isFiltered() ? LAST : Math.min(most + 1, LAST)}`;
+
+function fits(request) {
   const text = [request.model, request.key, request.credential, request.status, request.id, request.surface, request.error].join(" ").toLowerCase();
-  return words.every((word) => text.includes(word));
+  const outcome = value("outcome");
+  return value("q").toLowerCase().split(/\s+/).every((word) => text.includes(word))
+    && (!value("client") || request.key === value("client")) && (!value("model") || request.model === value("model"))
+    && (!outcome || (outcome === "ok" ? request.status < 400 : outcome === "failed" ? request.status >= 400 : String(request.status) === outcome));
 }
 
 // What the server is asked for the same choice.
 function query(more = {}) {
-  const choice = { q: $("request-filter").value.trim(), outcome: $("request-failed").checked ? "failed" : "", ...more };
+  const choice = { ...Object.fromEntries(Object.keys(FIELDS).map((name) => [name, value(name)])), ...more };
   const days = DAYS[$("request-range").value];
   if (days) choice.from = new Date(Date.now() - days * 86_400_000).toISOString();
   return new URLSearchParams(Object.entries(choice).filter(([, value]) => value !== "")).toString();
@@ -31,30 +42,35 @@ function offerFiles() {
   $("request-json").href = `admin/requests?${query({ limit: 100_000 })}`;
 }
 
-function attempts(request) {
-  return h("details", null, h("summary", null, t("details")),
-    h("p", null, h("code", null, request.id), " ", button("copy", t("copy"), { "data-id": request.id, "aria-label": `${t("copy")} ${request.id}` }), request.cost_usd != null && ` ${t("cost")}: ${money(request.cost_usd)}`),
-    h("ol", { class: "tries" }, (request.tries ?? []).map((one) => h("li", null, one.credential, " · ", h("span", { class: one.status === "200" ? "good" : "bad" }, [one.status, one.reason].filter(Boolean).join(" ")),
-      ` · ${milliseconds(one.ms)}`, one.said && h("span", { class: "note" }, ` ${one.said}`)))));
+function row(r) {
+  const good = r.status < 400;
+  const fact = (name, value) => value != null && value !== "" && h("span", null, h("span", { class: "note" }, `${name} `), value);
+  const tries = r.tries ?? [];
+  return h("li", { class: "row request", "data-key": r.id }, h("details", null,
+    h("summary", null, h("time", { datetime: r.time, title: r.time }, when(r.time)),
+      h("span", { class: `word ${good ? "good" : "bad"}` }, `${good ? "✓" : "✕"} ${r.status}`, r.attempts > 1 && h("span", { class: "more" }, ` ${t("attempts", { n: r.attempts })}`)),
+      h("b", { class: "name" }, r.model), h("span", { class: "more" }, r.key ?? "–"), h("span", { class: "more figures" }, milliseconds(r.ms)),
+      h("span", { class: "note more figures" }, `${short(r.prompt_tokens)} + ${short(r.completion_tokens)}`)),
+    h("p", null, h("code", null, r.id), " ", button("copy", t("copy"), { "data-id": r.id, "aria-label": `${t("copy")} ${r.id}` })),
+    h("p", { class: "facts" }, h("span", { class: "chip" }, r.surface), fact(t("key"), r.key), fact(t("credential"), r.credential), fact(t("tileLatency"), milliseconds(r.ms)),
+      fact(t("ttft"), r.ttft_ms == null ? null : milliseconds(r.ttft_ms)), fact(t("prompt"), number(r.prompt_tokens)), fact(t("cached"), r.cached_tokens ? number(r.cached_tokens) : null), fact(t("answer"), number(r.completion_tokens)),
+      fact(t("cost"), r.cost_usd == null ? null : money(r.cost_usd))),
+    r.error && h("p", { class: "reason bad" }, r.error),
+    tries.length > 0 && h("ol", { class: "tries" }, tries.map((one) => h("li", null, one.credential, " · ", h("span", { class: one.status === "200" ? "good" : "bad" }, [one.status, one.reason].filter(Boolean).join(" ")),
+      ` · ${milliseconds(one.ms)}`, one.said && h("span", { class: "note" }, ` ${one.said}`))))));
 }
 
 export function drawRequests(state) {
   if (!state.requests) return;
   offerFiles();
   const list = history?.requests ?? paused ?? state.requests.requests;
-  const words = wordsNow();
-  const shown = history ? list : list.filter((request) => matches(request, words) && (!$("request-failed").checked || request.status >= 400));
-  if (shown.length === 0) return render($("request-list"), h("p", { class: "card note" }, list.length === 0 && !history ? t("noRequests") : t("noMatch")));
-  const columns = [{ label: t("time") }, { label: t("status") }, { label: t("details") }, { label: t("model") }, { label: t("key") }, { label: t("credential") },
-    { label: t("tileLatency"), number: true }, { label: t("ttft"), number: true }, { label: t("prompt"), number: true }, { label: t("answer"), number: true }, { label: t("error") }];
-  const rows = shown.map((r) => Object.assign([
-    h("time", { datetime: r.time, title: r.time }, when(r.time)),
-    h("span", { class: r.status < 400 ? "good" : "bad" }, `${r.status < 400 ? "✓" : "✕"} ${r.status}`, r.attempts > 1 && ` ${t("attempts", { n: r.attempts })}`), attempts(r),
-    [r.model, " ", h("span", { class: "note" }, r.surface)], r.key ?? "–", r.credential || "–", milliseconds(r.ms), milliseconds(r.ttft_ms),
-    number(r.prompt_tokens), number(r.completion_tokens), r.error ?? "",
-  ], { key: r.id }));
-  render($("request-list"), h("div", { class: "card" }, table(t("requestsTitle"), columns, rows, { cards: true }),
-    history?.more && button("more", t("showMore", { n: PAGE }))));
+  const fitting = history ? list : list.filter(fits);
+  const shown = history ? list : fitting.slice(0, most);
+  const more = history?.more || fitting.length > most;
+  render($("known-request-keys"), (state.stats?.keys ?? []).map(({ key }) => h("option", { value: key })));
+  render($("known-request-models"), (state.stats?.models ?? []).map(({ model }) => h("option", { value: model })));
+  render($("request-list"), shown.length === 0 ? h("p", { class: "card note" }, list.length === 0 && !history ? t("noRequests") : t("noMatch"))
+    : h("ul", { class: "rows card" }, shown.map(row)), more && button("more", t("showMore", { n: PAGE })));
 }
 
 export function drawSettings({ status }) {
@@ -62,7 +78,7 @@ export function drawSettings({ status }) {
   const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
   render($("config"), h("div", { class: "card" }, table(t("settings"), [{ label: t("setting") }, { label: t("value") }, { label: t("source") }],
     Object.entries(status.config).map(([name, { value, source }]) => [h("code", null, name), h("code", null, value === null ? "–" : text(value)),
-      h("span", { class: source === "default" ? "note" : "chip" }, t(`source_${source}`))]))));
+      h("span", { class: source === "default" ? "note" : "chip" }, t(`source_${source}`))]), { cards: true })));
 }
 
 // Lines are added, not drawn anew: there may be hundreds.
@@ -78,23 +94,24 @@ export function addLog({ lines }) {
 export function startRequests(state) {
   const draw = () => drawRequests(state);
   let asked = 0;
-  // Looks the choice up in the history, or goes back to the last requests.
+  // Looks the choice up in the history, or among the last requests.
   const find = async (skip = 0) => {
     const mine = ++asked;
+    const wanted = $("request-range").value ? `admin/requests?${query({ limit: PAGE, skip })}` : wantedRequests();
     offerFiles();
-    if (!$("request-range").value) history = null;
-    else {
-      const found = await get(`admin/requests?${query({ limit: PAGE, skip })}`);
-      if (mine !== asked) return;
-      history = { requests: skip ? [...history.requests, ...found.requests] : found.requests, more: found.more };
-    }
+    const found = await get(wanted);
+    if (mine !== asked) return;
+    if ($("request-range").value) history = { requests: skip ? [...history.requests, ...found.requests] : found.requests, more: found.more };
+    else [history, state.requests] = [null, found];
     draw();
   };
-  const look = () => ($("request-range").value || history ? attempt(null, find) : draw());
+  const look = () => { most = PAGE; attempt(null, find); };
   $("request-filter").addEventListener("input", look);
-  $("request-failed").addEventListener("change", look);
-  $("request-range").addEventListener("change", look);
-  onAction($("request-list"), { copy: (id) => copy(id), more: (_, source) => attempt(source, () => find(history.requests.length)) });
+  for (const name of ["key", "model", "outcome", "range"]) $(`request-${name}`).addEventListener("change", look);
+  onAction($("request-list"), {
+    copy: (id) => copy(id),
+    more: (_, source) => { most += PAGE; attempt(source, () => find(history?.requests.length ?? 0)); },
+  });
   $("request-pause").addEventListener("click", (event) => {
     paused = paused ? null : (state.requests?.requests ?? []);
     event.currentTarget.setAttribute("aria-pressed", String(Boolean(paused)));

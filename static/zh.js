@@ -44,7 +44,7 @@ export default {
   byModel: "按模型", byKey: "按客户端密钥", byCredential: "按凭据", model: "模型", key: "密钥", credential: "凭据",
 
   keys: "客户端密钥", keyAdd: "新密钥…", keyAddTitle: "新客户端密钥", keyAddText: "密钥自动生成，只显示一次。留空表示不限。", keyAddConfirm: "创建密钥", keyOnce: "这是新密钥，只在现在显示：", keyOnceNote: "服务器只保存其哈希。下方的设置已经填入它。",
-  noKeys: "没有客户端密钥。", name: "名称", limits: "限制", actions: "操作", noLimits: "无", todayUse: "{requests} 次请求，{tokens} 词元", limitsButton: "限制…", limitsOf: "{name} 的限制", limitsText: "留空表示不限。", enableOf: "启用 {name}", disableOf: "停用 {name}", keyDeleteText: "使用此密钥的程序将立即被拒绝。",
+  noKeys: "没有客户端密钥。", name: "名称", limits: "限制", noLimits: "无", todayUse: "{requests} 次请求，{tokens} 词元", limitsButton: "限制…", limitsOf: "{name} 的限制", limitsText: "留空表示不限。", enableOf: "启用 {name}", disableOf: "停用 {name}", keyDeleteText: "使用此密钥的程序将立即被拒绝。",
   limit_requests_per_minute: "每分钟 {n}", limit_requests_per_day: "每天 {n}", limit_tokens_per_day: "每天 {n} 词元", limit_tokens_per_month: "每月 {n} 词元", limit_dollars_per_day: "每天 {n} 美元", limit_dollars_per_month: "每月 {n} 美元", limit_concurrency: "并发 {n}", expires: "有效至 {time}",
   field_requests_per_minute: "每分钟请求数", field_requests_per_day: "每天请求数", field_tokens_per_day: "每天词元数", field_tokens_per_month: "每月词元数", field_dollars_per_day: "每天美元数", field_dollars_per_month: "每月美元数", field_concurrency: "并发数", field_expires_at: "最后一天", field_models: "模型", field_models_hint: "用逗号分隔；留空表示全部。",
 
@@ -52,10 +52,12 @@ export default {
   dockerNote: "在 Docker 中 localhost 指容器本身：请用 host.docker.internal 或主机地址。", cursorNote: "Cursor 从它自己的服务器发起调用：需要公网 https 地址。",
   try: "试一试", tryLabel: "问题", tryText: "用一句话打个招呼。", trySend: "发送", tryStop: "停止", tryStopped: "已停止。", waiting: "等待首词元…", tryDone: "首词元 {first} 秒，全部 {all} 秒，{tokens} 词元。",
 
-  requests: "请求", requestsTitle: "最近请求", filter: "筛选", filter_credentials: "名称、项目、模型…", filter_keys: "名称、密钥、模型…", chipResting: "冷却中", noneMatches: "没有符合的。", showMore: "再显示 {n} 个", filterHint: "模型、密钥、状态、编号…", onlyFailed: "只看失败", pause: "暂停", rangeLast: "最近 200 个", rangeAll: "全部保留的", details: "详情", cost: "费用", unpriced: "（{n} 次没有价格）", noRequests: "启动以来没有请求。", noMatch: "没有符合筛选的请求。", status: "状态", error: "错误", attempts: "（{n} 次尝试）",
+  requests: "请求", requestsTitle: "最近请求", filter: "筛选", filter_credentials: "名称、项目、模型…", filter_keys: "名称、密钥、模型…", chipResting: "冷却中", noneMatches: "没有符合的。", showMore: "再显示 {n} 个", filterHint: "模型、密钥、状态、编号…", pause: "暂停", outcomeAll: "任何结果", rangeLast: "最近 200 个", rangeAll: "全部保留的", cost: "费用", unpriced: "（{n} 次没有价格）", noRequests: "启动以来没有请求。", noMatch: "没有符合筛选的请求。", status: "状态", attempts: "（{n} 次尝试）",
   sortBy: "排序", sort_: "添加顺序", sort_name: "名称", sort_state: "状态", "sort_-used": "使用最多", "sort_-last_used": "最近使用", sort_expires: "最先到期",
   select: "选择 {name}", selectPage: "选择本页", selectAll: "选择全部符合的 {n} 个", selectNone: "取消选择", selected: "已选 {n} 个", previous: "上一页", next: "下一页", pageOf: "{from}–{to}，共 {all}", times: "{n} 次",
   bulk_enable: "启用", bulk_disable: "停用", bulk_reset: "结束冷却", bulk_check: "检查", bulk_delete: "删除", bulkAll: "所有符合筛选的，包括其他页上的。", bulkWell: "已完成 {n} 个。", bulkDone: "完成 {done} 个，失败 {failed} 个：",
+  signOut: "退出登录", signOutBasic: "此登录由浏览器自己保存，关闭浏览器后才会忘记。",
+  models: "模型", modelsNote: "名称、别名、路由，以及现在由谁提供", servedBy: "{all} 个中有 {n} 个可提供", kind_text: "文本", kind_pictures: "图片", kind_speech: "语音", kind_embeddings: "嵌入", notListed: "不在列表中", aliasOf: "指向", servedAs: "实际由", andMore: "另有 {n} 个",
   stateActive: "有效", stateOver: "额度已用完", stateEnded: "已到期", keyInConfig: "此密钥写在 config.json 中，请在那里修改。",
   settings: "设置", settingsNote: "从 config.json 读取；机密已遮盖。修改文件后发送 SIGHUP 或重启；docs/configuration.md 说明哪些需要重启。", setting: "设置项", value: "值", source: "来源", source_file: "config.json", source_default: "默认", log: "日志",
 };

@@ -201,7 +201,7 @@ fn page(language: Language, status: u16, heading: &'static str, told: &[Message]
     )
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

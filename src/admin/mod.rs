@@ -6,10 +6,12 @@ mod import;
 mod keys;
 mod login;
 mod metrics;
+mod models;
 mod paged;
 mod quota;
 mod requests;
 mod routes;
+pub mod sign_in;
 mod stats;
 mod status;
 mod together;
@@ -194,7 +196,7 @@ mod tests {
             accepted.into_iter().for_each(|value| headers.push("Accept-Encoding", value));
             let answer = file("dom.js", &headers).unwrap();
             assert_eq!(answer.headers.iter().any(|(name, _)| name == "Content-Encoding"), expected, "{accepted:?}");
-            assert_eq!(answer.body.starts_with(b"//"), !expected, "{accepted:?}");
+            assert_eq!(answer.body.starts_with(b"const SVG"), !expected, "{accepted:?}");
         }
     }
 

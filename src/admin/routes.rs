@@ -1,7 +1,7 @@
 //! The admin routes for figures, client keys and requests, behind the login that the caller has checked.
 
 use super::paged::{self, Page};
-use super::{bulk, keys, malformed, metrics, refuse, requests, stats, status, view};
+use super::{bulk, keys, malformed, metrics, models, refuse, requests, stats, status, view};
 use crate::calendar;
 use crate::http::query_value;
 use crate::http::{Request, Response};
@@ -21,8 +21,12 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
     let range = || query_value(&request.query, "range");
     let response = match route {
         Route::AdminStatus => Response::json(200, &status::status(app)),
+        Route::AdminModels => Response::json(200, &models::models(app)),
         Route::AdminStats => match stats::Range::parse(range().as_deref()) {
-            Ok(range) => Response::json(200, &stats::stats(&app.usage.snapshot(), &app.pool.views(), range)),
+            Ok(range) => {
+                let top = query_value(&request.query, "top").and_then(|top| top.parse().ok()).unwrap_or(usize::MAX);
+                Response::json(200, &stats::stats(&app.usage.snapshot(), &app.pool.views(), range, top))
+            }
             Err(sentence) => malformed(400, &sentence),
         },
         Route::AdminStatsCsv => match stats::Range::parse(range().as_deref()) {

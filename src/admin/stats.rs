@@ -3,7 +3,7 @@
 use crate::calendar;
 use crate::credentials::View;
 use crate::mask;
-use crate::usage::{Counts, Line, Snapshot, Table, dollars, sum_by};
+use crate::usage::{Counts, Line, OTHER, Snapshot, Table, dollars, sum_by};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -53,11 +53,9 @@ impl Range {
 
 /// `GET /admin/stats`. `failed` counts requests, `turned_away` those of them for which Google was not asked, and
 /// `failed_attempts` what Google refused; `failures` has the reasons of the latter two.
-pub fn stats(snapshot: &Snapshot, views: &[View], range: Range) -> Value {
-    stats_at(snapshot, views, range, SystemTime::now())
-}
-
-fn stats_at(snapshot: &Snapshot, views: &[View], range: Range, now: SystemTime) -> Value {
+/// Models, keys and credentials come by use: all, or the `top` ones and one row for the rest.
+pub fn stats(snapshot: &Snapshot, views: &[View], range: Range, top: usize) -> Value {
+    let now = SystemTime::now();
     let periods = range.periods(snapshot, now);
     let buckets: Vec<Value> = periods.iter().map(|(start, table)| bucket(*start, table.as_deref())).collect();
     let tables: Vec<&Table> = periods.iter().filter_map(|(_, table)| table.as_deref()).collect();
@@ -88,9 +86,9 @@ fn stats_at(snapshot: &Snapshot, views: &[View], range: Range, now: SystemTime) 
         "range": range.word(),
         "since": calendar::iso(snapshot.since),
         "buckets": buckets,
-        "models": group(&tables, |line| &line.model).into_iter().map(named("model")).collect::<Vec<_>>(),
-        "keys": group(&tables, |line| snapshot.key_name(&line.key)).into_iter().map(named("key")).collect::<Vec<_>>(),
-        "credentials": group(&tables, |line| &line.credential).into_iter().map(credential).collect::<Vec<_>>(),
+        "models": group(&tables, top, |line| &line.model).into_iter().map(named("model")).collect::<Vec<_>>(),
+        "keys": group(&tables, top, |line| snapshot.key_name(&line.key)).into_iter().map(named("key")).collect::<Vec<_>>(),
+        "credentials": group(&tables, top, |line| &line.credential).into_iter().map(credential).collect::<Vec<_>>(),
         "failures": failures.collect::<Vec<_>>(),
         "today": sums(&sum(today.as_slice())),
     })
@@ -143,9 +141,14 @@ fn sum(tables: &[&Table]) -> Counts {
 }
 
 /// Sums by one of the names, the most used first.
-fn group<'a>(tables: &[&'a Table], name: impl Fn(&'a Line) -> &'a str) -> Vec<(String, Counts)> {
+fn group<'a>(tables: &[&'a Table], top: usize, name: impl Fn(&'a Line) -> &'a str) -> Vec<(String, Counts)> {
     let mut groups = sum_by(tables.iter().flat_map(|table| table.rows()), name);
     groups.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.requests() + counts.failures()));
+    if groups.len() > top {
+        let mut others = Counts::default();
+        groups.drain(top..).for_each(|(_, counts)| others.add(&counts));
+        groups.push((OTHER.into(), others));
+    }
     groups
 }
 
@@ -232,7 +235,7 @@ mod tests {
                 range.periods(&snapshot, SystemTime::now()).iter().map(|(start, _)| *start).collect();
             assert_eq!(starts.len(), count);
             assert!(starts.windows(2).all(|pair| pair[1] == pair[0] + Duration::from_secs(step)), "{word}");
-            let stats = stats(&snapshot, &[], range);
+            let stats = stats(&snapshot, &[], range, usize::MAX);
             let buckets = stats["buckets"].as_array().unwrap();
             let sum: u64 = buckets.iter().map(|bucket| bucket["requests"].as_u64().unwrap()).sum();
             assert_eq!((buckets.len(), sum), (count, 3), "{word}");
@@ -243,6 +246,18 @@ mod tests {
             assert_eq!(stats["today"]["requests"], 3);
         }
         assert!(Range::parse(Some("1y")).is_err());
+    }
+
+    #[test]
+    fn the_most_used_are_named_and_the_others_summed() {
+        let snapshot = used();
+        let models = |top| stats(&snapshot, &[], Range::Day, top)["models"].as_array().unwrap().clone();
+        let named = |models: &[Value]| {
+            let of = |row: &Value| (row["model"].as_str().unwrap().to_owned(), row["requests"].as_u64().unwrap());
+            models.iter().map(of).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&models(1)), [("m".to_owned(), 2), (OTHER.to_owned(), 1)]);
+        assert_eq!(named(&models(2)), [("m".to_owned(), 2), ("=cmd(),\"x\"".to_owned(), 1)]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::serve::access::{KEY_NEEDED, same_origin};
 use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::generate::generate;
+use crate::serve::judge::is_open;
 use crate::serve::money;
 use crate::serve::passthrough::pass_on;
 use crate::serve::route::{Account, Dialect, NoRoute, Passthrough, Route, Target};
@@ -97,7 +98,7 @@ pub(super) fn may_see(app: &App, route: &Route, request: &Request) -> Result<(),
         _ if matches!(request.method.as_str(), "GET" | "HEAD") => app.guard.admin(request),
         _ => app.guard.admin(request).and_then(|()| same_origin(request)),
     };
-    allowed.map_err(admin::harden)
+    allowed.map_err(|refusal| admin::sign_in::for_browsers(request, refusal))
 }
 
 /// Pages and admin JSON.
@@ -123,20 +124,18 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
         Route::Home => admin::file("", &request.headers).unwrap_or_default(),
         Route::Static(name) => admin::file(name, &request.headers).unwrap_or_else(unknown_page),
         Route::Account(account) => admin::harden(admin::account(app, account, request)),
+        Route::SignIn => admin::sign_in::sign_in(app, request),
+        Route::SignOut => admin::sign_in::sign_out(app, request),
         Route::AdminUsage => admin::harden(Response::json(200, &app.usage.json())),
         _ => admin::answer(app, route, request).unwrap_or_else(unknown_page),
     };
     match route {
+        Route::SignIn | Route::SignOut => answer,
         _ if changes => admin::durable(app, answer),
         // The old program's, to the byte, and what no page polls.
         Route::Health | Route::Metrics => answer,
         _ => admin::unless_known(&request.headers, answer),
     }
-}
-
-/// Whether the path is open to everybody: `/health`, `/livez`, `/readyz`, and a bare `HEAD /`, with which clients look whether anybody is there.
-pub(super) fn is_open(route: &Route, method: &str) -> bool {
-    matches!(route, Route::Health | Route::Live | Route::Ready) || (*route == Route::Home && method == "HEAD")
 }
 
 /// Whether `?name=1` was written.

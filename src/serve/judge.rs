@@ -8,7 +8,7 @@ use crate::http::{Admitted, Refusal, Request, Response};
 use crate::keys::Key;
 use crate::logging;
 use crate::serve::app::{App, Current};
-use crate::serve::endpoints::{REQUEST_ID, caller, failed, fields, is_open, may_see, preflight, refused, serve};
+use crate::serve::endpoints::{REQUEST_ID, caller, failed, fields, may_see, preflight, refused, serve};
 use crate::serve::route::{Dialect, Route, Target};
 use serde_json::json;
 use std::sync::Arc;
@@ -38,13 +38,28 @@ fn caller_of(app: &App, target: &Target, request: &Request) -> Result<Option<Arc
         (Ok(Route::Preflight), dialect) => Err(preflight(dialect, request)),
         (Ok(route), Dialect::Admin) => {
             may_see(app, route, request)?;
-            if is_open(route, &request.method) && has_body(request) {
+            let takes_body = *route == Route::SignIn && is_small(request);
+            if is_open(route, &request.method) && has_body(request) && !takes_body {
                 return Err(Response::json(413, &json!({"detail": "A body is not taken here."})));
             }
             Ok(None)
         }
         (Ok(route), dialect) => caller(app, dialect, route, request).map(Some),
     }
+}
+
+/// Whether a body is as long as a form that was filled in.
+fn is_small(request: &Request) -> bool {
+    let length = request.headers.get("content-length").and_then(|length| length.parse::<u64>().ok());
+    length.is_some_and(|length| length <= admin::sign_in::LARGEST_FORM)
+}
+
+/// Whether the path is open to everybody: `/health`, `/livez`, `/readyz`, signing in and how that looks, and a bare `HEAD /`, with which clients look whether anybody is there.
+pub(super) fn is_open(route: &Route, method: &str) -> bool {
+    let is_style = matches!(route, Route::Static(name) if name.ends_with(".css"));
+    is_style
+        || matches!(route, Route::Health | Route::Live | Route::Ready | Route::SignIn)
+        || (*route == Route::Home && method == "HEAD")
 }
 
 fn has_body(request: &Request) -> bool {

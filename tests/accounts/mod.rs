@@ -3,6 +3,7 @@
 mod import;
 mod login;
 mod manage;
+mod sign_in;
 
 use crate::common::google::{FakeGoogle, User};
 use crate::common::proxy::Proxy;

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import en from "../../static/en.js";
-import { open, shot, shows, visit } from "./browser.mjs";
+import { accessible, noSidewaysScroll, open, shot, shows, visit } from "./browser.mjs";
 import { keepAnswer, keepLog } from "./written.mjs";
 
 const { DENIED_URL, DENYING_URL, EMPTY_URL, GOOGLE_URL, HASTY_URL, LIMITED_URL, LOCKED_URL, MANY_URL, PROXY_BINARY, PROXY_CONFIG, GEMINI_KEY, PROXY_KEY } = process.env;
@@ -275,7 +275,7 @@ export const cases = {
     wire.on("Network.dataReceived", ({ encodedDataLength }) => { counted.bytes += encodedDataLength; });
     await wire.send("Network.enable");
     for (let i = 0; i < 5; i += 1) {
-      const last = page.waitForResponse("**/admin/requests*");
+      const last = page.waitForResponse("**/admin/requests?*");
       await page.clock.runFor(4000);
       await last;
     }
@@ -308,14 +308,39 @@ export const cases = {
     await shot(page, "bulk-report");
   },
 
-  async "a wrong password sees nothing"() {
-    for (const [password, status] of [["wrong-password", 401], ["right-password", 200]]) {
-      const { page } = await open({ base: LOCKED_URL, errors: /status of 40[14]/, httpCredentials: { username: "admin", password } });
-      const answer = await page.goto(`${LOCKED_URL}/`);
-      assert.equal(answer.status(), status);
-      if (status === 200) await shows(page, "#state .title", en.emptyTitle);
-      else assert.ok(!(await page.content()).includes("data-t="));
+  async "a wrong password sees nothing, a right one gets in, and signing out forgets it"() {
+    for (const [locale, colorScheme, width] of [["en-US", "light", 1280], ["zh-CN", "dark", 360]]) {
+      const { context, page } = await open({ base: LOCKED_URL, errors: /status of 401/, locale, colorScheme, viewport: { width, height: 700 } });
+      assert.equal((await page.goto(`${LOCKED_URL}/`)).status(), 401);
+      const enter = async (password) => {
+        await page.locator("[name=username]").fill("admin");
+        await page.locator("[name=password]").fill(password);
+        await page.locator("form button").click();
+      };
+      await enter("wrong-password");
+      await page.locator("[role=alert]").waitFor();
+      assert.ok(!(await page.content()).includes("data-t="));
+      await accessible(page, "the form");
+      await noSidewaysScroll(page, "the form");
+      await shot(page, `sign-in-${locale}`);
+      await enter("right-password");
+      await page.locator("#state .title").waitFor();
+      assert.equal(new URL(page.url()).pathname, "/");
+      const [cookie] = await context.cookies();
+      assert.ok(cookie.httpOnly && cookie.sameSite === "Lax", JSON.stringify(cookie));
+      await page.locator("#sign-out").click();
+      await page.locator("[name=password]").waitFor();
+      assert.deepEqual(await context.cookies(), []);
+      await page.goBack().catch(() => {});
+      assert.equal((await page.goto(`${LOCKED_URL}/`)).status(), 401);
     }
+  },
+
+  async "a browser that sends the password by itself says that it keeps it"() {
+    const { page } = await open({ base: LOCKED_URL, extraHTTPHeaders: { Authorization: `Basic ${btoa("admin:right-password")}` } });
+    await visit(page, LOCKED_URL);
+    await page.locator("#sign-out").click();
+    await shows(page, "#toasts", en.signOutBasic);
   },
 
   async "the server goes and comes back"() {

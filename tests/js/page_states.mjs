@@ -212,27 +212,57 @@ export const cases = {
   async "requests can be filtered and held"() {
     const { page } = await sampled();
     await visit(page);
-    const rows = page.locator("#request-list tbody tr");
+    const rows = page.locator("#request-list .row");
     assert.equal(await rows.count(), 14);
+    const count = (wanted) => page.waitForFunction((n) => document.querySelectorAll("#request-list .row").length === n, wanted);
     await page.locator("#request-filter").fill("open-webui flash");
-    const some = await rows.count();
-    assert.ok(some > 0 && some < 14);
+    await count(2);
     await page.locator("#request-filter").fill("");
-    await page.locator("#request-failed").check();
+    await page.locator("#request-key").fill("laptop");
+    await page.locator("#request-key").press("Enter");
+    await count(5);
+    await page.locator("#request-key").fill("");
+    await page.locator("#request-key").press("Enter");
+    await page.locator("#request-outcome").selectOption("failed");
+    await count(2);
     for (const text of await rows.allTextContents()) assert.match(text, /429/);
     await page.locator("#request-pause").click();
     assert.equal(await page.locator("#request-pause").getAttribute("aria-pressed"), "true");
-    const first = page.locator("#request-list details").first();
-    await first.locator("summary").click();
+    await rows.first().locator("summary").click();
     await shows(page, "#request-list .tries", "RATE_LIMIT_EXCEEDED");
-    const asked = page.waitForRequest((request) => request.url().includes("/admin/requests?"));
+    const asked = page.waitForRequest((request) => request.url().includes("from="));
     await page.locator("#request-range").selectOption("7d");
     const query = new URL((await asked).url()).searchParams;
     assert.equal(query.get("outcome"), "failed");
     assert.ok(Math.abs(Date.parse(query.get("from")) - Date.now() + 7 * 86_400_000) < 60_000, query.get("from"));
     assert.match(await page.locator("#request-csv").getAttribute("href"), /requests\.csv\?outcome=failed&limit=100000&from=/);
-    await page.waitForFunction(() => document.querySelectorAll("#request-list tbody tr").length === 14);
+    await count(14);
     assert.equal(await page.locator("#request-list details[open] .tries").filter({ hasText: "RATE_LIMIT_EXCEEDED" }).count(), 1, "what was unfolded stays so");
+  },
+
+  async "models show who serves them, what they stand for and where routes lead"() {
+    const { page } = await sampled();
+    await visit(page);
+    await page.locator("#models > summary").click();
+    await shows(page, "#model-list .row", "gemini-2.5-pro");
+    assert.match(await page.locator("#model-list .row").nth(1).textContent(), /gpt-4o.*2 of 2 serve it.*→ gemini-3\.8-flash/);
+    await page.locator("#model-list .row summary").first().click();
+    assert.match(await page.locator("#model-list .resting").first().textContent(), new RegExp(`studio key …x9Qk ${en.restsFor} .* · The short-term limit`));
+    assert.match(await page.locator("#model-list .routes").textContent(), /claude-\*→ gemini-3\.1-pro-preview → gemini-3\.8-flash/);
+    await accessible(page, "models", "#models");
+  },
+
+  async "signing out asks for the password again, or says who keeps it"() {
+    const { context, page } = await sampled();
+    await visit(page);
+    let [session, reloaded] = [false, 0];
+    await context.route("**/admin/sign-out", (route) => route.fulfill({ json: { status: "success", session } }));
+    page.on("framenavigated", () => { reloaded += 1; });
+    await page.locator("#sign-out").click();
+    await shows(page, "#toasts .bad", en.signOutBasic);
+    assert.equal(reloaded, 0);
+    session = true;
+    await Promise.all([page.waitForEvent("framenavigated"), page.locator("#sign-out").click()]);
   },
 
   async "every program gets this server's address and the chosen key"() {
@@ -283,7 +313,7 @@ export const cases = {
     await page.locator("[data-id=cred-1] summary").click();
     const button = page.locator("[data-id=cred-1] [data-do=check]");
     await button.focus();
-    const polled = page.waitForResponse("**/admin/requests");
+    const polled = page.waitForResponse("**/admin/requests?*");
     await page.clock.runFor(5000);
     await polled;
     await page.waitForFunction(() => document.querySelector("#state .title"));

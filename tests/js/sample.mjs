@@ -56,6 +56,15 @@ export function sample(range = "24h", word = (text) => text, link = "https://sup
       { id: "k1", name: word("open-webui"), masked: "sk-a…77c", source: "page", disabled: false, models: [word("gemini-2.5-flash")], limits: { requests_per_minute: 20, requests_per_day: 1000, tokens_per_day: 2000000, concurrency: 4, expires_at: iso(86400 * 90) }, today: { requests: 401, tokens: 1100000 }, last_used: iso(-3) },
       { id: "k2", name: word("guest"), masked: "sk-b…01d", source: "page", disabled: true, models: [], limits: { requests_per_day: 50 }, today: { requests: 0, tokens: 0 }, last_used: null },
     ] },
+    "admin/models": {
+      models: [
+        { name: word("gemini-2.5-pro"), display_name: "Gemini 2.5 Pro", kind: "text", listed: true, alias_of: null, served_by: null, input_token_limit: 1048576, output_token_limit: 65536,
+          credentials: { able: 2, now: 1, away: 1, resting: [{ credential: "cred-1", label: word("studio key …x9Qk"), until: iso(2563), refused: false, told: { code: "rate_limit", params: {} }, detail: "-" }] } },
+        { name: word("gpt-4o"), display_name: "gpt-4o", kind: "text", listed: true, alias_of: word("gemini-3.8-flash"), served_by: null, input_token_limit: null, output_token_limit: null, credentials: { able: 2, now: 2, away: 0, resting: [] } },
+        { name: "gemini-embedding-001", display_name: "Gemini Embedding 001", kind: "embeddings", listed: false, alias_of: null, served_by: null, input_token_limit: 2048, output_token_limit: null, credentials: { able: 1, now: 0, away: 30, resting: [] } },
+      ],
+      routes: [{ pattern: word("claude-*"), models: ["gemini-3.1-pro-preview", "gemini-3.8-flash"] }],
+    },
     "admin/requests": { requests: Array.from({ length: 14 }, (_, i) => ({
       time: iso(-7 - i * 49), id: word(`0b9c2a1e-${1000 + i}`), key: word(["laptop", "open-webui", "claude-code"][i % 3]), surface: ["openai", "anthropic", "gemini"][i % 3],
       model: word(["gemini-2.5-flash", "gemini-2.5-pro"][i % 2]), credential: ["cred-0", "cred-1"][i % 2], status: i % 7 === 3 ? 429 : 200, attempts: i % 7 === 3 ? 3 : 1,

@@ -10,6 +10,11 @@ const FIRST: &str = "gemini-3.8-flash";
 const VENDORS: [&str; 7] = ["openai", "anthropic", "openrouter", "litellm", "vertex", "vertex_ai", "google_genai"];
 
 impl ModelTable {
+    /// What the config says that this name stands for.
+    pub fn alias_of(&self, name: &str) -> Option<&str> {
+        self.aliases.get(name).map(|alias| alias.target.as_str())
+    }
+
     /// A name in another notation: in capitals, with spaces, behind the name of a vendor, with a tag of Ollama's.
     pub(super) fn resolve_loosely(&self, requested: &str) -> Option<Resolved> {
         let name = plain(requested);

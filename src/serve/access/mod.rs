@@ -4,6 +4,7 @@
 mod address;
 mod forwarding;
 mod origin;
+mod session;
 mod wrong;
 
 pub use origin::same_origin;
@@ -16,6 +17,7 @@ use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use session::Sessions;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -44,6 +46,10 @@ pub struct Guard {
     /// Wrong passwords of late, then wrong keys. Shared with the guards of later configs: a reload is no fresh start for
     /// guessing.
     wrong: Arc<(Wrong, Wrong)>,
+    /// Who has signed in, shared in the same way.
+    sessions: Arc<Sessions>,
+    /// What their cookie is called: browsers send cookies to every port of a host.
+    cookie: String,
     trusted_proxies: Vec<Network>,
     /// With a public address, or by the PROXY protocol, every caller may be a stranger behind a local proxy.
     public: bool,
@@ -52,21 +58,23 @@ pub struct Guard {
 impl Guard {
     /// Takes the rules from the config.
     pub fn new(config: &Config, keys: Arc<Keys>) -> Guard {
-        Guard::build(config, keys, Arc::new((Wrong::passwords(), Wrong::keys())))
+        Guard::build(config, keys, Arc::new((Wrong::passwords(), Wrong::keys())), Arc::default())
     }
 
     /// The rules of another config for the same keys and callers.
     pub fn with(&self, config: &Config) -> Guard {
-        Guard::build(config, self.keys.clone(), self.wrong.clone())
+        Guard::build(config, self.keys.clone(), self.wrong.clone(), self.sessions.clone())
     }
 
-    fn build(config: &Config, keys: Arc<Keys>, wrong: Arc<(Wrong, Wrong)>) -> Guard {
+    fn build(config: &Config, keys: Arc<Keys>, wrong: Arc<(Wrong, Wrong)>, sessions: Arc<Sessions>) -> Guard {
         Guard {
             keys,
             default_keys: config.default_keys,
             admin: config.admin.clone(),
             metrics_token: config.metrics.token.clone(),
             wrong,
+            sessions,
+            cookie: format!("gemini_proxy_{}", config.port),
             trusted_proxies: config.trusted_proxies.clone(),
             public: config.public_url.is_some() || config.proxy_protocol,
         }
@@ -138,13 +146,22 @@ impl Guard {
             }
             return Err(Response::json(403, &json!({"detail": ADMIN_IS_LOCAL})));
         };
-        let unauthorized = |detail: &str| {
-            Response::json(401, &json!({"detail": detail}))
-                .with_header("WWW-Authenticate", "Basic realm=\"admin\", charset=\"UTF-8\"")
-        };
+        if self.sessions.knows(request, &self.cookie, login, Instant::now()) {
+            return Ok(());
+        }
         let Some((username, password)) = request.headers.all("authorization").find_map(basic) else {
             return Err(unauthorized("Admin credentials are required"));
         };
+        self.judge_password(request, login, &username, &password)
+    }
+
+    fn judge_password(
+        &self,
+        request: &Request,
+        login: &AdminLogin,
+        username: &str,
+        password: &str,
+    ) -> Result<(), Response> {
         let now = Instant::now();
         let (wrong, address) = (&self.wrong.0, self.address(request));
         if let Some(wait) = wrong.wait(address, now) {
@@ -153,8 +170,8 @@ impl Guard {
             let response = Response::json(429, &json!({"detail": detail}));
             return Err(response.with_header("Retry-After", seconds.to_string()));
         }
-        let name_matches = Secret::new(login.username.clone()).matches(&username);
-        if login.password.matches(&password) & name_matches {
+        let name_matches = Secret::new(login.username.clone()).matches(username);
+        if login.password.matches(password) & name_matches {
             wrong.is_right(address, now);
             Ok(())
         } else {
@@ -172,6 +189,11 @@ impl Guard {
             && !request.headers.iter().any(|(name, _)| forwarding::is_told_by(name))
             && request.headers.get("host").is_none_or(is_loopback_name)
     }
+}
+
+fn unauthorized(detail: &str) -> Response {
+    Response::json(401, &json!({"detail": detail}))
+        .with_header("WWW-Authenticate", "Basic realm=\"admin\", charset=\"UTF-8\"")
 }
 
 /// Whether a Host header names this machine's loopback.
