@@ -64,14 +64,14 @@ clients: ## real programs and libraries as clients; installs them first: 2.7 GB,
 	./tests/clients/install.sh
 	cargo test --locked --test clients -- --test-threads 2
 
-bench: static ## measure against nginx, write docs/benchmarks.md
+bench: static ## measure the binary that releases have against nginx, write docs/benchmarks.md
 	./tests/setup.sh
 	cargo test --locked --test tiny_http_status
 	cargo bench --locked --bench translate
-	STATIC_BINARY=$(abspath $(STATIC)) cargo bench --locked --bench load
+	cargo bench --locked --bench load -- --program $(abspath $(STATIC))
 
-soak: ## ten minutes of mixed load: nothing may grow or be lost; write docs/soak.md
-	cargo bench --locked --bench load -- --soak 600
+soak: static ## ten minutes of mixed load: nothing may grow or be lost; write docs/soak.md
+	cargo bench --locked --bench load -- --program $(abspath $(STATIC)) --soak 600
 
 durability: ## kill -9 at fifty random moments after each kind of answer of the admin page
 	GEMINI_PROXY_MOMENTS=50 cargo test --locked --test suite -- usage::durable --nocapture

@@ -13,7 +13,7 @@ mod upstream;
 
 use clients::{Seen, Streams, Target};
 use process::{Folder, Server};
-use report::{Abuse, Phase, Report, Short, Size, Way};
+use report::{Abuse, Phase, Report, Short, Way};
 use serde_json::json;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -91,7 +91,15 @@ fn measure(clock: Instant, program: &Path, folder: &Folder, google: &Upstream, q
     eprintln!("abuse ...");
     let proxy = process::proxy(program, folder, &plain, many);
     let abuse = abuse(&proxy, if quick { 500 } else { 3000 });
-    Report { start, idle, shorts, phases, abuse, sizes: sizes(program) }
+    Report {
+        start,
+        idle,
+        shorts,
+        phases,
+        abuse,
+        program: program.to_owned(),
+        bytes: std::fs::metadata(program).map_or(0, |found| found.len()),
+    }
 }
 
 /// One load on the proxy alone, for profilers: `--only short` or `--only streams [--streams COUNT]`; prints the proxy's process id first.
@@ -191,14 +199,4 @@ fn abuse(proxy: &Server, count: usize) -> Abuse {
         drop(idle);
         Abuse { quiet: report::Spread::of(quiet), loaded: report::Spread::of(loaded), failures, figures }
     })
-}
-
-/// The binary, and the static one if `make static` has made it.
-fn sizes(program: &Path) -> Vec<Size> {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-    let fixed = std::env::var("STATIC_BINARY").map_or(target.join("static/gemini-openai-proxy"), PathBuf::from);
-    [("dynamic", program), ("static", &fixed)]
-        .into_iter()
-        .filter_map(|(kind, path)| Some(Size { kind, bytes: std::fs::metadata(path).ok()?.len() }))
-        .collect()
 }

@@ -3,6 +3,7 @@
 use crate::clients::{Seen, Streams};
 use crate::process::Figures;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,7 +14,9 @@ pub struct Report {
     pub shorts: Vec<Short>,
     pub phases: Vec<Phase>,
     pub abuse: Abuse,
-    pub sizes: Vec<Size>,
+    /// What was measured, and how large it is.
+    pub program: PathBuf,
+    pub bytes: u64,
 }
 
 /// Short requests each way.
@@ -55,11 +58,6 @@ pub struct Abuse {
     pub loaded: Spread,
     pub failures: usize,
     pub figures: Figures,
-}
-
-pub struct Size {
-    pub kind: &'static str,
-    pub bytes: u64,
 }
 
 /// Percentiles in microseconds.
@@ -123,6 +121,11 @@ pub fn circumstances() -> String {
 }
 
 impl Report {
+    /// The program's path inside the repository: `target/TARGET/release/...` is what `make static` builds and releases have.
+    fn shown(&self) -> &Path {
+        self.program.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(&self.program)
+    }
+
     pub fn markdown(&self) -> String {
         let mut page = String::from(
             "# Benchmarks\n\nWritten by `make bench`; run it to get the figures of your own machine. A scripted Google on \
@@ -225,9 +228,7 @@ impl Report {
             mib(self.idle.resident),
             self.idle.threads
         );
-        for size in &self.sizes {
-            let _ = writeln!(page, "| {} binary | {:.2} MB |", size.kind, mib(size.bytes));
-        }
+        let _ = writeln!(page, "| the binary, `{}` | {:.2} MB |", self.shown().display(), mib(self.bytes));
         let abuse = &self.abuse;
         let _ = writeln!(
             page,
