@@ -67,7 +67,6 @@ clients: ## real programs and libraries as clients; installs them first: 2.7 GB,
 bench: static ## measure the binary that releases have against nginx, write docs/benchmarks.md
 	./tests/setup.sh
 	cargo test --locked --test tiny_http_status
-	cargo bench --locked --bench translate
 	cargo bench --locked --bench load -- --program $(abspath $(STATIC))
 
 soak: static ## ten minutes of mixed load: nothing may grow or be lost; write docs/soak.md

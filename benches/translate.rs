@@ -5,8 +5,9 @@
 #[allow(dead_code, unused_imports, reason = "the tests use the rest")]
 mod common;
 
-use common::long_talk::{Dialect, Talk};
+use self::common::long_talk::{Dialect, Talk};
 use serde_json::json;
+use std::fmt::Write as _;
 use std::fs;
 use std::hint::black_box;
 
@@ -84,13 +85,19 @@ fn main() {
         }
         return;
     }
-    println!("| dialect | body MB | CPU ms/MB | CPU us/event |\n|--|--|--|--|");
+    print!("{}", table());
+}
+
+/// What each dialect takes.
+pub fn table() -> String {
+    let mut table = String::from("| dialect | body MB | CPU ms/MB | CPU us/event |\n|--|--|--|--|\n");
     for dialect in Dialect::EACH {
         let talk = long(dialect, TURNS);
         let body = talk.body().to_string();
         let megabytes = body.len() as f64 / 1e6;
         let per_megabyte = median(|| request(&talk, body.as_bytes())) / megabytes;
         let per_event = median(|| events(&talk, EVENTS)) * 1e3 / EVENTS as f64;
-        println!("| {dialect:?} | {megabytes:.2} | {per_megabyte:.1} | {per_event:.1} |");
+        let _ = writeln!(table, "| {dialect:?} | {megabytes:.2} | {per_megabyte:.1} | {per_event:.1} |");
     }
+    table
 }

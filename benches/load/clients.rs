@@ -3,16 +3,24 @@
 use crate::upstream::{now, number};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use serde_json::json;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Who is asked, and in whose language.
+/// Who is asked, and in which dialect.
 #[derive(Clone, Copy)]
 pub struct Target {
     pub address: SocketAddr,
-    /// OpenAI's, else Google's.
-    pub openai: bool,
+    pub speaks: Dialect,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Dialect {
+    Google,
+    Chat,
+    Responses,
+    Messages,
 }
 
 /// Streams at the same time.
@@ -49,22 +57,33 @@ struct Stream {
     begun: bool,
 }
 
+const SYSTEM: &str = "You are terse.";
 const KEY: &str = "Authorization: Bearer sk-load\r\n";
 
 /// A request with a prompt that tells the upstream what to do.
 pub fn request(target: &Target, prompt: &str, stream: bool) -> Vec<u8> {
-    let (path, body) = if target.openai {
-        let body = format!(
-            r#"{{"model":"gemini-2.5-flash","stream":{stream},"messages":[{{"role":"system","content":"You are terse."}},{{"role":"user","content":"{prompt}"}}]}}"#
-        );
-        ("/v1/chat/completions".to_owned(), body)
-    } else {
-        let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-        let body = format!(
-            r#"{{"systemInstruction":{{"parts":[{{"text":"You are terse."}}]}},"contents":[{{"role":"user","parts":[{{"text":"{prompt}"}}]}}]}}"#
-        );
-        (format!("/v1beta/models/gemini-2.5-flash:{method}"), body)
+    let google = |method: &str| format!("/v1beta/models/gemini-2.5-flash:{method}");
+    let (path, mut body) = match target.speaks {
+        Dialect::Google => (
+            google(if stream { "streamGenerateContent?alt=sse" } else { "generateContent" }),
+            json!({"systemInstruction": {"parts": [{"text": SYSTEM}]}, "contents": [{"role": "user", "parts": [{"text": prompt}]}]}),
+        ),
+        Dialect::Chat => (
+            "/v1/chat/completions".to_owned(),
+            json!({"messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": prompt}]}),
+        ),
+        Dialect::Responses => {
+            ("/v1/responses".to_owned(), json!({"store": false, "instructions": SYSTEM, "input": prompt}))
+        }
+        Dialect::Messages => (
+            "/v1/messages".to_owned(),
+            json!({"max_tokens": 64_000, "system": SYSTEM, "messages": [{"role": "user", "content": prompt}]}),
+        ),
     };
+    if !matches!(target.speaks, Dialect::Google) {
+        (body["model"], body["stream"]) = (json!("gemini-2.5-flash"), json!(stream));
+    }
+    let body = body.to_string();
     let length = body.len();
     format!(
         "POST {path} HTTP/1.1\r\nHost: load\r\n{KEY}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -122,7 +141,7 @@ pub fn stream(
                     continue;
                 }
             }
-            if !stream.read(clock, &mut seen) {
+            if !stream.read(clock, plan.events, &mut seen) {
                 if stream.events == plan.events && stream.pending.ends_with(b"0\r\n\r\n") {
                     seen.whole += 1;
                 }
@@ -140,8 +159,9 @@ fn connect(target: &Target, request: Vec<u8>) -> Stream {
 }
 
 impl Stream {
-    /// Takes in what has arrived; false at the end of the answer.
-    fn read(&mut self, clock: Instant, seen: &mut Seen) -> bool {
+    /// Takes in what has arrived; false at the end of the answer. The last events of a response repeat all of its text, so that
+    /// stamps beyond those of `events` are old ones.
+    fn read(&mut self, clock: Instant, events: usize, seen: &mut Seen) -> bool {
         let mut bytes = [0; 8192];
         loop {
             let count = match self.socket.read(&mut bytes) {
@@ -158,7 +178,9 @@ impl Stream {
             self.pending.extend_from_slice(&bytes[..count]);
             let mut used = 0;
             // A stamp is whole when something stands behind it.
-            while let Some(found) = self.pending[used..].iter().position(|byte| *byte == b'@') {
+            while self.events < events
+                && let Some(found) = self.pending[used..].iter().position(|byte| *byte == b'@')
+            {
                 let stamp = &self.pending[used + found + 1..];
                 let Some(end) = stamp.iter().position(|byte| *byte == b' ') else { break };
                 let sent = std::str::from_utf8(&stamp[..end]).ok().and_then(|text| number(text, ""));

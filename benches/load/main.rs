@@ -9,11 +9,14 @@ mod mix;
 mod process;
 mod report;
 mod soak;
+#[path = "../translate.rs"]
+#[allow(dead_code, reason = "its own `main`, for callgrind")]
+mod translate;
 mod upstream;
 
-use clients::{Seen, Streams, Target};
+use clients::{Dialect, Seen, Streams, Target};
 use process::{Folder, Server};
-use report::{Abuse, Phase, Report, Short, Way};
+use report::{Abuse, Dialects, Phase, Report, Short, Way};
 use serde_json::json;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -82,12 +85,14 @@ fn measure(clock: Instant, program: &Path, folder: &Folder, google: &Upstream, q
             many(config);
             config["ca_file"] = json!(upstream::AUTHORITY);
         });
-        let direct = way(clock, None, Target { address: google, openai: false }, &plan);
-        let nginx = way(clock, Some(&nginx), Target { address: nginx.address, openai: false }, &plan);
-        let proxy = way(clock, Some(&proxy), Target { address: proxy.address, openai: true }, &plan);
-        let tls = way(clock, Some(&tls), Target { address: tls.address, openai: true }, &plan);
+        let direct = way(clock, None, Target { address: google, speaks: Dialect::Google }, &plan);
+        let nginx = way(clock, Some(&nginx), Target { address: nginx.address, speaks: Dialect::Google }, &plan);
+        let proxy = way(clock, Some(&proxy), Target { address: proxy.address, speaks: Dialect::Chat }, &plan);
+        let tls = way(clock, Some(&tls), Target { address: tls.address, speaks: Dialect::Chat }, &plan);
         phases.push(Phase { plan, direct, nginx, proxy, tls });
     }
+    eprintln!("dialects ...");
+    let dialects = dialects(clock, program, folder, google, quick);
     eprintln!("abuse ...");
     let proxy = process::proxy(program, folder, &plain, many);
     let abuse = abuse(&proxy, if quick { 500 } else { 3000 });
@@ -96,10 +101,26 @@ fn measure(clock: Instant, program: &Path, folder: &Folder, google: &Upstream, q
         idle,
         shorts,
         phases,
+        dialects,
         abuse,
         program: program.to_owned(),
         bytes: std::fs::metadata(program).map_or(0, |found| found.len()),
     }
+}
+
+/// The same streams in each dialect, by turns so that all have their share of what else the machine does.
+fn dialects(clock: Instant, program: &Path, folder: &Folder, google: SocketAddr, quick: bool) -> Dialects {
+    const EACH: [Dialect; 3] = [Dialect::Chat, Dialect::Responses, Dialect::Messages];
+    let proxy = process::proxy(program, folder, &format!("http://{google}"), |_| {});
+    let (count, events, every) = (16, if quick { 50 } else { 400 }, Duration::from_millis(20));
+    let plan = Streams { count, events, every, ramp: every };
+    let direct = Target { address: google, speaks: Dialect::Google };
+    let mut rounds = Vec::new();
+    for _ in 0..if quick { 1 } else { 3 } {
+        let own = |speaks| way(clock, Some(&proxy), Target { address: proxy.address, speaks }, &plan);
+        rounds.push((way(clock, None, direct, &plan), EACH.map(own)));
+    }
+    Dialects { plan, names: EACH, rounds, translation: translate::table() }
 }
 
 /// One load on the proxy alone, for profilers: `--only short` or `--only streams [--streams COUNT]`; prints the proxy's process id first.
@@ -108,7 +129,7 @@ fn only(clock: Instant, program: &Path, folder: &Folder, google: SocketAddr, kin
         config["server"]["workers"] = json!(1024)
     });
     println!("{}", proxy.id());
-    let target = Target { address: proxy.address, openai: true };
+    let target = Target { address: proxy.address, speaks: Dialect::Chat };
     if kind == "short" {
         let before = proxy.figures().cpu;
         clients::ask(&target, 8, 5000, "hello");
@@ -146,9 +167,9 @@ fn short(google: SocketAddr, nginx: &Server, proxy: &Server, count: usize) -> Sh
         report::Asked { cpu: each, rate, times: report::Spread::of(times) }
     };
     Short {
-        direct: one(None, Target { address: google, openai: false }),
-        nginx: one(Some(nginx), Target { address: nginx.address, openai: false }),
-        proxy: one(Some(proxy), Target { address: proxy.address, openai: true }),
+        direct: one(None, Target { address: google, speaks: Dialect::Google }),
+        nginx: one(Some(nginx), Target { address: nginx.address, speaks: Dialect::Google }),
+        proxy: one(Some(proxy), Target { address: proxy.address, speaks: Dialect::Chat }),
     }
 }
 
@@ -167,7 +188,7 @@ fn start_times(program: &Path, folder: &Folder, google: &str, runs: usize) -> Ve
 
 /// Normal requests alone, then among 500 connections that drip a head and 500 that say nothing.
 fn abuse(proxy: &Server, count: usize) -> Abuse {
-    let target = Target { address: proxy.address, openai: true };
+    let target = Target { address: proxy.address, speaks: Dialect::Chat };
     clients::ask(&target, 1, count / 4, "hello");
     let (quiet, _) = clients::ask(&target, 1, count, "hello");
     let connect = || TcpStream::connect(proxy.address).expect("a connection");

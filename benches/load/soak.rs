@@ -99,7 +99,7 @@ fn warm_up(clock: Instant, proxy: &Server, client: &Client) {
 }
 
 fn target(proxy: &Server) -> Target {
-    Target { address: proxy.address, openai: true }
+    Target { address: proxy.address, speaks: clients::Dialect::Chat }
 }
 
 fn load(
