@@ -18,6 +18,8 @@ pub enum ErrorKind {
     RateLimit,
     /// A quota is used up for hours: `insufficient_quota`.
     InsufficientQuota,
+    /// Somebody must pay: the same word of OpenAI's, another one of Anthropic's.
+    Billing,
     /// Google makes no such picture: `image_generation_user_error`.
     ImageRefused,
     /// Our or Google's trouble: `server_error`.
@@ -25,6 +27,11 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Whether nothing comes back in seconds: the SDKs would wait and try in vain.
+    pub fn is_long(self) -> bool {
+        matches!(self, ErrorKind::InsufficientQuota | ErrorKind::Billing)
+    }
+
     /// The word in OpenAI's `error.type`.
     pub fn openai_type(self) -> &'static str {
         match self {
@@ -32,7 +39,7 @@ impl ErrorKind {
             ErrorKind::Authentication => "authentication_error",
             ErrorKind::Permission => "permission_error",
             ErrorKind::RateLimit => "rate_limit_error",
-            ErrorKind::InsufficientQuota => "insufficient_quota",
+            ErrorKind::InsufficientQuota | ErrorKind::Billing => "insufficient_quota",
             ErrorKind::ImageRefused => "image_generation_user_error",
             ErrorKind::Server => "server_error",
         }

@@ -60,7 +60,11 @@ fn anthropics_tool_runner_goes_over_three_rounds() {
 fn the_ai_sdk_runs_tools_in_three_steps_by_each_of_its_providers() {
     for pool in Pool::EACH {
         for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
-            assert_eq!(run(pool, "ai_sdk.mjs", &[model]), 20, "four for each of five models");
+            assert_eq!(
+                run(pool, "ai_sdk.mjs", &[model]),
+                28,
+                "four for each of five models, two for each of four tools"
+            );
         }
     }
 }

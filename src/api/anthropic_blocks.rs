@@ -1,6 +1,6 @@
 //! Content blocks of Anthropic's dialect, which programs send to other endpoints as well.
 
-use crate::api::params::{Object, shorten, take, take_as, take_list, take_object, take_text, wrong_type};
+use crate::api::params::{Object, read_at, shorten, take, take_as, take_object, take_text, wrong_type};
 use crate::conversation::arguments;
 use crate::conversation::attachments::{Attachments, Unusable};
 use crate::conversation::history::{Call, ModelTurn, Outcome, Said};
@@ -9,22 +9,35 @@ use crate::error::ApiError;
 use crate::gemini::Part;
 use serde_json::Value;
 
-/// The blocks of a content; a text is one.
+/// The blocks of a content, whose path is `at`; a text is one.
 pub(crate) fn blocks(content: Option<Value>, at: &str) -> Result<Vec<Object>, ApiError> {
     let list = match content {
-        None => return Err(required(&format!("{at}.content"))),
+        None => return Err(required(at)),
         Some(Value::String(text)) => return Ok(vec![text_block(text)]),
         Some(Value::Array(list)) => list,
-        Some(other) => return Err(wrong_type(format!("{at}.content"), "a string or an array", &other)),
+        Some(other) => return Err(wrong_type(at, "a string or an array", &other)),
     };
     list.into_iter()
         .enumerate()
         .map(|(index, block)| match block {
             Value::Object(block) => Ok(block),
             Value::String(text) => Ok(text_block(text)),
-            other => Err(wrong_type(format!("{at}.content.{index}"), "an object", &other)),
+            other => Err(wrong_type(format!("{at}.{index}"), "an object", &other)),
         })
         .collect()
+}
+
+/// The parts of a content, whose path is `at`.
+pub(crate) fn parts(
+    content: Option<Value>,
+    at: &str,
+    attachments: &mut Attachments<'_>,
+    parts: &mut Vec<Part>,
+) -> Result<(), ApiError> {
+    for (index, block) in blocks(content, at)?.into_iter().enumerate() {
+        part(block, &format!("{at}.{index}"), attachments, parts)?;
+    }
+    Ok(())
 }
 
 fn text_block(text: String) -> Object {
@@ -35,15 +48,13 @@ fn text_block(text: String) -> Object {
 pub(crate) fn result(block: &mut Object, at: &str, attachments: &mut Attachments<'_>) -> Result<Outcome, ApiError> {
     let id = take_text(block, "tool_use_id").map(|id| split_id(id).0);
     let is_error = take_as(block, "is_error") == Some(true);
-    let mut parts = Vec::new();
+    let mut said = Vec::new();
     let was_past = attachments.past(true);
-    if let Some(content) = take(block, "content") {
-        for (index, block) in blocks(Some(content), at)?.into_iter().enumerate() {
-            part(block, &format!("{at}.content.{index}"), attachments, &mut parts)?;
-        }
+    if let content @ Some(_) = take(block, "content") {
+        parts(content, &format!("{at}.content"), attachments, &mut said)?;
     }
     attachments.past(was_past);
-    Ok(Outcome { is_error, ..Outcome::new(id, None, parts) })
+    Ok(Outcome { is_error, ..Outcome::new(id, None, said) })
 }
 
 /// Reads a `tool_use` into the turn that it is of.
@@ -62,30 +73,46 @@ pub(crate) fn thinking(block: &mut Object, turn: &mut ModelTurn) {
     turn.said.extend(carrier.and_then(|text| Carried::read(&text)).map(Said::Signature));
 }
 
-/// A block that is text or media. New programs bring new blocks: what is not known is left out.
+/// A block that is text or media. New programs bring new blocks: what is not known is left out, and the client told so.
 pub(crate) fn part(
     mut block: Object,
     at: &str,
     attachments: &mut Attachments<'_>,
     parts: &mut Vec<Part>,
 ) -> Result<(), ApiError> {
-    let kind = take_text(&mut block, "type").unwrap_or_default();
+    let kind = take_text(&mut block, "type").ok_or_else(|| required(&format!("{at}.type")))?;
     match kind.as_str() {
-        "text" => parts.extend(take_text(&mut block, "text").filter(|text| !text.is_empty()).map(Part::text)),
+        "text" => {
+            parts.extend(read_at(&mut block, at, "text")?.filter(|text: &String| !text.is_empty()).map(Part::text))
+        }
         "image" => parts.push(image(&mut block, at, attachments)?),
         "document" => document(&mut block, at, attachments, parts)?,
         "search_result" => {
             let title = take_text(&mut block, "title").unwrap_or_default();
             let source = take_text(&mut block, "source").unwrap_or_default();
-            let texts = take_list(&mut block, "content").unwrap_or_default();
-            let texts = texts.iter().filter_map(|block| block.get("text")?.as_str());
+            let content = take(&mut block, "content").unwrap_or_else(|| Value::Array(Vec::new()));
+            let blocks = blocks(Some(content), &format!("{at}.content"))?;
+            let texts = blocks.iter().filter_map(|block| block.get("text")?.as_str());
             parts.push(Part::text(format!("[{title}]({source})\n{}", texts.collect::<Vec<_>>().join("\n"))));
         }
         "tool_reference" => parts.extend(take_text(&mut block, "tool_name").map(Part::text)),
-        "browser_state" => parts.push(Part::text(Value::Object(block).to_string())),
-        other => log::debug!("a content block of type {:?} was left out", shorten(other)),
+        "browser_state" => {
+            block.insert("type".into(), kind.into());
+            parts.push(Part::text(Value::Object(block).to_string()));
+        }
+        "tool_use" | "tool_result" => {
+            let message = format!("{at}: a {kind} has its place in a message of the {}", speaker(&kind));
+            return Err(ApiError::invalid(at, "invalid_value", message));
+        }
+        // What is said beside them tells what they found; thoughts are not said again.
+        "server_tool_use" | "web_search_tool_result" | "thinking" | "redacted_thinking" => {}
+        other => attachments.leave_out(other, at),
     }
     Ok(())
+}
+
+fn speaker(kind: &str) -> &'static str {
+    if kind == "tool_use" { "assistant" } else { "user" }
 }
 
 fn image(block: &mut Object, at: &str, attachments: &mut Attachments<'_>) -> Result<Part, ApiError> {
@@ -96,8 +123,15 @@ fn image(block: &mut Object, at: &str, attachments: &mut Attachments<'_>) -> Res
             attachments.image(url, None).map_err(|reason| unusable(at, &reason))
         }
         Some("file") => Err(stored(at)),
-        _ => file(&mut source, "data", None, at, attachments),
+        None | Some("base64") => file(&mut source, "data", None, at, attachments),
+        Some(other) => Err(unknown_source(at, other)),
     }
+}
+
+fn unknown_source(at: &str, kind: &str) -> ApiError {
+    let at = format!("{at}.source.type");
+    let message = format!("{at}: '{}' is not known", shorten(kind));
+    ApiError::invalid(at, "invalid_value", message)
 }
 
 fn document(
@@ -117,13 +151,12 @@ fn document(
             if !head.is_empty() {
                 parts.push(Part::text(head));
             }
-            for (index, block) in blocks(take(&mut source, "content"), at)?.into_iter().enumerate() {
-                part(block, &format!("{at}.source.content.{index}"), attachments, parts)?;
-            }
+            self::parts(take(&mut source, "content"), &format!("{at}.source.content"), attachments, parts)?;
         }
         Some("file") => return Err(stored(at)),
         Some("url") => parts.push(file(&mut source, "url", title.as_deref(), at, attachments)?),
-        _ => parts.push(file(&mut source, "data", title.as_deref(), at, attachments)?),
+        None | Some("base64") => parts.push(file(&mut source, "data", title.as_deref(), at, attachments)?),
+        Some(other) => return Err(unknown_source(at, other)),
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use crate::calendar;
 use crate::config::Control;
 use crate::conversation::built_in::can_search;
 use crate::gemini::models::{Model, ModelTable, Told};
+use crate::http::query_value;
 use serde_json::{Value, json};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -134,12 +135,25 @@ fn anthropic(name: &str, model: &Model) -> Value {
     entry
 }
 
-/// `GET /v1/models` for callers that send `anthropic-version`.
-pub fn anthropic_list(table: &ModelTable) -> Value {
+/// `GET /v1/models` for callers that send `anthropic-version`: all, unless the query asks for a page.
+pub fn anthropic_list(table: &ModelTable, query: &str) -> Value {
     let names = names(table);
-    let data: Vec<Value> = names.iter().map(|(name, model)| anthropic(name, model)).collect();
+    let place = |field: &str| {
+        let id = query_value(query, field)?;
+        names.iter().position(|(name, _)| *name == id)
+    };
+    let begin = place("after_id").map_or(0, |at| at + 1);
+    let end = place("before_id").unwrap_or(names.len()).max(begin);
+    let limit = query_value(query, "limit").and_then(|limit| limit.parse().ok()).unwrap_or(names.len()).max(1);
+    // Before a model the nearest ones are wanted.
+    let page = match query_value(query, "before_id") {
+        Some(_) => &names[end.saturating_sub(limit).max(begin)..end],
+        None => &names[begin..end.min(begin + limit)],
+    };
+    let has_more = page.len() < end - begin;
+    let data: Vec<Value> = page.iter().map(|(name, model)| anthropic(name, model)).collect();
     let end = |entry: Option<&(String, Model)>| entry.map(|(name, _)| name.clone());
-    json!({"data": data, "has_more": false, "first_id": end(names.first()), "last_id": end(names.last())})
+    json!({"data": data, "has_more": has_more, "first_id": end(page.first()), "last_id": end(page.last())})
 }
 
 /// `GET /v1beta/models`.

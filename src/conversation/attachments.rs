@@ -1,13 +1,19 @@
 //! Media and files of a request made into parts, whether they come inline, by address or with the wrong wrapping.
 
 use super::Context;
+#[cfg(feature = "agents")]
+use super::history::Entry;
 use super::media::{self, Media};
+#[cfg(feature = "agents")]
+use crate::error::ApiError;
 use crate::gemini::models::Model;
 use crate::gemini::{FileData, Part, sniff};
 use serde_json::json;
 
 /// Bytes fetched for one request, in all; one picture may have half of it (docs/openai-chat.md "Message content").
 const MAX_FETCHED: usize = 40 * 1024 * 1024;
+/// Kinds of what is left out that are told of.
+const MAX_KINDS: usize = 8;
 /// Why a text that is no address is none.
 const NO_ADDRESS: &str = "it is neither a data URL nor an http address";
 
@@ -22,6 +28,8 @@ pub struct Attachments<'a> {
     images: usize,
     /// What is read now was said before the newest turn.
     is_past: bool,
+    /// What was left out: the type, the first place and how many there are.
+    left_out: Vec<(String, String, usize)>,
 }
 
 /// Why a file cannot be used.
@@ -36,7 +44,16 @@ pub enum Unusable {
 impl<'a> Attachments<'a> {
     /// For one request to a model before or from Gemini 3.
     pub fn new(context: &'a Context<'a>, gemini3: bool) -> Attachments<'a> {
-        Attachments { context, gemini3, office: false, fetched: 0, low: 0, images: 0, is_past: false }
+        Attachments {
+            context,
+            gemini3,
+            office: false,
+            fetched: 0,
+            low: 0,
+            images: 0,
+            is_past: false,
+            left_out: Vec::new(),
+        }
     }
 
     /// For one request to this model.
@@ -57,6 +74,34 @@ impl<'a> Attachments<'a> {
         std::mem::replace(&mut self.is_past, is_past)
     }
 
+    /// Notes that what stands at `at` is left out, because of its type.
+    pub fn leave_out(&mut self, kind: &str, at: &str) {
+        let kind: String = kind.chars().take(64).collect();
+        match self.left_out.iter().position(|(known, ..)| *known == kind) {
+            Some(index) => self.left_out[index].2 += 1,
+            None if self.left_out.len() < MAX_KINDS => self.left_out.push((kind, at.to_owned(), 1)),
+            None => {}
+        }
+    }
+
+    /// Sentences for the client about what was left out.
+    pub fn left_out(&self) -> impl Iterator<Item = String> {
+        self.left_out.iter().map(|(kind, at, count)| {
+            let more = if *count > 1 { format!(" ({count} of it in all)") } else { String::new() };
+            format!("{at} was left out: its type {kind} is not known here, or Google has nothing like it{more}.")
+        })
+    }
+
+    /// 400 where all that the client says was left out; `param` is where it says it.
+    #[cfg(feature = "agents")]
+    pub fn refuse_silence(&self, history: &[Entry], param: &str) -> Result<(), ApiError> {
+        let is_silent = history.iter().all(|entry| matches!(entry, Entry::System(_)));
+        match self.left_out().next().filter(|_| is_silent) {
+            Some(sentence) => Err(ApiError::invalid(param, "unsupported_value", sentence)),
+            None => Ok(()),
+        }
+    }
+
     /// Media as Google takes it.
     fn inline(&self, mime: String, data: String) -> Result<Part, String> {
         // Programs that convert pictures forget to say so.
@@ -69,7 +114,10 @@ impl<'a> Attachments<'a> {
                 return Ok(Part::text(format!("[{mime}]\n{text}")));
             }
         }
-        if media::is_taken(&mime) {
+        if data.is_empty() && !self.is_past {
+            return Err("it is empty".into());
+        }
+        if media::is_taken(&mime) && !data.is_empty() {
             return Ok(Part::inline(mime, data));
         }
         match self.is_past {

@@ -84,7 +84,7 @@ fn nobody(reason: Option<String>, advice: &str) -> ApiError {
 fn all_rest(earliest: Duration, reason: Option<String>) -> ApiError {
     let seconds = earliest.as_millis().div_ceil(1000).max(1);
     let rest = format!("All are resting; the earliest returns in {seconds} s.");
-    match reason.as_deref().and_then(resting).filter(|error| error.kind == ErrorKind::InsufficientQuota) {
+    match reason.as_deref().and_then(resting).filter(|error| error.kind.is_long()) {
         Some(error) => {
             let message = format!("No valid credentials available. {} {rest}", error.message);
             ApiError { message, ..error }.with_retry_after(earliest)

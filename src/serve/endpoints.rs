@@ -278,7 +278,7 @@ fn short(app: &App, dialect: Dialect, route: &Route, key: &Key, request: &Reques
         }
         Route::GeminiModels => Ok(models::gemini_list(models)),
         Route::GeminiModel(id) => models::gemini_entry(models, id).ok_or_else(|| unknown_model(models, id)),
-        Route::Models if dialect == Dialect::Anthropic => Ok(models::anthropic_list(models)),
+        Route::Models if dialect == Dialect::Anthropic => Ok(models::anthropic_list(models, &request.query)),
         Route::Model(id) if dialect == Dialect::Anthropic => {
             models::anthropic_entry(models, id).ok_or_else(|| unknown_model(models, id))
         }

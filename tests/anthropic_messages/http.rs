@@ -4,6 +4,8 @@ use crate::common::client::Client;
 use crate::common::google::{FakeGoogle, Step};
 use crate::common::http::{Answer, ask};
 use crate::common::proxy::{GEMINI_KEY, Pool, Proxy};
+use crate::common::translation::models;
+use gemini_openai_proxy::api::models::anthropic_list;
 use serde_json::{Value, json};
 
 fn post(proxy: &Proxy, path: &str, body: &Value) -> Answer {
@@ -53,6 +55,8 @@ fn every_failure_on_these_routes_has_anthropics_shape() {
         ),
         ("POST", "/v1/messages/count_tokens", &[], json!({"model": "gemini-2.5-pro"}), 400, "invalid_request_error"),
         ("GET", "/v1/models/nobody", &[("anthropic-version", "2023-06-01")], json!({}), 404, "not_found_error"),
+        ("GET", "/v1/files", &[("anthropic-version", "2023-06-01")], json!({}), 404, "not_found_error"),
+        ("POST", "/v1/complete", &[("anthropic-version", "2023-06-01")], json!({}), 404, "not_found_error"),
     ] {
         let answer = ask(&proxy, method, path, headers, body.to_string().as_bytes());
         let error = answer.json();
@@ -116,4 +120,49 @@ fn a_thread_begins_and_who_goes_on_from_one_is_told_to_send_all() {
         assert!(error["message"].as_str().unwrap().contains("send the whole conversation"), "{error}");
     }
     assert_eq!(google.generations().len(), 1, "Google is not asked half of a conversation");
+}
+
+#[test]
+fn models_come_in_pages_where_pages_are_asked_for() {
+    let table = models();
+    let list = |query: &str| {
+        let list = anthropic_list(&table, query);
+        let ids: Vec<String> =
+            list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect();
+        let ends = (list["first_id"].as_str(), list["last_id"].as_str());
+        assert_eq!(ends, (ids.first().map(String::as_str), ids.last().map(String::as_str)));
+        (ids, list["has_more"].as_bool().unwrap())
+    };
+    let (all, more) = list("");
+    assert!(!more && all.len() > 10);
+    assert_eq!(list("limit=1000"), (all.clone(), false));
+    let (mut paged, mut query) = (Vec::new(), "limit=7".to_owned());
+    while let (ids, true) = list(&query) {
+        assert_eq!(ids.len(), 7);
+        query = format!("limit=7&after_id={}", ids[6]);
+        paged.extend(ids);
+    }
+    paged.extend(list(&query).0);
+    assert_eq!(paged, all);
+    assert_eq!(list(&format!("limit=2&before_id={}", all[5])), (all[3..5].to_vec(), true));
+    assert_eq!(list(&format!("after_id={}", all[all.len() - 1])), (vec![], false));
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let answer = ask(&proxy, "GET", "/v1/models?limit=2", &[("anthropic-version", "2023-06-01")], b"").json();
+    assert_eq!((answer["data"].as_array().map(Vec::len), &answer["has_more"]), (Some(2), &json!(true)));
+}
+
+#[test]
+fn what_is_left_out_is_told_in_a_header() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    for stream in [false, true] {
+        let content = json!([{"type": "text", "text": "Hi"}, {"type": "hologram\r\nX-Evil: 1\u{e9}"}]);
+        let mut body = question();
+        (body["stream"], body["messages"][0]["content"]) = (json!(stream), content);
+        let answer = post(&proxy, "/v1/messages", &body);
+        assert_eq!((answer.status, answer.header("x-evil")), (200, None));
+        let notice = answer.header("x-proxy-notice").unwrap_or_else(|| panic!("{:?}", answer.headers));
+        assert!(notice.starts_with("messages.0.content.1 was left out: its type hologram"), "{notice}");
+    }
 }

@@ -2,7 +2,7 @@
 //! fixtures of all dialects.
 //!
 //! `fixtures/<dialect>/*.jsonl` holds one case per line: `in` (a body, or `__raw__` text), `out` (a subset of Google's
-//! request, or `__err__`), `absent` (paths that must not be there); for answers `given` (fields of the request),
+//! request, or `__err__`), `absent` (paths that must not be there), `notices` (pieces of what the client is told, one each); for answers `given` (fields of the request),
 //! `attempts` (events of each attempt) and `out`. `<call_id>`, `<8hex>` and `…` stand for what varies.
 
 use super::proxy::today;
@@ -170,6 +170,13 @@ pub fn google_gets(surface: &'static (dyn Surface + Send), case: &Value) -> Resu
             let google = serde_json::to_value(&exchange.call().request).unwrap();
             if let Some(problem) = differs(&case["out"], &google, "request") {
                 return Err(problem);
+            }
+            if let Some(pieces) = case["notices"].as_array() {
+                let told = exchange.notices();
+                let says = |(piece, told): (&Value, &String)| told.contains(piece.as_str().unwrap());
+                if pieces.len() != told.len() || !pieces.iter().zip(told).all(says) {
+                    return Err(format!("notices: {told:?}"));
+                }
             }
             let absent = case["absent"].as_array().into_iter().flatten().filter_map(Value::as_str);
             match absent.into_iter().find(|path| !at(&google, path).is_null()) {

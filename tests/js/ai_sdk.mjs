@@ -4,7 +4,7 @@ import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogleGenerativeAI } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { stepCountIs, streamText, tool } from "ai";
+import { generateText, stepCountIs, streamText, tool } from "ai";
 import assert from "node:assert/strict";
 import { z } from "zod";
 
@@ -41,3 +41,26 @@ for (const model of [openai(name), openai.chat(name), compatible(name), anthropi
     assert.equal((await result.steps).length, 4);
     assert.equal(await result.finishReason, "stop");
 }
+
+// Tools whose calls are items of their own kind; a local shell's item must not have a null in it.
+const run = async (name, made, call) => {
+    const result = await generateText({
+        model: openai(process.argv[2]),
+        prompt: `call:${name}${JSON.stringify(call)}`,
+        tools: { [name]: made },
+        stopWhen: stepCountIs(3),
+        maxRetries: 0,
+    });
+    assert.match(result.text, new RegExp(`${name} answered`), name);
+    assert.equal(result.steps.length, 2, name);
+};
+const { localShell, shell, applyPatch, customTool } = openai.tools;
+const outcome = { type: "exit", exitCode: 0 };
+await run("local_shell", localShell({ execute: async () => ({ output: "done" }) }), { command: ["ls"] });
+await run("shell", shell({ execute: async () => ({ output: [{ stdout: "done", stderr: "", outcome }] }) }), { commands: ["ls"] });
+await run("apply_patch", applyPatch({ execute: async () => ({ status: "completed", output: "done" }) }), {
+    type: "create_file",
+    path: "a",
+    diff: "+x",
+});
+await run("note", customTool({ name: "note", description: "d", execute: async () => "done" }), { input: "x" });

@@ -53,6 +53,7 @@ const KNOWN: [&str; 31] = [
 #[test]
 fn requests_become_what_google_expects() {
     check("openai_responses", "requests", |case| google_gets(&*SURFACE, case));
+    check("openai_responses", "refused", |case| google_gets(&*SURFACE, case));
 }
 
 fn exchange(given: &Value, stream: bool) -> Box<dyn Exchange> {
@@ -132,6 +133,15 @@ pub fn is_well_formed(events: &[(String, Value)]) -> Value {
                 }
             }
         }
+    }
+    // What was being said when it failed is in the last response, and done for nobody.
+    if let Some((id, kind)) = open {
+        let said = &last["output"][done.len()];
+        assert_eq!((&last["status"], &said["status"]), (&json!("failed"), &json!("incomplete")), "{last}");
+        assert_eq!((&said["id"], &said["type"]), (&id, &kind));
+        let text = said["content"][0]["text"].as_str().or(said["summary"][0]["text"].as_str());
+        assert_eq!(text, texts.get(id.as_str().unwrap()).map(String::as_str));
+        done.push(said.clone());
     }
     assert_eq!(last["output"], json!(done), "the last response has all items");
     last.clone()

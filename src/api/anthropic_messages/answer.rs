@@ -28,6 +28,10 @@ impl Reply for MessagesReply {
         let mut message = self.message(&answer.id, ending.usage);
         let mut content = self.search_blocks(&ending.search);
         content.extend(self.blocks(answer, ending));
+        // A message without any block is taken for a failure.
+        if content.is_empty() {
+            content.push(json!({"type": "text", "text": ""}));
+        }
         message["content"] = content.into();
         if let (Value::Object(message), Value::Object(stop)) = (&mut message, stop(ending)) {
             message.extend(stop);
@@ -64,23 +68,19 @@ impl MessagesReply {
                     let shown = if self.shows == Shows::Signatures { "" } else { text };
                     content.push(json!({"type": "thinking", "thinking": shown, "signature": ""}));
                 }
-                Block::Text(text) => content.push(json!({"type": "text", "text": text})),
+                Block::Text(text) => say(&mut content, text),
                 Block::Call(call) => {
                     if let Some(carrier) = self.call_carrier(call) {
                         sign(&mut content, carrier, self.shows != Shows::Nothing);
                     }
                     content.push(tool_use(call, &input(call)));
                 }
-                Block::Image { mime, data, .. } => content.push(json!({"type": "text", "text": picture(mime, data)})),
+                Block::Image { mime, data, .. } => say(&mut content, &picture(mime, data)),
             }
         }
         if let Some(signature) = &ending.signature {
             let carrier = self.signatures.carry(Signed::Text, signature);
             sign(&mut content, carrier, false);
-        }
-        // A message without any block is taken for a failure.
-        if content.is_empty() {
-            content.push(json!({"type": "text", "text": ""}));
         }
         content
     }
@@ -122,6 +122,14 @@ impl MessagesReply {
             counts["server_tool_use"] = json!({"web_search_requests": search.queries.len()});
         }
         counts
+    }
+}
+
+/// Says a text in the text block that is last, as a stream does, or in a new one.
+fn say(content: &mut Vec<Value>, text: &str) {
+    match content.last_mut().filter(|last| last["type"] == "text").map(|last| &mut last["text"]) {
+        Some(Value::String(said)) => said.push_str(text),
+        _ => content.push(json!({"type": "text", "text": text})),
     }
 }
 

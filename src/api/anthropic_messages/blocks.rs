@@ -1,6 +1,6 @@
 //! Content blocks of messages made into entries of the history.
 
-use crate::api::anthropic_blocks::{blocks, part, required, result, thinking, tool_use};
+use crate::api::anthropic_blocks::{blocks, part, parts, required, result, thinking, tool_use};
 use crate::api::params::{Object, shorten, take, take_text, wrong_type};
 use crate::conversation::attachments::Attachments;
 use crate::conversation::history::{Entry, ModelTurn, Said};
@@ -20,23 +20,29 @@ pub(super) fn message(
     };
     let role = take_text(&mut message, "role").ok_or_else(|| required(&format!("{at}.role")))?;
     let content = take(&mut message, "content");
+    let path = format!("{at}.content");
     match role.as_str() {
-        "user" => user(blocks(content, at)?, at, attachments, history),
-        "assistant" => {
-            history.push(Entry::Model(assistant(blocks(content, at)?, at, attachments)?));
-            Ok(())
-        }
-        "system" | "developer" => {
-            let texts = blocks(content, at)?.into_iter().filter_map(|mut block| take_text(&mut block, "text"));
-            history.push(Entry::System(texts.filter(|text| !text.is_empty()).map(Part::text).collect()));
-            Ok(())
-        }
+        "user" => user(blocks(content, &path)?, &path, attachments, history)?,
+        "assistant" => history.push(Entry::Model(assistant(blocks(content, &path)?, &path, attachments)?)),
+        "system" | "developer" => history.push(Entry::System(system(content, &path, attachments)?)),
         other => {
             let known = "'user', 'assistant' and 'system'";
             let message = format!("{at}.role: '{}' is none of {known}", shorten(other));
-            Err(ApiError::invalid(format!("{at}.role"), "invalid_value", message))
+            return Err(ApiError::invalid(format!("{at}.role"), "invalid_value", message));
         }
     }
+    Ok(())
+}
+
+/// What the operator says, each block a part; `at` is its path.
+pub(super) fn system(
+    content: Option<Value>,
+    at: &str,
+    attachments: &mut Attachments<'_>,
+) -> Result<Vec<Part>, ApiError> {
+    let mut said = Vec::new();
+    parts(content, at, attachments, &mut said)?;
+    Ok(said)
 }
 
 /// Results of tools go before what the user says beside them.
@@ -48,7 +54,7 @@ fn user(
 ) -> Result<(), ApiError> {
     let mut said = Vec::with_capacity(blocks.len());
     for (index, mut block) in blocks.into_iter().enumerate() {
-        let at = format!("{at}.content.{index}");
+        let at = format!("{at}.{index}");
         if block.get("type").is_some_and(|kind| kind == "tool_result") {
             history.push(Entry::Result(result(&mut block, &at, attachments)?));
         } else {
@@ -70,7 +76,7 @@ fn assistant(blocks: Vec<Object>, at: &str, attachments: &mut Attachments<'_>) -
             "tool_use" => tool_use(&mut block, &mut turn),
             _ => {
                 let mut parts = Vec::new();
-                part(block, &format!("{at}.content.{index}"), attachments, &mut parts)?;
+                part(block, &format!("{at}.{index}"), attachments, &mut parts)?;
                 turn.said.extend(parts.into_iter().map(Said::from));
             }
         }

@@ -1,12 +1,13 @@
 //! `{"type":"error","error":{"type","message"},"request_id"}`: Anthropic's words for what failed.
 
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorKind};
 use crate::http::Response;
 use serde_json::{Value, json};
 
 /// Status and type as Anthropic has them. Its SDKs choose the exception by the status, its agents what to do next.
 fn kind(error: &ApiError) -> (u16, &'static str) {
     match error.status {
+        _ if error.kind == ErrorKind::Billing => (402, "billing_error"),
         401 => (401, "authentication_error"),
         402 => (402, "billing_error"),
         403 => (403, "permission_error"),
@@ -62,7 +63,6 @@ pub fn response(error: &ApiError, id: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
 
     #[test]
     fn every_status_has_anthropics_type() {
@@ -84,6 +84,11 @@ mod tests {
             assert_eq!((response.status, body["error"]["type"].as_str()), (told, Some(kind)), "{status}");
             assert_eq!((&body["type"], &body["request_id"]), (&"error".into(), &"req_1".into()));
         }
+        let unpaid = response(&ApiError::new(429, ErrorKind::Billing, "no"), "1");
+        assert_eq!(
+            (unpaid.status, unpaid.body.starts_with(br#"{"type":"error","error":{"type":"billing_error""#)),
+            (402, true)
+        );
     }
 
     #[test]

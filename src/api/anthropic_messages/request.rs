@@ -6,7 +6,7 @@ use super::error::THREAD_NOT_FOUND;
 use crate::api::anthropic_blocks::required;
 use crate::api::conversing::Conversing;
 use crate::api::options::{self, Sampling};
-use crate::api::params::{Object, read, shorten, take, take_as, take_list, take_object, take_text, wrong_type};
+use crate::api::params::{Field, Object, read, shorten, take, take_as, take_object, take_text, wrong_type};
 use crate::api::{Context, MidSystem};
 use crate::conversation::asked::Asked;
 use crate::conversation::attachments::Attachments;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 /// Of a window of a million tokens, which Claude Code asks for by the name.
 const LONG_CONTEXT: &str = "[1m]";
-/// The first block of Claude Code's system text, which says nothing to a model and changes with every request.
+/// The first line of Claude Code's system text, which says nothing to a model and changes with every request.
 const BILLING: &str = "x-anthropic-billing-header:";
 
 /// Fields whose absence changes what the client gets, and why they mean nothing here.
@@ -52,7 +52,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     // Its SDKs' users tell ids by their prefix.
     asked.plan.call_prefix = "toolu_";
 
-    asked.format = format(body);
+    asked.format = format(body)?;
     let mut extensions = options::extensions(body);
     extensions.declare(&mut asked.toolbox);
     let shows = thoughts(body);
@@ -72,10 +72,12 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     refuse_thread(body)?;
     forget_kept_thoughts(body);
     options::tell_unserved(body, &UNSERVED, &mut asked.toolbox);
-    if let Some(system) = take(body, "system") {
-        asked.history.push(Entry::System(system_text(system)?));
-    }
     let mut attachments = Attachments::of(context, &asked.model);
+    if let system @ Some(_) = take(body, "system") {
+        let mut said = blocks::system(system, "system", &mut attachments)?;
+        forget_billing(&mut said);
+        asked.history.push(Entry::System(said));
+    }
     let messages = read::<Vec<Value>>(body, "messages")?.ok_or(required("messages"))?;
     if messages.is_empty() {
         return Err(ApiError::invalid("messages", "invalid_value", "messages: at least one message is required"));
@@ -85,6 +87,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
         attachments.past(answered.is_some_and(|answered| index <= answered));
         blocks::message(message, &format!("messages.{index}"), &mut attachments, &mut asked.history)?;
     }
+    attachments.refuse_silence(&asked.history, "messages")?;
     extensions.apply(&attachments, &mut asked);
 
     let signatures = asked.plan.signatures.clone();
@@ -137,14 +140,12 @@ fn thoughts(body: &Object) -> Shows {
 }
 
 /// `output_config.format` and the beta field before it.
-fn format(body: &mut Object) -> Format {
+fn format(body: &mut Object) -> Result<Format, ApiError> {
     let of_config =
         body.get_mut("output_config").and_then(Value::as_object_mut).and_then(|config| take(config, "format"));
-    let format = of_config.or_else(|| take(body, "output_format"));
-    let Some(Value::Object(mut format)) = format else { return Format::Text };
-    match take_text(&mut format, "type").as_deref() {
-        Some("json_schema") => Format::Json(take(&mut format, "schema")),
-        _ => Format::Text,
+    match of_config {
+        Some(format) => options::format(Some(format), "output_config.format"),
+        None => options::format(take(body, "output_format"), "output_format"),
     }
 }
 
@@ -152,11 +153,16 @@ fn format(body: &mut Object) -> Format {
 fn tools(body: &mut Object, search: bool, asked: &mut Asked) -> Result<bool, ApiError> {
     let mut searches = search;
     let mut own: Vec<String> = Vec::new();
-    for tool in take_list(body, "tools").unwrap_or_default() {
-        let Value::Object(mut tool) = tool else { continue };
+    for (index, tool) in read::<Vec<Value>>(body, "tools")?.unwrap_or_default().into_iter().enumerate() {
+        let mut tool =
+            Object::of(tool).map_err(|other| wrong_type(format!("tools.{index}"), Object::WANTED, &other))?;
         let kind = take_text(&mut tool, "type").unwrap_or_default();
+        let is_plain = matches!(kind.as_str(), "" | "custom");
         let name = take_text(&mut tool, "name").unwrap_or_default();
-        if matches!(kind.as_str(), "" | "custom") {
+        if is_plain && name.is_empty() {
+            return Err(required(&format!("tools.{index}.name")));
+        }
+        if is_plain {
             if take_as(&mut tool, "strict") == Some(true) {
                 asked.toolbox.strict();
             }
@@ -171,13 +177,19 @@ fn tools(body: &mut Object, search: bool, asked: &mut Asked) -> Result<bool, Api
     if search {
         asked.toolbox.built_in("google_search");
     }
-    let mut choice = take_object(body, "tool_choice").unwrap_or_default();
+    let mut choice: Object = read(body, "tool_choice")?.unwrap_or_default();
     asked.plan.single_call = take_as(&mut choice, "disable_parallel_tool_use") == Some(true);
     let choice = match (take_text(&mut choice, "type").as_deref(), take_text(&mut choice, "name")) {
         // Google decides by itself when it searches.
         (Some("tool"), Some(name)) if own.contains(&name) => Choice::Auto,
         (Some("tool"), Some(name)) => Choice::One(name),
-        (word, _) => Choice::word(word.unwrap_or_default()),
+        (Some("tool"), None) => return Err(required("tool_choice.name")),
+        (Some(word @ ("any" | "none" | "required")), _) => Choice::word(word),
+        (None | Some("auto"), _) => Choice::Auto,
+        (Some(word), _) => {
+            let message = format!("tool_choice.type: '{}' is none of 'auto', 'any', 'tool' and 'none'", shorten(word));
+            return Err(ApiError::invalid("tool_choice.type", "invalid_value", message));
+        }
     };
     asked.toolbox.choose(choice, "tool_choice")?;
     Ok(searches)
@@ -218,21 +230,17 @@ fn client_tool(kind: &str, name: &str, toolbox: &mut Toolbox) {
     toolbox.function(name, Some(description.into()), Some(schema));
 }
 
-/// `system`: a text or a list of text blocks, each a part.
-fn system_text(system: Value) -> Result<Vec<Part>, ApiError> {
-    let texts = match system {
-        Value::String(text) => vec![text],
-        Value::Array(blocks) => {
-            let text = |block: Value| match block {
-                Value::Object(mut block) => take_text(&mut block, "text"),
-                _ => None,
-            };
-            blocks.into_iter().filter_map(text).collect()
-        }
-        other => return Err(wrong_type("system", "a string or an array", &other)),
+/// Takes out the line that Claude Code begins its system text with.
+fn forget_billing(system: &mut Vec<Part>) {
+    let Some(text) = system.first_mut().and_then(|first| first.text.as_mut()).filter(|text| text.starts_with(BILLING))
+    else {
+        return;
     };
-    let billing = usize::from(texts.first().is_some_and(|first| first.starts_with(BILLING)));
-    Ok(texts.into_iter().skip(billing).filter(|text| !text.is_empty()).map(Part::text).collect())
+    let line = text.find('\n').map_or(text.len(), |end| end + 1);
+    text.replace_range(..line, "");
+    if text.is_empty() {
+        system.remove(0);
+    }
 }
 
 /// The session in `metadata.user_id`, which Claude Code writes as JSON, or all of it.

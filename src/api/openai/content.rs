@@ -11,23 +11,23 @@ use crate::error::ApiError;
 use crate::gemini::Part;
 use serde_json::Value;
 
-/// The parts of `content`, empty texts left out. `path` names the message for errors.
-pub(crate) fn parts(content: Value, path: &str, attachments: &mut Attachments<'_>) -> Result<Vec<Part>, ApiError> {
-    let items = items(content, path)?;
+/// The parts of a content, whose path is `at`, empty texts left out.
+pub(crate) fn parts(content: Value, at: &str, attachments: &mut Attachments<'_>) -> Result<Vec<Part>, ApiError> {
+    let items = items(content, at)?;
     let mut parts = Vec::with_capacity(items.len());
     for (index, item) in items.into_iter().enumerate() {
-        part(item, &format!("{path}.content[{index}]"), attachments, &mut parts)?;
+        part(item, &format!("{at}[{index}]"), attachments, &mut parts)?;
     }
     Ok(parts)
 }
 
-/// The items of `content`; a text is one.
-pub(crate) fn items(content: Value, path: &str) -> Result<Vec<Value>, ApiError> {
+/// The items of a content, whose path is `at`; a text is one.
+pub(crate) fn items(content: Value, at: &str) -> Result<Vec<Value>, ApiError> {
     match content {
         Value::Null => Ok(Vec::new()),
         Value::Array(list) => Ok(list),
         Value::String(_) | Value::Object(_) => Ok(vec![content]),
-        other => Err(wrong_type(format!("{path}.content"), "a string or an array of parts", &other)),
+        other => Err(wrong_type(at, "a string or an array of parts", &other)),
     }
 }
 
@@ -83,7 +83,10 @@ pub(crate) fn part(
         "thinking" | "redacted_thinking" | "reasoning" => {}
         _ if kind.starts_with("server_tool_") || kind.starts_with("mcp_tool_") || kind.ends_with("_tool_result") => {}
         _ => {
-            let known = "'text', 'image_url', 'video_url', 'audio_url', 'input_audio' and 'file'";
+            let known = match at.starts_with("input") {
+                true => "'input_text', 'input_image', 'input_file', 'input_audio' and 'output_text'",
+                false => "'text', 'image_url', 'video_url', 'audio_url', 'input_audio' and 'file'",
+            };
             return Err(unknown_word(format!("{at}.type"), &kind, known));
         }
     }
@@ -160,7 +163,12 @@ fn addressed(mut part: Object, field: &str, path: &str, attachments: &mut Attach
         _ => (None, None, format!("{path}.{field}")),
     };
     let refused = |what: String| ApiError::invalid(&param, "invalid_image_url", format!("'{param}' {what}."));
-    let url = url.ok_or_else(|| refused("must be an address".into()))?;
+    let Some(url) = url else {
+        return Err(match part.contains_key("file_id") {
+            true => by_id(path, field),
+            false => refused("must be an address".into()),
+        });
+    };
     let made = match field {
         "image_url" => attachments.image(url, detail.as_deref()),
         _ => attachments.media(url),
@@ -176,13 +184,19 @@ const TYPES: [&str; 4] = ["mime_type", "mimeType", "media_type", "mediaType"];
 
 /// `file`: the Responses API has the fields in the part itself; other programs have names of their own for them.
 fn file(mut part: Object, kind: &str, path: &str, attachments: &mut Attachments<'_>) -> Result<Part, ApiError> {
-    let param = format!("{path}.file");
+    let mut param = format!("{path}.file");
     let inner = if kind == "input_file" { "file" } else { kind };
     let (data, mut file) = match take(&mut part, inner) {
         Some(Value::String(data)) => (Some(data), part),
         Some(Value::Object(file)) => (None, file),
         Some(other) => return Err(wrong_type(param, Object::WANTED, &other)),
-        None => (None, part),
+        None => {
+            // The Responses API has no object around the fields.
+            if kind == "input_file" {
+                path.clone_into(&mut param);
+            }
+            (None, part)
+        }
     };
     let data = data.or_else(|| {
         let places = ["file_data", "fileData", "file_url", "fileUrl"].iter().chain(&PLACES);
@@ -191,11 +205,9 @@ fn file(mut part: Object, kind: &str, path: &str, attachments: &mut Attachments<
     let (source, field) = match (data, take_text(&mut file, "file_id")) {
         (Some(data), _) => (data, "file_data"),
         (None, Some(id)) if is_http(&id) || id.starts_with("gs://") => (id, "file_id"),
-        (None, Some(_)) => {
-            let message = "Files by id are not supported; send the file in 'file_data'.";
-            return Err(ApiError::invalid(format!("{param}.file_id"), "unsupported_value", message));
-        }
-        (None, None) => return Err(missing(param)),
+        (None, Some(_)) => return Err(by_id(&param, "file_data")),
+        (None, None) if path.starts_with("input") => return Err(missing(format!("{path}.file_data"))),
+        (None, None) => return Err(missing(format!("{path}.file"))),
     };
     let name = ["filename", "fileName", "name"].iter().find_map(|name| take_text(&mut file, name));
     let mime = TYPES.iter().find_map(|name| take_text(&mut file, name));
@@ -226,6 +238,12 @@ fn resource(mut part: Object, kind: &str, path: &str, attachments: &mut Attachme
             Ok(Part::text(format!("[{}]({name})", title.unwrap_or_default())))
         }
     }
+}
+
+/// 400 for a file of OpenAI's; `field` is where it can be instead.
+fn by_id(at: &str, field: &str) -> ApiError {
+    let message = format!("Files by id are not supported; send the file in '{field}'.");
+    ApiError::invalid(format!("{at}.file_id"), "unsupported_value", message)
 }
 
 fn input_audio(mut part: Object, path: &str, attachments: &mut Attachments<'_>) -> Result<Part, ApiError> {

@@ -1,12 +1,13 @@
-//! The response object, and the whole answer, which is the last word of the events.
+//! The response object, and the whole answer, which is the last word of events that nobody reads.
 
 use super::events::Events;
 use super::memory::Keeper;
 use super::tools::Natives;
 use super::{compaction, stored};
 use crate::api::conversing::{Frames, Reply};
+use crate::api::frame;
 use crate::api::params::Object;
-use crate::conversation::answer::{Block, Folded, Totals};
+use crate::conversation::answer::{Folded, Totals};
 use crate::conversation::signatures::Signatures;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -64,8 +65,8 @@ impl Status {
 }
 
 impl Shape {
-    /// The response object.
-    pub(super) fn response(&self, status: Status, output: &[Value], usage: Option<Totals>) -> Value {
+    /// The response object, still without output.
+    pub(super) fn response(&self, status: Status, usage: Option<Totals>) -> Value {
         let incomplete = match status {
             Status::Incomplete(reason) => Some(json!({ "reason": reason })),
             _ => None,
@@ -80,7 +81,7 @@ impl Shape {
             "error": null,
             "incomplete_details": incomplete,
             "model": self.model,
-            "output": output,
+            "output": [],
             "service_tier": "default",
             "store": self.keeper.is_some(),
             "usage": usage.map(counts),
@@ -144,25 +145,11 @@ fn counts(usage: Totals) -> Value {
 impl Reply for ResponsesReply {
     fn document(&self, answer: &Folded, out: &mut Vec<u8>) {
         let Some(ending) = &answer.ending else { return };
-        let mut events = Events::new(self.0.clone());
-        // Of a whole answer it is known before what a stream learns at its end.
-        events.foresee(ending);
-        let mut unread = Vec::new();
-        let mut logprobs = &answer.logprobs[..];
-        for block in &answer.blocks {
-            match block {
-                Block::Thought(text) => events.thought(text, &mut unread),
-                Block::Text(text) => events.text(text, std::mem::take(&mut logprobs), &mut unread),
-                Block::Call(call) => events.call(call, &mut unread),
-                Block::Image { data, signature, .. } => events.image(data, signature.as_deref(), &mut unread),
-            }
-            unread.clear();
-        }
-        let mut response = events.end(ending, &mut unread);
+        let mut response = Events::whole(self.0.clone(), answer, ending);
         if self.0.is_compaction {
             response = self.0.compacted(&response);
         }
-        out.extend_from_slice(response.to_string().as_bytes());
+        frame::document(&response, out);
     }
 
     fn frames(self: Arc<Self>) -> Box<dyn Frames> {

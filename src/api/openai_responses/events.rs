@@ -1,22 +1,22 @@
 //! A response in events: items in order, one open at a time, the last event exactly one of three. Every rule here was
-//! found by a client that breaks without it; docs/responses.md has the table.
+//! found by a client that breaks without it; docs/responses.md has the table. A whole answer is made of the same items, and
+//! nothing is written.
 
 use super::answer::{Shape, Status};
-use super::compaction;
 use super::output::{self, annotation, summary_part, text_part};
+use super::wire::{Piece, Wire};
+use super::{compaction, failure};
 use crate::api::conversing::Frames;
-use crate::api::frame;
-use crate::conversation::answer::{Delta, Ending, Finish, Logprob, Search, ToolCall};
+use crate::conversation::answer::{Block, Delta, Ending, Finish, Folded, Logprob, Search, ToolCall};
 use crate::conversation::signatures::Signed;
-use crate::error::{ApiError, ErrorKind};
-use serde::Serialize;
+use crate::error::ApiError;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Writes events.
+/// Makes the items of a response, and writes events about them.
 pub(super) struct Events {
     shape: Arc<Shape>,
-    sequence: u64,
+    wire: Wire,
     /// Items that are complete.
     items: Vec<Value>,
     open: Option<Open>,
@@ -44,28 +44,11 @@ struct Open {
     logprobs: Vec<Value>,
 }
 
-/// An event about a text that is complete, or begins.
-#[derive(Serialize)]
-struct Piece<'a> {
-    item_id: &'a str,
-    output_index: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_index: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    summary_index: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    part: Option<&'a Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logprobs: Option<&'a [Value]>,
-}
-
 impl Events {
     pub(super) fn new(shape: Arc<Shape>) -> Events {
         Events {
             shape,
-            sequence: 0,
+            wire: Wire::default(),
             items: Vec::new(),
             open: None,
             before: 0,
@@ -78,29 +61,29 @@ impl Events {
         }
     }
 
-    /// Tells what follows: what Google says last stands first in a whole answer.
-    pub(super) fn foresee(&mut self, ending: &Ending) {
-        self.search(&ending.search, &mut Vec::new());
-        self.signature.clone_from(&ending.signature);
-    }
-
-    fn event<T: Serialize + ?Sized>(&mut self, name: &str, fields: &T, out: &mut Vec<u8>) {
-        let sequence = self.sequence;
-        self.sequence += 1;
-        let head =
-            format!("event: response.{name}\ndata: {{\"type\":\"response.{name}\",\"sequence_number\":{sequence}");
-        out.extend_from_slice(head.as_bytes());
-        let start = out.len();
-        frame::json(fields, out);
-        // All have a field: its brace becomes the comma behind ours.
-        out[start] = b',';
-        out.extend_from_slice(b"\n\n");
+    /// The response of a whole answer. Of this it is known before what a stream learns at its end.
+    pub(super) fn whole(shape: Arc<Shape>, answer: &Folded, ending: &Ending) -> Value {
+        let mut events = Events::new(shape);
+        events.wire.is_silent = true;
+        let unread = &mut Vec::new();
+        events.search(&ending.search, unread);
+        events.signature.clone_from(&ending.signature);
+        let mut logprobs = &answer.logprobs[..];
+        for block in &answer.blocks {
+            match block {
+                Block::Thought(text) => events.thought(text, unread),
+                Block::Text(text) => events.text(text, std::mem::take(&mut logprobs), unread),
+                Block::Call(call) => events.call(call, unread),
+                Block::Image { data, signature, .. } => events.image(data, signature.as_deref(), unread),
+            }
+        }
+        events.end(ending, unread)
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
-        let response = json!({"response": self.shape.response(Status::InProgress, &[], None)});
-        self.event("created", &response, out);
-        self.event("in_progress", &response, out);
+        let response = json!({"response": self.shape.response(Status::InProgress, None)});
+        self.wire.event("created", &response, out);
+        self.wire.event("in_progress", &response, out);
     }
 
     /// The id of the next item.
@@ -109,17 +92,25 @@ impl Events {
     }
 
     fn added(&mut self, item: &Value, out: &mut Vec<u8>) {
-        self.event("output_item.added", &json!({"output_index": self.items.len(), "item": item}), out);
+        if self.wire.is_silent {
+            return;
+        }
+        self.wire.event("output_item.added", &json!({"output_index": self.items.len(), "item": item}), out);
     }
 
     fn done(&mut self, item: Value, out: &mut Vec<u8>) {
-        let told = self.shape.told(item.clone());
-        self.event("output_item.done", &json!({"output_index": self.items.len(), "item": told}), out);
+        if !self.wire.is_silent {
+            let told = self.shape.told(item.clone());
+            self.wire.event("output_item.done", &json!({"output_index": self.items.len(), "item": told}), out);
+        }
         self.items.push(item);
     }
 
     /// An event about the open item's text.
     fn piece<'a>(&mut self, name: &str, open: &'a Open, fill: impl FnOnce(&mut Piece<'a>), out: &mut Vec<u8>) {
+        if self.wire.is_silent {
+            return;
+        }
         let index = |is_there: bool| is_there.then_some(0);
         let mut piece = Piece {
             item_id: &open.id,
@@ -131,10 +122,10 @@ impl Events {
             logprobs: None,
         };
         fill(&mut piece);
-        self.event(name, &piece, out);
+        self.wire.event(name, &piece, out);
     }
 
-    pub(super) fn thought(&mut self, text: &str, out: &mut Vec<u8>) {
+    fn thought(&mut self, text: &str, out: &mut Vec<u8>) {
         if !self.shape.shows {
             return;
         }
@@ -149,7 +140,7 @@ impl Events {
         self.say(text, &[], out);
     }
 
-    pub(super) fn text(&mut self, text: &str, logprobs: &[Logprob], out: &mut Vec<u8>) {
+    fn text(&mut self, text: &str, logprobs: &[Logprob], out: &mut Vec<u8>) {
         if self.shape.compaction.is_some() {
             return self.summary.push_str(text);
         }
@@ -183,16 +174,7 @@ impl Events {
 
     fn say(&mut self, text: &str, logprobs: &[Value], out: &mut Vec<u8>) {
         let Some(open) = &mut self.open else { return };
-        out.extend_from_slice(&open.head);
-        frame::json(&self.sequence, out);
-        self.sequence += 1;
-        out.extend_from_slice(b",\"delta\":");
-        frame::json(text, out);
-        if open.is_message {
-            out.extend_from_slice(b",\"logprobs\":");
-            frame::json(logprobs, out);
-        }
-        out.extend_from_slice(b"}\n\n");
+        self.wire.say(&open.head, text, open.is_message.then_some(logprobs), out);
         open.text.push_str(text);
         open.logprobs.extend_from_slice(logprobs);
     }
@@ -217,7 +199,7 @@ impl Events {
         for (index, annotation) in annotations.iter().enumerate() {
             let event = json!({"item_id": open.id, "output_index": self.items.len(), "content_index": 0,
                 "annotation_index": index, "annotation": annotation});
-            self.event("output_text.annotation.added", &event, out);
+            self.wire.event("output_text.annotation.added", &event, out);
         }
         let part = text_part(&open.text, &annotations, &open.logprobs);
         self.piece(
@@ -252,7 +234,7 @@ impl Events {
         self.done(output::reasoning(&id, "", Some(&carrier), "completed"), out);
     }
 
-    pub(super) fn call(&mut self, call: &ToolCall, out: &mut Vec<u8>) {
+    fn call(&mut self, call: &ToolCall, out: &mut Vec<u8>) {
         if let Some(signature) = &call.signature {
             self.sign(Signed::Call(Some(call.id.clone())), signature, out);
         }
@@ -261,6 +243,14 @@ impl Events {
         let native = shape.natives.get(&call.name);
         let id = self.item_id(output::call_prefix(call, native));
         let item = output::call(&id, call, native);
+        if !self.wire.is_silent {
+            self.call_events(call, &id, &item, out);
+        }
+        self.done(item, out);
+    }
+
+    /// What is told of a call before it is done.
+    fn call_events(&mut self, call: &ToolCall, id: &str, item: &Value, out: &mut Vec<u8>) {
         let field = output::arguments_field(call);
         let mut added = item.clone();
         added["status"] = "in_progress".into();
@@ -272,17 +262,16 @@ impl Events {
             let name = if call.custom { "custom_tool_call_input" } else { "function_call_arguments" };
             let index = self.items.len();
             let delta = json!({"item_id": id, "output_index": index, "delta": call.arguments});
-            self.event(&format!("{name}.delta"), &delta, out);
+            self.wire.event(&format!("{name}.delta"), &delta, out);
             let mut done = json!({"item_id": id, "output_index": index, field: call.arguments});
             if !call.custom {
                 done["name"] = item["name"].clone();
             }
-            self.event(&format!("{name}.done"), &done, out);
+            self.wire.event(&format!("{name}.done"), &done, out);
         }
-        self.done(item, out);
     }
 
-    pub(super) fn image(&mut self, data: &str, signature: Option<&str>, out: &mut Vec<u8>) {
+    fn image(&mut self, data: &str, signature: Option<&str>, out: &mut Vec<u8>) {
         self.close(None, out);
         let id = self.item_id("ig");
         self.added(&output::picture(&id, None, None, "in_progress"), out);
@@ -303,12 +292,12 @@ impl Events {
     fn milestones(&mut self, call: &str, words: &[&str], id: &str, out: &mut Vec<u8>) {
         for word in words {
             let event = json!({"item_id": id, "output_index": self.items.len()});
-            self.event(&format!("{call}.{word}"), &event, out);
+            self.wire.event(&format!("{call}.{word}"), &event, out);
         }
     }
 
     /// Writes what is left; returns the response as it is now.
-    pub(super) fn end(&mut self, ending: &Ending, out: &mut Vec<u8>) -> Value {
+    fn end(&mut self, ending: &Ending, out: &mut Vec<u8>) -> Value {
         let status = match ending.finish {
             // Codex takes an incomplete response for a failed turn, and calls are complete.
             Finish::Stop | Finish::Calls => Status::Completed,
@@ -331,8 +320,7 @@ impl Events {
             let item = compaction::item(&id, &self.summary);
             self.done(item, out);
         }
-        let told = self.told();
-        let mut response = self.shape.response(status, &told, Some(ending.usage));
+        let mut response = self.shape.response(status, Some(ending.usage));
         if let Some(reason) = &ending.reason {
             response["extra_content"] = json!({"google": reason});
         }
@@ -341,22 +329,36 @@ impl Events {
             self.unsaid.drain(..).rev().for_each(|(at, item)| items.insert(at, item));
             keeper.keep(&self.shape.id, &self.shape.kept(response.clone(), items));
         }
-        self.event(status.word(), &json!({ "response": response }), out);
-        response
+        response["output"] = self.told();
+        if self.wire.is_silent {
+            return response;
+        }
+        let mut last = json!({"response": response});
+        self.wire.event(status.word(), &last, out);
+        last["response"].take()
     }
 
-    /// The items as the client gets them.
-    fn told(&self) -> Vec<Value> {
-        self.items.iter().map(|item| self.shape.told(item.clone())).collect()
+    /// The items as the client gets them; none are left.
+    fn told(&mut self) -> Value {
+        self.items.drain(..).map(|item| self.shape.told(item)).collect()
     }
 
+    /// What was said stays said: an item that is open is in the output, and told as done to nobody, because Codex takes what
+    /// is done into its history and asks again.
     fn fail_with(&mut self, error: &ApiError, out: &mut Vec<u8>) {
-        if self.sequence == 0 {
+        if !self.wire.has_begun() {
             self.begin(out);
         }
-        let mut response = self.shape.response(Status::Failed, &self.told(), None);
-        response["error"] = json!({"code": code(error), "message": message(error)});
-        self.event("failed", &json!({ "response": response }), out);
+        if let Some(open) = self.open.take() {
+            self.items.push(match open.is_message {
+                true => output::message(&open.id, vec![text_part(&open.text, &[], &open.logprobs)], "incomplete"),
+                false => output::reasoning(&open.id, &open.text, None, "incomplete"),
+            });
+        }
+        let mut response = self.shape.response(Status::Failed, None);
+        response["output"] = self.told();
+        response["error"] = failure::error(error);
+        self.wire.event("failed", &json!({ "response": response }), out);
     }
 }
 
@@ -376,24 +378,5 @@ impl Frames for Events {
 
     fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
         self.fail_with(error, out);
-    }
-}
-
-/// The code of a failed response. Programs act on these; others than OpenAI's mean nothing to them.
-fn code(error: &ApiError) -> &'static str {
-    match (error.kind, error.code()) {
-        (_, Some("context_length_exceeded")) => "context_length_exceeded",
-        (ErrorKind::RateLimit, _) => "rate_limit_exceeded",
-        (ErrorKind::InsufficientQuota, _) => "insufficient_quota",
-        (ErrorKind::InvalidRequest | ErrorKind::ImageRefused, _) => "invalid_prompt",
-        (ErrorKind::Server | ErrorKind::Authentication | ErrorKind::Permission, _) => "server_error",
-    }
-}
-
-/// Codex reads out of the message how long to wait.
-fn message(error: &ApiError) -> String {
-    match error.retry_after.filter(|_| error.kind == ErrorKind::RateLimit) {
-        Some(wait) => format!("{} Please try again in {}s.", error.message, wait.as_millis() as f64 / 1000.0),
-        None => error.message.clone(),
     }
 }

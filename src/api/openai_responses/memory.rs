@@ -1,6 +1,7 @@
 //! What a request takes out of the store and what its answer puts in: the conversation before it, items that are only
 //! referred to, and the question in the form in which it is given back.
 
+use super::items;
 use super::store::{Store, Text, Turn};
 use crate::api::params::{Object, shorten};
 use crate::error::ApiError;
@@ -56,7 +57,8 @@ impl Memory {
             return None;
         }
         if let Value::String(text) = input {
-            *input = json!([{"role": "user", "content": std::mem::take(text)}]);
+            let said = (!text.is_empty()).then(|| json!({"role": "user", "content": std::mem::take(text)}));
+            *input = Value::from_iter(said);
         }
         let items = input.as_array_mut()?;
         for (index, item) in items.iter_mut().enumerate() {
@@ -77,7 +79,8 @@ impl Keeper {
 /// Makes an item whole: type, id, and content in parts.
 fn name(item: &mut Object, id: &str) {
     let is_message = item.contains_key("role");
-    let kind = item.entry("type").or_insert_with(|| "message".into());
+    let untyped = items::untyped(item);
+    let kind = item.entry("type").or_insert_with(|| untyped.into());
     let prefix = match kind.as_str().unwrap_or_default() {
         "message" => "msg",
         "reasoning" => "rs",

@@ -1,10 +1,11 @@
 //! `/v1/responses`: OpenAI's Responses dialect over [`crate::conversation`]. `request`, `items` and `tools` read a client's
-//! fields; `answer`, `events` and `output` write the response object and its events. `store` keeps responses, `memory` is
+//! fields; `answer`, `events`, `wire`, `output` and `failure` write the response object and its events. `store` keeps responses, `memory` is
 //! what requests have to do with it, `stored` answers the routes about one of them. docs/responses.md has the mapping.
 
 mod answer;
 mod compaction;
 mod events;
+mod failure;
 mod items;
 mod memory;
 mod output;
@@ -12,6 +13,7 @@ mod request;
 mod store;
 pub mod stored;
 mod tools;
+mod wire;
 
 pub use store::Store;
 

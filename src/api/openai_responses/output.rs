@@ -2,6 +2,7 @@
 
 use super::tools::Native;
 use crate::api::openai::extra_content::ExtraContent;
+use crate::api::params::Object;
 use crate::conversation::answer::{Citation, Search, ToolCall};
 use serde_json::{Value, json};
 
@@ -79,15 +80,11 @@ pub(super) fn call(id: &str, call: &ToolCall, native: Option<&Native>) -> Value 
             "local_shell_call"
         }
         Some(Native::Shell) => {
-            let mut action = arguments();
-            for name in ["timeout_ms", "max_output_length"] {
-                action[name] = action[name].take();
-            }
-            item["action"] = action;
+            item["action"] = shell_action(arguments());
             "shell_call"
         }
         Some(Native::ApplyPatch) => {
-            item["operation"] = arguments();
+            item["operation"] = operation(arguments());
             "apply_patch_call"
         }
         _ => {
@@ -109,9 +106,51 @@ pub(super) fn arguments_field(call: &ToolCall) -> &'static str {
     if call.custom { "input" } else { "arguments" }
 }
 
+// Clients know the shapes of these and check them; the model need not keep to its schema. What is left out must not be
+// null in the first: the AI SDK refuses the whole answer then.
+
 fn local_action(mut arguments: Value) -> Value {
-    let mut take = |name: &str| arguments[name].take();
-    let env = Some(take("env")).filter(Value::is_object).unwrap_or_else(|| json!({}));
-    json!({"type": "exec", "command": take("command"), "env": env, "timeout_ms": take("timeout_ms"),
-        "working_directory": take("workdir"), "user": null})
+    let env = match arguments["env"].take() {
+        Value::Object(env) => env.into_iter().filter(|(_, value)| value.is_string()).collect(),
+        _ => Object::new(),
+    };
+    let mut action = json!({"type": "exec", "command": texts(arguments["command"].take()), "env": env});
+    for (name, value, fits) in [
+        ("timeout_ms", arguments["timeout_ms"].take(), Value::is_number as fn(&Value) -> bool),
+        ("working_directory", arguments["workdir"].take(), Value::is_string),
+    ] {
+        if fits(&value) {
+            action[name] = value;
+        }
+    }
+    action
+}
+
+fn shell_action(mut arguments: Value) -> Value {
+    let mut number = |name: &str| Some(arguments[name].take()).filter(Value::is_number);
+    let (timeout, length) = (number("timeout_ms"), number("max_output_length"));
+    json!({"commands": texts(arguments["commands"].take()), "timeout_ms": timeout, "max_output_length": length})
+}
+
+fn operation(arguments: Value) -> Value {
+    let text = |name: &str| arguments[name].as_str().map(str::to_owned).unwrap_or_default();
+    let (kind, path, diff) = (text("type"), text("path"), text("diff"));
+    match kind.as_str() {
+        "delete_file" => json!({"type": kind, "path": path}),
+        "create_file" => json!({"type": kind, "path": path, "diff": diff}),
+        _ => json!({"type": "update_file", "path": path, "diff": diff}),
+    }
+}
+
+/// A list of texts, whatever was written in its place.
+fn texts(value: Value) -> Vec<Value> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(items) => items.into_iter().map(text).collect(),
+        other => vec![text(other)],
+    }
+}
+
+fn text(value: Value) -> Value {
+    if value.is_string() { value } else { value.to_string().into() }
 }

@@ -70,7 +70,7 @@ pub(super) fn translate(
     let mut natives = Natives::new();
     if !compacts {
         extensions.declare(&mut asked.toolbox);
-        let tools = tools::read(body, &mut asked.toolbox);
+        let tools = tools::read(body, &mut asked)?;
         asked.toolbox.choose(tools.choice, "tool_choice")?;
         natives = tools.natives;
     }
@@ -88,6 +88,7 @@ pub(super) fn translate(
     let is_kept = take_as(body, "store") != Some(false) && surface.task == Task::Answer;
     let keeper = if is_kept { memory.keeper(&id, earlier, &mut input) } else { None };
     history(input, "input", &mut attachments, &mut asked.history)?;
+    attachments.refuse_silence(&asked.history, "input")?;
     if asked.history.is_empty() {
         return Err(ApiError::invalid("input", "missing_required_parameter", "Missing required parameter: 'input'."));
     }
@@ -180,9 +181,7 @@ fn history(
 ) -> Result<(), ApiError> {
     match input {
         Value::String(text) => {
-            history.push(Entry::User(
-                vec![Part::text(text)].into_iter().filter(|part| part.text.as_deref() != Some("")).collect(),
-            ));
+            history.extend((!text.is_empty()).then(|| Entry::User(vec![Part::text(text)])));
         }
         Value::Array(list) => {
             let is_said = |item: &Value| item["role"] == "assistant" || item["type"] == "function_call";

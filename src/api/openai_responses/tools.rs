@@ -2,14 +2,18 @@
 //! declaration. Google's model is declared functions; their calls come back as items of the tool's own kind.
 
 use crate::api::openai::tools as shared;
-use crate::api::params::{Object, take, take_list, take_text};
+use crate::api::options;
+use crate::api::params::{Field, Object, missing, read as read_field, read_at, take, take_text, wrong_type};
+use crate::conversation::asked::Asked;
 use crate::conversation::tools::{Choice, Toolbox};
+use crate::error::ApiError;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
 pub(super) const LOCAL_SHELL: &str = "local_shell";
 pub(super) const SHELL: &str = "shell";
 pub(super) const APPLY_PATCH: &str = "apply_patch";
+const IMAGE_GENERATION: &str = "image_generation";
 
 /// How the calls of a tool are given to the client, where they are neither plain functions nor custom tools.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,47 +46,107 @@ pub(super) fn flat(namespace: Option<&str>, name: &str) -> String {
 }
 
 /// Declares `tools` and reads the choice among them.
-pub(super) fn read(body: &mut Object, toolbox: &mut Toolbox) -> Tools {
+pub(super) fn read(body: &mut Object, asked: &mut Asked) -> Result<Tools, ApiError> {
     let mut natives = Natives::new();
-    for tool in take_list(body, "tools").unwrap_or_default() {
-        declare(tool, toolbox, &mut natives);
+    let mut draws = false;
+    for (index, tool) in read_field::<Vec<Value>>(body, "tools")?.unwrap_or_default().into_iter().enumerate() {
+        let at = format!("tools[{index}]");
+        let mut tool = object(tool, &at)?;
+        match tool.get("type").and_then(Value::as_str) {
+            Some(IMAGE_GENERATION) if asked.model.image_output => {
+                draws = true;
+                draw(&mut tool, &at, asked)?;
+            }
+            Some(IMAGE_GENERATION) => asked.toolbox.notice(format!(
+                "The tool image_generation was left out: {} makes no pictures, models with image in their name do.",
+                asked.model.name
+            )),
+            _ => declare(tool, &at, &mut asked.toolbox, &mut natives)?,
+        }
     }
-    Tools { natives, choice: choice(take(body, "tool_choice"), toolbox) }
+    let mut choice_of = take(body, "tool_choice");
+    if draws && choice_of.as_ref().is_some_and(|choice| choice["type"] == IMAGE_GENERATION) {
+        choice_of = None;
+        asked.config.insert("responseModalities".into(), json!(["IMAGE"]));
+    }
+    Ok(Tools { natives, choice: choice(choice_of, &mut asked.toolbox) })
 }
 
-fn declare(mut tool: Value, toolbox: &mut Toolbox, natives: &mut Natives) {
-    let (name, native) = match tool["type"].as_str() {
-        Some("namespace") => return namespace(tool, toolbox, natives),
+fn object(tool: Value, at: &str) -> Result<Object, ApiError> {
+    Object::of(tool).map_err(|other| wrong_type(at, Object::WANTED, &other))
+}
+
+/// A model that makes pictures makes them without a tool, whose options say how they shall be.
+fn draw(tool: &mut Object, at: &str, asked: &mut Asked) -> Result<(), ApiError> {
+    let (size, quality) = (take_text(tool, "size"), take_text(tool, "quality"));
+    let config = options::picture(size.as_deref(), quality.as_deref(), &asked.model)
+        .map_err(|error| error.with_param(format!("{at}.size")))?;
+    if !config.is_empty() {
+        asked.config.insert("imageConfig".into(), config.into());
+    }
+    let says = |(name, value): (&String, &Value)| name != "type" && !value.is_null() && value != "auto" && *value != 0;
+    let unknown: Vec<&str> = tool.iter().filter(|entry| says(*entry)).map(|(name, _)| name.as_str()).collect();
+    if !unknown.is_empty() {
+        asked
+            .toolbox
+            .notice(format!("image_generation has no option here for {}; it was left out.", unknown.join(", ")));
+    }
+    Ok(())
+}
+
+fn declare(tool: Object, at: &str, toolbox: &mut Toolbox, natives: &mut Natives) -> Result<(), ApiError> {
+    let (name, native) = match tool.get("type").and_then(Value::as_str) {
+        Some("namespace") => return namespace(tool, at, toolbox, natives),
         Some("local_shell") => (LOCAL_SHELL, Native::LocalShell),
         Some("shell") => (SHELL, Native::Shell),
         Some("apply_patch") => (APPLY_PATCH, Native::ApplyPatch),
         // No tool of the model's, whatever its name.
-        Some(kind @ "mcp") => return toolbox.leave_out(kind),
-        _ => return shared::read(tool.take(), toolbox),
+        Some(kind @ "mcp") => {
+            toolbox.leave_out(kind);
+            return Ok(());
+        }
+        Some(kind @ ("function" | "custom")) if name_of(&tool, kind).is_none() => {
+            return Err(missing(format!("{at}.name")));
+        }
+        _ => {
+            shared::read(tool.into(), toolbox);
+            return Ok(());
+        }
     };
     if toolbox.declares(name) {
-        return;
+        return Ok(());
     }
     let (description, parameters) = declaration(&native);
     toolbox.function(name, Some(description.to_owned()), Some(parameters));
     natives.insert(name.to_owned(), native);
+    Ok(())
 }
 
-fn namespace(mut tool: Value, toolbox: &mut Toolbox, natives: &mut Natives) {
-    let Some(tool) = tool.as_object_mut() else { return };
-    let namespace = take_text(tool, "name").unwrap_or_default();
-    for mut member in take_list(tool, "tools").unwrap_or_default() {
-        let Some(name) = member["name"].as_str().map(str::to_owned) else { continue };
+/// The name of a function or a custom tool, which chat nests.
+fn name_of<'a>(tool: &'a Object, kind: &str) -> Option<&'a str> {
+    let inner = tool.get(kind).and_then(Value::as_object).unwrap_or(tool);
+    inner.get("name")?.as_str().filter(|name| !name.is_empty())
+}
+
+fn namespace(mut tool: Object, at: &str, toolbox: &mut Toolbox, natives: &mut Natives) -> Result<(), ApiError> {
+    let namespace = take_text(&mut tool, "name").unwrap_or_default();
+    let members = read_at::<Vec<Value>>(&mut tool, at, "tools")?.unwrap_or_default();
+    for (index, member) in members.into_iter().enumerate() {
+        let mut member = object(member, &format!("{at}.tools[{index}]"))?;
+        let Some(name) = take_text(&mut member, "name").filter(|name| !name.is_empty()) else {
+            return Err(missing(format!("{at}.tools[{index}].name")));
+        };
         let flat = flat(Some(&namespace), &name);
         if toolbox.declares(&flat) {
             continue;
         }
-        member["name"] = json!(flat);
-        shared::read(member, toolbox);
+        member.insert("name".into(), json!(flat));
+        shared::read(member.into(), toolbox);
         if toolbox.declares(&flat) {
             natives.insert(flat, Native::Namespaced { namespace: namespace.clone(), name });
         }
     }
+    Ok(())
 }
 
 fn declaration(native: &Native) -> (&'static str, Value) {

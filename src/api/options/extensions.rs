@@ -65,6 +65,7 @@ impl Extensions {
     /// Puts everything else but `thinking` into a question whose `attachments` are read.
     pub(crate) fn apply(self, attachments: &Attachments<'_>, asked: &mut Asked) {
         let resolution = self.media_resolution.or_else(|| attachments.resolution().map(str::to_owned));
+        attachments.left_out().for_each(|sentence| asked.toolbox.notice(sentence));
         if self.image_config.is_some() && !asked.model.image_output {
             asked.plan.notices.push(format!("image_config was left out: {} makes no pictures.", asked.model.name));
         }

@@ -3,10 +3,14 @@
 
 mod extensions;
 mod output;
+#[cfg(any(feature = "agents", feature = "media"))]
+mod picture;
 mod thinking;
 
 pub(crate) use extensions::extensions;
 pub(crate) use output::{format, modalities, wants_logprobs};
+#[cfg(any(feature = "agents", feature = "media"))]
+pub(crate) use picture::picture;
 pub(crate) use thinking::thinking;
 
 use super::params::{Field, Object, read, take, take_as, too_small};

@@ -2,7 +2,7 @@
 //! thinking a client asks for").
 
 use crate::api::params::{
-    Field, Object, take, take_any, take_as, take_object, take_text, too_small, unknown_word, wrong_type,
+    Field, Object, read_at, take, take_any, take_as, take_object, take_text, too_small, unknown_word, wrong_type,
 };
 use crate::error::ApiError;
 use crate::gemini::thinking::{Ask, Level};
@@ -66,11 +66,11 @@ fn on_or_off(on: bool) -> Ask {
 }
 
 fn anthropic(mut thinking: Object) -> Result<Option<Ask>, ApiError> {
-    let budget = take_as(&mut thinking, "budget_tokens");
+    let budget = read_at(&mut thinking, "thinking", "budget_tokens")?;
     Ok(match take_text(&mut thinking, "type").as_deref() {
         Some("disabled") => Some(Ask::Off),
-        Some("enabled") => checked(budget, "thinking.budget_tokens")?.or(Some(on_or_off(true))),
-        Some("adaptive" | "auto" | "between_tools") => Some(on_or_off(true)),
+        Some("enabled" | "between_tools") => checked(budget, "thinking.budget_tokens")?.or(Some(on_or_off(true))),
+        Some("adaptive" | "auto") => Some(on_or_off(true)),
         _ => checked(budget, "thinking.budget_tokens")?,
     })
 }

@@ -221,7 +221,7 @@ fn refused(refusal: &Refusal) -> Verdict {
     let told = details.delay.map(|delay| if delay.is_zero() { Duration::from_secs(1) } else { delay });
     match (row.client.kind, client_status) {
         // The SDKs would sleep and try in vain.
-        (ErrorKind::InsufficientQuota, _) => {
+        (kind, _) if kind.is_long() => {
             error.retry_after = duration.or(told);
             error.should_retry = Some(false);
         }
@@ -257,7 +257,7 @@ pub fn resting(word: &str) -> Option<ApiError> {
     if !error.message.ends_with('.') {
         error.message.push('.');
     }
-    error.should_retry = (row.client.kind == ErrorKind::InsufficientQuota).then_some(false);
+    error.should_retry = row.client.kind.is_long().then_some(false);
     Some(error)
 }
 

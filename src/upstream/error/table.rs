@@ -93,6 +93,7 @@ const NO_ACCOUNT: Client = client(503, ErrorKind::Server, "no_available_account"
 const AUTH: Client = client(503, ErrorKind::Server, "upstream_auth_error");
 const LIMITED: Client = client(429, ErrorKind::RateLimit, "rate_limit_exceeded");
 const QUOTA: Client = client(429, ErrorKind::InsufficientQuota, "insufficient_quota");
+const BILLING: Client = client(429, ErrorKind::Billing, "insufficient_quota");
 const CANCELLED: Client = client(503, ErrorKind::Server, "upstream_cancelled");
 const INTERNAL: Client = Client { status: 500, kind: ErrorKind::Server, code: None };
 const OVERLOADED: Client = client(503, ErrorKind::Server, "overloaded");
@@ -283,18 +284,18 @@ pub static ROWS: &[Row] = &[
         "LOCATION_UNSUPPORTED", (Credential, Fixed(HOUR), Other, REGION),
         "location_unsupported", REGIONS_PAGE),
     row(&[], &[Reason("INSUFFICIENT_G1_CREDITS_BALANCE")],
-        "INSUFFICIENT_G1_CREDITS_BALANCE", (CredentialAndModel, Fixed(HOUR), Other, QUOTA),
+        "INSUFFICIENT_G1_CREDITS_BALANCE", (CredentialAndModel, Fixed(HOUR), Other, BILLING),
         "credits_used_up", ""),
     // Money is no rate limit: nothing comes back in seconds. The words of a quota ("check your plan and billing details")
     // must not fit.
     row(&[400, 402, 403], &[Text("enable billing"), Text("requires billing")],
-        "BILLING_DISABLED", (Credential, Fixed(HOUR), Other, QUOTA),
+        "BILLING_DISABLED", (Credential, Fixed(HOUR), Other, BILLING),
         "billing_disabled", "https://console.cloud.google.com/billing"),
     row(&[], &[Unbilled],
-        "BILLING_DISABLED", (Credential, Fixed(HOUR), Other, QUOTA),
+        "BILLING_DISABLED", (Credential, Fixed(HOUR), Other, BILLING),
         "billing_disabled", "https://console.cloud.google.com/billing"),
     row(&[400, 402, 403, 429], &[Spent],
-        "BILLING_EXHAUSTED", (Credential, Fixed(HOUR), Other, QUOTA),
+        "BILLING_EXHAUSTED", (Credential, Fixed(HOUR), Other, BILLING),
         "billing_exhausted", "https://aistudio.google.com/usage"),
     row(&[401], &[],
         NO_TOKEN, (Credential, Fixed(600), Renew, AUTH),
@@ -341,7 +342,7 @@ pub static ROWS: &[Row] = &[
         "RESOURCE_EXHAUSTED", (CredentialAndModel, Growing(30), Other, LIMITED),
         "limited", ""),
     row(&[402], &[],
-        "PAYMENT_REQUIRED", (Credential, Fixed(HOUR), Other, QUOTA),
+        "PAYMENT_REQUIRED", (Credential, Fixed(HOUR), Other, BILLING),
         "payment_required", "https://console.cloud.google.com/billing"),
 
     // Google's own trouble.

@@ -40,7 +40,7 @@ pub(super) fn read(
                 output @ (Value::String(_) | Value::Array(_)) => output,
                 other => json!(other.to_string()),
             };
-            entries.push(Entry::Result(Outcome::new(id, None, parts(output, path, attachments)?)));
+            entries.push(Entry::Result(Outcome::new(id, None, parts(output, &format!("{path}.output"), attachments)?)));
         }
         "reasoning" => {
             let carried = take_text(&mut item, "encrypted_content").and_then(|text| Carried::read(&text));

@@ -56,7 +56,7 @@ fn entry(
     let content = take(&mut message, "content").unwrap_or_default();
     attachments.past(is_past || role != "user");
     match role.as_str() {
-        "system" | "developer" => entries.push(Entry::System(parts(content, path, attachments)?)),
+        "system" | "developer" => entries.push(Entry::System(parts(content, &format!("{path}.content"), attachments)?)),
         "user" => user(content, path, attachments, entries)?,
         "assistant" => entries.push(Entry::Model(assistant(message, content, path, marker, attachments)?)),
         "tool" | "function" => entries.push(Entry::Result(outcome(message, content, path, attachments)?)),
@@ -75,9 +75,9 @@ fn user(
     attachments: &mut Attachments<'_>,
     entries: &mut Vec<Entry>,
 ) -> Result<(), ApiError> {
-    let mut said = Vec::new();
-    for (index, item) in items(content, path)?.into_iter().enumerate() {
-        let at = format!("{path}.content[{index}]");
+    let (mut said, path) = (Vec::new(), format!("{path}.content"));
+    for (index, item) in items(content, &path)?.into_iter().enumerate() {
+        let at = format!("{path}[{index}]");
         match item {
             Value::Object(mut block) if is(&block, &["tool_result"]) => {
                 entries.push(Entry::Result(anthropic_blocks::result(&mut block, &at, attachments)?));
@@ -103,8 +103,8 @@ fn assistant(
     marker: Option<&str>,
     attachments: &mut Attachments<'_>,
 ) -> Result<ModelTurn, ApiError> {
-    let mut turn = ModelTurn::default();
-    for (index, item) in items(content, path)?.into_iter().enumerate() {
+    let (mut turn, path) = (ModelTurn::default(), format!("{path}.content"));
+    for (index, item) in items(content, &path)?.into_iter().enumerate() {
         match item {
             Value::Object(mut block) if is(&block, &["tool_use"]) => anthropic_blocks::tool_use(&mut block, &mut turn),
             Value::Object(mut block) if is(&block, &["thinking", "redacted_thinking"]) => {
@@ -112,7 +112,7 @@ fn assistant(
             }
             item => {
                 let (mut read, mut parts) = (Vec::new(), Vec::new());
-                part(item, &format!("{path}.content[{index}]"), attachments, &mut read)?;
+                part(item, &format!("{path}[{index}]"), attachments, &mut read)?;
                 for mut part in read {
                     let marker = marker.filter(|_| parts.is_empty() && !turn.has_parts());
                     match part.text.take() {
@@ -166,7 +166,7 @@ fn outcome(
     let parts = match content {
         // No content part: some clients put the result itself there.
         Value::Object(ref object) if !object.contains_key("type") => vec![Part::text(content.to_string())],
-        content => parts(content, path, attachments)?,
+        content => parts(content, &format!("{path}.content"), attachments)?,
     };
     Ok(Outcome::new(id.map(|id| split_id(id).0), name, parts))
 }

@@ -3,7 +3,6 @@
 
 mod answer;
 mod pixels;
-mod shape;
 
 use super::form::Form;
 use super::{call, wrong_model};
@@ -114,7 +113,7 @@ fn check_format(form: &mut Form) -> Result<(), ApiError> {
 fn image_config(form: &mut Form, model: &crate::gemini::models::Model) -> Result<Map<String, Value>, ApiError> {
     let size = form.text("size")?;
     let quality = form.text("quality")?;
-    let mut config = shape::of(size.as_deref(), quality.as_deref(), model)?;
+    let mut config = crate::api::options::picture(size.as_deref(), quality.as_deref(), model)?;
     let fields = &mut form.fields;
     for name in ["imageConfig", "image_config"] {
         // In a form it is JSON as text.

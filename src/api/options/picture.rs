@@ -9,7 +9,11 @@ const RATIOS: [(u32, u32); 10] = [(1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5)
 const LONG_RATIOS: [(u32, u32); 4] = [(1, 4), (4, 1), (1, 8), (8, 1)];
 
 /// The `imageConfig`; empty where the model decides.
-pub(super) fn of(size: Option<&str>, quality: Option<&str>, model: &Model) -> Result<Map<String, Value>, ApiError> {
+pub(crate) fn picture(
+    size: Option<&str>,
+    quality: Option<&str>,
+    model: &Model,
+) -> Result<Map<String, Value>, ApiError> {
     let mut config = Map::new();
     let is_31_flash = model.is_of("gemini-3.1-flash-image");
     match size.filter(|size| *size != "auto") {
@@ -77,11 +81,11 @@ mod tests {
             ("gemini-3-pro-image", None, Some("low"), json!({})),
         ] {
             let model = ModelTable::new(&[]).resolve(model).unwrap().model;
-            assert_eq!(Value::Object(of(size, quality, &model).unwrap()), expected, "{} {size:?}", model.name);
+            assert_eq!(Value::Object(picture(size, quality, &model).unwrap()), expected, "{} {size:?}", model.name);
         }
         let model = ModelTable::new(&[]).resolve("gemini-3-pro-image").unwrap().model;
         for size in ["", "big", "1024", "0x1024", "1024x", "-1x1", "1024x1024x1", "99999999x1"] {
-            assert!(of(Some(size), None, &model).is_err(), "{size}");
+            assert!(picture(Some(size), None, &model).is_err(), "{size}");
         }
     }
 }
