@@ -20,6 +20,28 @@ async function unharmed(page) {
   assert.deepEqual([...new Set(links)].filter((protocol) => !["http:", "https:"].includes(protocol)), []);
 }
 
+const LONG = "open-webui production instance for the whole data science department, Frankfurt am Main";
+
+function empty(answers) {
+  answers["admin/credentials"] = [];
+  answers["admin/keys"].keys = [];
+  answers["admin/requests"].requests = [];
+}
+
+function five(answers) {
+  const [first] = answers["admin/credentials"];
+  answers["admin/credentials"].push({ ...first, id: "cred-4", label: "in its rest", is_available: false, status: "exhausted", exhausted_until: new Date(Date.now() + 900_000).toISOString() });
+}
+
+function thousand(answers) {
+  const [ready, resting, broken, off] = answers["admin/credentials"];
+  const kind = (i) => (i % 10 === 0 ? broken : i % 4 === 1 ? resting : i % 50 === 3 ? off : ready);
+  answers["admin/credentials"] = Array.from({ length: 1000 }, (_, i) => ({ ...kind(i), id: `cred-${i}`, label: i === 7 ? `${LONG} ${"x".repeat(90)}` : `label ${i}` }));
+  const key = answers["admin/keys"].keys[1];
+  answers["admin/keys"].keys = Array.from({ length: 1000 }, (_, i) => ({ ...key, id: `k${i}`, name: i === 0 ? LONG : `key ${i}` }));
+  for (const request of answers["admin/requests"].requests) Object.assign(request, { key: LONG, model: `gemini-${"very-".repeat(8)}long` });
+}
+
 async function openEverything(page) {
   await page.locator("details:not([name]):not([open]) > summary").evaluateAll((all) => all.filter((part) => part.checkVisibility()).forEach((part) => part.click()));
   await page.locator("[data-id=cred-0] [data-do=quota]").click();
@@ -47,19 +69,24 @@ export const cases = {
     assert.equal(await page.title(), "Model API Proxy Management");
   },
 
-  async "light and dark, english and chinese are accessible"() {
-    for (const colorScheme of ["light", "dark"]) {
-      for (const locale of ["en-US", "zh-CN"]) {
-        const { page } = await sampled({ colorScheme, locale });
-        await visit(page);
-        const where = `${colorScheme}-${locale}`;
-        await shot(page, `desktop-${where}`);
-        await openEverything(page);
-        await noSidewaysScroll(page, where);
-        await accessible(page, where);
-        if (locale === "zh-CN") continue;
-        await page.locator("#key-add").click();
-        await accessible(page, `${where}, dialog`, "dialog");
+  // Empty, small and large, at both widths, in both themes and languages.
+  async "all twenty-four looks are whole and accessible"() {
+    for (const [count, change] of Object.entries({ 0: empty, 5: five, 1000: thousand })) {
+      for (const width of [1280, 360]) {
+        for (const [locale, colorScheme] of [["en-US", "light"], ["zh-CN", "light"], ["en-US", "dark"], ["zh-CN", "dark"]]) {
+          const { context, page } = await sampled({ viewport: { width, height: 900 }, isMobile: width < 500, hasTouch: width < 500, locale, colorScheme }, { change });
+          await visit(page);
+          const where = `${count}-${width}-${colorScheme}-${locale.slice(0, 2)}`;
+          if (count === "5") await openEverything(page);
+          await noSidewaysScroll(page, where);
+          await accessible(page, where);
+          await shot(page, `look-${where}`);
+          if (count === "0") {
+            await page.locator("#key-add").click();
+            await accessible(page, `${where}, dialog`, "dialog");
+          }
+          await context.close();
+        }
       }
     }
   },
@@ -73,22 +100,12 @@ export const cases = {
         await page.locator("#client").selectOption(name);
         await noSidewaysScroll(page, `${locale} ${name}`);
       }
-      await shot(page, `phone-${locale}`);
     }
   },
 
   async "a thousand credentials and keys, and long names, stay usable"() {
-    const long = "open-webui production instance for the whole data science department, Frankfurt am Main";
-    const change = (answers) => {
-      const [ready, resting, broken, off] = answers["admin/credentials"];
-      const kind = (i) => (i % 10 === 0 ? broken : i % 4 === 1 ? resting : i % 50 === 3 ? off : ready);
-      answers["admin/credentials"] = Array.from({ length: 1000 }, (_, i) => ({ ...kind(i), id: `cred-${i}`, label: i === 7 ? `${long} ${"x".repeat(90)}` : `label ${i}` }));
-      const key = answers["admin/keys"].keys[1];
-      answers["admin/keys"].keys = Array.from({ length: 1000 }, (_, i) => ({ ...key, id: `k${i}`, name: i === 0 ? long : `key ${i}` }));
-      for (const request of answers["admin/requests"].requests) Object.assign(request, { key: long, model: `gemini-${"very-".repeat(8)}long` });
-    };
-    for (const [width, colorScheme] of [[1280, "light"], [1280, "dark"], [360, "light"], [360, "dark"]]) {
-      const { page } = await sampled({ viewport: { width, height: 800 }, colorScheme, isMobile: width < 500, hasTouch: width < 500 }, { change });
+    for (const [width, colorScheme] of [[1280, "light"], [360, "dark"]]) {
+      const { page } = await sampled({ viewport: { width, height: 800 }, colorScheme, isMobile: width < 500, hasTouch: width < 500 }, { change: thousand });
       await visit(page);
       assert.equal(await page.locator("#pool .row").count(), 20);
       const height = await page.evaluate(() => document.body.scrollHeight);
