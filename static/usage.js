@@ -68,7 +68,7 @@ function table(caption, first, rows) {
   return h("details", { class: "card", "data-key": caption, open: first === t("model") }, h("summary", null, h("b", null, caption), " ", h("span", { class: "note" }, number(rows.length))),
     rows.length === 0 ? h("p", { class: "note" }, t("nothingYet")) : wide(caption, columns, rows.map(([name, row]) => [
       name, number(row.requests), percent(row.requests - row.failed, row.requests), short(row.prompt_tokens), short(row.completion_tokens),
-      short(row.thinking_tokens), short(row.cached_tokens), [money(row.cost_usd), row.unpriced > 0 && h("span", { class: "note" }, ` ${t("unpriced", { n: number(row.unpriced) })}`)], milliseconds(row.latency_ms?.p50), milliseconds(row.ttft_ms?.p50)])));
+      short(row.thinking_tokens), short(row.cached_tokens), [money(row.cost_usd), row.unpriced > 0 && h("span", { class: "note" }, ` ${t("unpriced", { n: number(row.unpriced) })}`)], milliseconds(row.latency_ms?.p50), milliseconds(row.ttft_ms?.p50)]), { cards: true }));
 }
 
 export function drawUsage({ stats }) {

@@ -27,6 +27,12 @@ fn the_page_shows_every_state_well_and_safely() {
 }
 
 #[test]
+fn the_page_is_whole_and_accessible_in_every_look() {
+    let google = FakeGoogle::start();
+    browser("page_looks.mjs", &Proxy::start(&google, |_| {}), &[]);
+}
+
+#[test]
 fn a_person_runs_the_proxy_from_the_page() {
     let google = FakeGoogle::start();
     google.add_api_key(ADDED_KEY);

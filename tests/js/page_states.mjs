@@ -3,49 +3,16 @@ import assert from "node:assert/strict";
 import en from "../../static/en.js";
 import zh from "../../static/zh.js";
 import { accessible, noSidewaysScroll, open, shot, shows, visit } from "./browser.mjs";
+import { openEverything, sampled, thousand } from "./looks.mjs";
 import { answerWithSample } from "./sample.mjs";
 
 const HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"\'`</td></details>';
-
-async function sampled(options = {}, answers = {}) {
-  const opened = await open(options);
-  await answerWithSample(opened.context, answers);
-  return opened;
-}
 
 async function unharmed(page) {
   assert.equal(await page.evaluate(() => window.hacked), undefined);
   assert.equal(await page.locator("img, body script, iframe").count(), 0, "nothing was parsed as HTML");
   const links = await page.locator("a[href]").evaluateAll((all) => all.map((a) => a.protocol));
   assert.deepEqual([...new Set(links)].filter((protocol) => !["http:", "https:"].includes(protocol)), []);
-}
-
-const LONG = "open-webui production instance for the whole data science department, Frankfurt am Main";
-
-function empty(answers) {
-  answers["admin/credentials"] = [];
-  answers["admin/keys"].keys = [];
-  answers["admin/requests"].requests = [];
-}
-
-function five(answers) {
-  const [first] = answers["admin/credentials"];
-  answers["admin/credentials"].push({ ...first, id: "cred-4", label: "in its rest", is_available: false, status: "exhausted", exhausted_until: new Date(Date.now() + 900_000).toISOString() });
-}
-
-function thousand(answers) {
-  const [ready, resting, broken, off] = answers["admin/credentials"];
-  const kind = (i) => (i % 10 === 0 ? broken : i % 4 === 1 ? resting : i % 50 === 3 ? off : ready);
-  answers["admin/credentials"] = Array.from({ length: 1000 }, (_, i) => ({ ...kind(i), id: `cred-${i}`, label: i === 7 ? `${LONG} ${"x".repeat(90)}` : `label ${i}` }));
-  const key = answers["admin/keys"].keys[1];
-  answers["admin/keys"].keys = Array.from({ length: 1000 }, (_, i) => ({ ...key, id: `k${i}`, name: i === 0 ? LONG : `key ${i}` }));
-  for (const request of answers["admin/requests"].requests) Object.assign(request, { key: LONG, model: `gemini-${"very-".repeat(8)}long` });
-}
-
-async function openEverything(page) {
-  await page.locator("details:not([name]):not([open]) > summary").evaluateAll((all) => all.filter((part) => part.checkVisibility()).forEach((part) => part.click()));
-  await page.locator("[data-id=cred-0] [data-do=quota]").click();
-  await page.locator("[data-id=cred-0] progress").first().waitFor();
 }
 
 export const cases = {
@@ -67,28 +34,6 @@ export const cases = {
     assert.ok(assets.size >= 15 && assets.has("/"), [...assets.keys()].join(" "));
     assert.ok(total < 160_000, `${total} bytes`);
     assert.equal(await page.title(), "Model API Proxy Management");
-  },
-
-  // Empty, small and large, at both widths, in both themes and languages.
-  async "all twenty-four looks are whole and accessible"() {
-    for (const [count, change] of Object.entries({ 0: empty, 5: five, 1000: thousand })) {
-      for (const width of [1280, 360]) {
-        for (const [locale, colorScheme] of [["en-US", "light"], ["zh-CN", "light"], ["en-US", "dark"], ["zh-CN", "dark"]]) {
-          const { context, page } = await sampled({ viewport: { width, height: 900 }, isMobile: width < 500, hasTouch: width < 500, locale, colorScheme }, { change });
-          await visit(page);
-          const where = `${count}-${width}-${colorScheme}-${locale.slice(0, 2)}`;
-          if (count === "5") await openEverything(page);
-          await noSidewaysScroll(page, where);
-          await accessible(page, where);
-          await shot(page, `look-${where}`);
-          if (count === "0") {
-            await page.locator("#key-add").click();
-            await accessible(page, `${where}, dialog`, "dialog");
-          }
-          await context.close();
-        }
-      }
-    }
   },
 
   async "a phone of 360 pixels shows everything without scrolling sideways"() {
