@@ -60,4 +60,7 @@ export default {
   models: "Models", modelsNote: "Names, aliases, routes, and who serves them now", servedBy: "{n} of {all} serve it", kind_text: "text", kind_pictures: "pictures", kind_speech: "speech", kind_embeddings: "embeddings", notListed: "not in the lists", aliasOf: "stands for", servedAs: "served by", andMore: "and {n} more",
   stateActive: "Active", stateOver: "Limit reached", stateEnded: "Expired", keyInConfig: "This key is in config.json; change it there.",
   settings: "Settings", settingsNote: "Read from config.json; secrets are masked. Edit the file, then send SIGHUP or restart; docs/configuration.md says which of them need a restart.", setting: "Setting", value: "Value", source: "From", source_file: "config.json", source_default: "default", log: "Log",
+
+  meTitle: "My use of this proxy", meOpenTitle: "Open with your client key", meOpenNote: "The key stays in this tab until you sign out or close it, and goes to this server only.", meOpen: "Open", meLeave: "Sign out", meWrongKey: "This key is not known here, is switched off or has ended. Ask whoever runs this proxy.", meMonth: "This month", meRefused: "Refused this month before Google was asked (a limit, or a model that the key may not use): {n}",
+  meLeftTitle: "What is left", meLeft: "{left} left of {limit}", meUsed: "Used of: {name}", meEnds: "begins anew in", meNoLimits: "No limits of days or months.", meAllModels: "all", meUseTitle: "This month in detail", meByDay: "By day", meDay: "Day (UTC)", meNothing: "Nothing was asked this month.",
 };

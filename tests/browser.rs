@@ -95,3 +95,23 @@ fn a_person_runs_the_proxy_from_the_page() {
         ],
     );
 }
+
+#[test]
+fn a_key_holder_looks_at_own_use() {
+    const MINE: &str = "sk-client-of-ann-in-the-browser";
+    const OTHER: &str = "sk-client-of-bob-in-the-browser";
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    let proxy = Proxy::start(&google, |config| {
+        config["gemini_api_keys"] = json!([GEMINI_KEY]);
+        config["auth_keys"] = json!([
+            {"key": MINE, "name": "Ann of the data science department in Frankfurt", "tokens_per_day": 100_000,
+             "dollars_per_month": 0.0001, "requests_per_minute": 100, "models": ["gemini-2.5-flash"], "expires_at": "2099-01-31"},
+            {"key": OTHER, "name": "Bob"},
+        ]);
+    });
+    for (key, model) in [(MINE, "gemini-2.5-flash"), (OTHER, "gemini-2.5-pro"), (MINE, "gemini-2.5-flash-lite")] {
+        Client::new(proxy.address()).chat(key, model).expect("an answer");
+    }
+    browser("page_me.mjs", &proxy, &[("MY_KEY", MINE), ("OTHER_KEY", OTHER)]);
+}

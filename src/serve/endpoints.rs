@@ -10,7 +10,6 @@ use crate::api::openai_completions::OpenAiCompletions;
 use crate::api::openai_embeddings::OpenAiEmbeddings;
 use crate::api::openai_responses::{self, OpenAiResponses, Task, stored};
 use crate::api::{Surface, billing, models};
-use crate::calendar;
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::ModelTable;
 use crate::http::{Gauge, Request, Responder, Response, query_value};
@@ -21,13 +20,13 @@ use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::generate::generate;
 use crate::serve::judge::is_open;
+#[cfg(feature = "ledger")]
+use crate::serve::me;
 use crate::serve::money;
 use crate::serve::passthrough::pass_on;
 use crate::serve::route::{Account, Dialect, NoRoute, Passthrough, Route, Target};
-use crate::usage::{dollars, sum_by};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// What every answer of an API has in its head. Callers without cookies may come from any page, and read these fields; and
 /// what is answered here, passed on or not, is never a page of ours: no browser guesses that it is, nor runs it.
@@ -123,6 +122,10 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
         Route::Home if request.method == "HEAD" => Response::empty(200),
         Route::Home => admin::file("", &request.headers).unwrap_or_default(),
         Route::Static(name) => admin::file(name, &request.headers).unwrap_or_else(unknown_page),
+        #[cfg(feature = "ledger")]
+        Route::Me => admin::file("me.html", &request.headers).unwrap_or_else(unknown_page),
+        #[cfg(feature = "ledger")]
+        Route::MyStatus => admin::harden(me::status(app, request)),
         Route::Account(account) => admin::harden(admin::account(app, account, request)),
         Route::SignIn => admin::sign_in::sign_in(app, request),
         Route::SignOut => admin::sign_in::sign_out(app, request),
@@ -267,15 +270,9 @@ fn short(app: &App, dialect: Dialect, route: &Route, key: &Key, request: &Reques
         Route::CancelResponse(id) => stored::cancel(&app.responses, &key.mark, id),
         Route::BillingUsage => {
             let date = |name: &str| query_value(&request.query, name).map(|text| text.chars().take(10).collect());
-            Ok(billing::usage(&spent(app, key, date("start_date"), date("end_date"))))
+            Ok(billing::usage(&money::spent(app, key, date("start_date"), date("end_date"))))
         }
-        Route::BillingSubscription => {
-            let used = key.used();
-            let month = calendar::day_text(calendar::first_of_month(calendar::day(SystemTime::now())));
-            let spent =
-                spent(app, key, Some(month), None).iter().flat_map(|(_, models)| models).map(|(_, cost)| cost).sum();
-            Ok(billing::subscription(money::limit(key, &used, spent), money::access_until(key)))
-        }
+        Route::BillingSubscription => Ok(billing::subscription(money::limit(app, key), money::access_until(key))),
         Route::GeminiModels => Ok(models::gemini_list(models)),
         Route::GeminiModel(id) => models::gemini_entry(models, id).ok_or_else(|| unknown_model(models, id)),
         Route::Models if dialect == Dialect::Anthropic => Ok(models::anthropic_list(models, &request.query)),
@@ -286,19 +283,6 @@ fn short(app: &App, dialect: Dialect, route: &Route, key: &Key, request: &Reques
         Route::Model(id) => models::openai_entry(models, id).ok_or_else(|| unknown_model(models, id)),
         _ => Err(not_served(SERVED, request)),
     }
-}
-
-/// What the key has spent by day and model, from one day to before another one, where they are given.
-fn spent(app: &App, key: &Key, from: Option<String>, until: Option<String>) -> Vec<(String, Vec<(String, f64)>)> {
-    let is_meant =
-        |day: &String| from.as_ref().is_none_or(|from| day >= from) && until.as_ref().is_none_or(|until| day < until);
-    let (snapshot, mark) = (app.usage.snapshot(), key.mark.to_string());
-    let days = snapshot.days.iter().map(|(day, table)| {
-        let rows = table.rows().iter().filter(|(line, _)| line.key == mark);
-        let sums = sum_by(rows, |line| &line.model).into_iter().filter(|(_, counts)| counts.cost > 0);
-        (calendar::day_text(*day), sums.map(|(model, counts)| (model, dollars(counts.cost))).collect::<Vec<_>>())
-    });
-    days.filter(|(day, models)| is_meant(day) && !models.is_empty()).collect()
 }
 
 /// The line about a request of the API that generates nothing.

@@ -9,6 +9,8 @@ use crate::keys::Key;
 use crate::logging;
 use crate::serve::app::{App, Current};
 use crate::serve::endpoints::{REQUEST_ID, caller, failed, fields, may_see, preflight, refused, serve};
+#[cfg(feature = "ledger")]
+use crate::serve::me;
 use crate::serve::route::{Dialect, Route, Target};
 use serde_json::json;
 use std::sync::Arc;
@@ -54,8 +56,14 @@ fn is_small(request: &Request) -> bool {
     length.is_some_and(|length| length <= admin::sign_in::LARGEST_FORM)
 }
 
-/// Whether the path is open to everybody: `/health`, `/livez`, `/readyz`, signing in and how that looks, and a bare `HEAD /`, with which clients look whether anybody is there.
+/// Whether no login is asked for: `/health`, `/livez`, `/readyz`, signing in and how that looks, `/me`, whose figures want a client key, and a bare `HEAD /`, with which clients look whether anybody is there.
 pub(super) fn is_open(route: &Route, method: &str) -> bool {
+    #[cfg(feature = "ledger")]
+    match route {
+        Route::Me | Route::MyStatus => return true,
+        Route::Static(name) if me::loads(name) => return true,
+        _ => {}
+    }
     let is_style = matches!(route, Route::Static(name) if name.ends_with(".css"));
     is_style
         || matches!(route, Route::Health | Route::Live | Route::Ready | Route::SignIn)

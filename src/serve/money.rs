@@ -1,12 +1,13 @@
 //! What requests cost, by the prices that are known for a model or for the one that serves its name, and what a key with a
 //! budget in money may ask for: nothing whose cost nobody can count.
 
+use crate::calendar;
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::UsageMetadata;
-use crate::keys::{Key, Reading};
+use crate::keys::Key;
 use crate::serve::app::App;
 use crate::serve::route::Passthrough;
-use crate::usage::{self, dollars};
+use crate::usage::{self, dollars, sum_by};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// US dollars that old billing programs are told where there is no budget. They compute what is left from it.
@@ -47,7 +48,11 @@ fn uncountable(key: &Key, why: &str) -> ApiError {
 
 /// What old billing programs call a limit, in US dollars: they take from it what the month has cost so far, and what is
 /// left then is what is left of the budget that ends first.
-pub(super) fn limit(key: &Key, used: &Reading, spent: f64) -> f64 {
+pub(super) fn limit(app: &App, key: &Key) -> f64 {
+    let used = key.used();
+    let month = calendar::day_text(calendar::first_of_month(calendar::day(SystemTime::now())));
+    let days = spent(app, key, Some(month), None);
+    let spent: f64 = days.iter().flat_map(|(_, models)| models).map(|(_, cost)| cost).sum();
     let left = |limit: Option<u64>, cost: u64| limit.map(|limit| dollars(limit) - dollars(cost));
     let budgets =
         [left(key.limits.dollars_per_day, used.today.cost), left(key.limits.dollars_per_month, used.month.cost)];
@@ -58,4 +63,22 @@ pub(super) fn limit(key: &Key, used: &Reading, spent: f64) -> f64 {
 pub(super) fn access_until(key: &Key) -> u64 {
     let end = key.limits.expires_at.and_then(|end| end.duration_since(UNIX_EPOCH).ok());
     end.map_or(FOREVER, |end| end.as_secs())
+}
+
+/// What the key has spent by day and model, from one day to before another one, where they are given.
+pub(super) fn spent(
+    app: &App,
+    key: &Key,
+    from: Option<String>,
+    until: Option<String>,
+) -> Vec<(String, Vec<(String, f64)>)> {
+    let is_meant =
+        |day: &String| from.as_ref().is_none_or(|from| day >= from) && until.as_ref().is_none_or(|until| day < until);
+    let (snapshot, mark) = (app.usage.snapshot(), key.mark.to_string());
+    let days = snapshot.days.iter().map(|(day, table)| {
+        let rows = table.rows().iter().filter(|(line, _)| line.key == mark);
+        let sums = sum_by(rows, |line| &line.model).into_iter().filter(|(_, counts)| counts.cost > 0);
+        (calendar::day_text(*day), sums.map(|(model, counts)| (model, dollars(counts.cost))).collect::<Vec<_>>())
+    });
+    days.filter(|(day, models)| is_meant(day) && !models.is_empty()).collect()
 }

@@ -66,6 +66,12 @@ pub enum Route {
     /// A person signs in to the page.
     SignIn,
     SignOut,
+    /// The page of who holds a client key.
+    #[cfg(feature = "ledger")]
+    Me,
+    /// What that page shows, by the key.
+    #[cfg(feature = "ledger")]
+    MyStatus,
     AdminCredentials,
     Account(Account),
     AdminUsage,
@@ -191,6 +197,13 @@ fn page(words: &[&str]) -> Found {
         ["livez"] => (Route::Live, READ),
         ["readyz"] => (Route::Ready, READ),
         ["metrics"] => (Route::Metrics, READ),
+        #[cfg(feature = "ledger")]
+        ["me"] => (Route::Me, READ),
+        // Of a page that was opened with a slash at its end, relative addresses stand below it.
+        #[cfg(feature = "ledger")]
+        ["me", "status"] | ["me", "me", "status"] => (Route::MyStatus, READ),
+        #[cfg(feature = "ledger")]
+        ["me", "static", version, name] => (Route::Static(format!("{version}/{name}")), READ),
         ["oauth2", "login"] => (Route::Account(Account::Login), READ),
         // A preview of the address must not use the code up.
         ["oauth2", "callback"] => (Route::Account(Account::Callback), "GET"),

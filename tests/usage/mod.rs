@@ -8,6 +8,7 @@ mod history;
 mod keys;
 mod kill;
 mod limits;
+mod me;
 mod metrics;
 mod pages;
 mod safety;
