@@ -12,8 +12,11 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The layout's number, in the first line; a file with another one is left as it is.
-const LAYOUT: u64 = 2;
+/// The layout's number, in the first line; a file with a later one is left as it is. It rises with what an older program would
+/// read wrongly: 3 has budgets of keys, which are limits.
+const LAYOUT: u64 = 3;
+/// The one before, which reads the same.
+const BEFORE: u64 = 2;
 /// The section of that line.
 const FILE: &str = "file";
 
@@ -92,8 +95,10 @@ impl Text {
                 if section == FILE {
                     match value.parse() {
                         Ok(LAYOUT) => continue,
+                        Ok(BEFORE) => read.is_whole = false,
                         other => return Err(Unreadable::Newer(other.unwrap_or(0))),
                     }
+                    continue;
                 }
                 let offset = |part: &str| {
                     let start = begin + (part.as_ptr() as usize - line.as_ptr() as usize);
@@ -334,8 +339,12 @@ mod tests {
         assert_eq!(read(b"hello\n"), Unreadable::Foreign);
         assert_eq!(read(b"{\"usage\":"), Unreadable::Foreign);
         let mut newer = Vec::new();
-        Line::default().sink(FILE, Some(&mut newer)).put("", &3);
-        assert_eq!(read(&newer), Unreadable::Newer(3));
+        Line::default().sink(FILE, Some(&mut newer)).put("", &4);
+        assert_eq!(read(&newer), Unreadable::Newer(4));
+        let mut before = Vec::new();
+        Line::default().sink(FILE, Some(&mut before)).put("", &2);
+        let before = Text::read(before).unwrap_or_default();
+        assert!(!before.is_whole && before.damaged == 0, "it is written anew");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod proxies;
 mod secrets;
 mod service_manager;
+mod versions;
 mod words;
 
 use crate::common::google::{FakeGoogle, User};
