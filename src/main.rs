@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         Ok(Command::Auth(options)) => commands::auth(&options),
         Ok(Command::AuthVertex(options, file)) => commands::auth_vertex(&options, &file),
         Ok(Command::Check(options)) => commands::check(&options),
+        Ok(Command::CheckAlerts(options)) => commands::check_with_alerts(&options),
         Ok(Command::Probe(probe, options)) => commands::probe(probe, &options),
         Ok(Command::Decrypt(options)) => commands::decrypt(&options),
         Ok(Command::RotateKey(options)) => commands::rotate_key(&options),

@@ -4,6 +4,8 @@
 mod common;
 
 mod accounts;
+#[cfg(feature = "alerts")]
+mod alerts;
 mod anthropic_messages;
 mod architecture;
 mod arguments;

@@ -56,7 +56,7 @@ pub(super) fn welcome(app: &App, added: &Added) {
 }
 
 /// That a restart would undo changes, why, and what to do; `None`: all are in the file.
-pub(super) fn unsaved(app: &App) -> Option<Message> {
+pub fn unsaved(app: &App) -> Option<Message> {
     Some(Message::new("credentials_unsaved").with("reason", app.pool.unsaved()?))
 }
 

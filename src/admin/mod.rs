@@ -17,6 +17,7 @@ mod status;
 mod together;
 mod view;
 
+pub use accounts::unsaved;
 pub use routes::{answer, figures};
 
 use crate::http::{Headers, Request, Response};

@@ -25,13 +25,19 @@ pub fn status(app: &App) -> Value {
             "workers": server.workers,
         },
         "address": app.config.base_url(app.port),
-        "alerts": alerts(&app.config, &app.pool.views(), unsaved(app), app.state.is_failing()),
+        "alerts": alerts(&app.config, &app.pool.views(), unsaved(app), app.state.is_failing(), app.usage.history_fails()),
         "config": app.config.shown(),
     })
 }
 
 /// The most pressing first.
-fn alerts(config: &config::Config, views: &[View], unsaved: Option<Message>, state_fails: bool) -> Vec<Value> {
+fn alerts(
+    config: &config::Config,
+    views: &[View],
+    unsaved: Option<Message>,
+    state_fails: bool,
+    history_fails: bool,
+) -> Vec<Value> {
     let mut alerts = Vec::new();
     let mut tell = |level: &str, message: Message| {
         let mut alert = message.json();
@@ -56,6 +62,9 @@ fn alerts(config: &config::Config, views: &[View], unsaved: Option<Message>, sta
     if state_fails {
         tell("error", Message::new("state_readonly"));
     }
+    if history_fails {
+        tell("warning", Message::new("history_readonly"));
+    }
     if config.default_keys {
         tell("warning", Message::new("default_key"));
     } else if config.auth_keys.iter().any(|key| config::is_example_key(key.key.expose())) {
@@ -76,14 +85,17 @@ mod tests {
         let codes = |text: &str, state_fails: bool| -> Vec<String> {
             let config = config::parse(text).unwrap().config;
             let unsaved = state_fails.then(|| Message::new("credentials_unsaved").with("reason", "disk full"));
-            alerts(&config, &[], unsaved, state_fails)
+            alerts(&config, &[], unsaved, state_fails, state_fails)
                 .iter()
                 .map(|alert| alert["code"].as_str().unwrap().to_owned())
                 .collect()
         };
         assert_eq!(codes("{}", false), ["no_credentials", "default_key", "admin_open"]);
         let closed = r#"{"auth_keys":["sk-own"],"admin_username":"a","admin_password":"b"}"#;
-        assert_eq!(codes(closed, true), ["no_credentials", "credentials_unsaved", "state_readonly"]);
+        assert_eq!(
+            codes(closed, true),
+            ["no_credentials", "credentials_unsaved", "state_readonly", "history_readonly"]
+        );
         let example = r#"{"auth_keys":["your-secret-key-1"],"admin_username":"a","admin_password":"b"}"#;
         assert_eq!(codes(example, false), ["no_credentials", "example_key"]);
     }

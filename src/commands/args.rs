@@ -15,7 +15,7 @@ Gemini API Proxy Server v2. Use 'run' to start the server or 'generate-key' to c
 
 usage: gemini-openai-proxy [run] [-c FILE] [-ek KEY | --encryption-key-file FILE]
        gemini-openai-proxy auth -c FILE [--paste | --vertex FILE] [--offline]
-       gemini-openai-proxy check [-c FILE]
+       gemini-openai-proxy check [-c FILE] [--alerts]
        gemini-openai-proxy health | ready [-c FILE]
        gemini-openai-proxy decrypt -c FILE [--output FILE]
        gemini-openai-proxy rotate-key -c FILE (--new-key KEY | --new-key-file FILE)
@@ -38,6 +38,7 @@ options:
       --paste                    auth: the browser is elsewhere; paste the code or the address it ends on
       --vertex FILE              auth: no login, but this service account, gcloud login or key for Vertex AI
       --offline                  auth: write the credentials file instead of asking the running server
+      --alerts                   check: send a message of trial to each address in alerts
       --output FILE              decrypt: write there and leave the file alone; `-` is standard output
       --new-key KEY              rotate-key: visible in `ps`, so prefer
       --new-key-file FILE
@@ -69,6 +70,8 @@ pub enum Command {
     AuthVertex(AuthOptions, PathBuf),
     /// Look for what is wrong.
     Check(RunOptions),
+    /// The same, with a message of trial to each address of the alerts.
+    CheckAlerts(RunOptions),
     /// Ask the running server.
     Probe(Probe, RunOptions),
     /// Put the credentials file in clear.
@@ -182,6 +185,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
                 None => Command::Auth(options),
             }
         }
+        Some("check") if arguments.contains("--alerts") => Command::CheckAlerts(run_options(&mut arguments)?),
         Some("check") => Command::Check(run_options(&mut arguments)?),
         Some("health") => Command::Probe(Probe::Health, run_options(&mut arguments)?),
         Some("ready") => Command::Probe(Probe::Ready, run_options(&mut arguments)?),
@@ -257,7 +261,7 @@ const ESCAPED_DASH: &str = "\u{1}dash\u{1}";
 /// Turns the old parser's liberties into plain long options, which is also all that pico-args understands in debug
 /// builds.
 fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    const LONG: [&str; 11] = [
+    const LONG: [&str; 12] = [
         "--config",
         "--encryption-key",
         "--encryption-key-file",
@@ -265,6 +269,7 @@ fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         "--version",
         "--paste",
         "--offline",
+        "--alerts",
         "--vertex",
         "--output",
         "--new-key",
@@ -309,7 +314,7 @@ fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 
 /// Puts the command before the options that were written before it, such as `-c FILE check`.
 fn word_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    const FLAGS: [&str; 4] = ["--help", "--version", "--paste", "--offline"];
+    const FLAGS: [&str; 5] = ["--help", "--version", "--paste", "--offline", "--alerts"];
     let mut at = 0;
     while let Some(text) = arguments.get(at).map(|argument| argument.to_string_lossy()) {
         if !text.starts_with('-') {

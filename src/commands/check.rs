@@ -37,6 +37,13 @@ impl Findings {
         }
     }
 
+    fn result(&self) -> Result<(), Failure> {
+        match self.errors {
+            0 => Ok(()),
+            _ => Err((1, String::new())),
+        }
+    }
+
     fn warn(&self, text: &str) {
         println!("[WARNING] {text}");
     }
@@ -51,10 +58,36 @@ impl Findings {
 pub fn check(options: &RunOptions) -> Result<(), Failure> {
     let mut findings = Findings::default();
     look(options, &mut findings);
-    match findings.errors {
-        0 => Ok(()),
-        _ => Err((1, String::new())),
+    findings.result()
+}
+
+/// The same, and whether alerts arrive.
+pub fn check_with_alerts(options: &RunOptions) -> Result<(), Failure> {
+    let mut findings = Findings::default();
+    look(options, &mut findings);
+    // What is wrong with the config was told.
+    if let Ok(config) = super::configured(options) {
+        look_at_alerts(&config, &mut findings);
     }
+    findings.result()
+}
+
+#[cfg(feature = "alerts")]
+fn look_at_alerts(config: &Config, findings: &mut Findings) {
+    for (place, result) in crate::serve::alerts::try_out(config) {
+        match result {
+            Ok(()) => findings.good(&format!("{place}: the message of trial was taken")),
+            Err(why) => findings.error(&format!("{place}: {why}; check its url, template and token, and proxy_url")),
+        }
+    }
+    if config.alerts.is_empty() {
+        findings.error("alerts is empty: nobody is told");
+    }
+}
+
+#[cfg(not(feature = "alerts"))]
+fn look_at_alerts(_: &Config, findings: &mut Findings) {
+    findings.error("this build has no alerts (cargo feature alerts)");
 }
 
 fn look(options: &RunOptions, findings: &mut Findings) {

@@ -9,7 +9,7 @@ mod probe;
 mod rekey;
 
 pub use auth::{auth, auth_vertex};
-pub use check::check;
+pub use check::{check, check_with_alerts};
 pub use probe::{Probe, probe};
 pub use rekey::{decrypt, rotate_key};
 

@@ -1,6 +1,7 @@
 //! The table of keys: each is named here once, with what it is unless the file says something else, how it is read, how
 //! it is shown, and whether a change of it needs a restart.
 
+use super::alerts::alerts;
 use super::lists::{auth_client, auth_keys, gemini_api_keys, login, project_id_map};
 use super::models::{model_routes, models};
 use super::networks::{networks, tls};
@@ -117,6 +118,7 @@ pub(super) static KEYS: &[Key] = keys! {
     "responses.store_mb" LIVE "32" |d, f| d.config.responses_store = (f.number(0..=65_536)? as usize) << 20
         => |c| c.responses_store >> 20;
     "prices" LIVE "{}" |d, f| prices(d, f)? => |c| prices_shown(&c.prices);
+    "alerts" LIVE "[]" |d, f| alerts(d, f)? => |c| counted(c.alerts.len(), "address");
     "requests.keep_mb" START "8" |d, f| d.config.requests_history = f.number(0..=65_536)? << 20
         => |c| c.requests_history >> 20;
     "signatures.saved_mb" START "8" |d, f| d.config.saved_signatures = (f.number(0..=256)? as usize) << 20

@@ -1,6 +1,7 @@
 //! config.json and defaults made into one checked [`Config`]; after that nobody reads the file again. Every key stands
 //! in one table (`keys.rs`). This folder is at the bottom: others take their types from it, and it takes none of theirs.
 
+mod alerts;
 mod file;
 mod keys;
 mod limits;
@@ -14,6 +15,7 @@ mod reload;
 mod value;
 mod variables;
 
+pub use alerts::{AlertTarget, Template};
 pub use file::{Loaded, load, parse};
 pub use limits::KeyLimits;
 pub(crate) use limits::{WrongLimit, all_limits, is_figure, meant};
@@ -93,6 +95,8 @@ pub struct Config {
     pub model_routes: Vec<(String, Vec<String>)>,
     /// Bytes of responses that are kept for clients of the Responses API; 0: none are.
     pub responses_store: usize,
+    /// Who is told when the program needs a person.
+    pub alerts: Vec<AlertTarget>,
     /// What models cost, before the table's prices.
     pub prices: Vec<(String, Price)>,
     /// Bytes of the history of requests; 0: none is kept.

@@ -21,12 +21,19 @@ pub struct Intervals {
     pub models_again: Duration,
     /// Whether anything is due.
     pub check: Duration,
+    /// Whether there is something to tell a person.
+    pub alerts: Duration,
 }
 
 impl Default for Intervals {
     fn default() -> Intervals {
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
-        Intervals { models: minutes(180), models_again: minutes(10), check: Duration::from_secs(15) }
+        Intervals {
+            models: minutes(180),
+            models_again: minutes(10),
+            check: Duration::from_secs(15),
+            alerts: Duration::from_secs(10),
+        }
     }
 }
 

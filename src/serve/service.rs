@@ -11,6 +11,8 @@ use crate::http::{Certificates, Limits, Request, Running, Server};
 use crate::keys::Keys;
 use crate::os::{notify, platform};
 use crate::serve::access::Guard;
+#[cfg(feature = "alerts")]
+use crate::serve::alerts::Alerts;
 use crate::serve::app::{App, Current, tables};
 use crate::serve::background::{Intervals, Maintenance};
 use crate::serve::body::Room;
@@ -92,6 +94,8 @@ pub struct Service {
     signatures: Arc<Option<SignatureFile>>,
     agent: ureq::Agent,
     watchdog: Option<Watchdog>,
+    #[cfg(feature = "alerts")]
+    alerts: Alerts,
 }
 
 impl Service {
@@ -189,13 +193,29 @@ impl Service {
             None => None,
         };
         let maintenance = Maintenance::start(current.clone(), tuning.intervals).map_err(StartError::Thread)?;
+        #[cfg(feature = "alerts")]
+        let alerts =
+            Alerts::start(current.clone(), &state, &app.config, tuning.intervals.alerts).map_err(StartError::Thread)?;
         let saved = signatures.clone();
         let also = move || saved.iter().for_each(SignatureFile::save);
         let saver = Saver::start(state, also).map_err(StartError::Thread)?;
         app.warn_about_few_credentials(address.port());
         let watchdog = Watchdog::start(address, &app.config).map_err(StartError::Thread)?;
         notify::tell("READY=1");
-        Ok(Service { current, running, address, refresher, reporter, maintenance, saver, signatures, agent, watchdog })
+        Ok(Service {
+            current,
+            running,
+            address,
+            refresher,
+            reporter,
+            maintenance,
+            saver,
+            signatures,
+            agent,
+            watchdog,
+            #[cfg(feature = "alerts")]
+            alerts,
+        })
     }
 
     /// Where it listens.
@@ -251,6 +271,8 @@ impl Service {
         }
         // Calls to Google that nobody waits for any more would only delay the end.
         self.agent.shutdown();
+        #[cfg(feature = "alerts")]
+        self.alerts.stop();
         self.refresher.stop();
         self.maintenance.stop();
         // Tokens that a full disk has kept out of the file have a last chance.

@@ -18,6 +18,8 @@ mod raw;
 mod round_trip;
 #[cfg(feature = "vertex")]
 mod vertex;
+#[cfg(feature = "alerts")]
+mod webhook;
 
 use crate::api::{Call, Fetch};
 use crate::credentials::Access;
@@ -29,6 +31,8 @@ pub use generative_language::GenerativeLanguage;
 pub use raw::{RawReply, RawRequest};
 #[cfg(feature = "vertex")]
 pub use vertex::Vertex;
+#[cfg(feature = "alerts")]
+pub use webhook::Poster;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
@@ -80,6 +81,8 @@ fn has_words(request: &Value, words: &[String]) -> bool {
 #[derive(Debug)]
 pub struct History {
     path: PathBuf,
+    /// What came last could not be written.
+    fails: Arc<AtomicBool>,
     writer: Mutex<Option<(Sender<Entry>, JoinHandle<()>)>>,
     /// The last ones of earlier runs, newest first, once somebody has asked for them.
     earlier: OnceLock<Arc<[Value]>>,
@@ -88,7 +91,7 @@ pub struct History {
 impl History {
     /// None is kept.
     pub fn none() -> History {
-        History { path: PathBuf::new(), writer: Mutex::default(), earlier: OnceLock::new() }
+        History { path: PathBuf::new(), fails: Arc::default(), writer: Mutex::default(), earlier: OnceLock::new() }
     }
 
     /// Kept beside the state file.
@@ -103,9 +106,15 @@ impl History {
             return Ok(History::none());
         }
         let (send, receive) = bounded(WAITING);
-        let mut file = Growing { path: path.clone(), most: keep / 2, open: None, has_failed: false };
+        let fails: Arc<AtomicBool> = Arc::default();
+        let mut file = Growing { path: path.clone(), most: keep / 2, open: None, fails: fails.clone() };
         let writer = thread::Builder::new().name("requests".into()).spawn(move || file.write_all(&receive))?;
-        Ok(History { path, writer: Mutex::new(Some((send, writer))), earlier: OnceLock::new() })
+        Ok(History { path, fails, writer: Mutex::new(Some((send, writer))), earlier: OnceLock::new() })
+    }
+
+    /// Whether what comes is lost.
+    pub(super) fn fails(&self) -> bool {
+        self.fails.load(Ordering::Relaxed)
     }
 
     /// Writes it down in a while.
@@ -178,7 +187,7 @@ struct Growing {
     path: PathBuf,
     most: u64,
     open: Option<(File, u64)>,
-    has_failed: bool,
+    fails: Arc<AtomicBool>,
 }
 
 impl Growing {
@@ -194,11 +203,11 @@ impl Growing {
             }
             if let Err(error) = self.write(&text) {
                 self.open = None;
-                if !std::mem::replace(&mut self.has_failed, true) {
+                if !self.fails.swap(true, Ordering::Relaxed) {
                     log::warn!("requests: {} cannot be written: {error}", self.path.display());
                 }
             } else {
-                self.has_failed = false;
+                self.fails.store(false, Ordering::Relaxed);
             }
         }
     }

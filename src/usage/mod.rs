@@ -195,6 +195,11 @@ impl Usage {
         self.history.stop();
     }
 
+    /// Whether requests are missing in the history, and more will be.
+    pub fn history_fails(&self) -> bool {
+        self.history.fails()
+    }
+
     /// Rises with every change of the section.
     pub fn version(&self) -> u64 {
         self.ledger.lock().version

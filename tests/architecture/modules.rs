@@ -59,6 +59,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
             "keys",
             "logging",
             "mask",
+            "message",
             "os",
             "secret",
             "sse",
