@@ -7,7 +7,7 @@ use crate::common::google::{FakeGoogle, Step, User};
 use crate::common::program::{Folder, Program};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -40,16 +40,8 @@ impl Bench {
             "server": {"host": "127.0.0.1", "port": 0}, "credentials_file": "credentials.json", "endpoints": google.endpoints_json(),
             "auth_keys": ["sk-client-of-programs", {"key": "sk-few-client", "name": "few", "requests_per_minute": 2}],
         });
-        set_clock(&folder, "+0");
-        let offset = folder.join("offset").display().to_string();
-        // The monotonic clock and the times of files stay as they are.
-        let environment = [
-            ("LD_PRELOAD", library.to_str().unwrap()),
-            ("FAKETIME_TIMESTAMP_FILE", &offset),
-            ("FAKETIME_NO_CACHE", "1"),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-            ("NO_FAKE_STAT", "1"),
-        ];
+        let environment = moved(&folder, &library);
+        let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
         let program = Program::start_in(&folder, &config, &[], &environment);
         let client = Client::new(SocketAddr::from(([127, 0, 0, 1], program.port)));
         let mut bench = Bench { google, program, client, folder };
@@ -147,13 +139,26 @@ impl Bench {
     }
 }
 
-fn faketime() -> Option<PathBuf> {
+pub fn faketime() -> Option<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
     folders.map(|folder| folder.join("faketime/libfaketime.so.1")).find(|library| library.exists())
 }
 
+/// What a program is started with whose clock is off by what [`set_clock`] says.
+pub fn moved(folder: &Folder, library: &Path) -> [(&'static str, String); 5] {
+    set_clock(folder, "+0");
+    // The monotonic clock and the times of files stay as they are.
+    [
+        ("LD_PRELOAD", library.display().to_string()),
+        ("FAKETIME_TIMESTAMP_FILE", folder.join("offset").display().to_string()),
+        ("FAKETIME_NO_CACHE", "1".to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ("NO_FAKE_STAT", "1".to_owned()),
+    ]
+}
+
 /// In one step, for the program reads the file whenever it wants to know the time.
-fn set_clock(folder: &Folder, offset: &str) {
+pub fn set_clock(folder: &Folder, offset: &str) {
     let fresh = folder.write("offset.new", offset);
     std::fs::rename(fresh, folder.join("offset")).unwrap();
 }

@@ -37,6 +37,8 @@ mod long_decode;
 mod masks;
 mod memory;
 mod model_routes;
+#[cfg(feature = "ledger")]
+mod month;
 mod moving_names;
 mod mutations;
 mod native_forward;
