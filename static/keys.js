@@ -11,8 +11,11 @@ let fresh = null;
 
 const labelOf = (key) => key.name || key.id;
 
+// Cents count in an amount of money.
+const limit = (name, value) => t(`limit_${name}`, { n: name.startsWith("dollars") ? number(value) : short(value) });
+
 function limits(key) {
-  const set = LIMITS.filter((name) => key.limits?.[name] != null).map((name) => t(`limit_${name}`, { n: short(key.limits[name]) }));
+  const set = LIMITS.filter((name) => key.limits?.[name] != null).map((name) => limit(name, key.limits[name]));
   if (key.limits?.expires_at) set.push(t("expires", { time: when(key.limits.expires_at) }));
   if (key.models?.length > 0) set.push(key.models.join(", "));
   return set.length > 0 ? set.join(" · ") : t("noLimits");
@@ -21,7 +24,7 @@ function limits(key) {
 // Today's and this month's use against the limits of days and months.
 function today(key) {
   const used = key.today ?? {};
-  const bar = (name, value, limit) => limit != null && h("progress", { class: "up", max: limit || 1, value: Math.min(value, limit), "aria-label": t(`limit_${name}`, { n: short(limit) }) });
+  const bar = (name, value, most) => most != null && h("progress", { class: "up", max: most || 1, value: Math.min(value, most), "aria-label": limit(name, most) });
   return [t("todayUse", { requests: number(used.requests), tokens: short(used.tokens) }),
     bar("requests_per_day", used.requests ?? 0, key.limits?.requests_per_day), bar("tokens_per_day", used.tokens ?? 0, key.limits?.tokens_per_day),
     bar("tokens_per_month", key.month?.tokens ?? 0, key.limits?.tokens_per_month), bar("dollars_per_day", used.cost_usd ?? 0, key.limits?.dollars_per_day),

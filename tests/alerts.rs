@@ -238,3 +238,49 @@ fn check_sends_a_message_of_trial_through_the_outgoing_proxy_and_says_what_becam
     assert!(printed.contains("[ERROR] alerts[0]") && printed.contains("403"), "{printed}");
     assert!(!printed.contains("/hook"), "{printed}");
 }
+
+#[test]
+fn files_that_cannot_be_written_are_told_one_by_one() {
+    let google = FakeGoogle::start();
+    let receiver = Webhook::start(&[]);
+    let config = config(&google, json!([receiver.url("/files")]));
+    let folder = Folder::new("alerts-files");
+    // A state file of a newer version is left alone, and a folder is no history.
+    folder.write("c.json.state.json", "7551470a [[\"file\",\"\",9]]\n");
+    std::fs::create_dir(folder.join("c.json.state.json.requests.jsonl")).unwrap();
+    let program = Program::start(&folder, &config, &[]);
+    google.always(GEMINI_KEY, tokens(1));
+    assert_eq!(chat(&program), 200);
+    let mut codes: Vec<String> = (0..2)
+        .map(|_| serde_json::from_str::<Value>(&receiver.next().body).unwrap()["code"].as_str().unwrap().to_owned())
+        .collect();
+    codes.sort();
+    assert_eq!(codes, ["history_readonly", "state_readonly"]);
+}
+
+#[test]
+fn a_hundred_matters_at_once_are_eleven_messages() {
+    let google = FakeGoogle::start();
+    let receiver = Webhook::start(&[]);
+    let mut config = config(&google, json!([receiver.url("/many")]));
+    let keys: Vec<String> = (0..100).map(|at| format!("AIza-of-the-many-{at:04}")).collect();
+    let items: Vec<Value> = keys.iter().map(|key| json!({"type": "api_key", "api_key": key})).collect();
+    config["gemini_api_keys"] = json!([]);
+    config["max_credentials_per_request"] = json!(200);
+    config["failover_sec"] = json!(0);
+    let folder = Folder::new("alerts-many");
+    folder.write("c.json", json!(items).to_string());
+    let program = Program::start(&folder, &config, &[]);
+    // Google knows none of them.
+    assert!(chat(&program) >= 400);
+    let mut codes = std::collections::BTreeMap::<String, usize>::new();
+    let mut told = 0;
+    while told < 101 {
+        let body: Value = serde_json::from_str(&receiver.next().body).unwrap();
+        let code = body["code"].as_str().unwrap();
+        told +=
+            if code == "alert_many" { body["params"]["count"].as_str().unwrap().parse::<usize>().unwrap() } else { 1 };
+        *codes.entry(code.to_owned()).or_default() += 1;
+    }
+    assert!(codes["alert_credential"] <= 20 && codes.contains_key("alert_many"), "{codes:?}");
+}

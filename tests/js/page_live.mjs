@@ -164,8 +164,9 @@ export const cases = {
     const row = page.locator("#key-list .row").filter({ hasText: "guest" });
     await row.locator("summary").click();
     await row.locator("[data-do=limits]").click();
-    await confirm(page, { requests_per_minute: "1" });
+    await confirm(page, { requests_per_minute: "1", dollars_per_month: "0.5" });
     await shows(page, "#key-list", "1 a minute");
+    await shows(page, "#key-list", "$0.5 a month");
     assert.equal((await chat(EMPTY_URL, key)).status, 429);
     await row.locator("[data-do=disable]").click();
     // Not by the word "Disabled": the texts of two buttons, "Disable" and "Delete", run together to it.

@@ -1,12 +1,13 @@
 //! `health` and `ready`, variables in the config, and what a refusal says to whom.
 
 use super::{CHAT, HI, ask, config};
-use crate::common::google::{FakeGoogle, Step};
+use crate::common::google::{FakeGoogle, Step, User};
 use crate::common::program::{Folder, Program, command, run};
 use crate::common::written;
 use serde_json::json;
 use std::net::TcpListener;
 use std::process::Command;
+use std::time::Duration;
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -33,7 +34,7 @@ fn health_and_ready_ask_the_running_server_and_end_with_its_state() {
     assert!(probe("ready").1.contains("/readyz: stopping"), "{:?}", probe("ready"));
     assert_eq!(probe("health").0, Some(0), "it lives as long as it serves");
     program.signal("-KILL");
-    program.wait(std::time::Duration::from_secs(20));
+    program.wait(Duration::from_secs(20));
     let (code, text) = probe("health");
     assert!(code == Some(1) && text.contains("no answer"), "{text}");
 }
@@ -183,4 +184,53 @@ fn a_key_that_google_answers_401_is_called_a_key_and_nobody_is_said_to_be_next()
     assert_eq!(ready.status(), 503);
     let ready = crate::common::wire::agent().get(format!("{}/readyz", program.base())).call().unwrap();
     assert_eq!(ready.status(), 200);
+}
+
+#[test]
+fn check_calls_credentials_by_the_ids_that_the_page_shows_also_after_a_restart() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("same-ids");
+    let mut settings = config(&google, &["sk-client-of-ids"]);
+    let keys: Vec<String> = (1..=3).map(|at| format!("AIza-of-the-config-000{at}")).collect();
+    keys.iter().for_each(|key| google.add_api_key(key));
+    settings["gemini_api_keys"] = json!(keys);
+    let mut program = Program::start(&folder, &settings, &[]);
+    // An account comes later than the keys, and one key is taken out of the config.
+    google.add_user(User::licensed("ada@example.com", "project-1"));
+    let account = google.oauth_credential("ada@example.com").to_string();
+    let added = crate::common::wire::agent().post(format!("{}/admin/credentials/import", program.base()));
+    let added = added.header("Content-Type", "application/json").send(json!({"text": account}).to_string()).unwrap();
+    assert!(added.status().is_success(), "{}", added.status());
+    program.signal("-TERM");
+    program.wait(Duration::from_secs(20));
+    settings["gemini_api_keys"] = json!([keys[2], keys[1]]);
+    let program = Program::start(&folder, &settings, &[]);
+    let page = crate::common::wire::agent().get(format!("{}/admin/credentials", program.base())).call();
+    let page = page.unwrap().body_mut().read_to_string().unwrap();
+    let shown: serde_json::Value = serde_json::from_str(&page).unwrap();
+    let output = run(&folder, &["check", "-c", "config.json"]);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(shown.as_array().unwrap().len(), 3, "{page}");
+    for credential in shown.as_array().unwrap() {
+        let who = credential["label"].as_str().or(credential["email"].as_str()).unwrap();
+        let line = format!("{} ({who}", credential["id"].as_str().unwrap());
+        assert!(printed.contains(&line), "{line} is not in\n{printed}");
+    }
+}
+
+#[test]
+fn who_asks_for_a_reload_sees_it_in_a_quiet_log_too() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("quiet-reload");
+    let mut settings = config(&google, &["sk-client-of-quiet"]);
+    let mut program = Program::start(&folder, &settings, &[]);
+    settings["log_level"] = json!("warning");
+    folder.write("config.json", settings.to_string());
+    program.signal("-HUP");
+    program.wait_for_line("config: reloaded: log_level");
+    settings["media_resolution"] = json!(true);
+    folder.write("config.json", settings.to_string());
+    program.signal("-HUP");
+    let line = program.wait_for_line("config: reloaded: media_resolution");
+    assert!(line.contains("WARN"), "{line}");
 }

@@ -69,6 +69,7 @@ fn every_limit_holds_on_every_route() {
         ("sk-client-minute", "requests_per_minute", json!(0)),
         ("sk-client-day", "requests_per_day", json!(0)),
         ("sk-client-tokens", "tokens_per_day", json!(0)),
+        ("sk-client-month", "tokens_per_month", json!(0)),
         ("sk-client-together", "concurrency", json!(0)),
         ("sk-client-expired", "expires_at", json!("2020-01-01")),
         ("sk-client-free", "requests_per_minute", json!(1000)),
