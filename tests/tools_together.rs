@@ -185,7 +185,12 @@ fn what_of_googles_fields_cannot_be_passed_on_is_told() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         let notice = answer.header(NOTICE).unwrap_or_else(|| panic!("{route}"));
         assert!(notice.starts_with("labels "), "{notice}");
-        let config = google.last_generation().body["generationConfig"].clone();
+        body["extra_body"] = json!({"google": {"tool_config": {"function_calling_config": {"mode": "ANY"}}}});
+        let answer = ask(&proxy, "POST", route, &[], body.to_string().as_bytes());
+        let notice = answer.header(NOTICE).unwrap_or_else(|| panic!("{route}"));
+        assert!(notice.starts_with("tool_config.function_calling_config "), "{notice}");
+        let first = google.generations().len() - 2;
+        let config = google.generations()[first].body["generationConfig"].clone();
         assert_eq!(config["mediaResolution"], "MEDIA_RESOLUTION_LOW", "{route}: {config}");
     }
 }

@@ -97,6 +97,7 @@ pub(super) fn translate(
         asked.format = Format::Text;
     }
     extensions.apply(&attachments, &mut asked);
+    asked.request.other.extend(options::service_tier(take(body, "service_tier").as_ref()));
 
     let framing = if asked.stream { Framing::Events } else { Framing::Whole };
     let mut call = Call::question(&asked.model, framing, affinity);

@@ -128,6 +128,7 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
         if let Some(Value::Object(mut config)) = config {
             let retrieval = take_any(&mut config, &["retrieval_config", "retrievalConfig"]);
             found.retrieval = found.retrieval.or(retrieval.filter(Value::is_object).map(spelled));
+            found.unknown.extend(config.into_iter().map(|(name, _)| format!("tool_config.{name}")));
         }
         if let Some(Value::Array(list)) = take_any(&mut place, &["safety_settings", "safetySettings"]) {
             found.safety_settings = found.safety_settings.or_else(|| safety_settings(list));

@@ -18,7 +18,7 @@ use crate::conversation::asked::Asked;
 #[cfg(feature = "agents")]
 use crate::conversation::tools::Toolbox;
 use crate::error::ApiError;
-use serde_json::{Number, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 /// Google takes this many stop sequences; we look for the others ourselves.
 const MAX_STOPS: usize = 5;
@@ -114,6 +114,12 @@ pub(crate) fn choices(body: &mut Object, name: &str) -> Result<u32, ApiError> {
 pub(crate) fn too_many(name: &str) -> ApiError {
     let message = format!("'{name}' asks for too many answers: one request gives at most {MAX_CHOICES}; send several.");
     ApiError::invalid(name, "unsupported_value", message)
+}
+
+/// The tiers both services sell under the same words; others mean the usual one. Code Assist leaves the field out.
+pub(crate) fn service_tier(asked: Option<&Value>) -> Map<String, Value> {
+    let tier = asked.filter(|tier| matches!(tier.as_str(), Some("flex" | "priority")));
+    tier.map(|tier| ("serviceTier".to_owned(), tier.clone())).into_iter().collect()
 }
 
 fn limit(body: &mut Object, names: &[&str]) -> Result<Option<u64>, ApiError> {

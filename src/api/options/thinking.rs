@@ -31,9 +31,14 @@ pub(crate) fn thinking(
     let budget = checked(budget, "extra_body.google.thinking_config.thinking_budget")?;
     let google = if gemini3 { level.or(budget) } else { budget.or(level) };
 
-    let mut reasoning = take_object(body, "reasoning").unwrap_or_default();
+    let mut reasoning = spread(take(body, "reasoning"), "effort", "enabled");
     let exclude: Option<bool> = take_as(&mut reasoning, "exclude");
-    let anthropic = anthropic(take_object(body, "thinking").unwrap_or_default())?;
+    // OpenRouter's older word, and Groq's.
+    let shown = take_as(body, "include_reasoning");
+    let is_hidden = take_text(body, "reasoning_format").is_some_and(|format| format == "hidden");
+    let mut thinking = spread(take(body, "thinking"), "type", "on");
+    let switch = take_as(&mut thinking, "on");
+    let anthropic = anthropic(thinking)?.or(switch.map(on_or_off));
     let tokens = checked(take_as(&mut reasoning, "max_tokens"), "reasoning.max_tokens")?;
 
     let mut output_config = take_object(body, "output_config").unwrap_or_default();
@@ -42,13 +47,19 @@ pub(crate) fn thinking(
         (take(body, "reasoning_effort"), "reasoning_effort"),
         (take(&mut reasoning, "effort"), "reasoning.effort"),
         (take(&mut output_config, "effort"), "output_config.effort"),
+        (body.get("think").filter(|think| think.is_string()).cloned(), "think"),
     ] {
         effort = effort.or(read_effort(value, param)?);
     }
     let enabled = take_as(&mut reasoning, "enabled").map(on_or_off);
 
     let loose_budget = take_as(body, "thinking_budget").filter(|tokens| *tokens >= -1).map(Ask::Budget);
-    let loose = match take_as(body, "enable_thinking").map(on_or_off) {
+    // Of vLLM's templates, and of Ollama.
+    let mut template = take_object(body, "chat_template_kwargs").unwrap_or_default();
+    let switch = take_as(body, "enable_thinking")
+        .or_else(|| ["enable_thinking", "thinking"].iter().find_map(|name| take_as(&mut template, name)))
+        .or_else(|| take_as(body, "think"));
+    let loose = match switch.map(on_or_off) {
         Some(Ask::Off) => Some(Ask::Off),
         on => loose_budget.or(on),
     };
@@ -57,8 +68,19 @@ pub(crate) fn thinking(
     let explicit = anthropic.filter(|_| !(adaptive && effort.is_some())).or(tokens);
     Ok(Thinking {
         ask: suffix.or(google).or(explicit).or(effort).or(enabled).or(loose),
-        include: include.or(exclude.map(|exclude| !exclude)),
+        include: include.or(exclude.map(|exclude| !exclude)).or(shown).or(is_hidden.then_some(false)),
     })
+}
+
+/// An object, or one with what stands in its place: a word, or a switch.
+fn spread(value: Option<Value>, word: &str, switch: &str) -> Object {
+    let name = match value {
+        Some(Value::Object(fields)) => return fields,
+        Some(Value::String(_)) => word,
+        Some(Value::Bool(_)) => switch,
+        _ => return Object::new(),
+    };
+    Object::from_iter(value.map(|value| (name.to_owned(), value)))
 }
 
 fn on_or_off(on: bool) -> Ask {

@@ -4,7 +4,9 @@ use super::{calls, items_of_responses};
 use crate::api::anthropic_blocks;
 use crate::api::openai::content::{items, part, parts};
 use crate::api::openai::extra_content::extra_content;
-use crate::api::params::{Object, missing, read_at, take, take_list, take_object, take_text, unknown_word, wrong_type};
+use crate::api::params::{
+    Object, missing, read_at, take, take_any, take_list, take_object, take_text, unknown_word, wrong_type,
+};
 use crate::conversation::attachments::Attachments;
 use crate::conversation::history::{Entry, ModelTurn, Outcome, Said};
 use crate::conversation::signatures::split_id;
@@ -27,7 +29,9 @@ pub(super) fn read(
         Some(Value::Array(list)) => list,
         Some(other) => return Err(wrong_type("messages", "an array of messages", &other)),
     };
-    let is_said = |message: &Value| message["role"] == "assistant" || message["type"] == "function_call";
+    let is_said = |message: &Value| {
+        message["role"] == "assistant" || message["role"] == "model" || message["type"] == "function_call"
+    };
     let answered = list.iter().rposition(is_said);
     let mut entries = Vec::with_capacity(list.len());
     for (index, message) in list.into_iter().enumerate() {
@@ -53,12 +57,15 @@ fn entry(
     let Some(role) = read_at::<String>(&mut message, path, "role")? else {
         return items_of_responses::read(message, path, attachments, entries);
     };
-    let content = take(&mut message, "content").unwrap_or_default();
+    // Google's word for it.
+    let content = take_any(&mut message, &["content", "parts"]).unwrap_or_default();
     attachments.past(is_past || role != "user");
     match role.as_str() {
         "system" | "developer" => entries.push(Entry::System(parts(content, &format!("{path}.content"), attachments)?)),
         "user" => user(content, path, attachments, entries)?,
-        "assistant" => entries.push(Entry::Model(assistant(message, content, path, marker, attachments)?)),
+        "assistant" | "model" => entries.push(Entry::Model(assistant(message, content, path, marker, attachments)?)),
+        // A block of Anthropic's in OpenAI's role.
+        "tool" if has_result(&content) => user(content, path, attachments, entries)?,
         "tool" | "function" => entries.push(Entry::Result(outcome(message, content, path, attachments)?)),
         _ => {
             let known = "'system', 'developer', 'user', 'assistant', 'tool' and 'function'";
@@ -89,6 +96,11 @@ fn user(
         entries.push(Entry::User(said));
     }
     Ok(())
+}
+
+fn has_result(content: &Value) -> bool {
+    let blocks = content.as_array().map_or(std::slice::from_ref(content), Vec::as_slice);
+    blocks.iter().any(|block| block["type"] == "tool_result")
 }
 
 fn is(block: &Object, kinds: &[&str]) -> bool {
@@ -161,7 +173,8 @@ fn outcome(
     path: &str,
     attachments: &mut Attachments<'_>,
 ) -> Result<Outcome, ApiError> {
-    let id = take_text(&mut message, "tool_call_id").filter(|id| !id.is_empty());
+    let id = ["tool_call_id", "tool_use_id"].iter().find_map(|name| take_text(&mut message, name));
+    let id = id.filter(|id| !id.is_empty());
     let name = take_text(&mut message, "name").filter(|name| !name.is_empty());
     let parts = match content {
         // No content part: some clients put the result itself there.

@@ -16,7 +16,7 @@ use crate::conversation::history::Entry;
 use crate::conversation::tools::Toolbox;
 use crate::error::ApiError;
 use crate::gemini::Part;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Reads a body: what is asked, the conversation's name, and what the answer repeats.
 pub(in crate::api) fn read_chat(
@@ -55,7 +55,7 @@ pub(in crate::api) fn read_chat(
     extensions.apply(&attachments, &mut asked);
     asked.plan.single_call = legacy || take_as(body, "parallel_tool_calls") == Some(false);
     let tier = take(body, "service_tier");
-    asked.request.other = service_tier(tier.as_ref());
+    asked.request.other = options::service_tier(tier.as_ref());
 
     let include_usage = take_object(body, "stream_options")
         .and_then(|mut options| take_as(&mut options, "include_usage"))
@@ -114,12 +114,6 @@ fn tools(body: &mut Object, toolbox: &mut Toolbox) -> Result<bool, ApiError> {
     let param = if legacy { "function_call" } else { "tool_choice" };
     toolbox.choose(tools::choice(older.or_else(|| take(body, "tool_choice"))), param)?;
     Ok(legacy)
-}
-
-/// The tiers both services sell under the same words; others mean the usual one. Code Assist leaves the field out.
-fn service_tier(asked: Option<&Value>) -> Map<String, Value> {
-    let tier = asked.filter(|tier| matches!(tier.as_str(), Some("flex" | "priority")));
-    tier.map(|tier| ("serviceTier".to_owned(), tier.clone())).into_iter().collect()
 }
 
 /// The name of the conversation. `user` is none: it is the same in all of a person's conversations.
