@@ -157,9 +157,12 @@ impl Attempt for Translated<'_, '_> {
                 (repair::strip(self.call), "the placeholder of a thought signature. Sending once more without any.")
             }
             Then::Lead => (repair::lead(self.call), "a system instruction. Sending its text as the user's."),
-            Then::Rethink if !std::mem::replace(&mut self.is_rethought, true) => {
-                (is_moved || repair::rethink(self.call), "how thinking is controlled. Sending once more the other way.")
+            Then::Rethink
+                if is_moved || !std::mem::replace(&mut self.is_rethought, true) && repair::rethink(self.call) =>
+            {
+                (true, "how thinking is controlled. Sending once more the other way.")
             }
+            Then::Rethink => (repair::unthink(self.call), "thinking. Sending once more without a word of it."),
             Then::Simplify => (repair::simplify(self.call), "the request. Sending it once more, simpler."),
             _ => return false,
         };

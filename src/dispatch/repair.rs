@@ -48,6 +48,12 @@ pub(super) fn rethink(call: &mut Call) -> bool {
     budget.is_some() || level.is_some()
 }
 
+/// Says nothing of thinking, for a model that wants to hear nothing of it.
+pub(super) fn unthink(call: &mut Call) -> bool {
+    let config = call.request.generation_config.as_mut();
+    config.is_some_and(|config| config.thinking_config.take().is_some())
+}
+
 /// Puts the placeholder on every part of a model turn that could have had a signature and has none: the first call, texts,
 /// pictures. For models that miss more than a call's (docs/thinking.md "Fallback when a signature is missing").
 pub(super) fn sign(call: &mut Call) -> bool {

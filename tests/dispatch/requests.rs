@@ -60,8 +60,24 @@ fn thinking_is_asked_for_once_as_the_other_generation_wants_it() {
             .iter()
             .map(|sent| sent.inner()["generationConfig"]["thinkingConfig"].clone())
             .collect();
-        assert_eq!(bodies.len(), 2, "once as asked, once the other way: {message}");
-        assert_eq!((&bodies[0], &bodies[1]), (&sent, &repaired), "{message}");
+        assert_eq!(bodies, [sent, repaired, Value::Null], "as asked, the other way, and without a word: {message}");
+    }
+}
+
+#[test]
+fn a_model_that_does_not_think_is_asked_once_more_without_a_word_of_it() {
+    for message in [
+        "Thinking is not enabled for models/x",
+        "Unable to submit request because Thinking_config.include_thoughts is only enabled when thinking is enabled.",
+    ] {
+        let mut bench = bench(1, false);
+        let mut call = call();
+        let config = json!({"thinkingConfig": {"includeThoughts": true}});
+        call.request.generation_config = serde_json::from_value(config).unwrap();
+        bench.script(0, Step::status(400, message));
+        bench.send_call(&mut call).unwrap();
+        let sent = bench.google.generations();
+        assert_eq!((sent.len(), sent[1].inner()["generationConfig"].get("thinkingConfig")), (2, None), "{message}");
     }
 }
 
