@@ -18,6 +18,7 @@ export default {
   "thinking_control": ["The model takes another kind of thinking level or budget.", "该模型使用另一种思考级别或预算设置。"],
   "thought_signature": ["Google refused a thought signature in the request.", "Google 拒绝了请求中的思考签名。"],
   "system_refused": ["The model takes no system instruction.", "该模型不接受系统指令。"],
+  "media_unsupported": ["The model does not take a file of this type.", "该模型不接受此类型的文件。"],
   "request_too_large": ["The request is larger than Google takes.", "请求超出 Google 允许的大小。"],
   "context_length": ["The conversation is longer than the model takes.", "对话超出模型允许的长度。"],
   "api_key_invalid": ["Google does not know this API key, or it has expired; make a new one.", "Google 不认识此 API 密钥，或它已过期；请新建一个。"],

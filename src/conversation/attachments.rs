@@ -7,7 +7,7 @@ use super::media::{self, Media};
 #[cfg(feature = "agents")]
 use crate::error::ApiError;
 use crate::gemini::models::Model;
-use crate::gemini::{FileData, Part, sniff};
+use crate::gemini::{FileData, Part, sniff, was_here};
 use serde_json::json;
 
 /// Bytes fetched for one request, in all; one picture may have half of it (docs/openai-chat.md "Message content").
@@ -121,7 +121,7 @@ impl<'a> Attachments<'a> {
             return Ok(Part::inline(mime, data));
         }
         match self.is_past {
-            true => Ok(Part::text(format!("[A file of type {mime} was here, which Gemini does not take.]"))),
+            true => Ok(Part::text(was_here(&mime))),
             false => Err(format!("Gemini does not take {mime}, but {}", media::taken_instead(&mime))),
         }
     }

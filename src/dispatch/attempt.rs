@@ -48,7 +48,7 @@ pub(super) trait Attempt {
     fn ask(&self, upstream: &dyn Upstream, access: &Access) -> Result<Self::Answer, (Fault, Option<Self::Answer>)>;
 
     /// Takes out of the request what Google refused; false when there is nothing to take out.
-    fn repair(&mut self, then: Then) -> bool;
+    fn repair(&mut self, refused: &Verdict) -> bool;
 
     /// The same for the same request, and as a rule for no other.
     fn fingerprint(&self) -> u64;
@@ -134,7 +134,8 @@ impl Attempt for Translated<'_, '_> {
         ask().map_err(|fault| (fault, None))
     }
 
-    fn repair(&mut self, then: Then) -> bool {
+    fn repair(&mut self, refused: &Verdict) -> bool {
+        let then = refused.then;
         let is_moved = self.moves_over(then);
         let (is_changed, what) = match then {
             Then::Fill if is_moved => {
@@ -155,6 +156,9 @@ impl Attempt for Translated<'_, '_> {
             Then::Unsign => {
                 self.is_bare = true;
                 (repair::strip(self.call), "the placeholder of a thought signature. Sending once more without any.")
+            }
+            Then::Shed => {
+                (repair::shed(self.call, &refused.error.message), "an older file. Sending once more without it.")
             }
             Then::Lead => (repair::lead(self.call), "a system instruction. Sending its text as the user's."),
             Then::Rethink
@@ -236,7 +240,7 @@ impl Attempt for Passthrough<'_> {
         }
     }
 
-    fn repair(&mut self, _: Then) -> bool {
+    fn repair(&mut self, _: &Verdict) -> bool {
         false
     }
 

@@ -162,7 +162,7 @@ impl<'a, A: Attempt> Failover<'a, A> {
                     );
                     pool.renew(lease.id, &access.secret)
                 }
-                Next::Repair if self.attempt.repair(verdict.then) => Ok(access),
+                Next::Repair if self.attempt.repair(&verdict) => Ok(access),
                 Next::Repair => return Err((Next::Tell, Failure::Judged(verdict, reply))),
                 next => return Err((next, Failure::Judged(verdict, reply))),
             };
@@ -199,7 +199,7 @@ impl<'a, A: Attempt> Failover<'a, A> {
         let goes_on = matches!(next, Next::Other | Next::Wait);
         self.counted += u32::from(policy::is_counted(&verdict));
         match verdict.then {
-            Then::Stop | Then::Unsign | Then::Fill | Then::Rethink | Then::Lead | Then::Simplify => {}
+            Then::Stop | Then::Unsign | Then::Fill | Then::Rethink | Then::Shed | Then::Lead | Then::Simplify => {}
             Then::Again => {
                 self.asked.suspects.push(lease.id);
                 if !goes_on && verdict.blame == Blame::Model && A::IS_REPEATABLE {

@@ -58,7 +58,7 @@ pub(super) fn is_counted(verdict: &Verdict) -> bool {
         Then::Other | Then::Renew => {
             rests_nobody_yet(verdict) || !matches!(verdict.blame, Blame::Credential | Blame::CredentialAndModel)
         }
-        Then::Stop | Then::Unsign | Then::Fill | Then::Rethink | Then::Lead | Then::Simplify => false,
+        Then::Stop | Then::Unsign | Then::Fill | Then::Rethink | Then::Shed | Then::Lead | Then::Simplify => false,
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn next(verdict: Option<&Verdict>, at: &Progress, bounds: &Bounds) ->
     let Some(verdict) = verdict else { return if is_spent { Next::GiveUp } else { Next::Other } };
     match verdict.then {
         Then::Stop => Next::Tell,
-        Then::Unsign | Then::Fill | Then::Rethink | Then::Lead | Then::Simplify => Next::Repair,
+        Then::Unsign | Then::Fill | Then::Rethink | Then::Shed | Then::Lead | Then::Simplify => Next::Repair,
         Then::Renew if at.can_renew => Next::Renew,
         Then::Again if is_last || !at.is_repeatable || at.has_no_capacity || at.waits >= MAX_WAITS => Next::Tell,
         Then::Again => Next::Wait,

@@ -2,7 +2,7 @@
 //! at most once per request; `false` means there was nothing to change, so a repeat would be refused again.
 
 use crate::api::Call;
-use crate::gemini::{Content, Part, schema, signatures};
+use crate::gemini::{Content, Part, schema, signatures, was_here};
 use serde_json::Value;
 
 /// Takes every real thought signature out. The first function call of each model turn gets the placeholder instead,
@@ -69,6 +69,27 @@ pub(super) fn sign(call: &mut Call) -> bool {
 pub(super) fn strip(call: &mut Call) -> bool {
     let parts = call.request.contents.iter_mut().flat_map(|content| &mut content.parts);
     parts.filter_map(|part| part.thought_signature.take()).count() > 0
+}
+
+/// Puts a sentence in the place of what Google's `message` does not take, in what was said before the last answer: there
+/// nobody can change it any more, and the conversation must go on.
+pub(super) fn shed(call: &mut Call, message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    let answered = call.request.contents.iter().rposition(|content| content.role.as_deref() == Some("model"));
+    let older = call.request.contents.iter_mut().take(answered.map_or(0, |last| last + 1));
+    let mut changed = false;
+    for part in older.flat_map(|content| &mut content.parts) {
+        let mime = part.inline_data.as_ref().map(|data| data.mime_type.to_ascii_lowercase()).unwrap_or_default();
+        let family = mime.split_once('/').map_or("", |(family, _)| family);
+        // Either its type is named, or its kind could not be read.
+        let is_meant = !mime.is_empty()
+            && (message.contains(&mime) || message.contains("process input") && message.contains(family));
+        if is_meant {
+            *part = Part::text(was_here(&mime));
+            changed = true;
+        }
+    }
+    changed
 }
 
 /// Says the system instruction as the user, before anything else.

@@ -16,4 +16,4 @@ pub use request::{
     GenerationConfig, Part, Request, SafetySetting, ThinkingConfig, Tool, ToolConfig,
 };
 pub use response::{Candidate, Response, ResponsePart, Text, UsageMetadata};
-pub(crate) use sniff::sniff;
+pub(crate) use sniff::{sniff, was_here};

@@ -35,3 +35,8 @@ pub(crate) fn sniff(bytes: &[u8]) -> Option<&'static str> {
     };
     Some(found)
 }
+
+/// What stands in the place of media that Google does not take, where nobody can change them any more.
+pub(crate) fn was_here(mime: &str) -> String {
+    format!("[A file of type {mime} was here, which Gemini does not take.]")
+}

@@ -111,6 +111,26 @@ fn a_refused_signature_is_repaired_unseen() {
 }
 
 #[test]
+fn media_of_an_older_turn_that_a_model_refuses_stop_no_conversation() {
+    let (google, proxy) = start(Pool::ApiKey);
+    let picture = |mime: &str| json!({"type": "image_url", "image_url": {"url": format!("data:{mime};base64,AAAA")}});
+    let body = json!({"model": "gemini-2.5-flash", "messages": [
+        {"role": "user", "content": [picture("image/heif"), picture("image/png")]}, {"role": "assistant", "content": "y"},
+        {"role": "user", "content": "and now?"}]});
+    google.script(GEMINI_KEY, Step::status(400, "Unsupported MIME type: image/heif"));
+    let answer = post(&proxy, &body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent = google.generations();
+    let parts = sent[1].inner()["contents"][0]["parts"].clone();
+    assert_eq!((sent.len(), &parts[1]["inlineData"]["mimeType"]), (2, &json!("image/png")), "{parts}");
+    assert!(parts[0]["text"].as_str().unwrap().contains("image/heif"), "{parts}");
+    google.always(GEMINI_KEY, Step::status(400, "Unsupported MIME type: image/heif"));
+    let new = json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": [picture("image/heif")]}]});
+    assert_eq!(post(&proxy, &new).status, 400);
+    assert_eq!(google.generations().len(), 3, "what is new is the client's to change");
+}
+
+#[test]
 fn a_system_text_that_a_model_refuses_is_said_as_the_users() {
     let (google, proxy) = start(Pool::ApiKey);
     let refusal = "Developer instruction is not enabled for models/gemini-2.5-flash-image";

@@ -57,6 +57,8 @@ pub enum Then {
     Fill,
     /// With thinking as another generation of models controls it, it may do, once.
     Rethink,
+    /// Without a file of an older turn it may do, once for each type.
+    Shed,
     /// With the system instruction as the user's text it may do, once.
     Lead,
     /// With simpler schemas and without penalties it may do, once, if it has any.
@@ -191,7 +193,7 @@ const REGIONS_PAGE: &str = "https://ai.google.dev/gemini-api/docs/available-regi
 use Blame::{Credential, CredentialAndModel, Model, Nobody, Request};
 use CoolDown::{Confirmed, Fixed, Growing, No, Person, Told};
 use Sign::{Delay, LimitZero, LongDelay, Quota, Reason, Spent, Status, Text, Unbilled};
-use Then::{Again, Fill, Lead, Other, Renew, Rethink, Simplify, Stop, Unsign};
+use Then::{Again, Fill, Lead, Other, Renew, Rethink, Shed, Simplify, Stop, Unsign};
 
 type Judgement = (Blame, CoolDown, Then, Client);
 
@@ -219,10 +221,13 @@ pub static ROWS: &[Row] = &[
         "THOUGHT_SIGNATURE", (Request, No, Unsign, BAD_REQUEST),
         "thought_signature", ""),
     row(&[400], &[Text("thinking_level"), Text("thinking level"), Text("thinkinglevel"), Text("thinking_budget"), Text("thinking budget"),
-                   Text("thinkingbudget"), Text("thinking_config"), Text("thinkingconfig"), Text("thinking mode"), Text("thinking is not"),
+                   Text("thinkingbudget"), Text("thinking_config"), Text("thinkingconfig"), Text("thinking is not"),
                    Text("not support thinking")],
         "THINKING_CONTROL", (Request, No, Rethink, BAD_REQUEST),
         "thinking_control", ""),
+    row(&[400], &[Text("unsupported mime type"), Text("mime type is not supported"), Text("mimetype is not supported"), Text("unable to process input")],
+        "MEDIA_UNSUPPORTED", (Request, No, Shed, BAD_REQUEST),
+        "media_unsupported", ""),
     row(&[400], &[Text("developer instruction is not"), Text("developer instructions are not"), Text("system instruction is not"),
                    Text("system instructions are not"), Text("system_instruction is not"), Text("systeminstruction is not"),
                    Text("system prompt is not"), Text("system role is not")],
