@@ -80,11 +80,10 @@ pub(super) fn shed(call: &mut Call, message: &str) -> bool {
     let mut changed = false;
     for part in older.flat_map(|content| &mut content.parts) {
         let mime = part.inline_data.as_ref().map(|data| data.mime_type.to_ascii_lowercase()).unwrap_or_default();
-        let family = mime.split_once('/').map_or("", |(family, _)| family);
+        let is_of = |family: &&str| mime.starts_with(*family) && message.contains(*family);
+        let is_unread = message.contains("process input") && ["image", "audio", "video"].iter().any(is_of);
         // Either its type is named, or its kind could not be read.
-        let is_meant = !mime.is_empty()
-            && (message.contains(&mime) || message.contains("process input") && message.contains(family));
-        if is_meant {
+        if is_unread || !mime.is_empty() && message.contains(&mime) {
             *part = Part::text(was_here(&mime));
             changed = true;
         }
