@@ -270,16 +270,10 @@ impl UsageMetadata {
 /// JSON null means the default, as protobuf JSON reads it.
 /// A word of an open enum. One that Google's own front does not know yet comes as its number.
 fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text<'de>>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Word<'a> {
-        Known(#[serde(borrow)] Text<'a>),
-        New(i64),
-    }
-    let word: Option<Word<'de>> = Option::deserialize(deserializer)?;
-    Ok(word.map(|word| match word {
-        Word::Known(word) => word,
-        Word::New(number) => Text(number.to_string().into()),
+    let word: Option<&'de RawValue> = Option::deserialize(deserializer)?;
+    Ok(word.map(RawValue::get).and_then(|word| match word.starts_with('"') {
+        true => serde_json::from_str(word).ok(),
+        false => Some(Text(word.into())),
     }))
 }
 
