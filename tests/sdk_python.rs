@@ -185,7 +185,11 @@ fn openai_agents_hand_over_and_call_tools_by_either_api() {
     for pool in Pool::EACH {
         for model in ["gemini-2.5-flash", "gemini-3-flash-preview"] {
             let generations = run(pool, "openai_agents.py", &[model]);
-            assert_eq!(generations.len(), 12, "three for each of two apis, whole and streamed");
+            assert_eq!(
+                generations.len(),
+                18,
+                "three for each of two apis, whole and streamed, two for each of three tools"
+            );
         }
     }
 }
