@@ -27,9 +27,11 @@ pub(super) fn is_countable(app: &App, key: &Key, model: &str) -> Result<(), ApiE
     if !key.limits.has_money() || cost(app, model, &UsageMetadata::default()).is_some() {
         return Ok(());
     }
+    let why = format!("no price is known for the model {model:?}");
     Err(uncountable(
         key,
-        &format!("no price is known for the model {model:?}: another model, or one in prices of config.json, does"),
+        &why,
+        "Use another model, or ask whoever runs this proxy for a price in prices of config.json.",
     ))
 }
 
@@ -38,11 +40,15 @@ pub(super) fn is_countable_as_it_is(key: &Key, target: &Passthrough, method: &st
     if !key.limits.has_money() || matches!(method, "GET" | "HEAD" | "DELETE") || target.is_files() {
         return Ok(());
     }
-    Err(uncountable(key, "what is passed on as it is has no price here: chat, messages and generateContent do"))
+    Err(uncountable(
+        key,
+        "what is passed on to Google as it is has no price here",
+        "Use chat, messages or generateContent.",
+    ))
 }
 
-fn uncountable(key: &Key, why: &str) -> ApiError {
-    let message = format!("The key {:?} has a budget in money, and {why}.", key.name);
+fn uncountable(key: &Key, why: &str, instead: &str) -> ApiError {
+    let message = format!("The key {:?} has a budget in money, and {why}. {instead}", key.name);
     ApiError::new(403, ErrorKind::Permission, message).with_code("price_unknown").with_param("model")
 }
 
