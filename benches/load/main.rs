@@ -1,10 +1,11 @@
-//! Measures the release binary against a scripted Google on this machine, side by side with nginx as a plain pass-through
-//! and with no proxy at all, and writes docs/benchmarks.md. `make bench` starts it, `make soak` its endurance test.
+//! Measures the release binary against a scripted Google on this machine, side by side with nginx as a plain pass-through,
+//! with the smallest relay of its shape (`floor`), and with no proxy at all, and writes docs/benchmarks.md. `make bench` starts it, `make soak` its endurance test.
 //!
 //! All delays are differences to the direct way in the same run: clients, Google and proxy share the machine.
 
 mod answers;
 mod clients;
+mod floor;
 mod mix;
 mod process;
 mod report;
@@ -33,6 +34,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let option = |name: &str| arguments.iter().position(|word| word == name);
     let value = |name: &str| option(name).and_then(|at| arguments.get(at + 1)).cloned();
+    if let Some(port) = value("--floor") {
+        let google = value("--google").and_then(|address| address.parse().ok()).expect("--google ADDRESS");
+        floor::run(port.parse().expect("--floor PORT"), google);
+    }
     let program = PathBuf::from(value("--program").unwrap_or_else(|| env!("CARGO_BIN_EXE_gemini-openai-proxy").into()));
     let clock = Instant::now();
     let google = upstream::start(clock);
@@ -66,13 +71,14 @@ fn measure(clock: Instant, program: &Path, folder: &Folder, google: &Upstream, q
     let idle = process::proxy(program, folder, &plain, |_| {}).figures();
 
     let nginx = process::nginx(folder, google);
+    let floor = process::floor(google);
     let many = |config: &mut serde_json::Value| config["server"]["workers"] = json!(1024);
     let mut shorts = Vec::new();
     let mut phases = Vec::new();
     {
         let proxy = process::proxy(program, folder, &plain, many);
-        shorts.push(short(google, &nginx, &proxy, if quick { 1000 } else { 4000 }));
-        shorts.push(short(google, &nginx, &proxy, if quick { 1000 } else { 4000 }));
+        shorts.push(short(google, [&nginx, &floor, &proxy], if quick { 1000 } else { 4000 }));
+        shorts.push(short(google, [&nginx, &floor, &proxy], if quick { 1000 } else { 4000 }));
     }
     for &(count, events, every) in if quick { &QUICK[..] } else { &PHASES[..] } {
         eprintln!("{count} streams ...");
@@ -87,9 +93,13 @@ fn measure(clock: Instant, program: &Path, folder: &Folder, google: &Upstream, q
         });
         let direct = way(clock, None, Target { address: google, speaks: Dialect::Google }, &plan);
         let nginx = way(clock, Some(&nginx), Target { address: nginx.address, speaks: Dialect::Google }, &plan);
+        // For half the time, which is enough for a yardstick.
+        let half = Streams { events: events / 2, ..plan };
+        let floor = process::floor(google);
+        let floor = way(clock, Some(&floor), Target { address: floor.address, speaks: Dialect::Chat }, &half);
         let proxy = way(clock, Some(&proxy), Target { address: proxy.address, speaks: Dialect::Chat }, &plan);
         let tls = way(clock, Some(&tls), Target { address: tls.address, speaks: Dialect::Chat }, &plan);
-        phases.push(Phase { plan, direct, nginx, proxy, tls });
+        phases.push(Phase { plan, direct, nginx, floor, proxy, tls });
     }
     eprintln!("dialects ...");
     let dialects = dialects(clock, program, folder, google, quick);
@@ -153,7 +163,7 @@ fn way(clock: Instant, server: Option<&Server>, target: Target, plan: &Streams) 
 }
 
 /// Short requests over eight busy connections for the CPU time, over one for the delay.
-fn short(google: SocketAddr, nginx: &Server, proxy: &Server, count: usize) -> Short {
+fn short(google: SocketAddr, [nginx, floor, proxy]: [&Server; 3], count: usize) -> Short {
     let one = |server: Option<&Server>, target: Target| {
         clients::ask(&target, 8, count / 16, "hello");
         let cpu = || server.map(|server| server.figures().cpu).unwrap_or_default();
@@ -169,6 +179,7 @@ fn short(google: SocketAddr, nginx: &Server, proxy: &Server, count: usize) -> Sh
     Short {
         direct: one(None, Target { address: google, speaks: Dialect::Google }),
         nginx: one(Some(nginx), Target { address: nginx.address, speaks: Dialect::Google }),
+        floor: one(Some(floor), Target { address: floor.address, speaks: Dialect::Chat }),
         proxy: one(Some(proxy), Target { address: proxy.address, speaks: Dialect::Chat }),
     }
 }

@@ -114,6 +114,17 @@ pub fn nginx(folder: &Folder, google: SocketAddr) -> Server {
     Server { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }.ready("/userinfo")
 }
 
+/// Starts the smallest relay of the proxy's shape to `google`; it is this program.
+pub fn floor(google: SocketAddr) -> Server {
+    let port = free_port();
+    let child = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--floor", &port.to_string(), "--google", &google.to_string()])
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("the relay starts");
+    Server { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }.ready("/")
+}
+
 impl Server {
     /// Waits for the first answer.
     fn ready(self, path: &str) -> Server {

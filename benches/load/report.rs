@@ -24,6 +24,7 @@ pub struct Report {
 pub struct Short {
     pub direct: Asked,
     pub nginx: Asked,
+    pub floor: Asked,
     pub proxy: Asked,
 }
 
@@ -41,6 +42,7 @@ pub struct Phase {
     pub plan: Streams,
     pub direct: Way,
     pub nginx: Way,
+    pub floor: Way,
     pub proxy: Way,
     pub tls: Way,
 }
@@ -141,8 +143,10 @@ impl Report {
         let mut page = String::from(
             "# Benchmarks\n\nWritten by `make bench`; run it to get the figures of your own machine. A scripted Google on \
              loopback answers with events of about 600 bytes; the same load goes to it directly, through nginx as a plain \
-             pass-through (no translation, no buffering), and through the proxy, which translates OpenAI's chat. *Added* is \
-             the difference to the direct way.\n\n",
+             pass-through (no translation, no buffering), through a floor, which is the smallest relay of the proxy's shape \
+             (a thread per client, blocking sockets, parse, translate, write; no keys, limits, counts, log, failover or \
+             hang-ups; `benches/load/floor.rs`), and through the proxy, which translates OpenAI's chat. *Added* is the \
+             difference to the direct way.\n\n",
         );
         let _ = writeln!(page, "{}. {}.\n", circumstances(), line_of("nginx", &["-v"]));
         self.streams(&mut page);
@@ -162,6 +166,7 @@ impl Report {
             let ways = [
                 ("direct", &phase.direct),
                 ("nginx", &phase.nginx),
+                ("floor", &phase.floor),
                 ("proxy", &phase.proxy),
                 ("proxy, TLS", &phase.tls),
             ];
@@ -209,7 +214,9 @@ impl Report {
         page.push_str("## Short requests\n\nA chat that is answered whole, twice. CPU and rate over 8 connections, times over 1.\n\n");
         page.push_str("| way | CPU us/request | requests/s | p50 / p99 ms |\n|--|--|--|--|\n");
         for short in &self.shorts {
-            for (name, asked) in [("direct", &short.direct), ("nginx", &short.nginx), ("proxy", &short.proxy)] {
+            for (name, asked) in
+                [("direct", &short.direct), ("nginx", &short.nginx), ("floor", &short.floor), ("proxy", &short.proxy)]
+            {
                 let _ = writeln!(
                     page,
                     "| {name} | {:.0} | {:.0} | {:.2} / {:.2} |",

@@ -62,6 +62,13 @@ pub(crate) fn document<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     written(serde_json::to_writer(Buffer(out), value));
 }
 
+/// Appends a field: its name as it stands in the text, with all that comes before it, and the value. A struct's names would
+/// be escaped each time.
+pub(crate) fn field<T: Serialize + ?Sized>(name: &str, value: &T, out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_bytes());
+    document(value, out);
+}
+
 /// Appends an event without a name.
 pub(crate) fn event<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");

@@ -11,11 +11,15 @@ pub struct CancelToken(Arc<AtomicU8>);
 const WANTED: u8 = 0;
 const CANCELLED: u8 = 1;
 const STOPPED: u8 = 2;
+/// The answer is out, and its worker may wait for the next request.
+const STAYING: u8 = 3;
+/// The front has taken the connection back from such a worker.
+const TAKEN: u8 = 4;
 
 impl CancelToken {
     /// Whether the answer must end: the client has left, or the server stops.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Acquire) != WANTED
+        matches!(self.0.load(Ordering::Acquire), CANCELLED | STOPPED)
     }
 
     /// Whether the server stops while the client still waits and can be told.
@@ -30,6 +34,30 @@ impl CancelToken {
 
     /// Says that the server stops; a client that has left stays away.
     pub fn stop(&self) {
-        let _ = self.0.compare_exchange(WANTED, STOPPED, Ordering::AcqRel, Ordering::Acquire);
+        self.turn(WANTED, STOPPED);
+    }
+
+    /// Says that the answer is out, and its worker may wait for the next request; false when the client has left, or the server stops.
+    pub(super) fn begin_stay(&self) -> bool {
+        self.turn(WANTED, STAYING)
+    }
+
+    /// Says that the next request is under way; false when the front has taken the connection back.
+    pub(super) fn end_stay(&self) -> bool {
+        self.turn(STAYING, WANTED)
+    }
+
+    /// Takes the connection back from a worker that waits for the next request; false when none waits.
+    pub(super) fn take_back(&self) -> bool {
+        self.turn(STAYING, TAKEN)
+    }
+
+    /// Whether a worker has the connection and owes its client nothing.
+    pub(super) fn is_at_rest(&self) -> bool {
+        matches!(self.0.load(Ordering::Acquire), STAYING | TAKEN)
+    }
+
+    fn turn(&self, from: u8, to: u8) -> bool {
+        self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }

@@ -1,5 +1,7 @@
 //! One client connection while the front owns it: bytes in, complete requests or refusals out.
 
+pub(super) mod claim;
+
 use super::exchange::End;
 use super::head::Head;
 use super::incoming::{Incoming, Input, Refused};
@@ -25,9 +27,6 @@ const DISCARD_TIME: Duration = Duration::from_secs(2);
 /// A client that announced its last request may close its sending side with it. That end of input arrives right behind
 /// the request; what comes later is taken for a client that left.
 const HALF_CLOSE: Duration = Duration::from_millis(50);
-/// Enough to send a head, and to read a refusal. Who takes longer gives way when there is no more room.
-const UNHURRIED: Duration = Duration::from_secs(1);
-
 /// What the front does next with a connection.
 pub(super) enum Step {
     /// Wait until the socket has something to say.
@@ -41,19 +40,6 @@ pub(super) enum Step {
     Dispatch(Box<Incoming>),
     /// The rest of an answer has been sent.
     Sent(End),
-}
-
-/// How readily a connection is closed to make room for a new one; the first first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Claim {
-    /// It has not begun as it must.
-    Opening,
-    /// Nothing of a request has come.
-    Idle,
-    /// It has its last answer and does not close.
-    Answered,
-    /// Its head does not come to an end.
-    Slow,
 }
 
 enum Phase {
@@ -96,6 +82,8 @@ pub(super) struct Connection {
     since: Instant,
     /// When the front loses its patience.
     pub(super) deadline: Option<Instant>,
+    /// When the last answer was given.
+    answered: Option<Instant>,
     /// The socket reported that the client closed its sending side; bytes sent before may still be unread.
     fin_seen: bool,
     /// All that the client sent has been read.
@@ -114,6 +102,7 @@ impl Connection {
             phase: if is_open { Phase::Head } else { Phase::Opening(opening) },
             since,
             deadline: Some(since + limits.head_timeout),
+            answered: None,
             fin_seen: false,
             ended: false,
         }
@@ -134,29 +123,12 @@ impl Connection {
         matches!(self.phase, Phase::Discarding(_))
     }
 
-    /// Whether an answer is on its way that the client is owed whole.
-    pub(super) fn is_owed(&self) -> bool {
-        matches!(self.phase, Phase::Answering(_) | Phase::Sending(_))
-    }
-
     /// The cancel token of the request that a worker answers.
     pub(super) fn cancel(&self) -> Option<&CancelToken> {
         match &self.phase {
             Phase::Answering(watched) => Some(&watched.cancel),
             _ => None,
         }
-    }
-
-    /// How readily it gives way to a new connection, and since when it is what it is. `None`: it is owed something.
-    pub(super) fn claim(&self, now: Instant) -> Option<(Claim, Instant)> {
-        let claim = match self.phase {
-            Phase::Head if self.input.is_empty() => Claim::Idle,
-            Phase::Opening(_) => Claim::Opening,
-            Phase::Discarding(_) if now >= self.since + UNHURRIED => Claim::Answered,
-            Phase::Head if now >= self.since + UNHURRIED => Claim::Slow,
-            _ => return None,
-        };
-        Some((claim, self.since))
     }
 
     /// Whether the client has sent something that was not read yet.
@@ -202,6 +174,7 @@ impl Connection {
         let patience = if self.input.is_empty() { limits.idle_timeout } else { limits.head_timeout };
         self.counts_for = self.peer;
         self.enter(Phase::Head, patience);
+        self.answered = Some(self.since);
     }
 
     /// The socket reports a hang-up: `reset` for a connection that is dead in both directions, else the client closed its
@@ -211,6 +184,10 @@ impl Connection {
     pub(super) fn hang_up(&mut self, reset: bool) {
         let came_before = std::mem::replace(&mut self.fin_seen, true);
         let Phase::Answering(watched) = &self.phase else { return };
+        // A worker that waits for the next request sees it, too, and gives the connection back.
+        if watched.cancel.take_back() {
+            return;
+        }
         let is_half_close = came_before || (watched.is_last && self.since.elapsed() < HALF_CLOSE);
         if reset || (watched.lane == Lane::Long && !is_half_close) {
             watched.cancel.cancel();
@@ -289,7 +266,7 @@ impl Connection {
     }
 
     /// Takes bytes from the socket; false when there were too many to discard.
-    fn take(&mut self, bytes: &[u8], limits: &Limits) -> bool {
+    pub(super) fn take(&mut self, bytes: &[u8], limits: &Limits) -> bool {
         match &mut self.phase {
             Phase::Discarding(left) => {
                 let Some(rest) = left.checked_sub(bytes.len()) else { return false };

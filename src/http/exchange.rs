@@ -4,9 +4,11 @@
 use super::counters::{BodyShare, Held};
 use super::server::{Lane, Shared};
 use super::socket::Socket;
+use super::stay::Kept;
 use super::wire::{self, BodyEnd};
 use super::{CancelToken, Response};
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +26,18 @@ pub(super) enum End {
 /// What workers tell the front, and [`super::Running::stop`] too.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// The connection, what becomes of it, and what of the answer the socket had no room for.
-    Answered(usize, End, Vec<u8>),
+    /// A worker is done with a connection.
+    Answered {
+        token: usize,
+        /// What becomes of it.
+        end: End,
+        /// What of the answer the socket had no room for.
+        unsent: Vec<u8>,
+        /// What was read of a further request.
+        early: Vec<u8>,
+        /// The front watches for hang-ups only.
+        is_muted: bool,
+    },
     Stop(Duration),
 }
 
@@ -54,6 +66,13 @@ pub(super) struct Exchange {
     pub(super) end: End,
     /// What the front is to send before the end.
     pub(super) unsent: Vec<u8>,
+    pub(super) peer: IpAddr,
+    /// Whom the connection counts for.
+    pub(super) address: IpAddr,
+    /// The client asks again at once, so that its worker may wait for that.
+    pub(super) may_stay: bool,
+    /// The front watches for hang-ups only.
+    pub(super) is_muted: bool,
 }
 
 impl Exchange {
@@ -118,6 +137,16 @@ impl Drop for Exchange {
         // Before the message: whoever sends the next request at once must find the place free.
         self.slot = None;
         self.body_share = None;
-        self.shared.tell_front(Message::Answered(self.token, self.end, std::mem::take(&mut self.unsent)));
+        let may_stay = self.may_stay && self.end == End::KeepAlive && self.unsent.is_empty();
+        if may_stay && self.cancel.begin_stay() {
+            return Kept::of(self).leave();
+        }
+        self.shared.tell_front(Message::Answered {
+            token: self.token,
+            end: self.end,
+            unsent: std::mem::take(&mut self.unsent),
+            early: Vec::new(),
+            is_muted: self.is_muted,
+        });
     }
 }

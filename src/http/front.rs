@@ -124,7 +124,9 @@ impl Front {
             }
             while let Ok(message) = self.messages.try_recv() {
                 match message {
-                    Message::Answered(token, end, unsent) => self.take_back(token, end, unsent),
+                    Message::Answered { token, end, unsent, early, is_muted } => {
+                        self.take_back(token, end, unsent, (early, is_muted));
+                    }
                     Message::Stop(limit) => self.begin_stop(limit),
                 }
             }
@@ -171,7 +173,9 @@ impl Front {
     fn notice(&mut self, token: usize, event: &Event) {
         let Some(connection) = self.connections.get_mut(&token) else { return };
         let reset = event.is_error() || event.is_write_closed();
-        if reset || event.is_read_closed() {
+        // Where hang-ups only are watched, mio has no word for one.
+        let is_end = event.is_read_closed() || !event.is_readable() && !event.is_writable();
+        if reset || is_end {
             connection.hang_up(reset);
         }
         self.drive(token);
@@ -269,6 +273,7 @@ impl Front {
             self.again.push(token);
             return true;
         };
+        let may_stay = lane == Lane::Long && connection.asks_at_once();
         connection.begin_answer(Watched { cancel: request.cancel.clone(), lane, is_last: !keep_alive });
         let exchange = Exchange {
             socket: connection.socket.clone(),
@@ -286,8 +291,12 @@ impl Front {
             body_share: Some(body_share),
             end: End::Cut,
             unsent: Vec::new(),
+            peer: connection.peer,
+            address: connection.counts_for,
+            may_stay,
+            is_muted: false,
         };
-        match workers.submit(Job { request, responder: Responder::new(exchange), answer }) {
+        match workers.submit(Box::new(Job { request, responder: Responder::new(exchange), answer })) {
             Ok(()) => true,
             Err(job) => {
                 job.responder.abandon();
@@ -296,16 +305,19 @@ impl Front {
         }
     }
 
-    /// A worker is done with a connection.
-    fn take_back(&mut self, token: usize, end: End, unsent: Vec<u8>) {
+    /// A worker is done with a connection. If it stayed there, it may have read something, and hang-ups alone are watched.
+    fn take_back(&mut self, token: usize, end: End, unsent: Vec<u8>, (early, is_muted): (Vec<u8>, bool)) {
         let Some(mut connection) = self.connections.remove(&token) else { return };
+        if is_muted && end != End::Cut && !self.watch(token, &connection, Interest::READABLE) {
+            return;
+        }
         // Not answering: the front refused it itself when no worker could be had.
         if connection.is_answering() {
             let stays = match end == End::Cut || unsent.is_empty() && connection.socket.is_flushed() {
                 true => self.go_on(&mut connection, end),
                 false => self.watch_room(token, &mut connection, end, unsent),
             };
-            if !stays {
+            if !stays || !early.is_empty() && !connection.take(&early, &self.shared.limits) {
                 return;
             }
         }
@@ -329,14 +341,17 @@ impl Front {
     /// Sends the rest of an answer whenever the socket has room. It is watched for room from then on: to its end that costs
     /// nothing as long as there is.
     fn watch_room(&mut self, token: usize, connection: &mut Connection, end: End, unsent: Vec<u8>) -> bool {
-        let descriptor = connection.socket.as_raw_fd();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().reregister(&mut SourceFd(&descriptor), Token(token), interest) {
-            log::warn!("http: cannot watch a connection: {error}");
+        if !self.watch(token, connection, Interest::READABLE | Interest::WRITABLE) {
             return false;
         }
         connection.begin_sending(unsent, end, &self.shared.limits);
         true
+    }
+
+    fn watch(&self, token: usize, connection: &Connection, interest: Interest) -> bool {
+        let descriptor = connection.socket.as_raw_fd();
+        let watched = self.poll.registry().reregister(&mut SourceFd(&descriptor), Token(token), interest);
+        watched.inspect_err(|error| log::warn!("http: cannot watch a connection: {error}")).is_ok()
     }
 
     /// Ends the patience with those whose deadline has passed.
@@ -360,6 +375,6 @@ impl Front {
         self.acceptor = None;
         self.stop = Some(Stop::new(limit));
         // Idle, or with a request that has not arrived whole: no answer is owed.
-        self.connections.retain(|_, connection| connection.is_owed());
+        self.connections.retain(|_, connection| !connection.give_way());
     }
 }

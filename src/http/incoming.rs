@@ -32,6 +32,11 @@ impl Input {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// How many bytes wait.
+    pub(super) fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether nothing of a further request has come.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.leading == 0

@@ -30,6 +30,7 @@ mod response;
 mod seldom;
 mod server;
 mod socket;
+mod stay;
 mod stop;
 mod target;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]

@@ -93,7 +93,7 @@ pub(super) fn request_id(headers: &Headers) -> String {
 /// A random UUID (RFC 9562 version 4).
 pub(super) fn uuid() -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut bytes: [u8; 16] = random::bytes();
+    let mut bytes = random::unique();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let (mut text, mut at) = ([b'-'; 36], 0);

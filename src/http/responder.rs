@@ -8,12 +8,12 @@ use super::{Pings, Response};
 /// The right to answer one request, once. Dropped without an answer it sends a 500, so that no client hangs.
 pub struct Responder {
     /// Taken by the answer.
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
 }
 
 impl Responder {
     pub(super) fn new(exchange: Exchange) -> Responder {
-        Responder { exchange: Some(exchange) }
+        Responder { exchange: Some(Box::new(exchange)) }
     }
 
     /// Adds a header field to whatever answer will be sent (CORS, for example). `X-Request-ID` is always there already.
@@ -40,7 +40,7 @@ impl Responder {
     /// Begins an answer that is written piece by piece. Nothing is sent before the first piece, or before
     /// `pings.first_after` has passed.
     pub fn events(mut self, status: u16, headers: Vec<(String, String)>, pings: Pings) -> EventWriter {
-        EventWriter::new(self.exchange.take(), status, headers, pings)
+        EventWriter::new(self.exchange.take().map(|exchange| *exchange), status, headers, pings)
     }
 
     /// Lets go without an answer: the client is gone already.

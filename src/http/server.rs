@@ -10,7 +10,7 @@ use super::seldom::Seldom;
 use super::workers::{Load, Workers};
 use super::{Certificates, Refusal, Request, Responder, Response};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use mio::{Poll, Waker};
+use mio::{Poll, Registry, Waker};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -129,6 +129,8 @@ pub(super) struct Shared {
     leaving: AtomicBool,
     to_front: Sender<Message>,
     waker: Waker,
+    /// The front's poll.
+    pub(super) registry: Registry,
     watches: Sender<Watch>,
 }
 
@@ -223,6 +225,7 @@ impl Server {
             leaving: AtomicBool::new(false),
             to_front,
             waker,
+            registry: poll.registry().try_clone()?,
             watches,
         });
         let front = Front::new(poll, listener, messages, shared.clone(), long, short)?;

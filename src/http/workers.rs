@@ -3,6 +3,7 @@
 use super::counters::{Counter, Held};
 use super::request::Request;
 use super::responder::Responder;
+use super::stay;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,11 +24,13 @@ pub(super) struct Job {
 #[derive(Clone, Default)]
 pub(super) struct Load {
     /// Requests admitted and not yet answered.
-    in_flight: Counter,
+    pub(super) in_flight: Counter,
     /// Jobs whose handler has not returned.
     unfinished: Counter,
     /// Jobs whose handler runs.
     running: Counter,
+    /// Workers that wait for the next request of a connection.
+    pub(super) staying: Counter,
 }
 
 impl Load {
@@ -47,8 +50,8 @@ pub(super) struct Workers {
     capacity: usize,
     load: Load,
     /// Closed when this end is dropped; then the threads end once no job is left.
-    queue: Sender<(Job, Held)>,
-    jobs: Receiver<(Job, Held)>,
+    queue: Sender<(Box<Job>, Held)>,
+    jobs: Receiver<(Box<Job>, Held)>,
     /// Never used to send: it is disconnected when the last worker has ended.
     alive: Sender<()>,
     threads: Vec<JoinHandle<()>>,
@@ -72,14 +75,15 @@ impl Workers {
     }
 
     /// Hands a job with an admitted request to a worker. Never blocks. Given back when no thread can be had for it.
-    pub(super) fn submit(&mut self, job: Job) -> Result<(), Box<Job>> {
+    pub(super) fn submit(&mut self, job: Box<Job>) -> Result<(), Box<Job>> {
         let unfinished = self.load.unfinished.hold();
-        if self.load.unfinished.value() > self.threads.len() && self.threads.len() < self.size {
+        let taken = self.load.unfinished.value() + self.load.staying.value();
+        if taken > self.threads.len() && self.threads.len() < self.size {
             match self.start_thread() {
                 Ok(thread) => self.threads.push(thread),
                 Err(error) if self.threads.is_empty() => {
                     log::error!("http: cannot start a worker thread: {error}");
-                    return Err(Box::new(job));
+                    return Err(job);
                 }
                 Err(error) => log::warn!("http: works with {} threads: {error}", self.threads.len()),
             }
@@ -91,15 +95,21 @@ impl Workers {
 
     fn start_thread(&self) -> io::Result<JoinHandle<()>> {
         let (jobs, load) = (self.jobs.clone(), self.load.clone());
-        let alive = self.alive.clone();
+        let (alive, capacity) = (self.alive.clone(), self.capacity);
         let name = format!("{}-{}", self.name, self.threads.len() + 1);
         Builder::new().name(name).stack_size(STACK).spawn(move || {
             let _alive = alive;
-            for (job, unfinished) in jobs {
-                let _running = load.running.hold();
-                run(job);
-                // Before `_running`, or the snapshot would show it as queued again.
-                drop(unfinished);
+            while let Ok(mut next) = jobs.recv() {
+                loop {
+                    let (job, unfinished) = next;
+                    let running = load.running.hold();
+                    run(*job);
+                    // In this order, or the snapshot would show it as queued again.
+                    drop(unfinished);
+                    drop(running);
+                    let Some(job) = stay::next_job(&load, capacity, || !jobs.is_empty()) else { break };
+                    next = (job, load.unfinished.hold());
+                }
             }
         })
     }

@@ -44,6 +44,42 @@ pub fn output_has_room(patience: std::time::Duration) -> bool {
     unsafe { libc::poll(&mut output, 1, milliseconds) != 0 }
 }
 
+/// Whether a socket has something to read within this time, and its other side has not hung up.
+pub fn has_input(socket: std::os::fd::RawFd, patience: std::time::Duration) -> bool {
+    #[cfg(target_os = "linux")]
+    const HANG_UP: libc::c_short = libc::POLLRDHUP;
+    #[cfg(not(target_os = "linux"))]
+    const HANG_UP: libc::c_short = 0;
+    let mut watched = libc::pollfd { fd: socket, events: libc::POLLIN | HANG_UP, revents: 0 };
+    let milliseconds = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: poll reads and writes the one struct that it is told of.
+    unsafe { libc::poll(&mut watched, 1, milliseconds) == 1 && watched.revents == libc::POLLIN }
+}
+
+/// Has a socket watched for hang-ups only, by a poll that watches it already under this name; mio has no word for that.
+/// False where it cannot be.
+pub fn watch_hang_ups(poll: std::os::fd::RawFd, socket: std::os::fd::RawFd, name: u64) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let mut event = libc::epoll_event { events: (libc::EPOLLRDHUP | libc::EPOLLET) as u32, u64: name };
+        // SAFETY: epoll_ctl reads the one struct that it is told of, and what is no poll or no socket of it is refused.
+        unsafe { libc::epoll_ctl(poll, libc::EPOLL_CTL_MOD, socket, &mut event) == 0 }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (poll, socket, name);
+        false
+    }
+}
+
+/// Whether a socket is open and has nothing to read.
+pub fn is_quiet(socket: std::os::fd::RawFd) -> bool {
+    let (mut byte, flags) = (0_u8, libc::MSG_PEEK | libc::MSG_DONTWAIT);
+    // SAFETY: recv writes at most the one byte that it is told of.
+    let seen = unsafe { libc::recv(socket, (&raw mut byte).cast(), 1, flags) };
+    seen < 0 && std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock
+}
+
 /// Raises the limit of open files to the hard limit and returns it; a stream takes two descriptors.
 pub fn raise_open_files() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -4,11 +4,27 @@
 use super::platform;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::cell::Cell;
+use std::hash::{BuildHasher as _, RandomState};
 
 pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     platform::fill_random(&mut bytes).expect("the system has random numbers");
     bytes
+}
+
+thread_local! {
+    static UNIQUE: (RandomState, RandomState, Cell<u64>) = (RandomState::new(), RandomState::new(), Cell::new(0));
+}
+
+/// 128 bits that come once, for what is no secret: two keyed hashes of a number that rises, so that most threads ask the
+/// kernel once.
+pub(crate) fn unique() -> [u8; 16] {
+    UNIQUE.with(|(high, low, number)| {
+        number.set(number.get() + 1);
+        let bits = u128::from(high.hash_one(number.get())) << 64 | u128::from(low.hash_one(number.get()));
+        bits.to_ne_bytes()
+    })
 }
 
 /// 256 bits as 43 characters that need no escape in addresses and headers.
@@ -36,6 +52,10 @@ mod tests {
     #[test]
     fn nothing_comes_twice() {
         assert_ne!(bytes::<16>(), bytes::<16>());
+        let many = || (0..1000).map(|_| unique()).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(many)).collect();
+        let all: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), 4000);
         assert_ne!(secret(), secret());
         assert_eq!(secret().len(), 43);
         let id = id(24);

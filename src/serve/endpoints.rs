@@ -41,7 +41,6 @@ const FIELDS: &str = "Access-Control-Allow-Origin: *\r\n\
 
 /// The name of Anthropic's own field beside `X-Request-ID`.
 pub(super) const REQUEST_ID: &str = "request-id";
-
 const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 
 /// What a client is told whose path leads nowhere, by whose path it looks like.
@@ -176,73 +175,78 @@ pub(super) fn caller(app: &App, dialect: Dialect, route: &Route, request: &Reque
     Err(failed(dialect, &error, &request.id))
 }
 
-fn api(
-    app: &App,
-    dialect: Dialect,
-    route: Route,
-    key: Option<Arc<Key>>,
-    mut request: Request,
-    mut responder: Responder,
-) {
+fn api(app: &App, dialect: Dialect, route: Route, key: Option<Arc<Key>>, request: Request, responder: Responder) {
     // While the body came, a key may have been changed or taken away; then the caller is judged again.
     let judged = key.filter(|key| app.keys.still_has(key)).map_or_else(|| caller(app, dialect, &route, &request), Ok);
     let key = match judged {
         Ok(key) => key,
         Err(refusal) => return responder.respond(refusal),
     };
+    match surface(app, route, &request) {
+        Ok(surface) => generate(app, &*surface, &key, request, responder),
+        Err(route) => without_generation(app, dialect, route, &key, request, responder),
+    }
+}
+
+/// The dialect in which a route generates; the route back where it generates nothing.
+fn surface(app: &App, route: Route, request: &Request) -> Result<Box<dyn Surface>, Route> {
+    let responses = |task| OpenAiResponses { store: app.responses.clone(), task };
+    Ok(match route {
+        Route::Chat => Box::new(OpenAiChat),
+        Route::Completions => Box::new(OpenAiCompletions),
+        Route::Embeddings => Box::new(OpenAiEmbeddings),
+        #[cfg(feature = "media")]
+        Route::Media(endpoint) if !endpoint.is_list() => Box::new(endpoint),
+        Route::Responses => Box::new(responses(Task::Answer)),
+        Route::CompactResponse => Box::new(responses(Task::Compact)),
+        Route::Messages => Box::new(AnthropicMessages { id: request.id.clone() }),
+        Route::GeminiCall { model, method } => {
+            let sse = query_value(&request.query, "alt").as_deref() == Some("sse");
+            let native = GeminiSurface { model, method, sse };
+            if compat::wanted(&request.query) { Box::new(Compat(native)) } else { Box::new(native) }
+        }
+        route => return Err(route),
+    })
+}
+
+/// Not a part of its caller: the memory that it takes on the stack would be taken by each stream as long as it runs.
+#[inline(never)]
+fn without_generation(
+    app: &App,
+    dialect: Dialect,
+    route: Route,
+    key: &Arc<Key>,
+    mut request: Request,
+    mut responder: Responder,
+) {
     let answer = match route {
-        Route::Chat => return generate(app, &OpenAiChat, &key, request, responder),
-        Route::Completions => return generate(app, &OpenAiCompletions, &key, request, responder),
-        Route::Embeddings => return generate(app, &OpenAiEmbeddings, &key, request, responder),
         #[cfg(feature = "media")]
-        Route::Media(endpoint) if endpoint.is_list() => Ok(endpoint.list(&app.models)),
-        #[cfg(feature = "media")]
-        Route::Media(endpoint) => return generate(app, &endpoint, &key, request, responder),
-        Route::Responses => return generate(app, &responses(app, Task::Answer), &key, request, responder),
-        Route::CompactResponse => return generate(app, &responses(app, Task::Compact), &key, request, responder),
+        Route::Media(endpoint) => Ok(endpoint.list(&app.models)),
         Route::CountResponse => {
             openai_responses::count_tokens(&app.responses, std::mem::take(&mut request.body), &app.context(&key.mark))
-        }
-        Route::Messages => {
-            let surface = AnthropicMessages { id: request.id.clone() };
-            return generate(app, &surface, &key, request, responder);
         }
         Route::CountTokens => key.admit([], &app.models).0.and_then(|_permit| {
             body::decode(&mut request, app.config.sizes.max_body)?;
             let _load = app.room.take(&request.body)?;
             anthropic_messages::count_tokens(std::mem::take(&mut request.body), &app.context(&key.mark))
         }),
-        Route::GeminiCall { model, method } => {
-            let sse = query_value(&request.query, "alt").as_deref() == Some("sse");
-            let native = GeminiSurface { model, method, sse };
-            if compat::wanted(&request.query) {
-                return generate(app, &Compat(native), &key, request, responder);
-            }
-            return generate(app, &native, &key, request, responder);
-        }
         Route::Passthrough(target) => {
             let decoded = body::decode(&mut request, app.config.sizes.max_body);
-            let countable = decoded.and_then(|()| money::is_countable_as_it_is(&key, &target, &request.method));
-            let (permit, headers) = match countable.and_then(|()| named_models(&key, &target, &request)) {
+            let countable = decoded.and_then(|()| money::is_countable_as_it_is(key, &target, &request.method));
+            let (permit, headers) = match countable.and_then(|()| named_models(key, &target, &request)) {
                 Ok(names) => key.admit(names.iter().map(String::as_str), &app.models),
                 Err(error) => (Err(error), Vec::new()),
             };
             headers.into_iter().for_each(|(name, value)| responder.add_header(name, &value));
-            match permit {
-                // Held until the reply is out.
-                Ok(_permit) => return pass_on(app, &key.name, &target, request, responder),
-                Err(error) => Err(error),
-            }
+            // Held until the reply is out.
+            let Err(error) = permit.as_ref() else { return pass_on(app, &key.name, &target, request, responder) };
+            Err(error.clone())
         }
-        route => short(app, dialect, &route, &key, &request),
+        route => short(app, dialect, &route, key, &request),
     };
     let response = answer.map_or_else(|error| failed(dialect, &error, &request.id), |json| Response::json(200, &json));
     log_short(app, &request, &key.name, response.status);
     responder.respond(response);
-}
-
-fn responses(app: &App, task: Task) -> OpenAiResponses {
-    OpenAiResponses { store: app.responses.clone(), task }
 }
 
 /// The models that a request is about which is passed on; asked for only where the key is held to some.

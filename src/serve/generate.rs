@@ -29,7 +29,31 @@ const NOT_BOTH: &str =
     "Google's own tools were left out: only a Gemini API key takes them beside functions, no login and no Vertex AI.";
 
 /// Answers one generation request of `surface`, whose caller presented `key`.
-pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Request, mut responder: Responder) {
+pub fn generate(app: &App, surface: &dyn Surface, key: &Key, request: Request, responder: Responder) {
+    if let Some(begun) = begin(app, surface, key, request, responder) {
+        let Begun { mut generation, exchange, output } = *begun;
+        let outcome = generation.answer(exchange, output);
+        generation.record.log(&outcome);
+    }
+}
+
+/// A request that was read and may be answered.
+struct Begun<'a> {
+    generation: Box<Generation<'a>>,
+    exchange: Box<dyn Exchange>,
+    output: Output,
+}
+
+/// Reads the request; what cannot be answered is told at once. Not a part of its caller: the memory that it takes on the
+/// stack would be taken by each stream as long as it runs.
+#[inline(never)]
+fn begin<'a>(
+    app: &'a App,
+    surface: &'a dyn Surface,
+    key: &'a Key,
+    mut request: Request,
+    mut responder: Responder,
+) -> Option<Box<Begun<'a>>> {
     let cancel = request.cancel.clone();
     let mut record = Record::new(app, surface, key, &request);
     // Who has used up the day is told so before anything is made of the body.
@@ -55,13 +79,14 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
             let outcome = Outcome::failed(&error, UsageMetadata::default(), error.kind.openai_type());
             record.count_refused(&outcome);
             responder.respond(surface.error(&error));
-            return record.log(&outcome);
+            record.log(&outcome);
+            return None;
         }
     };
     let mut output = Output::new(responder, exchange.framing(), exchange.media_type(), app);
     exchange.notices().iter().for_each(|sentence| output.notice(sentence));
     request.body = body.unwrap_or_default();
-    let mut generation = Generation {
+    let generation = Box::new(Generation {
         app,
         surface,
         key,
@@ -74,9 +99,8 @@ pub fn generate(app: &App, surface: &dyn Surface, key: &Key, mut request: Reques
         chances: SECOND_CHANCES,
         is_denied: false,
         unseen: UsageMetadata::default(),
-    };
-    let outcome = generation.answer(exchange, output);
-    generation.record.log(&outcome);
+    });
+    Some(Box::new(Begun { generation, exchange, output }))
 }
 
 /// Reads the request for the model that serves it by this table.
@@ -199,6 +223,7 @@ impl Generation<'_> {
 
     /// The same request for the next model that the route of its name leads to, where no credential serves the present
     /// one or it is gone.
+    #[inline(never)]
     fn with_next_model(&mut self, exchange: &mut dyn Exchange, error: &ApiError) -> Option<Box<dyn Exchange>> {
         let is_gone = error.code() == Some("model_not_found");
         if self.spare_models.len() == 0 || !(is_gone || self.app.dispatcher.rests(exchange.call())) {
@@ -221,6 +246,7 @@ impl Generation<'_> {
     }
 
     /// Asks Google, over as many credentials as it takes; counts the attempts that fail.
+    #[inline(never)]
     fn send(&mut self, exchange: &mut dyn Exchange, budget: &mut Budget) -> Result<Dispatched, ApiError> {
         let mut failed = |lease: &Lease, verdict: &Verdict| self.record.attempt(lease.name.clone(), Some(verdict));
         let answer = self.app.dispatcher.send(exchange.call(), budget, &self.cancel, &mut failed)?;

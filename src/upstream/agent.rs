@@ -3,6 +3,7 @@
 //! docs/crates.md "ureq: timeouts", docs/crates.md "ureq: names, connections and redirects".
 
 use super::cancel::CancelConnector;
+use super::tcp::TcpConnector;
 use crate::config::{ProxyChoice, Timeouts};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -12,9 +13,7 @@ use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{
-    ConnectProxyConnector, Connector, NextTimeout, RustlsConnector, SocksConnector, TcpConnector,
-};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, NextTimeout, RustlsConnector, SocksConnector};
 use ureq::{Agent, Error, Proxy};
 
 /// What every request says this program is. It never claims to be another one.
@@ -24,8 +23,8 @@ pub const USER_AGENT: &str = concat!("gemini-openai-proxy/", env!("CARGO_PKG_VER
 const IDLE: Duration = Duration::from_secs(20);
 /// One write of at most the output buffer.
 const WRITE: Duration = Duration::from_secs(30);
-/// Both are held per connection. A response head must fit in the first, each line of a request head in the second;
-/// Google's heads have less than 4 KiB, its tokens at most 2 KiB.
+/// Of TLS and of proxies; both are held per connection. A response head must fit in the first, each line of a request head
+/// in the second; Google's heads have less than 4 KiB, its tokens at most 2 KiB.
 const INPUT_BUFFER: usize = 8 << 10;
 const OUTPUT_BUFFER: usize = 4 << 10;
 /// How long a looked-up address is used.
@@ -79,7 +78,7 @@ pub fn build(options: &AgentOptions) -> Agent {
     let connector =
         ().chain(SocksConnector::default())
             .chain(ConnectProxyConnector::default())
-            .chain(TcpConnector::default())
+            .chain(TcpConnector)
             .chain(CancelConnector)
             .chain(RustlsConnector::default());
     Agent::with_parts(config.build(), connector, CachingResolver::default())

@@ -16,6 +16,7 @@ mod generative_language;
 pub(crate) mod json_client;
 mod raw;
 mod round_trip;
+mod tcp;
 #[cfg(feature = "vertex")]
 mod vertex;
 #[cfg(feature = "alerts")]

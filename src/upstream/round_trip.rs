@@ -5,7 +5,8 @@ use super::error::{Fault, Refusal};
 use crate::api::Call;
 use std::io::{self, Read};
 use std::time::Duration;
-use ureq::http::{HeaderMap, Request, Response};
+use ureq::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use ureq::http::{Request, Response};
 use ureq::{Agent, Body, Error, Timeout};
 
 /// No error body of Google's is longer; the rest of a page would not be read by anybody.
@@ -24,7 +25,7 @@ pub(super) fn post(
 ) -> Result<Response<Body>, Fault> {
     let build = || {
         let request = headers.iter().fold(Request::post(url), |request, (name, value)| request.header(*name, *value));
-        let request = request.header("Content-Type", "application/json").body(body);
+        let request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body);
         request.map_err(|error| Fault::Connect(format!("request cannot be built: {error}")))
     };
     send(agent, build, call.long_decode.then_some(LONG_SILENCE))

@@ -4,8 +4,7 @@
 
 use super::{Entry, KEPT};
 use crate::calendar;
-use crossbeam_channel::{Receiver, Sender, bounded};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -15,9 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// Lines that may wait for the disk. More are lost, and a warning says so.
 const WAITING: usize = 4096;
+/// How long the first of some lines waits for others. Without it each request wakes the thread and is a write of its own.
+const GATHERING: Duration = Duration::from_millis(200);
 
 /// What is looked for. Empty: everything.
 #[derive(Clone, Debug, Default)]
@@ -83,15 +85,48 @@ pub struct History {
     path: PathBuf,
     /// What came last could not be written.
     fails: Arc<AtomicBool>,
-    writer: Mutex<Option<(Sender<Entry>, JoinHandle<()>)>>,
+    lines: Arc<Lines>,
+    writer: Mutex<Option<JoinHandle<()>>>,
     /// The last ones of earlier runs, newest first, once somebody has asked for them.
     earlier: OnceLock<Arc<[Value]>>,
+}
+
+/// What the disk has yet to get.
+#[derive(Debug, Default)]
+struct Lines {
+    waiting: Mutex<Waiting>,
+    /// There is a first one, there are many, or no more will come.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    entries: Vec<Arc<Entry>>,
+    /// Somebody writes them.
+    is_open: bool,
+}
+
+impl Lines {
+    /// Those that have gathered; none once all are written and no more will come.
+    fn take(&self) -> Vec<Arc<Entry>> {
+        let mut waiting = self.waiting.lock();
+        self.changed.wait_while(&mut waiting, |waiting| waiting.is_open && waiting.entries.is_empty());
+        let is_few = |waiting: &mut Waiting| waiting.is_open && waiting.entries.len() < WAITING / 2;
+        self.changed.wait_while_for(&mut waiting, is_few, GATHERING);
+        std::mem::take(&mut waiting.entries)
+    }
 }
 
 impl History {
     /// None is kept.
     pub fn none() -> History {
-        History { path: PathBuf::new(), fails: Arc::default(), writer: Mutex::default(), earlier: OnceLock::new() }
+        History {
+            path: PathBuf::new(),
+            fails: Arc::default(),
+            lines: Arc::default(),
+            writer: Mutex::default(),
+            earlier: OnceLock::new(),
+        }
     }
 
     /// Kept beside the state file.
@@ -105,11 +140,12 @@ impl History {
         if keep == 0 {
             return Ok(History::none());
         }
-        let (send, receive) = bounded(WAITING);
-        let fails: Arc<AtomicBool> = Arc::default();
+        let (lines, fails): (Arc<Lines>, Arc<AtomicBool>) = Default::default();
+        lines.waiting.lock().is_open = true;
         let mut file = Growing { path: path.clone(), most: keep / 2, open: None, fails: fails.clone() };
-        let writer = thread::Builder::new().name("requests".into()).spawn(move || file.write_all(&receive))?;
-        Ok(History { path, fails, writer: Mutex::new(Some((send, writer))), earlier: OnceLock::new() })
+        let taken = lines.clone();
+        let writer = thread::Builder::new().name("requests".into()).spawn(move || file.write_all(&taken))?;
+        Ok(History { path, fails, lines, writer: Mutex::new(Some(writer)), earlier: OnceLock::new() })
     }
 
     /// Whether what comes is lost.
@@ -118,20 +154,28 @@ impl History {
     }
 
     /// Writes it down in a while.
-    pub(super) fn push(&self, entry: &Entry) {
-        let writer = self.writer.lock();
-        let Some((lines, _)) = &*writer else { return };
-        if lines.try_send(entry.clone()).is_err() {
-            drop(writer);
+    pub(super) fn push(&self, entry: &Arc<Entry>) {
+        let mut waiting = self.lines.waiting.lock();
+        if !waiting.is_open {
+            return;
+        }
+        if waiting.entries.len() >= WAITING {
+            drop(waiting);
             log::warn!("requests: the disk is too slow; a request is missing in the history");
+            return;
+        }
+        waiting.entries.push(entry.clone());
+        if [1, WAITING / 2].contains(&waiting.entries.len()) {
+            self.lines.changed.notify_one();
         }
     }
 
     /// Ends when all is written.
     pub fn stop(&self) {
         let writer = self.writer.lock().take();
-        if let Some((lines, writer)) = writer {
-            drop(lines);
+        if let Some(writer) = writer {
+            self.lines.waiting.lock().is_open = false;
+            self.lines.changed.notify_one();
             let _ = writer.join();
         }
     }
@@ -191,24 +235,31 @@ struct Growing {
 }
 
 impl Growing {
-    fn write_all(&mut self, lines: &Receiver<Entry>) {
-        while let Ok(entry) = lines.recv() {
+    fn write_all(&mut self, lines: &Lines) {
+        loop {
+            let entries = lines.take();
+            if entries.is_empty() {
+                break;
+            }
             let mut text = Vec::new();
-            let mut next = Some(entry);
-            while let Some(entry) = next.take() {
-                // Writing to memory cannot fail.
-                let _ = serde_json::to_writer(&mut text, &entry);
+            for (at, entry) in entries.iter().enumerate() {
+                entry.write(&mut text);
                 text.push(b'\n');
-                next = if (text.len() as u64) < self.most / 4 { lines.try_recv().ok() } else { None };
-            }
-            if let Err(error) = self.write(&text) {
-                self.open = None;
-                if !self.fails.swap(true, Ordering::Relaxed) {
-                    log::warn!("requests: {} cannot be written: {error}", self.path.display());
+                if at + 1 == entries.len() || text.len() as u64 >= self.most / 4 {
+                    self.put(&std::mem::take(&mut text));
                 }
-            } else {
-                self.fails.store(false, Ordering::Relaxed);
             }
+        }
+    }
+
+    fn put(&mut self, text: &[u8]) {
+        if let Err(error) = self.write(text) {
+            self.open = None;
+            if !self.fails.swap(true, Ordering::Relaxed) {
+                log::warn!("requests: {} cannot be written: {error}", self.path.display());
+            }
+        } else {
+            self.fails.store(false, Ordering::Relaxed);
         }
     }
 
@@ -247,10 +298,10 @@ impl Growing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
-    fn entry(number: u32, key: &str, status: u16) -> Entry {
-        Entry {
+    fn entry(number: u32, key: &str, status: u16) -> Arc<Entry> {
+        Arc::new(Entry {
             time: UNIX_EPOCH + Duration::from_secs(u64::from(number) * 3600),
             id: format!("r{number}"),
             key: key.into(),
@@ -258,7 +309,7 @@ mod tests {
             model: "gemini-x".into(),
             status,
             ..Entry::default()
-        }
+        })
     }
 
     fn folder(name: &str) -> PathBuf {

@@ -266,19 +266,20 @@ impl Usage {
 
     /// Remembers a request for the list of the last ones.
     pub fn remember(&self, entry: Entry) {
+        let entry = Arc::new(entry);
         self.history.push(&entry);
         self.ledger.lock().recent.push(entry);
     }
 
     /// The last requests of this run, newest first.
-    pub fn recent(&self) -> Vec<Entry> {
+    pub fn recent(&self) -> Vec<Arc<Entry>> {
         self.ledger.lock().recent.list()
     }
 
     /// Requests that fit, newest first, behind the first `skip`; at most `limit`, and whether there are more. Who wants the
     /// last ones, as the page does all the time, is not kept waiting by a file.
     pub fn requests(&self, query: &Query, skip: usize, limit: usize) -> (Vec<Value>, bool) {
-        let recent: Vec<Value> = self.recent().iter().map(Entry::json).collect();
+        let recent: Vec<Value> = self.recent().iter().map(|entry| entry.json()).collect();
         let known: HashSet<String> = recent.iter().filter_map(|entry| Some(entry["id"].as_str()?.to_owned())).collect();
         let recent = recent.into_iter().filter(|request| query.fits(request));
         let last = skip.saturating_add(limit);

@@ -2,10 +2,10 @@
 
 use super::dollars;
 use crate::calendar;
-use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How many are kept.
@@ -90,33 +90,39 @@ impl Default for Entry {
 impl Entry {
     /// For the page.
     pub fn json(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+        let mut text = Vec::new();
+        self.write(&mut text);
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Appends it as a line of the history without its end. There is one for each request, so names are written as they are
+    /// rather than escaped, and no tree is made.
+    pub(super) fn write(&self, line: &mut Vec<u8>) {
+        put(line, "{\"time\":", &calendar::iso_ms(self.time));
+        put(line, ",\"id\":", &self.id);
+        put(line, ",\"key\":", &self.key);
+        put(line, ",\"key_id\":", &self.key_id);
+        put(line, ",\"surface\":", self.surface);
+        put(line, ",\"model\":", &self.model);
+        put(line, ",\"credential\":", &self.credential);
+        put(line, ",\"status\":", &self.status);
+        put(line, ",\"attempts\":", &self.tries.len());
+        put(line, ",\"ms\":", &ms(self.latency));
+        put(line, ",\"ttft_ms\":", &self.first_token.map(ms));
+        put(line, ",\"prompt_tokens\":", &self.prompt_tokens);
+        put(line, ",\"cached_tokens\":", &self.cached_tokens);
+        put(line, ",\"completion_tokens\":", &self.completion_tokens);
+        put(line, ",\"cost_usd\":", &self.cost.map(dollars));
+        put(line, ",\"error\":", &Some(&self.error).filter(|error| !error.is_empty()));
+        put(line, ",\"tries\":", &self.tries);
+        line.push(b'}');
     }
 }
 
-/// A line of the history is written for each request, so no tree is made of it.
-impl Serialize for Entry {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut line = to.serialize_struct("Entry", 17)?;
-        line.serialize_field("time", &calendar::iso_ms(self.time))?;
-        line.serialize_field("id", &self.id)?;
-        line.serialize_field("key", &self.key)?;
-        line.serialize_field("key_id", &self.key_id)?;
-        line.serialize_field("surface", &self.surface)?;
-        line.serialize_field("model", &self.model)?;
-        line.serialize_field("credential", &self.credential)?;
-        line.serialize_field("status", &self.status)?;
-        line.serialize_field("attempts", &self.tries.len())?;
-        line.serialize_field("ms", &ms(self.latency))?;
-        line.serialize_field("ttft_ms", &self.first_token.map(ms))?;
-        line.serialize_field("prompt_tokens", &self.prompt_tokens)?;
-        line.serialize_field("cached_tokens", &self.cached_tokens)?;
-        line.serialize_field("completion_tokens", &self.completion_tokens)?;
-        line.serialize_field("cost_usd", &self.cost.map(dollars))?;
-        line.serialize_field("error", &Some(&self.error).filter(|error| !error.is_empty()))?;
-        line.serialize_field("tries", &self.tries)?;
-        line.end()
-    }
+fn put<T: Serialize + ?Sized>(line: &mut Vec<u8>, name: &str, value: &T) {
+    line.extend_from_slice(name.as_bytes());
+    // Writing to memory cannot fail.
+    let _ = serde_json::to_writer(line, value);
 }
 
 fn as_ms<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
@@ -129,10 +135,10 @@ fn ms(time: Duration) -> u64 {
 
 /// The ring.
 #[derive(Debug, Default)]
-pub(super) struct Recent(VecDeque<Entry>);
+pub(super) struct Recent(VecDeque<Arc<Entry>>);
 
 impl Recent {
-    pub(super) fn push(&mut self, entry: Entry) {
+    pub(super) fn push(&mut self, entry: Arc<Entry>) {
         if self.0.len() >= KEPT {
             self.0.pop_front();
         }
@@ -140,7 +146,7 @@ impl Recent {
     }
 
     /// Newest first.
-    pub(super) fn list(&self) -> Vec<Entry> {
+    pub(super) fn list(&self) -> Vec<Arc<Entry>> {
         self.0.iter().rev().cloned().collect()
     }
 }

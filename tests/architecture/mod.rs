@@ -71,6 +71,7 @@ const RULES: &[Rule] = &[
         texts: &["TcpStream", "TcpListener", "mio"],
         places: &[
             ("src/http/", "the listener"),
+            ("src/upstream/tcp.rs", "connections to Google"),
             ("src/commands/listener.rs", "the browser comes back to it after a login"),
             ("src/logging.rs", "the name of a log target"),
         ],

@@ -67,7 +67,13 @@ pub fn start_as(host: &str, limits: Limits, prepare: impl FnOnce(Server) -> Serv
         let caller = request.headers.get("x-caller").unwrap_or_default().to_owned();
         let held = callers.lock().unwrap().entry(caller).or_default().clone();
         let (lane, hands) = (if request.path.starts_with("/short") { Lane::Short } else { Lane::Long }, hands.clone());
-        let answer = move |request, responder| handle(request, responder, &hands.0, &hands.1, &hands.2);
+        let judge = std::thread::current().name().unwrap_or_default().to_owned();
+        let answer = move |request: Request, responder: Responder| {
+            if request.path == "/judged-by" {
+                return responder.respond(Response::new(200, "text/plain", judge));
+            }
+            handle(request, responder, &hands.0, &hands.1, &hands.2);
+        };
         let refuse = |refusal: &Refusal| refusal.response().with_header("X-Judged", "yes");
         let named = request.headers.get("x-forwarded-for").and_then(|address| address.parse().ok());
         let address = named.unwrap_or(request.peer);
@@ -288,7 +294,7 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    fn take(&mut self, count: usize) -> Option<String> {
+    pub fn take(&mut self, count: usize) -> Option<String> {
         while self.buffer.len() < count {
             self.read_more()?;
         }

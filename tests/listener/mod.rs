@@ -13,5 +13,6 @@ mod letter;
 mod limits;
 mod memory;
 mod proxied;
+mod staying;
 mod stopping;
 mod threads;

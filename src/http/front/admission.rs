@@ -3,7 +3,8 @@
 use super::Front;
 use crate::http::Refusal;
 use crate::http::accept::network;
-use crate::http::connection::{Claim, Connection};
+use crate::http::connection::Connection;
+use crate::http::connection::claim::Claim;
 use crate::http::opening::Opening;
 use crate::http::socket::Socket;
 use mio::net::TcpStream;
@@ -113,7 +114,7 @@ impl Front {
             if claim == Claim::Idle && self.connections.get(&token).is_some_and(Connection::has_unread) {
                 // Its request came after the poll, so it is no longer idle.
                 self.drive(token);
-            } else {
+            } else if self.connections.get(&token).is_some_and(Connection::give_way) {
                 self.connections.remove(&token);
             }
         }

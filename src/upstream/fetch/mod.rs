@@ -13,6 +13,7 @@ mod tests;
 
 use super::agent::USER_AGENT;
 use super::cancel::CancelConnector;
+use super::tcp::TcpConnector;
 use crate::api::Fetch;
 use std::fmt;
 use std::io::{self, Read};
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use ureq::config::Config;
 use ureq::http::{Response, Uri, header};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{Connector, NextTimeout, RustlsConnector, TcpConnector};
+use ureq::unversioned::transport::{Connector, NextTimeout, RustlsConnector};
 use ureq::{Agent, Body, Error};
 
 /// Gemini takes 20 MB in a request, base64 included.
@@ -68,7 +69,7 @@ impl Fetcher {
             .max_idle_connections(0)
             .input_buffer_size(32 << 10)
             .output_buffer_size(8 << 10);
-        let connector = ().chain(TcpConnector::default()).chain(CancelConnector).chain(RustlsConnector::default());
+        let connector = ().chain(TcpConnector).chain(CancelConnector).chain(RustlsConnector::default());
         let agent = Agent::with_parts(config.build(), connector, guard);
         Fetcher { agent, max_bytes: MAX_BYTES, max_time: MAX_TIME }
     }

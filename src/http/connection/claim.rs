@@ -1,0 +1,62 @@
+//! What a client is owed, and how readily its connection gives way to a new one.
+
+use super::{Connection, Phase};
+use crate::http::stay::MOMENT;
+use std::time::{Duration, Instant};
+
+/// Enough to send a head, and to read a refusal. Who takes longer gives way when there is no more room.
+const UNHURRIED: Duration = Duration::from_secs(1);
+
+/// How readily a connection is closed to make room for a new one; the first first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::http) enum Claim {
+    /// It has not begun as it must.
+    Opening,
+    /// Nothing of a request has come.
+    Idle,
+    /// It has its last answer and does not close.
+    Answered,
+    /// Its head does not come to an end.
+    Slow,
+}
+
+impl Connection {
+    /// Whether an answer is on its way that the client is owed whole.
+    pub(in crate::http) fn is_owed(&self) -> bool {
+        match &self.phase {
+            Phase::Answering(watched) => !watched.cancel.is_at_rest(),
+            phase => matches!(phase, Phase::Sending(_)),
+        }
+    }
+
+    /// Whether it can be closed now; a worker that waits for its next request loses it.
+    pub(in crate::http) fn give_way(&self) -> bool {
+        match &self.phase {
+            Phase::Answering(watched) => watched.cancel.take_back(),
+            phase => !matches!(phase, Phase::Sending(_)),
+        }
+    }
+
+    /// How readily it gives way to a new connection, and since when it is what it is. `None`: it is owed something.
+    pub(in crate::http) fn claim(&self, now: Instant) -> Option<(Claim, Instant)> {
+        let claim = match &self.phase {
+            // A worker waits for its next request; so it is the least idle.
+            Phase::Answering(watched) if watched.cancel.is_at_rest() && !self.has_unread() => {
+                return Some((Claim::Idle, now));
+            }
+            Phase::Head if self.input.is_empty() => Claim::Idle,
+            Phase::Opening(_) => Claim::Opening,
+            Phase::Discarding(_) if now >= self.since + UNHURRIED => Claim::Answered,
+            Phase::Head if now >= self.since + UNHURRIED => Claim::Slow,
+            _ => return None,
+        };
+        Some((claim, self.since))
+    }
+
+    /// Whether this request came right behind the last answer, and nothing else with it: then a worker may wait for the next
+    /// one. TLS is read by the front alone.
+    pub(in crate::http) fn asks_at_once(&self) -> bool {
+        let is_quick = self.answered.is_some_and(|at| self.since.saturating_duration_since(at) < MOMENT);
+        is_quick && !self.input.has_begun() && !self.fin_seen && self.socket.tls.is_none()
+    }
+}

@@ -1,0 +1,179 @@
+//! A worker that stays: where a client asks again as soon as it is answered, the worker waits a moment for the next request
+//! itself, so that neither it nor the front has to be woken. It takes what comes whole, in one read; everything else goes
+//! back to the front, with the bytes that were read, and is judged there. Who waits for a worker goes first.
+//!
+//! While a worker stays, the front watches the connection for hang-ups only, and may take it back at any time: the cancel
+//! token says whose it is (docs/http.md "A worker that stays").
+
+use super::CancelToken;
+use super::counters::{BodyShare, Held};
+use super::exchange::{End, Exchange, Message};
+use super::head::Framing;
+use super::incoming::{Incoming, Input, Refused};
+use super::request::uuid;
+use super::responder::Responder;
+use super::server::{Lane, Shared};
+use super::socket::Socket;
+use super::workers::{Job, Load};
+use crate::os::platform;
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a worker waits for the next request. A connection that took longer than this last time is not waited for.
+pub(super) const MOMENT: Duration = Duration::from_millis(2);
+/// A request that is longer is the front's.
+const READ: usize = 8 * 1024;
+
+thread_local! {
+    /// The connection whose answer this worker has just given.
+    static ANSWERED: RefCell<Option<Kept>> = const { RefCell::new(None) };
+}
+
+/// A connection that a worker keeps. Dropped it goes back to the front.
+pub(super) struct Kept {
+    pub(super) socket: Arc<Socket>,
+    /// The front's name for it.
+    pub(super) token: usize,
+    pub(super) peer: IpAddr,
+    /// Whom it counts for.
+    pub(super) address: IpAddr,
+    pub(super) cancel: CancelToken,
+    pub(super) shared: Arc<Shared>,
+    /// The front watches for hang-ups only.
+    pub(super) is_muted: bool,
+    /// What was read and is for the front.
+    early: Vec<u8>,
+    /// The next request has it.
+    is_taken: bool,
+}
+
+impl Kept {
+    /// The connection of an exchange whose answer is out.
+    pub(super) fn of(exchange: &Exchange) -> Kept {
+        Kept {
+            socket: exchange.socket.clone(),
+            token: exchange.token,
+            peer: exchange.peer,
+            address: exchange.address,
+            cancel: exchange.cancel.clone(),
+            shared: exchange.shared.clone(),
+            is_muted: exchange.is_muted,
+            early: Vec::new(),
+            is_taken: false,
+        }
+    }
+
+    /// Leaves it for the worker that answered.
+    pub(super) fn leave(self) {
+        ANSWERED.set(Some(self));
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if !self.is_taken {
+            self.shared.tell_front(Message::Answered {
+                token: self.token,
+                end: End::KeepAlive,
+                unsent: Vec::new(),
+                early: std::mem::take(&mut self.early),
+                is_muted: self.is_muted,
+            });
+        }
+    }
+}
+
+/// Waits for the next request of the connection that this worker has just answered, if it may stay there. `is_wanted` says
+/// whether somebody waits for a worker.
+pub(super) fn next_job(load: &Load, capacity: usize, is_wanted: impl Fn() -> bool) -> Option<Box<Job>> {
+    let mut kept = ANSWERED.take()?;
+    // Before the look at who waits: from here on the front starts a thread rather than count on this one.
+    let _staying = load.staying.hold();
+    if is_wanted() || kept.shared.is_stopping() {
+        return None;
+    }
+    let (poll, socket) = (kept.shared.registry.as_raw_fd(), kept.socket.as_raw_fd());
+    if !kept.is_muted {
+        kept.is_muted = platform::watch_hang_ups(poll, socket, kept.token as u64);
+    }
+    if !kept.is_muted || !platform::has_input(socket, MOMENT) || is_wanted() || kept.shared.is_stopping() {
+        return None;
+    }
+    let mut bytes = vec![0; READ];
+    let count = kept.socket.read(&mut bytes).ok()?;
+    bytes.truncate(count);
+    kept.early = bytes;
+    kept.request(load, capacity)
+}
+
+impl Kept {
+    /// The request that has come, if it is whole and may be answered by this worker.
+    fn request(mut self, load: &Load, capacity: usize) -> Option<Box<Job>> {
+        let mut input = Input::default();
+        input.push(&self.early);
+        let head = input.take_head(self.shared.limits.max_head).ok().flatten()?;
+        let length = match head.framing {
+            Framing::None => 0,
+            Framing::Length(length) => length,
+            Framing::Chunked => return None,
+        };
+        let is_plain = head.is_11 && head.keep_alive && !head.expects_continue;
+        if !is_plain || input.length() as u64 != length {
+            return None;
+        }
+        let mut slot = load.in_flight.hold_empty();
+        // The front sees from now on that a request is under way; if it was taken back before that, it is the front's.
+        if !slot.grow(1, capacity) || !self.cancel.end_stay() {
+            return None;
+        }
+        let incoming = Incoming::new(head, self.peer, &self.shared).and_then(|mut incoming| {
+            let taken = incoming.take(&mut input, &self.shared.limits);
+            taken.map_err(|refusal| incoming.refused(&refusal)).map(|()| incoming)
+        });
+        let is_head = input.is_head;
+        match incoming {
+            Ok(incoming) if incoming.admitted.lane == Lane::Long && incoming.admitted.address == self.address => {
+                let Incoming { mut request, admitted, body_share, .. } = incoming;
+                request.cancel = self.cancel.clone();
+                let exchange = self.exchange(request.id.clone(), is_head, (slot, Some(body_share)));
+                Some(Box::new(Job { request, responder: Responder::new(exchange), answer: admitted.answer }))
+            }
+            Ok(_) => None,
+            Err(Refused { response, id, keep_alive }) => {
+                let mut exchange = self.exchange(id.unwrap_or_else(uuid), is_head, (slot, None));
+                (exchange.keep_alive, exchange.may_stay) = (keep_alive, false);
+                exchange.respond(response);
+                None
+            }
+        }
+    }
+
+    /// The next request's right to an answer.
+    fn exchange(&mut self, id: String, head_only: bool, (slot, body_share): (Held, Option<BodyShare>)) -> Exchange {
+        self.is_taken = true;
+        Exchange {
+            socket: self.socket.clone(),
+            token: self.token,
+            lane: Lane::Long,
+            id,
+            is_11: true,
+            head_only,
+            keep_alive: true,
+            fields: "",
+            headers: Vec::new(),
+            cancel: self.cancel.clone(),
+            shared: self.shared.clone(),
+            slot: Some(slot),
+            body_share,
+            end: End::Cut,
+            unsent: Vec::new(),
+            peer: self.peer,
+            address: self.address,
+            may_stay: true,
+            is_muted: self.is_muted,
+        }
+    }
+}
