@@ -3,7 +3,7 @@
 use super::accounts::with_warning;
 use super::paged::{self, Page};
 use super::together::together;
-use super::{malformed, object, refuse};
+use super::{left_out, malformed, object, refuse};
 use crate::credentials::{BulkEdit as PoolEdit, CredentialId};
 use crate::http::{Request, Response};
 use crate::keys::BulkEdit as KeyEdit;
@@ -66,6 +66,9 @@ fn report(done: usize, failed: Vec<(String, Message)>) -> Value {
 
 /// `POST /admin/credentials/bulk`: `enable`, `disable`, `reset`, `delete` or `check`.
 pub(super) fn credentials(app: &App, request: &Request) -> Response {
+    if let Some(refusal) = left_out() {
+        return refusal;
+    }
     let bulk = match Bulk::of(request, |page| paged::credential_ids(&app.pool.views(), page)) {
         Ok(bulk) => bulk,
         Err(refusal) => return refusal,
@@ -116,6 +119,9 @@ pub(super) fn credentials(app: &App, request: &Request) -> Response {
 
 /// `POST /admin/keys/bulk`: `enable`, `disable` or `delete`.
 pub(super) fn keys(app: &App, request: &Request) -> Response {
+    if let Some(refusal) = left_out() {
+        return refusal;
+    }
     let bulk = match Bulk::of(request, |page| paged::key_ids(&app.keys, page)) {
         Ok(bulk) => bulk,
         Err(refusal) => return refusal,

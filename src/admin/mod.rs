@@ -136,6 +136,16 @@ fn refuse(status: u16, message: &Message) -> Response {
     Response::json(status, &json!({"detail": message.to_string(), "told": message.json()}))
 }
 
+/// The answer where this program was built without what is asked for; `None` where it has it. A constant, so that nothing
+/// behind it is compiled in.
+#[inline(always)]
+fn left_out() -> Option<Response> {
+    match cfg!(feature = "console") {
+        true => None,
+        false => Some(malformed(501, "this program was built without its feature `console`")),
+    }
+}
+
 /// A refusal of a request that the page never makes, or in the old program's words.
 fn malformed(status: u16, sentence: &str) -> Response {
     Response::json(status, &json!({"detail": sentence}))

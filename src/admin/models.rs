@@ -1,8 +1,10 @@
 //! What models there are: the table, the config's aliases and routes, and which credentials serve them now.
 
+use super::left_out;
 use super::view::iso;
 use crate::credentials::{Kind, View};
 use crate::gemini::models::{Model, Told};
+use crate::http::Response;
 use crate::serve::app::App;
 use serde_json::{Value, json};
 
@@ -10,7 +12,10 @@ use serde_json::{Value, json};
 const NAMED: usize = 20;
 
 /// `GET /admin/models`.
-pub(super) fn models(app: &App) -> Value {
+pub(super) fn models(app: &App) -> Response {
+    if let Some(refusal) = left_out() {
+        return refusal;
+    }
     let (table, views) = (&app.models, app.pool.views());
     let listed = table.list();
     let others = table.embeddings();
@@ -34,7 +39,7 @@ pub(super) fn models(app: &App) -> Value {
         })
         .collect();
     let routes = app.config.model_routes.iter().map(|(pattern, models)| json!({"pattern": pattern, "models": models}));
-    json!({"models": models, "routes": routes.collect::<Vec<_>>()})
+    Response::json(200, &json!({"models": models, "routes": routes.collect::<Vec<_>>()}))
 }
 
 fn kind(model: &Model) -> &'static str {

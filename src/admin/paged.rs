@@ -139,7 +139,7 @@ impl Page {
         let after = self.after.unwrap_or(0);
         found.retain(|item| self.after.is_none() || item.number > after);
         let (begin, end) = (self.skip.min(found.len()), (self.skip.saturating_add(self.limit)).min(found.len()));
-        if let Some((_, is_backwards)) = self.order {
+        if let Some((_, is_backwards)) = self.order.filter(|_| cfg!(feature = "console")) {
             let compare = |one: &Found<T>, other: &Found<T>| {
                 let order = one.rank.cmp(&other.rank);
                 (if is_backwards { order.reverse() } else { order }).then(one.number.cmp(&other.number))

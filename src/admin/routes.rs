@@ -21,7 +21,7 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
     let range = || query_value(&request.query, "range");
     let response = match route {
         Route::AdminStatus => Response::json(200, &status::status(app)),
-        Route::AdminModels => Response::json(200, &models::models(app)),
+        Route::AdminModels => models::models(app),
         Route::AdminStats => match stats::Range::parse(range().as_deref()) {
             Ok(range) => {
                 let top = query_value(&request.query, "top").and_then(|top| top.parse().ok()).unwrap_or(usize::MAX);

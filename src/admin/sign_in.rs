@@ -2,7 +2,7 @@
 //! go on with HTTP Basic.
 
 use super::login::escape;
-use super::{harden, page};
+use super::{harden, left_out, page};
 use crate::http::{Request, Response, query_value};
 use crate::message::{Language, Message};
 use crate::serve::app::App;
@@ -14,6 +14,9 @@ pub const LARGEST_FORM: u64 = 4096;
 /// What a browser gets instead of the refusal: a form where a person asks for a page, and no question of its own where the
 /// page asks.
 pub fn for_browsers(request: &Request, refusal: Response) -> Response {
+    if left_out().is_some() {
+        return harden(refusal);
+    }
     let is_page = request.method == "GET" && request.headers.all("accept").any(|kinds| kinds.contains("text/html"));
     let is_asked = matches!(refusal.status, 401 | 429) && request.headers.get("authorization").is_none();
     if is_asked && is_page {
@@ -28,6 +31,9 @@ pub fn for_browsers(request: &Request, refusal: Response) -> Response {
 
 /// `POST /admin/sign-in`.
 pub fn sign_in(app: &App, request: &Request) -> Response {
+    if let Some(refusal) = left_out() {
+        return harden(refusal);
+    }
     let body = String::from_utf8_lossy(&request.body);
     let [username, password] = ["username", "password"].map(|name| query_value(&body, name).unwrap_or_default());
     match app.guard.sign_in(request, &username, &password) {
@@ -42,6 +48,9 @@ pub fn sign_in(app: &App, request: &Request) -> Response {
 
 /// `POST /admin/sign-out`.
 pub fn sign_out(app: &App, request: &Request) -> Response {
+    if let Some(refusal) = left_out() {
+        return harden(refusal);
+    }
     let was_session = app.guard.sign_out(request);
     let answer = json!({"status": "success", "message": "signed_out", "session": was_session});
     harden(Response::json(200, &answer)).with_header("Set-Cookie", cookie(app, request, "; Max-Age=0"))

@@ -20,6 +20,7 @@ const FOR_SCRIPTS: &[&str] = &[
     "skip: expected ",
     "sort: expected ",
     "action: ",
+    "this program was built without its feature",
     "ids: expected texts",
     "expected a list of at most ",
     "the body is too large",
