@@ -12,9 +12,10 @@ export const cases = {
           const where = `${count}-${width}-${colorScheme}-${locale.slice(0, 2)}`;
           if (count === "5") await openEverything(page);
           await noSidewaysScroll(page, where);
-          await accessible(page, where);
+          // The words of a language change no structure and no colour, so one look of each size stands for it.
+          if (locale === "en-US" || (width < 500 && colorScheme === "dark")) await accessible(page, where);
           await shot(page, `look-${where}`);
-          if (count === "0") {
+          if (count === "0" && locale === "en-US") {
             await page.locator("#key-add").click();
             await accessible(page, `${where}, dialog`, "dialog");
           }
