@@ -57,7 +57,8 @@ static: ## a binary without shared libraries, in target/HOST/release; FEATURES=-
 conformance: ## 200,000 mutated requests beside an independent parser, and 2,000 hostile connections
 	./tests/setup.sh
 	GEMINI_PROXY_MUTATED=200000 cargo test --locked --test suite -- conformance::
-	GEMINI_PROXY_HOSTILE=2000 cargo test --locked --test suite -- tls::hostile --nocapture
+	cargo build --locked --release
+	GEMINI_PROXY_BINARY=$$PWD/target/release/gemini-openai-proxy GEMINI_PROXY_HOSTILE=2000 cargo test --locked --test suite -- tls::hostile::strangers_of --nocapture
 
 clients: ## real programs and libraries as clients; installs them first: 2.7 GB, about eight minutes in all
 	./tests/setup.sh

@@ -94,6 +94,12 @@ impl ApiError {
         ApiError::new(status, ErrorKind::Server, message).with_code(code)
     }
 
+    /// The memory of the whole program has no room for this now.
+    pub fn no_room(what: &str) -> ApiError {
+        let sentence = format!("The server has no memory left for {what} of this size; try again in a moment.");
+        ApiError::server(503, "overloaded", sentence).with_retry_after(Duration::from_secs(1))
+    }
+
     /// Sets `error.code`.
     pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> ApiError {
         self.code = Some(code.into());

@@ -3,6 +3,7 @@
 //! The reader follows the specification's line rules (docs/openai-chat.md "Reading events") and also takes a JSON body
 //! where events were asked for, because a gateway that loses `alt=sse` makes Google send one growing array.
 
+use crate::os::room;
 use std::fmt;
 use std::io::{self, BufRead};
 use std::mem;
@@ -15,6 +16,11 @@ pub const DONE: &str = "data: [DONE]\n\n";
 
 /// The largest event, in bytes, that is read: an inline image of 20 MB fits three times.
 pub const MAX_EVENT: usize = 64 << 20;
+
+/// How many times its size an event takes while it is read and written.
+const TIMES: usize = 2;
+/// What is not counted of it.
+const UNCOUNTED: usize = 256 << 10;
 
 /// Room a fresh event buffer starts with; a usual event is about 600 bytes.
 const USUAL_EVENT: usize = 1024;
@@ -55,6 +61,8 @@ pub enum ReadError {
     Io(io::Error),
     /// One event is larger than the limit, in bytes.
     TooLong(usize),
+    /// The memory of all requests has no room for it.
+    NoRoom,
 }
 
 impl fmt::Display for ReadError {
@@ -62,6 +70,7 @@ impl fmt::Display for ReadError {
         match self {
             ReadError::Io(error) => error.fmt(f),
             ReadError::TooLong(limit) => write!(f, "event is larger than {limit} bytes"),
+            ReadError::NoRoom => f.write_str("there is no memory left for an event of this size"),
         }
     }
 }
@@ -77,6 +86,8 @@ pub struct EventReader<R> {
     mode: Mode,
     data: Vec<u8>,
     cut: bool,
+    /// What was taken of the memory of all requests for the present event.
+    taken: usize,
 }
 
 /// Where in the body the reader stands.
@@ -125,12 +136,13 @@ impl<R: BufRead> EventReader<R> {
 
     /// Reads from `source`; an event may have `limit` bytes.
     pub fn with_limit(source: R, limit: usize) -> EventReader<R> {
-        EventReader { source, limit, mode: Mode::Start, data: Vec::new(), cut: false }
+        EventReader { source, limit, mode: Mode::Start, data: Vec::new(), cut: false, taken: 0 }
     }
 
     /// The next event's data, or `None` at the end. Bytes that are not UTF-8 become U+FFFD. `[DONE]` is skipped. What
     /// stands before the end without a blank line is an event too; see [`EventReader::was_cut`].
     pub fn next_event(&mut self) -> Result<Option<String>, ReadError> {
+        room::give_back(mem::take(&mut self.taken));
         while self.mode != Mode::End {
             let bytes = match self.source.fill_buf() {
                 Ok(bytes) => bytes,
@@ -151,7 +163,14 @@ impl<R: BufRead> EventReader<R> {
             }
             let length = bytes.len();
             match step(bytes, &mut self.mode, &mut self.data, self.limit) {
-                Step::More => self.source.consume(length),
+                Step::More => {
+                    self.source.consume(length);
+                    if !self.fits() {
+                        self.mode = Mode::End;
+                        self.data = Vec::new();
+                        return Err(ReadError::NoRoom);
+                    }
+                }
                 Step::Event(used) => {
                     self.source.consume(used);
                     if let Some(event) = self.take() {
@@ -166,6 +185,18 @@ impl<R: BufRead> EventReader<R> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether there is memory for an event that has grown so far.
+    fn fits(&mut self) -> bool {
+        let needed = self.data.len().saturating_mul(TIMES);
+        if needed <= self.taken + UNCOUNTED {
+            return true;
+        }
+        let more = needed + UNCOUNTED - self.taken;
+        let fits = room::take(more);
+        self.taken += if fits { more } else { 0 };
+        fits
     }
 
     /// Whether the last event was ended by the end of the body rather than by its own end, so it may be incomplete.
@@ -184,6 +215,12 @@ impl<R: BufRead> EventReader<R> {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         })
+    }
+}
+
+impl<R> Drop for EventReader<R> {
+    fn drop(&mut self) {
+        room::give_back(self.taken);
     }
 }
 

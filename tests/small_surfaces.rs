@@ -34,6 +34,36 @@ fn embeddings_of_many_texts_come_back_in_order_over_several_batches() {
     assert_eq!(usage["gemini-embedding-001"]["successful_requests"], 5, "one per answer, not per call: {usage}");
 }
 
+/// A hundred vectors of 3,072 short numbers are one event, and no event of a million pieces.
+#[test]
+fn the_largest_batch_of_the_longest_vectors_is_read() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let vector = format!("{{\"values\":[{}0.5]}}", "0.1,".repeat(3071));
+    let answer = format!("{{\"embeddings\":[{}]}}", vec![vector; 100].join(","));
+    google.script(GEMINI_KEY, Step::body(200, &answer).on("batchEmbedContents"));
+    let answer = post(&proxy, "/v1/embeddings", json!({"model": "gemini-embedding-001", "input": vec!["a"; 100]}));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["data"].as_array().unwrap().len(), 100);
+}
+
+/// OpenAI's published schema wants a text or nothing.
+#[test]
+fn no_answer_has_a_system_fingerprint() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    for stream in [false, true] {
+        let hello =
+            json!({"model": "gemini-2.5-flash", "stream": stream, "messages": [{"role": "user", "content": "Hi"}]});
+        let prompt = json!({"model": "gemini-2.5-flash", "stream": stream, "prompt": "Hi"});
+        for (path, body) in [("/v1/chat/completions", hello), ("/v1/completions", prompt)] {
+            let answer = post(&proxy, path, body);
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert!(!answer.text().contains("system_fingerprint"), "{path}: {}", answer.text());
+        }
+    }
+}
+
 #[test]
 fn a_failure_in_a_later_batch_fails_the_whole_answer() {
     let google = FakeGoogle::start();

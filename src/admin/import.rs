@@ -38,8 +38,10 @@ pub(super) fn import(app: &App, request: &Request) -> Response {
             Some(Err(fault)) if fault.passing => app.pool.trust(item, untried(fault)),
             Some(candidate) => candidate,
         };
-        results.push(told(&name, candidate.map(|candidate| app.pool.enrol(candidate)), app));
+        results.push(told(&name, candidate.map(|candidate| app.pool.enrol_unwritten(candidate)), app));
     }
+    // Once for all of them: the file is written as a whole.
+    app.pool.poll_file();
     Response::json(200, &with_warning(app, json!({"results": results})))
 }
 

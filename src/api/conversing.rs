@@ -21,6 +21,11 @@ pub(crate) trait Reply: Send + Sync {
         answers.iter().take(1).for_each(|answer| self.document(answer, out));
     }
 
+    /// How many times what was said is in memory at the end.
+    fn keeps(&self) -> usize {
+        2
+    }
+
     /// The frames of a streamed answer, for one attempt.
     fn frames(self: Arc<Self>) -> Box<dyn Frames>;
 }
@@ -30,6 +35,11 @@ pub(crate) trait Frames: Send {
     /// Appends the frames of the next delta, each of them complete. Behind the end of one answer another may begin, where
     /// several were asked for.
     fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>);
+
+    /// How many times what was said is in memory at the end; 0: the last frames do not repeat it.
+    fn keeps(&self) -> usize {
+        0
+    }
 
     /// Appends the frame of an error; nothing may follow it.
     fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>);
@@ -236,6 +246,13 @@ impl Translator for Translation {
 
     fn done(&self) -> bool {
         self.answer.is_cut()
+    }
+
+    fn keeps(&self) -> usize {
+        match &self.to {
+            To::Frames(frames) => frames.keeps(),
+            To::Document(_, reply) => reply.keeps(),
+        }
     }
 
     fn trace_id(&mut self, id: &str) {

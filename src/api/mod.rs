@@ -23,6 +23,7 @@ pub mod openai_media;
 pub mod openai_responses;
 pub(crate) mod options;
 pub(crate) mod params;
+pub(crate) mod room;
 
 pub use crate::config::{Affinity, MidSystem, Settings};
 pub use crate::conversation::{Context, Fetch};
@@ -250,6 +251,11 @@ pub trait Translator: Send {
     /// Whether a stop condition of ours is met and the upstream need not be read further.
     fn done(&self) -> bool {
         false
+    }
+
+    /// How many times what came is in memory at the end: a whole answer is written from what was kept of it.
+    fn keeps(&self) -> usize {
+        2
     }
 
     /// The upstream's id of the answer (Code Assist's `traceId`), when it is not in the event itself.

@@ -1,5 +1,8 @@
 //! Names that somebody wrote, and the known ones that may be meant.
 
+/// A name may be longer, but clients send megabytes, and counting takes as many steps as both have letters multiplied.
+const LONGEST: usize = 200;
+
 /// The known name that is meant: misspelt, shortened to its initials (`rpm`), or with a word of it in common that no other has.
 pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = name.to_ascii_lowercase().replace(['-', ' ', '.'], "_");
@@ -34,8 +37,11 @@ fn stem(word: &str) -> &str {
     }
 }
 
-/// How many letters have to be changed, put in or left out.
+/// How many letters have to be changed, put in or left out; of texts that nobody took for a name, at least so many.
 pub(crate) fn distance(one: &str, other: &str) -> usize {
+    if one.len() > LONGEST {
+        return one.len().abs_diff(other.len());
+    }
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (at, a) in one.bytes().enumerate() {
         let mut corner = std::mem::replace(&mut row[0], at + 1);
@@ -51,6 +57,14 @@ pub(crate) fn distance(one: &str, other: &str) -> usize {
 mod tests {
     use super::*;
     use crate::config::limits::FIELDS;
+
+    #[test]
+    fn letters_are_not_counted_one_by_one_in_what_is_no_name() {
+        assert_eq!((distance("gemini", "gemni"), distance("", "abc")), (1, 3));
+        // Compared letter by letter this would take minutes.
+        let long = "g".repeat(20 << 20);
+        assert!((0..1000).all(|_| distance(&long, "gemini-2.5-flash") > LONGEST));
+    }
 
     #[test]
     fn a_limit_is_found_by_what_people_call_it() {

@@ -268,7 +268,7 @@ fn by_reference(url: &str) -> Option<Part> {
     };
     let file_data =
         FileData { mime_type: mime_type.map(str::to_owned), file_uri: url.to_owned(), ..FileData::default() };
-    Some(Part { file_data: Some(file_data), ..Part::default() })
+    Some(Part { file_data: Some(Box::new(file_data)), ..Part::default() })
 }
 
 fn is_youtube(url: &str) -> bool {

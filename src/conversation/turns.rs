@@ -139,8 +139,8 @@ impl Rules<'_> {
         }
         let function_call = FunctionCall { name, args: Some(call.args), id, ..FunctionCall::default() };
         (
-            Part { function_call: Some(function_call), thought_signature: call.signature, ..Part::default() },
-            Part { function_response: Some(response), ..Part::default() },
+            Part { function_call: Some(Box::new(function_call)), thought_signature: call.signature, ..Part::default() },
+            Part { function_response: Some(Box::new(response)), ..Part::default() },
         )
     }
 }

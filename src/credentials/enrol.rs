@@ -9,7 +9,7 @@ use super::google::trouble::Trouble;
 use super::google::vertex;
 use super::lease::{CredentialId, Kind};
 use super::options::Options;
-use super::pool::{self, Job, Now};
+use super::pool::{self, Effects, Job, Now, Pool};
 use crate::message::Message;
 use crate::secret::Secret;
 use serde_json::{Value, json};
@@ -104,11 +104,12 @@ impl Credentials {
 
     /// Puts the candidate into pool and file.
     pub fn enrol(&self, candidate: Candidate) -> Added {
-        let Candidate { record, found, doubt } = candidate;
-        self.change(|pool, now| {
-            let (added, effects) = pool.enrol(record, found, now);
-            (Added { doubt, ..added }, effects)
-        })
+        self.change(|pool, now| put(pool, candidate, now))
+    }
+
+    /// Puts it into the pool; the file has it once [`Credentials::poll_file`] has run.
+    pub fn enrol_unwritten(&self, candidate: Candidate) -> Added {
+        self.change_unwritten(|pool, now| put(pool, candidate, now)).0
     }
 
     fn try_out_vertex(&self, record: Record) -> Result<Candidate, AddFault> {
@@ -140,6 +141,11 @@ impl Credentials {
             }
         }
     }
+}
+
+fn put(pool: &mut Pool, Candidate { record, found, doubt }: Candidate, now: Now) -> (Added, Effects) {
+    let (added, effects) = pool.enrol(record, found, now);
+    (Added { doubt, ..added }, effects)
 }
 
 /// Why an item is taken that could not be tried out.

@@ -92,6 +92,15 @@ impl Credentials {
 
     /// Changes the pool and does what follows from it.
     fn change<T>(&self, change: impl FnOnce(&mut Pool, Now) -> (T, Effects)) -> T {
+        let (value, is_written) = self.change_unwritten(change);
+        if !is_written {
+            self.poll_file();
+        }
+        value
+    }
+
+    /// The same without the file; whether that has nothing to be told.
+    fn change_unwritten<T>(&self, change: impl FnOnce(&mut Pool, Now) -> (T, Effects)) -> (T, bool) {
         let (value, effects, is_written) = {
             let memory = &mut *self.memory.lock();
             let (value, mut effects) = change(&mut memory.pool, Now::read());
@@ -100,10 +109,7 @@ impl Credentials {
             (value, effects, is_written)
         };
         self.carry_out(effects);
-        if !is_written {
-            self.poll_file();
-        }
-        value
+        (value, is_written)
     }
 
     /// As [`Credentials::change`], for changes that may be refused.

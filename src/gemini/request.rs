@@ -50,7 +50,7 @@ impl Request {
     /// The media that it names by address.
     pub fn files(&self) -> impl Iterator<Item = &FileData> {
         let parts = self.contents.iter().chain(&self.system_instruction).flat_map(|content| &content.parts);
-        parts.filter_map(|part| part.file_data.as_ref())
+        parts.filter_map(|part| part.file_data.as_deref())
     }
 
     /// Whether the answer can hold citations, which are ranges of its text: only with a tool of Google's own. Cached
@@ -105,7 +105,7 @@ impl Content {
     }
 }
 
-/// One part: exactly one of the data fields is set, with modifiers beside it.
+/// One part: exactly one of the data fields is set, with modifiers beside it. There may be many thousand, and most are texts.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Part {
@@ -120,21 +120,22 @@ pub struct Part {
     pub thought_signature: Option<String>,
     /// Media in base64.
     #[serde(skip_serializing_if = "Option::is_none", alias = "inline_data")]
-    pub inline_data: Option<Blob>,
+    pub inline_data: Option<Box<Blob>>,
     /// Media by address.
     #[serde(skip_serializing_if = "Option::is_none", alias = "file_data")]
-    pub file_data: Option<FileData>,
+    pub file_data: Option<Box<FileData>>,
     /// A call the model made.
     #[serde(skip_serializing_if = "Option::is_none", alias = "function_call")]
-    pub function_call: Option<FunctionCall>,
+    pub function_call: Option<Box<FunctionCall>>,
     /// The answer to a call.
     #[serde(skip_serializing_if = "Option::is_none", alias = "function_response")]
-    pub function_response: Option<FunctionResponse>,
+    pub function_response: Option<Box<FunctionResponse>>,
     /// Everything else (`videoMetadata`, `mediaResolution`, ...).
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
+const _: () = assert!(size_of::<Part>() <= 160);
 impl Part {
     /// Whether it says what one of Google's own tools was asked or answered.
     pub fn is_of_googles_tool(&self) -> bool {
@@ -149,7 +150,7 @@ impl Part {
     /// A media part; `data` is base64 in the standard alphabet.
     pub fn inline(mime_type: impl Into<String>, data: impl Into<String>) -> Part {
         let blob = Blob { mime_type: mime_type.into(), data: data.into(), ..Blob::default() };
-        Part { inline_data: Some(blob), ..Part::default() }
+        Part { inline_data: Some(Box::new(blob)), ..Part::default() }
     }
 }
 

@@ -20,6 +20,12 @@ impl std::ops::Deref for Text<'_> {
     }
 }
 
+/// What a call or a picture takes beside its texts, and each time that it is written.
+const PIECE: usize = 200;
+const PIECE_WRITTEN: usize = 1000;
+/// How many times its text a parsed list of sources or probabilities takes.
+const PARSED: usize = 8;
+
 /// One answer or one event.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -41,6 +47,34 @@ impl<'a> Response<'a> {
     /// The parts of the first candidate.
     pub fn parts(&self) -> &[ResponsePart<'a>] {
         self.candidates.first().map_or(&[], Candidate::parts)
+    }
+}
+
+impl Response<'_> {
+    /// About how many bytes an answer takes of this event until its end: its texts and media so many times, and in any case
+    /// what is known of calls, sources and probabilities. `thinking` says whether the last text was a thought: each turn from
+    /// one to the other begins a block of its own.
+    pub(crate) fn kept(&self, times: usize, thinking: &mut bool) -> usize {
+        let length = |text: &Option<Text<'_>>| text.as_ref().map_or(0, |text| text.len());
+        let raw = |text: Option<&RawValue>| text.map_or(0, |text| text.get().len());
+        let mut part = |part: &ResponsePart<'_>| {
+            let call = part.function_call.as_ref();
+            let blob = part.inline_data.as_ref().map_or(0, |blob| length(&blob.data));
+            // Sound is given out in one piece.
+            let is_sound = part.inline_data.as_ref().and_then(|blob| blob.mime_type.as_deref());
+            let times = if is_sound.is_some_and(|mime| mime.starts_with("audio/")) { times.max(3) } else { times };
+            let args = call.map_or(0, |call| raw(call.args) + raw(call.partial_args));
+            let is_text = call.is_none() && blob == 0;
+            let goes_on = is_text && std::mem::replace(thinking, part.thought) == part.thought;
+            let said = times * (length(&part.text) + length(&part.thought_signature) + blob + args);
+            said + if goes_on { 0 } else { PIECE + times * PIECE_WRITTEN }
+                + 2 * (raw(part.tool_call) + raw(part.tool_response))
+        };
+        let beside = |candidate: &Candidate<'_>| {
+            let found = [candidate.citation_metadata, candidate.logprobs_result];
+            PARSED * found.into_iter().map(raw).sum::<usize>()
+        };
+        self.candidates.iter().map(|one| one.parts().iter().map(&mut part).sum::<usize>() + beside(one)).sum()
     }
 }
 

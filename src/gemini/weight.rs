@@ -7,10 +7,17 @@ use memchr::memchr2;
 /// below it a part or a call, a deeper one a node of a schema or of arguments.
 const MESSAGE: usize = 3600;
 const PART: usize = 1100;
-const NODE: usize = 750;
+const NODE: usize = 1000;
 const LIST: usize = 100;
 const TEXT: usize = 130;
-const ITEM: usize = 80;
+const FIELD: usize = 80;
+/// A list in a list has room for four items at once, and lists grow by doubling; some dialects repeat what they were sent.
+const LIST_IN_LIST: usize = 450;
+const ITEM: usize = 270;
+/// An item of a list in an event: nobody repeats those, and vectors have many thousand.
+const ITEM_OF_EVENT: usize = 60;
+/// An item of a list in a text that is parsed in its turn, once.
+const ITEM_OF_TEXT: usize = 110;
 
 /// Fields whose texts are parsed in their turn, with the mark that ends their names.
 const PARSED: [&[u8]; 2] = [b"arguments\"", b"user_id\""];
@@ -21,7 +28,13 @@ const FREE: usize = 15 << 20;
 /// About how many bytes the pieces of `json` take beside its own texts. Never fails: what is no JSON is refused by its
 /// parser.
 pub(crate) fn of(json: &[u8]) -> usize {
+    of_items(json, ITEM)
+}
+
+fn of_items(json: &[u8], item: usize) -> usize {
     let (mut at, mut depth, mut sum) = (0, 0_usize, 0_usize);
+    // Which of those that are open are lists, the innermost in the lowest bit. No parser goes deeper than there are bits.
+    let mut lists = 0_u128;
     let mut is_json = false;
     while let Some(byte) = json.get(at) {
         at += 1;
@@ -35,8 +48,10 @@ pub(crate) fn of(json: &[u8]) -> usize {
                 TEXT + inside
             }
             b'{' | b'[' => {
-                depth += 1;
+                let is_in_list = lists & 1 == 1;
+                (depth, lists) = (depth + 1, lists << 1 | u128::from(*byte == b'['));
                 match (byte, depth) {
+                    (b'[', _) if is_in_list => LIST_IN_LIST,
                     (b'[', _) => LIST,
                     (_, 0..=3) => MESSAGE,
                     (_, 4..=5) => PART,
@@ -44,10 +59,11 @@ pub(crate) fn of(json: &[u8]) -> usize {
                 }
             }
             b'}' | b']' => {
-                depth = depth.saturating_sub(1);
+                (depth, lists) = (depth.saturating_sub(1), lists >> 1);
                 0
             }
-            b',' => ITEM,
+            b',' if lists & 1 == 1 => item,
+            b',' => FIELD,
             _ => 0,
         };
     }
@@ -58,9 +74,9 @@ pub(crate) fn of(json: &[u8]) -> usize {
 fn of_nested(text: &[u8]) -> usize {
     let piece = |byte: &u8| match byte {
         b'{' => NODE,
-        b'[' => LIST,
+        b'[' => LIST_IN_LIST,
         b'"' => TEXT / 2,
-        b',' => ITEM,
+        b',' => ITEM_OF_TEXT,
         _ => 0,
     };
     text.iter().map(piece).sum()
@@ -71,9 +87,9 @@ pub(crate) fn allowed(length: usize) -> usize {
     length.saturating_mul(3).saturating_add(FREE)
 }
 
-/// Whether the text is within what is [`allowed`]. Short ones cannot be beyond it.
-pub(crate) fn is_sensible(json: &[u8]) -> bool {
-    json.len() < FREE / MESSAGE || of(json) <= allowed(json.len())
+/// Whether an event of Google's is within what is [`allowed`]. Short ones cannot be beyond it.
+pub(crate) fn is_sensible(event: &[u8]) -> bool {
+    event.len() < FREE / MESSAGE || of_items(event, ITEM_OF_EVENT) <= allowed(event.len())
 }
 
 /// Behind the quotation mark that ends the text in which `at` is.
@@ -99,11 +115,15 @@ mod tests {
             ("7", 0),
             ("{}", MESSAGE),
             (r#"["{[,\"{", 1, null]"#, LIST + TEXT + 2 * ITEM),
-            (r#"[[[[{"a":{}}]]]]"#, 4 * LIST + PART + TEXT + NODE),
+            (r#"[[[[{"a":{}}]]]]"#, LIST + 3 * LIST_IN_LIST + PART + TEXT + NODE),
+            (
+                r#"{"a":[[1,2],{"b":1,"c":2}],"d":3}"#,
+                2 * MESSAGE + 4 * TEXT + LIST + LIST_IN_LIST + 2 * ITEM + 2 * FIELD,
+            ),
             (r#"{"a":"b"} {"a":"#, 2 * MESSAGE + 3 * TEXT),
             (r#""\\" {"#, TEXT + MESSAGE),
             (r#""unfinished \"#, TEXT),
-            (r#"{"arguments":"{\"a\":[1,2]}"}"#, MESSAGE + 3 * TEXT + NODE + LIST + ITEM),
+            (r#"{"arguments":"{\"a\":[1,2]}"}"#, MESSAGE + 3 * TEXT + NODE + LIST_IN_LIST + ITEM_OF_TEXT),
             (r#"{"content":"{\"a\":[1,2]}"}"#, MESSAGE + 2 * TEXT),
         ] {
             assert_eq!(of(json.as_bytes()), expected, "{json}");

@@ -9,11 +9,11 @@ use crate::api::openai_chat::OpenAiChat;
 use crate::api::openai_completions::OpenAiCompletions;
 use crate::api::openai_embeddings::OpenAiEmbeddings;
 use crate::api::openai_responses::{self, OpenAiResponses, Task, stored};
-use crate::api::{Surface, billing, models};
+use crate::api::{self, Surface, billing, models};
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::ModelTable;
 use crate::http::{Gauge, Request, Responder, Response, query_value};
-use crate::keys::Key;
+use crate::keys::{Key, Permit};
 use crate::logging::{self, Field};
 use crate::serve::access::{KEY_NEEDED, same_origin};
 use crate::serve::app::App;
@@ -69,6 +69,7 @@ pub(super) fn serve(
     mut responder: Responder,
 ) {
     let _scope = logging::request_scope(&request.id);
+    let _stay = app.room.enter();
     log::debug!("{} \"{} {}\"", request.peer, request.method, request.path);
     responder.add_fields(fields(dialect));
     if dialect == Dialect::Anthropic {
@@ -222,12 +223,10 @@ fn without_generation(
     let answer = match route {
         #[cfg(feature = "media")]
         Route::Media(endpoint) => Ok(endpoint.list(&app.models)),
-        Route::CountResponse => {
+        Route::CountResponse => to_count(app, key, &mut request).and_then(|_permit| {
             openai_responses::count_tokens(&app.responses, std::mem::take(&mut request.body), &app.context(&key.mark))
-        }
-        Route::CountTokens => key.admit([], &app.models).0.and_then(|_permit| {
-            body::decode(&mut request, app.config.sizes.max_body)?;
-            let _load = app.room.take(&request.body)?;
+        }),
+        Route::CountTokens => to_count(app, key, &mut request).and_then(|_permit| {
             anthropic_messages::count_tokens(std::mem::take(&mut request.body), &app.context(&key.mark))
         }),
         Route::Passthrough(target) => {
@@ -249,6 +248,11 @@ fn without_generation(
     responder.respond(response);
 }
 
+fn to_count(app: &App, key: &Key, request: &mut Request) -> Result<Permit, ApiError> {
+    let permit = key.admit([], &app.models).0?;
+    body::decode(request, app.config.sizes.max_body)?;
+    api::room::take([&*request.body]).map(|()| permit)
+}
 /// The models that a request is about which is passed on; asked for only where the key is held to some.
 fn named_models(key: &Key, target: &Passthrough, request: &Request) -> Result<Vec<String>, ApiError> {
     if key.limits.models.is_empty() {

@@ -1,17 +1,17 @@
 //! The one generation handler, for every dialect: parse, dispatch, translate back, write, count. It alone decides when an
 //! answer may still move to another credential: until the first piece of content has gone out.
 
-use crate::api::{Context, Exchange, Surface, Translator};
+use crate::api::{self, Context, Exchange, Surface, Translator};
 use crate::credentials::{Kind, Lease};
 use crate::dispatch::{self, Budget, Dispatched};
 use crate::error::ApiError;
 use crate::gemini::models::ModelTable;
-use crate::gemini::{self, Response as Event, UsageMetadata, weight};
+use crate::gemini::{self, Response as Event, UsageMetadata};
 use crate::http::{CancelToken, Request, Responder};
 use crate::keys::{Key, Permit};
-use crate::os::platform;
+use crate::os::{platform, room};
 use crate::serve::app::App;
-use crate::serve::body::{self, Load};
+use crate::serve::body;
 use crate::serve::output::Output;
 use crate::serve::record::{Outcome, Record};
 use crate::serve::{affinity, money, passthrough};
@@ -23,6 +23,9 @@ use std::time::Duration;
 /// How often a useless answer is asked for again before the first byte, at most: a translator decides for those it can
 /// read, and a broken one is worth one more attempt.
 const SECOND_CHANCES: u32 = 2;
+
+/// What may be kept of an answer, which is in memory several times when it is written.
+const MOST_KEPT: usize = 5 * crate::sse::MAX_EVENT;
 
 /// What is told where another credential answers what only an API key could answer wholly.
 const NOT_BOTH: &str =
@@ -64,15 +67,15 @@ fn begin<'a>(
     let body = (!app.spare_models.is_empty()).then(|| request.body.clone());
     let asked = OnceCell::new();
     let read = decoded.and_then(|()| read(app, surface, key, &mut request, &app.models, Some(&asked))).and_then(
-        |(mut exchange, load)| {
+        |mut exchange| {
             record.model.clone_from(&exchange.call().model);
             money::is_countable(app, key, &record.model)?;
             let (permit, headers) = key.admit_several(exchange.requests(), [&*record.model], &app.models);
             headers.into_iter().for_each(|(name, value)| responder.add_header(name, &value));
-            Ok((exchange, load, permit?))
+            Ok((exchange, permit?))
         },
     );
-    let (exchange, load, permit) = match read {
+    let (exchange, permit) = match read {
         Ok(read) => read,
         Err(error) => {
             record.asked(asked.get().map_or("", String::as_str));
@@ -94,7 +97,9 @@ fn begin<'a>(
         spare_models: app.spare_models.iter(),
         record,
         permit: Some(permit),
-        load: Some(load),
+        asked: room::taken(),
+        kept: 0,
+        thinking: false,
         cancel,
         chances: SECOND_CHANCES,
         is_denied: false,
@@ -111,8 +116,8 @@ fn read(
     request: &mut Request,
     models: &ModelTable,
     asked: Option<&OnceCell<String>>,
-) -> Result<(Box<dyn Exchange>, Load), ApiError> {
-    let load = app.room.take(&request.body)?;
+) -> Result<Box<dyn Exchange>, ApiError> {
+    api::room::take([&*request.body])?;
     let body = std::mem::take(&mut request.body);
     let mut exchange = surface.parse(request, body, &Context { models, asked, ..app.context(&key.mark) })?;
     let call = exchange.call();
@@ -121,7 +126,7 @@ fn read(
         true => Some(passthrough::affinity(&key.name)),
         false => affinity::of(app.config.settings.affinity, &key.name, &request.headers, call),
     };
-    Ok((exchange, load))
+    Ok(exchange)
 }
 
 /// One request while it is being answered.
@@ -137,7 +142,10 @@ struct Generation<'a> {
     /// find the place free.
     permit: Option<Permit>,
     /// What the request takes of the memory, until nobody needs it any more.
-    load: Option<Load>,
+    asked: usize,
+    /// What its answer takes, and whether the last of it was a thought.
+    kept: usize,
+    thinking: bool,
     cancel: CancelToken,
     /// Further attempts that are left for useless answers.
     chances: u32,
@@ -215,6 +223,7 @@ impl Generation<'_> {
                         return self.fail(output, &mut *translator, error);
                     }
                     self.chances -= 1;
+                    room::give_back(std::mem::take(&mut self.kept));
                     translator = exchange.translator();
                 }
             }
@@ -232,14 +241,14 @@ impl Generation<'_> {
         loop {
             let models = self.spare_models.next()?;
             let body = self.request.body.clone();
-            let (mut next, load) = read(self.app, self.surface, self.key, &mut self.request, models, None).ok()?;
+            let mut next = read(self.app, self.surface, self.key, &mut self.request, models, None).ok()?;
             self.request.body = body;
             let model = next.call().model.clone();
             let may_use = self.key.may_use(&model, &self.app.models);
             if model != self.record.model && may_use && money::is_countable(self.app, self.key, &model).is_ok() {
                 log::warn!("No credential serves {}. Asking {model} instead, as model_routes says.", self.record.model);
                 self.record.model = model;
-                self.load = Some(load);
+                self.asked = room::taken();
                 return Some(next);
             }
         }
@@ -280,19 +289,13 @@ impl Generation<'_> {
             if let Some(id) = &event.trace_id {
                 translator.trace_id(id);
             }
-            if !weight::is_sensible(event.json().as_bytes()) {
-                let sentence = "upstream: an event holds too many JSON values for its size";
-                return Err(Broken::Answer {
-                    error: ApiError::server(502, "upstream_invalid", sentence),
-                    again: false,
-                });
-            }
             let parsed: Event = serde_json::from_str(event.json()).map_err(|_| Broken::Answer {
                 error: ApiError::server(502, "upstream_invalid", "upstream: an event is not valid JSON"),
                 again: self.chances == SECOND_CHANCES,
             })?;
             self.note_reason(&parsed);
             self.app.dispatcher.note(&answer.lease, &self.record.model, &parsed);
+            self.keep(&parsed, translator)?;
             self.translated(translator.event(event.json(), &parsed, &mut out), translator)?;
             self.write(output, &mut out)?;
             if is_held && output.has_content() {
@@ -300,7 +303,7 @@ impl Generation<'_> {
                 // From here on there is no further attempt, and the answer may take minutes.
                 if !answer.may_go_on() {
                     exchange.call().replace(gemini::Request::default());
-                    self.load = None;
+                    room::give_back(std::mem::take(&mut self.asked));
                 }
                 self.request.body = Vec::new();
                 platform::release_stack();
@@ -320,6 +323,20 @@ impl Generation<'_> {
             return Err(Broken::Cancelled);
         }
         Ok(Some(out))
+    }
+
+    /// Takes the memory for what is kept of an event until the answer has ended.
+    fn keep(&mut self, event: &Event, translator: &dyn Translator) -> Result<(), Broken> {
+        let kept = event.kept(translator.keeps(), &mut self.thinking);
+        self.kept = self.kept.saturating_add(kept);
+        let error = match () {
+            () if self.kept > MOST_KEPT => {
+                ApiError::server(502, "upstream_invalid", "upstream: the answer is longer than is kept in memory")
+            }
+            () if kept > 0 && !room::take(kept) => ApiError::no_room("an answer"),
+            () => return Ok(()),
+        };
+        Err(Broken::Answer { error, again: false })
     }
 
     /// What is counted: all that Google counts.

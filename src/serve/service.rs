@@ -9,13 +9,13 @@ use crate::gemini::models::{Listed, Serving};
 use crate::gemini::signatures::SignatureCache;
 use crate::http::{Certificates, Limits, Request, Running, Server};
 use crate::keys::Keys;
+use crate::os::room::Room;
 use crate::os::{notify, platform};
 use crate::serve::access::Guard;
 #[cfg(feature = "alerts")]
 use crate::serve::alerts::Alerts;
 use crate::serve::app::{App, Current, tables};
 use crate::serve::background::{Intervals, Maintenance};
-use crate::serve::body::Room;
 use crate::serve::judge::judge;
 use crate::serve::report::Reporter;
 use crate::serve::signature_file::SignatureFile;

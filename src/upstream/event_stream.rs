@@ -3,7 +3,7 @@
 use super::cancel;
 use super::error::{Fault, Refusal};
 use super::round_trip;
-use crate::gemini::surrogates;
+use crate::gemini::{surrogates, weight};
 use crate::sse::{EventReader, ReadError};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -102,10 +102,14 @@ impl EventStream {
                 Ok(None) if self.any => return Ok(None),
                 Ok(None) => return Err(Fault::Incomplete("it is empty".into())),
                 Err(ReadError::Io(error)) => return Err(round_trip::body_fault(error)),
+                Err(ReadError::NoRoom) => return Err(Fault::NoRoom),
                 Err(error @ ReadError::TooLong(_)) => return Err(Fault::Invalid(error.to_string())),
             };
             if cancel::cancelled() {
                 return Err(Fault::Cancelled);
+            }
+            if !weight::is_sensible(text.as_bytes()) {
+                return Err(Fault::Invalid("an event holds too many JSON values for its size".into()));
             }
             match self.unwrap(text) {
                 Ok(Some(event)) => {

@@ -32,6 +32,32 @@ fn the_old_programs_add_is_answered_as_it_answered() {
 }
 
 #[test]
+fn hundreds_are_imported_at_once_in_bounded_time_and_are_on_disk_then() {
+    const COUNT: usize = 500;
+    let google = FakeGoogle::start();
+    let mut tuning = gemini_openai_proxy::serve::service::Tuning::default();
+    tuning.timing.import = std::time::Duration::from_secs(1);
+    let folder = crate::common::program::Folder::new("hundreds");
+    let path = folder.join("credentials.json");
+    let proxy = Proxy::start_with(&google, tuning, |config| config["credentials_file"] = json!(path));
+    let browser = Browser::new(proxy.base());
+    let login = |number: usize| json!({"refresh_token": format!("1//of-the-crowd-{number:05}"), "client_id": "id", "client_secret": "oauth-secret-0001"});
+    google.always("*", crate::common::google::Step::hang().on("token"));
+    let items: Vec<Value> = (0..COUNT).map(login).collect();
+    let begun = std::time::Instant::now();
+    let seen = browser.post("/admin/credentials/import", json!({"text": json!(items).to_string()}));
+    assert_eq!(seen.status, 200, "{}", seen.text);
+    let results = seen.json()["results"].as_array().unwrap().clone();
+    assert_eq!(results.iter().filter(|result| result["status"] == "added").count(), COUNT);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert_eq!(browser.get("/admin/credentials?limit=1").json()["total"], COUNT);
+    let file = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(file.matches("1//of-the-crowd-").count(), COUNT, "all are on disk before the answer");
+    let text = vec!["AIza-one-too-many-key"; 501].join("\n");
+    assert_eq!(browser.post("/admin/credentials/import", json!({"text": text})).status, 400);
+}
+
+#[test]
 fn every_known_shape_can_be_imported_at_once() {
     let google = FakeGoogle::start();
     let (proxy, browser) = started(&google);

@@ -227,3 +227,26 @@ fn every_link_between_pages_leads_somewhere() {
     let exists = |path: &str| Path::new(ROOT).join(path).exists();
     none(pages.iter().flat_map(|(path, text)| documents::dead_links(path, text, &pages, &exists)).collect());
 }
+
+/// Whether a test stands where its name says; `tests` in a name may be a file or the foot of one.
+fn is_a_test(name: &str) -> bool {
+    let Some((modules, function)) = name.rsplit_once("::") else { return false };
+    let folder = modules.replace("::", "/");
+    let foot = folder.strip_suffix("/tests").unwrap_or(&folder);
+    let files = [format!("{folder}.rs"), format!("{folder}/mod.rs"), format!("{foot}.rs"), format!("{foot}/mod.rs")];
+    let paths =
+        ["tests", "src"].iter().flat_map(|root| files.iter().map(move |file| Path::new(ROOT).join(root).join(file)));
+    let texts = paths.filter_map(|path| std::fs::read_to_string(path).ok());
+    texts.into_iter().any(|text| {
+        text.contains(&format!("#[test]\n    fn {function}(")) || text.contains(&format!("#[test]\nfn {function}("))
+    })
+}
+
+#[test]
+fn every_test_that_security_promises_is_there() {
+    assert!(!is_a_test("memory::nothing_of_this_name"));
+    let promised = read("SECURITY.md");
+    let names: Vec<&str> = promised.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect();
+    assert!(names.len() > 20, "{names:?}");
+    none(names.into_iter().filter(|name| !is_a_test(name)).map(|name| format!("SECURITY.md names {name}")).collect());
+}

@@ -48,7 +48,9 @@ impl Drop for Folder {
 /// The binary with arguments, in a folder, without the caller's proxy and key variables.
 pub fn command(folder: &Folder, arguments: &[&str]) -> Command {
     written::secrets_of_arguments(arguments);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gemini-openai-proxy"));
+    // What is measured is the program as it is installed.
+    let other = std::env::var_os("GEMINI_PROXY_BINARY");
+    let mut command = Command::new(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_gemini-openai-proxy").into()));
     command.current_dir(folder.path()).args(arguments);
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "GEMINI_PROXY_ENCRYPTION_KEY"] {
         command.env_remove(name).env_remove(name.to_lowercase());

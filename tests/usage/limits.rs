@@ -6,7 +6,7 @@ use crate::common::http::ask;
 use crate::common::proxy::{GEMINI_KEY, Proxy};
 use serde_json::json;
 
-/// Whether the route asks Google for something, and so counts.
+/// Whether the route asks Google for something, or counts tokens in its place, and so counts.
 #[derive(Clone, Copy, PartialEq)]
 enum Asks {
     Google,
@@ -25,7 +25,7 @@ const ROUTES: [(&str, &str, &str, Asks); 29] = [
     ("POST", "/v1/completions", r#"{"model":"gemini-2.5-flash","prompt":"Hi"}"#, Asks::Google),
     ("POST", "/v1/embeddings", r#"{"model":"gemini-embedding-001","input":"Hi"}"#, Asks::Google),
     ("POST", "/v1/responses", RESPONSE, Asks::Google),
-    ("POST", "/v1/responses/input_tokens", RESPONSE, Asks::Nobody),
+    ("POST", "/v1/responses/input_tokens", RESPONSE, Asks::Google),
     ("POST", "/v1/messages", MESSAGE, Asks::Google),
     ("POST", "/v1/messages/count_tokens", MESSAGE, Asks::Google),
     ("POST", "/v1/images/generations", r#"{"model":"gemini-2.5-flash-image","prompt":"A cat"}"#, Asks::Google),
@@ -104,4 +104,21 @@ fn every_limit_holds_on_every_route() {
     let used = used["keys"].as_array().unwrap().iter().find(|key| key["name"] == "free").unwrap().clone();
     let counted = ROUTES.iter().filter(|(.., asks)| *asks == Asks::Google).count();
     assert_eq!(used["today"]["requests"], counted, "{used}");
+}
+
+/// What the head tells is enough: nothing is made of the body of a key that has used up its day.
+#[test]
+fn who_has_used_up_the_day_is_told_so_before_the_body_is_read() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    let proxy = Proxy::start(&google, |config| {
+        config["gemini_api_keys"] = json!([GEMINI_KEY]);
+        config["auth_keys"] = json!([{"key": "sk-client-of-yesterday", "name": "yesterday", "requests_per_day": 0}]);
+    });
+    for path in
+        ["/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1beta/models/gemini-2.5-flash:generateContent"]
+    {
+        let reply = ask(&proxy, "POST", path, &[("Authorization", "Bearer sk-client-of-yesterday")], b"{ no JSON");
+        assert_eq!(reply.status, 429, "{path}: {}", reply.text());
+    }
 }

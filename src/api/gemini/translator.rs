@@ -77,6 +77,10 @@ impl Translator for Native {
         error.code() == Some("empty_response")
     }
 
+    fn keeps(&self) -> usize {
+        usize::from(self.framing == Framing::Whole)
+    }
+
     fn usage(&self) -> UsageMetadata {
         self.usage.clone()
     }

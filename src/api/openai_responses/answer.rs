@@ -1,6 +1,6 @@
 //! The response object, and the whole answer, which is the last word of events that nobody reads.
 
-use super::events::Events;
+use super::events::{COPIES, Events};
 use super::memory::Keeper;
 use super::tools::Natives;
 use super::{compaction, stored};
@@ -150,6 +150,10 @@ impl Reply for ResponsesReply {
             response = self.0.compacted(&response);
         }
         frame::document(&response, out);
+    }
+
+    fn keeps(&self) -> usize {
+        COPIES
     }
 
     fn frames(self: Arc<Self>) -> Box<dyn Frames> {

@@ -13,6 +13,9 @@ use crate::error::ApiError;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// How many times an answer is in memory at its end: as read, as items, as told, as kept, and as written.
+pub(super) const COPIES: usize = 5;
+
 /// Makes the items of a response, and writes events about them.
 pub(super) struct Events {
     shape: Arc<Shape>,
@@ -363,6 +366,10 @@ impl Events {
 }
 
 impl Frames for Events {
+    fn keeps(&self) -> usize {
+        COPIES
+    }
+
     fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
         match delta {
             Delta::Start { .. } => self.begin(out),

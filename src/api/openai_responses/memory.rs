@@ -2,10 +2,12 @@
 //! referred to, and the question in the form in which it is given back.
 
 use super::items;
-use super::store::{Store, Text, Turn};
+use super::store::{ID, Store, Text, Turn};
 use crate::api::params::{Object, shorten};
+use crate::api::room;
 use crate::error::ApiError;
 use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The store as one client sees it.
@@ -27,16 +29,19 @@ impl Memory {
     /// The conversation that a request goes on from.
     pub fn earlier(&self, previous: Option<&str>) -> Result<Vec<Arc<Turn>>, ApiError> {
         let Some(id) = previous else { return Ok(Vec::new()) };
-        self.store.turns(&self.key, id).ok_or_else(|| {
+        let Some(turns) = self.store.turns(&self.key, id) else {
             let id = shorten(id);
             let message =
                 format!("Previous response with id '{id}' not found. Send the whole conversation in 'input' instead.");
-            ApiError::invalid("previous_response_id", "previous_response_not_found", message)
-        })
+            return Err(ApiError::invalid("previous_response_id", "previous_response_not_found", message));
+        };
+        room::take(turns.iter().flat_map(|turn| turn.texts()))?;
+        Ok(turns)
     }
 
-    /// Puts items in the places where they are referred to, and into reasoning what was not sent with it.
-    pub fn complete(&self, input: &mut Value) {
+    /// Puts items in the places where they are referred to for the first time, and into reasoning what was not sent with it.
+    pub fn complete(&self, input: &mut Value) -> Result<(), ApiError> {
+        let (mut read, mut known) = (HashSet::new(), HashMap::new());
         for item in input.as_array_mut().into_iter().flatten() {
             let is_bare = match item["type"].as_str() {
                 Some("item_reference") => true,
@@ -44,11 +49,20 @@ impl Memory {
                 Some(_) => false,
                 None => item.get("role").is_none(),
             };
-            let known = item["id"].as_str().filter(|_| is_bare).and_then(|id| self.store.item(&self.key, id));
-            if let Some(known) = known {
+            let Some(id) = item["id"].as_str().filter(|_| is_bare) else { continue };
+            let turn = id.split_once('_').and_then(|(_, rest)| rest.get(..ID)).unwrap_or_default();
+            if read.insert(turn.to_owned())
+                && let Some(turn) = self.store.turn(&self.key, turn)
+            {
+                room::take(turn.texts())?;
+                let items = turn.input().into_iter().chain(turn.output());
+                known.extend(items.filter_map(|item| Some((item["id"].as_str()?.to_owned(), item))));
+            }
+            if let Some(known) = known.remove(id) {
                 *item = known;
             }
         }
+        Ok(())
     }
 
     /// Keeps the answer to this question, if there is room for it.

@@ -62,7 +62,7 @@ pub(super) fn translate(
     let memory = Memory { store: surface.store.clone(), key: context.key_name.to_owned() };
     let earlier = memory.earlier(read::<String>(body, "previous_response_id")?.as_deref())?;
     let mut input = take(body, "input").unwrap_or_default();
-    memory.complete(&mut input);
+    memory.complete(&mut input)?;
     let compacts = surface.task == Task::Compact || ends_in_trigger(&input);
     let named = take_text(body, "prompt_cache_key").filter(|name| !name.is_empty());
     let affinity = named.or_else(|| Some(earlier.first()?.id().to_owned()));

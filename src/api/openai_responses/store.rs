@@ -67,6 +67,11 @@ impl Turn {
         &self.id
     }
 
+    /// What is kept, to be weighed before it is read.
+    pub(super) fn texts(&self) -> [&[u8]; 2] {
+        [&self.input.json, &self.response.json]
+    }
+
     /// The items of the question, each with an id.
     pub(super) fn input(&self) -> Vec<Value> {
         serde_json::from_slice(&self.input.json).unwrap_or_default()
@@ -157,12 +162,9 @@ impl Store {
         Some(turns)
     }
 
-    /// An item of a question or an answer. Its id has the response's in it.
-    pub(super) fn item(&self, key: &str, id: &str) -> Option<Value> {
-        let (_, rest) = id.split_once('_')?;
-        let turns = self.turns_at(Instant::now(), key, rest.get(..ID)?)?;
-        let turn = turns.last()?;
-        turn.output().into_iter().chain(turn.input()).find(|item| item["id"] == id)
+    /// The question and the answer of a response; the ids of their items have its own in them.
+    pub(super) fn turn(&self, key: &str, id: &str) -> Option<Arc<Turn>> {
+        self.turns_at(Instant::now(), key, id)?.pop()
     }
 
     /// Forgets a response, if it is there; those that went on from it keep what they need of it.

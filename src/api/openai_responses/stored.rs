@@ -3,6 +3,7 @@
 use super::output::UNSAID;
 use super::store::{Store, Turn};
 use crate::api::params::shorten;
+use crate::api::room;
 use crate::error::{ApiError, ErrorKind};
 use crate::http::query_value;
 use serde_json::{Value, json};
@@ -96,7 +97,9 @@ pub(super) fn hide_carrier(item: &mut Value) {
 }
 
 fn turns(store: &Store, key: &str, id: &str) -> Result<Vec<Arc<Turn>>, ApiError> {
-    store.turns(key, id).ok_or_else(|| not_found(id))
+    let turns = store.turns(key, id).ok_or_else(|| not_found(id))?;
+    room::take(turns.iter().flat_map(|turn| turn.texts()))?;
+    Ok(turns)
 }
 
 fn not_found(id: &str) -> ApiError {

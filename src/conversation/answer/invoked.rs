@@ -20,6 +20,9 @@ impl Invoked {
             (None, Some(response)) => ("toolResponse", response),
             (None, None) => return,
         };
+        if self.list.len() > MAX {
+            return;
+        }
         self.list.push(if self.list.is_empty() { '[' } else { ',' });
         // Writing to a string cannot fail.
         let _ = write!(self.list, "{{\"{name}\":{}", value.get());

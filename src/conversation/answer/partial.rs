@@ -59,6 +59,9 @@ impl Partial {
     }
 }
 
+/// As deep as JSON is read here.
+const DEEPEST: usize = 100;
+
 enum Step {
     Key(String),
     Index(usize),
@@ -69,6 +72,9 @@ fn steps(path: &str) -> Option<Vec<Step>> {
     let mut rest = path.strip_prefix('$')?;
     let mut steps = Vec::new();
     while !rest.is_empty() {
+        if steps.len() == DEEPEST {
+            return None;
+        }
         if let Some(after) = rest.strip_prefix('.') {
             let end = after.find(['.', '[']).unwrap_or(after.len());
             steps.push(Step::Key(after[..end].to_owned()));

@@ -8,7 +8,7 @@ pub use certificates::Certificates;
 use mio::net::TcpStream;
 use parking_lot::Mutex;
 use rustls::ServerConnection;
-use std::io::{self, IoSlice, Read as _, Write as _};
+use std::io::{self, IoSlice, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes of answers that may be encrypted and wait for room: a slow reader costs no more. A record holds as many.
@@ -30,21 +30,21 @@ impl Session {
     }
 
     /// Goes on with the handshake; true once it is done. An error has been told the client.
-    pub(super) fn shake(&self, tcp: &TcpStream) -> io::Result<bool> {
+    pub(super) fn shake(&self, mut tcp: impl Read + Write) -> io::Result<bool> {
         let mut session = self.connection.lock();
         while session.is_handshaking() {
-            receive(&mut session, tcp)?;
+            receive(&mut session, &mut tcp)?;
         }
         Ok(true)
     }
 
-    pub(super) fn read(&self, tcp: &TcpStream, into: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&self, mut tcp: impl Read + Write, into: &mut [u8]) -> io::Result<usize> {
         let mut session = self.connection.lock();
         match decrypted(&mut session, into) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             read => return read,
         }
-        receive(&mut session, tcp)?;
+        receive(&mut session, &mut tcp)?;
         match decrypted(&mut session, into) {
             // A part of a record, or one without data.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::Interrupted.into()),
@@ -52,29 +52,29 @@ impl Session {
         }
     }
 
-    pub(super) fn write_vectored(&self, tcp: &TcpStream, pieces: &[IoSlice]) -> io::Result<usize> {
+    pub(super) fn write_vectored(&self, mut tcp: &TcpStream, pieces: &[IoSlice]) -> io::Result<usize> {
         let mut session = self.connection.lock();
-        send(&mut session, tcp)?;
+        send(&mut session, &mut tcp)?;
         let taken = session.writer().write_vectored(pieces)?;
-        match send(&mut session, tcp) {
+        match send(&mut session, &mut tcp) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             _ => Ok(taken),
         }
     }
 
-    pub(super) fn flush(&self, tcp: &TcpStream) -> io::Result<()> {
-        send(&mut self.connection.lock(), tcp)
+    pub(super) fn flush(&self, mut tcp: &TcpStream) -> io::Result<()> {
+        send(&mut self.connection.lock(), &mut tcp)
     }
 
     /// Without it the end would look like a connection that was cut.
-    pub(super) fn say_goodbye(&self, tcp: &TcpStream) {
+    pub(super) fn say_goodbye(&self, mut tcp: &TcpStream) {
         let mut session = self.connection.lock();
         if session.is_handshaking() || self.silent.load(Ordering::Acquire) {
             return;
         }
         session.send_close_notify();
         // It is short, and who has no room for it does not read.
-        let _ = send(&mut session, tcp);
+        let _ = send(&mut session, &mut tcp);
     }
 
     /// Has nothing said at the end.
@@ -92,8 +92,8 @@ fn decrypted(session: &mut ServerConnection, into: &mut [u8]) -> io::Result<usiz
 }
 
 /// Reads once from the socket, and answers what belongs to TLS alone.
-fn receive(session: &mut ServerConnection, mut tcp: &TcpStream) -> io::Result<()> {
-    let ended = session.read_tls(&mut tcp)? == 0;
+fn receive(session: &mut ServerConnection, tcp: &mut (impl Read + Write)) -> io::Result<()> {
+    let ended = session.read_tls(tcp)? == 0;
     let processed = session.process_new_packets();
     let sent = send(session, tcp);
     processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
@@ -104,9 +104,9 @@ fn receive(session: &mut ServerConnection, mut tcp: &TcpStream) -> io::Result<()
     }
 }
 
-fn send(session: &mut ServerConnection, mut tcp: &TcpStream) -> io::Result<()> {
+fn send(session: &mut ServerConnection, tcp: &mut impl Write) -> io::Result<()> {
     while session.wants_write() {
-        match session.write_tls(&mut tcp) {
+        match session.write_tls(tcp) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}

@@ -13,7 +13,7 @@ pub(super) fn is_told_by(name: &str) -> bool {
         "x-remote-ip",
         "x-originating-ip",
     ];
-    const BEGINNINGS: [&str; 12] = [
+    const BEGINNINGS: [&str; 17] = [
         "x-forwarded",
         "forwarded-",
         "x-original-",
@@ -26,9 +26,15 @@ pub(super) fn is_told_by(name: &str) -> bool {
         "x-azure-",
         "x-envoy-",
         "x-vercel-",
+        "x-arr-",
+        "x-sucuri-",
+        "x-akamai-",
+        "x-nginx-",
+        "x-cloud-trace-",
     ];
-    const ENDINGS: [&str; 4] = ["-client-ip", "-real-ip", "-connecting-ip", "-forwarded-for"];
-    let name = name.to_ascii_lowercase();
+    const ENDINGS: [&str; 6] = ["-client-ip", "-clientip", "-user-ip", "-real-ip", "-connecting-ip", "-forwarded-for"];
+    // Gateways of CGI write underscores.
+    let name = name.to_ascii_lowercase().replace('_', "-");
     NAMES.contains(&name.as_str())
         || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
         || ENDINGS.iter().any(|ending| name.ends_with(ending))
@@ -55,6 +61,13 @@ mod tests {
             "CDN-Loop",
             "X-ProxyUser-Ip",
             "X-Envoy-External-Address",
+            "X_Forwarded_For",
+            "x_real_ip",
+            "X-Sucuri-ClientIP",
+            "X-Appengine-User-IP",
+            "X-ARR-LOG-ID",
+            "X-NginX-Proxy",
+            "X-Cloud-Trace-Context",
         ] {
             assert!(is_told_by(name), "{name}");
         }

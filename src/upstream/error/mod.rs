@@ -36,6 +36,8 @@ pub enum Fault {
     Invalid(String),
     /// The client hung up; nobody is to blame and nobody listens.
     Cancelled,
+    /// The memory of this program has no room for the answer now.
+    NoRoom,
     /// This service does not have the operation.
     Unsupported(&'static str),
 }
@@ -161,6 +163,11 @@ impl Fault {
                 error: ApiError::new(499, ErrorKind::Server, "client closed the connection"),
                 ..nobody("GONE", table::GATEWAY, Message::new("client_gone"))
             },
+            Fault::NoRoom => {
+                let error = ApiError::no_room("an answer");
+                let message = Message::said(&error.message);
+                Verdict { then: Then::Stop, error, ..nobody("NO_ROOM", table::GATEWAY, message) }
+            }
             Fault::Unsupported(what) => Verdict {
                 blame: Blame::Request,
                 then: Then::Other,

@@ -15,6 +15,7 @@ use super::agent::USER_AGENT;
 use super::cancel::CancelConnector;
 use super::tcp::TcpConnector;
 use crate::api::Fetch;
+use crate::os::room;
 use std::fmt;
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -104,12 +105,18 @@ impl Fetcher {
         if declared.is_some() && media::media_type(declared.as_deref(), b"%PDF-").is_none() {
             return Err(no_media());
         }
+        // It is made base64, and that is written into a request.
+        let most = length.map_or(self.max_bytes, |length| length as usize) * 4;
+        if !room::take(most) {
+            return Err("the server has no memory left for a file of this size; try again in a moment".into());
+        }
         let mut bytes = Vec::with_capacity(length.map_or(0, |length| length as usize));
         let body = response.into_body().into_reader();
         body.take(self.max_bytes as u64 + 1).read_to_end(&mut bytes).map_err(broken)?;
         if bytes.len() > self.max_bytes {
             return Err(TOO_LARGE.into());
         }
+        room::give_back(most.saturating_sub(bytes.len() * 4));
         if bytes.is_empty() {
             return Err("the file is empty".into());
         }

@@ -3,15 +3,33 @@
 
 #![cfg(target_os = "linux")]
 
+mod answers;
+mod shapes;
+
 use crate::common::google::{FakeGoogle, Outcome, Step};
 use crate::common::program::{Folder, Program};
 use crate::common::wire::{self, Wire};
 use serde_json::{Value, json};
+use shapes::{CHAT, SHAPES};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 const KEY: &str = "AIza-key-of-programs";
 const BODY: usize = 20 << 20;
+
+/// Behind a command of the shell, with these settings of the server.
+fn start_with(google: &FakeGoogle, folder: &Folder, before: &str, server: &Value) -> Program {
+    google.add_api_key(KEY);
+    let mut config = json!({
+        "server": server, "auth_keys": ["sk-client-of-programs"], "log_level": "info", "gemini_api_keys": [KEY],
+        "endpoints": google.endpoints_json(), "usage_logging": {"enabled": false}, "min_credentials": 0,
+    });
+    (config["server"]["host"], config["server"]["port"]) = (json!("127.0.0.1"), json!(0));
+    let mut command = std::process::Command::new("sh");
+    let binary = env!("CARGO_BIN_EXE_gemini-openai-proxy");
+    command.current_dir(folder.path()).args(["-c", &format!("{before}; exec {binary} run -c config.json")]);
+    Program::spawn(folder, &config, command)
+}
 
 fn start(google: &FakeGoogle, folder: &Folder) -> Program {
     google.add_api_key(KEY);
@@ -31,6 +49,11 @@ fn peak(program: &Program) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
+}
+
+/// Has the kernel record the peak anew, from what is resident now.
+fn forget_peak(program: &Program) {
+    std::fs::write(format!("/proc/{}/clear_refs", program.id()), "5").unwrap();
 }
 
 fn send(program: &Program, body: &[u8]) -> Wire {
@@ -141,6 +164,11 @@ fn a_slow_reader_holds_google_back_and_fills_no_memory() {
 
 /// Sends a body that may be refused before all of it is taken; the status.
 fn status_of(port: u16, path: &str, body: &str) -> u16 {
+    answer_of(port, path, body).0
+}
+
+/// The same with the body of the answer.
+fn answer_of(port: u16, path: &str, body: &str) -> (u16, String) {
     let mut stream = wire::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let head = format!(
@@ -149,138 +177,20 @@ fn status_of(port: u16, path: &str, body: &str) -> u16 {
         body.len()
     );
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
-    let mut answer = String::new();
-    let _ = stream.read_to_string(&mut answer);
-    answer.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{path}: {answer:?}"))
-}
-
-/// Bodies of very many small pieces: where they stand, one of them (`#` is its number), and what stands around them.
-#[rustfmt::skip] // A table reads better in lines.
-const SHAPES: [(&str, &str, &str, &str); 19] = [
-    (CHAT, "{}", r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":["#, "]}]}"),
-    (
-        CHAT,
-        r#"{"type":"text","text":"a"}"#,
-        r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":["#,
-        "]}]}",
-    ),
-    (CHAT, r#"{"role":"user","content":"a"}"#, r#"{"model":"gemini-2.5-flash","messages":["#, "]}"),
-    (
-        CHAT,
-        r#"{"role":"user","content":"a"},{"role":"assistant","content":"a"}"#,
-        r#"{"model":"gemini-2.5-flash","messages":["#,
-        "]}",
-    ),
-    (
-        CHAT,
-        r#"{"role":"assistant","tool_calls":[{"id":"c#","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c#","content":"a"}"#,
-        r#"{"model":"gemini-3-flash-preview","messages":["#,
-        "]}",
-    ),
-    (
-        CHAT,
-        r#"{"type":"function","function":{"name":"f#"}}"#,
-        r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"a"}],"tools":["#,
-        "]}",
-    ),
-    (
-        CHAT,
-        r#""p#":{"type":"string"}"#,
-        r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"#,
-        "}}}}]}",
-    ),
-    (
-        CHAT,
-        "0",
-        r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\":["#,
-        r#"]}"}}]}]}"#,
-    ),
-    (CHAT, "{}", r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"a"}],"unknown":["#, "]}"),
-    (CHAT, r#""k#":0"#, r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"a"}],"unknown":{"#, "}}"),
-    ("/v1/completions", r#""a""#, r#"{"model":"gemini-2.5-flash","prompt":"a","stop":["#, "]}"),
-    ("/v1/embeddings", r#""a""#, r#"{"model":"gemini-embedding-001","dimensions":1,"input":["#, "]}"),
-    ("/v1/responses", r#"{"role":"user","content":"a"}"#, r#"{"model":"gemini-2.5-flash","input":["#, "]}"),
-    (
-        "/v1/messages",
-        r#"{"role":"user","content":"a"}"#,
-        r#"{"model":"gemini-2.5-flash","max_tokens":9,"messages":["#,
-        "]}",
-    ),
-    (
-        "/v1/messages",
-        r#"{"name":"f#","input_schema":{}}"#,
-        r#"{"model":"gemini-2.5-flash","max_tokens":9,"messages":[{"role":"user","content":"a"}],"tools":["#,
-        "]}",
-    ),
-    (
-        "/v1/messages/count_tokens",
-        r#"{"role":"user","content":"a"}"#,
-        r#"{"model":"gemini-2.5-flash","messages":["#,
-        "]}",
-    ),
-    (NATIVE, "{}", r#"{"contents":[{"parts":["#, "]}]}"),
-    (NATIVE, r#"{"parts":[{"text":"a"}]}"#, r#"{"contents":["#, "]}"),
-    (
-        "/v1beta/models/gemini-embedding-001:batchEmbedContents",
-        r#"{"model":"models/gemini-embedding-001","content":{"parts":[{"text":"a"}]}}"#,
-        r#"{"requests":["#,
-        "]}",
-    ),
-];
-const CHAT: &str = "/v1/chat/completions";
-const NATIVE: &str = "/v1beta/models/gemini-2.5-flash:generateContent";
-
-#[test]
-fn a_request_of_any_shape_takes_four_times_its_size_and_sixteen_megabytes_at_most() {
-    let google = FakeGoogle::start();
-    for (path, piece, before, after) in SHAPES {
-        let folder = Folder::new("memory-shapes");
-        let program = start(&google, &folder);
-        let (floor, mut answered) = (peak(&program), 0);
-        for doubled in 8.. {
-            let pieces: Vec<String> = (0..1 << doubled).map(|n| piece.replace('#', &n.to_string())).collect();
-            let body = format!("{before}{}{after}", pieces.join(","));
-            let status = status_of(program.port, path, &body);
-            let (growth, allowed) = (peak(&program).saturating_sub(floor), 4 * body.len() + (16 << 20));
-            println!("{path} {piece}: {} of them, {} bytes, took {growth}: {status}", pieces.len(), body.len());
-            assert!(growth <= allowed, "{path} {piece}: {growth} bytes for {} of {}", body.len(), pieces.len());
-            if status == 413 {
-                break;
-            }
-            answered = pieces.len();
-        }
-        assert!(answered >= 1024, "{path} {piece}: {answered} of them are not many");
-    }
-}
-
-#[test]
-fn an_event_of_a_million_parts_is_refused() {
-    let google = FakeGoogle::start();
-    let folder = Folder::new("memory-parts");
-    let program = start(&google, &folder);
-    let before = peak(&program);
-    let parts = vec!["{}"; 1_000_000].join(",");
-    google.script(KEY, Step::body(200, &format!(r#"{{"candidates":[{{"content":{{"parts":[{parts}]}}}}]}}"#)));
-    let hello = r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"Hi"}]}"#;
-    assert_eq!(status_of(program.port, CHAT, hello), 502);
-    let growth = peak(&program).saturating_sub(before);
-    assert!(growth <= 4 * parts.len() + (16 << 20), "{growth} bytes for {}", parts.len());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+    (status.unwrap_or_else(|| panic!("{path}: {answer:?}")), body)
 }
 
 /// With 256 MB for the process, which is told by `ulimit -d`, requests of the worst shapes and the largest size, many at a time.
 #[test]
 fn nothing_that_clients_send_ends_a_small_process() {
     let google = FakeGoogle::start();
-    google.add_api_key(KEY);
     let folder = Folder::new("memory-limit");
-    let config = json!({
-        "server": {"host": "127.0.0.1", "port": 0}, "auth_keys": ["sk-client-of-programs"], "log_level": "info",
-        "gemini_api_keys": [KEY], "endpoints": google.endpoints_json(), "usage_logging": {"enabled": false},
-    });
-    let mut command = std::process::Command::new("sh");
-    let binary = env!("CARGO_BIN_EXE_gemini-openai-proxy");
-    command.current_dir(folder.path()).args(["-c", &format!("ulimit -d 262144; exec {binary} run -c config.json")]);
-    let program = Program::spawn(&folder, &config, command);
+    let program = start_with(&google, &folder, "ulimit -d 262144", &json!({}));
     std::thread::scope(|scope| {
         for (path, piece, before, after) in SHAPES {
             let port = program.port;

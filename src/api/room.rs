@@ -1,0 +1,47 @@
+//! What a request takes of the memory of all, weighed before anything is made of it.
+
+use crate::error::{ApiError, ErrorKind};
+use crate::gemini::weight;
+use crate::os::room;
+
+/// Takes what parsing these texts of one request may need, until it is answered.
+pub(crate) fn take<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), ApiError> {
+    let (mut length, mut sum) = (0, 0);
+    for text in texts {
+        (length, sum) = (length + text.len(), sum + weight::of(text));
+    }
+    let allowed = weight::allowed(length);
+    if sum > allowed {
+        let sentence = format!(
+            "The request holds too many JSON values for its size: they would take {sum} bytes of memory, and it may \
+             take {allowed}. Send fewer and longer messages, parts or tools."
+        );
+        return Err(ApiError::new(413, ErrorKind::InvalidRequest, sentence).with_code("request_too_large"));
+    }
+    match room::take(sum + 2 * length) {
+        true => Ok(()),
+        false => Err(ApiError::no_room("a request")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::room::Room;
+    use std::sync::Arc;
+
+    #[test]
+    fn room_is_taken_and_given_back() {
+        let room = Arc::new(Room::new(10_000));
+        let stay = room.enter();
+        let text: &[u8] = br#"{"a":{"b":1}}"#;
+        take([text]).unwrap();
+        let refused = take([text]).unwrap_err();
+        assert_eq!((refused.status, refused.retry_after.is_some()), (503, true));
+        drop(stay);
+        let _stay = room.enter();
+        assert!(take([text]).is_ok());
+        assert_eq!(take(["[".repeat(1 << 20).as_bytes()]).unwrap_err().status, 413);
+        assert_eq!(take(vec![text; 10_000]).unwrap_err().status, 413, "together they are too many");
+    }
+}
