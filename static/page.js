@@ -12,6 +12,7 @@ import { drawClients, offerKey, startClients } from "./clients.js";
 import { drawModels, loadModels, startModels } from "./models.js";
 import { addLog, drawRequests, drawSettings, startRequests, wantedRequests } from "./requests.js";
 import { startSignOut } from "./sign-out.js";
+import { startMedia } from "./media.js";
 
 const PERIOD = 4000;
 const LONGEST = 60_000;
@@ -76,6 +77,7 @@ function choose(name, act) {
 
 startCredentials({ refresh: poll });
 startKeys({ refresh: poll, made: offerKey });
+startMedia();
 choose("theme", (theme) => { document.documentElement.dataset.theme = theme; });
 choose("language", chooseLanguage);
 startOverview({ retry: () => { wait = PERIOD; poll(); } });

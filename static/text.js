@@ -8,6 +8,11 @@ const dictionaries = { en, zh };
 let language = "en";
 let skew = 0;
 
+// The words of a part of the page that not every program has.
+export function learn(words) {
+  for (const [name, more] of Object.entries(words)) Object.assign(dictionaries[name], more);
+}
+
 export const languageNow = () => language;
 
 // "auto" follows the browser.

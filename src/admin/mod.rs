@@ -180,7 +180,7 @@ fn guarded(response: Response) -> Response {
         .with_header(
             "Content-Security-Policy",
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-             base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+             media-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         )
         .with_header("X-Content-Type-Options", "nosniff")
         .with_header("X-Frame-Options", "DENY")

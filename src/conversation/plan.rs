@@ -17,6 +17,9 @@ pub enum AudioFormat {
     Wav,
     /// Bare samples, as Google sends them: 24 kHz, 16 bit, mono.
     Pcm16,
+    /// An MP3 file.
+    #[cfg(feature = "media")]
+    Mp3,
 }
 
 /// The parts of a request that shape its answer.

@@ -58,6 +58,20 @@ fn javascripts_sdk_makes_and_edits_pictures_speaks_and_writes_down() {
 }
 
 #[test]
+fn the_ai_sdk_makes_and_edits_pictures_speaks_and_writes_down() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    script::node("ai_media.mjs", &[], &proxy);
+}
+
+#[test]
+fn the_page_tries_a_picture_a_sentence_and_a_recording() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    script::node("run_browser.mjs", &["./page_media.mjs"], &proxy);
+}
+
+#[test]
 fn a_login_alone_is_told_what_is_missing() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::Oauth);

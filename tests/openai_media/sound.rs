@@ -30,7 +30,7 @@ fn wav() -> Vec<u8> {
 }
 
 #[test]
-fn speech_comes_in_every_format_that_needs_no_encoder() {
+fn speech_comes_in_every_format() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
     let speak = |more: Value| {
@@ -42,13 +42,19 @@ fn speech_comes_in_every_format_that_needs_no_encoder() {
     };
     let pcm = speak(json!({"response_format": "pcm"}));
     assert_eq!((pcm.header("content-type"), &pcm.body), (Some("audio/pcm"), &samples()));
-    for more in [json!({}), json!({"response_format": "wav"})] {
-        let wav = speak(more);
-        assert_eq!(wav.header("content-type"), Some("audio/wav"));
-        assert_eq!((&wav.body[..4], &wav.body[40..44]), (&b"RIFF"[..], &(2 * SAMPLES as u32).to_le_bytes()[..]));
-        assert_eq!(wav.body[44..], samples());
+    for more in [json!({}), json!({"response_format": "mp3"}), json!({"stream_format": "audio"})] {
+        let mp3 = speak(more);
+        assert_eq!((mp3.header("content-type"), &mp3.body[..2]), (Some("audio/mpeg"), &[0xff, 0xf3][..]));
+        // 96 kbit/s, and what the codec needs around half a second.
+        assert!((6_000..8_000).contains(&mp3.body.len()), "{} bytes", mp3.body.len());
     }
+    let wav = speak(json!({"response_format": "wav"}));
+    assert_eq!(wav.header("content-type"), Some("audio/wav"));
+    assert_eq!((&wav.body[..4], &wav.body[40..44]), (&b"RIFF"[..], &(2 * SAMPLES as u32).to_le_bytes()[..]));
+    assert_eq!(wav.body[44..], samples());
     for more in [json!({"stream_format": "audio"}), json!({"stream": true})] {
+        let mut more = more;
+        more["response_format"] = json!("wav");
         let wav = speak(more);
         assert_eq!((&wav.body[40..44], &wav.body[44..]), (&[0xff; 4][..], &samples()[..]), "of a stream");
     }
@@ -68,6 +74,19 @@ fn speech_comes_in_every_format_that_needs_no_encoder() {
     assert_eq!(bytes.collect::<Vec<u8>>(), samples());
     assert_eq!(done["type"], "speech.audio.done");
     assert!(done["usage"]["total_tokens"].as_u64().is_some_and(|total| total > 0), "{done}");
+}
+
+#[test]
+fn chat_speaks_with_the_same_voices_and_as_mp3_too() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let body = json!({"model": "gemini-3.8-flash-tts", "messages": [{"role": "user", "content": "Hi"}],
+        "modalities": ["audio"], "audio": {"voice": {"id": "Alloy"}, "format": "mp3"}});
+    let answer = post(&proxy, "/v1/chat/completions", &body);
+    let file = STANDARD.decode(answer.json()["choices"][0]["message"]["audio"]["data"].as_str().unwrap()).unwrap();
+    assert!(file.starts_with(&[0xff, 0xf3]) && file.len() < 8_000, "{} bytes", file.len());
+    let sent = google.last_generation().inner()["generationConfig"]["speechConfig"].clone();
+    assert_eq!(sent["voiceConfig"]["prebuiltVoiceConfig"]["voiceName"], "Kore");
 }
 
 #[test]
@@ -101,7 +120,7 @@ fn voices_styles_and_models_are_put_into_googles_terms() {
         let answer = post(&proxy, SPEECH, &body);
         assert_eq!(answer.status, 200, "{body}: {}", answer.text());
         let sent = google.last_generation();
-        assert!(sent.path.contains(&format!("/{model}:generateContent")), "{}", sent.path);
+        assert!(sent.path.contains(&format!("/{model}:streamGenerateContent")), "{}", sent.path);
         assert_eq!(sent.inner()["contents"][0]["parts"], json!([part]));
         assert_eq!(
             sent.inner()["generationConfig"],
@@ -120,9 +139,8 @@ fn what_cannot_be_spoken_is_refused_with_words() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
     for (field, value, code, words) in [
-        ("response_format", json!("mp3"), "unsupported_value", "'wav', 'flac' or 'pcm'"),
-        ("response_format", json!("opus"), "unsupported_value", "'wav', 'flac' or 'pcm'"),
-        ("response_format", json!("aac"), "unsupported_value", "'wav', 'flac' or 'pcm'"),
+        ("response_format", json!("opus"), "unsupported_value", "'mp3', 'wav', 'flac' or 'pcm'"),
+        ("response_format", json!("aac"), "unsupported_value", "'mp3', 'wav', 'flac' or 'pcm'"),
         ("response_format", json!("ogg"), "invalid_value", "ogg"),
         ("stream_format", json!("chunks"), "invalid_value", "chunks"),
         ("input", json!(" "), "missing_required_parameter", "input"),
@@ -228,7 +246,7 @@ fn transcripts_come_in_every_format() {
             .json();
     assert_eq!(
         (&verbose["task"], &verbose["language"], &verbose["duration"]),
-        (&json!("transcribe"), &json!("en-US"), &json!(1.5))
+        (&json!("transcribe"), &json!("en"), &json!(1.5))
     );
     assert_eq!(
         (&verbose["text"], &verbose["words"][1]),

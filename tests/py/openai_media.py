@@ -38,6 +38,8 @@ else:
 speech = openai.audio.speech.create(model="tts-1", input="Hi", voice="nova", response_format="wav")
 with wave.open(io.BytesIO(speech.read())) as file:
     assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (24000, 1, 12000)
+spoken = openai.audio.speech.create(model="tts-1", input="Hi", voice="nova")
+assert spoken.response.headers["content-type"] == "audio/mpeg" and spoken.content.startswith(b"\xff\xf3"), spoken
 with openai.audio.speech.with_streaming_response.create(
     model="gpt-4o-mini-tts", input="Hi", voice="alloy", instructions="Softly.", response_format="pcm"
 ) as streamed:

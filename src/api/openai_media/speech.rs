@@ -1,11 +1,12 @@
-//! `POST /v1/audio/speech` (docs/media.md "Speech"): Google's samples as they are, or in a file without a codec.
+//! `POST /v1/audio/speech` (docs/media.md "Speech"): Google's samples as they are, as MP3, or in a file without a codec.
 
 use super::outcome::{self, Outcome};
 use super::sound::{self, Flac};
 use super::{call, wrong_model};
 use crate::api::openai::{error, model, object};
 use crate::api::params::{missing, read, take, take_text, unknown_word, wrong_type};
-use crate::api::{Context, Framing, OneCall, Parsed, Translator, frame};
+use crate::api::{Context, Framing, OneCall, Parsed, Translator, frame, options};
+use crate::conversation::answer::mp3::Mp3;
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::Model;
 use crate::gemini::{GenerationConfig, Part, Response, UsageMetadata};
@@ -46,22 +47,6 @@ pub(super) const VOICES: [&str; 30] = [
     "Zephyr",
     "Zubenelgenubi",
 ];
-/// OpenAI's voices, and those of Google's that stand in for them.
-const STAND_INS: [(&str, &str); 13] = [
-    ("alloy", "Kore"),
-    ("ash", "Iapetus"),
-    ("ballad", "Algieba"),
-    ("cedar", "Achird"),
-    ("coral", "Sulafat"),
-    ("echo", "Charon"),
-    ("fable", "Umbriel"),
-    ("marin", "Despina"),
-    ("nova", "Leda"),
-    ("onyx", "Orus"),
-    ("sage", "Vindemiatrix"),
-    ("shimmer", "Achernar"),
-    ("verse", "Puck"),
-];
 const DEFAULT_VOICE: &str = "Kore";
 const MAKES: &str = "make speech";
 
@@ -76,6 +61,7 @@ const MODELS: [(&str, &str); 3] = [
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Format {
     #[default]
+    Mp3,
     Wav,
     Flac,
     Pcm,
@@ -98,8 +84,9 @@ pub(super) fn parse(body: Vec<u8>, context: &Context<'_>) -> Parsed {
     let framing = match read::<String>(&mut body, "stream_format")?.as_deref() {
         Some("sse") => Framing::Events,
         Some("audio") => Framing::Bytes,
-        None if format == Format::Pcm || take(&mut body, "stream") == Some(Value::Bool(true)) => Framing::Bytes,
-        // A file tells its length in its head.
+        None if matches!(format, Format::Pcm | Format::Mp3) => Framing::Bytes,
+        None if take(&mut body, "stream") == Some(Value::Bool(true)) => Framing::Bytes,
+        // The other files tell their length in their head.
         None => Framing::Whole,
         Some(other) => return Err(unknown_word("stream_format", other, "'audio' and 'sse'")),
     };
@@ -115,6 +102,7 @@ pub(super) fn parse(body: Vec<u8>, context: &Context<'_>) -> Parsed {
         call: call(model, framing != Framing::Whole, parts, config),
         framing,
         media_type: match format {
+            Format::Mp3 => "audio/mpeg",
             Format::Wav => "audio/wav",
             Format::Flac => "audio/flac",
             Format::Pcm => "audio/pcm",
@@ -175,25 +163,23 @@ fn voice(value: Option<Value>) -> Result<String, ApiError> {
         Some(other) => return Err(wrong_type("voice", "a string or an object", &other)),
     };
     let name = name.trim();
-    let stand_in = STAND_INS.iter().find(|(openai, _)| openai.eq_ignore_ascii_case(name)).map(|(_, google)| *google);
-    let own = VOICES.into_iter().find(|voice| voice.eq_ignore_ascii_case(name));
-    Ok(stand_in.or(own).unwrap_or(if name.is_empty() { DEFAULT_VOICE } else { name }).to_owned())
+    let name = if name.is_empty() { DEFAULT_VOICE } else { options::voice(name) };
+    Ok(VOICES.into_iter().find(|voice| voice.eq_ignore_ascii_case(name)).unwrap_or(name).to_owned())
 }
 
 fn format(word: Option<String>) -> Result<Format, ApiError> {
     match word.as_deref() {
-        // OpenAI's default is mp3; who says nothing takes what the Content-Type tells.
-        None | Some("wav") => Ok(Format::Wav),
+        None | Some("mp3") => Ok(Format::Mp3),
+        Some("wav") => Ok(Format::Wav),
         Some("flac") => Ok(Format::Flac),
         Some("pcm") => Ok(Format::Pcm),
-        Some(word @ ("mp3" | "opus" | "aac")) => {
+        Some(word @ ("opus" | "aac")) => {
             let message = format!(
-                "Gemini makes samples, and this server has no encoder for '{word}'. Set 'response_format' to 'wav', 'flac' \
-                 or 'pcm'."
+                "This server has no encoder for '{word}'. Set 'response_format' to 'mp3', 'wav', 'flac' or 'pcm'."
             );
             Err(ApiError::invalid("response_format", "unsupported_value", message))
         }
-        Some(other) => Err(unknown_word("response_format", other, "'wav', 'flac' and 'pcm'")),
+        Some(other) => Err(unknown_word("response_format", other, "'mp3', 'wav', 'flac' and 'pcm'")),
     }
 }
 
@@ -203,6 +189,7 @@ struct Speech {
     framing: Framing,
     format: Format,
     flac: Option<Flac>,
+    mp3: Option<Box<Mp3>>,
     has_begun: bool,
     rate: u32,
     /// Those that are not packed yet.
@@ -213,9 +200,16 @@ struct Speech {
 
 impl Speech {
     /// Packs what there is; `samples` is how many come in all, if that is known.
-    fn pack(&mut self, samples: Option<usize>, is_last: bool, out: &mut Vec<u8>) {
+    fn pack(&mut self, samples: Option<usize>, is_last: bool, out: &mut Vec<u8>) -> Result<(), ApiError> {
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         match self.format {
+            Format::Mp3 => {
+                let mp3 = self.mp3.get_or_insert_with(|| Box::new(Mp3::stream()));
+                mp3.push(&mut self.samples, self.rate, is_last, out).ok_or_else(|| {
+                    let message = format!("upstream: MP3 has no rate of {} samples a second", self.rate);
+                    ApiError::server(502, "upstream_invalid", message)
+                })?;
+            }
             Format::Flac => {
                 let flac = self.flac.get_or_insert_with(|| Flac::new(self.rate));
                 if is_first {
@@ -230,18 +224,20 @@ impl Speech {
                 out.append(&mut self.samples);
             }
         }
+        Ok(())
     }
 
     /// Gives packed bytes to the client of a stream.
-    fn send(&mut self, is_last: bool, out: &mut Vec<u8>) {
+    fn send(&mut self, is_last: bool, out: &mut Vec<u8>) -> Result<(), ApiError> {
         if self.framing == Framing::Bytes {
             return self.pack(None, is_last, out);
         }
         let mut packed = Vec::new();
-        self.pack(None, is_last, &mut packed);
+        self.pack(None, is_last, &mut packed)?;
         if !packed.is_empty() {
             frame::event(&json!({"type": "speech.audio.delta", "audio": STANDARD.encode(packed)}), out);
         }
+        Ok(())
     }
 }
 
@@ -265,7 +261,7 @@ impl Translator for Speech {
             }
         }
         if self.framing != Framing::Whole && !self.samples.is_empty() {
-            self.send(false, out);
+            self.send(false, out)?;
         }
         Ok(())
     }
@@ -277,10 +273,9 @@ impl Translator for Speech {
         }
         if self.framing == Framing::Whole {
             out.reserve_exact(self.samples.len() + self.samples.len() / 256 + 64);
-            self.pack(Some(self.samples.len() / 2), true, out);
-            return Ok(());
+            return self.pack(Some(self.samples.len() / 2), true, out);
         }
-        self.send(true, out);
+        self.send(true, out)?;
         if self.framing == Framing::Events {
             let usage = &self.outcome.usage;
             let (input, output) = (usage.prompt_token_count.unwrap_or(0), usage.candidates_token_count.unwrap_or(0));

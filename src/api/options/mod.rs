@@ -8,6 +8,8 @@ mod picture;
 mod thinking;
 
 pub(crate) use extensions::extensions;
+#[cfg(feature = "media")]
+pub(crate) use output::voice;
 pub(crate) use output::{format, modalities, wants_logprobs};
 #[cfg(any(feature = "agents", feature = "media"))]
 pub(crate) use picture::picture;

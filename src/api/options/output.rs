@@ -9,9 +9,27 @@ use crate::error::ApiError;
 use crate::gemini::models::Model;
 use serde_json::{Map, Value, json};
 
-/// OpenAI's voices. Google has others and would refuse these.
-const OPENAI_VOICES: [&str; 13] =
-    ["alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse"];
+/// OpenAI's voices, and those of Google's that stand in for them (docs/media.md "Speech").
+const VOICES: [(&str, &str); 13] = [
+    ("alloy", "Kore"),
+    ("ash", "Iapetus"),
+    ("ballad", "Algieba"),
+    ("cedar", "Achird"),
+    ("coral", "Sulafat"),
+    ("echo", "Charon"),
+    ("fable", "Umbriel"),
+    ("marin", "Despina"),
+    ("nova", "Leda"),
+    ("onyx", "Orus"),
+    ("sage", "Vindemiatrix"),
+    ("shimmer", "Achernar"),
+    ("verse", "Puck"),
+];
+
+/// Google's name of a voice, which may be one of OpenAI's.
+pub(crate) fn voice(name: &str) -> &str {
+    VOICES.iter().find(|(openai, _)| openai.eq_ignore_ascii_case(name)).map_or(name, |(_, google)| google)
+}
 
 /// Reads the format of an answer; `param` is the path of its field. The schema may stand in it or, as in chat, in its
 /// `json_schema`.
@@ -67,14 +85,22 @@ pub(crate) fn modalities(
     let format = match take_text(&mut audio, "format").as_deref() {
         None | Some("wav") => AudioFormat::Wav,
         Some("pcm16") => AudioFormat::Pcm16,
+        #[cfg(feature = "media")]
+        Some("mp3") => AudioFormat::Mp3,
         Some(_) => {
-            let message = "Only 'wav' and 'pcm16' are supported.";
+            let mp3 = if cfg!(feature = "media") { "'mp3', " } else { "" };
+            let message = format!("Only {mp3}'wav' and 'pcm16' are supported.");
             return Err(ApiError::invalid("audio.format", "unsupported_value", message));
         }
     };
     config.insert("responseModalities".into(), json!(["AUDIO"]));
-    if let Some(voice) = take_text(&mut audio, "voice").filter(|voice| !OPENAI_VOICES.contains(&voice.as_str())) {
-        config.insert("speechConfig".into(), json!({"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}));
+    let named = match take(&mut audio, "voice") {
+        Some(Value::Object(mut object)) => take_text(&mut object, "id"),
+        given => given.and_then(|name| name.as_str().map(str::to_owned)),
+    };
+    if let Some(name) = named {
+        let voice = json!({"prebuiltVoiceConfig": {"voiceName": voice(name.trim())}});
+        config.insert("speechConfig".into(), json!({ "voiceConfig": voice }));
     }
     Ok(Some(format))
 }

@@ -7,6 +7,8 @@ mod folded;
 mod hold;
 mod invoked;
 mod logprobs;
+#[cfg(feature = "media")]
+pub(crate) mod mp3;
 mod partial;
 mod reasons;
 pub(crate) mod speech;
@@ -148,6 +150,8 @@ impl Answer {
         let speech = std::mem::take(&mut self.speech);
         let audio = (!speech.is_empty()).then(|| match self.plan.audio {
             Some(AudioFormat::Pcm16) => media::encode(&speech),
+            #[cfg(feature = "media")]
+            Some(AudioFormat::Mp3) => media::encode(&mp3::file(speech)),
             _ => media::encode(&speech::wav(speech)),
         });
         Ending {

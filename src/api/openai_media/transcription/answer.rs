@@ -42,7 +42,9 @@ impl Answer {
         let transcription = &part["transcription"];
         let text = |name: &str| transcription[name].as_str().map(str::to_owned);
         let said = part["text"].as_str().or(transcription["text"].as_str()).unwrap_or_default();
-        self.transcript.language = self.transcript.language.take().or_else(|| text("languageCode"));
+        // OpenAI's and its clients' codes say nothing of the region.
+        let code = || text("languageCode").map(|code| code.split('-').next().unwrap_or_default().to_ascii_lowercase());
+        self.transcript.language = self.transcript.language.take().or_else(code);
         for timed in transcription["words"].as_array().into_iter().flatten() {
             let (start, end) = (seconds(&timed["startOffset"]), seconds(&timed["endOffset"]));
             self.transcript.words.push(Word {
