@@ -223,6 +223,7 @@ fn deltas(plan: Plan, events: &[Value]) -> (Vec<String>, Folded) {
             Delta::Start { id, usage } => format!("start {id} {:?}", usage.prompt_token_count),
             Delta::Thought(text) => format!("thought {text}"),
             Delta::Text(text, _) => format!("text {text}"),
+            Delta::Arguments(text) => format!("arguments {text}"),
             Delta::Call(call) => format!("call {} {} {:?}", call.name, call.arguments, call.signature),
             Delta::Image(image) => format!("image {}", image.mime),
             Delta::End(ending) => format!("end {:?} {:?}", ending.finish, ending.stop),

@@ -104,6 +104,7 @@ impl Conversing {
         call.limit = asked.limit;
         let (request, plan) = asked.compose(context);
         call.request = request;
+        call.streams_arguments = plan.gives_pieces();
         Conversing::new(call, framing, plan, reply)
     }
 

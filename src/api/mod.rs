@@ -87,6 +87,8 @@ pub struct Call {
     pub limit: Option<u64>,
     /// The request as it was before it was made to fit one credential, and whether it was for a long answer.
     pub unfitted: Option<Box<(Request, bool)>>,
+    /// Arguments of calls are wanted as they come, where the service can do that.
+    pub streams_arguments: bool,
     /// The model whose rules it keeps; `None` for a request that is as its client wrote it.
     pub serves: Option<String>,
 }
@@ -103,6 +105,7 @@ impl Call {
             whole: operation != Operation::Stream,
             limit: None,
             unfitted: None,
+            streams_arguments: false,
             serves: None,
         }
     }

@@ -198,6 +198,8 @@ pub struct Settings {
     pub media_resolution: bool,
     /// What is appended when a conversation ends with a model turn.
     pub continue_text: String,
+    /// Whether Vertex AI is asked for arguments of calls as they come, for chat clients that stream.
+    pub stream_function_arguments: bool,
     /// Which requests prefer the credential that served them before.
     pub affinity: Affinity,
 }

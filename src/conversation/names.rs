@@ -24,6 +24,16 @@ pub enum Kind {
     Custom,
 }
 
+impl Kind {
+    /// The parameters, where arguments must be read by them.
+    pub fn schema(&self) -> Option<&Value> {
+        match self {
+            Kind::Function { schema, .. } => schema.as_ref(),
+            Kind::Custom => None,
+        }
+    }
+}
+
 /// A tool the client declared.
 #[derive(Clone, Debug)]
 pub struct Declared {

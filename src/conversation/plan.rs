@@ -38,6 +38,8 @@ pub struct Plan {
     pub json: Json,
     /// Bytes of the answer's text that are kept after it was given out, since citations are ranges of it.
     pub kept_text: usize,
+    /// The client takes arguments of calls in pieces, as far as they come so.
+    pub streams_arguments: bool,
     /// Token probabilities are wanted.
     pub logprobs: bool,
     /// Set for speech models.
@@ -57,6 +59,7 @@ impl Plan {
             names: Names::default(),
             call_prefix: "call_",
             single_call: false,
+            streams_arguments: false,
             marker: None,
             stops: Vec::new(),
             json: Json::No,
@@ -67,6 +70,11 @@ impl Plan {
             question: String::new(),
             notices: Vec::new(),
         }
+    }
+
+    /// Whether arguments go out in pieces. Only Vertex AI sends them so.
+    pub fn gives_pieces(&self) -> bool {
+        cfg!(feature = "vertex") && self.streams_arguments
     }
 
     /// Decides how much of the text is kept.

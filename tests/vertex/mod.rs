@@ -5,6 +5,7 @@ mod federation;
 mod requests;
 mod sdk;
 mod services;
+mod streamed_arguments;
 
 use crate::common::google::{FakeGoogle, Recorded, Step};
 use crate::common::http::{self, Answer};
@@ -51,4 +52,11 @@ fn locations(google: &FakeGoogle) -> Vec<String> {
 fn location(request: &Recorded) -> String {
     let place = request.path.split("/locations/").nth(1).and_then(|rest| rest.split('/').next());
     place.unwrap_or("express").to_owned()
+}
+
+/// The events of a streamed chat.
+fn events(answer: &Answer) -> Vec<Value> {
+    let text = answer.text();
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
+    data.map(|data| serde_json::from_str(data).expect("JSON")).collect()
 }

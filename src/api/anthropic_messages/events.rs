@@ -135,6 +135,8 @@ impl Frames for Events {
                 self.delta("text_delta", "text", &picture(image.mime, image.data), out);
             }
             Delta::Call(call) => self.call(&call, out),
+            // Its plans ask for no pieces.
+            Delta::Arguments(_) => {}
             Delta::End(ending) => self.end(&ending, out),
         }
     }

@@ -118,7 +118,7 @@ impl Frames for Chunks {
             Delta::Text(text, _) => self.chunk(text, None, out),
             Delta::End(ending) => self.end(&ending, out),
             // A completion is text.
-            Delta::Thought(_) | Delta::Call(_) | Delta::Image(_) => {}
+            Delta::Thought(_) | Delta::Call(_) | Delta::Arguments(_) | Delta::Image(_) => {}
         }
     }
 

@@ -376,6 +376,7 @@ impl Frames for Events {
             Delta::Thought(text) => self.thought(text, out),
             Delta::Text(text, logprobs) => self.text(text, &logprobs, out),
             Delta::Call(call) => self.call(&call, out),
+            Delta::Arguments(_) => {} // its plans ask for no pieces
             Delta::Image(image) => self.image(image.data, image.signature, out),
             Delta::End(ending) => {
                 self.end(&ending, out);

@@ -25,6 +25,8 @@ pub(crate) struct Extensions {
     pub retrieval: Option<Value>,
     /// Fields of `generationConfig` that OpenAI has nothing like.
     pub config: Object,
+    /// Whether arguments of calls are wanted as they come.
+    pub streams_arguments: Option<bool>,
     /// Names of fields of Google's that cannot be passed on.
     pub unknown: Vec<String>,
 }
@@ -89,8 +91,15 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
     places.push(extra);
     // Only these are read from the top level, too (docs/openai-chat.md "Top-level fields").
     let mut top = Map::new();
-    for name in ["cached_content", "cachedContent", "safety_settings", "safetySettings", "image_config", "imageConfig"]
-    {
+    for name in [
+        "cached_content",
+        "cachedContent",
+        "safety_settings",
+        "safetySettings",
+        "image_config",
+        "imageConfig",
+        "stream_function_arguments",
+    ] {
         top.extend(take(body, name).map(|value| (name.to_owned(), value)));
     }
     places.push(top);
@@ -113,6 +122,8 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
         found.media_resolution = found.media_resolution.or(resolution.and_then(|word| media_resolution(&word)));
         let image_config = image_config(&mut place, &mut found.unknown);
         found.image_config = found.image_config.or(image_config);
+        let streams = take(&mut place, "stream_function_arguments").and_then(|flag| flag.as_bool());
+        found.streams_arguments = found.streams_arguments.or(streams);
         if let Some(Value::Array(list)) = take(&mut place, "tools") {
             found.tools.extend(list.into_iter().filter_map(|tool| match tool {
                 Value::Object(tool) => Some(tool),
@@ -127,6 +138,13 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
         let config = take_any(&mut place, &["tool_config", "toolConfig"]);
         if let Some(Value::Object(mut config)) = config {
             let retrieval = take_any(&mut config, &["retrieval_config", "retrievalConfig"]);
+            if let Some(Value::Object(mut calling)) =
+                take_any(&mut config, &["function_calling_config", "functionCallingConfig"])
+            {
+                let names = ["stream_function_call_arguments", "streamFunctionCallArguments"];
+                let streams = take_any(&mut calling, &names).and_then(|flag| flag.as_bool());
+                found.streams_arguments = found.streams_arguments.or(streams);
+            }
             found.retrieval = found.retrieval.or(retrieval.filter(Value::is_object).map(spelled));
             found.unknown.extend(config.into_iter().map(|(name, _)| format!("tool_config.{name}")));
         }

@@ -17,15 +17,17 @@ pub enum Delta<'a> {
     Thought(&'a str),
     /// A piece of text, with token probabilities if they are wanted.
     Text(&'a str, Vec<Logprob>),
-    /// A call of a tool. Google sends calls whole.
+    /// A call of a tool, whole unless the plan says that its arguments may come in pieces.
     Call(ToolCall),
+    /// More arguments of the call before.
+    Arguments(&'a str),
     /// A picture.
     Image(Image<'a>),
     /// Comes once, after all others, unless the answer failed.
     End(Ending),
 }
 
-/// A call of a tool, complete.
+/// A call of a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolCall {
     /// Unique among all answers.

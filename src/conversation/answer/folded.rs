@@ -53,6 +53,11 @@ impl Folded {
                 }
             }
             Delta::Call(call) => self.blocks.push(Block::Call(call)),
+            Delta::Arguments(text) => {
+                if let Some(Block::Call(call)) = self.blocks.last_mut() {
+                    call.arguments.push_str(text);
+                }
+            }
             Delta::Image(image) => self.blocks.push(Block::Image {
                 mime: image.mime.to_owned(),
                 data: image.data.to_owned(),

@@ -1,6 +1,7 @@
 //! An answer of Google read event by event into deltas, which every dialect writes in its own frames; [`Folded`] is the
 //! whole answer, made of the same deltas. [`verdict`] says at the end how the answer finished, or what is wrong with it.
 
+mod calls;
 mod citations;
 mod delta;
 mod folded;
@@ -12,6 +13,7 @@ pub(crate) mod mp3;
 mod partial;
 mod reasons;
 pub(crate) mod speech;
+mod streamed;
 mod text;
 mod usage;
 mod verdict;
@@ -20,22 +22,21 @@ pub use citations::{Citation, Search, Source};
 pub use delta::{Delta, Ending, Image, Sink, ToolCall};
 pub use folded::{Block, Folded};
 pub use logprobs::Logprob;
+use reasons::Class;
 pub use reasons::Reason;
 pub use usage::Totals;
 pub use verdict::Finish;
 
-use super::names::Kind;
+use super::media;
 use super::plan::{AudioFormat, Plan};
 use super::signatures::Anchor;
-use super::{arguments, media};
 use crate::error::ApiError;
-use crate::gemini::response::{Candidate, ResponseBlob, ResponseCall};
-use crate::gemini::{Response, ResponsePart, Text, UsageMetadata};
+use crate::gemini::response::{Candidate, ResponseBlob};
+use crate::gemini::{Response, ResponsePart, UsageMetadata};
 use crate::os::random;
 use citations::Cited;
 use invoked::Invoked;
 use partial::Partial;
-use serde_json::value::RawValue;
 use std::collections::HashSet;
 use std::sync::Arc;
 use text::Texts;
@@ -131,6 +132,9 @@ impl Answer {
     /// The upstream ended: gives out what was held back and the ending, or says what is wrong with the answer. `sent`:
     /// something is with the client already.
     pub fn end(&mut self, sent: bool, sink: &mut Sink<'_>) -> Result<(), ApiError> {
+        if self.seen.reason.as_ref().is_some_and(|reason| reason.class() == Class::Stop) {
+            self.complete(sink);
+        }
         let verdict = self.verdict(sent);
         if verdict.is_err() && !sent {
             return verdict.map(drop);
@@ -290,66 +294,6 @@ impl Answer {
         self.joined_text(rest.into(), sink);
         let held = self.texts.held();
         self.show(&held, sink);
-    }
-
-    fn call_or_piece(&mut self, call: &ResponseCall<'_>, signature: Option<&str>, sink: &mut Sink<'_>) {
-        let goes_on = self.partial.is_some() && call.name.as_deref().is_none_or(str::is_empty);
-        if !goes_on && !Partial::is_piece(call) {
-            return self.call(call, signature, sink);
-        }
-        let mut partial = self.partial.take().filter(|_| goes_on).unwrap_or_default();
-        partial.push(call, signature);
-        if call.will_continue {
-            self.partial = Some(partial);
-            return;
-        }
-        let args = partial.args();
-        let whole = ResponseCall {
-            name: Some(Text(partial.name.into())),
-            id: Some(Text(partial.id.into())),
-            args: serde_json::from_str(&args).ok(),
-            ..ResponseCall::default()
-        };
-        self.call(&whole, partial.signature.as_deref(), sink);
-    }
-
-    fn call(&mut self, call: &ResponseCall<'_>, signature: Option<&str>, sink: &mut Sink<'_>) {
-        let name = call.name.as_deref().unwrap_or_default().trim();
-        if name.is_empty() {
-            self.seen.nameless_call = true;
-            return;
-        }
-        if self.is_cut() || self.plan.single_call && self.seen.calls > 0 {
-            return;
-        }
-        self.flush(sink);
-        self.seen.calls += 1;
-        let plan = Arc::clone(&self.plan);
-        let declared = plan.names.called(name);
-        let id = match call.id.as_deref().filter(|id| !id.is_empty() && !self.call_ids.contains(*id)) {
-            Some(id) => id.to_owned(),
-            None => format!("{}{}", self.plan.call_prefix, random::id(24)),
-        };
-        self.call_ids.insert(id.clone());
-        if let Some(parts) = self.invoked.take() {
-            plan.signatures.remember_invoked(&Anchor::Call(&id), &parts);
-        }
-        if let Some(signature) = signature {
-            self.call_signature = Some(signature.to_owned());
-            if self.text_signature.as_deref() == Some(signature) {
-                self.text_signature = None;
-            }
-            plan.signatures.remember(&id, signature, call.args.map(RawValue::get));
-        }
-        let custom = declared.is_some_and(|tool| tool.kind == Kind::Custom);
-        let arguments = match declared.map(|tool| &tool.kind) {
-            Some(Kind::Custom) => arguments::input(call.args),
-            Some(Kind::Function { wrapped, schema }) => arguments::to_client(call.args, schema.as_ref(), *wrapped),
-            None => arguments::to_client(call.args, None, false),
-        };
-        let name = declared.map_or(name, |tool| tool.client.as_str()).to_owned();
-        let call = ToolCall { id, name, arguments, custom, signature: signature.map(str::to_owned) };
-        self.give(Delta::Call(call), sink);
     }
 
     fn blob(&mut self, blob: &ResponseBlob<'_>, signature: Option<&str>, sink: &mut Sink<'_>) {

@@ -1,6 +1,7 @@
 //! A call that Google sends in pieces, put together (docs/vertex.md "Streamed arguments of function calls"): clients get
-//! calls whole.
+//! calls whole, or their arguments as they come.
 
+use super::streamed::Streamed;
 use crate::gemini::response::ResponseCall;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -12,6 +13,8 @@ pub(super) struct Partial {
     pub id: String,
     pub signature: Option<String>,
     args: Value,
+    /// Where the client gets it in pieces, too.
+    streamed: Option<Streamed>,
 }
 
 #[derive(Deserialize)]
@@ -29,9 +32,24 @@ impl Partial {
         call.will_continue || call.partial_args.is_some()
     }
 
+    /// For a client that takes pieces and knows the call by `id`.
+    pub fn streamed(id: String) -> Partial {
+        Partial { id, streamed: Some(Streamed::default()), ..Partial::default() }
+    }
+
+    /// The arguments that have come since this was asked; `None`: the client gets the call whole.
+    pub fn fresh(&mut self) -> Option<&str> {
+        self.streamed.as_mut().map(Streamed::fresh)
+    }
+
+    /// What makes those that the client has the `whole` arguments.
+    pub fn rest(&mut self, whole: &str) -> Option<&str> {
+        self.streamed.as_mut().map(|streamed| streamed.finish(whole))
+    }
+
     pub fn push(&mut self, call: &ResponseCall<'_>, signature: Option<&str>) {
         for (mine, theirs) in [(&mut self.name, &call.name), (&mut self.id, &call.id)] {
-            if let Some(theirs) = theirs.as_deref().filter(|text| !text.is_empty()) {
+            if let Some(theirs) = theirs.as_deref().filter(|text| !text.is_empty() && mine.is_empty()) {
                 theirs.clone_into(mine);
             }
         }
@@ -42,10 +60,15 @@ impl Partial {
         let pieces: Vec<Piece> =
             call.partial_args.and_then(|pieces| serde_json::from_str(pieces.get()).ok()).unwrap_or_default();
         for Piece { json_path, string_value, number_value, bool_value } in pieces {
-            let Some(slot) = steps(&json_path).and_then(|steps| place(&mut self.args, &steps)) else { continue };
-            match (slot, string_value) {
-                (Value::String(text), Some(more)) => text.push_str(&more),
-                (slot, text) => *slot = text.map(Value::from).or(number_value).or(bool_value.map(Value::from)).into(),
+            let Some(steps) = steps(&json_path) else { continue };
+            let Some(slot) = place(&mut self.args, &steps) else { continue };
+            let value = string_value.map(Value::from).or(number_value).or(bool_value.map(Value::from)).into();
+            if let Some(streamed) = &mut self.streamed {
+                streamed.push(&steps, &value);
+            }
+            match (slot, value) {
+                (Value::String(text), Value::String(more)) => text.push_str(&more),
+                (slot, value) => *slot = value,
             }
         }
     }
@@ -62,7 +85,9 @@ impl Partial {
 /// As deep as JSON is read here.
 const DEEPEST: usize = 100;
 
-enum Step {
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
     Key(String),
     Index(usize),
 }

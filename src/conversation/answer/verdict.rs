@@ -44,7 +44,9 @@ impl Answer {
     pub(super) fn verdict(&self, sent: bool) -> Result<Finish, ApiError> {
         let Seen { calls, blocked, reason, .. } = &self.seen;
         let class = reason.as_ref().map(Reason::class);
-        if *calls > 0 && (self.is_cut() || !matches!(class, None | Some(Class::Filter))) {
+        // A call of which more was to come ends as a text does.
+        let is_cut_off = self.partial.is_some() && class == Some(Class::Length);
+        if *calls > 0 && !is_cut_off && (self.is_cut() || !matches!(class, None | Some(Class::Filter))) {
             return Ok(Finish::Calls);
         }
         if self.is_cut() {

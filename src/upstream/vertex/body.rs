@@ -13,6 +13,9 @@ use std::borrow::Cow;
 const NOT_SENT: &[&str] =
     &["model", "session_id", "sessionId", "serviceTier", "service_tier", "generateContentRequest"];
 
+/// Asks for the arguments of calls as they come.
+const PIECES: &str = "streamFunctionCallArguments";
+
 /// The categories that a request without any gets.
 const CATEGORIES: [&str; 4] = [
     "HARM_CATEGORY_HARASSMENT",
@@ -24,7 +27,13 @@ const CATEGORIES: [&str; 4] = [
 pub(in crate::upstream) fn of(call: &Call) -> Vec<u8> {
     match call.operation {
         Operation::Generate | Operation::Stream => {
-            let request = fitting(&call.request, call.operation == Operation::Stream);
+            let mut request = fitting(&call.request, call.operation == Operation::Stream);
+            let declares = request.tools.iter().any(|tool| !tool.function_declarations.is_empty());
+            if call.streams_arguments && call.operation == Operation::Stream && declares {
+                let config = request.to_mut().tool_config.get_or_insert_default();
+                let calling = config.function_calling_config.get_or_insert_default();
+                calling.other.insert(PIECES.into(), true.into());
+            }
             let own = request.safety_settings.as_deref();
             let mut body = Body::of(&request, NOT_SENT).with_safety(own, &CATEGORIES, |_| true);
             for (sent, own) in body.safety_settings.iter_mut().flatten().zip(own.into_iter().flatten()) {
@@ -77,11 +86,7 @@ fn fitting(request: &Request, streams: bool) -> Cow<'_, Request> {
     // A whole answer with arguments in pieces is refused.
     let asks_for_pieces = |request: &Request| {
         let calling = request.tool_config.as_ref()?.function_calling_config.as_ref()?;
-        calling
-            .other
-            .get("streamFunctionCallArguments")
-            .or(calling.other.get("stream_function_call_arguments"))
-            .cloned()
+        calling.other.get(PIECES).or(calling.other.get("stream_function_call_arguments")).cloned()
     };
     if !streams && asks_for_pieces(&request).is_some() {
         let config = request.to_mut().tool_config.as_mut().and_then(|config| config.function_calling_config.as_mut());

@@ -10,6 +10,7 @@ use super::event_stream::{EventStream, Wrapping};
 use super::{Upstream, round_trip};
 use crate::api::{Call, Operation};
 use crate::credentials::{Access, Failing, VertexPlace};
+use std::borrow::Cow;
 use std::time::Duration;
 use ureq::Agent;
 
@@ -17,6 +18,10 @@ use ureq::Agent;
 const MINUTE: Duration = Duration::from_secs(60);
 /// A request for better or cheaper capacity, which the public API takes in the body.
 const TIER: &str = "X-Vertex-AI-LLM-Shared-Request-Type";
+
+/// How refusals of ids of calls and of arguments in pieces are worded.
+const IDS: [&str; 2] = ["Unknown name \"id\"", "unknown field \"id\""];
+const PIECES: [&str; 2] = ["stream_function_call_arguments", "streamFunctionCallArguments"];
 
 /// Vertex AI.
 #[derive(Clone, Debug)]
@@ -50,22 +55,27 @@ impl Vertex {
         }
     }
 
-    /// Asks once more without the ids of calls, where a 400 names them: not every version takes them.
-    fn ask_with_and_without_ids(
+    /// Asks once more without what a 400 names and not every version or model takes: ids of calls, arguments in pieces.
+    fn ask_and_repair(
         &self,
         access: &Access,
         place: &VertexPlace,
         location: &str,
-        call: &Call,
+        call: &mut Cow<'_, Call>,
         body: &mut Vec<u8>,
     ) -> Result<EventStream, Fault> {
         let fault = match self.ask(access, place, location, call, body) {
-            Err(fault) if names_ids(&fault) => fault,
+            Err(fault) if is_refusal_of(&fault, &IDS) || is_refusal_of(&fault, &PIECES) => fault,
             answer => return answer,
         };
-        let Some(plain) = body::without_ids(&call.request) else { return Err(fault) };
-        log::info!("[ApiClient] Google refused the ids of calls. Sending once more without them.");
-        *body = body::of(&Call { request: plain, ..call.clone() });
+        if is_refusal_of(&fault, &IDS) {
+            let Some(plain) = body::without_ids(&call.request) else { return Err(fault) };
+            call.to_mut().request = plain;
+        } else if !std::mem::take(&mut call.to_mut().streams_arguments) {
+            return Err(fault);
+        }
+        log::info!("[ApiClient] Google refused a field of function calls. Sending once more without it.");
+        *body = body::of(call);
         self.ask(access, place, location, call, body)
     }
 }
@@ -74,10 +84,11 @@ impl Upstream for Vertex {
     fn send(&self, access: &Access, call: &Call) -> Result<EventStream, Fault> {
         let Some(place) = &access.place else { return Err(Fault::Unsupported("this needs a credential of Vertex AI")) };
         let mut body = body::of(call);
+        let mut call = Cow::Borrowed(call);
         let mut rests: Option<Duration> = None;
         let mut last = None;
         for location in place.order(&call.model) {
-            let fault = match self.ask_with_and_without_ids(access, place, location, call, &mut body) {
+            let fault = match self.ask_and_repair(access, place, location, &mut call, &mut body) {
                 Ok(answer) => {
                     place.served(&call.model, location);
                     return Ok(answer);
@@ -134,10 +145,10 @@ fn with_delay(mut refusal: Refusal, rests: Option<Duration>) -> Refusal {
     refusal
 }
 
-fn names_ids(fault: &Fault) -> bool {
+/// Whether a 400 has one of these words.
+fn is_refusal_of(fault: &Fault, words: &[&str]) -> bool {
     let Fault::Refused(refusal) = fault else { return false };
-    refusal.status == 400
-        && ["Unknown name \"id\"", "unknown field \"id\""].iter().any(|word| refusal.details.message.contains(word))
+    refusal.status == 400 && words.iter().any(|word| refusal.details.message.contains(word))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which tools the default answer calls, read from the user's words.
 
-use super::engine::{content_text, has, list, text, turn_start};
+use super::engine::{Piece, content_text, has, list, text, turn_start};
 use super::strict_schema::instance;
 use serde_json::{Value, json};
 
@@ -45,4 +45,43 @@ fn calls_in(step: &str, usable: &[&Value]) -> Vec<(String, Value)> {
 fn made_up(declared: &Value) -> Value {
     let schema = declared.get("parametersJsonSchema").or(declared.get("parameters"));
     schema.map(|schema| instance(schema, schema, 0)).filter(Value::is_object).unwrap_or_else(|| json!({}))
+}
+
+/// Calls as Vertex AI sends them where arguments in pieces were asked for: an opening part, each value at its path with
+/// strings in two pieces, and an empty call at the end.
+pub fn in_pieces(parts: Vec<Value>) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut piece = |part: Value| pieces.push(Piece { parts: vec![part], finish: None });
+    for mut part in parts {
+        let Some(call) = part.get_mut("functionCall").and_then(Value::as_object_mut) else {
+            piece(part);
+            continue;
+        };
+        let args = call.remove("args").unwrap_or_default();
+        call.insert("willContinue".into(), json!(true));
+        piece(part);
+        leaves("$".into(), &args, &mut |value| {
+            piece(json!({"functionCall": {"partialArgs": [value], "willContinue": true}}));
+        });
+        piece(json!({"functionCall": {}}));
+    }
+    pieces
+}
+
+fn leaves(path: String, value: &Value, take: &mut dyn FnMut(Value)) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| leaves(format!("{path}.{name}"), value, take)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(at, value)| leaves(format!("{path}[{at}]"), value, take))
+        }
+        Value::String(text) => {
+            let letters: Vec<char> = text.chars().collect();
+            let (first, last) = letters.split_at(letters.len() / 2);
+            take(json!({"jsonPath": path, "stringValue": String::from_iter(first), "willContinue": true}));
+            take(json!({"jsonPath": path, "stringValue": String::from_iter(last)}));
+        }
+        Value::Number(number) => take(json!({"jsonPath": path, "numberValue": number})),
+        Value::Bool(flag) => take(json!({"jsonPath": path, "boolValue": flag})),
+        Value::Null => take(json!({"jsonPath": path, "nullValue": "NULL_VALUE"})),
+    }
 }

@@ -11,7 +11,7 @@
 //!
 //! `includeThoughts` puts a thought first; thinking costs [`THOUGHT_TOKENS`], which count against `maxOutputTokens`.
 
-use super::calls::wanted_calls;
+use super::calls::{in_pieces, wanted_calls};
 use super::errors::Refusal;
 use super::long;
 use super::media;
@@ -223,7 +223,12 @@ fn answer_pieces(state: &mut State, generation: &Generation, room: Option<u64>) 
             }
             parts.push(part);
         }
-        return vec![Piece { parts, finish: None }, Piece { parts: vec![json!({"text": ""})], finish: Some("STOP") }];
+        let mut pieces = match inner["toolConfig"]["functionCallingConfig"]["streamFunctionCallArguments"] == true {
+            true => in_pieces(parts),
+            false => vec![Piece { parts, finish: None }],
+        };
+        pieces.push(Piece { parts: vec![json!({"text": ""})], finish: Some("STOP") });
+        return pieces;
     }
     if model.speaks() {
         return media::spoken(&answer_text(inner));

@@ -9,6 +9,7 @@ use crate::api::openai::extra_content::ExtraContent;
 use crate::api::openai::{self, usage::Usage};
 use crate::conversation::answer::{Delta, Ending, Logprob, ToolCall, Totals};
 use crate::error::ApiError;
+use serde_json::json;
 use std::sync::Arc;
 
 /// Writes chunks.
@@ -98,6 +99,14 @@ impl Chunks {
         self.calls += 1;
     }
 
+    fn arguments(&mut self, text: &str, out: &mut Vec<u8>) {
+        let function = json!({ "arguments": text });
+        match self.reply.legacy {
+            true => self.field(out, b"\"function_call\":", &function),
+            false => self.field(out, b"\"tool_calls\":", &[json!({"index": self.calls - 1, "function": function})]),
+        }
+    }
+
     fn end(&mut self, ending: &Ending, out: &mut Vec<u8>) {
         if let Some(data) = ending.audio.as_deref() {
             self.field(out, b"\"audio\":", &AudioShape::new(data, self.reply.created));
@@ -146,10 +155,11 @@ impl Frames for Chunks {
         match delta {
             Delta::Start { id, .. } => return self.start(id),
             Delta::Call(call) => return self.call(&call, out),
+            Delta::Arguments(text) => return self.arguments(text, out),
             _ => self.begin(b"\"\"", out),
         }
         match delta {
-            Delta::Start { .. } | Delta::Call(_) => {}
+            Delta::Start { .. } | Delta::Call(_) | Delta::Arguments(_) => {}
             Delta::Thought(text) => self.field(out, b"\"reasoning_content\":", text),
             Delta::Text(text, logprobs) => self.chunk(out, None, &logprobs, |out| {
                 out.extend_from_slice(b"\"content\":");

@@ -35,6 +35,9 @@ pub(in crate::api) fn read_chat(
     let choices = options::choices(body, "n")?;
     let mut extensions = options::extensions(body);
     extensions.declare(&mut asked.toolbox);
+    let streams_arguments = extensions.streams_arguments.unwrap_or(context.settings.stream_function_arguments);
+    // Older models refuse it.
+    asked.plan.streams_arguments = streams_arguments && asked.stream && gemini3;
     let legacy = tools(body, &mut asked.toolbox)?;
     if let Some(stops) = take(body, "stop_sequences") {
         body.entry("stop").or_insert(stops);
