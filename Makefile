@@ -18,7 +18,7 @@ endif
 WRITTEN := $(or $(CARGO_TARGET_DIR),target)/tmp/written
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build check test static conformance durability clients bench soak deny sbom clean
+.PHONY: help run demo build check test static conformance durability tokens clients bench soak deny sbom clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -59,6 +59,9 @@ conformance: ## 200,000 mutated requests beside an independent parser, and 2,000
 	GEMINI_PROXY_MUTATED=200000 cargo test --locked --test suite -- conformance::
 	cargo build --locked --release
 	GEMINI_PROXY_BINARY=$$PWD/target/release/gemini-openai-proxy GEMINI_PROXY_HOSTILE=2000 cargo test --locked --test suite -- tls::hostile::strangers_of --nocapture
+
+tokens: ## ten service accounts under load for two minutes: one token each in its time
+	GEMINI_PROXY_TOKEN_LOAD=120 cargo test --locked --test suite -- vertex::load --nocapture
 
 clients: ## real programs and libraries as clients; installs them first: 2.7 GB, about eight minutes in all
 	./tests/setup.sh

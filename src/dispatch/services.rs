@@ -19,6 +19,7 @@ pub(super) fn kinds_of(call: &Call) -> Kinds {
     let request = &call.request;
     match call.operation {
         Operation::Embed | Operation::BatchEmbed => Kinds::only(Kind::ApiKey).or(Kind::Vertex),
+        _ if names_cloud_cache(request) => Kinds::only(Kind::Vertex),
         _ if request.names_stored() => Kinds::only(Kind::ApiKey),
         _ if names_cloud(request) || request.tools.iter().any(is_vertex_tool) => Kinds::only(Kind::Vertex),
         _ if makes_media(request) => Kinds::only(Kind::ApiKey).or(Kind::Vertex),
@@ -33,6 +34,11 @@ fn makes_media(request: &Request) -> bool {
     let is_media = |kind: &Value| kind == "IMAGE" || kind == "AUDIO";
     config.other.contains_key("audioTranscriptionConfig")
         || modalities.is_some_and(|kinds| !kinds.is_empty() && kinds.iter().all(is_media))
+}
+
+/// Whether it names a cache of Vertex AI: `projects/P/locations/L/cachedContents/x`.
+fn names_cloud_cache(request: &Request) -> bool {
+    request.cached_content.as_ref().is_some_and(|name| name.starts_with("projects/"))
 }
 
 fn names_cloud(request: &Request) -> bool {
@@ -106,6 +112,7 @@ mod tests {
             (file("gs://bucket/a.png"), vertex),
             (file("https://generativelanguage.googleapis.com/v1beta/files/a"), Kinds::only(Kind::ApiKey)),
             (json!({"cachedContent": "cachedContents/a"}), Kinds::only(Kind::ApiKey)),
+            (json!({"cachedContent": "projects/p/locations/us/cachedContents/a"}), vertex),
             (json!({"tools": [{"fileSearch": {}}]}), Kinds::only(Kind::ApiKey)),
             (json!({"tools": [{"googleSearch": {}}]}), Kinds::ALL),
             (json!({"tools": [{"enterpriseWebSearch": {}}]}), vertex),

@@ -112,3 +112,35 @@ fn a_machine_in_google_cloud_needs_one_word_in_the_config() {
     assert_eq!(chat(&plain, MODEL).status, 503);
     assert_eq!(google.count("/computeMetadata"), asked, "it is not asked unless the config says so");
 }
+
+#[test]
+fn each_kind_is_checked_without_a_generation() {
+    let google = FakeGoogle::start();
+    google.add_service_account(TARGET, PROJECT);
+    google.add_service_account(MACHINE, PROJECT);
+    google.add_user(User::licensed("user@example.com", PROJECT));
+    let login = google.login("user@example.com");
+    let folder = crate::common::program::Folder::new("vertex-check");
+    let token = folder.write("subject.token", SUBJECT);
+    let user = json!({"type": "authorized_user", "client_id": "c", "client_secret": "gcloud-secret",
+        "refresh_token": login.refresh_token, "quota_project_id": PROJECT, "upstream": "vertex"});
+    let external = json!({
+        "type": "external_account", "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "token_url": "https://sts.googleapis.com/v1/token",
+        "credential_source": {"file": token}, "project_id": PROJECT,
+    });
+    let impersonated = json!({"type": "impersonated_service_account", "service_account_impersonation_url": url(TARGET),
+        "source_credentials": account(&google, &["global"])});
+    let items =
+        [account(&google, &["global"]), google.add_vertex_key("AQ.Ab8-check-key"), user, external, impersonated];
+    let count = items.len();
+    let proxy = proxy_with(&google, &json!(items), |config| config["gcp_metadata"] = json!(true));
+    let names: Vec<String> = proxy.service().app().pool.views().iter().map(|view| view.name.clone()).collect();
+    assert_eq!(names.len(), count + 1, "and the machine");
+    for name in names {
+        let answer = http::ask(&proxy, "POST", &format!("/admin/credentials/{name}/check"), &[], b"").json();
+        assert_eq!(answer["check_details"]["is_healthy"], true, "{name}: {answer}");
+        assert_eq!(answer["check_details"]["checker_name"], "countTokens", "{name}");
+    }
+    assert!(google.generations().is_empty(), "no generation is spent");
+}

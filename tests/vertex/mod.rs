@@ -1,8 +1,11 @@
 //! Vertex AI through the whole program: credentials, locations, bodies, and one pool of three services.
 
+mod complaints;
 mod credentials;
 mod federation;
+mod load;
 mod requests;
+mod rows;
 mod sdk;
 mod services;
 mod streamed_arguments;

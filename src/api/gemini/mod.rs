@@ -31,7 +31,7 @@ impl Surface for GeminiSurface {
         "gemini"
     }
 
-    fn parse(&self, _: &http::Request, body: Vec<u8>, context: &Context<'_>) -> Parsed {
+    fn parse(&self, request: &http::Request, body: Vec<u8>, context: &Context<'_>) -> Parsed {
         context.note_model(&self.model);
         let operation = match self.method.as_str() {
             "generateContent" => Operation::Generate,
@@ -53,8 +53,9 @@ impl Surface for GeminiSurface {
             return Err(not_found(ApiError::invalid("model", "model_not_found", message)));
         };
         let mut body = read(body)?;
-        // Clients of Vertex write the place before it.
+        // Google's SDKs in their mode for Vertex AI write the place before the name of any cache.
         if let Some(name) = &mut body.cached_content
+            && request.path.contains("/publishers/")
             && let Some(at) = name.find("cachedContents/")
         {
             name.drain(..at);

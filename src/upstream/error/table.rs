@@ -284,6 +284,10 @@ pub static ROWS: &[Row] = &[
     row(&[401, 403], &[Reason("ACCESS_TOKEN_SCOPE_INSUFFICIENT"), Text("insufficient authentication scopes")],
         "ACCESS_TOKEN_SCOPE_INSUFFICIENT", (Credential, Person, Other, DENIED),
         "scope_insufficient", ""),
+    // docs/vertex.md "Vertex quota and errors".
+    row(&[403], &[Text("'aiplatform.endpoints.predict'")],
+        "IAM_PERMISSION_DENIED", (Credential, Fixed(HOUR), Other, DENIED),
+        "vertex_role", "https://console.cloud.google.com/iam-admin/iam"),
     row(&[403], &[Reason("IAM_PERMISSION_DENIED"), Text("permission 'cloudaicompanion")],
         "IAM_PERMISSION_DENIED", (Credential, Fixed(HOUR), Other, DENIED),
         "iam_denied", "https://console.cloud.google.com/iam-admin/iam"),

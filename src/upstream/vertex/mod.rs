@@ -87,7 +87,17 @@ impl Upstream for Vertex {
         let mut call = Cow::Borrowed(call);
         let mut rests: Option<Duration> = None;
         let mut last = None;
-        for location in place.order(&call.model) {
+        let mut order = place.order(&call.model);
+        if let Some(cache) = call.request.cached_content.as_deref() {
+            let home = home_of_cache(cache);
+            let is_ours =
+                |project: &str| is_number(project) || access.project.as_deref().is_none_or(|own| own == project);
+            order.retain(|own| home.is_some_and(|(project, location)| is_ours(project) && *own == location));
+            if order.is_empty() {
+                return Err(Fault::Unsupported("the cached content is of another project or location"));
+            }
+        }
+        for location in order {
             let fault = match self.ask_and_repair(access, place, location, &mut call, &mut body) {
                 Ok(answer) => {
                     place.served(&call.model, location);
@@ -117,6 +127,17 @@ impl Upstream for Vertex {
             None => Fault::Unsupported("this credential of Vertex AI has no location"),
         })
     }
+}
+
+/// Project and location of a cache, outside of which nobody knows it.
+fn home_of_cache(name: &str) -> Option<(&str, &str)> {
+    let (project, rest) = name.strip_prefix("projects/")?.split_once("/locations/")?;
+    Some((project, rest.split_once("/cachedContents/")?.0))
+}
+
+/// Google names projects by number in its answers.
+fn is_number(project: &str) -> bool {
+    project.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The last word of the path.

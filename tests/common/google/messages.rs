@@ -48,18 +48,26 @@ static PART: Message = Message(&[
     ("thoughtSignature", Bytes, Both),
     ("videoMetadata", One(&VIDEO), Both),
     ("mediaResolution", One(&RESOLUTION), Both),
-    ("speechMetadata", One(&SPOKEN), Public),
+    ("speechMetadata", One(&SPOKEN), Both),
+    ("partMetadata", Object, Public),
 ]);
-static SPOKEN: Message = Message(&[("speaker", Text, Public), ("style", Text, Public)]);
+static SPOKEN: Message = Message(&[("speaker", Text, Both), ("style", Text, Both)]);
+static REPLICATED: Message = Message(&[
+    ("mimeType", Text, Both),
+    ("voiceSampleAudio", Bytes, Both),
+    ("consentAudio", Bytes, Public),
+    ("voiceConsentSignature", Object, Public),
+]);
 static PREBUILT: Message = Message(&[("voiceName", Text, Both)]);
-static VOICE: Message = Message(&[("prebuiltVoiceConfig", One(&PREBUILT), Both)]);
+static VOICE: Message =
+    Message(&[("prebuiltVoiceConfig", One(&PREBUILT), Both), ("replicatedVoiceConfig", One(&REPLICATED), Both)]);
 static SPEECH: Message = Message(&[("voiceConfig", One(&VOICE), Both), ("languageCode", Text, Both)]);
 static TRANSCRIPTION: Message = Message(&[
-    ("languageCodes", Many(&Text), Public),
-    ("customVocabulary", Many(&Text), Public),
-    ("wordTimestamp", Bool, Public),
-    ("diarization", Bool, Public),
-    ("mode", Text, Public),
+    ("languageCodes", Many(&Text), Both),
+    ("customVocabulary", Many(&Text), Both),
+    ("wordTimestamp", Bool, Both),
+    ("diarization", Bool, Both),
+    ("mode", Text, Both),
 ]);
 static CONTENT: Message = Message(&[("role", Text, Both), ("parts", Many(&One(&PART)), Both)]);
 
@@ -106,6 +114,10 @@ static TOOL: Message = Message(&[
     ("googleMaps", Object, Both),
     ("fileSearch", Object, Public),
     ("computerUse", Object, Both),
+    ("enterpriseWebSearch", Object, Vertex),
+    ("retrieval", Object, Vertex),
+    ("parallelAiSearch", Object, Vertex),
+    ("exaAiSearch", Object, Vertex),
 ]);
 static CALLING: Message = Message(&[
     ("mode", Enum(&["MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED"]), Both),
@@ -135,7 +147,13 @@ static THINKING: Message = Message(&[
     ("thinkingBudget", Int32, Both),
     ("thinkingLevel", LooseEnum(&["THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"]), Both),
 ]);
-static IMAGE: Message = Message(&[("aspectRatio", Text, Both), ("imageSize", Text, Both)]);
+static IMAGE: Message = Message(&[
+    ("aspectRatio", Text, Both),
+    ("imageSize", Text, Both),
+    ("personGeneration", Text, Vertex),
+    ("prominentPeople", Text, Vertex),
+    ("imageOutputOptions", Object, Vertex),
+]);
 static CONFIG: Message = Message(&[
     ("temperature", Number, Both),
     ("topP", Number, Both),
@@ -156,11 +174,12 @@ static CONFIG: Message = Message(&[
     ("responseModalities", Many(&LooseEnum(&["MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "AUDIO"])), Both),
     ("mediaResolution", Enum(RESOLUTIONS), Both),
     ("speechConfig", One(&SPEECH), Both),
-    ("audioTranscriptionConfig", One(&TRANSCRIPTION), Public),
+    ("audioTranscriptionConfig", One(&TRANSCRIPTION), Both),
     ("audioTimestamp", Bool, CodeAssist),
     ("thinkingConfig", One(&THINKING), Both),
     ("imageConfig", One(&IMAGE), Both),
     ("enableEnhancedCivicAnswers", Bool, Public),
+    ("generationOutputConfig", Object, Vertex),
 ]);
 /// GenerateContentRequest; the public one carries its model in the path but may repeat it.
 pub static GENERATE: Message = Message(&[
@@ -176,6 +195,8 @@ pub static GENERATE: Message = Message(&[
     ("generationConfig", One(&CONFIG), Both),
     ("sessionId", Text, CodeAssist),
     ("serviceTier", Text, Public),
+    ("store", Bool, Public),
+    ("modelArmorConfig", Object, Vertex),
 ]);
 pub static ENVELOPE: Message = Message(&[
     ("model", Text, Both),

@@ -27,7 +27,7 @@ pub fn check(state: &State, model: &Model, inner: &Value, side: Side) -> Result<
     if model.transcribes() && !parts.clone().all(|part| text(&part["inlineData"]["mimeType"]).starts_with("audio/")) {
         return Err(Refusal::invalid("This model takes audio only."));
     }
-    config(state, model, &inner["generationConfig"], functions)
+    config(state, model, &inner["generationConfig"], functions, side)
 }
 
 /// What Gemini 4 takes no more. Google's own words for these are not known.
@@ -140,7 +140,7 @@ fn schemas(state: &State, holder: &Value, open: &str, json: &str, path: &str) ->
     }
 }
 
-fn config(state: &State, model: &Model, config: &Value, functions: bool) -> Result<(), Refusal> {
+fn config(state: &State, model: &Model, config: &Value, functions: bool, side: Side) -> Result<(), Refusal> {
     let range = |name: &str, low: f64, high: f64| match config[name].as_f64() {
         Some(value) if !(low..=high).contains(&value) => Err(Refusal::invalid(format!(
             "* GenerateContentRequest.generation_config.{name}: {value} must be in the range [{low}, {high}]"
@@ -158,7 +158,8 @@ fn config(state: &State, model: &Model, config: &Value, functions: bool) -> Resu
     if config.get("presencePenalty").is_some() || config.get("frequencyPenalty").is_some() {
         return Err(Refusal::invalid(format!("Penalty is not enabled for models/{}", model.id)));
     }
-    if config["responseLogprobs"] == Value::Bool(true) || config.get("logprobs").is_some() {
+    let asks_logprobs = config["responseLogprobs"] == Value::Bool(true) || config.get("logprobs").is_some();
+    if asks_logprobs && side != Side::Vertex {
         return Err(Refusal::invalid(format!("Logprobs is not enabled for models/{}", model.id)));
     }
     let stops = list(&config["stopSequences"]);
