@@ -84,6 +84,14 @@ pub fn text(figures: &Figures) -> String {
     if cfg!(feature = "ledger") {
         page.money(live, &figures.allowances);
     }
+    page.head("gemini_proxy_images_total", "counter", "Pictures that clients got.");
+    for (model, [images, _]) in live.media.iter().filter(|(_, [images, _])| *images > 0) {
+        page.line("gemini_proxy_images_total", &[("model", model)], &images.to_string());
+    }
+    page.head("gemini_proxy_audio_seconds_total", "counter", "Speech that was made or written down.");
+    for (model, [_, audio]) in live.media.iter().filter(|(_, [_, audio])| *audio > 0) {
+        page.line("gemini_proxy_audio_seconds_total", &[("model", model)], &seconds(*audio));
+    }
     page.head("gemini_proxy_upstream_errors_total", "counter", "Failed attempts at Google by class.");
     for (class, count) in &live.upstream_errors {
         page.line("gemini_proxy_upstream_errors_total", &[("class", class)], &count.to_string());

@@ -3,7 +3,7 @@
 use crate::calendar;
 use crate::credentials::View;
 use crate::mask;
-use crate::usage::{Counts, Line, OTHER, Snapshot, Table, dollars, sum_by};
+use crate::usage::{Counts, Line, OTHER, Snapshot, Table, dollars, seconds, sum_by};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -127,6 +127,8 @@ fn sums(counts: &Counts) -> Value {
         "thinking_tokens": counts.thoughts_tokens,
         "cached_tokens": counts.cached_tokens,
         "total_tokens": counts.total_tokens,
+        "images": counts.images,
+        "audio_seconds": seconds(counts.audio_ms),
         "cost_usd": dollars(counts.cost),
         "unpriced": counts.unpriced,
         "latency_ms": quantiles(&counts.latency),
@@ -160,7 +162,8 @@ pub fn csv(snapshot: &Snapshot, range: Range) -> String {
 fn csv_at(snapshot: &Snapshot, range: Range, now: SystemTime) -> String {
     let mut text = String::from(
         "day,key,credential,model,requests,failed,failed_attempts,prompt_tokens,completion_tokens,thinking_tokens,\
-         cached_tokens,total_tokens,latency_p50_ms,latency_p95_ms,ttft_p50_ms,ttft_p95_ms,cost_usd,unpriced\r\n",
+         cached_tokens,total_tokens,latency_p50_ms,latency_p95_ms,ttft_p50_ms,ttft_p95_ms,cost_usd,unpriced,images,\
+         audio_seconds\r\n",
     );
     for (start, table) in range.periods(snapshot, now) {
         let start = match range {
@@ -188,7 +191,8 @@ fn csv_at(snapshot: &Snapshot, range: Range, now: SystemTime) -> String {
                     let _ = write!(text, ",{}", time.unwrap_or_default());
                 }
             }
-            let _ = write!(text, ",{},{}\r\n", dollars(counts.cost), counts.unpriced);
+            let (images, audio) = (counts.images, seconds(counts.audio_ms));
+            let _ = write!(text, ",{},{},{images},{audio}\r\n", dollars(counts.cost), counts.unpriced);
         }
     }
     text

@@ -175,6 +175,11 @@ pub trait Exchange: Send {
         1
     }
 
+    /// Changes the call to another one that brings the same answer, where Google has refused it so.
+    fn instead(&mut self, _error: &ApiError) -> bool {
+        false
+    }
+
     /// Goes on to the next call of an answer that takes several, whose events the same translator gets before its end.
     fn advance(&mut self) -> bool {
         false
@@ -277,6 +282,11 @@ pub trait Surface: Sync {
 
     /// Translates a request.
     fn parse(&self, request: &http::Request, body: Vec<u8>, context: &Context<'_>) -> Parsed;
+
+    /// Whether the body is a form whose files are bytes of any kind.
+    fn reads_form(&self, _request: &http::Request) -> bool {
+        false
+    }
 
     /// An error as a whole answer in this dialect.
     fn error(&self, error: &ApiError) -> http::Response;

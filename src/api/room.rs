@@ -18,7 +18,17 @@ pub(crate) fn take<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), 
         );
         return Err(ApiError::new(413, ErrorKind::InvalidRequest, sentence).with_code("request_too_large"));
     }
-    match room::take(sum + 2 * length) {
+    take_bytes(sum + 2 * length)
+}
+
+/// Takes what a form of this length may need, whose files are no JSON: each of them in base64, and once more in the
+/// request to Google.
+pub(crate) fn take_form(length: usize) -> Result<(), ApiError> {
+    take_bytes(3 * length)
+}
+
+fn take_bytes(bytes: usize) -> Result<(), ApiError> {
+    match room::take(bytes) {
         true => Ok(()),
         false => Err(ApiError::no_room("a request")),
     }

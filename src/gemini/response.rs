@@ -248,6 +248,12 @@ pub struct UsageMetadata {
     /// By modality.
     #[serde(deserialize_with = "null_is_default")]
     pub candidates_tokens_details: Vec<ModalityCount>,
+    /// Pictures that the client got; Google counts their tokens only.
+    #[serde(skip)]
+    pub images: u64,
+    /// Milliseconds of speech that the client got or sent to be written down.
+    #[serde(skip)]
+    pub audio_ms: u64,
 }
 
 /// One entry of a per-modality list.
@@ -278,6 +284,8 @@ impl UsageMetadata {
         self.prompt_tokens_details.extend(other.prompt_tokens_details.iter().cloned());
         self.cache_tokens_details.extend(other.cache_tokens_details.iter().cloned());
         self.candidates_tokens_details.extend(other.candidates_tokens_details.iter().cloned());
+        self.images += other.images;
+        self.audio_ms += other.audio_ms;
     }
 
     /// Takes over every count that `later` has; a late event may omit one that an earlier event had.

@@ -117,7 +117,10 @@ fn read(
     models: &ModelTable,
     asked: Option<&OnceCell<String>>,
 ) -> Result<Box<dyn Exchange>, ApiError> {
-    api::room::take([&*request.body])?;
+    match surface.reads_form(request) {
+        true => api::room::take_form(request.body.len()),
+        false => api::room::take([&*request.body]),
+    }?;
     let body = std::mem::take(&mut request.body);
     let mut exchange = surface.parse(request, body, &Context { models, asked, ..app.context(&key.mark) })?;
     let call = exchange.call();
@@ -186,6 +189,7 @@ impl Generation<'_> {
                     };
                     match next {
                         Some(next) => exchange = next,
+                        None if first_call && !output.has_content() && self.asks_instead(&mut *exchange, &error) => {}
                         None => return self.fail(output, &mut *translator, sooner(first_failure, error)),
                     }
                     first_failure = Some(sooner(first_failure, error));
@@ -252,6 +256,20 @@ impl Generation<'_> {
                 return Some(next);
             }
         }
+    }
+
+    /// Whether the same answer may come of another call, by a model that the key may use.
+    fn asks_instead(&mut self, exchange: &mut dyn Exchange, error: &ApiError) -> bool {
+        if !exchange.instead(error) {
+            return false;
+        }
+        let model = exchange.call().model.clone();
+        let may = self.key.may_use(&model, &self.app.models);
+        if may {
+            log::info!("{} cannot be asked so. Asking {model} another way.", self.record.model);
+            self.record.model = model;
+        }
+        may
     }
 
     /// Asks Google, over as many credentials as it takes; counts the attempts that fail.

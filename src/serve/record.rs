@@ -179,6 +179,8 @@ impl<'a> Record<'a> {
             prompt_tokens: tokens(usage.prompt_token_count),
             cached_tokens: tokens(usage.cached_content_token_count),
             completion_tokens: tokens(usage.candidates_token_count) + tokens(usage.thoughts_token_count),
+            images: usage.images,
+            audio_ms: usage.audio_ms,
             cost: self.cost,
             error: [&*outcome.word, &*self.reason]
                 .into_iter()
@@ -207,6 +209,8 @@ impl<'a> Record<'a> {
             ("prompt_tokens", usage.prompt_token_count.into()),
             ("completion_tokens", usage.candidates_token_count.into()),
             ("thinking_tokens", usage.thoughts_token_count.into()),
+            ("images", Some(usage.images).filter(|count| *count > 0).into()),
+            ("audio_ms", Some(usage.audio_ms).filter(|count| *count > 0).into()),
         ]);
     }
 }

@@ -16,6 +16,8 @@ pub struct Live {
     pub requests: Vec<(&'static str, String, u16, u64)>,
     /// Prompt, answer, thinking and cached tokens by model, and nanodollars.
     pub tokens: Vec<(String, [u64; 4], u64)>,
+    /// Pictures, and milliseconds of speech, by model, where there were any.
+    pub media: Vec<(String, [u64; 2])>,
     /// Requests without a key that is known.
     pub wrong_keys: u64,
     /// Failed attempts by class.
@@ -49,6 +51,10 @@ impl Live {
         *cost = cost.saturating_add(finished.cost.unwrap_or(0));
         for (sum, count) in sums.iter_mut().zip(counts) {
             *sum += count.unwrap_or(0);
+        }
+        if usage.images + usage.audio_ms > 0 {
+            let (_, sums) = entry(&mut self.media, |(known, _)| known == model, || (model.to_owned(), [0; 2]));
+            (sums[0], sums[1]) = (sums[0] + usage.images, sums[1] + usage.audio_ms);
         }
         let surface = finished.surface;
         let none = || (surface, Histogram::default(), Histogram::default());

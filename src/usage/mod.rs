@@ -378,7 +378,7 @@ impl Usage {
             }
             let failed: Map<String, Value> =
                 counts.failed.iter().map(|(reason, count)| (reason.clone(), json!(count))).collect();
-            let entry = json!({
+            let mut entry = json!({
                 "successful_requests": counts.successful,
                 "failed_requests": failed,
                 "total_tokens": counts.total_tokens,
@@ -387,10 +387,21 @@ impl Usage {
                 "thoughts_tokens": counts.thoughts_tokens,
                 "cached_content_token_count": counts.cached_tokens,
             });
+            if counts.images > 0 {
+                entry["images"] = counts.images.into();
+            }
+            if counts.audio_ms > 0 {
+                entry["audio_seconds"] = seconds(counts.audio_ms).into();
+            }
             models.insert(model, entry);
         }
         Value::Object(models)
     }
+}
+
+/// Milliseconds for readers.
+pub fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The last requests: who asked what and how it ended, never a body.
 
-use super::dollars;
+use super::{dollars, seconds};
 use crate::calendar;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -42,6 +42,10 @@ pub struct Entry {
     pub cached_tokens: u64,
     /// Answer and thinking.
     pub completion_tokens: u64,
+    /// Pictures that the client got.
+    pub images: u64,
+    /// Milliseconds of speech, made or written down.
+    pub audio_ms: u64,
     /// In nanodollars, where it was answered and a price is known.
     pub cost: Option<u64>,
     /// The error's code or the word `gone`, and Google's reason; empty for a good answer.
@@ -81,6 +85,8 @@ impl Default for Entry {
             prompt_tokens: 0,
             cached_tokens: 0,
             completion_tokens: 0,
+            images: 0,
+            audio_ms: 0,
             cost: None,
             error: String::new(),
         }
@@ -112,6 +118,12 @@ impl Entry {
         put(line, ",\"prompt_tokens\":", &self.prompt_tokens);
         put(line, ",\"cached_tokens\":", &self.cached_tokens);
         put(line, ",\"completion_tokens\":", &self.completion_tokens);
+        if self.images > 0 {
+            put(line, ",\"images\":", &self.images);
+        }
+        if self.audio_ms > 0 {
+            put(line, ",\"audio_seconds\":", &seconds(self.audio_ms));
+        }
         put(line, ",\"cost_usd\":", &self.cost.map(dollars));
         put(line, ",\"error\":", &Some(&self.error).filter(|error| !error.is_empty()));
         put(line, ",\"tries\":", &self.tries);

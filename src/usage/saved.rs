@@ -102,7 +102,7 @@ fn record(table: &Table, called: &super::Names) -> Value {
     json!({"names": names.list, "keys": keys, "rows": rows})
 }
 
-/// `key credential model|successful refused total prompt candidates thoughts cached cost unpriced|reason count ...|latency|first token`
+/// `key credential model|successful refused total prompt candidates thoughts cached cost unpriced [images audio-ms]|reason count ...|latency|first token`
 fn row(line: &Line, counts: &Counts, names: &mut Names) -> String {
     let mut text = String::new();
     let who = [&line.key, &line.credential, &line.model].map(|name| names.number(name));
@@ -117,6 +117,9 @@ fn row(line: &Line, counts: &Counts, names: &mut Names) -> String {
         counts.unpriced,
     ] {
         let _ = write!(text, " {tokens}");
+    }
+    if counts.images + counts.audio_ms > 0 {
+        let _ = write!(text, " {} {}", counts.images, counts.audio_ms);
     }
     text.push('|');
     reasons(&counts.failed, names, &mut text);
@@ -249,6 +252,8 @@ fn parsed(text: &str, names: &[&str]) -> Option<(Line, Counts)> {
         candidates_tokens: *candidates,
         thoughts_tokens: *thoughts,
         cached_tokens: *cached,
+        images: money.get(2).copied().unwrap_or(0),
+        audio_ms: money.get(3).copied().unwrap_or(0),
         cost,
         unpriced,
         latency: Histogram::read(latency)?,

@@ -63,6 +63,10 @@ pub struct Counts {
     pub thoughts_tokens: u64,
     /// Cached part of the prompt.
     pub cached_tokens: u64,
+    /// Pictures in answers.
+    pub images: u64,
+    /// Milliseconds of speech, made and written down.
+    pub audio_ms: u64,
     /// What answered requests cost, in nanodollars.
     pub cost: u64,
     /// Answered requests for which no price is known.
@@ -95,6 +99,8 @@ impl Counts {
         self.candidates_tokens += candidates;
         self.thoughts_tokens += thoughts;
         self.cached_tokens += count(usage.cached_content_token_count);
+        self.images += usage.images;
+        self.audio_ms += usage.audio_ms;
         self.latency.record(latency);
         if let Some(time) = first_token {
             self.first_token.record(time);
@@ -123,6 +129,8 @@ impl Counts {
         self.candidates_tokens += other.candidates_tokens;
         self.thoughts_tokens += other.thoughts_tokens;
         self.cached_tokens += other.cached_tokens;
+        self.images += other.images;
+        self.audio_ms += other.audio_ms;
         self.cost = self.cost.saturating_add(other.cost);
         self.unpriced += other.unpriced;
         self.latency.add(&other.latency);

@@ -60,6 +60,18 @@ fn what_is_saved_comes_back_whole() {
         success(&usage, &Line::new("key \"a\"", "cred-0", "gemini|2.5 pro"), now);
         usage.failure_at(&Line::new("b", "", "m"), "Denied: SAFETY | x", now);
     }
+    let media = UsageMetadata { images: 2, audio_ms: 1500, ..UsageMetadata::default() };
+    let made = Line::new("b", "cred-1", "gemini-3.1-flash-image");
+    usage.finish(&Finished {
+        line: &made,
+        surface: "images",
+        status: 200,
+        answered: true,
+        usage: &media,
+        latency: Duration::from_millis(5),
+        first_token: None,
+        cost: None,
+    });
     let kept = whole(&usage);
     let back = Usage::restore(&kept, HashMap::new());
     assert_eq!(whole(&back).value(), kept.value());
@@ -69,6 +81,8 @@ fn what_is_saved_comes_back_whole() {
     let (line, counts) = &snapshot.total.rows()[0];
     assert_eq!((line.model.as_str(), counts.successful), ("gemini|2.5 pro", 60));
     assert_eq!((counts.latency.count(), counts.first_token.count()), (60, 60));
+    let (_, counts) = snapshot.total.rows().iter().find(|(known, _)| *known == made).unwrap();
+    assert_eq!((counts.images, counts.audio_ms), (2, 1500));
 }
 
 #[test]

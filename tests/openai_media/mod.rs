@@ -1,7 +1,10 @@
 //! Pictures, speech and transcripts through the whole program, by their bytes and by the official SDKs.
 
 mod images;
+mod memory;
+mod open_webui;
 mod sound;
+mod spare;
 
 use crate::common::google::FakeGoogle;
 use crate::common::http::{Answer, ask};
@@ -69,6 +72,53 @@ fn the_page_tries_a_picture_a_sentence_and_a_recording() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
     script::node("run_browser.mjs", &["./page_media.mjs"], &proxy);
+}
+
+#[test]
+fn pictures_and_seconds_of_speech_are_counted_wherever_usage_is_shown() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let image = serde_json::json!({"model": "gemini-3.1-flash-image", "prompt": "x", "n": 2});
+    assert_eq!(post(&proxy, "/v1/images/generations", &image).status, 200);
+    let chat = serde_json::json!({"model": "gemini-3.1-flash-image", "messages": [{"role": "user", "content": "x"}]});
+    assert_eq!(post(&proxy, "/v1/chat/completions", &chat).status, 200);
+    let speech = serde_json::json!({"model": "gemini-3.8-flash-tts", "input": "Hi"});
+    assert_eq!(post(&proxy, "/v1/audio/speech", &speech).status, 200);
+    let sound = [
+        &b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0"[..],
+        &[0xc0, 0x5d, 0, 0, 0x80, 0xbb, 0, 0],
+        b"\x02\0\x10\0data\xff\xff\xff\xff",
+        &[0; 72_000],
+    ]
+    .concat();
+    let fields = [("model", None, &b"gemini-3.5-transcribe"[..]), ("file", Some("a.wav"), &sound)];
+    assert_eq!(send(&proxy, "/v1/audio/transcriptions", &fields).status, 200);
+
+    let get = |path: &str| ask(&proxy, "GET", path, &[], b"");
+    let expected =
+        [("gemini-3.1-flash-image", 3, 0.0), ("gemini-3.8-flash-tts", 0, 0.5), ("gemini-3.5-transcribe", 0, 1.5)];
+    let (stats, old, metrics) = (get("/admin/stats").json(), get("/admin/usage").json(), get("/metrics").text());
+    let csv = get("/admin/stats.csv").text();
+    let listed = get("/admin/requests").json();
+    let listed = listed["requests"].as_array().or(listed.as_array()).expect("a list").clone();
+    for (model, images, seconds) in expected {
+        let row = stats["models"].as_array().unwrap().iter().find(|row| row["model"] == model).unwrap();
+        assert_eq!((&row["images"], &row["audio_seconds"]), (&images.into(), &seconds.into()), "{row}");
+        let shown = |value: &Value| value.as_f64().unwrap_or(0.0);
+        assert_eq!((shown(&old[model]["images"]), shown(&old[model]["audio_seconds"])), (f64::from(images), seconds));
+        let of_model: Vec<&Value> = listed.iter().filter(|entry| entry["model"] == model).collect();
+        assert_eq!(of_model.iter().map(|entry| shown(&entry["images"])).sum::<f64>(), f64::from(images), "{listed:?}");
+        assert_eq!(of_model.iter().map(|entry| shown(&entry["audio_seconds"])).sum::<f64>(), seconds, "{listed:?}");
+        let line = csv.lines().find(|line| line.contains(model)).unwrap();
+        assert!(line.ends_with(&format!(",{images},{seconds}")), "{line}");
+    }
+    for line in [
+        "gemini_proxy_images_total{model=\"gemini-3.1-flash-image\"} 3",
+        "gemini_proxy_audio_seconds_total{model=\"gemini-3.8-flash-tts\"} 0.5",
+        "gemini_proxy_audio_seconds_total{model=\"gemini-3.5-transcribe\"} 1.5",
+    ] {
+        assert!(metrics.lines().any(|shown| shown == line), "{line} is not in\n{metrics}");
+    }
 }
 
 #[test]

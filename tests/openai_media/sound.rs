@@ -20,7 +20,7 @@ fn samples() -> Vec<u8> {
 }
 
 /// A WAV file of a second and a half.
-fn wav() -> Vec<u8> {
+pub(super) fn wav() -> Vec<u8> {
     let mut file = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
     file.extend_from_slice(&24_000u32.to_le_bytes());
     file.extend_from_slice(&48_000u32.to_le_bytes());
@@ -198,7 +198,7 @@ fn samples_go_out_as_they_come() {
     assert!(seen.len() > SAMPLES && !seen.ends_with(b"0\r\n\r\n"), "{} bytes", seen.len());
 }
 
-fn recording<'a>(more: &[(&'a str, &'a str)], file: &'a [u8]) -> Vec<(&'a str, Option<&'a str>, &'a [u8])> {
+pub(super) fn recording<'a>(more: &[(&'a str, &'a str)], file: &'a [u8]) -> Vec<(&'a str, Option<&'a str>, &'a [u8])> {
     let mut fields: Vec<_> = more.iter().map(|(name, value)| (*name, None, value.as_bytes())).collect();
     fields.push(("file", Some("speech.wav"), file));
     fields

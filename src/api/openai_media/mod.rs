@@ -107,6 +107,11 @@ impl Surface for Endpoint {
         }
     }
 
+    fn reads_form(&self, request: &http::Request) -> bool {
+        let takes_files = matches!(self, Endpoint::Edits | Endpoint::Transcriptions | Endpoint::Translations);
+        takes_files && multipart::is_form(request.headers.get("content-type").unwrap_or_default())
+    }
+
     fn error(&self, error: &ApiError) -> http::Response {
         error::response(error)
     }

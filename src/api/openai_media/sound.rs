@@ -1,6 +1,6 @@
 //! Files of bare samples without a codec: WAV, and FLAC with samples as they are.
 
-pub(super) use crate::conversation::answer::speech::{RATE, head as wav};
+pub(super) use crate::conversation::answer::speech::{RATE, head as wav, milliseconds};
 
 /// Samples of a FLAC frame.
 const BLOCK: usize = 4096;

@@ -194,6 +194,8 @@ struct Speech {
     rate: u32,
     /// Those that are not packed yet.
     samples: Vec<u8>,
+    /// Bytes of samples that have come.
+    spoken: usize,
     said: String,
     outcome: Outcome,
 }
@@ -252,6 +254,7 @@ impl Translator for Speech {
                 let decoded = STANDARD.decode(data).map_err(|_| {
                     ApiError::server(502, "upstream_invalid", "upstream: the speech is not valid base64")
                 })?;
+                self.spoken += decoded.len();
                 match self.samples.is_empty() {
                     true => self.samples = decoded,
                     false => self.samples.extend_from_slice(&decoded),
@@ -297,6 +300,7 @@ impl Translator for Speech {
     }
 
     fn usage(&self) -> UsageMetadata {
-        self.outcome.usage.clone()
+        let audio_ms = sound::milliseconds(self.spoken, self.rate);
+        UsageMetadata { audio_ms, ..self.outcome.usage.clone() }
     }
 }

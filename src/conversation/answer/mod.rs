@@ -304,9 +304,11 @@ impl Answer {
         if mime.starts_with("audio/") {
             self.keep_signature(signature);
             self.speech.extend(media::decode(data).unwrap_or_default());
+            self.usage.audio_ms = speech::milliseconds(self.speech.len(), speech::RATE);
         } else if mime.starts_with("image/") && !self.is_cut() {
             self.flush(sink);
             self.seen.images += 1;
+            self.usage.images += 1;
             self.give(Delta::Image(Image { mime, data, signature }), sink);
         }
     }

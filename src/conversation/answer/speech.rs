@@ -4,6 +4,11 @@
 pub(crate) const RATE: u32 = 24_000;
 const BYTES_PER_SAMPLE: u16 = 2;
 
+/// How long so many bytes of samples are.
+pub(crate) fn milliseconds(bytes: usize, rate: u32) -> u64 {
+    bytes as u64 * 1000 / u64::from(BYTES_PER_SAMPLE) / u64::from(rate.max(1))
+}
+
 /// Puts the header of a WAV file before the samples, unless it is there already.
 pub(super) fn wav(mut samples: Vec<u8>) -> Vec<u8> {
     if !samples.starts_with(b"RIFF") {

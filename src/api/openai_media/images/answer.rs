@@ -212,6 +212,7 @@ impl Translator for Answer {
     fn usage(&self) -> UsageMetadata {
         let mut usage = self.usage.clone();
         usage.add(&self.call.usage);
+        usage.images = self.pictures;
         usage
     }
 }

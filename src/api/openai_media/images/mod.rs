@@ -20,6 +20,8 @@ const MAKES: &str = "make pictures";
 /// OpenAI's limits.
 const MAX_PICTURES: i64 = 10;
 const MAX_SOURCES: usize = 16;
+/// Bytes of a field of a form that is read as JSON: forms are not weighed.
+const LONGEST_CONFIG: usize = 4 << 10;
 /// What the model is told of a mask, which Gemini does not know.
 const MASK: &str = "The last picture is a mask. Change only what lies under its transparent or white areas.";
 
@@ -118,7 +120,9 @@ fn image_config(form: &mut Form, model: &crate::gemini::models::Model) -> Result
     for name in ["imageConfig", "image_config"] {
         // In a form it is JSON as text.
         let own = match take(fields, name) {
-            Some(Value::String(text)) => serde_json::from_str(&text).unwrap_or(Value::Null),
+            Some(Value::String(text)) if text.len() <= LONGEST_CONFIG => {
+                serde_json::from_str(&text).unwrap_or(Value::Null)
+            }
             Some(own) => own,
             None => continue,
         };

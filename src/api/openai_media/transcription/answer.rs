@@ -106,7 +106,9 @@ impl Translator for Answer {
     }
 
     fn usage(&self) -> UsageMetadata {
-        self.outcome.usage.clone()
+        let heard = outcome::of(&self.outcome.usage.prompt_tokens_details, "AUDIO");
+        let audio_ms = self.transcript.seconds(heard).map_or(0, |seconds| (seconds * 1000.0).round() as u64);
+        UsageMetadata { audio_ms, ..self.outcome.usage.clone() }
     }
 }
 

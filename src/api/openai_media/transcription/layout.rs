@@ -79,9 +79,14 @@ struct Cue {
 impl Transcript {
     /// Finds out how long the recording is, where it has not said so itself.
     pub fn measure(&mut self, tokens: u64) {
+        self.duration = self.seconds(tokens);
+    }
+
+    /// How long the recording is, as far as anybody says.
+    pub fn seconds(&self, tokens: u64) -> Option<f64> {
         let last = self.words.last().map(|word| word.end);
         let told = (tokens > 0).then(|| tokens as f64 / TOKENS);
-        self.duration = self.duration.or(last).or(told);
+        self.duration.or(last).or(told)
     }
 
     fn cues(&self) -> Vec<Cue> {

@@ -9,7 +9,7 @@ use super::form::Form;
 use super::{call, wrong_model};
 use crate::api::openai::unknown_model;
 use crate::api::params::{missing, take, take_object, take_text, unknown_word};
-use crate::api::{Context, Framing, OneCall, Parsed};
+use crate::api::{Call, Context, Exchange, Framing, Parsed, Translator};
 use crate::conversation::attachments::Attachments;
 use crate::error::ApiError;
 use crate::gemini::models::Model;
@@ -34,7 +34,8 @@ pub(super) fn parse(translates: bool, kind: &str, body: Vec<u8>, context: &Conte
     let format = format(&mut form)?;
     let granularities = form.texts("timestamp_granularities")?;
     let has_words = granularities.iter().any(|word| word == "word");
-    if !is_dedicated && (format.needs_times() || has_words) {
+    let needs_times = format.needs_times() || has_words;
+    if !is_dedicated && needs_times {
         return Err(layout::no_times(format));
     }
     // OpenAI's own first model does not stream, and the others stream plain text only.
@@ -52,6 +53,13 @@ pub(super) fn parse(translates: bool, kind: &str, body: Vec<u8>, context: &Conte
         duration: sound.inline_data.as_ref().and_then(|blob| duration::of_wav(&blob.data)),
     };
     let temperature = form.number("temperature")?;
+    let told = Told {
+        task: task(translates, &languages, form.text("prompt")?.as_deref(), &keywords),
+        temperature: temperature.unwrap_or(0.0),
+    };
+    // OpenAI's names are served whether or not Google's model for it is; who names that one gets its answer.
+    let spare = context.models.resolve(TOLD).filter(|_| is_dedicated && is_openais(&requested) && !needs_times);
+    let spare = spare.map(|found| (found.model, told.clone()));
     let mut parts = vec![sound];
     let mut config = GenerationConfig::default();
     if is_dedicated {
@@ -70,18 +78,68 @@ pub(super) fn parse(translates: bool, kind: &str, body: Vec<u8>, context: &Conte
         }
         config.other.insert("audioTranscriptionConfig".into(), hints.into());
     } else {
-        parts.push(Part::text(task(translates, &languages, form.text("prompt")?.as_deref(), &keywords)));
-        if !model.fixed_sampling {
-            config.other.insert("temperature".into(), json!(temperature.unwrap_or(0.0)));
-        }
-        config.thinking_config = thinking::plan(&model, Some(Ask::None), Some(false), None);
+        parts.push(Part::text(told.task.clone()));
+        config = told.config(&model);
     }
-    Ok(Box::new(OneCall {
-        call: call(model, stream, parts, config),
-        framing: if stream { Framing::Events } else { Framing::Whole },
-        media_type: format.media_type(),
-        translator: Box::new(move || Box::new(Answer::new(wanted.clone()))),
-    }))
+    Ok(Box::new(Hearing { call: call(model, stream, parts, config), wanted, spare }))
+}
+
+/// How a model is told that can do more than write down.
+#[derive(Clone)]
+struct Told {
+    task: String,
+    temperature: f64,
+}
+
+impl Told {
+    fn config(&self, model: &Model) -> GenerationConfig {
+        let mut config = GenerationConfig::default();
+        if !model.fixed_sampling {
+            config.other.insert("temperature".into(), json!(self.temperature));
+        }
+        config.thinking_config = thinking::plan(model, Some(Ask::None), Some(false), None);
+        config
+    }
+}
+
+/// A parsed request.
+struct Hearing {
+    call: Call,
+    wanted: Wanted,
+    /// Who writes it down where Google's model for it is not served.
+    spare: Option<(Model, Told)>,
+}
+
+impl Exchange for Hearing {
+    fn call(&mut self) -> &mut Call {
+        &mut self.call
+    }
+
+    fn framing(&self) -> Framing {
+        if self.wanted.stream { Framing::Events } else { Framing::Whole }
+    }
+
+    fn media_type(&self) -> &'static str {
+        self.wanted.format.media_type()
+    }
+
+    fn translator(&self) -> Box<dyn Translator> {
+        Box::new(Answer::new(self.wanted.clone()))
+    }
+
+    /// The public API is not known to take the model or its config (docs/media.md "Transcription").
+    fn instead(&mut self, error: &ApiError) -> bool {
+        let is_refused = error.status == 400 && error.message.to_ascii_lowercase().contains("transcri");
+        if !is_refused && error.code() != Some("model_not_found") {
+            return false;
+        }
+        let Some((model, told)) = self.spare.take() else { return false };
+        let sound = self.call.request.contents.pop().and_then(|turn| turn.parts.into_iter().next());
+        let parts = sound.into_iter().chain([Part::text(told.task.clone())]).collect();
+        let config = told.config(&model);
+        self.call = super::call(model, self.wanted.stream, parts, config);
+        true
+    }
 }
 
 /// The recording: the file of a form, or what Open WebUI sends as JSON.
@@ -101,10 +159,11 @@ fn sound(form: &mut Form, context: &Context<'_>) -> Result<Part, ApiError> {
 }
 
 fn model(requested: &str, translates: bool, context: &Context<'_>) -> Result<Model, ApiError> {
-    let is_openais =
-        requested.trim() == "whisper-1" || requested.trim().starts_with("gpt-") && requested.contains("transcribe");
     let stand_in = if translates { TOLD } else { DEDICATED };
-    let found = context.models.resolve(requested).or_else(|| is_openais.then(|| context.models.resolve(stand_in))?);
+    let found = context
+        .models
+        .resolve(requested)
+        .or_else(|| is_openais(requested).then(|| context.models.resolve(stand_in))?);
     let model = found.ok_or_else(|| unknown_model(requested, context))?.model;
     let hears = |model: &Model| {
         let is_other = model.image_output || model.speech_output || model.embedding || model.is_of("gemma-");
@@ -119,6 +178,11 @@ fn model(requested: &str, translates: bool, context: &Context<'_>) -> Result<Mod
             hears,
         )),
     }
+}
+
+fn is_openais(requested: &str) -> bool {
+    let requested = requested.trim();
+    requested == "whisper-1" || requested.starts_with("gpt-") && requested.contains("transcribe")
 }
 
 fn is_dedicated(model: &Model) -> bool {
