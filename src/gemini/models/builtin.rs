@@ -148,7 +148,8 @@ pub(super) fn guess(name: &str) -> Model {
     let generation = generation(name);
     let gemini3 = generation.0 >= 3;
     let is_newest = generation >= FIXED_SAMPLING;
-    let image_output = has("image");
+    // Google's name for the family stands in some of its models' names instead.
+    let image_output = has("image") || has("banana");
     let speech_output = has("tts");
     let thinking = if speech_output || has("live") || (has("native") && has("audio")) {
         Control::None
@@ -319,7 +320,9 @@ mod tests {
             let model = guess(name);
             assert_eq!((model.fixed_sampling, model.long_decode), (fixed_sampling, long_decode), "{name}");
         }
-        assert!(guess("gemini-4-flash-image").image_output);
+        for name in ["gemini-4-flash-image", "gemini-nano-banana-2.1", "nano-banana-pro-preview"] {
+            assert!(guess(name).image_output, "{name}");
+        }
         assert!(guess("gemini-3.1-flash-tts-preview").speech_output);
         assert!(guess("gemini-embedding-2-preview").embedding);
     }
