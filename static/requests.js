@@ -54,6 +54,7 @@ function row(r) {
     h("p", null, h("code", null, r.id), " ", button("copy", t("copy"), { "data-id": r.id, "aria-label": `${t("copy")} ${r.id}` })),
     h("p", { class: "facts" }, h("span", { class: "chip" }, r.surface), fact(t("key"), r.key), fact(t("credential"), r.credential), fact(t("tileLatency"), milliseconds(r.ms)),
       fact(t("ttft"), r.ttft_ms == null ? null : milliseconds(r.ttft_ms)), fact(t("prompt"), number(r.prompt_tokens)), fact(t("cached"), r.cached_tokens ? number(r.cached_tokens) : null), fact(t("answer"), number(r.completion_tokens)),
+      fact(t("mediaMade"), r.images), fact(t("mediaTime"), r.audio_seconds && milliseconds(r.audio_seconds * 1000)),
       fact(t("cost"), r.cost_usd == null ? null : money(r.cost_usd))),
     r.error && h("p", { class: "reason bad" }, r.error),
     tries.length > 0 && h("ol", { class: "tries" }, tries.map((one) => h("li", null, one.credential, " · ", h("span", { class: one.status === "200" ? "good" : "bad" }, [one.status, one.reason].filter(Boolean).join(" ")),

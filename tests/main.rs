@@ -1,6 +1,7 @@
 //! Every test of the whole program, in one binary: one file or folder for each surface or promise. README.md says which kind of
 //! test stands where; `written.rs` alone is another binary, since it searches what this one has collected.
 
+#[cfg_attr(not(feature = "vertex"), allow(dead_code))] // those of Vertex AI are among them
 mod common;
 
 mod accounts;
@@ -70,4 +71,5 @@ mod tls;
 mod tools_together;
 mod upstream;
 mod usage;
+#[cfg(feature = "vertex")]
 mod vertex;

@@ -19,7 +19,7 @@ pub use history::{History, Query};
 pub use live::Live;
 pub use prices::{cost, is_priced};
 pub use recent::{Entry, Try};
-pub use table::{Counts, Line, OTHER, Table, sum_by};
+pub use table::{Counts, Line, OTHER, Table, seconds, sum_by};
 
 use crate::calendar;
 use crate::gemini::UsageMetadata;
@@ -387,21 +387,11 @@ impl Usage {
                 "thoughts_tokens": counts.thoughts_tokens,
                 "cached_content_token_count": counts.cached_tokens,
             });
-            if counts.images > 0 {
-                entry["images"] = counts.images.into();
-            }
-            if counts.audio_ms > 0 {
-                entry["audio_seconds"] = seconds(counts.audio_ms).into();
-            }
+            counts.tell_media(&mut entry);
             models.insert(model, entry);
         }
         Value::Object(models)
     }
-}
-
-/// Milliseconds for readers.
-pub fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1000.0
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use super::Histogram;
 use crate::gemini::UsageMetadata;
+use serde_json::Value;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -107,6 +108,16 @@ impl Counts {
         }
     }
 
+    /// Adds pictures and speech to a document, where there were any.
+    pub(super) fn tell_media(&self, entry: &mut Value) {
+        if self.images > 0 {
+            entry["images"] = self.images.into();
+        }
+        if self.audio_ms > 0 {
+            entry["audio_seconds"] = seconds(self.audio_ms).into();
+        }
+    }
+
     pub(super) fn pay(&mut self, cost: Option<u64>) {
         self.cost = self.cost.saturating_add(cost.unwrap_or(0));
         self.unpriced += u64::from(cost.is_none());
@@ -142,6 +153,11 @@ impl Counts {
             self.turn_away(reason, *count);
         }
     }
+}
+
+/// Milliseconds for readers.
+pub fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
 }
 
 /// Counts a word; those beyond the first `most` are counted together.

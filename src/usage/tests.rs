@@ -62,7 +62,7 @@ fn what_is_saved_comes_back_whole() {
     }
     let media = UsageMetadata { images: 2, audio_ms: 1500, ..UsageMetadata::default() };
     let made = Line::new("b", "cred-1", "gemini-3.1-flash-image");
-    usage.finish(&Finished {
+    let finished = Finished {
         line: &made,
         surface: "images",
         status: 200,
@@ -71,7 +71,8 @@ fn what_is_saved_comes_back_whole() {
         latency: Duration::from_millis(5),
         first_token: None,
         cost: None,
-    });
+    };
+    usage.finish_at(&finished, start + Duration::from_secs(59 * 3600));
     let kept = whole(&usage);
     let back = Usage::restore(&kept, HashMap::new());
     assert_eq!(whole(&back).value(), kept.value());
