@@ -42,5 +42,7 @@ pub mod secret;
 pub mod serve;
 pub mod sse;
 pub mod storage;
+#[cfg_attr(not(feature = "replicas"), path = "store/none.rs")]
+pub mod store;
 pub mod upstream;
 pub mod usage;

@@ -12,6 +12,7 @@ export default {
   "alert_budget": ["The key {name} has used {percent} % of its {limit}, which begins anew at {ends}.", "密钥 {name} 已用去其 {limit} 的 {percent}%，该额度于 {ends} 重新开始。"],
   "alert_many": ["{count} more matters need you; the admin page has them.", "还有 {count} 件事需要您处理，详见管理页面。"],
   "alert_test": ["This is a message of trial: what needs you will be told here.", "这是一条测试消息：需要您处理的事情会发到这里。"],
+  "store_away": ["The store that the replicas share has been away since {since}. Answers go on; each replica gives its part of every limit until it is back.", "各副本共享的存储自 {since} 起无法访问。应答照常进行；恢复之前，每个副本只按各自的份额执行限额。"],
   "default_key": ["The built-in key 123456 is in use; it answers this machine only. Set auth_keys to serve others.", "正在使用内置密钥 123456，仅限本机访问。要为他人服务，请设置 auth_keys。"],
   "example_key": ["auth_keys holds an example key that everybody knows. Replace it.", "auth_keys 中含有众所周知的示例密钥，请更换。"],
   "admin_open": ["This page has no password and answers this machine only. Set admin_username and admin_password to reach it from elsewhere.", "本页面没有密码，仅限本机访问。要从别处访问，请设置 admin_username 和 admin_password。"],

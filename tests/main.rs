@@ -54,6 +54,8 @@ mod overload;
 mod prefixes;
 mod readme;
 mod reasons;
+#[cfg(feature = "replicas")]
+mod replicas;
 mod resilience;
 mod sdk_errors;
 mod sdk_node;

@@ -4,6 +4,7 @@
 use crate::credentials::View;
 use crate::http::Snapshot;
 use crate::keys::{Allowance, Key, Keys};
+use crate::store::StoreFigures;
 use crate::usage::{BOUNDS_MS, Histogram, Live, dollars};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -24,6 +25,8 @@ pub struct Figures {
     pub uptime: Duration,
     /// Resident bytes.
     pub memory: u64,
+    /// The store that replicas share.
+    pub store: Option<StoreFigures>,
 }
 
 /// Limits that are shown, those first of which the most is used.
@@ -119,7 +122,41 @@ pub fn text(figures: &Figures) -> String {
     for (surface, _, first_token) in &live.times {
         page.histogram("gemini_proxy_time_to_first_token_seconds", surface, first_token);
     }
+    if let Some(store) = &figures.store {
+        shared(&mut page, store);
+    }
     page.0
+}
+
+#[cfg(feature = "replicas")]
+fn shared(page: &mut Page, store: &StoreFigures) {
+    page.head("gemini_proxy_replica_info", "gauge", "This replica; always 1.");
+    let labels = [("replica", &*store.replica), ("version", env!("CARGO_PKG_VERSION"))];
+    page.line("gemini_proxy_replica_info", &labels, "1");
+    page.single("gemini_proxy_store_up", "gauge", "Whether the store of the replicas answers.", store.is_up.into());
+    page.head("gemini_proxy_store_errors_total", "counter", "Calls of the store that failed.");
+    for (kind, count) in &store.errors {
+        page.line("gemini_proxy_store_errors_total", &[("kind", kind)], &count.to_string());
+    }
+    page.single(
+        "gemini_proxy_admissions_local_total",
+        "counter",
+        "Requests with a limited key that this replica judged alone.",
+        store.alone,
+    );
+    page.single("gemini_proxy_store_pending_batches", "gauge", "Keys whose counts are not sent yet.", store.waiting);
+    page.single("gemini_proxy_replicas", "gauge", "Replicas that lived when they were counted last.", store.replicas);
+    page.head(
+        "gemini_proxy_store_clock_skew_seconds",
+        "gauge",
+        "How far this machine's clock is ahead of the store's.",
+    );
+    page.line("gemini_proxy_store_clock_skew_seconds", &[], &store.ahead.to_string());
+}
+
+#[cfg(not(feature = "replicas"))]
+fn shared(_: &mut Page, store: &StoreFigures) {
+    match *store {}
 }
 
 /// All states, so that one without credentials is a zero and not a gap.
@@ -211,6 +248,7 @@ mod tests {
             allowances: Vec::new(),
             uptime: Duration::from_secs(5),
             memory: 1,
+            store: None,
         };
         let text = text(&figures);
         for line in [

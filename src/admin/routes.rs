@@ -92,6 +92,7 @@ pub fn figures(app: &App) -> Response {
         allowances: metrics::allowances(&app.keys),
         uptime: app.started.elapsed(),
         memory: crate::os::platform::resident_memory(),
+        store: app.replicas.as_ref().map(|replicas| replicas.figures()),
     });
     super::harden(Response::new(200, "text/plain; version=0.0.4; charset=utf-8", text))
 }

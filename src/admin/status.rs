@@ -25,9 +25,22 @@ pub fn status(app: &App) -> Value {
             "workers": server.workers,
         },
         "address": app.config.base_url(app.port),
-        "alerts": alerts(&app.config, &app.pool.views(), unsaved(app), app.state.is_failing(), app.usage.history_fails()),
+        "alerts": alerts(
+            &app.config,
+            &app.pool.views(),
+            unsaved(app),
+            app.state.is_failing(),
+            app.usage.history_fails(),
+            away(app),
+        ),
         "config": app.config.shown(),
     })
+}
+
+/// That the store is away which replicas share.
+fn away(app: &App) -> Option<Message> {
+    let since = app.replicas.as_ref()?.away_since()?;
+    Some(Message::new("store_away").with("since", calendar::iso(since)))
 }
 
 /// The most pressing first.
@@ -37,6 +50,7 @@ fn alerts(
     unsaved: Option<Message>,
     state_fails: bool,
     history_fails: bool,
+    away: Option<Message>,
 ) -> Vec<Value> {
     let mut alerts = Vec::new();
     let mut tell = |level: &str, message: Message| {
@@ -56,7 +70,7 @@ fn alerts(
         let wanted = config.min_credentials;
         tell("warning", Message::new("few_credentials").with("available", available).with("wanted", wanted));
     }
-    if let Some(message) = unsaved {
+    for message in [unsaved, away].into_iter().flatten() {
         tell("error", message);
     }
     if state_fails {
@@ -85,7 +99,7 @@ mod tests {
         let codes = |text: &str, state_fails: bool| -> Vec<String> {
             let config = config::parse(text).unwrap().config;
             let unsaved = state_fails.then(|| Message::new("credentials_unsaved").with("reason", "disk full"));
-            alerts(&config, &[], unsaved, state_fails, state_fails)
+            alerts(&config, &[], unsaved, state_fails, state_fails, None)
                 .iter()
                 .map(|alert| alert["code"].as_str().unwrap().to_owned())
                 .collect()

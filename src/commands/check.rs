@@ -7,6 +7,7 @@ use crate::config::{self, Config, Timeouts, TlsFiles};
 use crate::credentials::{Check, CredentialId, Credentials, Kind, Options, rekey};
 use crate::serve::{app, service};
 use crate::storage::state;
+use crate::store::{self, Finding};
 use crate::upstream::json_client;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
@@ -92,6 +93,13 @@ fn look_at_alerts(_: &Config, findings: &mut Findings) {
 
 fn look(options: &RunOptions, findings: &mut Findings) {
     let Some(config) = look_at_config(options, findings) else { return };
+    for finding in store::look(&config) {
+        match finding {
+            Finding::Good(text) => findings.good(&text),
+            Finding::Warning(text) => findings.warn(&text),
+            Finding::Error(text) => findings.error(&text),
+        }
+    }
     let Some(pool) = open_pool(&config, findings) else { return };
     let views = pool.views();
     let has = |kind| views.iter().any(|view| view.kind == kind);

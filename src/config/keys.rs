@@ -7,6 +7,7 @@ use super::models::{model_routes, models};
 use super::networks::{networks, tls};
 use super::outgoing::{authorities, proxy};
 use super::prices::{prices, shown as prices_shown};
+use super::store::{shown as store_shown, store};
 use super::value::{ConfigError, Field, is_url};
 use super::{Affinity, Config, Kind, LogFormat, LogLevel, MidSystem, OauthClient, ProxyChoice};
 use crate::os::platform;
@@ -79,6 +80,7 @@ pub(super) static KEYS: &[Key] = keys! {
     "credentials_file" START r#""credentials1.json""# |d, f| d.config.credentials_file = f.path()?.unwrap_or_default()
         => |c| c.credentials_file.display().to_string();
     "state_file" START "null" |d, f| state_file(d, f)? => |c| c.state_file.display().to_string();
+    "store" START "null" |d, f| d.config.store = store(&mut d.unknown, f)? => |c| store_shown(&c.store);
     "project_id_map" LIVE "{}" |d, f| project_id_map(d, f)? => |c| counted(c.project_id_map.len(), "project");
     "oauth_client" START "null" |d, f| oauth_client(d, f)? => |c| c.oauth_client.id;
     "oauth_client_id" START "null" |d, f| d.client_id = d.client_id.take().or(f.text()?);
@@ -312,12 +314,12 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-fn word(word: impl std::fmt::Debug) -> String {
+pub(super) fn word(word: impl std::fmt::Debug) -> String {
     format!("{word:?}").to_lowercase()
 }
 
 /// An address without the login that may stand in it.
-fn address(url: &str) -> String {
+pub(super) fn address(url: &str) -> String {
     match url.split_once("//").map(|(scheme, rest)| (scheme, rest.split_once('@'))) {
         Some((scheme, Some((_, rest)))) => format!("{scheme}//***@{rest}"),
         _ => url.to_owned(),

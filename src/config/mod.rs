@@ -12,6 +12,7 @@ mod networks;
 mod outgoing;
 mod prices;
 mod reload;
+mod store;
 mod value;
 mod variables;
 
@@ -26,12 +27,14 @@ pub use networks::Network;
 pub use outgoing::ProxyChoice;
 pub use prices::{Price, dollars, nanodollars};
 pub use reload::Changes;
+pub use store::{StoreConfig, WhenDown};
 pub use value::ConfigError;
 
 use crate::secret::Secret;
 use log::LevelFilter;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything the program was told, checked. The [`Default`] is empty: it is what reading the keys begins with.
@@ -63,6 +66,8 @@ pub struct Config {
     pub state_file: PathBuf,
     /// Encrypts the credentials file. Not in the config file.
     pub encryption_key: Option<Secret>,
+    /// What several replicas share; `None`: there is one, with its files.
+    pub store: Option<Arc<StoreConfig>>,
     /// E-mail (lower case) -> project, wins over discovery.
     pub project_id_map: HashMap<String, String>,
     /// The OAuth client of login and refresh.

@@ -28,13 +28,15 @@ impl Config {
             changes.waiting.push(name);
         }
         let source = Secret::new(Value::from(next.clone()).to_string());
-        // The file that it named at the start may be gone.
+        // The files that these named at the start may be gone.
         next.shift_remove("ca_file");
+        next.shift_remove("store");
         let config = Config {
             source,
             encryption_key: self.encryption_key.clone(),
             login_lifetime: self.login_lifetime,
             authorities: self.authorities.clone(),
+            store: self.store.clone(),
             ..parse(&Value::from(next).to_string())?.config
         };
         Ok((config, changes))

@@ -1,6 +1,7 @@
 //! What one key has used of its limits. Minutes are fixed windows that begin with the first request after the last
 //! window; days and months are those of UTC and outlive a restart.
 
+use super::Permit;
 use crate::calendar;
 use crate::config::{KeyLimits, dollars};
 use crate::error::{ApiError, ErrorKind};
@@ -14,13 +15,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 const BUSY: Duration = Duration::from_secs(1);
 /// The SDKs' own retries are of no use for longer waits.
 const PATIENCE: Duration = Duration::from_secs(60);
-const DOLLARS_PER_DAY: &str = "dollars per day";
-const DOLLARS_PER_MONTH: &str = "dollars per month";
+pub(super) const DOLLARS_PER_DAY: &str = "dollars per day";
+pub(super) const DOLLARS_PER_MONTH: &str = "dollars per month";
 
 /// Counts of one key. Shared by all versions of it.
 #[derive(Debug, Default)]
 pub struct Meter {
-    counts: Mutex<Counts>,
+    pub(super) counts: Mutex<Counts>,
     /// Of which key.
     mark: u64,
     changes: Arc<Changes>,
@@ -37,6 +38,9 @@ pub(super) struct Changes {
     pub(super) count: AtomicU64,
     /// Each once.
     meters: Mutex<Vec<Arc<Meter>>>,
+    /// Where other replicas count too.
+    #[cfg(feature = "replicas")]
+    pub(super) quota: OnceLock<Arc<dyn super::Quota>>,
 }
 
 impl Changes {
@@ -49,17 +53,20 @@ impl Changes {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    minute_began: Option<SystemTime>,
-    minute_requests: u64,
-    day: u32,
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) minute_began: Option<SystemTime>,
+    pub(super) minute_requests: u64,
+    pub(super) day: u32,
     /// The first day that is not of the month.
-    next_month: u32,
-    of_day: Used,
-    of_month: Used,
-    running: u64,
-    last_used: Option<SystemTime>,
+    pub(super) next_month: u32,
+    pub(super) of_day: Used,
+    pub(super) of_month: Used,
+    pub(super) running: u64,
+    pub(super) last_used: Option<SystemTime>,
+    /// What replicas keep beside it.
+    #[cfg(feature = "replicas")]
+    pub(super) own: Option<Box<super::shared::Own>>,
 }
 
 /// What was used of a day or a month.
@@ -74,7 +81,7 @@ pub struct Used {
 }
 
 impl Used {
-    fn add(&mut self, tokens: u64, cost: u64) {
+    pub(super) fn add(&mut self, tokens: u64, cost: u64) {
         self.tokens = self.tokens.saturating_add(tokens);
         self.cost = self.cost.saturating_add(cost);
     }
@@ -98,36 +105,10 @@ pub struct Reading {
 /// The `x-ratelimit-` headers of an answer; none for a key without limits on requests, tokens or money.
 pub type RateHeaders = Vec<(&'static str, String)>;
 
-/// The right to one request; the place among the running ones is given back when it is dropped.
-#[derive(Debug)]
-pub struct Permit(Arc<Meter>);
-
-impl Permit {
-    /// Counts the tokens of the request, and what it cost in nanodollars.
-    pub fn spend(&self, tokens: u64, cost: u64) {
-        self.spend_at(tokens, cost, SystemTime::now());
-    }
-
-    fn spend_at(&self, tokens: u64, cost: u64, now: SystemTime) {
-        let mut counts = self.0.counts.lock();
-        counts.roll(now);
-        counts.of_day.add(tokens, cost);
-        counts.of_month.add(tokens, cost);
-        self.0.changed();
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut counts = self.0.counts.lock();
-        counts.running = counts.running.saturating_sub(1);
-    }
-}
-
 impl Counts {
     /// Begins a new month, day or minute when it is time. A clock that was set back begins them too, with the counts kept:
     /// they hold no longer than a month, day or minute from now, and setting the clock back earns nothing.
-    fn roll(&mut self, now: SystemTime) {
+    pub(super) fn roll(&mut self, now: SystemTime) {
         let day = calendar::day(now);
         if day != self.day || self.next_month == 0 {
             if day > self.day {
@@ -145,21 +126,21 @@ impl Counts {
         }
     }
 
-    fn minute_left(&self, now: SystemTime) -> Duration {
+    pub(super) fn minute_left(&self, now: SystemTime) -> Duration {
         let age = self.minute_began.and_then(|began| now.duration_since(began).ok()).unwrap_or_default();
         MINUTE.saturating_sub(age)
     }
 
-    fn day_left(&self, now: SystemTime) -> Duration {
+    pub(super) fn day_left(&self, now: SystemTime) -> Duration {
         left(self.day.saturating_add(1), now)
     }
 
-    fn month_left(&self, now: SystemTime) -> Duration {
+    pub(super) fn month_left(&self, now: SystemTime) -> Duration {
         left(self.next_month, now)
     }
 
     /// Which limit so many further requests would break.
-    fn room(&self, name: &str, limits: &KeyLimits, requests: u64, now: SystemTime) -> Result<(), ApiError> {
+    pub(super) fn room(&self, name: &str, limits: &KeyLimits, requests: u64, now: SystemTime) -> Result<(), ApiError> {
         let more = requests.saturating_sub(1);
         let (day, month) = (self.day_left(now), self.month_left(now));
         for (limit, used, what, wait) in [
@@ -178,7 +159,7 @@ impl Counts {
         Ok(())
     }
 
-    fn headers(&self, limits: &KeyLimits, now: SystemTime) -> RateHeaders {
+    pub(super) fn headers(&self, limits: &KeyLimits, now: SystemTime) -> RateHeaders {
         let mut headers = Vec::new();
         let (day, month) = (self.day_left(now), self.month_left(now));
         let of_requests = match (limits.requests_per_minute, limits.requests_per_day) {
@@ -252,7 +233,7 @@ impl Meter {
     /// What [`Meter::restore`] reads; `None` for a key that was never used.
     pub(super) fn kept(&self) -> Option<[u64; 8]> {
         let mut counts = self.counts.lock();
-        counts.roll(SystemTime::now());
+        counts.roll(self.now());
         let last = counts.last_used?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let (day, month) = (counts.of_day, counts.of_month);
         let (requests, tokens, cost) = (month.requests, month.tokens, month.cost);
@@ -263,7 +244,21 @@ impl Meter {
         self.mark
     }
 
-    fn changed(self: &Arc<Meter>) {
+    /// The time that minutes and days go by.
+    pub(super) fn now(&self) -> SystemTime {
+        #[cfg(feature = "replicas")]
+        if let Some(quota) = self.quota() {
+            return quota.now();
+        }
+        SystemTime::now()
+    }
+
+    #[cfg(feature = "replicas")]
+    pub(super) fn quota(&self) -> Option<&dyn super::Quota> {
+        self.changes.quota.get().map(|quota| &**quota)
+    }
+
+    pub(super) fn changed(self: &Arc<Meter>) {
         self.changes.count.fetch_add(1, Ordering::Release);
         if !self.is_changed.swap(true, Ordering::AcqRel) {
             self.changes.meters.lock().push(self.clone());
@@ -276,7 +271,7 @@ impl Meter {
 
     /// What it shows.
     pub fn read(&self) -> Reading {
-        self.read_at(SystemTime::now())
+        self.read_at(self.now())
     }
 
     fn read_at(&self, now: SystemTime) -> Reading {
@@ -293,6 +288,10 @@ impl Meter {
 
     /// Whether [`Meter::admit`] would count a request now.
     pub(super) fn room(&self, name: &str, limits: &KeyLimits, now: SystemTime) -> (Result<(), ApiError>, RateHeaders) {
+        #[cfg(feature = "replicas")]
+        if let Some(quota) = self.quota() {
+            return super::shared::room(self, quota, name, limits);
+        }
         let mut counts = self.counts.lock();
         counts.roll(now);
         (counts.room(name, limits, 1, now), counts.headers(limits, now))
@@ -307,6 +306,10 @@ impl Meter {
         requests: u64,
         now: SystemTime,
     ) -> (Result<Permit, ApiError>, RateHeaders) {
+        #[cfg(feature = "replicas")]
+        if let Some(quota) = self.quota() {
+            return super::shared::admit(self, quota, name, limits, requests);
+        }
         let mut counts = self.counts.lock();
         counts.roll(now);
         if let Err(error) = counts.room(name, limits, requests, now) {
@@ -319,11 +322,11 @@ impl Meter {
         counts.running += 1;
         counts.last_used = Some(now);
         self.changed();
-        (Ok(Permit(self.clone())), counts.headers(limits, now))
+        (Ok(Permit::of_one(self)), counts.headers(limits, now))
     }
 }
 
-fn refused(name: &str, limit: u64, what: &str, wait: Duration, now: SystemTime) -> ApiError {
+pub(super) fn refused(name: &str, limit: u64, what: &str, wait: Duration, now: SystemTime) -> ApiError {
     let seconds = wait.as_millis().div_ceil(1000).max(1);
     let is_money = matches!(what, DOLLARS_PER_DAY | DOLLARS_PER_MONTH);
     let limit = if is_money { dollars(limit).to_string() } else { limit.to_string() };

@@ -12,12 +12,20 @@ mod kept;
 mod list;
 mod mark;
 mod meter;
+mod permit;
+#[cfg(feature = "replicas")]
+mod quota;
+#[cfg(feature = "replicas")]
+mod shared;
 
 pub use allowance::Allowance;
 pub use bulk::BulkEdit;
 pub use edit::{Edit, EditError};
 pub use mark::Mark;
-pub use meter::{Meter, Permit, RateHeaders, Reading, Used};
+pub use meter::{Meter, RateHeaders, Reading, Used};
+pub use permit::Permit;
+#[cfg(feature = "replicas")]
+pub use quota::{Ask, Away, Batch, Counted, Numbers, Owed, Quota, Reached};
 
 use crate::config::{ClientKey, KeyLimits};
 use crate::error::{ApiError, ErrorKind};
@@ -93,7 +101,7 @@ impl Key {
 
     /// Whether a request would be admitted now, whatever model it is for; with the headers of a refusal.
     pub fn room(&self) -> (Result<(), ApiError>, RateHeaders) {
-        self.meter.room(&self.name, &self.limits, SystemTime::now())
+        self.meter.room(&self.name, &self.limits, self.meter.now())
     }
 
     /// Counts a request that is about these models (base names), or says which limit it breaks; with the headers for either
@@ -118,7 +126,7 @@ impl Key {
             let error = ApiError::new(403, ErrorKind::Permission, message).with_code("model_not_allowed");
             return (Err(error.with_param("model")), Vec::new());
         }
-        self.meter.admit(&self.name, &self.limits, requests, SystemTime::now())
+        self.meter.admit(&self.name, &self.limits, requests, self.meter.now())
     }
 
     /// Entries are base names, aliases or names with suffixes; `gemini-2.5-*` stands for all that begin so.
@@ -185,6 +193,12 @@ impl Keys {
         let gone = kept.meters.into_iter().map(|(mark, used)| (mark, Arc::new(Meter::restore(mark, &used, &changes))));
         let gone = gone.filter(used_lately).take(MOST_GONE).collect();
         Keys { list: RwLock::new(list), gone: Mutex::new(gone), changes, changed: Mutex::default() }
+    }
+
+    /// From now on limits are those of all replicas.
+    #[cfg(feature = "replicas")]
+    pub fn share(&self, quota: Arc<dyn Quota>) {
+        let _ = self.changes.quota.set(quota);
     }
 
     /// Takes over the keys of a config that was read again. What a key has used stays with it.

@@ -14,6 +14,7 @@ use crate::os::room::Room;
 use crate::serve::access::Guard;
 use crate::serve::uploads::Uploads;
 use crate::storage::state::State;
+use crate::store::Replicas;
 use crate::usage::Usage;
 use parking_lot::RwLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -53,6 +54,8 @@ pub struct App {
     pub state: Arc<State>,
     /// The keys of the clients.
     pub keys: Arc<Keys>,
+    /// Those that share a store with this one; `None`: it is alone.
+    pub replicas: Option<Arc<Replicas>>,
     /// The memory for parsed requests.
     pub room: Arc<Room>,
     /// Bytes of bodies that the listener holds for callers without a key: those of the admin pages.
@@ -140,6 +143,7 @@ impl App {
             usage: self.usage.clone(),
             state: self.state.clone(),
             keys: self.keys.clone(),
+            replicas: self.replicas.clone(),
             held: self.held.clone(),
             room: self.room.clone(),
             certificates: self.certificates.clone(),

@@ -117,7 +117,10 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
                 Response::json(503, &json!({"status": "no usable credential"})).with_header("Retry-After", "5"),
             )
         }
-        Route::Ready => admin::harden(Response::json(200, &json!({"status": "ready"}))),
+        Route::Ready => match app.replicas.as_ref().and_then(|replicas| replicas.unready()) {
+            Some(why) => admin::harden(Response::json(503, &json!({"status": why})).with_header("Retry-After", "1")),
+            None => admin::harden(Response::json(200, &json!({"status": "ready"}))),
+        },
         Route::Metrics => admin::figures(app),
         Route::Home if request.method == "HEAD" => Response::empty(200),
         Route::Home => admin::file("", &request.headers).unwrap_or_default(),
@@ -155,6 +158,9 @@ fn health(app: &App, request: &Request) -> Response {
         health["version"] = json!(env!("CARGO_PKG_VERSION"));
         health["uptime_seconds"] = json!(app.started.elapsed().as_secs());
         health["credentials"] = json!({"total": views.len(), "available": available});
+        if let Some(replicas) = &app.replicas {
+            health["store"] = replicas.health();
+        }
     }
     Response::json(200, &health)
 }

@@ -21,6 +21,7 @@ use crate::serve::report::Reporter;
 use crate::serve::signature_file::SignatureFile;
 use crate::serve::watchdog::Watchdog;
 use crate::storage::state::{Saver, Section, State};
+use crate::store::{Replicas, StoreFault};
 use crate::upstream::agent::{self, AgentOptions};
 use crate::upstream::{self, CodeAssist, Fetcher, GenerativeLanguage};
 use crate::usage::{History, Usage};
@@ -56,6 +57,8 @@ pub enum StartError {
     Listener(String),
     /// The credentials file cannot be used; it was left as it is.
     Credentials(StoreError),
+    /// The store that replicas share is not ours, or the config of it is of no use.
+    Store(StoreFault),
     /// A thread could not be started.
     Thread(std::io::Error),
 }
@@ -65,6 +68,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             StartError::Credentials(error) => error.exit_code(),
+            StartError::Store(fault) => fault.exit_code,
             StartError::Listener(_) | StartError::Thread(_) => 1,
         }
     }
@@ -75,6 +79,7 @@ impl fmt::Display for StartError {
         match self {
             StartError::Listener(message) => f.write_str(message),
             StartError::Credentials(error) => write!(f, "{error}"),
+            StartError::Store(fault) => f.write_str(&fault.message),
             StartError::Thread(error) => write!(f, "a thread could not be started: {error}"),
         }
     }
@@ -121,6 +126,7 @@ impl Service {
         state.own("pool", move || changed.version(), move |part, sink| kept.save(part, sink));
         let keys = keep_keys(&state, &config);
         let usage = keep_usage(&state, &keys, &config)?;
+        let replicas = Replicas::start(&config, &keys).map_err(StartError::Store)?;
         let listed: Arc<Vec<Listed>> = Arc::new(listed(&state.take("models")));
         let certificates = certificates(&config)?;
         let server = bind(&config)?;
@@ -165,6 +171,7 @@ impl Service {
             logins: Arc::new(Logins::new(config.login_lifetime)),
             usage,
             keys,
+            replicas,
             held: Arc::default(),
             room: Arc::new(Room::new(config.sizes.memory.max(config.sizes.max_body * 4 + (16 << 20)))),
             state: state.clone(),
@@ -268,6 +275,9 @@ impl Service {
         }
         if let Some(reporter) = self.reporter {
             reporter.stop();
+        }
+        if let Some(replicas) = &self.current.get().replicas {
+            replicas.stop();
         }
         // Calls to Google that nobody waits for any more would only delay the end.
         self.agent.shutdown();

@@ -24,6 +24,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("usage", &["calendar", "config", "gemini", "storage"]),
     ("keys", &["calendar", "config", "error", "gemini", "mask", "message", "os", "secret", "storage"]),
     ("credentials", &["calendar", "config", "mask", "message", "os", "secret", "storage"]),
+    ("store", &["calendar", "config", "credentials", "keys", "os", "secret"]),
     ("upstream", &["api", "calendar", "config", "credentials", "error", "gemini", "http", "message", "os", "sse"]),
     ("dispatch", &["api", "config", "credentials", "error", "gemini", "http", "os", "secret", "upstream"]),
     (
@@ -41,6 +42,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
             "message",
             "os",
             "page",
+            "store",
             "usage",
         ],
     ),
@@ -64,11 +66,15 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
             "secret",
             "sse",
             "storage",
+            "store",
             "upstream",
             "usage",
         ],
     ),
-    ("commands", &["config", "credentials", "mask", "message", "os", "secret", "serve", "storage", "upstream"]),
+    (
+        "commands",
+        &["config", "credentials", "mask", "message", "os", "secret", "serve", "storage", "store", "upstream"],
+    ),
 ];
 
 /// Arrows that are there and should not be: who uses whom, and where it goes. Each must still be there; who removes an

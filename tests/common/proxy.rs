@@ -5,7 +5,8 @@ use super::google::{FakeGoogle, User};
 use super::pool::Scratch;
 use super::written;
 use gemini_openai_proxy::config::{self, Config};
-use gemini_openai_proxy::serve::service::{Service, Tuning};
+use gemini_openai_proxy::secret::Secret;
+use gemini_openai_proxy::serve::service::{Service, StartError, Tuning};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -60,12 +61,28 @@ impl Proxy {
         Proxy::begin(google, Tuning::default(), |_| {}, |config| config.login_lifetime = lifetime)
     }
 
+    /// With an encryption key, which no config file can say. The error is what the program ends with.
+    pub fn sealed(google: &FakeGoogle, key: &str, change: impl FnOnce(&mut Value)) -> Result<Proxy, StartError> {
+        written::secret(key);
+        let adjust = |config: &mut Config| config.encryption_key = Some(Secret::new(key)).filter(|key| !key.is_empty());
+        Proxy::try_begin(google, Tuning::default(), change, adjust)
+    }
+
     fn begin(
         google: &FakeGoogle,
         tuning: Tuning,
         change: impl FnOnce(&mut Value),
         adjust: impl FnOnce(&mut Config),
     ) -> Proxy {
+        Proxy::try_begin(google, tuning, change, adjust).expect("the proxy starts")
+    }
+
+    fn try_begin(
+        google: &FakeGoogle,
+        tuning: Tuning,
+        change: impl FnOnce(&mut Value),
+        adjust: impl FnOnce(&mut Config),
+    ) -> Result<Proxy, StartError> {
         let files = Scratch::new();
         let mut settings = json!({
             "server": {"host": "127.0.0.1", "port": 0, "workers": 16, "drain_sec": 5},
@@ -81,9 +98,9 @@ impl Proxy {
         let mut config = config::parse(&settings.to_string()).expect("a good config").config;
         adjust(&mut config);
         let tuning = Tuning { models_of: tuning.models_of.or(Some(today())), ..tuning };
-        let service = Service::start_with(config, tuning).expect("the proxy starts");
+        let service = Service::start_with(config, tuning)?;
         let address = service.address();
-        Proxy { service: Some(service), files, address }
+        Ok(Proxy { service: Some(service), files, address })
     }
 
     /// With the credential of `pool`, known to `google`.

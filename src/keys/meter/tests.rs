@@ -89,7 +89,7 @@ fn budgets_of_a_month_begin_anew_with_the_month_and_outlive_a_restart() {
         assert!(error.message.contains(words), "{}", error.message);
     }
     // What a restart finds is what was kept.
-    let counts = *meter.counts.lock();
+    let counts = meter.counts.lock().clone();
     let (day, month) = (counts.of_day, counts.of_month);
     let kept = [u64::from(counts.day), day.requests, day.tokens, 9, day.cost, month.requests, month.tokens, month.cost];
     let meter = Arc::new(Meter::restore(1, &kept, &Arc::default()));

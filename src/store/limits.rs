@@ -1,0 +1,234 @@
+//! Limits of keys over all replicas: the scripts judge by the server's clock. While the server is away each replica gives its
+//! part, or nothing, as the config says; what it gave is told the server when it is back.
+
+use super::redis::{Fault, Link, Scripts, at};
+use crate::config::WhenDown;
+use crate::keys::{Ask, Away, Counted, Meter, Quota};
+use crate::os::random;
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Who was silent for longer gives no part.
+const SILENCE: Duration = Duration::from_secs(15);
+/// Places that could not be given back and are tried again; those beyond it end by themselves.
+const MOST_PLACES: usize = 10_000;
+
+pub(super) struct Limits {
+    pub(super) link: Link,
+    /// This start of this replica, in eight digits.
+    pub(super) who: String,
+    name: String,
+    when_down: WhenDown,
+    began: SystemTime,
+    /// What the server's clock said, and when.
+    clock: Mutex<Option<(Instant, u64)>>,
+    /// Milliseconds that this machine's clock is ahead.
+    pub(super) ahead: AtomicI64,
+    /// Replicas that lived when they were counted last; 0: they never were.
+    pub(super) replicas: AtomicU64,
+    /// Requests that this replica judged alone.
+    pub(super) alone: AtomicU64,
+    number: AtomicU64,
+    /// Of which key each place among the running requests is.
+    places: Mutex<HashMap<u64, u64>>,
+    /// Places that are to be given back, by key.
+    freed: Mutex<Vec<(u64, u64)>>,
+    /// Meters that owe something, each once.
+    owing: Mutex<Vec<Arc<Meter>>>,
+    wake: Sender<()>,
+}
+
+impl Limits {
+    pub(super) fn new(link: Link, name: &str, when_down: WhenDown, wake: Sender<()>) -> Limits {
+        Limits {
+            link,
+            who: random::bytes::<4>().iter().map(|byte| format!("{byte:02x}")).collect(),
+            name: name.into(),
+            when_down,
+            began: SystemTime::now(),
+            clock: Mutex::default(),
+            ahead: AtomicI64::new(0),
+            replicas: AtomicU64::new(0),
+            alone: AtomicU64::new(0),
+            number: AtomicU64::new(1),
+            places: Mutex::default(),
+            freed: Mutex::default(),
+            owing: Mutex::default(),
+            wake,
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        let _ = self.wake.try_send(());
+    }
+
+    /// Meters that owe something, and places that are not given back yet.
+    pub(super) fn waiting(&self) -> u64 {
+        (self.owing.lock().len() + self.freed.lock().len()) as u64
+    }
+
+    fn next(&self) -> u64 {
+        self.number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn set_clock(&self, time: SystemTime) {
+        let ms = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        *self.clock.lock() = Some((Instant::now(), u64::try_from(ms).unwrap_or(u64::MAX)));
+    }
+
+    /// Tells the others that this replica lives, and how many there are.
+    pub(super) fn beat(&self) -> Result<(), Fault> {
+        let names = self.link.names().ok_or(Fault::Down)?;
+        let since = self.began.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let what =
+            serde_json::json!({"name": self.name, "version": env!("CARGO_PKG_VERSION"), "since": since}).to_string();
+        let beat = |scripts: &Scripts, line: &mut _, _| scripts.beat(line, &names, &self.who, &what, SILENCE);
+        let [now, replicas] = self.link.ask(beat)?;
+        self.replicas.store(replicas.max(1), Ordering::Relaxed);
+        let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let ahead = i64::try_from(own).unwrap_or(i64::MAX).saturating_sub(i64::try_from(now).unwrap_or(i64::MAX));
+        self.ahead.store(ahead, Ordering::Relaxed);
+        self.set_clock(at(now));
+        Ok(())
+    }
+
+    /// Prolongs the places of running requests.
+    pub(super) fn hold(&self) -> Result<(), Fault> {
+        let names = self.link.names().ok_or(Fault::Down)?;
+        let mut by_key: HashMap<u64, Vec<u64>> = HashMap::new();
+        for (place, mark) in &*self.places.lock() {
+            by_key.entry(*mark).or_default().push(*place);
+        }
+        for (mark, places) in by_key {
+            for some in places.chunks(500) {
+                self.link.ask(|scripts, line, _| scripts.hold(line, &names, &self.who, mark, some))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the server what is owed, until it does not answer.
+    pub(super) fn settle_all(&self) -> Result<(), Fault> {
+        let owing = std::mem::take(&mut *self.owing.lock());
+        for (at, meter) in owing.iter().enumerate() {
+            if let Err(fault) = self.settle(meter, &[]) {
+                // Those that have been queued again meanwhile are there twice, which costs a look.
+                self.owing.lock().extend(owing[at..].iter().filter(|meter| meter.queue()).cloned());
+                return Err(fault);
+            }
+        }
+        let names = self.link.names().ok_or(Fault::Down)?;
+        let freed = std::mem::take(&mut *self.freed.lock());
+        for (at, (mark, place)) in freed.iter().enumerate() {
+            let free =
+                |scripts: &Scripts, line: &mut _, _| scripts.settle(line, &names, &self.who, *mark, None, &[*place]);
+            if let Err(fault) = self.link.ask(free) {
+                self.freed.lock().extend(&freed[at..]);
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&self, meter: &Meter, places: &[u64]) -> Result<(), Fault> {
+        let mut batch = meter.owed(self, || self.next());
+        if batch.is_none() && places.is_empty() {
+            return Ok(());
+        }
+        let names = self.link.names().ok_or(Fault::Down)?;
+        let mark = meter.key();
+        loop {
+            let owed = batch.as_ref();
+            let settle =
+                |scripts: &Scripts, line: &mut _, _| scripts.settle(line, &names, &self.who, mark, owed, places);
+            let numbers = self.link.ask(settle)?;
+            self.set_clock(numbers.at);
+            if !meter.settle(owed, &numbers) {
+                return Ok(());
+            }
+            batch = meter.owed(self, || self.next());
+        }
+    }
+
+    /// Tells the others that this replica ends.
+    pub(super) fn leave(&self) {
+        let Some(names) = self.link.names() else { return };
+        let _ = self.link.ask(|_, line, _| Scripts::leave(line, &names, &self.who));
+    }
+
+    fn free(&self, mark: u64, place: u64) {
+        let mut freed = self.freed.lock();
+        if freed.len() < MOST_PLACES {
+            freed.push((mark, place));
+        }
+    }
+}
+
+impl Quota for Limits {
+    fn now(&self) -> SystemTime {
+        let clock = *self.clock.lock();
+        clock.map_or_else(SystemTime::now, |(read, ms)| at(ms) + read.elapsed())
+    }
+
+    fn admit(&self, ask: &Ask<'_>) -> Result<Counted, Away> {
+        let Some(names) = self.link.names() else { return Err(Away::Refuse) };
+        let answer = self.link.ask(|scripts, line, ticket| scripts.admit(line, &names, &self.who, ask, ticket));
+        let is_running = match &answer {
+            Ok(counted) => {
+                self.set_clock(counted.numbers.at);
+                counted.refused.is_none()
+            }
+            Err(Fault::Unsure) => false,
+            Err(Fault::Down) => self.when_down == WhenDown::Share,
+        };
+        if let Some(place) = ask.place.filter(|_| !is_running) {
+            self.places.lock().remove(&place);
+            if answer.is_err() {
+                self.free(ask.mark, place);
+            }
+        }
+        match answer {
+            Ok(counted) => Ok(counted),
+            Err(Fault::Unsure) => Err(Away::Unsure),
+            Err(Fault::Down) => {
+                self.alone.fetch_add(1, Ordering::Relaxed);
+                match (self.when_down, self.replicas.load(Ordering::Relaxed)) {
+                    (WhenDown::Share, replicas @ 1..) => Err(Away::Share(replicas)),
+                    _ => Err(Away::Refuse),
+                }
+            }
+        }
+    }
+
+    fn place(&self, mark: u64) -> u64 {
+        let place = self.next();
+        self.places.lock().insert(place, mark);
+        place
+    }
+
+    /// A place is given back at once: who sends the next request when the answer is there must find it free, on any replica.
+    fn ended(&self, meter: &Arc<Meter>, place: Option<u64>) {
+        if let Some(place) = place {
+            self.places.lock().remove(&place);
+            if self.link.is_up() && self.settle(meter, &[place]).is_ok() {
+                return;
+            }
+            self.free(meter.key(), place);
+        }
+        if meter.queue() {
+            self.owing.lock().push(meter.clone());
+        }
+        self.wake();
+    }
+}
+
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Limits({:?})", self.link.address())
+    }
+}

@@ -1,0 +1,54 @@
+//! What `check` says of the store. Nothing is written.
+
+use super::link;
+use super::redis::Look;
+use crate::config::Config;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It is well.
+    Good(String),
+    /// Somebody should look at it.
+    Warning(String),
+    /// It does not work.
+    Error(String),
+}
+
+/// Looks at the store that the config names.
+pub fn look(config: &Config) -> Vec<Finding> {
+    let Some(store) = &config.store else { return Vec::new() };
+    let link = match link(store, config.encryption_key.as_ref()) {
+        Ok((link, ..)) => link,
+        Err(fault) => return vec![Finding::Error(fault.message)],
+    };
+    let address = link.address();
+    let mut findings = Vec::new();
+    if address.is_exposed() {
+        findings.push(Finding::Warning(format!(
+            "store {address} is reached without TLS and may be far away; use rediss:// or a private network"
+        )));
+    }
+    match link.look() {
+        Err(reason) => findings.push(Finding::Error(format!("store {address}: {reason}"))),
+        Ok(Look { version, round_trip, ahead, persists, is_new }) => {
+            let ours = if is_new { "is empty; the first replica makes it" } else { "is this pool's, and the key fits" };
+            findings.push(Finding::Good(format!(
+                "store {address} answers in {:.1} ms, is version {version}, and {ours}",
+                round_trip.as_secs_f64() * 1000.0
+            )));
+            if persists == Some(false) {
+                findings.push(Finding::Warning(format!(
+                    "store {address} keeps nothing over a restart; set `appendonly yes` there, or its counts begin at zero"
+                )));
+            }
+            if ahead.abs() > super::SKEW {
+                findings.push(Finding::Warning(format!(
+                    "this machine's clock is {} s off the store's; limits go by the store's",
+                    ahead / 1000
+                )));
+            }
+        }
+    }
+    findings
+}

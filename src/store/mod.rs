@@ -1,0 +1,234 @@
+//! What several replicas of the program share, through a Redis or Valkey: today the limits of clients' keys. Without `store`
+//! in the config nothing of it exists: no thread, no connection (docs/scale-out.md).
+
+mod limits;
+mod look;
+mod redis;
+
+pub use look::{Finding, look};
+
+use self::limits::Limits;
+use self::redis::{Address, Fault, Link, Standing, jittered};
+use crate::calendar;
+use crate::config::{Config, StoreConfig};
+use crate::keys::Keys;
+use crate::secret::Secret;
+use crossbeam_channel::{Receiver, bounded};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+const BEAT: Duration = Duration::from_secs(5);
+/// The server is looked for again after so long, and twice as long each time.
+const PROBE: Duration = Duration::from_millis(100);
+const LONGEST_PROBE: Duration = Duration::from_secs(2);
+/// A server that must not be used is looked at again after so long.
+const REFUSED: Duration = Duration::from_secs(30);
+/// A call to the server through TLS needs as much as one to Google (docs/crates.md "Stacks of threads").
+const STACK: usize = 512 * 1024;
+/// A clock that is further off is told.
+const SKEW: i64 = 2000;
+
+/// Why replicas cannot meet.
+#[derive(Debug)]
+pub struct StoreFault {
+    /// For the operator.
+    pub message: String,
+    /// The process ends with this.
+    pub exit_code: u8,
+}
+
+/// This replica among the others.
+pub struct Replicas {
+    limits: Arc<Limits>,
+    name: String,
+    stopping: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What `/metrics` shows of the store.
+#[derive(Clone, Debug, Default)]
+pub struct StoreFigures {
+    /// This replica.
+    pub replica: String,
+    /// Whether it answers.
+    pub is_up: bool,
+    /// Calls that failed, by what was wrong.
+    pub errors: Vec<(&'static str, u64)>,
+    /// Requests that this replica judged alone.
+    pub alone: u64,
+    /// Keys whose counts are not sent yet.
+    pub waiting: u64,
+    /// Replicas that lived last.
+    pub replicas: u64,
+    /// Seconds that this machine's clock is ahead of the store's.
+    pub ahead: f64,
+}
+
+impl Replicas {
+    /// Where the config names a store: looks at it and joins the others. One that is away is waited for in the background;
+    /// one of another key ends the program.
+    pub fn start(config: &Config, keys: &Keys) -> Result<Option<Arc<Replicas>>, StoreFault> {
+        let Some(store) = &config.store else { return Ok(None) };
+        let (link, wake, woken) = link(store, config.encryption_key.as_ref())?;
+        if link.address().is_exposed() {
+            log::warn!(
+                "store: {} is reached without TLS and may be far away; use rediss:// or a private network",
+                link.address()
+            );
+        }
+        link.open();
+        if let Standing::Refused { why, .. } = link.standing()
+            && why.is_wrong_key
+        {
+            return Err(StoreFault { message: format!("FATAL: store: {}", why.sentence), exit_code: 3 });
+        }
+        let limits = Arc::new(Limits::new(link, &store.replica, store.when_down, wake));
+        if limits.link.is_up() {
+            // How many there are is needed when it goes away.
+            let _ = limits.beat();
+        }
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (kept, stop) = (limits.clone(), stopping.clone());
+        let thread = std::thread::Builder::new().name("store".into()).stack_size(STACK);
+        let thread = thread
+            .spawn(move || keep(&kept, &woken, &stop))
+            .map_err(|error| StoreFault { message: format!("a thread could not be started: {error}"), exit_code: 1 })?;
+        keys.share(limits.clone());
+        let thread = Mutex::new(Some(thread));
+        Ok(Some(Arc::new(Replicas { limits, name: store.replica.clone(), stopping, thread })))
+    }
+
+    /// Sends what is owed, once more, and leaves.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.limits.wake();
+        // A panic was reported by the panic hook already.
+        let _ = self.thread.lock().take().map(JoinHandle::join);
+    }
+
+    /// Why this replica should get no traffic. One that has seen the store goes on without it: all lose it together.
+    pub fn unready(&self) -> Option<&'static str> {
+        match self.limits.link.standing() {
+            Standing::Refused { .. } => Some("the store must not be used"),
+            Standing::Down { .. } if self.limits.link.names().is_none() => Some("waiting for the store"),
+            Standing::Up | Standing::Down { .. } => None,
+        }
+    }
+
+    /// Since when the store is away; `None`: it is not.
+    pub fn away_since(&self) -> Option<SystemTime> {
+        match self.limits.link.standing() {
+            Standing::Up => None,
+            Standing::Down { since, .. } | Standing::Refused { since, .. } => {
+                SystemTime::now().checked_sub(since.elapsed())
+            }
+        }
+    }
+
+    /// For `/health?verbose=1`.
+    pub fn health(&self) -> Value {
+        let standing = self.limits.link.standing();
+        let state = match &standing {
+            Standing::Up => "up",
+            Standing::Down { .. } => "down",
+            Standing::Refused { .. } => "refused",
+        };
+        let mut health = json!({
+            "kind": "redis",
+            "state": state,
+            "replica": self.name,
+            "replicas": self.limits.replicas.load(Ordering::Relaxed),
+        });
+        if let Some(since) = self.away_since() {
+            health["since"] = json!(calendar::iso(since));
+        }
+        health
+    }
+
+    /// For `/metrics`.
+    pub fn figures(&self) -> StoreFigures {
+        let errors = ["lost", "timeout", "refused"].into_iter().zip(&self.limits.link.errors);
+        StoreFigures {
+            replica: self.name.clone(),
+            is_up: self.limits.link.is_up(),
+            errors: errors.map(|(kind, count)| (kind, count.load(Ordering::Relaxed))).collect(),
+            alone: self.limits.alone.load(Ordering::Relaxed),
+            waiting: self.limits.waiting(),
+            replicas: self.limits.replicas.load(Ordering::Relaxed),
+            ahead: self.limits.ahead.load(Ordering::Relaxed) as f64 / 1000.0,
+        }
+    }
+}
+
+impl fmt::Debug for Replicas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Replicas({:?})", self.limits)
+    }
+}
+
+type Parts = (Link, crossbeam_channel::Sender<()>, Receiver<()>);
+
+fn link(store: &StoreConfig, key: Option<&Secret>) -> Result<Parts, StoreFault> {
+    let Some(key) = key else {
+        let message = "store: an encryption key is needed, the same for every replica: --encryption-key-file FILE or \
+                       GEMINI_PROXY_ENCRYPTION_KEY; `generate-key` makes one";
+        return Err(StoreFault { message: message.into(), exit_code: 1 });
+    };
+    let address = Address::new(store).map_err(|message| StoreFault { message, exit_code: 1 })?;
+    let (wake, woken) = bounded(1);
+    Ok((Link::new(address, &store.prefix, key.clone()), wake, woken))
+}
+
+/// Looks for a store that is away, beats, and sends what is owed.
+fn keep(limits: &Limits, woken: &Receiver<()>, stopping: &AtomicBool) {
+    let mut probe = PROBE;
+    let mut next_probe = Instant::now() + probe;
+    let mut next_beat = Instant::now() + BEAT;
+    let mut is_skewed = false;
+    loop {
+        if !limits.link.is_up() && Instant::now() >= next_probe {
+            limits.link.open();
+            probe = match limits.link.standing() {
+                Standing::Up => PROBE,
+                Standing::Down { .. } => (probe * 2).min(LONGEST_PROBE),
+                Standing::Refused { .. } => REFUSED,
+            };
+            next_probe = Instant::now() + jittered(probe);
+            if limits.link.is_up() {
+                next_beat = Instant::now();
+            }
+        }
+        if limits.link.is_up() {
+            if Instant::now() >= next_beat {
+                next_beat = Instant::now() + BEAT;
+                let _ = limits.beat().and_then(|()| limits.hold());
+                is_skewed = tell_skew(limits, is_skewed);
+            }
+            if limits.settle_all() == Err(Fault::Down) && !limits.link.is_up() {
+                probe = PROBE;
+                next_probe = Instant::now() + jittered(probe);
+            }
+        }
+        if stopping.load(Ordering::Acquire) {
+            return limits.leave();
+        }
+        let next = if limits.link.is_up() { next_beat } else { next_probe };
+        let _ = woken.recv_deadline(next);
+    }
+}
+
+/// Once, when it begins.
+fn tell_skew(limits: &Limits, was: bool) -> bool {
+    let ahead = limits.ahead.load(Ordering::Relaxed);
+    let is = ahead.abs() > SKEW;
+    if is && !was {
+        let (seconds, word) = (ahead.abs() / 1000, if ahead > 0 { "ahead of" } else { "behind" });
+        log::warn!("store: this machine's clock is {seconds} s {word} the store's; limits go by the store's");
+    }
+    is
+}

@@ -1,0 +1,72 @@
+//! What stands in the place of `store` in a program that was built without it: replicas that there cannot be.
+
+use crate::config::Config;
+use crate::keys::Keys;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Why replicas cannot meet.
+#[derive(Debug)]
+pub struct StoreFault {
+    /// For the operator.
+    pub message: String,
+    /// The process ends with this.
+    pub exit_code: u8,
+}
+
+/// This replica among the others.
+#[derive(Debug)]
+pub enum Replicas {}
+
+/// What `/metrics` shows of the store.
+#[derive(Clone, Debug)]
+pub enum StoreFigures {}
+
+/// One line of `check`.
+#[derive(Clone, Debug)]
+pub enum Finding {
+    /// It is well.
+    Good(String),
+    /// Somebody should look at it.
+    Warning(String),
+    /// It does not work.
+    Error(String),
+}
+
+/// There is nothing to look at.
+pub fn look(_: &Config) -> [Finding; 0] {
+    []
+}
+
+impl Replicas {
+    /// There are none.
+    pub fn start(_: &Config, _: &Keys) -> Result<Option<Arc<Replicas>>, StoreFault> {
+        Ok(None)
+    }
+
+    /// There is nothing to stop.
+    pub fn stop(&self) {
+        match *self {}
+    }
+
+    /// Nothing is waited for.
+    pub fn unready(&self) -> Option<&'static str> {
+        match *self {}
+    }
+
+    /// Nothing is away.
+    pub fn away_since(&self) -> Option<SystemTime> {
+        match *self {}
+    }
+
+    /// There is nothing to say.
+    pub fn health(&self) -> Value {
+        match *self {}
+    }
+
+    /// There is nothing to count.
+    pub fn figures(&self) -> StoreFigures {
+        match *self {}
+    }
+}

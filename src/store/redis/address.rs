@@ -1,0 +1,149 @@
+//! Where the server is, and a connection to it: straight, or by way of Sentinels, which know the master. Every step has an end.
+
+use crate::config::StoreConfig;
+use redis::io::tcp::TcpSettings;
+use redis::{
+    Client, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, RedisResult,
+};
+use redis::{TlsCertificates, cmd};
+use socket2::TcpKeepalive;
+use std::fmt;
+use std::time::Duration;
+
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub(in crate::store) struct Address {
+    info: ConnectionInfo,
+    authorities: Option<Vec<u8>>,
+    sentinels: Vec<(String, u16)>,
+}
+
+impl Address {
+    /// The error says nothing of the address, which may hold a password.
+    pub(in crate::store) fn new(config: &StoreConfig) -> Result<Address, String> {
+        let url = config.url.expose();
+        // The client knows a socket by these names.
+        let wrong = |error: RedisError| format!("store.url: {}", error.category());
+        let info = url.into_connection_info().map_err(wrong)?;
+        let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
+        if let Some(password) = &config.password {
+            settings = settings.set_password(password.expose());
+        }
+        let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(TcpKeepalive::new().with_time(KEEP_ALIVE));
+        #[cfg(target_os = "linux")]
+        let tcp = tcp.set_user_timeout(UNACKNOWLEDGED);
+        let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
+        if !config.sentinels.is_empty() && matches!(info.addr(), ConnectionAddr::Unix(_)) {
+            return Err("store.sentinels: the master's name is the host of store.url, and a socket has none".into());
+        }
+        let place = |text: &String| {
+            let (host, port) = text.rsplit_once(':').unwrap_or((text, "26379"));
+            (host.trim_matches(['[', ']']).to_owned(), port.parse().unwrap_or(26379))
+        };
+        let sentinels = config.sentinels.iter().map(place).collect();
+        let address = Address { info, authorities: config.authorities.clone(), sentinels };
+        // Certificates that cannot be read are told at once.
+        address.client(address.info.addr().clone(), &address.info).map_err(wrong)?;
+        Ok(address)
+    }
+
+    fn client(&self, place: ConnectionAddr, like: &ConnectionInfo) -> RedisResult<Client> {
+        let info = like.clone().set_addr(place);
+        match (&self.authorities, info.addr()) {
+            (Some(pem), ConnectionAddr::TcpTls { .. }) => {
+                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) })
+            }
+            _ => Client::open(info),
+        }
+    }
+
+    /// `timeout` is for each step.
+    pub(super) fn connect(&self, timeout: Duration) -> RedisResult<Connection> {
+        let connect = |place: ConnectionAddr, like: &ConnectionInfo| {
+            let connection = self.client(place, like)?.get_connection_with_timeout(timeout)?;
+            // The client has taken them away again.
+            connection.set_read_timeout(Some(timeout))?;
+            connection.set_write_timeout(Some(timeout))?;
+            Ok(connection)
+        };
+        if self.sentinels.is_empty() {
+            return connect(self.info.addr().clone(), &self.info);
+        }
+        let name = match self.info.addr() {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
+            _ => String::new(),
+        };
+        let bare = self.info.clone().set_redis_settings(Default::default());
+        let bare = bare.clone().set_redis_settings(bare.redis_settings().clone().set_skip_set_lib_name());
+        let mut last = RedisError::from((ErrorKind::Client, "no Sentinel knows the master"));
+        for (host, port) in &self.sentinels {
+            let ask = |mut sentinel: Connection| {
+                cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(&name).query::<Option<(String, u16)>>(&mut sentinel)
+            };
+            let found = connect(self.at(host, *port), &bare).and_then(ask);
+            let master = match found {
+                Ok(Some((host, port))) => connect(self.at(&host, port), &self.info).and_then(is_master),
+                Ok(None) => continue,
+                Err(error) => Err(error),
+            };
+            match master {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Another place of the same kind.
+    fn at(&self, host: &str, port: u16) -> ConnectionAddr {
+        match self.info.addr() {
+            ConnectionAddr::TcpTls { .. } => {
+                ConnectionAddr::TcpTls { host: host.into(), port, insecure: false, tls_params: None }
+            }
+            _ => ConnectionAddr::Tcp(host.into(), port),
+        }
+    }
+
+    /// Whether what is said can be read on the way to a place that is none of a private network.
+    pub(in crate::store) fn is_exposed(&self) -> bool {
+        let ConnectionAddr::Tcp(host, _) = self.info.addr() else { return false };
+        match host.parse() {
+            Ok(std::net::IpAddr::V4(ip)) => !(ip.is_loopback() || ip.is_private() || ip.is_link_local()),
+            Ok(std::net::IpAddr::V6(ip)) => !(ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()),
+            // A name with a dot may be anywhere; those of containers have none.
+            Err(_) => {
+                self.sentinels.is_empty()
+                    && host.contains('.')
+                    && !host.ends_with(".local")
+                    && !host.ends_with(".internal")
+            }
+        }
+    }
+}
+
+fn is_master(mut connection: Connection) -> RedisResult<Connection> {
+    let role: redis::Value = cmd("ROLE").query(&mut connection)?;
+    let word = match &role {
+        redis::Value::Array(parts) => parts.first(),
+        _ => None,
+    };
+    match word {
+        Some(redis::Value::BulkString(word)) if word == b"master" => Ok(connection),
+        _ => Err(RedisError::from((ErrorKind::Client, "the Sentinels name a server that is no master"))),
+    }
+}
+
+/// For logs: without a login.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.info.addr())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

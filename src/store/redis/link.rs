@@ -1,0 +1,331 @@
+//! Lines to the server: a few that calls share, none waited for longer than [`PATIENCE`], and a breaker. While it is open every
+//! call fails at once; who keeps the store looks for the server again ([`Link::open`]).
+
+use super::entry::{self, Entry, Look, Refused, reason};
+use super::{Address, Names, Scripts};
+use crate::os::random;
+use crate::secret::Secret;
+use parking_lot::{Condvar, Mutex};
+use redis::{Connection, ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The longest that a call takes, with all that it waits for.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// For the first of two tries.
+const FIRST: Duration = Duration::from_millis(125);
+/// Lines beside each other: at 0.3 ms a call they are enough for 26,000 a second.
+const MOST: usize = 8;
+/// Failures in a row that open the breaker, unless there was an answer of late: lines break one by one too, and who judges
+/// alone while others count gives too much.
+const FAILURES: u32 = 3;
+const OF_LATE: Duration = Duration::from_secs(1);
+
+/// Why a call has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Fault {
+    /// Nothing was done, and nobody is asked.
+    Down,
+    /// It may have been done, and others are still asked.
+    Unsure,
+}
+
+/// How it stands with the server.
+#[derive(Clone, Debug)]
+pub(in crate::store) enum Standing {
+    /// It answers.
+    Up,
+    /// It does not, or not yet.
+    Down { since: Instant, reason: String },
+    /// It is not ours to use; it is looked at again seldom.
+    Refused { since: Instant, why: Refused },
+}
+
+struct Line {
+    connection: Connection,
+    /// Of this line; it is never given again.
+    id: u64,
+    asked: u64,
+    timeout: Duration,
+}
+
+/// What an ask is known by when it comes again.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Ticket {
+    pub(in crate::store) line: u64,
+    pub(in crate::store) number: u64,
+}
+
+#[derive(Default)]
+struct Lines {
+    idle: Vec<Line>,
+    open: usize,
+}
+
+pub(in crate::store) struct Link {
+    address: Address,
+    prefix: String,
+    key: Secret,
+    pub(super) scripts: Scripts,
+    names: Mutex<Option<Names>>,
+    lines: Mutex<Lines>,
+    freed: Condvar,
+    next_line: AtomicU64,
+    is_up: AtomicBool,
+    standing: Mutex<Standing>,
+    failures: AtomicU32,
+    began: Instant,
+    /// Milliseconds from `began` to the last answer.
+    answered: AtomicU64,
+    /// Calls that failed: refused or cut, too late, told that they are wrong.
+    pub(in crate::store) errors: [AtomicU64; 3],
+}
+
+impl Link {
+    pub(in crate::store) fn new(address: Address, prefix: &str, key: Secret) -> Link {
+        let now = Instant::now();
+        Link {
+            address,
+            prefix: prefix.into(),
+            key,
+            scripts: Scripts::new(),
+            names: Mutex::default(),
+            lines: Mutex::default(),
+            freed: Condvar::new(),
+            next_line: AtomicU64::new(1),
+            is_up: AtomicBool::new(false),
+            standing: Mutex::new(Standing::Down { since: now, reason: "it was not asked yet".into() }),
+            failures: AtomicU32::new(0),
+            began: now,
+            answered: AtomicU64::new(0),
+            errors: Default::default(),
+        }
+    }
+
+    pub(in crate::store) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(in crate::store) fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Acquire)
+    }
+
+    pub(in crate::store) fn standing(&self) -> Standing {
+        self.standing.lock().clone()
+    }
+
+    /// What things are called, once the store was seen.
+    pub(in crate::store) fn names(&self) -> Option<Names> {
+        self.names.lock().clone()
+    }
+
+    /// Looks for the server and at what it is; then calls go through. Nothing is written into a store that is not ours.
+    pub(in crate::store) fn open(&self) {
+        let was = self.standing();
+        let now = Instant::now();
+        let (standing, line) = match entry::enter(&self.address, &self.scripts, &self.prefix, &self.key, self.names()) {
+            Ok((connection, names)) => {
+                *self.names.lock() = Some(names);
+                (Standing::Up, Some(connection))
+            }
+            Err(Entry::Refused(why)) => {
+                if !matches!(&was, Standing::Refused { why: known, .. } if *known == why) {
+                    log::error!("store: {} is not used: {}", self.address, why.sentence);
+                }
+                (Standing::Refused { since: since(&was, now), why }, None)
+            }
+            Err(Entry::Down(reason)) => {
+                if self.names.lock().is_none()
+                    && matches!(&was, Standing::Down { reason: known, .. } if *known != reason)
+                {
+                    log::warn!("store: {} cannot be used: {reason}", self.address);
+                }
+                (Standing::Down { since: since(&was, now), reason }, None)
+            }
+        };
+        *self.standing.lock() = standing;
+        let Some(connection) = line else { return };
+        match was {
+            Standing::Down { since, .. } | Standing::Refused { since, .. } => {
+                log::info!("store: {} answers, after {} s", self.address, since.elapsed().as_secs());
+            }
+            Standing::Up => {}
+        }
+        self.failures.store(0, Ordering::Relaxed);
+        self.stamp();
+        self.lines.lock().open += 1;
+        self.is_up.store(true, Ordering::Release);
+        self.give(self.line(connection));
+    }
+
+    /// For `check`: nothing is written.
+    pub(in crate::store) fn look(&self) -> Result<Look, String> {
+        entry::examine(&self.address, &self.prefix, &self.key).map_err(|entry| match entry {
+            Entry::Down(reason) => reason,
+            Entry::Refused(why) => why.sentence,
+        })
+    }
+
+    fn line(&self, connection: Connection) -> Line {
+        Line { connection, id: self.next_line.fetch_add(1, Ordering::Relaxed), asked: 0, timeout: Duration::ZERO }
+    }
+
+    /// Asks, and once more where the answer was lost: what is asked must count once for a ticket, however often it comes.
+    pub(in crate::store) fn ask<T>(
+        &self,
+        ask: impl Fn(&Scripts, &mut Connection, Ticket) -> RedisResult<T>,
+    ) -> Result<T, Fault> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut ticket = None;
+        for patience in [FIRST, PATIENCE] {
+            let mut line = match self.take(deadline) {
+                Ok(line) => line,
+                Err(Fault::Unsure) => break,
+                Err(Fault::Down) => return Err(Fault::Down),
+            };
+            line.asked += 1;
+            let ticket = *ticket.get_or_insert(Ticket { line: line.id, number: line.asked });
+            let left = patience.min(deadline.saturating_duration_since(Instant::now())).max(Duration::from_millis(1));
+            let answer = line.wait_for(left).and_then(|()| ask(&self.scripts, &mut line.connection, ticket));
+            match answer {
+                Ok(answer) => {
+                    self.give(line);
+                    return Ok(answer);
+                }
+                Err(error) => {
+                    drop(line);
+                    self.lose();
+                    if self.judge(&error) == Fault::Down {
+                        return Err(Fault::Down);
+                    }
+                }
+            }
+        }
+        // Who may not be asked any more is away.
+        Err(if self.is_up() { Fault::Unsure } else { Fault::Down })
+    }
+
+    fn take(&self, deadline: Instant) -> Result<Line, Fault> {
+        let mut lines = self.lines.lock();
+        loop {
+            if !self.is_up() {
+                return Err(Fault::Down);
+            }
+            if let Some(line) = lines.idle.pop() {
+                return Ok(line);
+            }
+            if lines.open < MOST {
+                break;
+            }
+            if self.freed.wait_until(&mut lines, deadline).timed_out() {
+                self.errors[1].fetch_add(1, Ordering::Relaxed);
+                return Err(Fault::Unsure);
+            }
+        }
+        lines.open += 1;
+        drop(lines);
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        self.address.connect(left).map(|connection| self.line(connection)).map_err(|error| {
+            self.lose();
+            // What little of the patience was left may have been too short.
+            if error.is_timeout() {
+                return self.judge(&error);
+            }
+            self.note(&error);
+            self.trip(&error);
+            Fault::Down
+        })
+    }
+
+    fn give(&self, line: Line) {
+        self.stamp();
+        let mut lines = self.lines.lock();
+        match self.is_up() {
+            true => lines.idle.push(line),
+            false => lines.open -= 1,
+        }
+        self.freed.notify_one();
+    }
+
+    fn lose(&self) {
+        self.lines.lock().open -= 1;
+        self.freed.notify_one();
+    }
+
+    fn stamp(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+        let passed = self.began.elapsed().as_millis();
+        self.answered.store(u64::try_from(passed).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn note(&self, error: &RedisError) {
+        let kind = match error.kind() {
+            _ if error.is_timeout() => 1,
+            ErrorKind::Io => 0,
+            _ => 2,
+        };
+        self.errors[kind].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What an error means for the call and for those after it.
+    fn judge(&self, error: &RedisError) -> Fault {
+        self.note(error);
+        match error.kind() {
+            // The server said that it did nothing.
+            ErrorKind::Server(ServerErrorKind::ResponseError) | ErrorKind::Extension
+                if !matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOREPLICAS")) =>
+            {
+                Fault::Down
+            }
+            ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed => {
+                self.trip(error);
+                Fault::Down
+            }
+            _ => {
+                let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+                let answered = Duration::from_millis(self.answered.load(Ordering::Relaxed));
+                if failures >= FAILURES && self.began.elapsed().saturating_sub(answered) > OF_LATE {
+                    self.trip(error);
+                }
+                Fault::Unsure
+            }
+        }
+    }
+
+    /// Opens the breaker.
+    fn trip(&self, error: &RedisError) {
+        if !self.is_up.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let reason = reason(error);
+        log::warn!("store: {} is away: {reason}; serving goes on with what is known", self.address);
+        *self.standing.lock() = Standing::Down { since: Instant::now(), reason };
+        let mut lines = self.lines.lock();
+        lines.open -= lines.idle.len();
+        lines.idle.clear();
+        self.freed.notify_all();
+    }
+}
+
+impl Line {
+    fn wait_for(&mut self, timeout: Duration) -> RedisResult<()> {
+        if self.timeout != timeout {
+            self.connection.set_read_timeout(Some(timeout))?;
+            self.connection.set_write_timeout(Some(timeout))?;
+            self.timeout = timeout;
+        }
+        Ok(())
+    }
+}
+
+fn since(was: &Standing, now: Instant) -> Instant {
+    match was {
+        Standing::Down { since, .. } | Standing::Refused { since, .. } => *since,
+        Standing::Up => now,
+    }
+}
+
+/// A random beginning, so that replicas that lose the server together do not all come back at once.
+pub(in crate::store) fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(0.5 + random::fraction() / 2.0)
+}

@@ -1,0 +1,104 @@
+//! What things are called in the store. What is named by a key of a client is named by an HMAC, so that who reads the store
+//! cannot guess keys; its own key is made once, when the store is, and lies there sealed.
+
+use crate::credentials::Cipher;
+use crate::os::random;
+use crate::secret::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use std::collections::HashMap;
+
+/// The layout of what is written, and the oldest program that may read it.
+const SCHEMA: u32 = 1;
+const CHECK: &str = "gemini-openai-proxy store";
+
+#[derive(Clone)]
+pub(in crate::store) struct Names {
+    prefix: String,
+    key: [u8; 32],
+    /// Of the pool, to know it again.
+    pub(in crate::store) pool: String,
+}
+
+impl Names {
+    /// The record that says whose store it is.
+    pub(super) fn meta(prefix: &str) -> String {
+        format!("{prefix}{{g}}:meta")
+    }
+
+    /// What makes a store of what was none; with `known` as the one that it was.
+    pub(super) fn fresh(known: Option<&Names>, cipher: &Cipher) -> Vec<(&'static str, String)> {
+        let key = known.map_or_else(random::bytes, |names| names.key);
+        let pool = known.map_or_else(|| random::id(16), |names| names.pool.clone());
+        vec![
+            ("schema", SCHEMA.to_string()),
+            ("min_reader", SCHEMA.to_string()),
+            ("pool", pool),
+            ("check", cipher.encrypt(CHECK)),
+            ("names", cipher.encrypt(&URL_SAFE_NO_PAD.encode(key))),
+        ]
+    }
+
+    /// The error is a sentence for the operator.
+    pub(super) fn read(prefix: &str, meta: &HashMap<String, String>, key: &Secret) -> Result<Names, String> {
+        let field = |name: &str| meta.get(name).map(String::as_str).unwrap_or_default();
+        let cipher = Cipher::new(key);
+        if field("min_reader").parse().is_ok_and(|oldest: u32| oldest > SCHEMA) {
+            return Err("the store was written by a newer version of this program; update this replica".into());
+        }
+        let opened = |name: &str| cipher.decrypt(field(name).as_bytes());
+        if opened("check").as_deref() != Some(CHECK.as_bytes()) {
+            return Err(WRONG_KEY.into());
+        }
+        let key = opened("names").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+        let key = key.and_then(|bytes| bytes.try_into().ok()).ok_or("the store's own record cannot be read")?;
+        Ok(Names { prefix: prefix.into(), key, pool: field("pool").into() })
+    }
+
+    /// The counts of a key, and who runs with it.
+    pub(super) fn of_key(&self, mark: u64) -> [String; 2] {
+        // A key of 32 bytes is one of HMAC's.
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("a key of any length");
+        mac.update(b"key");
+        mac.update(&mark.to_be_bytes());
+        let name: String = mac.finalize().into_bytes()[..10].iter().map(|byte| format!("{byte:02x}")).collect();
+        ["q", "run"].map(|what| format!("{}{{k:{name}}}:{what}", self.prefix))
+    }
+
+    pub(super) fn alive(&self) -> String {
+        format!("{}{{g}}:alive", self.prefix)
+    }
+
+    pub(super) fn replica(&self, who: &str) -> String {
+        format!("{}{{g}}:replica:{who}", self.prefix)
+    }
+}
+
+/// Also the process's last word, with the exit code of an encrypted file that does not open.
+pub(super) const WRONG_KEY: &str = "the store belongs to another encryption key; give every replica the same one";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_opens_with_its_key_only_and_names_stay() {
+        let (key, other) = (Secret::new("one"), Secret::new("two"));
+        let meta: HashMap<String, String> =
+            Names::fresh(None, &Cipher::new(&key)).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let names = Names::read("gop:", &meta, &key).unwrap();
+        assert_eq!(Names::read("gop:", &meta, &other).err().unwrap(), WRONG_KEY);
+        let again: HashMap<String, String> = Names::fresh(Some(&names), &Cipher::new(&other))
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        let again = Names::read("gop:", &again, &other).unwrap();
+        assert_eq!((again.of_key(7), again.pool), (names.of_key(7), names.pool.clone()));
+        assert_ne!(names.of_key(7), names.of_key(8));
+        let mut newer = meta.clone();
+        newer.insert("min_reader".into(), "2".into());
+        assert!(Names::read("gop:", &newer, &key).err().unwrap().contains("newer version"));
+    }
+}

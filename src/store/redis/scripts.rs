@@ -1,0 +1,167 @@
+//! The scripts that run in the server. What must be atomic is one of them, and each is sent with all that it needs, so there is
+//! one answer to wait for.
+
+use super::Names;
+use super::link::Ticket;
+use crate::calendar;
+use crate::keys::{Ask, Batch, Counted, Numbers, Reached, Used};
+use redis::{Connection, RedisResult, Script};
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub(in crate::store) struct Scripts {
+    admit: Script,
+    settle: Script,
+    hold: Script,
+    beat: Script,
+    open: Script,
+}
+
+/// After so much silence a place among the running requests is free.
+const PLACE: Duration = Duration::from_secs(30);
+
+impl Scripts {
+    pub(super) fn new() -> Scripts {
+        Scripts {
+            admit: Script::new(concat!(include_str!("scripts/calendar.lua"), include_str!("scripts/admit.lua"))),
+            settle: Script::new(concat!(include_str!("scripts/calendar.lua"), include_str!("scripts/settle.lua"))),
+            hold: Script::new(include_str!("scripts/hold.lua")),
+            beat: Script::new(include_str!("scripts/beat.lua")),
+            open: Script::new(include_str!("scripts/open.lua")),
+        }
+    }
+
+    pub(in crate::store) fn admit(
+        &self,
+        connection: &mut Connection,
+        names: &Names,
+        who: &str,
+        ask: &Ask<'_>,
+        ticket: Ticket,
+    ) -> RedisResult<Counted> {
+        let limits = ask.limits;
+        let mut call = self.admit.prepare_invoke();
+        names.of_key(ask.mark).iter().for_each(|name| _ = call.key(name));
+        for limit in [
+            limits.tokens_per_month,
+            limits.dollars_per_month,
+            limits.dollars_per_day,
+            limits.requests_per_day,
+            limits.tokens_per_day,
+            limits.requests_per_minute,
+            limits.concurrency,
+        ] {
+            call.arg(limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX)));
+        }
+        call.arg(place(who, ask.place.unwrap_or_default())).arg(ms(PLACE));
+        let (day, month) = (ask.owed.of_day, ask.owed.of_month);
+        call.arg(day.requests).arg(day.tokens).arg(day.cost).arg(month.tokens).arg(month.cost).arg(ask.requests);
+        call.arg(format!("c{who}.{}", ticket.line)).arg(ticket.number);
+        let [why, wait, numbers @ ..]: [u64; 12] = call.invoke(connection)?;
+        let numbers = read(numbers);
+        let wait = Duration::from_millis(wait);
+        let month_left = calendar::day_start(calendar::next_month(numbers.day)).duration_since(numbers.at);
+        let month_left = month_left.unwrap_or_default();
+        let refused = match why {
+            1 => Some((Reached::MonthTokens, month_left)),
+            2 => Some((Reached::MonthMoney, month_left)),
+            3 => Some((Reached::DayMoney, wait)),
+            4 => Some((Reached::DayRequests, wait)),
+            5 => Some((Reached::DayTokens, wait)),
+            6 => Some((Reached::MinuteRequests, wait)),
+            7 => Some((Reached::Running, wait)),
+            _ => None,
+        };
+        Ok(Counted { refused, numbers })
+    }
+
+    pub(in crate::store) fn settle(
+        &self,
+        connection: &mut Connection,
+        names: &Names,
+        who: &str,
+        mark: u64,
+        batch: Option<&Batch>,
+        places: &[u64],
+    ) -> RedisResult<Numbers> {
+        let mut call = self.settle.prepare_invoke();
+        names.of_key(mark).iter().for_each(|name| _ = call.key(name));
+        call.arg(format!("i{who}"));
+        let owed = batch.map_or([0; 5], |batch| {
+            [batch.number, u64::from(batch.day), batch.used.requests, batch.used.tokens, batch.used.cost]
+        });
+        owed.iter().for_each(|number| _ = call.arg(*number));
+        places.iter().for_each(|number| _ = call.arg(place(who, *number)));
+        call.invoke(connection).map(read)
+    }
+
+    pub(in crate::store) fn hold(
+        &self,
+        connection: &mut Connection,
+        names: &Names,
+        who: &str,
+        mark: u64,
+        places: &[u64],
+    ) -> RedisResult<()> {
+        let [_, running] = names.of_key(mark);
+        let mut call = self.hold.key(running);
+        call.arg(ms(PLACE));
+        places.iter().for_each(|number| _ = call.arg(place(who, *number)));
+        call.invoke::<i64>(connection).map(drop)
+    }
+
+    /// The server's time in ms, and how many replicas live.
+    pub(in crate::store) fn beat(
+        &self,
+        connection: &mut Connection,
+        names: &Names,
+        who: &str,
+        what: &str,
+        silence: Duration,
+    ) -> RedisResult<[u64; 2]> {
+        let mut call = self.beat.key(names.alive());
+        call.key(names.replica(who)).arg(who).arg(what).arg(ms(silence));
+        call.invoke(connection)
+    }
+
+    /// Who leaves is not waited for.
+    pub(in crate::store) fn leave(connection: &mut Connection, names: &Names, who: &str) -> RedisResult<()> {
+        redis::cmd("ZREM").arg(names.alive()).arg(who).query::<i64>(connection)?;
+        redis::cmd("DEL").arg(names.replica(who)).query::<i64>(connection).map(drop)
+    }
+
+    pub(super) fn open(
+        &self,
+        connection: &mut Connection,
+        name: &str,
+        fields: &[(&str, String)],
+    ) -> RedisResult<HashMap<String, String>> {
+        let mut call = self.open.key(name);
+        fields.iter().for_each(|(field, value)| _ = call.arg(*field).arg(value));
+        call.invoke(connection)
+    }
+}
+
+fn place(who: &str, number: u64) -> String {
+    format!("{who}.{number}")
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(in crate::store) fn at(ms: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(ms)
+}
+
+fn read([now, began, minute_requests, day, of_day @ .., requests, tokens, cost]: [u64; 10]) -> Numbers {
+    let [day_requests, day_tokens, day_cost] = of_day;
+    Numbers {
+        at: at(now),
+        minute_began: at(began),
+        minute_requests,
+        day: u32::try_from(day).unwrap_or(u32::MAX),
+        of_day: Used { requests: day_requests, tokens: day_tokens, cost: day_cost },
+        of_month: Used { requests, tokens, cost },
+    }
+}

@@ -1,0 +1,123 @@
+//! Three replicas behind the files in deploy/, with the real nginx and HAProxy.
+
+use super::redis::Redis;
+use super::*;
+use crate::common::program::Folder;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
+
+/// Ended politely when dropped, so that it ends its own children.
+struct Front(Child);
+
+impl Front {
+    fn start(mut command: Command, address: SocketAddr) -> Front {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}; tests/setup.sh installs it"));
+        let front = Front(child);
+        wait_for("the balancer", || TcpStream::connect(address).is_ok());
+        front
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// The file with the replicas' addresses.
+fn with_addresses(name: &str, replicas: &[Proxy]) -> String {
+    let mut text = std::fs::read_to_string(Path::new(DEPLOY).join(name)).unwrap();
+    for (at, replica) in replicas.iter().enumerate() {
+        let place = format!("replica-{}:8888", at + 1);
+        assert!(text.contains(&place), "{place} is not in {name}");
+        text = text.replace(&place, &replica.address().to_string());
+    }
+    text
+}
+
+fn changed(text: &str, old: &str, new: &str) -> String {
+    assert!(text.contains(old), "{old:?} is not in\n{text}");
+    text.replace(old, new)
+}
+
+/// So many clients of the balancer, one connection each.
+fn limited_exactly(address: SocketAddr, google: &FakeGoogle) {
+    let replies: Vec<Reply> = std::thread::scope(|scope| {
+        let ask = || {
+            let mut client = Client::new(address);
+            (0..10).map(|_| client.chat(LIMITED, MODEL).expect("an answer")).collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = (0..18).map(|_| scope.spawn(ask)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_exact(&replies, 60);
+    assert_eq!(google.generations_count(), passed(&replies));
+    assert_eq!(Client::new(address).get("/readyz").status, 200);
+    assert_eq!(Client::new(address).get("/health").status, 200);
+}
+
+#[test]
+fn a_limit_is_exact_behind_nginx() {
+    let (google, redis) = (google(), Redis::start());
+    let replicas = three(&google, &redis.url(), json!({"requests_per_day": 60}));
+    let (folder, address) = (Folder::new("nginx-replicas"), free_address());
+    let root = folder.path().display();
+    let site = with_addresses("nginx-replicas.conf", &replicas);
+    let site = changed(&site, "listen 443 ssl", &format!("listen {address}"));
+    let site: String =
+        site.lines().filter(|line| !line.contains("ssl_certificate")).map(|line| format!("{line}\n")).collect();
+    let config = folder.write(
+        "nginx.conf",
+        format!(
+            "daemon off; pid {root}/pid; error_log {root}/error.log; events {{}}\nhttp {{ access_log off;
+            client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/f;
+            uwsgi_temp_path {root}/u; scgi_temp_path {root}/s;\n{site}\n}}"
+        ),
+    );
+    let mut command = Command::new("nginx");
+    command.arg("-c").arg(config);
+    let _front = Front::start(command, address);
+    limited_exactly(address, &google);
+}
+
+#[test]
+fn a_limit_is_exact_behind_haproxy() {
+    let (google, redis) = (google(), Redis::start());
+    let replicas = three(&google, &redis.url(), json!({"requests_per_day": 60}));
+    let (folder, address) = (Folder::new("haproxy-replicas"), free_address());
+    let config = changed(&with_addresses("haproxy.cfg", &replicas), "bind :8080", &format!("bind {address}"));
+    let config = folder.write("haproxy.cfg", config);
+    let mut command = Command::new("haproxy");
+    command.arg("-db").arg("-f").arg(config);
+    let _front = Front::start(command, address);
+    wait_for("a replica", || Client::new(address).get("/readyz").status == 200);
+    limited_exactly(address, &google);
+}
+
+/// What a container's tool would read: the names that the files share.
+#[test]
+fn the_compose_file_names_what_the_balancers_expect() {
+    let read = |name: &str| std::fs::read_to_string(Path::new(DEPLOY).join(name)).unwrap();
+    let compose = read("compose-replicas.yaml");
+    for at in 1..=3 {
+        assert!(
+            compose.contains(&format!("\n  replica-{at}:\n")) && compose.contains(&format!("state-{at}:/state")),
+            "{at}"
+        );
+        assert!(read("nginx-replicas.conf").contains(&format!("server replica-{at}:8888 max_fails=3")), "{at}");
+    }
+    for needed in
+        ["--appendonly yes", "--maxmemory-policy noeviction", "GEMINI_PROXY_STORE_URL", "GEMINI_PROXY_ENCRYPTION_KEY"]
+    {
+        assert!(compose.contains(needed), "{needed}");
+    }
+}
