@@ -18,7 +18,7 @@ endif
 WRITTEN := $(or $(CARGO_TARGET_DIR),target)/tmp/written
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build check test static conformance durability tokens clients bench soak deny sbom clean
+.PHONY: help run demo build check test static conformance durability tokens replicas clients bench soak deny sbom clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -78,6 +78,11 @@ soak: static ## ten minutes of mixed load: nothing may grow or be lost; write do
 
 durability: ## kill -9 at fifty random moments after each kind of answer of the admin page
 	GEMINI_PROXY_MOMENTS=50 cargo test --locked --test suite -- usage::durable --nocapture
+
+replicas: ## 100,000 simulated schedules of limits over replicas, and their tests over a real Redis
+	./tests/setup.sh
+	GEMINI_PROXY_SCHEDULES=100000 cargo test --locked --lib keys::shared
+	cargo test --locked --test suite -- replicas:: --nocapture
 
 deny: ## licences, bans and sources with cargo-deny (cargo install cargo-deny)
 	cargo deny check bans licenses sources

@@ -366,14 +366,14 @@ impl Meter {
         Some(*batch)
     }
 
-    /// A batch was counted. Whether there are more of earlier days.
+    /// A batch was counted. Whether there is more: of earlier days, or since it was sent.
     pub fn settle(&self, batch: Option<&Batch>, numbers: &Numbers) -> bool {
         let mut counts = self.counts.lock();
         let own = counts.own();
         if own.batches.first() == batch && batch.is_some() {
             own.batches.remove(0);
         }
-        let more = !own.batches.is_empty();
+        let more = !own.batches.is_empty() || own.owed != Used::default();
         counts.hear(numbers);
         more
     }
@@ -383,3 +383,6 @@ impl Meter {
         self.mark()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,8 +117,10 @@ impl Limits {
         let owing = std::mem::take(&mut *self.owing.lock());
         for (at, meter) in owing.iter().enumerate() {
             if let Err(fault) = self.settle(meter, &[]) {
-                // Those that have been queued again meanwhile are there twice, which costs a look.
-                self.owing.lock().extend(owing[at..].iter().filter(|meter| meter.queue()).cloned());
+                let mut waiting = self.owing.lock();
+                // The others are still marked as queued.
+                waiting.extend(meter.queue().then(|| meter.clone()));
+                waiting.extend_from_slice(&owing[at + 1..]);
                 return Err(fault);
             }
         }
