@@ -5,7 +5,6 @@ use super::google::{FakeGoogle, User};
 use super::pool::Scratch;
 use super::written;
 use gemini_openai_proxy::config::{self, Config};
-use gemini_openai_proxy::secret::Secret;
 use gemini_openai_proxy::serve::service::{Service, StartError, Tuning};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -62,9 +61,12 @@ impl Proxy {
     }
 
     /// With an encryption key, which no config file can say. The error is what the program ends with.
+    #[cfg(feature = "replicas")]
     pub fn sealed(google: &FakeGoogle, key: &str, change: impl FnOnce(&mut Value)) -> Result<Proxy, StartError> {
         written::secret(key);
-        let adjust = |config: &mut Config| config.encryption_key = Some(Secret::new(key)).filter(|key| !key.is_empty());
+        let adjust = |config: &mut Config| {
+            config.encryption_key = Some(gemini_openai_proxy::secret::Secret::new(key)).filter(|key| !key.is_empty())
+        };
         Proxy::try_begin(google, Tuning::default(), change, adjust)
     }
 
