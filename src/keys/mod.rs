@@ -195,12 +195,6 @@ impl Keys {
         Keys { list: RwLock::new(list), gone: Mutex::new(gone), changes, changed: Mutex::default() }
     }
 
-    /// From now on limits are those of all replicas.
-    #[cfg(feature = "replicas")]
-    pub fn share(&self, quota: Arc<dyn Quota>) {
-        let _ = self.changes.quota.set(quota);
-    }
-
     /// Takes over the keys of a config that was read again. What a key has used stays with it.
     pub fn reload(&self, config: &[ClientKey]) {
         // One lock from the first look to the end: a key that the page makes meanwhile waits and is not lost.

@@ -4,7 +4,7 @@
 
 use super::meter::{Counts, DOLLARS_PER_DAY, DOLLARS_PER_MONTH, refused};
 use super::quota::{Ask, Away, Batch, Counted, Numbers, Owed, Quota, Reached};
-use super::{Meter, Permit, RateHeaders, Used};
+use super::{Keys, Meter, Permit, RateHeaders, Used};
 use crate::calendar;
 use crate::config::KeyLimits;
 use crate::error::{ApiError, ErrorKind};
@@ -381,6 +381,13 @@ impl Meter {
     /// The key, as it is counted by.
     pub fn key(&self) -> u64 {
         self.mark()
+    }
+}
+
+impl Keys {
+    /// From now on limits are those of all replicas.
+    pub fn share(&self, quota: Arc<dyn Quota>) {
+        let _ = self.changes.quota.set(quota);
     }
 }
 

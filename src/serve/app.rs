@@ -8,7 +8,7 @@ use crate::credentials::consent::Logins;
 use crate::dispatch::Dispatcher;
 use crate::gemini::models::{Listed, ModelTable, Serving};
 use crate::gemini::signatures::SignatureCache;
-use crate::http::{Certificates, Gauge};
+use crate::http::{Certificates, Gauge, Response};
 use crate::keys::Keys;
 use crate::os::room::Room;
 use crate::serve::access::Guard;
@@ -17,6 +17,7 @@ use crate::storage::state::State;
 use crate::store::Replicas;
 use crate::usage::Usage;
 use parking_lot::RwLock;
+use serde_json::json;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -163,6 +164,14 @@ impl App {
             key_name,
             settings: &self.config.settings,
             asked: None,
+        }
+    }
+
+    /// Whether it may get traffic, as far as other replicas are concerned.
+    pub(super) fn readiness(&self) -> Response {
+        match self.replicas.as_ref().and_then(|replicas| replicas.unready()) {
+            Some(why) => Response::json(503, &json!({"status": why})).with_header("Retry-After", "1"),
+            None => Response::json(200, &json!({"status": "ready"})),
         }
     }
 

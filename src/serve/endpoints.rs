@@ -117,10 +117,7 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
                 Response::json(503, &json!({"status": "no usable credential"})).with_header("Retry-After", "5"),
             )
         }
-        Route::Ready => match app.replicas.as_ref().and_then(|replicas| replicas.unready()) {
-            Some(why) => admin::harden(Response::json(503, &json!({"status": why})).with_header("Retry-After", "1")),
-            None => admin::harden(Response::json(200, &json!({"status": "ready"}))),
-        },
+        Route::Ready => admin::harden(app.readiness()),
         Route::Metrics => admin::figures(app),
         Route::Home if request.method == "HEAD" => Response::empty(200),
         Route::Home => admin::file("", &request.headers).unwrap_or_default(),
