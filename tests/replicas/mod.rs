@@ -54,8 +54,19 @@ fn three(google: &FakeGoogle, url: &str, limits: Value) -> Vec<Proxy> {
     replicas
 }
 
+/// An answer that is sure: on a machine that is too busy for the store's patience it is asked for again.
+fn sure(client: &mut Client, key: &str) -> Reply {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let reply = client.chat(key, MODEL).expect("an answer");
+        if unsure(std::slice::from_ref(&reply)) == 0 || Instant::now() > deadline {
+            return reply;
+        }
+    }
+}
+
 fn chat(replica: &Proxy, key: &str) -> Reply {
-    Client::new(replica.address()).chat(key, MODEL).expect("an answer")
+    sure(&mut Client::new(replica.address()), key)
 }
 
 fn health(replica: &Proxy) -> Value {
