@@ -158,7 +158,7 @@ fn tokens_count_once_however_often_they_are_sent() {
 #[test]
 fn a_key_without_limits_asks_nobody_and_one_with_asks_once() {
     let (google, redis) = (google(), Redis::start());
-    let replica = replica(&google, "a", json!({"url": redis.url()}), &json!({"requests_per_minute": 5}));
+    let replica = replica(&google, "a", json!({"url": redis.url()}), &json!({"requests_per_day": 20}));
     let asked = |act: &dyn Fn()| {
         let before = redis.scripts();
         act();
@@ -169,6 +169,8 @@ fn a_key_without_limits_asks_nobody_and_one_with_asks_once() {
     assert!(calls <= 10, "{calls} calls for 40 requests without limits");
     let calls = asked(&|| (0..5).for_each(|_| assert_eq!(chat(&replica, LIMITED).status, 200)));
     assert!((5..=20).contains(&calls), "{calls} calls for 5 requests, which are settled afterwards");
+    let spent = (0..40).map(|_| chat(&replica, LIMITED).status).take_while(|status| *status == 200).count();
+    assert!(spent <= 15, "{spent} of the 15 that are left");
     let calls = asked(&|| (0..40).for_each(|_| assert_eq!(chat(&replica, LIMITED).status, 429)));
     assert!(calls <= 15, "{calls} calls for 40 refusals, which are remembered");
 }
