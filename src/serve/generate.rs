@@ -20,6 +20,8 @@ use std::cell::OnceCell;
 use std::slice;
 use std::time::Duration;
 
+mod instead;
+
 /// How often a useless answer is asked for again before the first byte, at most: a translator decides for those it can
 /// read, and a broken one is worth one more attempt.
 const SECOND_CHANCES: u32 = 2;
@@ -232,44 +234,6 @@ impl Generation<'_> {
                 }
             }
         }
-    }
-
-    /// The same request for the next model that the route of its name leads to, where no credential serves the present
-    /// one or it is gone.
-    #[inline(never)]
-    fn with_next_model(&mut self, exchange: &mut dyn Exchange, error: &ApiError) -> Option<Box<dyn Exchange>> {
-        let is_gone = error.code() == Some("model_not_found");
-        if self.spare_models.len() == 0 || !(is_gone || self.app.dispatcher.rests(exchange.call())) {
-            return None;
-        }
-        loop {
-            let models = self.spare_models.next()?;
-            let body = self.request.body.clone();
-            let mut next = read(self.app, self.surface, self.key, &mut self.request, models, None).ok()?;
-            self.request.body = body;
-            let model = next.call().model.clone();
-            let may_use = self.key.may_use(&model, &self.app.models);
-            if model != self.record.model && may_use && money::is_countable(self.app, self.key, &model).is_ok() {
-                log::warn!("No credential serves {}. Asking {model} instead, as model_routes says.", self.record.model);
-                self.record.model = model;
-                self.asked = room::taken();
-                return Some(next);
-            }
-        }
-    }
-
-    /// Whether the same answer may come of another call, by a model that the key may use.
-    fn asks_instead(&mut self, exchange: &mut dyn Exchange, error: &ApiError) -> bool {
-        if !exchange.instead(error) {
-            return false;
-        }
-        let model = exchange.call().model.clone();
-        let may = self.key.may_use(&model, &self.app.models);
-        if may {
-            log::info!("{} cannot be asked so. Asking {model} another way.", self.record.model);
-            self.record.model = model;
-        }
-        may
     }
 
     /// Asks Google, over as many credentials as it takes; counts the attempts that fail.
