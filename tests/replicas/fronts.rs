@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
 
 /// Ended politely when dropped, so that it ends its own children.
-struct Front(Child);
+pub(super) struct Front(Child);
 
 impl Front {
     fn start(mut command: Command, address: SocketAddr) -> Front {
@@ -29,17 +29,17 @@ impl Drop for Front {
     }
 }
 
-fn free_address() -> SocketAddr {
+pub(super) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// The file with the replicas' addresses.
-fn with_addresses(name: &str, replicas: &[Proxy]) -> String {
+fn with_addresses(name: &str, replicas: &[SocketAddr]) -> String {
     let mut text = std::fs::read_to_string(Path::new(DEPLOY).join(name)).unwrap();
     for (at, replica) in replicas.iter().enumerate() {
         let place = format!("replica-{}:8888", at + 1);
         assert!(text.contains(&place), "{place} is not in {name}");
-        text = text.replace(&place, &replica.address().to_string());
+        text = text.replace(&place, &replica.to_string());
     }
     text
 }
@@ -65,13 +65,11 @@ fn limited_exactly(address: SocketAddr, google: &FakeGoogle) {
     assert_eq!(Client::new(address).get("/health").status, 200);
 }
 
-#[test]
-fn a_limit_is_exact_behind_nginx() {
-    let (google, redis) = (google(), Redis::start());
-    let replicas = three(&google, &redis.url(), json!({"requests_per_day": 60}));
+/// The real one with the file in deploy/, before these replicas; without TLS.
+pub(super) fn nginx(replicas: &[SocketAddr]) -> (Folder, Front, SocketAddr) {
     let (folder, address) = (Folder::new("nginx-replicas"), free_address());
     let root = folder.path().display();
-    let site = with_addresses("nginx-replicas.conf", &replicas);
+    let site = with_addresses("nginx-replicas.conf", replicas);
     let site = changed(&site, "listen 443 ssl", &format!("listen {address}"));
     let site: String =
         site.lines().filter(|line| !line.contains("ssl_certificate")).map(|line| format!("{line}\n")).collect();
@@ -85,7 +83,15 @@ fn a_limit_is_exact_behind_nginx() {
     );
     let mut command = Command::new("nginx");
     command.arg("-c").arg(config);
-    let _front = Front::start(command, address);
+    let front = Front::start(command, address);
+    (folder, front, address)
+}
+
+#[test]
+fn a_limit_is_exact_behind_nginx() {
+    let (google, redis) = (google(), Redis::start());
+    let replicas = three(&google, &redis.url(), json!({"requests_per_day": 60}));
+    let (_folder, _front, address) = nginx(&replicas.iter().map(Proxy::address).collect::<Vec<_>>());
     limited_exactly(address, &google);
 }
 
@@ -94,7 +100,11 @@ fn a_limit_is_exact_behind_haproxy() {
     let (google, redis) = (google(), Redis::start());
     let replicas = three(&google, &redis.url(), json!({"requests_per_day": 60}));
     let (folder, address) = (Folder::new("haproxy-replicas"), free_address());
-    let config = changed(&with_addresses("haproxy.cfg", &replicas), "bind :8080", &format!("bind {address}"));
+    let config = changed(
+        &with_addresses("haproxy.cfg", &replicas.iter().map(Proxy::address).collect::<Vec<_>>()),
+        "bind :8080",
+        &format!("bind {address}"),
+    );
     let config = folder.write("haproxy.cfg", config);
     let mut command = Command::new("haproxy");
     command.arg("-db").arg("-f").arg(config);

@@ -4,6 +4,7 @@ mod away;
 mod entry;
 mod fronts;
 mod limits;
+mod programs;
 mod redis;
 
 use crate::common::client::{Client, Reply};

@@ -1,0 +1,165 @@
+//! Replicas as programs of their own: killed, restarted one after the other, and with the master of their store gone.
+
+use super::fronts::{free_address, nginx};
+use super::redis::Redis;
+use super::*;
+use crate::common::program::{Folder, Program};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+fn config(google: &FakeGoogle, port: u16, store: Value, limits: &Value) -> Value {
+    let mut limited = json!({"key": LIMITED, "name": "limited"});
+    limited.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
+    json!({
+        "server": {"host": "127.0.0.1", "port": port, "drain_delay_sec": 0.5},
+        "auth_keys": [limited, {"key": FREE, "name": "free"}],
+        "gemini_api_keys": [GEMINI_KEY],
+        "endpoints": google.endpoints_json(),
+        "store": store,
+        "log_level": "info",
+    })
+}
+
+fn begin(folder: &Folder, config: &Value) -> Program {
+    Program::start_in(folder, config, &[], &[("GEMINI_PROXY_ENCRYPTION_KEY", SEAL)])
+}
+
+fn address(program: &Program) -> SocketAddr {
+    ([127, 0, 0, 1], program.port).into()
+}
+
+/// A place among the running requests ends half a minute after its replica was killed.
+#[test]
+fn places_of_a_killed_replica_are_free_soon() {
+    let (google, redis) = (google(), Redis::start());
+    let limits = json!({"concurrency": 1});
+    let folder = Folder::new("killed-replica");
+    let program = begin(&folder, &config(&google, 0, json!({"url": redis.url(), "replica": "killed"}), &limits));
+    let other = replica(&google, "other", json!({"url": redis.url()}), &limits);
+    google.clear_scripts();
+    google.always("*", answer().hold());
+    let at = address(&program);
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(Client::new(at).chat(LIMITED, MODEL)));
+        assert!(google.wait_for(|state| state.generations().count() == 1, Duration::from_secs(20)));
+        program.signal("-KILL");
+    });
+    google.clear_scripts();
+    google.always("*", answer());
+    google.release();
+    let began = Instant::now();
+    assert_eq!(chat(&other, LIMITED).status, 429, "nobody knows yet");
+    let deadline = began + Duration::from_secs(45);
+    while chat(&other, LIMITED).status != 200 {
+        assert!(Instant::now() < deadline, "the place is not free");
+        std::thread::park_timeout(Duration::from_millis(250));
+    }
+    assert!(began.elapsed() > Duration::from_secs(10), "a place is held while its replica may live");
+}
+
+/// Each is ended and begun again while requests come; nobody notices.
+#[test]
+fn a_rolling_restart_fails_nobody() {
+    let (google, redis) = (google(), Redis::start());
+    let limits = json!({"requests_per_day": 1_000_000});
+    let folders: Vec<Folder> = (0..3).map(|_| Folder::new("rolling-replica")).collect();
+    let of = |at: usize, port: u16| {
+        config(&google, port, json!({"url": redis.url(), "replica": format!("rolling-{at}")}), &limits)
+    };
+    let mut programs: Vec<Program> = (0..3).map(|at| begin(&folders[at], &of(at, 0))).collect();
+    let addresses: Vec<SocketAddr> = programs.iter().map(address).collect();
+    let (_folder, front, balancer) = nginx(&addresses);
+    let (stop, asked, failed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for thread in 0..12 {
+            let (stop, asked, failed) = (&stop, &asked, &failed);
+            scope.spawn(move || {
+                let mut client = Client::new(balancer);
+                while !stop.load(Ordering::Relaxed) {
+                    let key = [LIMITED, FREE][thread % 2];
+                    let answered = client.chat(key, MODEL).is_ok_and(|reply| reply.status == 200);
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    if !answered {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        client = Client::new(balancer);
+                    }
+                }
+            });
+        }
+        for at in 0..3 {
+            programs[at].signal("-TERM");
+            assert_eq!(programs[at].wait(Duration::from_secs(30)), Some(0));
+            programs[at] = begin(&folders[at], &of(at, addresses[at].port()));
+            wait_for("the replica", || Client::new(addresses[at]).get("/readyz").status == 200);
+            // As long as the balancer may leave it out.
+            let before = asked.load(Ordering::Relaxed);
+            wait_for("requests in between", || asked.load(Ordering::Relaxed) > before + 200);
+            std::thread::park_timeout(Duration::from_millis(1500));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    drop(front);
+    let (asked, failed) = (asked.into_inner(), failed.into_inner());
+    println!("rolling restart of three: {asked} asked, {failed} failed");
+    assert!(asked > 600 && failed == 0, "{failed} of {asked} failed");
+    wait_for("what was counted", || redis.counted("r") > 0);
+}
+
+/// Ended when dropped.
+struct Sentinel(Child);
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The Sentinel makes the other server the master, and limits go on there.
+#[test]
+fn a_master_that_is_killed_is_followed_by_another() {
+    let google = google();
+    let [first, second, watch] =
+        [free_address(), free_address(), free_address()].map(|address| address.port().to_string());
+    let mut master = Redis::start_with(&["--port", &first, "--bind", "127.0.0.1"]);
+    let follower = Redis::start_with(&["--port", &second, "--bind", "127.0.0.1", "--replicaof", "127.0.0.1", &first]);
+    wait_for("replication", || follower.cli(&["info", "replication"]).contains("master_link_status:up"));
+    let folder = Folder::new("sentinel");
+    let file = folder.write(
+        "sentinel.conf",
+        format!(
+            "port {watch}\nbind 127.0.0.1\ndir {}\nsentinel monitor pool 127.0.0.1 {first} 1\n\
+             sentinel down-after-milliseconds pool 1000\nsentinel failover-timeout pool 5000\n",
+            folder.path().display()
+        ),
+    );
+    let mut command = Command::new("redis-server");
+    command.arg(file).arg("--sentinel").stdin(Stdio::null()).stdout(Stdio::null());
+    let _sentinel = Sentinel(command.spawn().expect("redis-server as a Sentinel"));
+    let ask = |what: &str| {
+        let output = Command::new("redis-cli").args(["-p", &watch, "sentinel", what, "pool"]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    wait_for("the Sentinel", || ask("replicas").contains(&second));
+    let store = json!({"url": "redis://pool", "sentinels": ["127.0.0.1:1", format!("127.0.0.1:{watch}")]});
+    let limits = json!({"requests_per_day": 10_000});
+    let replicas: Vec<Proxy> =
+        ["a", "b", "c"].iter().map(|name| replica(&google, name, store.clone(), &limits)).collect();
+    replicas.iter().for_each(|replica| wait_for("the store", || health(replica)["state"] == "up"));
+    assert_eq!(passed(&storm(&replicas, LIMITED, 3, 10)), 30);
+    wait_for("replication", || follower.counted("r") == 30);
+    master.kill();
+    let began = Instant::now();
+    let mut given = 0;
+    while !replicas.iter().all(|replica| health(replica)["state"] == "up")
+        || ask("get-master-addr-by-name").contains(&first)
+    {
+        assert_eq!(passed(&storm(&replicas, FREE, 3, 3)), 9, "nobody without limits notices");
+        given += passed(&storm(&replicas, LIMITED, 3, 1));
+        assert!(began.elapsed() < Duration::from_secs(40), "no other master");
+    }
+    println!("back after {:?}; {given} requests with a limited key were answered meanwhile", began.elapsed());
+    let after = passed(&storm(&replicas, LIMITED, 3, 10));
+    wait_for("all that was given", || follower.counted("r") >= (30 + given + after) as u64);
+}
