@@ -1,12 +1,11 @@
-//! Replicas as programs of their own: killed, restarted one after the other, and with the master of their store gone.
+//! Replicas as programs of their own: killed, and with the master of their store gone.
 
-use super::fronts::{free_address, nginx};
+use super::fronts::free_address;
 use super::redis::Redis;
 use super::*;
 use crate::common::program::{Folder, Program};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 fn config(google: &FakeGoogle, port: u16, store: Value, limits: &Value) -> Value {
     let mut limited = json!({"key": LIMITED, "name": "limited"});
@@ -56,54 +55,6 @@ fn places_of_a_killed_replica_are_free_soon() {
         std::thread::park_timeout(Duration::from_millis(250));
     }
     assert!(began.elapsed() > Duration::from_secs(10), "a place is held while its replica may live");
-}
-
-/// Each is ended and begun again while requests come; nobody notices.
-#[test]
-fn a_rolling_restart_fails_nobody() {
-    let (google, redis) = (google(), Redis::start());
-    let limits = json!({"requests_per_day": 1_000_000});
-    let folders: Vec<Folder> = (0..3).map(|_| Folder::new("rolling-replica")).collect();
-    let of = |at: usize, port: u16| {
-        config(&google, port, json!({"url": redis.url(), "replica": format!("rolling-{at}")}), &limits)
-    };
-    let mut programs: Vec<Program> = (0..3).map(|at| begin(&folders[at], &of(at, 0))).collect();
-    let addresses: Vec<SocketAddr> = programs.iter().map(address).collect();
-    let (_folder, front, balancer) = nginx(&addresses);
-    let (stop, asked, failed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        for thread in 0..12 {
-            let (stop, asked, failed) = (&stop, &asked, &failed);
-            scope.spawn(move || {
-                let mut client = Client::new(balancer);
-                while !stop.load(Ordering::Relaxed) {
-                    let key = [LIMITED, FREE][thread % 2];
-                    let answered = client.chat(key, MODEL).is_ok_and(|reply| reply.status == 200);
-                    asked.fetch_add(1, Ordering::Relaxed);
-                    if !answered {
-                        failed.fetch_add(1, Ordering::Relaxed);
-                        client = Client::new(balancer);
-                    }
-                }
-            });
-        }
-        for at in 0..3 {
-            programs[at].signal("-TERM");
-            assert_eq!(programs[at].wait(Duration::from_secs(30)), Some(0));
-            programs[at] = begin(&folders[at], &of(at, addresses[at].port()));
-            wait_for("the replica", || Client::new(addresses[at]).get("/readyz").status == 200);
-            // As long as the balancer may leave it out.
-            let before = asked.load(Ordering::Relaxed);
-            wait_for("requests in between", || asked.load(Ordering::Relaxed) > before + 200);
-            std::thread::park_timeout(Duration::from_millis(1500));
-        }
-        stop.store(true, Ordering::Relaxed);
-    });
-    drop(front);
-    let (asked, failed) = (asked.into_inner(), failed.into_inner());
-    println!("rolling restart of three: {asked} asked, {failed} failed");
-    assert!(asked > 600 && failed == 0, "{failed} of {asked} failed");
-    wait_for("what was counted", || redis.counted("r") > 0);
 }
 
 /// Ended when dropped.
