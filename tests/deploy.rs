@@ -37,6 +37,22 @@ fn is_installed(program: &str, argument: &str) -> bool {
     found
 }
 
+/// nginx in the foreground with this part of its configuration, which keeps its files in the folder.
+pub(crate) fn nginx(folder: &Folder, site: &str) -> Command {
+    let root = folder.path().display();
+    let config = folder.write(
+        "nginx.conf",
+        format!(
+            "daemon off; pid {root}/pid; error_log {root}/error.log; events {{}}\nhttp {{ access_log off;
+            client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/f;
+            uwsgi_temp_path {root}/u; scgi_temp_path {root}/s;\n{site}\n}}"
+        ),
+    );
+    let mut command = Command::new("nginx");
+    command.arg("-c").arg(config);
+    command
+}
+
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -95,7 +111,7 @@ fn events_pass_through_the_nginx_site_at_once() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
     let folder = Folder::new("nginx");
-    let (root, port) = (folder.path().display().to_string(), free_port());
+    let port = free_port();
     let fixture = |name: &str| repository(name).display().to_string();
     let site = read("deploy/nginx.conf");
     let site = replace(&site, "127.0.0.1:8888", &proxy.address().to_string());
@@ -104,17 +120,7 @@ fn events_pass_through_the_nginx_site_at_once() {
     let letsencrypt = "/etc/letsencrypt/live/gemini.example.com";
     let site = replace(&site, &format!("{letsencrypt}/fullchain.pem"), &fixture("tests/fixtures/tls/localhost.pem"));
     let site = replace(&site, &format!("{letsencrypt}/privkey.pem"), &fixture("tests/fixtures/tls/localhost.key"));
-    let config = folder.write(
-        "nginx.conf",
-        format!(
-            "daemon off; pid {root}/pid; error_log {root}/error.log; events {{}}\nhttp {{ access_log off;
-            client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/f;
-            uwsgi_temp_path {root}/u; scgi_temp_path {root}/s;\n{site}\n}}"
-        ),
-    );
-    let mut command = Command::new("nginx");
-    command.arg("-c").arg(config);
-    let _front = Front::start(command, port);
+    let _front = Front::start(nginx(&folder, &site), port);
     streams_unbuffered(&google, port);
 }
 

@@ -3,6 +3,7 @@
 use super::redis::Redis;
 use super::*;
 use crate::common::program::Folder;
+use crate::deploy;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -68,22 +69,11 @@ fn limited_exactly(address: SocketAddr, google: &FakeGoogle) {
 /// The real one with the file in deploy/, before these replicas; without TLS.
 pub(super) fn nginx(replicas: &[SocketAddr]) -> (Folder, Front, SocketAddr) {
     let (folder, address) = (Folder::new("nginx-replicas"), free_address());
-    let root = folder.path().display();
     let site = with_addresses("nginx-replicas.conf", replicas);
     let site = changed(&site, "listen 443 ssl", &format!("listen {address}"));
     let site: String =
         site.lines().filter(|line| !line.contains("ssl_certificate")).map(|line| format!("{line}\n")).collect();
-    let config = folder.write(
-        "nginx.conf",
-        format!(
-            "daemon off; pid {root}/pid; error_log {root}/error.log; events {{}}\nhttp {{ access_log off;
-            client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/f;
-            uwsgi_temp_path {root}/u; scgi_temp_path {root}/s;\n{site}\n}}"
-        ),
-    );
-    let mut command = Command::new("nginx");
-    command.arg("-c").arg(config);
-    let front = Front::start(command, address);
+    let front = Front::start(deploy::nginx(&folder, &site), address);
     (folder, front, address)
 }
 
