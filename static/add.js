@@ -1,14 +1,19 @@
 // Adding credentials: API keys, Google sign-in here or from another machine, JSON pasted or dropped.
 import { $, h, render } from "./dom.js";
-import { t, told } from "./text.js";
+import { number, t, told } from "./text.js";
 import { send } from "./api.js";
 import { attempt, say } from "./dialog.js";
 
 let flow = null;
 
+const SHOWN = 100;
+
 function show(results) {
   const words = { added: t("resultAdded"), updated: t("resultUpdated"), refused: t("resultRefused") };
-  render($("add-results"), results.map((result) => h("li", { class: result.status === "refused" ? "bad" : "good" },
+  const refused = results.filter((result) => result.status === "refused");
+  const shown = results.length > SHOWN ? refused.slice(0, SHOWN) : results;
+  render($("add-results"), shown !== results && h("li", null, t("bulkDone", { done: number(results.length - refused.length), failed: number(refused.length) })),
+    shown.map((result) => h("li", { class: result.status === "refused" ? "bad" : "good" },
     h("b", null, result.label ?? ""), ` ${words[result.status] ?? result.status}`, result.detail && `: ${told(result.told, result.detail)}`)));
 }
 

@@ -24,7 +24,7 @@ pub(super) fn add(app: &App, request: &Request) -> Response {
     };
     match app.pool.add(item.clone()) {
         Ok(added) => {
-            welcome(app, &added);
+            welcome(app, [&added]);
             Response::json(200, &success(app, &added))
         }
         // The old program's word for scripts, and a sentence for people.
@@ -48,11 +48,9 @@ pub(super) fn success(app: &App, added: &Added) -> Value {
     with_warning(app, answer)
 }
 
-/// What was known of the credential whose place this one took is over.
-pub(super) fn welcome(app: &App, added: &Added) {
-    if added.updated {
-        app.dispatcher.forget(added.id);
-    }
+/// What was known of credentials whose places these took is over.
+pub(super) fn welcome<'a>(app: &App, added: impl IntoIterator<Item = &'a Added>) {
+    app.dispatcher.forget(&added.into_iter().filter(|added| added.updated).map(|added| added.id).collect());
 }
 
 /// That a restart would undo changes, why, and what to do; `None`: all are in the file.
@@ -114,7 +112,7 @@ pub(super) fn change(app: &App, name: &str, request: &Request) -> Response {
         match project {
             Some(project) => {
                 pool.set_project(id, project)?;
-                app.dispatcher.forget(id);
+                app.dispatcher.forget(&[id].into());
                 Ok(())
             }
             None => Ok(()),

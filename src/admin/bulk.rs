@@ -105,11 +105,12 @@ pub(super) fn credentials(app: &App, request: &Request) -> Response {
     let pool_ids: Vec<CredentialId> = ids.iter().map(|(id, _)| *id).collect();
     let results = app.pool.change_all(&pool_ids, edit);
     let unknown = failed.len();
-    for ((id, name), result) in ids.into_iter().zip(results) {
-        match result {
-            Ok(()) if edit == PoolEdit::Reset => app.dispatcher.forget(id),
-            Ok(()) => {}
-            Err(fault) => failed.push((name, fault.message())),
+    if edit == PoolEdit::Reset {
+        app.dispatcher.forget(&pool_ids.into_iter().collect());
+    }
+    for ((_, name), result) in ids.into_iter().zip(results) {
+        if let Err(fault) = result {
+            failed.push((name, fault.message()));
         }
     }
     let done = found + unknown - failed.len();

@@ -29,6 +29,7 @@ pub(super) fn import(app: &App, request: &Request) -> Response {
         let was_cut_short = late.is_cancelled() && result.as_ref().is_err_and(|fault| fault.passing);
         (!was_cut_short).then_some(result)
     });
+    let mut joined = Vec::new();
     for (at, (item, tried)) in items.into_iter().zip(tried).enumerate() {
         let name = label(&item).unwrap_or_else(|| format!("#{}", at + 1));
         let candidate = match tried {
@@ -38,24 +39,26 @@ pub(super) fn import(app: &App, request: &Request) -> Response {
             Some(Err(fault)) if fault.passing => app.pool.trust(item, untried(fault)),
             Some(candidate) => candidate,
         };
-        results.push(told(&name, candidate.map(|candidate| app.pool.enrol_unwritten(candidate)), app));
+        let result = candidate.map(|candidate| app.pool.enrol_unwritten(candidate));
+        results.push(told(&name, &result));
+        joined.extend(result);
     }
+    welcome(app, &joined);
     // Once for all of them: the file is written as a whole.
     app.pool.poll_file();
     Response::json(200, &with_warning(app, json!({"results": results})))
 }
 
-fn told(name: &str, result: Result<Added, AddFault>, app: &App) -> Value {
+fn told(name: &str, result: &Result<Added, AddFault>) -> Value {
     match result {
         Ok(added) => {
-            welcome(app, &added);
             let status = if added.updated { "updated" } else { "added" };
             // An account that was not tried out may not say who it is.
-            let label = if added.email.is_none() && name.starts_with('#') { name } else { &added.label };
+            let label = if added.email.is_none() && name.starts_with('#') { name } else { added.label.as_str() };
             let doubt = added.doubt.as_ref();
             json!({"label": label, "status": status, "detail": doubt.map(Message::to_string), "told": doubt.map(Message::json)})
         }
-        Err(fault) => refused(name, fault.message),
+        Err(fault) => refused(name, fault.message.clone()),
     }
 }
 

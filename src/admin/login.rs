@@ -120,7 +120,7 @@ fn redeem(app: &App, attempt: &Attempt, code: &str) -> Result<Added, AddFault> {
     if let Err(fault) = &result {
         log::warn!("[CredManager] Login failed: {} ({})", fault.message, fault.reason);
     }
-    result.inspect(|added| welcome(app, added))
+    result.inspect(|added| welcome(app, [added]))
 }
 
 fn consent_url(app: &App, attempt: &Attempt) -> String {

@@ -86,7 +86,7 @@ pub fn account(app: &App, account: &Account, request: &Request) -> Response {
         Account::Disable(id) => accounts::manage(app, id, "credential_disabled", |pool, id| pool.disable(id)),
         Account::Reset(id) => accounts::manage(app, id, "credential_reset", |pool, id| {
             pool.reset(id)?;
-            app.dispatcher.forget(id);
+            app.dispatcher.forget(&[id].into());
             Ok(())
         }),
     }

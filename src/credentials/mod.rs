@@ -16,8 +16,9 @@ mod place;
 mod pool;
 mod refresh;
 
+use self::file::edits::{self, Edit};
 use self::file::record::Record;
-use self::file::store::{Edit, Store};
+use self::file::store::Store;
 use self::google::oauth::Google;
 use self::pool::{Effects, Now, Origin, Pool, Settings};
 use crate::config::ApiKey;
@@ -143,7 +144,7 @@ impl Credentials {
         let effects = {
             let memory = &mut *self.memory.lock();
             // The pool may have changed while the file was written.
-            memory.unwritten.iter().for_each(|edit| edit.apply(&mut records));
+            edits::apply(&memory.unwritten, &mut records);
             memory.pool.adopt(records, Now::read())
         };
         self.carry_out(effects);

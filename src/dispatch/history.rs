@@ -3,7 +3,7 @@
 
 use crate::credentials::CredentialId;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// The longest rest that doubling leads to.
@@ -45,10 +45,10 @@ impl History {
         }
     }
 
-    /// A person ends all rows of a credential.
-    pub fn forget_credential(&self, id: CredentialId) {
-        self.limits.lock().retain(|(credential, _), _| *credential != id);
-        self.denied.lock().retain(|(credential, _), _| *credential != id);
+    /// A person ends all rows of these credentials.
+    pub fn forget_credentials(&self, ids: &HashSet<CredentialId>) {
+        self.limits.lock().retain(|(credential, _), _| !ids.contains(credential));
+        self.denied.lock().retain(|(credential, _), _| !ids.contains(credential));
     }
 
     /// Notes a request that was denied; whether the one denied before it was a different one.
@@ -90,7 +90,7 @@ mod tests {
         history.forget(CredentialId(1), "a");
         assert_eq!(grown("a"), 30);
         history.grown(CredentialId(2), "a", Duration::from_secs(30));
-        history.forget_credential(CredentialId(1));
+        history.forget_credentials(&[CredentialId(1)].into());
         assert_eq!([grown("a"), grown("b")], [30, 30], "a person ends the rows of all models");
         assert_eq!(
             history.grown(CredentialId(2), "a", Duration::from_secs(30)).as_secs(),

@@ -35,6 +35,7 @@ use history::History;
 use hops::Hops;
 pub use policy::Bounds;
 use services::Signers;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -196,9 +197,9 @@ impl Dispatcher {
         verdict.error
     }
 
-    /// Forgets the limits in a row of a credential that a person reset: the next one rests as briefly as the first.
-    pub fn forget(&self, id: CredentialId) {
-        self.history.forget_credential(id);
+    /// Forgets the limits in a row of credentials that a person reset: the next one rests as briefly as the first.
+    pub fn forget(&self, ids: &HashSet<CredentialId>) {
+        self.history.forget_credentials(ids);
     }
 
     fn upstream(&self, kind: Kind) -> &dyn Upstream {

@@ -3,6 +3,7 @@
 //! Reads the shapes of docs/google-login.md "Stored credentials" and writes each back in its own. Knows no file, no
 //! pool, no network.
 
+use super::identity::{Identity, Key};
 use crate::calendar;
 use crate::config::OauthClient;
 use crate::credentials::google::vertex;
@@ -30,22 +31,12 @@ pub(crate) struct Record {
     is_key: bool,
     is_machine: bool,
     disabled: bool,
-}
-
-/// What makes two items the same credential.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Identity(Secret);
-
-impl Identity {
-    /// The token or key itself.
-    pub(crate) fn expose(&self) -> &str {
-        self.0.expose()
-    }
+    name: u64,
 }
 
 impl Record {
     pub(crate) fn new(value: Value) -> Record {
-        let mut record = Record { value, kind: Err(""), is_key: false, is_machine: false, disabled: false };
+        let mut record = Record { value, kind: Err(""), is_key: false, is_machine: false, disabled: false, name: 0 };
         record.read();
         record
     }
@@ -101,6 +92,7 @@ impl Record {
             Ok(Kind::Vertex) => self.value.as_object().is_some_and(vertex::is_key),
             Ok(Kind::Oauth) | Err(_) => false,
         };
+        self.name = self.key().name();
     }
 
     fn read_kind(&self) -> Result<Kind, &'static str> {
@@ -117,14 +109,24 @@ impl Record {
         }
     }
 
+    /// What it has in common with items that are the same credential.
+    pub(crate) fn key(&self) -> Key {
+        self.identity().map_or_else(|| Key::Unusable(self.value.to_string()), Key::Usable)
+    }
+
+    /// A hash of the key, good in this process: others may have it too.
+    pub(crate) fn name(&self) -> u64 {
+        self.name
+    }
+
     /// `None` for an item that cannot be used.
     pub(crate) fn identity(&self) -> Option<Identity> {
         let text = match self.kind().ok()? {
             Kind::Oauth => self.refresh_token(),
             Kind::ApiKey => self.api_key(),
-            Kind::Vertex => return vertex::identity(self.value.as_object()?).map(Identity),
+            Kind::Vertex => return vertex::identity(self.value.as_object()?).map(Identity::of),
         };
-        text.map(|text| Identity(Secret::new(text)))
+        text.map(|text| Identity::of(Secret::new(text)))
     }
 
     pub(crate) fn access_token(&self) -> Option<&str> {
@@ -300,101 +302,4 @@ fn is_seconds(number: &serde_json::Number) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Kind, Record};
-    use crate::secret::Secret;
-    use serde_json::{Value, json};
-    use std::time::{Duration, UNIX_EPOCH};
-
-    const AT: Duration = Duration::from_secs(1_795_387_466);
-
-    fn refreshed(value: Value) -> String {
-        let mut record = Record::new(value);
-        record.set_tokens(&Secret::new("new"), None, UNIX_EPOCH + AT);
-        record.value().to_string()
-    }
-
-    #[test]
-    fn every_known_shape_is_read() {
-        for (name, value) in [
-            ("old program", json!({"access_token": "a", "refresh_token": "r", "expiry_date": 1_795_387_466_000_i64})),
-            ("numeric text", json!({"access_token": "a", "refresh_token": "r", "expiry_date": "1795387466000"})),
-            (
-                "nested token",
-                json!({"token": {"access_token": "a", "refresh_token": "r", "expiry": "2026-11-22T22:44:26Z"}}),
-            ),
-            ("naive time", json!({"token": "a", "refresh_token": "r", "expiry": "2026-11-22T22:44:26"})),
-            ("camel case", json!({"accessToken": "a", "refreshToken": "r", "expiresAt": 1_795_387_466})),
-        ] {
-            let record = Record::new(value);
-            assert_eq!(record.kind(), Ok(Kind::Oauth), "{name}");
-            assert_eq!(record.access_token(), Some("a"), "{name}");
-            assert_eq!(record.refresh_token(), Some("r"), "{name}");
-            assert_eq!(record.expiry(), Some(UNIX_EPOCH + AT), "{name}");
-        }
-        let gcloud = json!({"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"});
-        let record = Record::new(gcloud);
-        assert_eq!(record.client().map(|client| client.id), Some("i".to_owned()));
-        assert_eq!((record.access_token(), record.expiry()), (None, None));
-    }
-
-    #[test]
-    fn an_item_that_cannot_be_used_says_why() {
-        for value in [json!(null), json!(5), json!([]), json!({}), json!({"refresh_token": ""}), json!({"api_key": 1})]
-        {
-            let record = Record::new(value.clone());
-            assert!(record.kind().is_err() && record.identity().is_none(), "{value}");
-            assert_eq!(record.value(), &value);
-        }
-    }
-
-    #[test]
-    fn an_api_key_item_is_a_key_even_beside_tokens_when_its_type_says_so() {
-        let both = json!({"type": "api_key", "api_key": "k", "refresh_token": "r"});
-        assert_eq!(Record::new(both).identity().unwrap().expose(), "k");
-        let untyped = json!({"api_key": "k", "refresh_token": "r"});
-        assert_eq!(Record::new(untyped).identity().unwrap().expose(), "r");
-        assert_eq!(Record::new(json!({"api_key": "k"})).kind(), Ok(Kind::ApiKey));
-    }
-
-    #[test]
-    fn new_tokens_go_where_the_shape_keeps_them() {
-        for (value, expected) in [
-            (
-                json!({"refresh_token": "r"}),
-                r#"{"access_token":"new","refresh_token":"r","token_type":"Bearer","expiry_date":1795387466000}"#,
-            ),
-            (
-                json!({"expiry_date": "1", "refresh_token": "r", "token_type": "Bearer", "access_token": "a"}),
-                r#"{"access_token":"new","refresh_token":"r","token_type":"Bearer","expiry_date":1795387466000}"#,
-            ),
-            (
-                json!({"scope": "s", "access_token": "a", "refresh_token": "r", "expiry_date": 1, "名": "李"}),
-                r#"{"scope":"s","access_token":"new","refresh_token":"r","expiry_date":1795387466000,"名":"李"}"#,
-            ),
-            (
-                json!({"token": {"access_token": "a", "refresh_token": "r", "expiry": "2020-01-01T00:00:00.5+08:00"}, "auto": true}),
-                r#"{"token":{"access_token":"new","refresh_token":"r","expiry":"2026-11-22T22:44:26+00:00"},"auto":true}"#,
-            ),
-            (
-                json!({"token": "a", "refresh_token": "r", "expiry": "2020-01-01T00:00:00.123"}),
-                r#"{"token":"new","refresh_token":"r","expiry":"2026-11-22T22:44:26"}"#,
-            ),
-            (
-                json!({"accessToken": "a", "refreshToken": "r", "expiresAt": 1}),
-                r#"{"accessToken":"new","refreshToken":"r","expiresAt":1795387466}"#,
-            ),
-        ] {
-            assert_eq!(refreshed(value), expected);
-        }
-    }
-
-    #[test]
-    fn a_new_refresh_token_replaces_the_old_one_and_none_keeps_it() {
-        let mut record = Record::new(json!({"refresh_token": "r"}));
-        record.set_tokens(&Secret::new("a"), Some(&Secret::new("r2")), UNIX_EPOCH + AT);
-        assert_eq!(record.refresh_token(), Some("r2"));
-        record.set_tokens(&Secret::new("a"), None, UNIX_EPOCH + AT);
-        assert_eq!(record.refresh_token(), Some("r2"));
-    }
-}
+mod tests;

@@ -1,18 +1,18 @@
 //! The credentials file: read once, written when its content changes, never lost (docs/compatibility.md "The
 //! credentials file").
 //!
-//! Every change is an [`Edit`] of one item, applied to what the file says now: so another process on the same file, or
+//! Every change is an [`Edit`] of an item, applied to what the file says now: so another process on the same file, or
 //! a person with an editor, is merged and not overwritten. Knows neither the pool nor the network.
 
 use super::cipher::Cipher;
-use super::record::{Identity, Record};
+use super::edits::{self, Edit};
+use super::record::Record;
 use crate::secret::Secret;
 use crate::storage::disk::{self, Stamp};
 use serde_json::Value;
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 const WRONG_KEY: &str =
     "FATAL: Credentials file is encrypted, but the provided key is incorrect or the file is corrupted.";
@@ -74,63 +74,6 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-/// A change of one item.
-#[derive(Clone, Debug)]
-pub(crate) enum Edit {
-    /// Appends the item, or puts it in the place of the same credential or of an older login.
-    Add { record: Record, instead_of: Option<Identity> },
-    /// New tokens after a refresh.
-    Tokens { of: Identity, access: Secret, refresh: Option<Secret>, expiry: SystemTime },
-    /// Sets or removes a field of our own.
-    Field { of: Identity, name: &'static str, value: Option<Value> },
-    /// Takes the item out.
-    Remove(Record),
-}
-
-impl Edit {
-    pub(crate) fn apply(&self, items: &mut Vec<Record>) {
-        match self {
-            Edit::Add { record, instead_of } => {
-                let fits =
-                    |item: &Record| same(item, record) || (instead_of.is_some() && item.identity() == *instead_of);
-                match items.iter_mut().find(|item| fits(item)) {
-                    Some(item) => *item = record.clone(),
-                    None => items.push(record.clone()),
-                }
-            }
-            Edit::Tokens { of, access, refresh, expiry } => {
-                for item in items.iter_mut().filter(|item| item.identity().as_ref() == Some(of)) {
-                    item.set_tokens(access, refresh.as_ref(), *expiry);
-                }
-            }
-            Edit::Field { of, name, value } => {
-                for item in items.iter_mut().filter(|item| item.identity().as_ref() == Some(of)) {
-                    item.set(name, value.clone());
-                }
-            }
-            Edit::Remove(record) => items.retain(|item| !same(item, record)),
-        }
-    }
-
-    /// Whether `later` makes this edit pointless. Keeps the waiting list short on a file that cannot be written.
-    fn is_outdated_by(&self, later: &Edit) -> bool {
-        match (self, later) {
-            (Edit::Tokens { of, refresh: None, .. }, Edit::Tokens { of: later, .. }) => of == later,
-            (Edit::Field { of, name, .. }, Edit::Field { of: later, name: later_name, .. }) => {
-                of == later && name == later_name
-            }
-            _ => false,
-        }
-    }
-}
-
-fn same(one: &Record, other: &Record) -> bool {
-    match (one.identity(), other.identity()) {
-        (None, None) => one == other,
-        (one, other) => one == other,
-    }
-}
-
 /// The file and what was last seen in it.
 pub(crate) struct Store {
     path: PathBuf,
@@ -175,10 +118,8 @@ impl Store {
     /// Makes the edits part of the file, tries again what could not be written before, and looks whether somebody else
     /// changed the file; if so, returns its items. A file that cannot be written is logged once.
     pub(crate) fn sync(&mut self, edits: Vec<Edit>) -> Option<Vec<Record>> {
-        for edit in edits {
-            self.waiting.retain(|waiting| !waiting.is_outdated_by(&edit));
-            self.waiting.push(edit);
-        }
+        self.waiting.extend(edits);
+        edits::leave_out_outdated(&mut self.waiting);
         let is_changed = disk::stamp(&self.path) != self.stamp;
         if is_changed || self.is_behind() { self.merge() } else { None }
     }
@@ -203,7 +144,7 @@ impl Store {
             }
         };
         let mut items = self.document.items.clone();
-        self.waiting.iter().for_each(|edit| edit.apply(&mut items));
+        edits::apply(&self.waiting, &mut items);
         if items == self.document.items && !self.document.exposed {
             self.waiting.clear();
             self.complaint = None;

@@ -3,7 +3,8 @@
 use super::Settings;
 use super::clock::{Deadline, Now};
 use super::token::Token;
-use crate::credentials::file::record::{Identity, Record};
+use crate::credentials::file::identity::Identity;
+use crate::credentials::file::record::Record;
 use crate::credentials::google::quota::Quota;
 use crate::credentials::google::trouble::{Block, Trouble};
 use crate::credentials::lease::{AccessFault, CredentialId, Kind};

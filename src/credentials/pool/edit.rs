@@ -3,11 +3,13 @@
 
 use super::clock::Now;
 use super::credential::{Credential, Origin};
+use super::index::account;
 use super::token::Job;
 use super::{Effects, Pool};
 use crate::credentials::Added;
-use crate::credentials::file::record::{Identity, Record};
-use crate::credentials::file::store::Edit;
+use crate::credentials::file::edits::Edit;
+use crate::credentials::file::identity::Key;
+use crate::credentials::file::record::Record;
 use crate::credentials::lease::{CredentialId, ManageFault};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -54,32 +56,37 @@ impl Pool {
     /// The credential that the item is, or is another login of: the same secret; the same account and project; the same account
     /// with a project that a person chose here, when the item names none.
     fn place_of(&self, record: &Record, email: Option<&str>, project: Option<&str>) -> Option<&Credential> {
-        let of_kind = |credential: &&Credential| credential.record.kind() == record.kind();
-        let first = |fits: &dyn Fn(&Credential) -> bool| {
-            self.credentials.values().filter(of_kind).find(|credential| fits(credential))
-        };
         let is_chosen = |credential: &Credential| record.project().is_none() && credential.record.project().is_some();
-        first(&|credential| credential.identity() == record.identity())
-            .or_else(|| first(&|credential| has_email(credential, email) && credential.project.as_deref() == project))
-            .or_else(|| first(&|credential| has_email(credential, email) && is_chosen(credential)))
+        let mut same = self.named(record.name(), record).filter(|credential| credential.record.key() == record.key());
+        same.next()
+            .or_else(|| self.logins(email, record).find(|credential| credential.project.as_deref() == project))
+            .or_else(|| self.logins(email, record).find(|credential| is_chosen(credential)))
     }
 
     /// Whether the pool has another login of the account that the item names.
     pub(crate) fn has_other_login(&self, record: &Record) -> bool {
-        let identity = record.identity();
-        self.credentials
-            .values()
-            .filter(|credential| credential.record.kind() == record.kind())
-            .any(|credential| has_email(credential, record.email()) && credential.identity() != identity)
+        self.logins(record.email(), record).any(|credential| credential.record.key() != record.key())
+    }
+
+    /// Credentials of the item's kind with this name.
+    fn named(&self, name: u64, record: &Record) -> impl Iterator<Item = &Credential> {
+        let found = self.index.named(name).filter_map(|id| self.credentials.get(&id));
+        found.filter(|credential| credential.record.kind() == record.kind())
+    }
+
+    /// Credentials of the item's kind that are logins of the account.
+    fn logins(&self, email: Option<&str>, record: &Record) -> impl Iterator<Item = &Credential> {
+        let named = email.into_iter().flat_map(|email| self.named(account(email), record));
+        named.filter(move |credential| has_email(credential, email))
     }
 
     /// Brings the credentials in line with the file's items.
     pub(crate) fn adopt(&mut self, records: Vec<Record>, now: Now) -> Effects {
         let mut effects = Effects::of_change();
-        let items: HashSet<Key> = records.iter().map(Key::of).collect();
+        let items: HashSet<Key> = records.iter().map(Record::key).collect();
         let (mut known, mut gone) = (HashMap::new(), Vec::new());
         for credential in self.credentials.values() {
-            let key = Key::of(&credential.record);
+            let key = credential.record.key();
             if credential.origin == Origin::Config || items.contains(&key) {
                 known.insert(key, credential.id);
             } else {
@@ -90,7 +97,7 @@ impl Pool {
             effects.info(format!("{} is no longer in the credentials file.", credential.log_name()));
         }
         for record in records {
-            let key = Key::of(&record);
+            let key = record.key();
             match known.get(&key) {
                 Some(id) => {
                     self.change(*id, now, |credential, settings| {
@@ -113,7 +120,8 @@ impl Pool {
     pub(crate) fn reload(&mut self, projects: HashMap<String, String>, keys: Vec<Record>, now: Now) -> Effects {
         self.settings.project_id_map = projects;
         let mut effects = Effects::of_change();
-        let is_wanted = |credential: &Credential| keys.iter().any(|key| key.identity() == credential.identity());
+        let wanted: HashSet<Key> = keys.iter().map(Record::key).collect();
+        let is_wanted = |credential: &Credential| wanted.contains(&credential.record.key());
         let config = self.credentials.values().filter(|credential| credential.origin == Origin::Config);
         let gone: Vec<CredentialId> =
             config.filter(|credential| !is_wanted(credential)).map(|credential| credential.id).collect();
@@ -121,7 +129,7 @@ impl Pool {
             effects.info(format!("{} is no longer in gemini_api_keys.", credential.name()));
         }
         for key in keys {
-            let known = self.credentials.values().find(|credential| credential.identity() == key.identity());
+            let known = self.named(key.name(), &key).find(|credential| credential.record.key() == key.key());
             match known.map(|credential| (credential.id, credential.origin)) {
                 Some((id, Origin::Config)) => {
                     self.change(id, now, |credential, _| credential.record.set("label", key.label().map(Into::into)));
@@ -178,19 +186,6 @@ impl Pool {
             credential.settle_project(settings);
         });
         reset.map(|()| Effects::of_change()).ok_or(ManageFault::Unknown)
-    }
-}
-
-/// What two items have in common that are the same credential; those that cannot be used are the same if all of them is.
-#[derive(PartialEq, Eq, Hash)]
-enum Key {
-    Usable(Identity),
-    Unusable(String),
-}
-
-impl Key {
-    fn of(record: &Record) -> Key {
-        record.identity().map_or_else(|| Key::Unusable(record.value().to_string()), Key::Usable)
     }
 }
 

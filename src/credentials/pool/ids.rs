@@ -5,7 +5,7 @@ use crate::credentials::file::record::Record;
 use crate::credentials::lease::CredentialId;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Where the snapshot of the pool, whose other names are fingerprints, keeps the next number.
 pub(super) const NEXT: &str = "next_id";
@@ -17,6 +17,8 @@ const MOST: usize = 10_000;
 pub(super) struct Ids {
     /// Of those who are gone, by fingerprint.
     kept: HashMap<String, CredentialId>,
+    /// The same, the other way round.
+    names: BTreeMap<CredentialId, String>,
     next: u64,
     /// The next number of the snapshot.
     read: u64,
@@ -30,12 +32,14 @@ impl Ids {
         let kept: HashMap<String, CredentialId> =
             entries.filter_map(|(name, entry)| Some((name.clone(), CredentialId(number(entry.get("id")?)?)))).collect();
         let next = kept.values().map(|id| id.0 + 1).chain(saved.get(NEXT).and_then(number)).max().unwrap_or(0);
-        Ids { kept, next, read: next }
+        let names = kept.iter().map(|(name, id)| (*id, name.clone())).collect();
+        Ids { kept, names, next, read: next }
     }
 
     /// The number of an item that joins.
     pub(super) fn give(&mut self, record: &Record, is_taken: impl Fn(CredentialId) -> bool) -> CredentialId {
         let kept = self.kept.remove(&fingerprint(record));
+        kept.iter().for_each(|id| drop(self.names.remove(id)));
         kept.filter(|id| !is_taken(*id)).unwrap_or_else(|| {
             self.next += 1;
             CredentialId(self.next - 1)
@@ -44,11 +48,13 @@ impl Ids {
 
     /// Keeps the number of an item that leaves; returns the one that is forgotten for it.
     pub(super) fn keep(&mut self, record: &Record, id: CredentialId) -> Option<CredentialId> {
-        self.kept.insert(fingerprint(record), id);
+        let name = fingerprint(record);
+        self.names.insert(id, name.clone());
+        self.kept.insert(name, id);
         if self.kept.len() <= MOST {
             return None;
         }
-        let oldest = self.kept.iter().min_by_key(|(_, id)| **id).map(|(name, _)| name.clone())?;
+        let (_, oldest) = self.names.pop_first()?;
         self.kept.remove(&oldest)
     }
 
@@ -63,8 +69,8 @@ impl Ids {
     }
 
     /// The name by which a credential that is gone is kept.
-    pub(super) fn name_of(&self, id: CredentialId) -> Option<String> {
-        self.kept.iter().find(|(_, kept)| **kept == id).map(|(name, _)| name.clone())
+    pub(super) fn name_of(&self, id: CredentialId) -> Option<&String> {
+        self.names.get(&id)
     }
 
     pub(super) fn next(&self) -> u64 {

@@ -24,6 +24,8 @@ pub(super) struct Index {
     changes: BTreeSet<(Instant, CredentialId)>,
     /// Whose token or set-up has to be seen to, and when.
     due: BTreeSet<(Instant, CredentialId)>,
+    /// The names of all items and accounts.
+    names: BTreeSet<(u64, CredentialId)>,
 }
 
 /// Where a credential stands for models that it does not cool down for, and when to look at it again.
@@ -33,6 +35,8 @@ struct Entry {
     standing: Standing,
     change: Option<Instant>,
     due: Option<Instant>,
+    item: Option<u64>,
+    account: Option<u64>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -81,6 +85,7 @@ impl Index {
             models: HashMap::new(),
             changes: BTreeSet::new(),
             due: BTreeSet::new(),
+            names: BTreeSet::new(),
         }
     }
 
@@ -108,6 +113,8 @@ impl Index {
         if old != new {
             replace(&mut self.changes, id, old.change, new.change);
             replace(&mut self.due, id, old.due, new.due);
+            replace(&mut self.names, id, old.item, new.item);
+            replace(&mut self.names, id, old.account, new.account);
             refile(&mut self.queues, id, (old.kind, old.standing), (new.kind, new.standing));
         }
         self.models.retain(|name, model| {
@@ -122,6 +129,11 @@ impl Index {
             }
             !model.cooling.is_empty()
         });
+    }
+
+    /// Who may be of this item or account: names are hashes. In the order of their ids.
+    pub(super) fn named(&self, name: u64) -> impl Iterator<Item = CredentialId> {
+        self.names.range((name, CredentialId(0))..=(name, CredentialId(u64::MAX))).map(|(_, id)| *id)
     }
 
     /// Those that have changed by time alone.
@@ -199,7 +211,8 @@ impl Entry {
         let cooling = credential.cooling.values().map(|cool_down| end(cool_down.until)).min();
         let change = [blocked, backoff, token_end, deprioritised, cooling].into_iter().flatten().min();
         let due = credential.due().map(|due| blocked.max(backoff).max(due.map(end)).unwrap_or(clock.start()));
-        Entry { kind: credential.record.kind().ok(), standing, change, due }
+        let (item, account) = (Some(credential.record.name()), credential.email.as_deref().map(account));
+        Entry { kind: credential.record.kind().ok(), standing, change, due, item, account }
     }
 }
 
@@ -253,7 +266,7 @@ fn refile(queues: &mut Queues, id: CredentialId, old: (Option<Kind>, Standing), 
     }
 }
 
-fn replace(set: &mut BTreeSet<(Instant, CredentialId)>, id: CredentialId, old: Option<Instant>, new: Option<Instant>) {
+fn replace<T: Copy + Ord>(set: &mut BTreeSet<(T, CredentialId)>, id: CredentialId, old: Option<T>, new: Option<T>) {
     if old != new {
         old.map(|at| set.remove(&(at, id)));
         set.extend(new.map(|at| (at, id)));
@@ -289,6 +302,11 @@ fn closest<'a>(
         })
     });
     found.min().map(|(_, id)| id)
+}
+
+/// The name of an account.
+pub(super) fn account(email: &str) -> u64 {
+    place(&email.to_lowercase())
 }
 
 fn place(what: &impl Hash) -> u64 {

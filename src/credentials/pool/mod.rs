@@ -19,8 +19,8 @@ pub(crate) use credential::{Login, Origin, label};
 pub(crate) use token::{Grant, Job, Step};
 pub use view::{CoolingModel, View};
 
+use crate::credentials::file::edits::Edit;
 use crate::credentials::file::record::Record;
-use crate::credentials::file::store::Edit;
 use crate::credentials::google::quota::Quota;
 use crate::credentials::google::trouble::Block;
 use crate::credentials::lease::{CredentialId, Kind, Report};

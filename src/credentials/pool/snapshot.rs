@@ -51,7 +51,7 @@ impl Pool {
                 Some(credential) => (fingerprint(&credential.record), describe(credential, now)),
                 // Its number is kept, unless too many are.
                 None => match self.ids.name_of(id) {
-                    Some(name) => (name, json!({"id": id.0})),
+                    Some(name) => (name.clone(), json!({"id": id.0})),
                     None => {
                         self.written.records.remove(&id);
                         before.iter().for_each(|name| sink.remove(name));

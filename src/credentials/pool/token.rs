@@ -3,8 +3,8 @@
 use super::clock::{Deadline, Now};
 use super::credential::{Credential, InFlight, Login};
 use super::{Effects, Pool};
+use crate::credentials::file::edits::Edit;
 use crate::credentials::file::record::Record;
-use crate::credentials::file::store::Edit;
 use crate::credentials::google::trouble::Trouble;
 use crate::credentials::lease::{Access, AccessFault, CredentialId, ManageFault};
 use crate::credentials::place::VertexPlace;

@@ -37,7 +37,7 @@ fn key(number: usize) -> Record {
 fn account(number: usize, now: Now, lifetime: Duration) -> Record {
     let expiry = (now.wall + lifetime).duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
     Record::new(json!({
-        "refresh_token": format!("r-{number}"), "access_token": "a", "expiry_date": expiry, "project_id": "p",
+        "refresh_token": format!("r-{number}"), "email": format!("User{}@example.com", number % 7), "access_token": "a", "expiry_date": expiry, "project_id": "p",
     }))
 }
 
@@ -125,6 +125,16 @@ fn compare(pool: &mut Pool, numbers: &mut Numbers, now: Now, step: &str) {
     });
     let found = pool.index.first_due().map(|(at, _)| at.saturating_duration_since(now.monotonic));
     assert_eq!(found, due.min(), "the next refresh after {step}");
+    let names = |credential: &Credential| {
+        let email = credential.email.as_deref().map(super::account);
+        [Some(credential.record.name()), email]
+            .into_iter()
+            .flatten()
+            .map(|name| (name, credential.id))
+            .collect::<Vec<_>>()
+    };
+    let names: BTreeSet<_> = pool.credentials.values().flat_map(names).collect();
+    assert_eq!(pool.index.names, names, "after {step}");
 }
 
 /// What happens to a pool in its life, in any order.
