@@ -1,12 +1,22 @@
 //! The cancellation of an answer, seen by whoever works on it.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Says that nobody waits for the answer any more, or that there is no more time for it. Cheap to clone; every clone sees
-/// the same state.
+/// Says that nobody waits for the answer any more, that there is no more time for it, or that its caller may not have it any
+/// more. Cheap to clone; every clone sees the same state.
 #[derive(Clone, Debug, Default)]
-pub struct CancelToken(Arc<AtomicU8>);
+pub struct CancelToken {
+    state: Arc<AtomicU8>,
+    leave: Option<Arc<dyn Leave>>,
+}
+
+/// The leave to have an answer, which may end while it is under way.
+pub trait Leave: Debug + Send + Sync {
+    /// Whether it has ended. Asked often.
+    fn has_ended(&self) -> bool;
+}
 
 const WANTED: u8 = 0;
 const CANCELLED: u8 = 1;
@@ -17,19 +27,29 @@ const STAYING: u8 = 3;
 const TAKEN: u8 = 4;
 
 impl CancelToken {
-    /// Whether the answer must end: the client has left, or the server stops.
+    /// The same, which also says so when the leave of the caller has ended.
+    pub fn with_leave(&self, leave: Arc<dyn Leave>) -> CancelToken {
+        CancelToken { state: self.state.clone(), leave: Some(leave) }
+    }
+
+    /// Whether the answer must end: the client has left, the server stops, or the leave has ended.
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.0.load(Ordering::Acquire), CANCELLED | STOPPED)
+        matches!(self.state.load(Ordering::Acquire), CANCELLED | STOPPED) || self.has_no_leave()
+    }
+
+    /// Whether the caller may not have the answer any more.
+    pub fn has_no_leave(&self) -> bool {
+        self.leave.as_ref().is_some_and(|leave| leave.has_ended())
     }
 
     /// Whether the server stops while the client still waits and can be told.
     pub fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::Acquire) == STOPPED
+        self.state.load(Ordering::Acquire) == STOPPED
     }
 
     /// Says that the client has left.
     pub fn cancel(&self) {
-        self.0.store(CANCELLED, Ordering::Release);
+        self.state.store(CANCELLED, Ordering::Release);
     }
 
     /// Says that the server stops; a client that has left stays away.
@@ -54,10 +74,10 @@ impl CancelToken {
 
     /// Whether a worker has the connection and owes its client nothing.
     pub(super) fn is_at_rest(&self) -> bool {
-        matches!(self.0.load(Ordering::Acquire), STAYING | TAKEN)
+        matches!(self.state.load(Ordering::Acquire), STAYING | TAKEN)
     }
 
     fn turn(&self, from: u8, to: u8) -> bool {
-        self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }

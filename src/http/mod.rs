@@ -38,7 +38,7 @@ mod tls;
 mod wire;
 mod workers;
 
-pub use cancel::CancelToken;
+pub use cancel::{CancelToken, Leave};
 pub use event_writer::{EventWriter, Pings};
 pub use pulse::{answers, closes};
 pub use query::query_value;

@@ -30,7 +30,9 @@ impl List {
         let place = self.next;
         self.next += 1;
         // Of two with one digest the first counts.
-        self.by_digest.entry(half(&key.digest)).or_insert(place);
+        if *self.by_digest.entry(half(&key.digest)).or_insert(place) == place {
+            key.settle();
+        }
         self.by_name.insert(key.name.clone(), place);
         self.keys.insert(place, key);
     }
@@ -41,6 +43,9 @@ impl List {
             self.by_name.remove(&old.name);
         }
         self.by_name.insert(key.name.clone(), place);
+        if self.by_digest.get(&half(&key.digest)) == Some(&place) {
+            key.settle();
+        }
         self.keys.insert(place, Arc::new(key));
     }
 
@@ -50,8 +55,12 @@ impl List {
         if self.by_digest.get(&half(&key.digest)) == Some(&place) {
             self.by_digest.remove(&half(&key.digest));
             // The config may have the same text.
-            if let Some((place, _)) = self.keys.iter().find(|(_, other)| other.digest == key.digest) {
-                self.by_digest.insert(half(&key.digest), *place);
+            match self.keys.iter().find(|(_, other)| other.digest == key.digest) {
+                Some((place, other)) => {
+                    self.by_digest.insert(half(&key.digest), *place);
+                    other.settle();
+                }
+                None => key.end(),
             }
         }
         Some(key)
@@ -59,14 +68,20 @@ impl List {
 
     /// As [`List::remove`] for each, with one look at the others.
     pub(super) fn remove_all(&mut self, places: impl Iterator<Item = u32>) {
-        for place in places {
-            let Some(key) = self.keys.remove(&place) else { continue };
+        let removed: Vec<_> = places.filter_map(|place| Some((place, self.keys.remove(&place)?))).collect();
+        for (place, key) in &removed {
             self.by_name.remove(&key.name);
-            if self.by_digest.get(&half(&key.digest)) == Some(&place) {
+            if self.by_digest.get(&half(&key.digest)) == Some(place) {
                 self.by_digest.remove(&half(&key.digest));
             }
         }
-        self.keys.iter().for_each(|(place, key)| _ = self.by_digest.entry(half(&key.digest)).or_insert(*place));
+        for (place, key) in &self.keys {
+            if *self.by_digest.entry(half(&key.digest)).or_insert(*place) == *place {
+                key.settle();
+            }
+        }
+        let is_gone = |key: &&Arc<Key>| !self.by_digest.contains_key(&half(&key.digest));
+        removed.iter().map(|(_, key)| key).filter(is_gone).for_each(|key| key.end());
     }
 
     pub(super) fn named(&self, name: &str) -> Option<&Arc<Key>> {

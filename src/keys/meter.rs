@@ -27,6 +27,8 @@ pub struct Meter {
     changes: Arc<Changes>,
     /// Whether it is among the changed ones.
     is_changed: AtomicBool,
+    /// From when on the key may not be used, in milliseconds since 1970; 0: no such time is known.
+    pub(super) ends: AtomicU64,
     /// Bytes of request bodies that the listener holds for this key.
     held: OnceLock<Arc<AtomicUsize>>,
 }

@@ -9,6 +9,7 @@ mod allowance;
 mod bulk;
 mod edit;
 mod kept;
+mod leave;
 mod list;
 mod mark;
 mod meter;
@@ -215,6 +216,7 @@ impl Keys {
             }
         }
         list.iter().for_each(|key| _ = meters.remove(&key.mark.number()));
+        meters.values().for_each(|meter| meter.end());
         *gone = meters.into_iter().filter(used_lately).take(MOST_GONE).collect();
     }
 
@@ -328,7 +330,7 @@ impl Keys {
         Ok(Arc::new(key))
     }
 
-    /// Takes a key of the page away; requests that run with it end well.
+    /// Takes a key of the page away; answers under way end.
     pub fn delete(&self, id: &str) -> Result<Arc<Key>, EditError> {
         let mut list = self.list.write();
         let (at, key) = editable(&list, id)?;

@@ -179,13 +179,15 @@ pub(super) fn caller(app: &App, dialect: Dialect, route: &Route, request: &Reque
     Err(failed(dialect, &error, &request.id))
 }
 
-fn api(app: &App, dialect: Dialect, route: Route, key: Option<Arc<Key>>, request: Request, responder: Responder) {
+fn api(app: &App, dialect: Dialect, route: Route, key: Option<Arc<Key>>, mut request: Request, responder: Responder) {
     // While the body came, a key may have been changed or taken away; then the caller is judged again.
     let judged = key.filter(|key| app.keys.still_has(key)).map_or_else(|| caller(app, dialect, &route, &request), Ok);
     let key = match judged {
         Ok(key) => key,
         Err(refusal) => return responder.respond(refusal),
     };
+    // And while the answer comes.
+    request.cancel = request.cancel.with_leave(key.clone());
     match surface(app, route, &request) {
         Ok(surface) => generate(app, &*surface, &key, request, responder),
         Err(route) => without_generation(app, dialect, route, &key, request, responder),

@@ -14,7 +14,7 @@ use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::output::Output;
 use crate::serve::record::{Outcome, Record};
-use crate::serve::{affinity, money, passthrough};
+use crate::serve::{affinity, ended, money, passthrough};
 use crate::upstream::Verdict;
 use std::cell::OnceCell;
 use std::slice;
@@ -182,9 +182,13 @@ impl Generation<'_> {
                     }
                     answer
                 }
-                Err(_) if self.cancel.is_stopped() => return self.fail(output, &mut *translator, stopping()),
-                Err(error) if translator.stands() => return self.end(output, &mut *translator, Err(error)),
                 Err(error) => {
+                    if let Some(error) = ended::early(&self.cancel) {
+                        return self.fail(output, &mut *translator, error);
+                    }
+                    if translator.stands() {
+                        return self.end(output, &mut *translator, Err(error));
+                    }
                     let next = match first_call && !output.has_content() {
                         true => self.with_next_model(&mut *exchange, &error),
                         false => None,
@@ -209,10 +213,10 @@ impl Generation<'_> {
                     budget = Budget::new();
                 }
                 Ok(Some(document)) => return self.end(output, &mut *translator, Ok(document)),
-                Err(Broken::Cancelled) if self.cancel.is_stopped() => {
-                    return self.fail(output, &mut *translator, stopping());
-                }
                 Err(Broken::Cancelled) => {
+                    if let Some(error) = ended::early(&self.cancel) {
+                        return self.fail(output, &mut *translator, error);
+                    }
                     // Google was asked and counted it; nobody is at fault.
                     let outcome = Outcome { status: 499, usage: self.billed(&*translator), word: "gone".into() };
                     self.record.count(true, &outcome, self.permit.take());
@@ -386,9 +390,4 @@ impl Generation<'_> {
 fn sooner(first: Option<ApiError>, other: ApiError) -> ApiError {
     let wait = |error: &ApiError| error.retry_after.unwrap_or(Duration::MAX);
     first.filter(|first| wait(first) <= wait(&other)).unwrap_or(other)
-}
-
-/// What clients are told whose answers outlive the time a stop gives them.
-fn stopping() -> ApiError {
-    ApiError::server(503, "shutting_down", "The server is shutting down; the answer is not complete.")
 }

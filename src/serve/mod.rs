@@ -6,7 +6,7 @@
 //! a text of the body that may be parsed, [`generate`] runs one generation in any dialect (`output` is where its answer goes, `record` what is
 //! counted of it, `money` what it costs), [`passthrough`] sends on what is not translated, [`uploads`] with an address of ours.
 //! [`app`] is what requests use, [`service`] starts and stops it, [`background`] works when nobody asks,
-//! `report` tells the log what was used, `alerts` whom the config names what needs a person, `me` who holds a key what is his, and `signature_file` keeps the signatures over a restart.
+//! `ended` says why an answer ends before it is complete, `report` tells the log what was used, `alerts` whom the config names what needs a person, `me` who holds a key what is his, and `signature_file` keeps the signatures over a restart.
 
 pub(crate) mod access;
 pub(crate) mod affinity;
@@ -26,6 +26,7 @@ mod codings {
         None
     }
 }
+mod ended;
 pub(crate) mod endpoints;
 pub(crate) mod generate;
 mod judge;

@@ -10,6 +10,7 @@ use crate::error::ApiError;
 use crate::http::{EventWriter, Pings, Request, Responder, Response};
 use crate::logging::{self, Field};
 use crate::serve::app::App;
+use crate::serve::ended;
 use crate::serve::route::Passthrough;
 use crate::serve::uploads;
 use crate::upstream::{RawReply, RawRequest};
@@ -27,7 +28,7 @@ pub fn affinity(key: &str) -> String {
 }
 
 /// Answers one request, whose caller presented the client key of this name.
-pub fn pass_on(app: &App, key: &str, target: &Passthrough, request: Request, responder: Responder) {
+pub fn pass_on(app: &App, key: &str, target: &Passthrough, mut request: Request, responder: Responder) {
     let started = Instant::now();
     let Passthrough { path, resource, .. } = target;
     let asked = RawRequest {
@@ -39,10 +40,13 @@ pub fn pass_on(app: &App, key: &str, target: &Passthrough, request: Request, res
     };
     let (status, credential) = match app.dispatcher.send_raw(&asked, resource, Some(&affinity(key)), &request.cancel) {
         Ok((lease, mut reply)) => {
+            // Nobody asks again, and the reply may take minutes.
+            request.body = Vec::new();
             uploads::readdress(&mut reply, app, &request, key);
             (relay(reply, &request, responder), lease.name)
         }
         Err(error) => {
+            let error = ended::early(&request.cancel).unwrap_or(error);
             responder.respond(error_response(&error));
             (error.status, String::new())
         }
@@ -86,9 +90,13 @@ fn relay(reply: RawReply, request: &Request, responder: Responder) -> u16 {
     match sent {
         Ok(()) => status,
         // Where something was sent, dropping the writer cuts the connection: the client sees that the rest is missing.
-        Err(writer) if request.cancel.is_cancelled() || writer.head_sent() => 499,
+        Err(writer) if writer.head_sent() => 499,
         Err(writer) => {
-            let error = ApiError::server(502, "upstream_incomplete", "upstream: the answer broke off before its end");
+            let error = match ended::early(&request.cancel) {
+                Some(error) => error,
+                None if request.cancel.is_cancelled() => return 499,
+                None => ApiError::server(502, "upstream_incomplete", "upstream: the answer broke off before its end"),
+            };
             // Cannot fail: no head was sent.
             let _ = writer.replace_with(error_response(&error));
             error.status

@@ -236,7 +236,7 @@ impl Service {
     }
 
     /// Takes over another state of the config file and of the credentials file, and says in the log what changed and what
-    /// needs a restart. Requests under way go on as they began.
+    /// needs a restart. Requests under way go on as they began, unless their key is gone.
     pub fn reload(&self, new: &Config) {
         let old = self.current.get();
         let (config, changes) = match old.config.reloaded(new) {

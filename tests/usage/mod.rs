@@ -11,5 +11,6 @@ mod limits;
 mod me;
 mod metrics;
 mod pages;
+mod revoked;
 mod safety;
 mod sizes;
