@@ -34,8 +34,12 @@ impl Network {
         };
         let address: IpAddr = address.parse().ok()?;
         let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(most), |bits| bits.parse().ok().filter(|bits| *bits <= most))?;
-        Some(Network { address, bits })
+        let is_number = |bits: &&str| bits.bytes().all(|byte| byte.is_ascii_digit());
+        let bits: u8 = bits.map_or(Some(most), |bits| Some(bits).filter(is_number)?.parse().ok())?;
+        // One of IPv4 may be written as IPv6 has it.
+        let canonical = address.to_canonical();
+        let bits = if canonical == address { bits } else { bits.checked_sub(96)? };
+        (bits <= most).then_some(Network { address: canonical, bits })
     }
 }
 
@@ -84,6 +88,10 @@ mod tests {
             ("0.0.0.0/0", "203.0.113.9", true),
             ("0.0.0.0/0", "2001:db8::1", false),
             ("fd00::/8", "fdff::1", true),
+            ("fe80::/10", "fe80::1", true),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", true),
+            ("::ffff:10.0.0.0/104", "11.1.2.3", false),
+            ("::ffff:192.0.2.7", "192.0.2.7", true),
             ("::1", "::2", false),
         ] {
             assert_eq!(
@@ -92,7 +100,21 @@ mod tests {
                 "{network} {address}"
             );
         }
-        for wrong in ["", "10.0.0.0/33", "10.0.0.0/", "10.0.0/8", "host", "::1/129", "10.0.0.0/-1"] {
+        for wrong in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0.0/",
+            "10.0.0/8",
+            "host",
+            "::1/129",
+            "10.0.0.0/-1",
+            "10.0.0.0/+8",
+            "[::1]",
+            "fe80::1%eth0",
+            "::ffff:10.0.0.0/8",
+            "10.0.0.0/8/8",
+            " ",
+        ] {
             assert_eq!(Network::parse(wrong), None, "{wrong}");
         }
     }

@@ -190,8 +190,8 @@ fn chunked(headers: &Headers) -> Result<Framing, Refusal> {
 
 fn expectation(headers: &Headers) -> Result<bool, Refusal> {
     let mut expects = false;
-    for value in headers.all("expect") {
-        if !value.eq_ignore_ascii_case("100-continue") {
+    for expected in headers.all("expect").flat_map(|list| list.split(',')).map(trimmed).filter(|one| !one.is_empty()) {
+        if !expected.eq_ignore_ascii_case("100-continue") {
             return Err(Refusal::new(417, "The only expectation understood here is 100-continue."));
         }
         expects = true;
@@ -294,7 +294,23 @@ mod tests {
         assert!(!head.keep_alive);
         assert!(parse_lines(&["GET / HTTP/1.1", "Host: h", "Connection: Upgrade"]).unwrap().keep_alive);
         assert!(!parse_lines(&["GET / HTTP/1.0", "Connection: keep-alive"]).unwrap().keep_alive);
-        assert!(parse_lines(&["GET / HTTP/1.1", "Host: h", "Expect: 100-Continue"]).unwrap().expects_continue);
+        for (lines, expected) in [
+            (&["Expect: 100-Continue"][..], Some(true)),
+            (&["Expect: 100-continue, 100-continue"], Some(true)),
+            (&["Expect: 100-continue", "Expect: 100-continue"], Some(true)),
+            (&["Expect:"], Some(false)),
+            (&["Expect: ,"], Some(false)),
+            (&["Expect: 100-continue;q=1"], None),
+            (&["Expect: 100-continue, tea"], None),
+            (&["Expect: 100-continue", "Expect: tea"], None),
+            (&["Expect: 100"], None),
+        ] {
+            for (request, is_11) in [("POST / HTTP/1.1", true), ("POST / HTTP/1.0", false)] {
+                let head = parse_lines(&[&[request, "Host: h"], lines].concat());
+                let found = head.map(|head| head.expects_continue).map_err(|refusal| refusal.status);
+                assert_eq!(found, expected.map(|expects| expects && is_11).ok_or(417), "{request} {lines:?}");
+            }
+        }
         let head = parse(b"GET / HTTP/1.1\r\nHost: h\r\nX: caf\xe9\r\nY: caf\xc3\xa9\r\n\r\n").unwrap();
         assert_eq!((head.headers.get("x"), head.headers.get("y")), (Some("café"), Some("café")));
     }

@@ -96,7 +96,12 @@ mod tests {
             (block_of(0x21, 0x11, &four), Some(Some("192.0.2.7"))),
             (block_of(0x21, 0x11, &with_more), Some(Some("192.0.2.7"))),
             (block_of(0x21, 0x21, &six), Some(Some("2001:db8::7"))),
+            // A thing of a type that nobody knows, and one that says it is longer than the block.
+            (block_of(0x21, 0x11, &[&four[..], b"\xe0\x00\x02ab\x02\xff\xffx"].concat()), Some(Some("192.0.2.7"))),
+            (block_of(0x21, 0x12, &four), Some(Some("192.0.2.7"))),
             (block_of(0x21, 0x31, &[0; 216]), Some(None)),
+            (block_of(0x21, 0x01, &four), Some(None)),
+            (block_of(0x20, 0xff, b"\x04\x00\x01\x00"), Some(None)),
             (block_of(0x21, 0x00, b""), Some(None)),
             (block_of(0x20, 0x00, b""), Some(None)),
             (block_of(0x20, 0x11, &four), Some(None)),

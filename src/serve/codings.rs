@@ -1,7 +1,8 @@
 //! The content codings of request bodies that are undone here: gzip, deflate and zstd (RFC 9110 section 8.4.1, RFC 8878).
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
-use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use std::io::{Error, Read, Result as Done};
 
 /// For `Accept-Encoding`.
@@ -33,36 +34,28 @@ fn bounded(decoder: impl Read, limit: usize) -> Done<Vec<u8>> {
     Ok(body)
 }
 
-/// The same of the frames of zstd, one behind the other.
+/// The same of the frames of zstd, one behind the other. Those that hold nothing of the text are passed over (RFC 8878
+/// section 3.1.2); one decoder reads all, since they may be many and tiny.
 fn frames(mut coded: &[u8], limit: usize) -> Done<Vec<u8>> {
     let mut body = Vec::new();
+    let mut decoder = FrameDecoder::new();
+    decoder.set_max_window_size(LARGEST_WINDOW.max(limit as u64));
     while !coded.is_empty() && body.len() <= limit {
-        if window(coded).is_none_or(|window| window > LARGEST_WINDOW.max(limit as u64)) {
-            return Err(Error::other("its window is too large"));
-        }
-        let decoder = StreamingDecoder::new(&mut coded).map_err(Error::other)?;
-        body.append(&mut bounded(decoder, limit - body.len())?);
+        let frame = match StreamingDecoder::new_with_decoder(&mut coded, &mut decoder) {
+            Ok(frame) => frame,
+            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                coded = coded.get(length as usize..).ok_or_else(|| Error::other("it is cut off"))?;
+                continue;
+            }
+            Err(error) => return Err(Error::other(error)),
+        };
+        body.append(&mut bounded(frame, limit - body.len())?);
     }
     Ok(body)
 }
 
-/// How many bytes the decoder of a frame must remember (RFC 8878 section 3.1.1.1).
-fn window(frame: &[u8]) -> Option<u64> {
-    let (descriptor, is_one_segment) = (*frame.get(4)?, frame.get(4)? & 0x20 != 0);
-    if !is_one_segment {
-        let byte = *frame.get(5)?;
-        let base = 1_u64 << (10 + (byte >> 3));
-        return Some(base + base / 8 * u64::from(byte & 7));
-    }
-    let begin = 5 + [0, 1, 2, 4][usize::from(descriptor & 3)];
-    let length = [1, 2, 4, 8][usize::from(descriptor >> 6)];
-    let field = frame.get(begin..begin + length)?;
-    Some(field.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::http::Request;
     use std::io::Write;
 
@@ -128,11 +121,53 @@ mod tests {
         assert_eq!(decoded("gzip", &[gzip("one and "), gzip("two")].concat(), 100).as_deref(), Ok("one and two"));
     }
 
+    /// A frame of zstd with these bits, fields and text, which stands in it as it is.
+    fn frame(descriptor: u8, fields: &[u8], text: &str) -> Vec<u8> {
+        let block = (text.len() as u32) << 3 | 1;
+        [&[0x28, 0xb5, 0x2f, 0xfd, descriptor], fields, &block.to_le_bytes()[..3], text.as_bytes()].concat()
+    }
+
     #[test]
-    fn a_frame_that_wants_a_large_window_is_refused() {
-        // Magic number, no single segment, a window of 2 GiB, an empty last block.
-        let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00];
-        assert_eq!(window(&frame), Some(2 << 30));
-        assert_eq!(decoded("zstd", &frame, 1 << 20), Err(400));
+    fn a_frame_that_wants_a_large_window_or_a_dictionary_is_refused() {
+        // One block of a window of 2 GiB, of 8 MiB, of one segment, with a dictionary.
+        for (descriptor, fields, expected) in [
+            (0x00, &[0xa8][..], Err(400)),
+            (0x00, &[0x68], Ok("hello")),
+            (0x20, &[5], Ok("hello")),
+            (0xe0, &[0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0], Err(400)),
+            (0x01, &[0x58, 7], Err(400)),
+            (0x03, &[0x58, 7, 0, 0, 0], Err(400)),
+        ] {
+            let found = decoded("zstd", &frame(descriptor, fields, "hello"), 1 << 20);
+            assert_eq!(found.as_deref(), expected.as_ref().map(|text| *text), "{descriptor:x} {fields:x?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_between_frames_and_members_is_passed_over_or_refused() {
+        let skipped =
+            |text: &str| [&b"\x5a\x2a\x4d\x18"[..], &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
+        let both =
+            [skipped("of pzstd"), zstd("one and "), skipped(""), frame(0x20, &[0], ""), zstd("two"), skipped("x")];
+        assert_eq!(decoded("zstd", &both.concat(), 100).as_deref(), Ok("one and two"));
+        let cut = [zstd("one"), skipped("longer")[..10].to_vec()].concat();
+        assert_eq!(decoded("zstd", &cut, 100), Err(400));
+        let members = [gzip("one and "), gzip(""), gzip("two")].concat();
+        assert_eq!(decoded("gzip", &members, 100).as_deref(), Ok("one and two"));
+        assert_eq!(decoded("gzip", &members, 10), Err(413), "the limit is for all of them");
+        for tail in [&b"x"[..], b"\x1f\x8b", &gzip("three")[..9]] {
+            assert_eq!(decoded("gzip", &[&gzip("one"), tail].concat(), 100), Err(400), "{tail:?}");
+        }
+    }
+
+    #[test]
+    fn millions_of_empty_frames_and_members_take_a_moment() {
+        for (coding, empty) in [("zstd", frame(0x20, &[0], "")), ("gzip", gzip(""))] {
+            let many = empty.repeat((4 << 20) / empty.len());
+            let begun = std::time::Instant::now();
+            assert_eq!(decoded(coding, &many, 4 << 20).as_deref(), Ok(""), "{coding}");
+            assert!(begun.elapsed().as_secs() < 20, "{coding}: {:?}", begun.elapsed());
+            eprintln!("{coding}: {:?}", begun.elapsed());
+        }
     }
 }

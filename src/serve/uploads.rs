@@ -6,7 +6,8 @@ use crate::serve::app::App;
 use crate::serve::route::Passthrough;
 use crate::upstream::RawReply;
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Google keeps an unfinished upload for days; who has not sent the next piece by then has given up.
@@ -41,7 +42,11 @@ impl Uploads {
         let mut uploads = self.0.lock();
         uploads.retain(|upload| upload.id != id && upload.begun.elapsed() < UPLOAD_AGE);
         if uploads.len() >= MAX_UPLOADS {
-            uploads.pop_front();
+            // The oldest one of who has most: nobody takes the place of others' by beginning many.
+            let mut counts: HashMap<&str, usize> = HashMap::new();
+            uploads.iter().for_each(|upload| *counts.entry(&upload.key).or_default() += 1);
+            let most = uploads.iter().enumerate().max_by_key(|(at, upload)| (counts[&*upload.key], Reverse(*at)));
+            most.map(|(at, _)| at).and_then(|at| uploads.remove(at));
         }
         uploads.push_back(Upload { id, key: key.to_owned(), begun: Instant::now() });
     }
@@ -143,6 +148,10 @@ mod tests {
         assert_eq!(uploads.0.lock().len(), MAX_UPLOADS);
         let asks = |id: usize| begun_by(&uploads, &format!("/upload/v1beta/files?upload_id={id}"));
         assert_eq!((asks(0), asks(1).is_some(), asks(MAX_UPLOADS).is_some()), (None, true, true));
+        uploads.begin("mine".into(), "other");
+        (0..MAX_UPLOADS).for_each(|n| uploads.begin(format!("again-{n}"), "k"));
+        assert_eq!(begun_by(&uploads, "/upload/v1beta/files?upload_id=mine").as_deref(), Some("other"));
+        assert_eq!(uploads.0.lock().len(), MAX_UPLOADS);
     }
 
     #[test]

@@ -22,12 +22,14 @@ pub(super) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
 
 /// An address, maybe with a port, as some proxies write it.
 fn read(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
+    let text = text.trim().trim_matches('"');
     let bare = match text.strip_prefix('[') {
         Some(rest) => rest.split(']').next()?,
         None if text.matches(':').count() == 1 => text.split(':').next()?,
         None => text,
     };
+    // The zone of a link-local address says which network card a machine has it from.
+    let bare = bare.split('%').next()?;
     bare.parse().ok().map(|address: IpAddr| address.to_canonical())
 }
 
@@ -54,6 +56,15 @@ mod tests {
             ("127.0.0.1", vec!["1.1.1.1", "203.0.113.7:4711"], &default, "203.0.113.7"),
             ("127.0.0.1", vec!["203.0.113.7, ::1"], &default, "203.0.113.7"),
             ("127.0.0.1", vec!["[2001:db8::1]:80"], &default, "2001:db8::1"),
+            ("127.0.0.1", vec!["[2001:db8::1]"], &default, "2001:db8::1"),
+            ("127.0.0.1", vec!["2001:db8::1"], &default, "2001:db8::1"),
+            ("127.0.0.1", vec!["\"[2001:db8::1]:80\""], &default, "2001:db8::1"),
+            ("127.0.0.1", vec!["fe80::1%eth0"], &default, "fe80::1"),
+            ("127.0.0.1", vec!["1.1.1.1, [fe80::1%25eth0]:80"], &default, "fe80::1"),
+            ("127.0.0.1", vec!["::ffff:203.0.113.7"], &default, "203.0.113.7"),
+            ("127.0.0.1", vec!["203.0.113.7, ::ffff:127.0.0.1"], &default, "203.0.113.7"),
+            ("127.0.0.1", vec!["203.0.113.7, [2001:db8::1"], &default, "2001:db8::1"),
+            ("127.0.0.1", vec!["203.0.113.7, "], &default, "127.0.0.1"),
             ("127.0.0.1", vec!["203.0.113.7, unknown"], &default, "127.0.0.1"),
             ("127.0.0.1", vec!["203.0.113.7, 10.0.0.2"], &default, "10.0.0.2"),
             ("198.51.100.1", vec!["203.0.113.7"], &default, "198.51.100.1"),

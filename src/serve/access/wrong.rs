@@ -122,6 +122,24 @@ mod tests {
     }
 
     #[test]
+    fn who_has_so_many_addresses_that_one_is_forgotten_guesses_no_more_often() {
+        for wrong in [Wrong::passwords(), Wrong::keys()] {
+            let now = Instant::now();
+            let mut looked_at = 0;
+            // As soon as it is braked, an address is pushed out by others.
+            for number in 0..u32::try_from(20 * MOST).unwrap() {
+                for guesser in [address(1), address(number + 2)] {
+                    if wrong.wait(guesser, now).is_none() {
+                        wrong.count(guesser, now);
+                        looked_at += 1;
+                    }
+                }
+            }
+            assert_eq!(looked_at, wrong.all);
+        }
+    }
+
+    #[test]
     fn many_addresses_are_braked_together_but_not_those_who_were_right() {
         let wrong = Wrong::passwords();
         let now = Instant::now();
