@@ -106,8 +106,8 @@ fn written(time: SystemTime, pattern: &str) -> String {
                 continue;
             }
         };
-        let digits = (0..width).rev().map(|place| number / 10_u32.pow(place) % 10);
-        text.extend(digits.filter_map(|digit| char::from_digit(digit, 10)));
+        let places = &[100_000, 10_000, 1000, 100, 10, 1][6 - width..];
+        text.extend(places.iter().map(|place| char::from(b'0' + (number / place % 10) as u8)));
     }
     text
 }

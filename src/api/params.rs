@@ -6,6 +6,7 @@
 
 use crate::error::ApiError;
 use serde_json::{Map, Number, Value};
+use std::fmt::Display;
 
 pub(crate) type Object = Map<String, Value>;
 
@@ -87,14 +88,15 @@ pub(crate) fn read<T: Field>(body: &mut Object, name: &str) -> Result<Option<T>,
 }
 
 /// The same for a field of an inner object, whose path is `at`.
-pub(crate) fn read_at<T: Field>(object: &mut Object, at: &str, name: &str) -> Result<Option<T>, ApiError> {
+pub(crate) fn read_at<T: Field>(object: &mut Object, at: impl Display, name: &str) -> Result<Option<T>, ApiError> {
     let Some(value) = take(object, name) else { return Ok(None) };
     T::of(value).map(Some).map_err(|got| wrong_type(path(at, name), T::WANTED, &got))
 }
 
 /// The path of a field.
-pub(crate) fn path(at: &str, name: &str) -> String {
-    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
+pub(crate) fn path(at: impl Display, name: &str) -> String {
+    let path = format!("{at}.{name}");
+    path.strip_prefix('.').map(str::to_owned).unwrap_or(path)
 }
 
 /// 400 for a field of the wrong JSON type.

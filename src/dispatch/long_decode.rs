@@ -23,12 +23,13 @@ pub(super) fn forget(call: &mut Call) {
 }
 
 /// For an answer that may be long.
-pub(super) fn begin(call: &Call) -> Option<Hops> {
+pub(super) fn begin(call: &Call) -> Option<Box<Hops>> {
     if !call.long_decode {
         return None;
     }
     let config = call.request.generation_config.as_ref();
-    Some(Hops::new(config.and_then(|config| config.other.get("maxOutputTokens")).and_then(Value::as_u64)))
+    let limit = config.and_then(|config| config.other.get("maxOutputTokens")).and_then(Value::as_u64);
+    Some(Box::new(Hops::new(limit)))
 }
 
 impl Dispatched {
@@ -37,9 +38,17 @@ impl Dispatched {
         self.hops.is_some()
     }
 
+    /// The next event of the present call.
+    fn read(&mut self) -> Result<Option<Event>, Fault> {
+        match self.first.take() {
+            Some(first) => Ok(Some(first)),
+            None => self.rest.next_event(),
+        }
+    }
+
     /// What Google counted and the events do not tell.
     pub fn unseen(&self) -> UsageMetadata {
-        self.hops.as_ref().map(Hops::unseen).unwrap_or_default()
+        self.hops.as_ref().map(|hops| hops.unseen()).unwrap_or_default()
     }
 }
 
@@ -47,17 +56,25 @@ impl Dispatcher {
     /// Waits for the next event of the answer to `call`, under a [`cancel::scope`] of its request. `None` is a proper end
     /// of what Google sent; whether the answer was complete shows in its finish reason only.
     pub fn next_event(&self, answer: &mut Dispatched, call: &mut Call) -> Result<Option<Event>, Fault> {
-        let Dispatched { lease, first, rest, hops } = answer;
+        match answer.hops.take() {
+            None => answer.read(),
+            Some(mut hops) => {
+                let event = self.next_of_hops(answer, &mut hops, call);
+                answer.hops = Some(hops);
+                event
+            }
+        }
+    }
+
+    /// Not a part of its caller, whose place on the stack each stream keeps while it waits.
+    #[inline(never)]
+    fn next_of_hops(&self, answer: &mut Dispatched, hops: &mut Hops, call: &mut Call) -> Result<Option<Event>, Fault> {
         loop {
-            let follows = hops.as_ref().map(Hops::follows);
-            if follows == Some(Follows::End) {
+            let follows = hops.follows();
+            if follows == Follows::End {
                 return Ok(None);
             }
-            let read = match first.take() {
-                Some(first) => Ok(Some(first)),
-                None => rest.next_event(),
-            };
-            let (Some(hops), Some(follows)) = (hops.as_mut(), follows) else { return read };
+            let read = answer.read();
             let failed = match (read, follows) {
                 (Err(Fault::Cancelled), _) => return Err(Fault::Cancelled),
                 (Ok(Some(event)), _) => {
@@ -72,8 +89,8 @@ impl Dispatcher {
                 (Ok(None), _) => Some(Fault::Incomplete("it has no finish reason".into())),
                 (Err(fault), _) => Some(fault),
             };
-            match self.go_on(lease, call, hops, failed)? {
-                Some(events) => *rest = events,
+            match self.go_on(&answer.lease, call, hops, failed)? {
+                Some(events) => answer.rest = events,
                 None => return Ok(Some(hops.ending())),
             }
         }

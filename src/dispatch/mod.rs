@@ -58,7 +58,7 @@ pub struct Dispatched {
     pub lease: Lease,
     first: Option<Event>,
     rest: EventStream,
-    hops: Option<Hops>,
+    hops: Option<Box<Hops>>,
 }
 
 /// What one request has used up of its [`Bounds`].

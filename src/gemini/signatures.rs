@@ -189,12 +189,11 @@ fn key(key_name: &str, call_id: &str) -> Key {
 
 /// The model family a signature belongs to: `gemini-3.1-pro-preview` -> `gemini-3.1-pro`; previews and dates are cut.
 pub fn family(model: &str) -> &str {
-    let mut name = model.rsplit('/').next().unwrap_or(model);
-    for mark in ["-preview", "-exp", "-latest"] {
-        if let Some(at) = name.match_indices(mark).map(|(at, _)| at).find(|at| ends_word(&name[at + mark.len()..])) {
-            name = &name[..at];
-        }
-    }
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let first = |at: &usize| name[at + 1..].split('-').next();
+    let mut dashes = name.match_indices('-').map(|(at, _)| at);
+    let end = dashes.find(|at| matches!(first(at), Some("preview" | "exp" | "latest")));
+    let mut name = &name[..end.unwrap_or(name.len())];
     // `-001`, `-05-06`, `-09-2025`; a single digit is a generation, as in `gemini-4`.
     while let Some((rest, last)) = name.rsplit_once('-') {
         if last.len() < 2 || !last.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -203,10 +202,6 @@ pub fn family(model: &str) -> &str {
         name = rest;
     }
     name
-}
-
-fn ends_word(rest: &str) -> bool {
-    rest.is_empty() || rest.starts_with('-')
 }
 
 /// In the current turn, that is after the newest turn in which the user said something, Gemini 3 refuses a step whose

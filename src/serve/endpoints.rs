@@ -101,6 +101,7 @@ pub(super) fn may_see(app: &App, route: &Route, request: &Request) -> Result<(),
 }
 
 /// Pages and admin JSON.
+#[inline(never)] // As `without_generation`.
 fn page(app: &App, route: &Route, request: &Request) -> Response {
     if let Err(refusal) = may_see(app, route, request) {
         return refusal;

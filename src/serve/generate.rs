@@ -15,7 +15,7 @@ use crate::serve::body;
 use crate::serve::output::Output;
 use crate::serve::record::{Outcome, Record};
 use crate::serve::{affinity, ended, money, passthrough};
-use crate::upstream::Verdict;
+use crate::upstream::{Fault, Verdict};
 use std::cell::OnceCell;
 use std::slice;
 use std::time::Duration;
@@ -251,6 +251,7 @@ impl Generation<'_> {
 
     /// Passes events on until the upstream ends; returns what is left to send, or nothing when the answer takes another
     /// call.
+    #[inline(never)] // As `begin`.
     fn relay(
         &mut self,
         answer: &mut Dispatched,
@@ -267,18 +268,12 @@ impl Generation<'_> {
                 Ok(Some(event)) => event,
                 Ok(None) => break,
                 Err(_) if self.cancel.is_cancelled() => return Err(Broken::Cancelled),
-                Err(fault) => {
-                    let error = self.app.dispatcher.judge(&answer.lease, &self.record.model, &fault);
-                    return Err(Broken::Answer { error, again: self.chances == SECOND_CHANCES });
-                }
+                Err(fault) => return Err(self.broken(answer, &fault)),
             };
             if let Some(id) = &event.trace_id {
                 translator.trace_id(id);
             }
-            let parsed: Event = serde_json::from_str(event.json()).map_err(|_| Broken::Answer {
-                error: ApiError::server(502, "upstream_invalid", "upstream: an event is not valid JSON"),
-                again: self.chances == SECOND_CHANCES,
-            })?;
+            let parsed = event.read().map_err(|fault| self.broken(answer, &fault))?;
             self.note_reason(&parsed);
             self.app.dispatcher.note(&answer.lease, &self.record.model, &parsed);
             self.keep(&parsed, translator)?;
@@ -309,6 +304,12 @@ impl Generation<'_> {
             return Err(Broken::Cancelled);
         }
         Ok(Some(out))
+    }
+
+    /// What becomes of an answer whose next event is none.
+    fn broken(&self, answer: &Dispatched, fault: &Fault) -> Broken {
+        let error = self.app.dispatcher.judge(&answer.lease, &self.record.model, fault);
+        Broken::Answer { error, again: self.chances == SECOND_CHANCES }
     }
 
     /// Takes the memory for what is kept of an event until the answer has ended.
@@ -362,6 +363,7 @@ impl Generation<'_> {
     }
 
     /// Gives the client the rest of an answer, or of what came before a later one of its calls failed.
+    #[inline(never)] // As `begin`.
     fn end(&mut self, output: Output, translator: &mut dyn Translator, rest: Result<Vec<u8>, ApiError>) -> Outcome {
         let rest = rest.or_else(|error| {
             log::warn!("the answer is shorter than was asked for: {}", error.message);
@@ -378,6 +380,7 @@ impl Generation<'_> {
         outcome
     }
 
+    #[inline(never)] // As `begin`.
     fn fail(&mut self, output: Output, translator: &mut dyn Translator, error: ApiError) -> Outcome {
         let outcome = Outcome::failed(&error, self.billed(translator), "error");
         self.record.count(false, &outcome, self.permit.take());

@@ -3,7 +3,7 @@
 use super::cancel;
 use super::error::{Fault, Refusal};
 use super::round_trip;
-use crate::gemini::{surrogates, weight};
+use crate::gemini::{self, surrogates, weight};
 use crate::sse::{EventReader, ReadError};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -13,6 +13,9 @@ use std::io::{BufRead, BufReader};
 use std::ops::Range;
 use ureq::http::Response;
 use ureq::{Body, BodyReader};
+
+/// What stands in an event that tells of an error. In a text of the model's the second quote would be escaped.
+const ERROR: &str = "\"error\"";
 
 /// Read at once from the HTTP client, which has buffered it already, hands over what has arrived and waits for no more.
 const BUFFER: usize = 2 << 10;
@@ -26,9 +29,19 @@ pub struct Event {
     inner: Range<usize>,
     /// Code Assist's id of the answer.
     pub trace_id: Option<String>,
+    /// The body ended in it.
+    is_cut: bool,
 }
 
 impl Event {
+    /// What it says. Fails for text that is no JSON, or no answer.
+    pub fn read(&self) -> Result<gemini::Response<'_>, Fault> {
+        serde_json::from_str(self.json()).map_err(|error| match self.is_cut {
+            true => cut(),
+            false => no_json(&error),
+        })
+    }
+
     /// The JSON text in the public API's shape, without envelope. Lone surrogate escapes are marked
     /// ([`surrogates::mark`]).
     pub fn json(&self) -> &str {
@@ -37,7 +50,7 @@ impl Event {
 
     /// An event of this program's own, in JSON without an envelope.
     pub fn new(text: String) -> Event {
-        Event { inner: 0..text.len(), text, trace_id: None }
+        Event { inner: 0..text.len(), text, trace_id: None, is_cut: false }
     }
 
     /// The event with another text.
@@ -117,20 +130,19 @@ impl EventStream {
                     return Ok(Some(event));
                 }
                 Ok(None) => self.any = true,
-                Err(Fault::Invalid(_)) if self.events.was_cut() => {
-                    return Err(Fault::Incomplete("its last event is cut".into()));
-                }
+                Err(Fault::Invalid(_)) if self.events.was_cut() => return Err(cut()),
                 Err(fault) => return Err(fault),
             }
         }
     }
 
-    /// Takes the envelope off. `None`: an event that says nothing.
+    /// Takes the envelope off. `None`: an event that says nothing. The first event is proved to be JSON, because another
+    /// credential may answer instead; of those that follow without an envelope, [`Event::read`] learns it.
+    #[inline(never)] // What it needs of the stack would be kept by each stream while it waits.
     fn unwrap(&self, text: String) -> Result<Option<Event>, Fault> {
-        let invalid = |error: serde_json::Error| {
-            // serde's own words quote nothing of the text; position and category are enough to find the fault.
-            Fault::Invalid(format!("an event is not JSON ({:?} at column {})", error.classify(), error.column()))
-        };
+        if self.any && self.wrapping == Wrapping::Bare && text.starts_with('{') && !text.contains(ERROR) {
+            return Ok(Some(self.marked(0..text.len(), text, None)));
+        }
         let probe: Probe<'_> = match serde_json::from_str(&text) {
             Ok(probe) => probe,
             // An array or scalar that is JSON, but no event.
@@ -142,7 +154,7 @@ impl EventStream {
                 }
                 return Err(Fault::Invalid("an event is no object".into()));
             }
-            Err(error) => return Err(invalid(error)),
+            Err(error) => return Err(no_json(&error)),
         };
         if probe.error.is_some_and(|error| error.get() != "null") {
             return Err(Refusal::within(text.as_bytes()).fault());
@@ -156,16 +168,30 @@ impl EventStream {
             }
             (Wrapping::Envelope, None) if probe.candidates.is_none() && self.streams => return Ok(None),
             (Wrapping::Envelope, None) if probe.candidates.is_none() => {
-                return Ok(Some(Event { text: "{}".into(), inner: 0..2, trace_id }));
+                return Ok(Some(Event { trace_id, ..Event::new("{}".into()) }));
             }
             _ => 0..text.len(),
         };
-        let text = match surrogates::mark(&text[inner.clone()]) {
-            Cow::Owned(marked) => marked,
-            Cow::Borrowed(_) => return Ok(Some(Event { text, inner, trace_id })),
-        };
-        Ok(Some(Event { inner: 0..text.len(), text, trace_id }))
+        Ok(Some(self.marked(inner, text, trace_id)))
     }
+
+    /// The event that stands there in `text`, its lone surrogates marked.
+    fn marked(&self, inner: Range<usize>, text: String, trace_id: Option<String>) -> Event {
+        let is_cut = self.events.was_cut();
+        match surrogates::mark(&text[inner.clone()]) {
+            Cow::Owned(marked) => Event { trace_id, is_cut, ..Event::new(marked) },
+            Cow::Borrowed(_) => Event { text, inner, trace_id, is_cut },
+        }
+    }
+}
+
+fn no_json(error: &serde_json::Error) -> Fault {
+    // serde's own words quote nothing of the text; position and category are enough to find the fault.
+    Fault::Invalid(format!("an event is not JSON ({:?} at column {})", error.classify(), error.column()))
+}
+
+fn cut() -> Fault {
+    Fault::Incomplete("its last event is cut".into())
 }
 
 /// What must be known of an event before a surface sees it. Reading it also proves that the whole text is JSON.
@@ -190,7 +216,10 @@ mod tests {
         let mut events = Vec::new();
         loop {
             match answer.next_event() {
-                Ok(Some(event)) => events.push((event.json().to_string(), event.trace_id)),
+                Ok(Some(event)) => match event.read().err() {
+                    None => events.push((event.json().to_string(), event.trace_id)),
+                    fault => return (events, fault),
+                },
                 Ok(None) => return (events, None),
                 Err(fault) => return (events, Some(fault)),
             }
@@ -228,6 +257,7 @@ mod tests {
         for (body, before) in [
             (format!("data: {{\"a\":1}}\n\ndata: {error}\n\n"), 1),
             (format!("data: {listed}\n\n"), 0),
+            (format!("data: {{}}\n\ndata: {listed}\n\n"), 1),
             (error.to_string(), 0),
             (listed, 0),
             (r#"{"error":{"status":"UNAVAILABLE"}}"#.to_string(), 0),
@@ -247,6 +277,9 @@ mod tests {
             ("data: \u{FFFD}\n\n", true),
             ("data: 7\n\n", true),
             ("data: [{\"a\":1},{}]\n\n", true),
+            ("data: {\"a\":1}\n\ndata: {\"a\":\n\n", true),
+            ("data: {\"a\":1}\n\ndata: {\"a\":1}}\n\n", true),
+            ("data: {\"a\":1}\n\ndata: {\"a\":", false),
             ("data: {\"a\":", false),
             ("[{\"a\":1},{\"b", false),
             ("", false),

@@ -42,8 +42,8 @@ impl GenerativeLanguage {
 
 impl Upstream for GenerativeLanguage {
     fn send(&self, access: &Access, call: &Call) -> Result<EventStream, Fault> {
-        let model = utf8_percent_encode(&call.model, NAME);
-        let url = format!("{}/v1beta/models/{model}:{}", self.base, call.operation.method());
+        let mut url = [&self.base, "/v1beta/models/"].concat();
+        url.extend(utf8_percent_encode(&call.model, NAME).chain([":", call.operation.method()]));
         let key = [("x-goog-api-key", access.secret.expose())];
         let response = round_trip::post(&self.agent, &url, &key, &body_of(call), call)?;
         EventStream::read(response, Wrapping::Bare, call.operation == Operation::Stream)

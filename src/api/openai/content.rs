@@ -10,31 +10,36 @@ use crate::conversation::built_in::{camel, spelled};
 use crate::error::ApiError;
 use crate::gemini::Part;
 use serde_json::Value;
+use std::fmt::Arguments;
 
-/// The parts of a content, whose path is `at`, empty texts left out.
-pub(crate) fn parts(content: Value, at: &str, attachments: &mut Attachments<'_>) -> Result<Vec<Part>, ApiError> {
+/// The parts of a content, whose path is `at`, empty texts left out. Paths are for refusals, so they are not written before.
+pub(crate) fn parts(
+    content: Value,
+    at: Arguments<'_>,
+    attachments: &mut Attachments<'_>,
+) -> Result<Vec<Part>, ApiError> {
     let items = items(content, at)?;
     let mut parts = Vec::with_capacity(items.len());
     for (index, item) in items.into_iter().enumerate() {
-        part(item, &format!("{at}[{index}]"), attachments, &mut parts)?;
+        part(item, format_args!("{at}[{index}]"), attachments, &mut parts)?;
     }
     Ok(parts)
 }
 
 /// The items of a content, whose path is `at`; a text is one.
-pub(crate) fn items(content: Value, at: &str) -> Result<Vec<Value>, ApiError> {
+pub(crate) fn items(content: Value, at: Arguments<'_>) -> Result<Vec<Value>, ApiError> {
     match content {
         Value::Null => Ok(Vec::new()),
         Value::Array(list) => Ok(list),
         Value::String(_) | Value::Object(_) => Ok(vec![content]),
-        other => Err(wrong_type(at, "a string or an array of parts", &other)),
+        other => Err(wrong_type(at.to_string(), "a string or an array of parts", &other)),
     }
 }
 
 /// Reads one item, whose path is `at`.
 pub(crate) fn part(
     item: Value,
-    at: &str,
+    at: Arguments<'_>,
     attachments: &mut Attachments<'_>,
     parts: &mut Vec<Part>,
 ) -> Result<(), ApiError> {
@@ -45,8 +50,9 @@ pub(crate) fn part(
             return Ok(());
         }
         Value::Object(item) => item,
-        other => return Err(wrong_type(at, "an object", &other)),
+        other => return Err(wrong_type(at.to_string(), "an object", &other)),
     };
+    let at = &*at.to_string();
     let video = take_any(&mut item, &["video_metadata", "videoMetadata"]).filter(Value::is_object).map(spelled);
     let before = parts.len();
     let kind = read_at(&mut item, at, "type")?.unwrap_or_else(|| guess_kind(&item).to_owned());

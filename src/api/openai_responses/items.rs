@@ -91,7 +91,7 @@ fn message(
 ) -> Result<(), ApiError> {
     let role = take_text(&mut item, "role").ok_or_else(|| missing(format!("{at}.role")))?;
     let content = take(&mut item, "content").unwrap_or_default();
-    let parts = parts(content, &format!("{at}.content"), attachments)?;
+    let parts = parts(content, format_args!("{at}.content"), attachments)?;
     match role.as_str() {
         "user" => history.push(Entry::User(parts)),
         "assistant" => open_turn(history).said.extend(parts.into_iter().map(Said::from)),
@@ -144,7 +144,7 @@ fn outcome(mut item: Object, kind: &str, at: &str, attachments: &mut Attachments
     let status = take_text(&mut item, "status");
     let parts = match take(&mut item, "output") {
         None => status.iter().cloned().map(Part::text).collect(),
-        Some(output) if is_content(&output) => parts(output, &format!("{at}.output"), attachments)?,
+        Some(output) if is_content(&output) => parts(output, format_args!("{at}.output"), attachments)?,
         Some(Value::String(text)) => vec![Part::text(text)],
         // What a shell said, or a result that the client did not make a text of.
         Some(output) => vec![Part::text(output.to_string())],

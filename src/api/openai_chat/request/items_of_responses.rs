@@ -8,11 +8,12 @@ use crate::conversation::history::{Call, Entry, Outcome, Said, open_turn};
 use crate::conversation::signatures::{Carried, split_id};
 use crate::error::ApiError;
 use serde_json::{Value, json};
+use std::fmt::Arguments;
 
 /// Reads an item without a role.
 pub(super) fn read(
     mut item: Object,
-    path: &str,
+    path: Arguments<'_>,
     attachments: &mut Attachments<'_>,
     entries: &mut Vec<Entry>,
 ) -> Result<(), ApiError> {
@@ -40,7 +41,11 @@ pub(super) fn read(
                 output @ (Value::String(_) | Value::Array(_)) => output,
                 other => json!(other.to_string()),
             };
-            entries.push(Entry::Result(Outcome::new(id, None, parts(output, &format!("{path}.output"), attachments)?)));
+            entries.push(Entry::Result(Outcome::new(
+                id,
+                None,
+                parts(output, format_args!("{path}.output"), attachments)?,
+            )));
         }
         "reasoning" => {
             let carried = take_text(&mut item, "encrypted_content").and_then(|text| Carried::read(&text));

@@ -13,6 +13,7 @@ use crate::conversation::signatures::split_id;
 use crate::error::ApiError;
 use crate::gemini::Part;
 use serde_json::Value;
+use std::fmt::Arguments;
 
 /// Reads `messages`. `marker`: the tag this program puts around thoughts.
 pub(super) fn read(
@@ -35,12 +36,12 @@ pub(super) fn read(
     let answered = list.iter().rposition(is_said);
     let mut entries = Vec::with_capacity(list.len());
     for (index, message) in list.into_iter().enumerate() {
-        let path = format!("messages[{index}]");
+        let path = format_args!("messages[{index}]");
         let Value::Object(message) = message else {
-            return Err(wrong_type(path, "an object", &message));
+            return Err(wrong_type(path.to_string(), "an object", &message));
         };
         let is_past = answered.is_some_and(|answered| index <= answered);
-        entry(message, &path, is_past, marker, attachments, &mut entries)?;
+        entry(message, path, is_past, marker, attachments, &mut entries)?;
     }
     Ok(entries)
 }
@@ -48,7 +49,7 @@ pub(super) fn read(
 /// Reads one message; `is_past`: an answer stands behind it.
 fn entry(
     mut message: Object,
-    path: &str,
+    path: Arguments<'_>,
     is_past: bool,
     marker: Option<&str>,
     attachments: &mut Attachments<'_>,
@@ -61,7 +62,9 @@ fn entry(
     let content = take_any(&mut message, &["content", "parts"]).unwrap_or_default();
     attachments.past(is_past || role != "user");
     match role.as_str() {
-        "system" | "developer" => entries.push(Entry::System(parts(content, &format!("{path}.content"), attachments)?)),
+        "system" | "developer" => {
+            entries.push(Entry::System(parts(content, format_args!("{path}.content"), attachments)?));
+        }
         "user" => user(content, path, attachments, entries)?,
         "assistant" | "model" => entries.push(Entry::Model(assistant(message, content, path, marker, attachments)?)),
         // A block of Anthropic's in OpenAI's role.
@@ -78,18 +81,18 @@ fn entry(
 /// Reads what the user says. Results of tools, which are blocks of the user's in Anthropic's dialect, go before the rest.
 fn user(
     content: Value,
-    path: &str,
+    path: Arguments<'_>,
     attachments: &mut Attachments<'_>,
     entries: &mut Vec<Entry>,
 ) -> Result<(), ApiError> {
-    let (mut said, path) = (Vec::new(), format!("{path}.content"));
-    for (index, item) in items(content, &path)?.into_iter().enumerate() {
-        let at = format!("{path}[{index}]");
+    let mut said = Vec::new();
+    for (index, item) in items(content, format_args!("{path}.content"))?.into_iter().enumerate() {
+        let at = format_args!("{path}.content[{index}]");
         match item {
             Value::Object(mut block) if is(&block, &["tool_result"]) => {
-                entries.push(Entry::Result(anthropic_blocks::result(&mut block, &at, attachments)?));
+                entries.push(Entry::Result(anthropic_blocks::result(&mut block, &at.to_string(), attachments)?));
             }
-            item => part(item, &at, attachments, &mut said)?,
+            item => part(item, at, attachments, &mut said)?,
         }
     }
     if !said.is_empty() || !matches!(entries.last(), Some(Entry::Result(_))) {
@@ -111,12 +114,12 @@ fn is(block: &Object, kinds: &[&str]) -> bool {
 fn assistant(
     mut message: Object,
     content: Value,
-    path: &str,
+    path: Arguments<'_>,
     marker: Option<&str>,
     attachments: &mut Attachments<'_>,
 ) -> Result<ModelTurn, ApiError> {
-    let (mut turn, path) = (ModelTurn::default(), format!("{path}.content"));
-    for (index, item) in items(content, &path)?.into_iter().enumerate() {
+    let mut turn = ModelTurn::default();
+    for (index, item) in items(content, format_args!("{path}.content"))?.into_iter().enumerate() {
         match item {
             Value::Object(mut block) if is(&block, &["tool_use"]) => anthropic_blocks::tool_use(&mut block, &mut turn),
             Value::Object(mut block) if is(&block, &["thinking", "redacted_thinking"]) => {
@@ -124,7 +127,7 @@ fn assistant(
             }
             item => {
                 let (mut read, mut parts) = (Vec::new(), Vec::new());
-                part(item, &format!("{path}[{index}]"), attachments, &mut read)?;
+                part(item, format_args!("{path}.content[{index}]"), attachments, &mut read)?;
                 for mut part in read {
                     let marker = marker.filter(|_| parts.is_empty() && !turn.has_parts());
                     match part.text.take() {
@@ -170,7 +173,7 @@ fn assistant(
 fn outcome(
     mut message: Object,
     content: Value,
-    path: &str,
+    path: Arguments<'_>,
     attachments: &mut Attachments<'_>,
 ) -> Result<Outcome, ApiError> {
     let id = ["tool_call_id", "tool_use_id"].iter().find_map(|name| take_text(&mut message, name));
@@ -179,7 +182,7 @@ fn outcome(
     let parts = match content {
         // No content part: some clients put the result itself there.
         Value::Object(ref object) if !object.contains_key("type") => vec![Part::text(content.to_string())],
-        content => parts(content, &format!("{path}.content"), attachments)?,
+        content => parts(content, format_args!("{path}.content"), attachments)?,
     };
     Ok(Outcome::new(id.map(|id| split_id(id).0), name, parts))
 }
