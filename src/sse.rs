@@ -22,9 +22,6 @@ const TIMES: usize = 2;
 /// What is not counted of it.
 const UNCOUNTED: usize = 256 << 10;
 
-/// Room a fresh event buffer starts with; a usual event is about 600 bytes.
-const USUAL_EVENT: usize = 1024;
-
 /// Appends `data: <json>` and the blank line. U+2028, U+2029 and U+0085 become JSON escapes, because clients that split
 /// on Unicode line ends exist (docs/openai-chat.md "Writing events"); line breaks between tokens of pretty-printed JSON
 /// become spaces.
@@ -210,7 +207,7 @@ impl<R: BufRead> EventReader<R> {
             self.data.clear();
             return None;
         }
-        let data = mem::replace(&mut self.data, Vec::with_capacity(USUAL_EVENT));
+        let data = mem::take(&mut self.data);
         Some(match String::from_utf8(data) {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),

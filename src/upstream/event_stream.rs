@@ -18,7 +18,7 @@ use ureq::{Body, BodyReader};
 const ERROR: &str = "\"error\"";
 
 /// Read at once from the HTTP client, which has buffered it already, hands over what has arrived and waits for no more.
-const BUFFER: usize = 2 << 10;
+const BUFFER: usize = 1 << 10;
 
 /// One event of an answer; an answer that does not stream is one event.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,7 @@ const HELD: usize = 16 << 10;
 /// Rooms for what is to be sent that are kept for the next request; making one costs as much as filling it.
 const SPARE: usize = 4;
 /// Room for what comes: a usual event and its frame, the head of an answer.
-const INPUT: usize = 2 << 10;
+const INPUT: usize = 1 << 10;
 /// The room grows up to here while each read fills it.
 const MOST_INPUT: usize = 16 << 10;
 /// What cannot be used before more has come, such as the head of an answer, may be as long as this.
