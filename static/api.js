@@ -13,14 +13,19 @@ export class Failure extends Error {
 // password by the browser itself.
 const OURS = { "X-Requested-With": "gemini-proxy" };
 const UNCHANGED = Symbol("unchanged");
+// Behind a balancer the next replica must know what this one has changed.
+const CURSOR = "X-Store-Cursor";
+let cursor = null;
 
 async function call(path, options, limit, keep = () => {}) {
   let answer;
   try {
-    answer = await fetch(path, { cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(limit), ...options });
+    const headers = { ...options.headers, ...(cursor && { [CURSOR]: cursor }) };
+    answer = await fetch(path, { cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(limit), ...options, headers });
   } catch (error) {
     throw new Failure(0, error.message);
   }
+  cursor = answer.headers.get(CURSOR) ?? cursor;
   if (answer.status === 304) return UNCHANGED;
   const body = await answer.json().catch(() => null);
   if (!answer.ok) throw new Failure(answer.status, told(body?.told, sentence(body) ?? `HTTP ${answer.status}`));

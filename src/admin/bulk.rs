@@ -6,7 +6,7 @@ use super::together::together;
 use super::{left_out, malformed, object, refuse};
 use crate::credentials::{BulkEdit as PoolEdit, CredentialId};
 use crate::http::{Request, Response};
-use crate::keys::BulkEdit as KeyEdit;
+use crate::keys::{BulkDone, BulkEdit as KeyEdit};
 use crate::message::Message;
 use crate::serve::app::App;
 use serde_json::{Value, json};
@@ -134,13 +134,19 @@ pub(super) fn keys(app: &App, request: &Request) -> Response {
         _ => return bulk.unknown(),
     };
     let wanted: HashSet<&str> = bulk.ids.iter().map(String::as_str).collect();
-    let (changed, kept) = app.keys.change_all(|key| wanted.contains(key.id().as_str()), edit);
+    let BulkDone { changed, of_config, failed } = app.keys.change_all(|key| wanted.contains(key.id().as_str()), edit);
+    if let (true, Some((_, message))) = (changed.is_empty(), failed.first()) {
+        return refuse(503, message);
+    }
     if edit == KeyEdit::Delete {
         changed.iter().for_each(|key| app.usage.forget_key(key.mark.number()));
     }
-    let known: HashSet<String> = changed.iter().chain(&kept).map(|key| key.id()).collect();
+    let known = changed.iter().chain(&of_config).chain(failed.iter().map(|(key, _)| key));
+    let known: HashSet<String> = known.map(|key| key.id()).collect();
     let gone = bulk.ids.iter().filter(|id| !known.contains(*id)).map(|id| (id.clone(), Message::new("bulk_gone")));
-    let failed = kept.iter().map(|key| (key.name.to_string(), Message::new("key_in_config"))).chain(gone).collect();
+    let of_config = of_config.iter().map(|key| (key.name.to_string(), Message::new("key_in_config")));
+    let failed = failed.into_iter().map(|(key, message)| (key.name.to_string(), message));
+    let failed = of_config.chain(failed).chain(gone).collect();
     log::info!("admin: {} for {} keys", bulk.action, changed.len());
     Response::json(200, &report(changed.len(), failed))
 }

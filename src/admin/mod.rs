@@ -25,6 +25,7 @@ use crate::message::Message;
 use crate::page;
 use crate::serve::app::App;
 use crate::serve::route::Account;
+use crate::store::Cursor;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -32,6 +33,9 @@ use std::fmt::Write as _;
 /// For good: another file has another name.
 const FOREVER: &str = "private, max-age=31536000, immutable";
 const NEVER: &str = "no-store";
+
+/// The last change of which a client knows.
+const STORE_CURSOR: &str = "X-Store-Cursor";
 
 /// A file of the page by its name under `/static/`, maybe behind the folder that is named by what the files hold; or the
 /// page itself for the empty name.
@@ -92,9 +96,20 @@ pub fn account(app: &App, account: &Account, request: &Request) -> Response {
     }
 }
 
+/// Waits until this replica knows of the change that the client was told of last, by whichever one.
+pub fn catch_up(app: &App, request: &Request) {
+    let told = || request.headers.get(STORE_CURSOR).and_then(Cursor::parse);
+    if let Some((replicas, told)) = app.replicas.as_ref().and_then(|replicas| Some((replicas, told()?))) {
+        replicas.wait_for(told);
+    }
+}
+
 /// The answer to a change, given once the change is on disk: what was told to be so survives a crash, and a revoked key
 /// stays revoked. If it cannot be written the answer says so, as for the credentials' own file.
 pub fn durable(app: &App, mut response: Response) -> Response {
+    if let Some(replicas) = &app.replicas {
+        response = response.with_header(STORE_CURSOR, replicas.cursor().to_string());
+    }
     if app.state.save().is_ok() {
         return response;
     }

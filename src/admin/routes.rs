@@ -103,6 +103,7 @@ fn changing(change: impl FnOnce() -> Result<Value, EditError>) -> Response {
         Err(EditError::Unknown) => refuse(404, &Message::new("key_unknown")),
         Err(EditError::Wrong(message)) => refuse(400, &message),
         Err(EditError::Conflict(message)) => refuse(409, &message),
+        Err(EditError::Away(message)) => refuse(503, &message),
     }
 }
 

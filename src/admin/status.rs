@@ -37,10 +37,13 @@ pub fn status(app: &App) -> Value {
     })
 }
 
-/// That the store is away which replicas share.
+/// That the store is away which replicas share, or has lost what it held.
 fn away(app: &App) -> Option<Message> {
-    let since = app.replicas.as_ref()?.away_since()?;
-    Some(Message::new("store_away").with("since", calendar::iso(since)))
+    let replicas = app.replicas.as_ref()?;
+    match replicas.away_since() {
+        Some(since) => Some(Message::new("store_away").with("since", calendar::iso(since))),
+        None => replicas.is_emptied().then(|| Message::new("store_emptied")),
+    }
 }
 
 /// The most pressing first.

@@ -49,6 +49,30 @@ impl List {
         self.keys.insert(place, Arc::new(key));
     }
 
+    /// Puts keys into their places, or at the end, each by its name; names that are exchanged among them stay what they are.
+    #[cfg(feature = "replicas")]
+    pub(super) fn put_all(&mut self, keys: Vec<(Option<u32>, Key)>) {
+        for place in keys.iter().filter_map(|(place, _)| *place) {
+            let Some(known) = self.keys.get(&place) else { continue };
+            if self.by_name.get(&known.name) == Some(&place) {
+                self.by_name.remove(&known.name);
+            }
+        }
+        for (place, mut key) in keys {
+            key.name = self.free_name(&key.name);
+            match place {
+                Some(place) => {
+                    self.by_name.insert(key.name.clone(), place);
+                    if self.by_digest.get(&half(&key.digest)) == Some(&place) {
+                        key.settle();
+                    }
+                    self.keys.insert(place, Arc::new(key));
+                }
+                None => self.push(Arc::new(key)),
+            }
+        }
+    }
+
     pub(super) fn remove(&mut self, place: u32) -> Option<Arc<Key>> {
         let key = self.keys.remove(&place)?;
         self.by_name.remove(&key.name);

@@ -7,6 +7,7 @@
 
 mod allowance;
 mod bulk;
+mod change;
 mod edit;
 mod kept;
 mod leave;
@@ -17,23 +18,27 @@ mod permit;
 #[cfg(feature = "replicas")]
 mod quota;
 #[cfg(feature = "replicas")]
+mod registered;
+#[cfg(feature = "replicas")]
+mod registry;
+#[cfg(feature = "replicas")]
 mod shared;
 
 pub use allowance::Allowance;
-pub use bulk::BulkEdit;
+pub use bulk::{BulkDone, BulkEdit};
 pub use edit::{Edit, EditError};
 pub use mark::Mark;
 pub use meter::{Meter, RateHeaders, Reading, Used};
 pub use permit::Permit;
 #[cfg(feature = "replicas")]
 pub use quota::{Ask, Away, Batch, Counted, Numbers, Owed, Quota, Reached};
+#[cfg(feature = "replicas")]
+pub use registry::{Change, Expected, Outcome, Registry, Unwritten};
 
 use crate::config::{ClientKey, KeyLimits};
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::ModelTable;
 use crate::mask;
-use crate::message::Message;
-use crate::os::random;
 use crate::storage::state::{Part, Section, Sink};
 use kept::Kept;
 use list::List;
@@ -164,6 +169,8 @@ pub struct Keys {
     changes: Arc<Changes>,
     /// Numbers of the keys of the page that have changed since they were kept last.
     changed: Mutex<BTreeSet<u32>>,
+    #[cfg(feature = "replicas")]
+    registered: registered::Registered,
 }
 
 impl Keys {
@@ -193,7 +200,14 @@ impl Keys {
         }
         let gone = kept.meters.into_iter().map(|(mark, used)| (mark, Arc::new(Meter::restore(mark, &used, &changes))));
         let gone = gone.filter(used_lately).take(MOST_GONE).collect();
-        Keys { list: RwLock::new(list), gone: Mutex::new(gone), changes, changed: Mutex::default() }
+        Keys {
+            list: RwLock::new(list),
+            gone: Mutex::new(gone),
+            changes,
+            changed: Mutex::default(),
+            #[cfg(feature = "replicas")]
+            registered: registered::Registered::default(),
+        }
     }
 
     /// Takes over the keys of a config that was read again. What a key has used stays with it.
@@ -236,8 +250,7 @@ impl Keys {
         let changed = std::mem::take(&mut *self.changed.lock());
         let mut meters = self.changes.take_meters();
         if part == Part::Whole {
-            let of_page = list.iter().filter(|key| key.source == Source::Page);
-            of_page.for_each(|key| sink.put(&key.id(), &edit::write(key)));
+            self.of_file(&list).for_each(|key| sink.put(&key.id(), &edit::write(key)));
             meters = list.iter().map(|key| key.meter.clone()).chain(self.gone.lock().values().cloned()).collect();
         } else if !changed.is_empty() {
             let mut removed = changed.clone();
@@ -255,6 +268,15 @@ impl Keys {
         }
     }
 
+    /// The keys of the page that the state file has.
+    fn of_file<'a>(&'a self, list: &'a List) -> Box<dyn Iterator<Item = &'a Arc<Key>> + 'a> {
+        #[cfg(feature = "replicas")]
+        if self.registry().is_some() {
+            return Box::new(self.kept_in_file().iter());
+        }
+        Box::new(list.iter().filter(|key| key.source == Source::Page))
+    }
+
     /// The name of each mark.
     pub fn names(&self) -> HashMap<u64, Arc<str>> {
         self.list.read().iter().map(|key| (key.mark.number(), key.name.clone())).collect()
@@ -270,6 +292,14 @@ impl Keys {
         self.list.read().places().map(|(place, key)| (place, key.clone())).collect()
     }
 
+    /// Whether a key that is not known here is known nowhere.
+    pub fn knows_all(&self) -> bool {
+        #[cfg(feature = "replicas")]
+        return self.registry().is_none_or(Registry::is_current);
+        #[cfg(not(feature = "replicas"))]
+        true
+    }
+
     /// The key with this text.
     pub fn find(&self, presented: &str) -> Option<Arc<Key>> {
         self.list.read().find(&digest(presented))
@@ -283,60 +313,6 @@ impl Keys {
     /// The key of this name, when it may be used now.
     pub fn usable(&self, name: &str) -> Option<Arc<Key>> {
         self.list.read().named(name).filter(|key| key.refusal().is_none()).cloned()
-    }
-
-    /// Makes a key; with its text, which nobody can see again.
-    pub fn create(&self, edit: Edit) -> Result<(Arc<Key>, String), EditError> {
-        let name = edit.name.clone().ok_or_else(|| EditError::Wrong(Message::new("key_name_missing")))?;
-        let text = format!("sk-{}", random::secret());
-        let digest = digest(&text);
-        let (number, mark) = (number(&digest), Mark::of(&digest));
-        let mut list = self.list.write();
-        let has_id = |key: &Arc<Key>| key.source == Source::Page && key.number == number;
-        if list.named(&name).is_some() || list.iter().any(has_id) {
-            return Err(EditError::Conflict(Message::new("key_name_taken").with("name", name)));
-        }
-        let mut key = Key {
-            number,
-            mark,
-            name: name.into(),
-            masked: mask::key(&text).into(),
-            source: Source::Page,
-            disabled: false,
-            limits: Arc::default(),
-            digest,
-            meter: Arc::new(Meter::restore(mark.number(), &[], &self.changes)),
-        };
-        edit.apply(&mut key);
-        let key = Arc::new(key);
-        list.push(key.clone());
-        self.changed(number);
-        Ok((key, text))
-    }
-
-    /// Changes a key of the page; returns it as it is now.
-    pub fn change(&self, id: &str, edit: &Edit) -> Result<Arc<Key>, EditError> {
-        let mut list = self.list.write();
-        let (at, key) = editable(&list, id)?;
-        if let Some(name) = &edit.name
-            && list.named(name).is_some_and(|other| other.number != key.number || other.source != key.source)
-        {
-            return Err(EditError::Conflict(Message::new("key_name_taken").with("name", name)));
-        }
-        let mut key = Key::clone(&key);
-        edit.apply(&mut key);
-        list.replace(at, key.clone());
-        self.changed(key.number);
-        Ok(Arc::new(key))
-    }
-
-    /// Takes a key of the page away; answers under way end.
-    pub fn delete(&self, id: &str) -> Result<Arc<Key>, EditError> {
-        let mut list = self.list.write();
-        let (at, key) = editable(&list, id)?;
-        list.remove(at);
-        self.changed(key.number);
-        Ok(key)
     }
 }
 
@@ -378,20 +354,6 @@ fn number(digest: &Digest) -> u32 {
 
 fn page_id(number: u32) -> String {
     format!("key-{number:08x}")
-}
-
-fn editable(list: &List, id: &str) -> Result<(u32, Arc<Key>), EditError> {
-    let (source, number) = match (id.strip_prefix("config-"), id.strip_prefix("key-")) {
-        (Some(place), _) => (Source::Config, place.parse().ok()),
-        (None, Some(number)) => (Source::Page, u32::from_str_radix(number, 16).ok()),
-        (None, None) => return Err(EditError::Unknown),
-    };
-    let is_it = |key: &Key| key.source == source && Some(key.number) == number && key.id() == id;
-    let (at, key) = list.places().find(|(_, key)| is_it(key)).ok_or(EditError::Unknown)?;
-    match source {
-        Source::Page => Ok((at, key.clone())),
-        Source::Config => Err(EditError::Conflict(Message::new("key_in_config"))),
-    }
 }
 
 #[cfg(test)]

@@ -107,6 +107,7 @@ fn page(app: &App, route: &Route, request: &Request) -> Response {
         return refusal;
     }
     let changes = !matches!(request.method.as_str(), "GET" | "HEAD") || *route == Route::Account(Account::Callback);
+    admin::catch_up(app, request);
     let answer = match route {
         Route::Health => admin::harden(health(app, request)),
         Route::Live => admin::harden(Response::json(200, &json!({"status": "alive"}))),

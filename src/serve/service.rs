@@ -126,6 +126,8 @@ impl Service {
         state.own("pool", move || changed.version(), move |part, sink| kept.save(part, sink));
         let keys = keep_keys(&state, &config);
         let usage = keep_usage(&state, &keys, &config)?;
+        #[cfg(feature = "replicas")]
+        observe_keys(&keys, &usage);
         let replicas = Replicas::start(&config, &keys).map_err(StartError::Store)?;
         let listed: Arc<Vec<Listed>> = Arc::new(listed(&state.take("models")));
         let certificates = certificates(&config)?;
@@ -330,6 +332,13 @@ fn keep_keys(state: &State, config: &Config) -> Arc<Keys> {
     let (changed, kept) = (keys.clone(), keys.clone());
     state.own("keys", move || changed.version(), move |part, sink| kept.save(part, sink));
     keys
+}
+
+/// Usage calls keys by the names that other replicas give them.
+#[cfg(feature = "replicas")]
+fn observe_keys(keys: &Keys, usage: &Arc<Usage>) {
+    let usage = usage.clone();
+    keys.observe(move |keys| usage.name_keys(keys.names()));
 }
 
 /// Google's list of models as it was last; in an older file it is all of its section.

@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 const MOST_PLACES: usize = 10_000;
 
 pub(super) struct Limits {
-    pub(super) link: Link,
+    pub(super) link: Arc<Link>,
     /// This start of this replica, in eight digits.
     pub(super) who: String,
     name: String,
@@ -44,7 +44,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn new(link: Link, name: &str, when_down: WhenDown, wake: Sender<()>) -> Limits {
+    pub(super) fn new(link: Arc<Link>, name: &str, when_down: WhenDown, wake: Sender<()>) -> Limits {
         Limits {
             link,
             who: random::bytes::<4>().iter().map(|byte| format!("{byte:02x}")).collect(),

@@ -1,13 +1,18 @@
-//! What several replicas of the program share, through a Redis or Valkey: today the limits of clients' keys. Without `store`
-//! in the config nothing of it exists: no thread, no connection (docs/scale-out.md).
+//! What several replicas of the program share, through a Redis or Valkey: today the keys of clients that are made on the page,
+//! and the limits of all. Without `store` in the config nothing of it exists: no thread, no connection (docs/scale-out.md).
 
+mod keys;
 mod limits;
 mod look;
+mod news;
 mod redis;
 
 pub use look::{Finding, look};
+pub use news::Cursor;
 
+use self::keys::{KeyCopies, KeyRegistry};
 use self::limits::Limits;
+use self::news::News;
 use self::redis::{Address, Fault, Link, Standing, jittered};
 use crate::calendar;
 use crate::config::{Config, StoreConfig};
@@ -30,6 +35,8 @@ const LONGEST_PROBE: Duration = Duration::from_secs(2);
 const REFUSED: Duration = Duration::from_secs(30);
 /// A call to the server through TLS needs as much as one to Google (docs/crates.md "Stacks of threads").
 const STACK: usize = 512 * 1024;
+/// How long a start waits until what the store holds is read, if it answers.
+const FIRST_READING: Duration = Duration::from_secs(5);
 /// A clock that is further off is told.
 const SKEW: i64 = 2000;
 
@@ -45,9 +52,10 @@ pub struct StoreFault {
 /// This replica among the others.
 pub struct Replicas {
     limits: Arc<Limits>,
+    news: Arc<News>,
     name: String,
     stopping: Arc<AtomicBool>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What `/metrics` shows of the store.
@@ -72,7 +80,7 @@ pub struct StoreFigures {
 impl Replicas {
     /// Where the config names a store: looks at it and joins the others. One that is away is waited for in the background;
     /// one of another key ends the program.
-    pub fn start(config: &Config, keys: &Keys) -> Result<Option<Arc<Replicas>>, StoreFault> {
+    pub fn start(config: &Config, keys: &Arc<Keys>) -> Result<Option<Arc<Replicas>>, StoreFault> {
         let Some(store) = &config.store else { return Ok(None) };
         let (link, wake, woken) = link(store, config.encryption_key.as_ref())?;
         if link.address().is_exposed() {
@@ -87,35 +95,53 @@ impl Replicas {
         {
             return Err(StoreFault { message: format!("FATAL: store: {}", why.sentence), exit_code: 3 });
         }
-        let limits = Arc::new(Limits::new(link, &store.replica, store.when_down, wake));
+        let limits = Arc::new(Limits::new(link.clone(), &store.replica, store.when_down, wake));
         if limits.link.is_up() {
             // How many there are is needed when it goes away.
             let _ = limits.beat();
         }
-        let stopping = Arc::new(AtomicBool::new(false));
-        let (kept, stop) = (limits.clone(), stopping.clone());
-        let thread = std::thread::Builder::new().name("store".into()).stack_size(STACK);
-        let thread = thread
-            .spawn(move || keep(&kept, &woken, &stop))
-            .map_err(|error| StoreFault { message: format!("a thread could not be started: {error}"), exit_code: 1 })?;
+        let news = Arc::new(News::new(link.clone(), vec![Arc::new(KeyCopies(keys.clone()))]));
         keys.share(limits.clone());
-        let thread = Mutex::new(Some(thread));
-        Ok(Some(Arc::new(Replicas { limits, name: store.replica.clone(), stopping, thread })))
+        keys.register(Arc::new(KeyRegistry { link, news: news.clone() }));
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (kept, told, stop) = (limits.clone(), news.clone(), stopping.clone());
+        let keeper = begin("store", move || keep(&kept, &told, &woken, &stop))?;
+        let told = news.clone();
+        let reader = begin("news", move || told.follow())?;
+        news.wait_for_all(FIRST_READING);
+        let threads = Mutex::new(vec![keeper, reader]);
+        Ok(Some(Arc::new(Replicas { limits, news, name: store.replica.clone(), stopping, threads })))
     }
 
     /// Sends what is owed, once more, and leaves.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.news.stop();
         self.limits.wake();
         // A panic was reported by the panic hook already.
-        let _ = self.thread.lock().take().map(JoinHandle::join);
+        std::mem::take(&mut *self.threads.lock()).into_iter().for_each(|thread| _ = thread.join());
+    }
+
+    /// What a client must present with its next request, on whichever replica, to see at least what it was told here.
+    pub fn cursor(&self) -> Cursor {
+        self.news.cursor()
+    }
+
+    /// Waits until this replica knows what a client was told elsewhere, for a second at most.
+    pub fn wait_for(&self, cursor: Cursor) {
+        self.news.wait_for(cursor);
+    }
+
+    /// Whether the store has lost what this replica knows.
+    pub fn is_emptied(&self) -> bool {
+        self.news.is_emptied()
     }
 
     /// Why this replica should get no traffic. One that has seen the store goes on without it: all lose it together.
     pub fn unready(&self) -> Option<&'static str> {
         match self.limits.link.standing() {
             Standing::Refused { .. } => Some("the store must not be used"),
-            Standing::Down { .. } if self.limits.link.names().is_none() => Some("waiting for the store"),
+            Standing::Up | Standing::Down { .. } if self.news.age().is_none() => Some("waiting for the store"),
             Standing::Up | Standing::Down { .. } => None,
         }
     }
@@ -147,6 +173,7 @@ impl Replicas {
         if let Some(since) = self.away_since() {
             health["since"] = json!(calendar::iso(since));
         }
+        health["behind_seconds"] = json!(self.news.age().map(|age| age.as_secs()));
         health
     }
 
@@ -171,7 +198,12 @@ impl fmt::Debug for Replicas {
     }
 }
 
-type Parts = (Link, crossbeam_channel::Sender<()>, Receiver<()>);
+fn begin(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreFault> {
+    let thread = std::thread::Builder::new().name(name.into()).stack_size(STACK).spawn(work);
+    thread.map_err(|error| StoreFault { message: format!("a thread could not be started: {error}"), exit_code: 1 })
+}
+
+type Parts = (Arc<Link>, crossbeam_channel::Sender<()>, Receiver<()>);
 
 fn link(store: &StoreConfig, key: Option<&Secret>) -> Result<Parts, StoreFault> {
     let Some(key) = key else {
@@ -181,11 +213,11 @@ fn link(store: &StoreConfig, key: Option<&Secret>) -> Result<Parts, StoreFault> 
     };
     let address = Address::new(store).map_err(|message| StoreFault { message, exit_code: 1 })?;
     let (wake, woken) = bounded(1);
-    Ok((Link::new(address, &store.prefix, key.clone()), wake, woken))
+    Ok((Arc::new(Link::new(address, &store.prefix, key.clone())), wake, woken))
 }
 
 /// Looks for a store that is away, beats, and sends what is owed.
-fn keep(limits: &Limits, woken: &Receiver<()>, stopping: &AtomicBool) {
+fn keep(limits: &Limits, news: &News, woken: &Receiver<()>, stopping: &AtomicBool) {
     let mut probe = PROBE;
     let mut next_probe = Instant::now() + probe;
     let mut next_beat = Instant::now() + BEAT;
@@ -207,6 +239,7 @@ fn keep(limits: &Limits, woken: &Receiver<()>, stopping: &AtomicBool) {
             if Instant::now() >= next_beat {
                 next_beat = Instant::now() + BEAT;
                 let _ = limits.beat().and_then(|()| limits.hold());
+                news.replicas.store(limits.replicas.load(Ordering::Relaxed), Ordering::Relaxed);
                 is_skewed = tell_skew(limits, is_skewed);
             }
             if limits.settle_all() == Err(Fault::Down) && !limits.link.is_up() {

@@ -23,6 +23,23 @@ pub enum Replicas {}
 #[derive(Clone, Debug)]
 pub enum StoreFigures {}
 
+/// The place of a change among those of all replicas.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor;
+
+impl Cursor {
+    /// There is none.
+    pub fn parse(_: &str) -> Option<Cursor> {
+        None
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Ok(())
+    }
+}
+
 /// One line of `check`.
 #[derive(Clone, Debug)]
 pub enum Finding {
@@ -41,12 +58,27 @@ pub fn look(_: &Config) -> [Finding; 0] {
 
 impl Replicas {
     /// There are none.
-    pub fn start(_: &Config, _: &Keys) -> Result<Option<Arc<Replicas>>, StoreFault> {
+    pub fn start(_: &Config, _: &Arc<Keys>) -> Result<Option<Arc<Replicas>>, StoreFault> {
         Ok(None)
     }
 
     /// There is nothing to stop.
     pub fn stop(&self) {
+        match *self {}
+    }
+
+    /// There is nothing to wait for.
+    pub fn cursor(&self) -> Cursor {
+        match *self {}
+    }
+
+    /// Nobody was told anything elsewhere.
+    pub fn wait_for(&self, _: Cursor) {
+        match *self {}
+    }
+
+    /// Nothing was lost.
+    pub fn is_emptied(&self) -> bool {
         match *self {}
     }
 

@@ -3,6 +3,7 @@
 mod away;
 mod entry;
 mod fronts;
+mod keys;
 mod limits;
 mod programs;
 mod redis;

@@ -64,6 +64,11 @@ impl Redis {
         self.folder.join("socket")
     }
 
+    /// A file of its own.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     pub fn url(&self) -> String {
         format!("redis+unix://{}", self.socket().display())
     }

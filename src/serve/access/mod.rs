@@ -20,7 +20,7 @@ use serde_json::json;
 use session::Sessions;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wrong::Wrong;
 
 /// The old program's sentence, word for word: scripts compare it.
@@ -35,6 +35,9 @@ const EXAMPLE_KEY_IS_NOT_FOR_SITES: &str = "This key stands in examples, so any 
 
 const ADMIN_IS_LOCAL: &str = "The admin pages have no password and answer callers on this machine only. \
     Set admin_username and admin_password in config.json to reach them from elsewhere.";
+
+/// What a client waits while nobody can say whether its key is one.
+const AWAY: Duration = Duration::from_secs(2);
 
 /// The rules of one server.
 #[derive(Debug)]
@@ -110,6 +113,7 @@ impl Guard {
         let refused =
             |sentence: &str| ApiError::new(401, ErrorKind::InvalidRequest, sentence).with_code("invalid_api_key");
         match known {
+            None if !presented.is_empty() && !self.keys.knows_all() => Err(unknown_while_away()),
             None => Err(refused(&format!("{KEY_NEEDED} {}", hint(request, &presented)))),
             Some((_, key)) if self.default_keys && key.source == Source::Config && !self.is_local(request) => {
                 Err(refused(DEFAULT_KEY_IS_LOCAL))
@@ -189,6 +193,12 @@ impl Guard {
             && !request.headers.iter().any(|(name, _)| forwarding::is_told_by(name))
             && request.headers.get("host").is_none_or(is_loopback_name)
     }
+}
+
+/// A key may have been made elsewhere that nobody can be asked about.
+fn unknown_while_away() -> ApiError {
+    let message = "This API key is not known here, and the store that knows all keys cannot be reached at the moment.";
+    ApiError::new(503, ErrorKind::Server, message).with_code("store_unavailable").with_retry_after(AWAY)
 }
 
 fn unauthorized(detail: &str) -> Response {

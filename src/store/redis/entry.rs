@@ -31,7 +31,7 @@ pub(in crate::store) struct Look {
 
 /// Why a server cannot be entered.
 pub(super) enum Entry {
-    Down(String),
+    Down { reason: String, is_refused: bool },
     Refused(Refused),
 }
 
@@ -48,7 +48,7 @@ impl From<RedisError> for Entry {
         match error.kind() {
             ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => Entry::refused(reason),
             _ if matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) => Entry::refused(reason),
-            _ => Entry::Down(reason),
+            _ => Entry::Down { reason, is_refused: error.is_connection_refusal() },
         }
     }
 }

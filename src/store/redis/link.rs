@@ -7,6 +7,7 @@ use crate::os::random;
 use crate::secret::Secret;
 use parking_lot::{Condvar, Mutex};
 use redis::{Connection, ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_millis(250);
 /// For the first of two tries.
 const FIRST: Duration = Duration::from_millis(125);
+/// What a person has who changes something.
+const PATIENCE_OF_EDITS: Duration = Duration::from_secs(2);
 /// Lines beside each other: at 0.3 ms a call they are enough for 26,000 a second.
 const MOST: usize = 8;
 /// Failures in a row that open the breaker, unless there was an answer of late: lines break one by one too, and who judges
@@ -63,9 +66,9 @@ struct Lines {
 }
 
 pub(in crate::store) struct Link {
-    address: Address,
-    prefix: String,
-    key: Secret,
+    pub(super) address: Address,
+    pub(super) prefix: String,
+    pub(super) key: Secret,
     pub(super) scripts: Scripts,
     names: Mutex<Option<Names>>,
     lines: Mutex<Lines>,
@@ -134,7 +137,7 @@ impl Link {
                 }
                 (Standing::Refused { since: since(&was, now), why }, None)
             }
-            Err(Entry::Down(reason)) => {
+            Err(Entry::Down { reason, .. }) => {
                 if self.names.lock().is_none()
                     && matches!(&was, Standing::Down { reason: known, .. } if *known != reason)
                 {
@@ -161,7 +164,7 @@ impl Link {
     /// For `check`: nothing is written.
     pub(in crate::store) fn look(&self) -> Result<Look, String> {
         entry::examine(&self.address, &self.prefix, &self.key).map_err(|entry| match entry {
-            Entry::Down(reason) => reason,
+            Entry::Down { reason, .. } => reason,
             Entry::Refused(why) => why.sentence,
         })
     }
@@ -175,9 +178,37 @@ impl Link {
         &self,
         ask: impl Fn(&Scripts, &mut Connection, Ticket) -> RedisResult<T>,
     ) -> Result<T, Fault> {
-        let deadline = Instant::now() + PATIENCE;
+        self.ask_within([FIRST, PATIENCE], ask)
+    }
+
+    /// The same for a change of what all hold, with more patience. It is told whether it was sent before; `Down` says that
+    /// surely nothing was changed, and `Unsure` that it may have been.
+    pub(in crate::store) fn edit<T>(
+        &self,
+        ask: impl Fn(&Scripts, &mut Connection, bool) -> RedisResult<T>,
+    ) -> Result<T, Fault> {
+        let (is_sent, is_lost) = (Cell::new(false), Cell::new(false));
+        let told = |scripts: &Scripts, connection: &mut Connection, _| {
+            let answer = ask(scripts, connection, is_sent.replace(true));
+            // A server that refuses says so.
+            let refuses = |error: &RedisError| {
+                matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed)
+            };
+            is_lost.set(is_lost.get() || answer.as_ref().is_err_and(|error| !refuses(error)));
+            answer
+        };
+        let answer = self.ask_within([PATIENCE_OF_EDITS / 2, PATIENCE_OF_EDITS], told);
+        answer.map_err(|_| if is_lost.get() { Fault::Unsure } else { Fault::Down })
+    }
+
+    fn ask_within<T>(
+        &self,
+        patience: [Duration; 2],
+        ask: impl Fn(&Scripts, &mut Connection, Ticket) -> RedisResult<T>,
+    ) -> Result<T, Fault> {
+        let deadline = Instant::now() + patience[1];
         let mut ticket = None;
-        for patience in [FIRST, PATIENCE] {
+        for patience in patience {
             let mut line = match self.take(deadline) {
                 Ok(line) => line,
                 Err(Fault::Unsure) => break,
@@ -232,7 +263,7 @@ impl Link {
                 return self.judge(&error);
             }
             self.note(&error);
-            self.trip(&error);
+            self.trip(reason(&error));
             Fault::Down
         })
     }
@@ -267,9 +298,22 @@ impl Link {
         self.errors[kind].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// What the reader of the news was told instead of a connection.
+    pub(super) fn doubt(&self, entry: &Entry) {
+        if let Entry::Down { reason, is_refused: true } = entry {
+            self.trip(reason.clone());
+        }
+    }
+
     /// What an error means for the call and for those after it.
     fn judge(&self, error: &RedisError) -> Fault {
         self.note(error);
+        if error.kind() == ErrorKind::Io && !error.is_timeout() {
+            // A server that began anew has closed the others, too.
+            let mut lines = self.lines.lock();
+            lines.open -= lines.idle.len();
+            lines.idle.clear();
+        }
         match error.kind() {
             // The server said that it did nothing.
             ErrorKind::Server(ServerErrorKind::ResponseError) | ErrorKind::Extension
@@ -278,14 +322,14 @@ impl Link {
                 Fault::Down
             }
             ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed => {
-                self.trip(error);
+                self.trip(reason(error));
                 Fault::Down
             }
             _ => {
                 let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
                 let answered = Duration::from_millis(self.answered.load(Ordering::Relaxed));
                 if failures >= FAILURES && self.began.elapsed().saturating_sub(answered) > OF_LATE {
-                    self.trip(error);
+                    self.trip(reason(error));
                 }
                 Fault::Unsure
             }
@@ -293,11 +337,10 @@ impl Link {
     }
 
     /// Opens the breaker.
-    fn trip(&self, error: &RedisError) {
+    fn trip(&self, reason: String) {
         if !self.is_up.swap(false, Ordering::AcqRel) {
             return;
         }
-        let reason = reason(error);
         log::warn!("store: {} is away: {reason}; serving goes on with what is known", self.address);
         *self.standing.lock() = Standing::Down { since: Instant::now(), reason };
         let mut lines = self.lines.lock();

@@ -5,10 +5,15 @@ mod address;
 mod entry;
 mod link;
 mod names;
+mod reader;
 mod scripts;
 
 pub(super) use address::Address;
 pub(super) use entry::Look;
 pub(super) use link::{Fault, Link, Standing, jittered};
 pub(super) use names::Names;
-pub(super) use scripts::{Scripts, at};
+pub(super) use reader::{Event, Position, Reader, Record};
+pub(super) use scripts::{KEYS, Scripts, at};
+
+/// What the server says, or why it says nothing.
+pub(super) type Answer<T> = ::redis::RedisResult<T>;

@@ -59,20 +59,30 @@ impl Names {
 
     /// The counts of a key, and who runs with it.
     pub(super) fn of_key(&self, mark: u64) -> [String; 2] {
-        // A key of 32 bytes is one of HMAC's.
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("a key of any length");
-        mac.update(b"key");
-        mac.update(&mark.to_be_bytes());
-        let name: String = mac.finalize().into_bytes()[..10].iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = self.hidden(b"key", &mark.to_be_bytes(), 10);
         ["q", "run"].map(|what| format!("{}{{k:{name}}}:{what}", self.prefix))
     }
 
+    /// What is small and changes together.
+    pub(in crate::store) fn of_all(&self, what: &str) -> String {
+        format!("{}{{g}}:{what}", self.prefix)
+    }
+
+    /// A name made from a secret, which tells nothing of it: hexadecimal digits of so many bytes.
+    pub(in crate::store) fn hidden(&self, kind: &[u8], secret: &[u8], bytes: usize) -> String {
+        // A key of 32 bytes is one of HMAC's.
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("a key of any length");
+        mac.update(kind);
+        mac.update(secret);
+        mac.finalize().into_bytes()[..bytes].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     pub(super) fn alive(&self) -> String {
-        format!("{}{{g}}:alive", self.prefix)
+        self.of_all("alive")
     }
 
     pub(super) fn replica(&self, who: &str) -> String {
-        format!("{}{{g}}:replica:{who}", self.prefix)
+        self.of_all(&format!("replica:{who}"))
     }
 }
 

@@ -1,10 +1,11 @@
 //! The scripts that run in the server. What must be atomic is one of them, and each is sent with all that it needs, so there is
 //! one answer to wait for.
 
-use super::Names;
 use super::link::Ticket;
+use super::reader::records_of;
+use super::{Names, Record};
 use crate::calendar;
-use crate::keys::{Ask, Batch, Counted, Numbers, Reached, Used};
+use crate::keys::{Ask, Batch, Change, Counted, Expected, Numbers, Outcome, Reached, Used};
 use redis::{Connection, RedisResult, Script};
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,8 +16,12 @@ pub(in crate::store) struct Scripts {
     hold: Script,
     beat: Script,
     open: Script,
+    keys: Script,
+    pub(super) position: Script,
 }
 
+/// The table of the keys of the page.
+pub(in crate::store) const KEYS: &str = "key";
 /// After so much silence a place among the running requests is free.
 const PLACE: Duration = Duration::from_secs(30);
 
@@ -28,6 +33,8 @@ impl Scripts {
             hold: Script::new(include_str!("scripts/hold.lua")),
             beat: Script::new(include_str!("scripts/beat.lua")),
             open: Script::new(include_str!("scripts/open.lua")),
+            keys: Script::new(concat!(include_str!("scripts/news.lua"), include_str!("scripts/keys.lua"))),
+            position: Script::new(concat!(include_str!("scripts/news.lua"), include_str!("scripts/position.lua"))),
         }
     }
 
@@ -128,6 +135,47 @@ impl Scripts {
     pub(in crate::store) fn leave(connection: &mut Connection, names: &Names, who: &str) -> RedisResult<()> {
         redis::cmd("ZREM").arg(names.alive()).arg(who).query::<i64>(connection)?;
         redis::cmd("DEL").arg(names.replica(who)).query::<i64>(connection).map(drop)
+    }
+
+    /// Writes keys of the page; the cursor from which on all know of it, and what came of each.
+    pub(in crate::store) fn keys(
+        &self,
+        connection: &mut Connection,
+        names: &Names,
+        changes: &[Change],
+        is_sent: bool,
+    ) -> RedisResult<(String, Vec<Outcome>)> {
+        let mut call = self.keys.prepare_invoke();
+        ["meta", "news", KEYS, "name"].iter().for_each(|what| _ = call.key(names.of_all(what)));
+        call.arg(u8::from(is_sent));
+        for change in changes {
+            call.arg(&change.id);
+            match change.expected {
+                Expected::New => call.arg("new"),
+                Expected::Any => call.arg("any"),
+                Expected::Version(version) => call.arg(version),
+            };
+            call.arg(&change.name).arg(&change.text);
+        }
+        let mut words = call.invoke::<Vec<String>>(connection)?.into_iter();
+        let cursor = words.next().unwrap_or_default();
+        let outcome = |word: String| match word.as_str() {
+            "done" => Outcome::Done,
+            "gone" => Outcome::Gone,
+            "taken" => Outcome::NameTaken,
+            "there" => Outcome::Exists,
+            _ => Outcome::Changed,
+        };
+        Ok((cursor, words.map(outcome).collect()))
+    }
+
+    /// Keys of the page as they are now.
+    pub(in crate::store) fn keys_of(
+        connection: &mut Connection,
+        names: &Names,
+        ids: &[String],
+    ) -> RedisResult<Vec<Record>> {
+        records_of(connection, names, KEYS, ids)
     }
 
     pub(super) fn open(

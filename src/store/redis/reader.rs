@@ -1,0 +1,145 @@
+//! What the thread of the news asks, over a connection of its own: it waits there.
+
+use super::link::Link;
+use super::{Names, Scripts, entry};
+use redis::{Connection, RedisResult, Value, cmd, from_redis_value};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How long an answer may take beyond what is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Records that are read at once: the server does nothing else meanwhile.
+const PIECE: usize = 1000;
+
+/// A record of a table of all replicas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store) struct Record {
+    pub(in crate::store) id: String,
+    /// Rises with every change of any record.
+    pub(in crate::store) version: u64,
+    /// `None`: it is gone.
+    pub(in crate::store) text: Option<String>,
+}
+
+/// A change that was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store) struct Event {
+    pub(in crate::store) cursor: String,
+    pub(in crate::store) version: u64,
+    pub(in crate::store) table: String,
+    pub(in crate::store) ids: Vec<String>,
+}
+
+/// Up to where the news go.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct Position {
+    pub(in crate::store) version: u64,
+    pub(in crate::store) cursor: String,
+    /// The server's time in ms.
+    pub(in crate::store) now: u64,
+    /// Records of each table.
+    pub(in crate::store) counts: Vec<u64>,
+}
+
+pub(in crate::store) struct Reader<'a> {
+    connection: Connection,
+    names: Names,
+    scripts: &'a Scripts,
+}
+
+impl Link {
+    /// A connection for who waits. A server that refuses connections is away for all.
+    pub(in crate::store) fn reader(&self, wait: Duration) -> Option<Reader<'_>> {
+        match entry::enter(&self.address, &self.scripts, &self.prefix, &self.key, self.names()) {
+            Ok((connection, names)) => {
+                connection.set_read_timeout(Some(wait + PATIENCE)).ok()?;
+                Some(Reader { connection, names, scripts: &self.scripts })
+            }
+            Err(entry) => {
+                self.doubt(&entry);
+                None
+            }
+        }
+    }
+}
+
+impl Reader<'_> {
+    pub(in crate::store) fn position(&mut self, tables: &[&str]) -> RedisResult<Position> {
+        let mut call = self.scripts.position.key(self.names.of_all("meta"));
+        call.key(self.names.of_all("news"));
+        tables.iter().for_each(|table| _ = call.key(self.names.of_all(table)));
+        let [version, cursor, now, counts @ ..] = &*call.invoke::<Vec<String>>(&mut self.connection)? else {
+            return Err((redis::ErrorKind::Client, "a position of another form").into());
+        };
+        let number = |text: &String| text.parse().unwrap_or(0);
+        let counts = counts.iter().map(number).collect();
+        Ok(Position { version: number(version), cursor: cursor.clone(), now: number(now), counts })
+    }
+
+    /// What was told since; waits for it.
+    pub(in crate::store) fn news(&mut self, since: &str, wait: Duration) -> RedisResult<Vec<Event>> {
+        let mut call = cmd("XREAD");
+        call.arg("COUNT").arg(PIECE).arg("BLOCK").arg(wait.as_millis() as u64);
+        let answer = call.arg("STREAMS").arg(self.names.of_all("news")).arg(since).query(&mut self.connection)?;
+        let entries = match answer {
+            Value::Map(mut streams) => streams.pop().map(|(_, entries)| entries),
+            Value::Array(mut streams) => match streams.pop() {
+                Some(Value::Array(mut stream)) => stream.pop(),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some(entries) = entries else { return Ok(Vec::new()) };
+        let entries: Vec<(String, HashMap<String, String>)> = from_redis_value(entries)?;
+        let event = |(cursor, mut fields): (String, HashMap<String, String>)| {
+            let mut field = |name: &str| fields.remove(name).unwrap_or_default();
+            let ids = field("id").split(' ').filter(|id| !id.is_empty()).map(str::to_owned).collect();
+            Event { cursor, version: field("v").parse().unwrap_or(0), table: field("k"), ids }
+        };
+        Ok(entries.into_iter().map(event).collect())
+    }
+
+    /// A whole table. What changes meanwhile is told afterwards.
+    pub(in crate::store) fn all(&mut self, table: &str) -> RedisResult<Vec<Record>> {
+        let (mut records, mut at) = (HashMap::new(), String::from("0"));
+        loop {
+            let mut call = cmd("HSCAN");
+            call.arg(self.names.of_all(table)).arg(&at).arg("COUNT").arg(PIECE);
+            let (next, piece): (String, Vec<(String, String)>) = call.query(&mut self.connection)?;
+            // One may come twice.
+            records.extend(piece);
+            if next == "0" {
+                break;
+            }
+            at = next;
+        }
+        Ok(records.into_iter().map(|(id, value)| record(id, Some(&value))).collect())
+    }
+
+    /// These, as they are now.
+    pub(in crate::store) fn some(&mut self, table: &str, ids: Vec<String>) -> RedisResult<Vec<Record>> {
+        let mut records = Vec::with_capacity(ids.len());
+        for some in ids.chunks(PIECE) {
+            records.extend(records_of(&mut self.connection, &self.names, table, some)?);
+        }
+        Ok(records)
+    }
+}
+
+/// These, as they are now.
+pub(super) fn records_of(
+    connection: &mut Connection,
+    names: &Names,
+    table: &str,
+    ids: &[String],
+) -> RedisResult<Vec<Record>> {
+    let values: Vec<Option<String>> = cmd("HMGET").arg(names.of_all(table)).arg(ids).query(connection)?;
+    Ok(ids.iter().zip(values).map(|(id, value)| record(id.clone(), value.as_deref())).collect())
+}
+
+/// What is written so that it has no version is of no use to anybody.
+fn record(id: String, value: Option<&str>) -> Record {
+    let parts = value.and_then(|value| value.split_once('|'));
+    let version = parts.and_then(|(version, _)| version.parse().ok()).unwrap_or(0);
+    Record { id, version, text: parts.map(|(_, text)| text.to_owned()) }
+}
