@@ -79,7 +79,7 @@ fn who_may_not_call_is_told_so_before_the_body_in_the_words_of_the_dialect() {
 fn bodies_without_a_key_leave_the_budget_to_those_who_have_one() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
-    let most = 24 << 20;
+    let most = 32 << 20;
     let strangers: Vec<Wire> = ["", "Authorization: Bearer sk-wrong-client\r\n", "x-api-key: none\r\n"]
         .iter()
         .map(|fields| {
@@ -112,7 +112,7 @@ fn one_key_cannot_take_the_budget_from_another() {
         config["gemini_api_keys"] = json!([GEMINI_KEY]);
         config["auth_keys"] = json!([CLIENT_KEY, "sk-greedy-client"]);
     });
-    let most = 24 << 20;
+    let most = 32 << 20;
     let dripping: Vec<Wire> = (0..3)
         .map(|_| {
             let key = "Authorization: Bearer sk-greedy-client\r\n";

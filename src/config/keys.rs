@@ -68,7 +68,7 @@ pub(super) static KEYS: &[Key] = keys! {
     "server.max_connections_per_address" START "256"
         |d, f| d.config.sizes.max_connections_per_address = f.number(1..=100_000)? as usize
         => |c| c.sizes.max_connections_per_address;
-    "server.max_body_mb" START "24" |d, f| d.config.sizes.max_body = (f.number(1..=1024)? as usize) << 20
+    "server.max_body_mb" START "32" |d, f| d.config.sizes.max_body = (f.number(1..=1024)? as usize) << 20
         => |c| c.sizes.max_body >> 20;
     "server.memory_mb" START "null" |d, f| memory(d, f)? => |c| c.sizes.memory >> 20;
     "server.drain_sec" START "30" |d, f| d.config.drain = f.seconds()?.unwrap_or(Duration::MAX)

@@ -23,6 +23,8 @@ pub struct Toolbox {
     names: Names,
     /// Google's own tools with their options, by their place in the table.
     built_in: BTreeMap<usize, Map<String, Value>>,
+    /// Those of them that were asked for beside the list of tools, so that a choice among these is not about them.
+    beside: Vec<usize>,
     /// Arguments must keep to the schema.
     strict: bool,
     calling: Option<FunctionCallingConfig>,
@@ -81,6 +83,7 @@ impl Toolbox {
             declarations: Vec::new(),
             names: Names::default(),
             built_in: BTreeMap::new(),
+            beside: Vec::new(),
             strict: false,
             calling: None,
             retrieval: None,
@@ -139,6 +142,11 @@ impl Toolbox {
     pub fn leave_out(&mut self, kind: &str) {
         let kind: String = kind.chars().take(64).flat_map(char::escape_default).collect();
         self.notice(format!("The tool {kind} was left out: Google has nothing like it."));
+    }
+
+    /// What of Google's is on by now was asked for beside the list of tools: by the model's name or a field of its own.
+    pub fn list_begins(&mut self) {
+        self.beside = self.built_in.keys().copied().collect();
     }
 
     /// Whether Google's own tool of this name, in any spelling, is on.
@@ -215,6 +223,11 @@ impl Toolbox {
         if let Some(refused) = self.refused.take() {
             return Err(refused);
         }
+        match &choice {
+            Choice::None => self.keep_built_in(&[]),
+            Choice::Only { names, .. } => self.keep_built_in(names),
+            _ => {}
+        }
         if self.names.is_empty() {
             return Ok(());
         }
@@ -256,6 +269,13 @@ impl Toolbox {
             }
         };
         Ok(())
+    }
+
+    /// Google's listed tools cannot be called by a choice that does not name them, and Google knows no such choice.
+    fn keep_built_in(&mut self, names: &[String]) {
+        let named: Vec<usize> = names.iter().filter_map(|name| Some(BuiltIn::named(name)?.0)).collect();
+        let beside = &self.beside;
+        self.built_in.retain(|index, _| beside.contains(index) || named.contains(index));
     }
 
     /// The choice is of one of Google's tools.

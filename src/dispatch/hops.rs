@@ -268,5 +268,6 @@ fn written(usage: &UsageMetadata) -> Value {
         ("toolUsePromptTokenCount", usage.tool_use_prompt_token_count),
         ("totalTokenCount", usage.total_token_count),
     ];
-    counts.into_iter().filter_map(|(name, count)| Some((name.to_owned(), json!(count?)))).collect()
+    let counts = counts.into_iter().filter_map(|(name, count)| Some((name.to_owned(), json!(count?))));
+    counts.chain(usage.tier().map(|tier| ("serviceTier".to_owned(), json!(tier.word())))).collect()
 }

@@ -9,6 +9,7 @@ pub mod signatures;
 mod sniff;
 pub mod surrogates;
 pub mod thinking;
+mod tier;
 pub(crate) mod weight;
 
 pub use request::{
@@ -17,3 +18,4 @@ pub use request::{
 };
 pub use response::{Candidate, Response, ResponsePart, Text, UsageMetadata};
 pub(crate) use sniff::{sniff, was_here};
+pub use tier::Tier;

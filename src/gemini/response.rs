@@ -4,6 +4,7 @@
 //!
 //! Unknown fields are skipped here; the native surface forwards the text itself, so nothing is lost.
 
+use super::tier::Tier;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -239,6 +240,12 @@ pub struct UsageMetadata {
     pub tool_use_prompt_token_count: Option<u64>,
     /// Sum of all.
     pub total_token_count: Option<u64>,
+    /// What served it, by the public API.
+    #[serde(deserialize_with = "tier")]
+    pub service_tier: Option<Tier>,
+    /// The same by Vertex AI.
+    #[serde(deserialize_with = "tier")]
+    pub traffic_type: Option<Tier>,
     /// By modality.
     #[serde(deserialize_with = "null_is_default")]
     pub prompt_tokens_details: Vec<ModalityCount>,
@@ -267,6 +274,11 @@ pub struct ModalityCount {
 }
 
 impl UsageMetadata {
+    /// The capacity that served the answer, where Google has said it.
+    pub fn tier(&self) -> Option<Tier> {
+        self.service_tier.or(self.traffic_type)
+    }
+
     /// Adds the counts of another call.
     pub fn add(&mut self, other: &UsageMetadata) {
         let add = |mine: &mut Option<u64>, theirs: Option<u64>| {
@@ -284,6 +296,8 @@ impl UsageMetadata {
         self.prompt_tokens_details.extend(other.prompt_tokens_details.iter().cloned());
         self.cache_tokens_details.extend(other.cache_tokens_details.iter().cloned());
         self.candidates_tokens_details.extend(other.candidates_tokens_details.iter().cloned());
+        self.service_tier = self.service_tier.or(other.service_tier);
+        self.traffic_type = self.traffic_type.or(other.traffic_type);
         self.images += other.images;
         self.audio_ms += other.audio_ms;
     }
@@ -297,6 +311,8 @@ impl UsageMetadata {
         take(&mut self.thoughts_token_count, later.thoughts_token_count);
         take(&mut self.tool_use_prompt_token_count, later.tool_use_prompt_token_count);
         take(&mut self.total_token_count, later.total_token_count);
+        self.service_tier = later.service_tier.or(self.service_tier);
+        self.traffic_type = later.traffic_type.or(self.traffic_type);
         if !later.prompt_tokens_details.is_empty() {
             self.prompt_tokens_details.clone_from(&later.prompt_tokens_details);
         }
@@ -309,7 +325,6 @@ impl UsageMetadata {
     }
 }
 
-/// JSON null means the default, as protobuf JSON reads it.
 /// A word of an open enum. One that Google's own front does not know yet comes as its number.
 fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text<'de>>, D::Error> {
     let word: Option<&'de RawValue> = Option::deserialize(deserializer)?;
@@ -319,6 +334,11 @@ fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text<'de>>,
     }))
 }
 
+fn tier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tier>, D::Error> {
+    Ok(word(deserializer)?.map(|word| Tier::read(&word)))
+}
+
+/// JSON null means the default, as protobuf JSON reads it.
 fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -77,7 +77,7 @@ impl Default for Limits {
             max_connections_per_address: 256,
             max_head: 32 * 1024,
             // Google takes 20 MiB of inline media; the JSON around it needs some room.
-            max_body: 24 * 1024 * 1024,
+            max_body: 32 * 1024 * 1024,
             body_budget: 64 * 1024 * 1024,
             head_timeout: Duration::from_secs(15),
             body_idle_timeout: Duration::from_secs(20),

@@ -3,10 +3,12 @@
 use crate::common::client::Client;
 use crate::common::google::{FakeGoogle, Step};
 use crate::common::http::{Answer, ask};
-use crate::common::proxy::{GEMINI_KEY, Pool, Proxy};
+use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
 use crate::common::translation::models;
+use crate::common::wire;
 use gemini_openai_proxy::api::models::anthropic_list;
 use serde_json::{Value, json};
+use std::io::{Read, Write};
 
 fn post(proxy: &Proxy, path: &str, body: &Value) -> Answer {
     ask(proxy, "POST", path, &[], body.to_string().as_bytes())
@@ -33,6 +35,24 @@ fn messages_are_served_whole_and_streamed_by_either_service() {
         let stream = post(&proxy, "/v1/messages", &body).text();
         assert!(stream.starts_with("event: message_start\ndata: {"), "{stream}");
         assert!(stream.ends_with("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"), "{stream}");
+    }
+}
+
+/// Anthropic's limit is 32 MB, and its SDKs send as much.
+#[test]
+fn a_body_of_the_size_that_anthropic_takes_is_taken() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    for (length, expected) in [(32 << 20, "HTTP/1.1 100 "), ((32 << 20) + 1, "HTTP/1.1 413 ")] {
+        let mut socket = wire::connect(proxy.address()).unwrap();
+        let head = format!(
+            "POST /v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CLIENT_KEY}\r\nContent-Length: {length}\r\n\
+             Expect: 100-continue\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).unwrap();
+        let mut status = [0; 13];
+        socket.read_exact(&mut status).unwrap();
+        assert_eq!(String::from_utf8_lossy(&status), expected, "{length}");
     }
 }
 

@@ -95,6 +95,33 @@ fn answers_become_completions() {
     });
 }
 
+/// What ran may be told in the first event or the last one.
+#[test]
+fn the_tier_that_ran_is_in_the_chunks() {
+    let event = |word: &str, reason: Option<&str>| {
+        json!({"candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": reason}],
+            "usageMetadata": {"promptTokenCount": 1, "serviceTier": word}})
+    };
+    let quiet = json!({"candidates": [{"content": {"parts": [{"text": "Hi"}]}}]});
+    for (asked, events, first, last) in [
+        (json!({"service_tier": "flex"}), [event("flex", None), event("flex", Some("STOP"))], "flex", "flex"),
+        (json!({"service_tier": "priority"}), [quiet.clone(), event("standard", Some("STOP"))], "default", "default"),
+        (json!({"service_tier": "flex"}), [quiet, event("FLEX", Some("STOP"))], "default", "flex"),
+        (json!({}), [event("flex", None), event("flex", Some("STOP"))], "", ""),
+    ] {
+        let mut given = asked.clone();
+        given["stream_options"] = json!({"include_usage": true});
+        let text = answer(&*exchange(&given, true), &[json!(events)]).unwrap();
+        let chunks = text.split_terminator("\n\n").filter_map(|frame| frame.strip_prefix("data: {"));
+        let tiers: Vec<String> = chunks
+            .map(|chunk| serde_json::from_str::<Value>(&format!("{{{chunk}")).unwrap()["service_tier"].take())
+            .map(|tier| tier.as_str().unwrap_or_default().to_owned())
+            .collect();
+        assert_eq!((tiers[0].as_str(), tiers[tiers.len() - 1].as_str()), (first, last), "{asked}: {text}");
+        assert_eq!(tiers[tiers.len() - 2], last, "the chunk with the finish reason as well");
+    }
+}
+
 /// A stream in the short form of the fixtures, with the id all chunks share.
 fn compact(text: &str) -> (Vec<Value>, String) {
     let mut short = Vec::new();

@@ -5,6 +5,7 @@ use super::request::Shows;
 use crate::api::conversing::{Frames, Reply};
 use crate::conversation::answer::{Block, Ending, Finish, Folded, Search, ToolCall, Totals};
 use crate::conversation::signatures::{Signatures, Signed};
+use crate::gemini::Tier;
 use crate::os::random;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -116,7 +117,7 @@ impl MessagesReply {
             "cache_read_input_tokens": usage.cached,
             "output_tokens": usage.completion,
             "output_tokens_details": {"thinking_tokens": usage.thoughts},
-            "service_tier": "standard",
+            "service_tier": usage.tier.unwrap_or(Tier::Standard).anthropic(),
         });
         if self.searches && !search.queries.is_empty() {
             counts["server_tool_use"] = json!({"web_search_requests": search.queries.len()});

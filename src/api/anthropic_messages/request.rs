@@ -56,6 +56,7 @@ pub(super) fn translate(mut body: Object, context: &Context<'_>) -> Result<Conve
     let mut extensions = options::extensions(body);
     extensions.declare(&mut asked.toolbox);
     let shows = thoughts(body);
+    tell_unknown_thinking(body, &mut asked.toolbox)?;
     let thinking = options::thinking(body, std::mem::take(&mut extensions.thinking), asked.thinking, gemini3)?;
     let limit = asked.max_tokens;
     asked.thinking = thinking.ask;
@@ -139,6 +140,24 @@ fn thoughts(body: &Object) -> Shows {
     }
 }
 
+/// A way to think that is newer than this program is answered all the same.
+fn tell_unknown_thinking(body: &Object, toolbox: &mut Toolbox) -> Result<(), ApiError> {
+    let kind = match body.get("thinking") {
+        Some(Value::Object(thinking)) => thinking.get("type").unwrap_or(&Value::Null),
+        None | Some(Value::Null | Value::Bool(_) | Value::String(_)) => return Ok(()),
+        Some(other) => return Err(wrong_type("thinking", Object::WANTED, other)),
+    };
+    match kind.as_str() {
+        Some("enabled" | "disabled" | "adaptive" | "between_tools" | "auto") => {}
+        Some(word) => toolbox.notice(format!(
+            "thinking.type '{}' is none that is known here: the model thinks by its budget, or as it does by itself.",
+            shorten(word)
+        )),
+        None => return Err(required("thinking.type")),
+    }
+    Ok(())
+}
+
 /// `output_config.format` and the beta field before it.
 fn format(body: &mut Object) -> Result<Format, ApiError> {
     let of_config =
@@ -152,6 +171,7 @@ fn format(body: &mut Object) -> Result<Format, ApiError> {
 /// Declares `tools` and obeys `tool_choice`; whether Google's search is among them.
 fn tools(body: &mut Object, search: bool, asked: &mut Asked) -> Result<bool, ApiError> {
     let mut searches = search;
+    asked.toolbox.list_begins();
     let mut own: Vec<String> = Vec::new();
     for (index, tool) in read::<Vec<Value>>(body, "tools")?.unwrap_or_default().into_iter().enumerate() {
         let mut tool =
@@ -173,9 +193,6 @@ fn tools(body: &mut Object, search: bool, asked: &mut Asked) -> Result<bool, Api
         } else {
             client_tool(&kind, &name, &mut asked.toolbox);
         }
-    }
-    if search {
-        asked.toolbox.built_in("google_search");
     }
     let mut choice: Object = read(body, "tool_choice")?.unwrap_or_default();
     asked.plan.single_call = take_as(&mut choice, "disable_parallel_tool_use") == Some(true);

@@ -9,6 +9,7 @@ use crate::api::frame;
 use crate::api::params::Object;
 use crate::conversation::answer::{Folded, Totals};
 use crate::conversation::signatures::Signatures;
+use crate::gemini::Tier;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -82,7 +83,7 @@ impl Shape {
             "incomplete_details": incomplete,
             "model": self.model,
             "output": [],
-            "service_tier": "default",
+            "service_tier": usage.and_then(|usage| usage.tier).unwrap_or(Tier::Standard).openai(),
             "store": self.keeper.is_some(),
             "usage": usage.map(counts),
         });

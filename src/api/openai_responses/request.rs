@@ -70,6 +70,7 @@ pub(super) fn translate(
     let mut natives = Natives::new();
     if !compacts {
         extensions.declare(&mut asked.toolbox);
+        asked.toolbox.list_begins();
         let tools = tools::read(body, &mut asked)?;
         asked.toolbox.choose(tools.choice, "tool_choice")?;
         natives = tools.natives;

@@ -199,7 +199,10 @@ fn choice(mut choice: Option<Value>, toolbox: &mut Toolbox) -> Choice {
         }
     }
     match shared::choice(choice) {
-        Choice::Only { names, .. } if names.is_empty() => Choice::Auto,
+        Choice::Only { names, .. } if names.is_empty() => {
+            toolbox.notice("tool_choice allows no tool that is here, so none is called.".into());
+            Choice::None
+        }
         choice => choice,
     }
 }

@@ -1,7 +1,7 @@
 //! Token counts of an answer.
 
-use crate::gemini::UsageMetadata;
 use crate::gemini::response::ModalityCount;
+use crate::gemini::{Tier, UsageMetadata};
 
 /// Token counts that dialects map to their own fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Totals {
     pub prompt_audio: u64,
     /// Part of the answer that was sound.
     pub completion_audio: u64,
+    /// The capacity that served it, where Google has said it.
+    pub tier: Option<Tier>,
 }
 
 impl std::iter::Sum for Totals {
@@ -32,6 +34,7 @@ impl std::iter::Sum for Totals {
             total: sum.total.saturating_add(one.total),
             prompt_audio: sum.prompt_audio.saturating_add(one.prompt_audio),
             completion_audio: sum.completion_audio.saturating_add(one.completion_audio),
+            tier: sum.tier.or(one.tier),
         })
     }
 }
@@ -53,6 +56,7 @@ impl From<&UsageMetadata> for Totals {
             total: usage.total_token_count.unwrap_or_else(|| prompt.saturating_add(completion)),
             prompt_audio: audio(&usage.prompt_tokens_details),
             completion_audio: audio(&usage.candidates_tokens_details),
+            tier: usage.tier(),
         }
     }
 }

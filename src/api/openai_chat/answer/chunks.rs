@@ -9,14 +9,20 @@ use crate::api::openai::extra_content::ExtraContent;
 use crate::api::openai::{self, usage::Usage};
 use crate::conversation::answer::{Delta, Ending, Logprob, ToolCall, Totals};
 use crate::error::ApiError;
+use crate::gemini::Tier;
 use serde_json::json;
 use std::sync::Arc;
+
+/// Ends the head of a chunk.
+const CHOICES: &[u8] = b",\"choices\":[";
 
 /// Writes chunks.
 pub(super) struct Chunks {
     reply: Arc<ChatReply>,
     /// Everything of a chunk that comes before its choices; made once.
     head: Vec<u8>,
+    /// The field of the tier in it, which Google may tell late.
+    tier: &'static str,
     /// The role chunk is out.
     begun: bool,
     calls: usize,
@@ -29,24 +35,43 @@ pub(super) struct Chunks {
 
 impl Chunks {
     pub(super) fn new(reply: Arc<ChatReply>) -> Chunks {
-        Chunks { reply, head: Vec::new(), begun: false, calls: 0, images: 0, index: 0, used: Totals::default() }
+        Chunks {
+            reply,
+            head: Vec::new(),
+            tier: "",
+            begun: false,
+            calls: 0,
+            images: 0,
+            index: 0,
+            used: Totals::default(),
+        }
     }
 
     /// Makes the head. All answers have the same.
-    fn start(&mut self, id: &str) {
+    fn start(&mut self, id: &str, tier: Option<Tier>) {
         if !self.head.is_empty() {
             return;
         }
+        self.tier = self.reply.tier(tier);
         self.head.extend_from_slice(b"data: {\"id\":");
         frame::json(&format_args!("chatcmpl-{id}"), &mut self.head);
         self.head.extend_from_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
         frame::json(&self.reply.created, &mut self.head);
         self.head.extend_from_slice(b",\"model\":");
         frame::json(&self.reply.model, &mut self.head);
-        if self.reply.tier {
-            self.head.extend_from_slice(b",\"service_tier\":\"default\"");
+        self.head.extend_from_slice(self.tier.as_bytes());
+        self.head.extend_from_slice(CHOICES);
+    }
+
+    /// Says in the chunks that are left what has served.
+    fn correct_tier(&mut self, tier: Option<Tier>) {
+        let known = self.reply.tier(tier.or(self.used.tier));
+        if known != self.tier {
+            self.head.truncate(self.head.len() - self.tier.len() - CHOICES.len());
+            self.head.extend_from_slice(known.as_bytes());
+            self.head.extend_from_slice(CHOICES);
+            self.tier = known;
         }
-        self.head.extend_from_slice(b",\"choices\":[");
     }
 
     fn chunk(
@@ -108,6 +133,7 @@ impl Chunks {
     }
 
     fn end(&mut self, ending: &Ending, out: &mut Vec<u8>) {
+        self.correct_tier(ending.usage.tier);
         if let Some(data) = ending.audio.as_deref() {
             self.field(out, b"\"audio\":", &AudioShape::new(data, self.reply.created));
         }
@@ -153,7 +179,7 @@ impl Chunks {
 impl Frames for Chunks {
     fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
         match delta {
-            Delta::Start { id, .. } => return self.start(id),
+            Delta::Start { id, usage } => return self.start(id, usage.tier()),
             Delta::Call(call) => return self.call(&call, out),
             Delta::Arguments(text) => return self.arguments(text, out),
             _ => self.begin(b"\"\"", out),

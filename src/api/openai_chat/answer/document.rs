@@ -27,9 +27,7 @@ pub(super) fn write(reply: &ChatReply, answers: &[Folded], out: &mut Vec<u8>) {
     }
     let usage: Totals = answers.iter().filter_map(|answer| Some(answer.ending.as_ref()?.usage)).sum();
     field("],\"usage\":", &Usage::from(usage), out);
-    if reply.tier {
-        out.extend_from_slice(b",\"service_tier\":\"default\"");
-    }
+    out.extend_from_slice(reply.tier(usage.tier).as_bytes());
     out.push(b'}');
 }
 

@@ -6,6 +6,7 @@ mod shapes;
 
 use crate::api::conversing::{Frames, Reply};
 use crate::conversation::answer::{Finish, Folded};
+use crate::gemini::Tier;
 use std::sync::Arc;
 
 /// What an answer repeats of its request.
@@ -39,6 +40,16 @@ impl Reply for ChatReply {
 }
 
 impl ChatReply {
+    /// The field that says what has served, for who asked for a tier.
+    fn tier(&self, tier: Option<Tier>) -> &'static str {
+        match tier.unwrap_or(Tier::Standard) {
+            _ if !self.tier => "",
+            Tier::Standard => r#","service_tier":"default""#,
+            Tier::Flex => r#","service_tier":"flex""#,
+            Tier::Priority => r#","service_tier":"priority""#,
+        }
+    }
+
     fn finish(&self, finish: Finish) -> &'static str {
         match finish {
             Finish::Stop => "stop",

@@ -89,6 +89,8 @@ fn messages(body: &mut Object) -> Option<Value> {
 
 /// Reads `tools` or the older `functions`, and the choice among them; whether the answer must have `function_call`.
 fn tools(body: &mut Object, toolbox: &mut Toolbox) -> Result<bool, ApiError> {
+    search(body, toolbox);
+    toolbox.list_begins();
     let functions = take_list(body, "functions").filter(|list| !list.is_empty());
     let tools = take_list(body, "tools").filter(|list| !list.is_empty());
     let legacy = tools.is_none() && functions.is_some();
@@ -98,6 +100,14 @@ fn tools(body: &mut Object, toolbox: &mut Toolbox) -> Result<bool, ApiError> {
             tools::function(function, toolbox);
         }
     }
+    let older = take(body, "function_call").filter(|_| legacy);
+    let param = if legacy { "function_call" } else { "tool_choice" };
+    toolbox.choose(tools::choice(older.or_else(|| take(body, "tool_choice"))), param)?;
+    Ok(legacy)
+}
+
+/// The ways to ask for a search beside `tools`.
+fn search(body: &mut Object, toolbox: &mut Toolbox) {
     let wants = |value: Option<Value>| value.is_some_and(|value| value != Value::Bool(false));
     let plugins = take_list(body, "plugins").unwrap_or_default();
     let is_web = plugins.iter().any(|plugin| plugin["id"] == "web" && plugin["enabled"] != false);
@@ -113,10 +123,6 @@ fn tools(body: &mut Object, toolbox: &mut Toolbox) -> Result<bool, ApiError> {
     for name in ["google_search", "googleSearch"] {
         tools::untyped(take(body, name).map(|options| (name.to_owned(), options)).into_iter().collect(), toolbox);
     }
-    let older = take(body, "function_call").filter(|_| legacy);
-    let param = if legacy { "function_call" } else { "tool_choice" };
-    toolbox.choose(tools::choice(older.or_else(|| take(body, "tool_choice"))), param)?;
-    Ok(legacy)
 }
 
 /// The name of the conversation. `user` is none: it is the same in all of a person's conversations.
