@@ -30,6 +30,8 @@ mod failover;
 mod failures;
 mod fake_google;
 mod faults;
+#[cfg(feature = "agents")]
+mod fields;
 mod gemini;
 mod gemini_4;
 mod gemini_cli;

@@ -179,6 +179,23 @@ fn a_conversation_with_tools_survives_the_day_on_which_its_model_moves() {
     }
 }
 
+/// The first answer of a program that knows nothing yet says which model it is of, and its signature is good for that one.
+#[test]
+fn the_signature_of_the_first_answer_comes_back_though_its_model_was_not_known() {
+    for route in ROUTES {
+        let google = FakeGoogle::start();
+        google.serve("*", PRO, NEWER);
+        let proxy = proxy(&google, &[GEMINI_KEY], today());
+        let mut client = Client { proxy: &proxy, route, stream: true, history: Vec::new() };
+        client.begin();
+        assert!(client.turn() && client.turn());
+        let sent = google.last_generation();
+        let signed =
+            sent.inner()["contents"][1]["parts"][0]["thoughtSignature"].as_str().unwrap_or_default().to_owned();
+        assert!(!signed.is_empty() && !signed.contains("skip_thought"), "{route}: {}", sent.inner()["contents"]);
+    }
+}
+
 fn thinking_of(google: &FakeGoogle, proxy: &Proxy, model: &str, status: u16) -> Value {
     let body = json!({"model": model, "reasoning_effort": "high", "temperature": 0.5,
         "messages": [{"role": "user", "content": "hi"}]});

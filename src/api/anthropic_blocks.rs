@@ -46,7 +46,8 @@ fn text_block(text: String) -> Object {
 
 /// Reads a `tool_result`.
 pub(crate) fn result(block: &mut Object, at: &str, attachments: &mut Attachments<'_>) -> Result<Outcome, ApiError> {
-    let id = take_text(block, "tool_use_id").map(|id| split_id(id).0);
+    let id = take_text(block, "tool_use_id").ok_or_else(|| required(&format!("{at}.tool_use_id")))?;
+    let id = Some(split_id(id).0);
     let is_error = take_as(block, "is_error") == Some(true);
     let mut said = Vec::new();
     let was_past = attachments.past(true);
@@ -154,8 +155,12 @@ fn document(
             self::parts(take(&mut source, "content"), &format!("{at}.source.content"), attachments, parts)?;
         }
         Some("file") => return Err(stored(at)),
-        Some("url") => parts.push(file(&mut source, "url", title.as_deref(), at, attachments)?),
-        None | Some("base64") => parts.push(file(&mut source, "data", title.as_deref(), at, attachments)?),
+        kind @ (None | Some("base64" | "url")) => {
+            let field = if kind == Some("url") { "url" } else { "data" };
+            let part = file(&mut source, field, title.as_deref(), at, attachments)?;
+            parts.extend((!head.is_empty()).then(|| Part::text(head)));
+            parts.push(part);
+        }
         Some(other) => return Err(unknown_source(at, other)),
     }
     Ok(())

@@ -256,6 +256,10 @@ impl Translator for Translation {
         }
     }
 
+    fn served_by(&mut self, model: &str) {
+        self.answer.served_by(model);
+    }
+
     fn trace_id(&mut self, id: &str) {
         self.answer.trace_id(id);
     }

@@ -89,6 +89,8 @@ pub struct Call {
     pub unfitted: Option<Box<(Request, bool)>>,
     /// Arguments of calls are wanted as they come, where the service can do that.
     pub streams_arguments: bool,
+    /// What the service that was asked last does not get of the request, in a sentence for the client.
+    pub left_out: Option<&'static str>,
     /// The model whose rules it keeps; `None` for a request that is as its client wrote it.
     pub serves: Option<String>,
 }
@@ -106,6 +108,7 @@ impl Call {
             limit: None,
             unfitted: None,
             streams_arguments: false,
+            left_out: None,
             serves: None,
         }
     }
@@ -130,6 +133,7 @@ impl Call {
 
     /// Takes back what made it fit one credential.
     pub fn unfit(&mut self) {
+        self.left_out = None;
         if let Some(before) = self.unfitted.take() {
             self.request = before.0;
             self.lengthen(before.1);
@@ -268,6 +272,9 @@ pub trait Translator: Send {
 
     /// The upstream's id of the answer (Code Assist's `traceId`), when it is not in the event itself.
     fn trace_id(&mut self, _id: &str) {}
+
+    /// What the model's name is known to lead to, since an answer has said so.
+    fn served_by(&mut self, _model: &str) {}
 
     /// Token counts so far.
     fn usage(&self) -> UsageMetadata;

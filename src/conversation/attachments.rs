@@ -183,10 +183,11 @@ impl<'a> Attachments<'a> {
         if let Some(mime) = mime.clone().filter(|mime| media::is_binary_media(mime)) {
             return self.inline(mime, data).map_err(Unusable::Data);
         }
-        if let Some(mime) = mime.filter(|mime| self.office && media::is_office(mime)) {
+        let office = mime.filter(|mime| media::is_office(mime));
+        if let Some(mime) = office.clone().filter(|_| self.office) {
             return Ok(Part::inline(mime, data));
         }
-        let Some(text) = as_text(&data) else {
+        let Some(text) = as_text(&data).filter(|_| office.is_none()) else {
             return match self.is_past {
                 true => Ok(Part::text("[A file was here, of a type that Gemini does not take.]")),
                 false => Err(Unusable::Type),

@@ -11,6 +11,7 @@ use crate::gemini::Part;
 use crate::gemini::signatures::{SignatureCache, family, plausible};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -31,6 +32,8 @@ pub struct Signatures {
     family: String,
     /// Older models do not check signatures; what the client gives back is enough for them.
     is_checked: bool,
+    /// The family that the next request is for, where the answer has told that it is another one.
+    next: Arc<RwLock<Option<String>>>,
 }
 
 /// What a signature belongs to.
@@ -129,17 +132,33 @@ impl Signatures {
             key_name: context.key_name.to_owned(),
             family: family(model).to_owned(),
             is_checked,
+            next: Arc::default(),
         }
+    }
+
+    /// What is remembered and carried of this answer comes back in requests for this model.
+    pub(crate) fn made_for(&self, model: &str) {
+        *self.next.write() = Some(family(model).to_owned()).filter(|family| *family != self.family);
+    }
+
+    fn next_family(&self) -> String {
+        self.next.read().clone().unwrap_or_else(|| self.family.clone())
+    }
+
+    /// Whether requests for it will be checked. Only newer models are led to.
+    fn is_checked_next(&self) -> bool {
+        self.is_checked || self.next.read().is_some()
     }
 
     /// Remembers the signature of a call that is given to the client under `id`, and the arguments it was made for: clients
     /// put defaults in and leave out what they do not know, and Google takes the signature for corrupted then.
     pub(crate) fn remember(&self, id: &str, signature: &str, args: Option<&str>) {
-        self.cache.put(&self.key_name, id, &self.family, signature);
-        if let Some(args) = args.filter(|args| self.is_checked && args.len() <= MAX_ARGS) {
-            self.cache.put_text(&self.key_name, &args_key(id), &self.family, args);
+        let family = self.next_family();
+        self.cache.put(&self.key_name, id, &family, signature);
+        if let Some(args) = args.filter(|args| self.is_checked_next() && args.len() <= MAX_ARGS) {
+            self.cache.put_text(&self.key_name, &args_key(id), &family, args);
             if let Some(shape) = serde_json::from_str(args).ok().and_then(|args| shape::of(&args, id)) {
-                self.cache.put(&self.key_name, &shape_key(id), &self.family, &shape);
+                self.cache.put(&self.key_name, &shape_key(id), &family, &shape);
             }
         }
     }
@@ -160,7 +179,7 @@ impl Signatures {
 
     /// Remembers what Google's own tools did before something that is given to the client; `parts` is their JSON.
     pub(crate) fn remember_invoked(&self, anchor: &Anchor<'_>, parts: &str) {
-        self.cache.put_text(&self.key_name, &anchor.key(), &self.family, parts);
+        self.cache.put_text(&self.key_name, &anchor.key(), &self.next_family(), parts);
     }
 
     /// Puts what Google's own tools did back where it was.
@@ -185,7 +204,7 @@ impl Signatures {
 
     /// A signature of this answer, to be carried apart from what it belongs to.
     pub fn carry(&self, signed: Signed, signature: &str) -> String {
-        Carried { signed, family: self.family.clone(), signature: signature.to_owned() }.write()
+        Carried { signed, family: self.next_family(), signature: signature.to_owned() }.write()
     }
 
     /// Puts every signature of a turn where it belongs: a call's own, then those carried apart, then those of the whole
@@ -287,6 +306,7 @@ mod tests {
         Signatures {
             cache: Arc::new(SignatureCache::new(1 << 20, Duration::from_secs(3600))),
             key_name: "key-1".into(),
+            next: Arc::default(),
             family: "gemini-3-flash".into(),
             is_checked: true,
         }

@@ -90,7 +90,9 @@ impl Attempt for Translated<'_, '_> {
 
     /// Only the public API takes Google's tools beside functions; signatures go back to the service that gave them.
     fn prefers(&self) -> Option<Kind> {
-        self.call.request.circulates().then_some(Kind::ApiKey).or(self.signer)
+        let wants_vertex =
+            || (self.call.serves.is_some() && fit::asks_probabilities(self.call)).then_some(Kind::Vertex);
+        self.call.request.circulates().then_some(Kind::ApiKey).or(self.signer).or_else(wants_vertex)
     }
 
     fn prepare(&mut self, lease: &Lease) {
@@ -102,6 +104,13 @@ impl Attempt for Translated<'_, '_> {
         {
             self.call.unfitted = Some(Box::new((self.call.request.clone(), self.call.long_decode)));
             fit::fit(self.call, &model);
+        }
+        // Code Assist is not known to take the field, and the public API refuses it for all that it still serves.
+        if self.call.serves.is_some() && lease.kind != Kind::Vertex && fit::asks_probabilities(self.call) {
+            if self.call.unfitted.is_none() {
+                self.call.unfitted = Some(Box::new((self.call.request.clone(), self.call.long_decode)));
+            }
+            fit::forget_probabilities(self.call);
         }
     }
 
@@ -136,6 +145,7 @@ impl Attempt for Translated<'_, '_> {
 
     fn repair(&mut self, refused: &Verdict) -> bool {
         let then = refused.then;
+        let is_of_probabilities = refused.error.message.to_ascii_lowercase().contains("logprobs");
         let is_moved = self.moves_over(then);
         let (is_changed, what) = match then {
             Then::Fill if is_moved => {
@@ -167,6 +177,13 @@ impl Attempt for Translated<'_, '_> {
                 (true, "how thinking is controlled. Sending once more the other way.")
             }
             Then::Rethink => (repair::unthink(self.call), "thinking. Sending once more without a word of it."),
+            Then::Simplify if is_of_probabilities => {
+                let is_asked = self.call.serves.is_some() && fit::asks_probabilities(self.call);
+                if is_asked {
+                    fit::forget_probabilities(self.call);
+                }
+                (is_asked, "token probabilities. Sending once more without.")
+            }
             Then::Simplify => (repair::simplify(self.call), "the request. Sending it once more, simpler."),
             _ => return false,
         };

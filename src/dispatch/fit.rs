@@ -27,12 +27,33 @@ pub(super) fn fit(call: &mut Call, model: &Model) {
             config.other.shift_remove(*name);
         }
     }
+    if !model.gives_logprobs() && asks_probabilities(call) {
+        forget_probabilities(call);
+    }
+    let request = &mut call.request;
     if model.gemini3 {
         return sign_first_calls(&mut request.contents);
     }
     for part in request.contents.iter_mut().flat_map(|content| &mut content.parts) {
         part.thought_signature.take_if(|signature| signature == PLACEHOLDER);
     }
+}
+
+/// What is told where token probabilities were asked for in vain.
+const NO_PROBABILITIES: &str =
+    "logprobs was left out: only Vertex AI gives token probabilities, for models before Gemini 3.";
+
+/// Whether it asks for the probabilities of tokens.
+pub(super) fn asks_probabilities(call: &Call) -> bool {
+    call.request.generation_config.as_ref().is_some_and(|config| config.other.contains_key("responseLogprobs"))
+}
+
+/// Asks for none.
+pub(super) fn forget_probabilities(call: &mut Call) {
+    if let Some(config) = &mut call.request.generation_config {
+        ["responseLogprobs", "logprobs"].iter().for_each(|name| drop(config.other.shift_remove(*name)));
+    }
+    call.left_out = Some(NO_PROBABILITIES);
 }
 
 /// What a client asked that got this config.

@@ -180,12 +180,12 @@ impl Dispatcher {
         !self.pool.can_serve(&want)
     }
 
-    /// Takes note of the signatures in an event, which the same service wants back, and of the model that answers.
-    pub fn note(&self, lease: &Lease, model: &str, event: &Response<'_>) {
+    /// Takes note of the signatures in an event, which the same service wants back, and of the model that answers; returns
+    /// what the model's name leads to for the next request, where that was not known.
+    pub fn note(&self, lease: &Lease, model: &str, event: &Response<'_>) -> Option<String> {
         self.signers.note(lease.kind, event);
-        if let Some(version) = event.model_version.as_deref() {
-            self.serving.note(lease.id.0, model, version);
-        }
+        let is_new = self.serving.note(lease.id.0, model, event.model_version.as_deref()?);
+        is_new.then(|| self.serving.of(model)).flatten()
     }
 
     /// Judges a fault that came after the first event, and tells the pool. The result is what the client is told.

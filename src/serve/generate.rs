@@ -180,6 +180,7 @@ impl Generation<'_> {
                     if answer.lease.kind != Kind::ApiKey && exchange.call().request.circulates() {
                         output.notice(NOT_BOTH);
                     }
+                    exchange.call().left_out.into_iter().for_each(|sentence| output.notice(sentence));
                     answer
                 }
                 Err(error) => {
@@ -275,7 +276,9 @@ impl Generation<'_> {
             }
             let parsed = event.read().map_err(|fault| self.broken(answer, &fault))?;
             self.note_reason(&parsed);
-            self.app.dispatcher.note(&answer.lease, &self.record.model, &parsed);
+            if let Some(model) = self.app.dispatcher.note(&answer.lease, &self.record.model, &parsed) {
+                translator.served_by(&model);
+            }
             self.keep(&parsed, translator)?;
             self.translated(translator.event(event.json(), &parsed, &mut out), translator)?;
             self.write(output, &mut out)?;

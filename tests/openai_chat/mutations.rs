@@ -108,7 +108,7 @@ const FIELDS: [(&str, &str); 15] = [
     ("thinkingConfig", "includeThoughts thinkingBudget thinkingLevel"),
     (
         "generationConfig",
-        "temperature topP topK seed maxOutputTokens stopSequences presencePenalty frequencyPenalty responseMimeType \
+        "temperature topP topK seed maxOutputTokens stopSequences presencePenalty frequencyPenalty responseLogprobs logprobs responseMimeType \
          responseSchema responseJsonSchema responseModalities mediaResolution speechConfig imageConfig thinkingConfig",
     ),
 ];

@@ -119,3 +119,36 @@ fn functions_beside_a_search_are_served_without_it_and_the_client_is_told() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(answer.header("x-proxy-notice").is_some_and(|notice| notice.contains("Vertex AI")));
 }
+
+#[test]
+fn token_probabilities_are_asked_of_who_gives_them_and_told_where_nobody_does() {
+    const NOTICE: &str = "only Vertex AI gives token probabilities";
+    let body = json!({"model": "gemini-2.5-flash", "logprobs": true, "top_logprobs": 2,
+        "messages": [{"role": "user", "content": "hi"}]});
+    let google = FakeGoogle::start();
+    let proxy = both(&google, |config| config["prefer"] = json!(["api_key", "vertex"]));
+    make_ready(&proxy);
+    let check = |proxy: &Proxy, to: &str, is_asked: bool| {
+        let answer = ask(proxy, &body);
+        assert_eq!((answer.status, service(&google)), (200, to), "{}", answer.text());
+        let config = google.last_generation().body["generationConfig"].clone();
+        let expected = if is_asked { json!([true, 2]) } else { json!([null, null]) };
+        assert_eq!(json!([config["responseLogprobs"], config["logprobs"]]), expected);
+        let told = answer.header("x-proxy-notice").is_some_and(|notice| notice.contains(NOTICE));
+        assert_eq!(told, !is_asked, "{:?}", answer.headers);
+    };
+    check(&proxy, "vertex", true);
+    google.script(
+        ACCOUNT,
+        Step::status(400, "Unable to submit request because Logprobs is not supported for this model."),
+    );
+    check(&proxy, "vertex", false);
+    let public = Proxy::start(&google, |config| config["gemini_api_keys"] = json!([KEY]));
+    check(&public, "public", false);
+    // Who speaks Google's own API hears what Google says.
+    let native = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}], "generationConfig": {"responseLogprobs": true}});
+    let path = "/v1beta/models/gemini-2.5-flash:generateContent";
+    let answer = http::ask(&public, "POST", path, &[], native.to_string().as_bytes());
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(answer.text().contains("Logprobs is not enabled"), "{}", answer.text());
+}

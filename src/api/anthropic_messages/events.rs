@@ -18,6 +18,8 @@ pub(super) struct Events {
     /// The index of the next block, or of the open one.
     index: usize,
     open: Option<Open>,
+    /// What each piece of its text begins with; most events are such.
+    head: Vec<u8>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -28,7 +30,7 @@ enum Open {
 
 impl Events {
     pub(super) fn new(reply: Arc<MessagesReply>) -> Events {
-        Events { reply, index: 0, open: None }
+        Events { reply, index: 0, open: None, head: Vec::new() }
     }
 
     fn start(&mut self, block: &Value, out: &mut Vec<u8>) {
@@ -36,15 +38,15 @@ impl Events {
         event("content_block_start", &start, out);
     }
 
-    /// The piece of a text, without a tree for it: most events are of this kind.
+    fn delta_head(&self, kind: &str, field: &str) -> Vec<u8> {
+        let delta = format!("\"delta\":{{\"type\":\"{kind}\",\"{field}\":");
+        let index = self.index;
+        format!("event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":{index},{delta}")
+            .into_bytes()
+    }
+
     fn delta(&self, kind: &str, field: &str, text: &str, out: &mut Vec<u8>) {
-        let head = format!(
-            "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":{},\"delta\":{{\"type\":\"{kind}\",\"{field}\":",
-            self.index
-        );
-        out.extend_from_slice(head.as_bytes());
-        frame::json(text, out);
-        out.extend_from_slice(b"}}\n\n");
+        piece(&self.delta_head(kind, field), text, out);
     }
 
     fn stop(&mut self, out: &mut Vec<u8>) {
@@ -73,6 +75,10 @@ impl Events {
             out,
         );
         self.open = Some(kind);
+        self.head = match kind {
+            Open::Thought => self.delta_head("thinking_delta", "thinking"),
+            Open::Text => self.delta_head("text_delta", "text"),
+        };
     }
 
     fn whole(&mut self, block: &Value, out: &mut Vec<u8>) {
@@ -123,16 +129,16 @@ impl Frames for Events {
             Delta::Thought(text) => {
                 self.ensure(Open::Thought, out);
                 if self.reply.shows != Shows::Signatures {
-                    self.delta("thinking_delta", "thinking", text, out);
+                    piece(&self.head, text, out);
                 }
             }
             Delta::Text(text, _) => {
                 self.ensure(Open::Text, out);
-                self.delta("text_delta", "text", text, out);
+                piece(&self.head, text, out);
             }
             Delta::Image(image) => {
                 self.ensure(Open::Text, out);
-                self.delta("text_delta", "text", &picture(image.mime, image.data), out);
+                piece(&self.head, &picture(image.mime, image.data), out);
             }
             Delta::Call(call) => self.call(&call, out),
             // Its plans ask for no pieces.
@@ -144,6 +150,13 @@ impl Frames for Events {
     fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
         event("error", &error::body(error), out);
     }
+}
+
+/// A piece of a text, without a tree for it.
+fn piece(head: &[u8], text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(head);
+    frame::json(text, out);
+    out.extend_from_slice(b"}}\n\n");
 }
 
 fn event(name: &str, data: &Value, out: &mut Vec<u8>) {

@@ -5,6 +5,7 @@ use super::blocks;
 use super::error::THREAD_NOT_FOUND;
 use crate::api::anthropic_blocks::required;
 use crate::api::conversing::Conversing;
+use crate::api::openai::tools as openai_tools;
 use crate::api::options::{self, Sampling};
 use crate::api::params::{Field, Object, read, shorten, take, take_as, take_object, take_text, wrong_type};
 use crate::api::{Context, MidSystem};
@@ -177,17 +178,18 @@ fn tools(body: &mut Object, search: bool, asked: &mut Asked) -> Result<bool, Api
         let mut tool =
             Object::of(tool).map_err(|other| wrong_type(format!("tools.{index}"), Object::WANTED, &other))?;
         let kind = take_text(&mut tool, "type").unwrap_or_default();
-        let is_plain = matches!(kind.as_str(), "" | "custom");
-        let name = take_text(&mut tool, "name").unwrap_or_default();
-        if is_plain && name.is_empty() {
-            return Err(required(&format!("tools.{index}.name")));
-        }
+        // OpenAI's way to declare one is sent here by mistake.
+        let is_plain = matches!(kind.as_str(), "" | "custom" | "function");
         if is_plain {
-            if take_as(&mut tool, "strict") == Some(true) {
-                asked.toolbox.strict();
+            let function = take_object(&mut tool, "function").unwrap_or(tool);
+            if function.get("name").and_then(Value::as_str).is_none_or(str::is_empty) {
+                return Err(required(&format!("tools.{index}.name")));
             }
-            asked.toolbox.function(&name, take_text(&mut tool, "description"), take(&mut tool, "input_schema"));
-        } else if asked.toolbox.built_in_with(&kind, unequalled(tool)) {
+            openai_tools::function(function, &mut asked.toolbox);
+            continue;
+        }
+        let name = take_text(&mut tool, "name").unwrap_or_default();
+        if asked.toolbox.built_in_with(&kind, unequalled(tool)) {
             searches |= kind.starts_with("web_search");
             own.push(name);
         } else {

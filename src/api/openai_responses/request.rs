@@ -50,7 +50,9 @@ pub(super) fn translate(
 
     let includes = take_list(body, "include").unwrap_or_default();
     let includes = |word: &str| includes.iter().any(|included| included == word);
-    asked.plan.logprobs = includes("message.output_text.logprobs");
+    if includes("message.output_text.logprobs") {
+        options::token_probabilities(body, &mut asked)?;
+    }
     let mut extensions = options::extensions(body);
     let summary = wants_summary(body);
     let thinking = options::thinking(body, std::mem::take(&mut extensions.thinking), asked.thinking, gemini3)?;

@@ -146,7 +146,8 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
                 found.streams_arguments = found.streams_arguments.or(streams);
             }
             found.retrieval = found.retrieval.or(retrieval.filter(Value::is_object).map(spelled));
-            found.unknown.extend(config.into_iter().map(|(name, _)| format!("tool_config.{name}")));
+            let others = config.into_iter().filter(|(_, value)| !value.is_null());
+            found.unknown.extend(others.map(|(name, _)| format!("tool_config.{name}")));
         }
         if let Some(Value::Array(list)) = take_any(&mut place, &["safety_settings", "safetySettings"]) {
             found.safety_settings = found.safety_settings.or_else(|| safety_settings(list));

@@ -8,9 +8,11 @@ mod picture;
 mod thinking;
 
 pub(crate) use extensions::extensions;
+#[cfg(feature = "agents")]
+pub(crate) use output::token_probabilities;
 #[cfg(feature = "media")]
 pub(crate) use output::voice;
-pub(crate) use output::{format, modalities, wants_logprobs};
+pub(crate) use output::{format, logprobs, modalities};
 #[cfg(any(feature = "agents", feature = "media"))]
 pub(crate) use picture::picture;
 pub(crate) use thinking::thinking;

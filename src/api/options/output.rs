@@ -1,8 +1,9 @@
 //! What the answer shall be: text, JSON, pictures or speech (docs/openai-chat.md "Response format").
 
 use crate::api::params::{
-    Field, Object, path, read_at, take, take_as, take_list, take_object, take_text, unknown_word, wrong_type,
+    Field, Object, path, read, read_at, take, take_as, take_list, take_object, take_text, unknown_word, wrong_type,
 };
+use crate::conversation::asked::Asked;
 use crate::conversation::format::Format;
 use crate::conversation::plan::AudioFormat;
 use crate::error::ApiError;
@@ -51,15 +52,39 @@ pub(crate) fn format(given: Option<Value>, param: &str) -> Result<Format, ApiErr
     }
 }
 
-/// Whether token probabilities are wanted. They are not asked of Google: Code Assist and the newer models refuse the
-/// field; an answer that has them all the same is translated.
-pub(crate) fn wants_logprobs(body: &mut Object) -> Result<bool, ApiError> {
-    let wanted = take_as(body, "logprobs").unwrap_or(false);
-    if take(body, "top_logprobs").is_some() && !wanted {
+/// The most alternatives to a token that OpenAI and Google give.
+const MOST_LOGPROBS: i64 = 20;
+
+/// Takes `logprobs` and `top_logprobs` out of a request of chat.
+pub(crate) fn logprobs(body: &mut Object, asked: &mut Asked) -> Result<(), ApiError> {
+    if take_as(body, "logprobs") == Some(true) {
+        return token_probabilities(body, asked);
+    }
+    if take(body, "top_logprobs").is_some() {
         let message = "'top_logprobs' is only allowed when 'logprobs' is true.";
         return Err(ApiError::invalid("top_logprobs", "invalid_value", message));
     }
-    Ok(wanted)
+    Ok(())
+}
+
+/// Asks for the probabilities of tokens, with so many alternatives as `top_logprobs` says. Which service gives them is seen
+/// where it is asked; an answer that has them unasked is translated all the same.
+pub(crate) fn token_probabilities(body: &mut Object, asked: &mut Asked) -> Result<(), ApiError> {
+    let top: i64 = read(body, "top_logprobs")?.unwrap_or(0);
+    if !(0..=MOST_LOGPROBS).contains(&top) {
+        let message = format!("'top_logprobs' must be between 0 and {MOST_LOGPROBS}.");
+        return Err(ApiError::invalid("top_logprobs", "invalid_value", message));
+    }
+    asked.plan.logprobs = true;
+    if !asked.model.gives_logprobs() {
+        asked.toolbox.notice(format!("logprobs was left out: {} gives no token probabilities.", asked.model.name));
+        return Ok(());
+    }
+    asked.config.insert("responseLogprobs".into(), json!(true));
+    if top > 0 {
+        asked.config.insert("logprobs".into(), json!(top));
+    }
+    Ok(())
 }
 
 /// Takes `modalities` and `audio` out of a request: what else than text the answer may have.

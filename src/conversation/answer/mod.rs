@@ -95,6 +95,11 @@ impl Answer {
         }
     }
 
+    /// From now on the model's name is known to lead to this one.
+    pub fn served_by(&self, model: &str) {
+        self.plan.signatures.made_for(model);
+    }
+
     /// Whether any delta is out.
     pub fn has_started(&self) -> bool {
         self.started

@@ -86,24 +86,24 @@ impl Serving {
         Some(builtin::guess(if assumed == successor { name } else { successor }))
     }
 
-    /// Takes note of an answer's `modelVersion`.
-    pub fn note(&self, credential: u64, name: &str, version: &str) {
+    /// Takes note of an answer's `modelVersion`; whether that was new.
+    pub fn note(&self, credential: u64, name: &str, version: &str) -> bool {
         let version = without_prefixes(version);
         let assumed = self.successor(name).unwrap_or(name);
         match self.known.read().get(name) {
-            Some(by) if by.get(&credential).is_some_and(|learned| learned.said == version) => return,
+            Some(by) if by.get(&credential).is_some_and(|learned| learned.said == version) => return false,
             // Others differ, so this one must be told apart.
             Some(_) => {}
-            None if version == assumed => return,
+            None if version == assumed => return false,
             None => {}
         }
-        self.learn(credential, name, version);
+        self.learn(credential, name, version)
     }
 
-    fn learn(&self, credential: u64, name: &str, version: &str) {
+    fn learn(&self, credential: u64, name: &str, version: &str) -> bool {
         let is_googles = ["gemini-", "gemma-"].iter().any(|prefix| version.starts_with(prefix));
         if !is_googles || version.len() > LONGEST || name.len() > LONGEST {
-            return;
+            return false;
         }
         let assumed = self.successor(name).unwrap_or(name);
         let rules = |name: &str| {
@@ -119,6 +119,7 @@ impl Serving {
         }
         known.entry(name.into()).or_default().insert(credential, learned);
         self.changes.fetch_add(1, Ordering::Relaxed);
+        true
     }
 
     /// By the table, at this time.

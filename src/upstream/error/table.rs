@@ -61,7 +61,7 @@ pub enum Then {
     Shed,
     /// With the system instruction as the user's text it may do, once.
     Lead,
-    /// With simpler schemas and without penalties it may do, once, if it has any.
+    /// With simpler schemas, without penalties and token probabilities it may do, once, if it has any.
     Simplify,
 }
 
@@ -387,7 +387,7 @@ pub static ROWS: &[Row] = &[
         "INVALID_ARGUMENT", (Request, No, Stop, BAD_REQUEST),
         "request_refused", ""),
     row(&[400], &[Text("schema"), Text("function_declarations"), Text("functiondeclarations"), Text("too many states"), Text("request contains an invalid argument"),
-                   Text("penalty is not enabled")],
+                   Text("penalty is not enabled"), Text("logprobs is not")],
         "INVALID_ARGUMENT", (Request, No, Simplify, BAD_REQUEST),
         "schema_refused", ""),
     row(&[400], &[],

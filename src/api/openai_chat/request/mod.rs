@@ -43,7 +43,7 @@ pub(in crate::api) fn read_chat(
         body.entry("stop").or_insert(stops);
     }
     Sampling::read(body, &["max_completion_tokens", "max_tokens", "max_output_tokens"], "stop")?.apply(&mut asked);
-    asked.plan.logprobs = options::wants_logprobs(body)?;
+    options::logprobs(body, &mut asked)?;
     asked.plan.audio = options::modalities(body, &asked.model, &mut asked.config)?;
     let thinking = options::thinking(body, std::mem::take(&mut extensions.thinking), asked.thinking, gemini3)?;
     (asked.thinking, asked.include_thoughts) = (thinking.ask, thinking.include);
