@@ -1,11 +1,13 @@
 //! What the translation itself costs, without sockets: a conversation of 200 turns to Google's terms, and an event of Google's to a
-//! client's frames, in each dialect. `make bench` prints it. `translate DIALECT KIND COUNT` does one thing so often, for callgrind.
+//! client's frames, in each dialect. `make bench` prints it. `translate DIALECT KIND COUNT` does one thing so often, for callgrind: `events`, `middle` (without the
+//! end of a stream) or `requests`.
 
 #[path = "../tests/common/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the tests use the rest")]
 mod common;
 
 use self::common::long_talk::{Dialect, Talk};
+use gemini_openai_proxy::api::Translator;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::fs;
@@ -41,27 +43,35 @@ fn request(talk: &Talk, body: &[u8]) {
     black_box(serde_json::to_vec(&talk.translate(body.to_vec())).expect("JSON"));
 }
 
-/// From Google's events to the client's stream.
-fn events(talk: &Talk, count: usize) {
-    let text = "A piece of text as long as those that Google sends in an event of its own. ";
-    let event = |text: &str, reason: Option<&str>| {
-        let candidate =
-            json!({"content": {"role": "model", "parts": [{"text": text}]}, "index": 0, "finishReason": reason});
-        let usage = json!({"promptTokenCount": 9000, "candidatesTokenCount": 40, "totalTokenCount": 9040});
-        json!({"candidates": [candidate], "usageMetadata": usage, "modelVersion": MODEL, "responseId": "an-id"})
-            .to_string()
-    };
-    let (middle, last) = (event(text, None), event("The end.", Some("STOP")));
+/// An event of Google's.
+fn event(text: &str, reason: Option<&str>) -> String {
+    let candidate =
+        json!({"content": {"role": "model", "parts": [{"text": text}]}, "index": 0, "finishReason": reason});
+    let usage = json!({"promptTokenCount": 9000, "candidatesTokenCount": 40, "totalTokenCount": 9040});
+    json!({"candidates": [candidate], "usageMetadata": usage, "modelVersion": MODEL, "responseId": "an-id"}).to_string()
+}
+
+/// From Google's events to the client's stream, which still goes on.
+fn middle(talk: &Talk, count: usize) -> Box<dyn Translator> {
+    let json = event("A piece of text as long as those that Google sends in an event of its own. ", None);
     let mut translator = talk.first(true).translator();
     let mut out = Vec::new();
-    for at in 0..=count {
-        let json = if at == count { &last } else { &middle };
-        let parsed = serde_json::from_str(json).expect("an event");
+    for _ in 0..count {
+        let parsed = serde_json::from_str(&json).expect("an event");
         out.clear();
-        translator.event(json, &parsed, &mut out).expect("an event");
+        translator.event(&json, &parsed, &mut out).expect("an event");
         black_box(&out);
     }
+    translator
+}
+
+/// A whole stream: its end repeats all that was said in some dialects.
+fn events(talk: &Talk, count: usize) {
+    let mut translator = middle(talk, count);
+    let (json, mut out) = (event("The end.", Some("STOP")), Vec::new());
+    translator.event(&json, &serde_json::from_str(&json).expect("an event"), &mut out).expect("an event");
     translator.end(&mut out).expect("an end");
+    black_box(&out);
 }
 
 fn long(dialect: Dialect, turns: usize) -> Talk {
@@ -76,12 +86,14 @@ fn main() {
         let named = |one: &Dialect| format!("{one:?}").eq_ignore_ascii_case(dialect);
         let dialect = Dialect::EACH.into_iter().find(named).expect("chat, responses or messages");
         let count: usize = count.parse().expect("a number");
-        if kind == "events" {
-            events(&long(dialect, 0), count);
-        } else {
-            let talk = long(dialect, TURNS);
-            let body = talk.body().to_string();
-            (0..count).for_each(|_| request(&talk, body.as_bytes()));
+        match kind.as_str() {
+            "events" => events(&long(dialect, 0), count),
+            "middle" => drop(middle(&long(dialect, 0), count)),
+            _ => {
+                let talk = long(dialect, TURNS);
+                let body = talk.body().to_string();
+                (0..count).for_each(|_| request(&talk, body.as_bytes()));
+            }
         }
         return;
     }

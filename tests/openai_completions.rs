@@ -54,6 +54,14 @@ fn ended(word: &str) -> Value {
 }
 
 #[test]
+fn token_probabilities_are_told_to_be_chats() {
+    for (fields, is_told) in [(r#""logprobs":3"#, true), (r#""logprobs":0"#, false), (r#""logprobs":null"#, false)] {
+        let exchange = parse(&format!(r#"{{"model":"gemini-2.5-flash","prompt":"x",{fields}}}"#)).unwrap();
+        assert_eq!(exchange.notices().len(), usize::from(is_told), "{fields}: {:?}", exchange.notices());
+    }
+}
+
+#[test]
 fn a_prompt_is_one_user_turn() {
     let turn = |text: &str| json!([{"role": "user", "parts": [{"text": text}]}]);
     for (prompt, text) in [(r#""Hi ""#, "Hi "), (r#"["Hi"]"#, "Hi"), (r#""""#, " "), (r#"[""]"#, " ")] {

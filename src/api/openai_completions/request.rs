@@ -4,7 +4,7 @@ use super::answer::CompletionReply;
 use crate::api::Context;
 use crate::api::openai_chat::read_chat;
 use crate::api::options::{MAX_CHOICES, choices, too_many};
-use crate::api::params::{Object, missing, read, take, wrong_type};
+use crate::api::params::{Object, missing, read, take, take_as, wrong_type};
 use crate::conversation::asked::Asked;
 use crate::error::ApiError;
 use crate::gemini::{Content, Part};
@@ -35,6 +35,7 @@ pub(super) fn read_completion(mut body: Object, context: &Context<'_>) -> Result
     }
     let mut prompts = prompts(take(&mut body, "prompt"))?;
     let echo = if read(&mut body, "echo")?.unwrap_or(false) { prompts.clone() } else { Vec::new() };
+    let wants_logprobs = take_as::<i64>(&mut body, "logprobs").is_some_and(|count| count > 0);
     for name in NOT_OURS {
         body.remove(name);
     }
@@ -52,6 +53,9 @@ pub(super) fn read_completion(mut body: Object, context: &Context<'_>) -> Result
     let answers = (1 + others.len()) * chat.choices as usize;
     if answers > MAX_CHOICES as usize {
         return Err(too_many("prompt"));
+    }
+    if wants_logprobs {
+        asked.toolbox.notice("logprobs was left out: ask /v1/chat/completions for token probabilities.".into());
     }
     // There is no field that thoughts could be shown in.
     asked.include_thoughts = Some(false);

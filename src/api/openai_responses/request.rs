@@ -7,7 +7,7 @@ use super::tools::Natives;
 use super::{OpenAiResponses, Task, compaction, items, tools};
 use crate::api::conversing::Conversing;
 use crate::api::options::{self, Sampling};
-use crate::api::params::{Object, read, take, take_as, take_list, take_text, wrong_type};
+use crate::api::params::{Object, read, take, take_as, take_list, take_object, take_text, wrong_type};
 use crate::api::{Call, Context, Framing, MidSystem, openai};
 use crate::conversation::asked::Asked;
 use crate::conversation::attachments::Attachments;
@@ -79,6 +79,10 @@ pub(super) fn translate(
     }
     asked.plan.single_call = take_as(body, "parallel_tool_calls") == Some(false);
     options::tell_unserved(body, &UNSERVED, &mut asked.toolbox);
+    options::tell_verbosity(
+        take_object(body, "text").and_then(|mut text| take(&mut text, "verbosity")),
+        &mut asked.toolbox,
+    );
 
     let mut attachments = Attachments::of(context, &asked.model);
     let instructions = read::<String>(body, "instructions")?.filter(|text| !text.is_empty());

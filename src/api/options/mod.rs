@@ -19,7 +19,6 @@ pub(crate) use thinking::thinking;
 
 use super::params::{Field, Object, read, take, take_as, too_small};
 use crate::conversation::asked::Asked;
-#[cfg(feature = "agents")]
 use crate::conversation::tools::Toolbox;
 use crate::error::ApiError;
 use serde_json::{Map, Number, Value, json};
@@ -34,12 +33,18 @@ const MOST_OF_OPENAI: i64 = 128;
 const MAX_TOP_K: i64 = 64;
 
 /// Tells of fields that are given, not empty, and mean nothing here, with the reason.
-#[cfg(feature = "agents")]
 pub(crate) fn tell_unserved(body: &mut Object, fields: &[(&str, &str)], toolbox: &mut Toolbox) {
     for (name, why) in fields {
         if take(body, name).is_some_and(|value| value != json!([]) && value != json!({})) {
             toolbox.notice(format!("{name} was left out: {why}."));
         }
+    }
+}
+
+/// Tells of a wish for a shorter or longer answer, for which Google has no switch; a line in the prompt would change that unasked.
+pub(crate) fn tell_verbosity(wish: Option<Value>, toolbox: &mut Toolbox) {
+    if wish.is_some_and(|wish| wish != "medium") {
+        toolbox.notice("verbosity was left out: Google has no switch for it.".into());
     }
 }
 
@@ -83,9 +88,13 @@ impl Sampling {
         asked.plan.stops = self.stops.split_off(self.stops.len().min(MAX_STOPS));
         let top_k = |value: i64| if model.gemini3 { value } else { value.min(MAX_TOP_K) };
         // The upper end of penalties is not included. Models that refuse them answer better without them than not at all.
-        let penalty = |value: Option<Number>| {
-            value.filter(|_| model.takes_penalties()).map(|value| clamped(value, -2.0, 1.9999)).filter(is_not_zero)
-        };
+        let penalty = |value: Option<Number>| value.map(|value| clamped(value, -2.0, 1.9999)).filter(is_not_zero);
+        let mut penalties = [penalty(self.presence_penalty), penalty(self.frequency_penalty)];
+        if !model.takes_penalties() && std::mem::take(&mut penalties).iter().any(Option::is_some) {
+            let name = &model.name;
+            asked.toolbox.notice(format!("Penalties were left out: Google does not take them for {name}."));
+        }
+        let [presence, frequency] = penalties;
         let fields = [
             ("maxOutputTokens", asked.max_tokens.map(Value::from)),
             ("temperature", self.temperature.map(|value| clamped(value, 0.0, 2.0))),
@@ -94,8 +103,8 @@ impl Sampling {
             ("topK", self.top_k.filter(|value| *value >= 1).map(|value| json!(top_k(value)))),
             // Google's seed has 32 bits.
             ("seed", self.seed.map(|seed| json!(seed & 0x7fff_ffff))),
-            ("presencePenalty", penalty(self.presence_penalty)),
-            ("frequencyPenalty", penalty(self.frequency_penalty)),
+            ("presencePenalty", presence),
+            ("frequencyPenalty", frequency),
             ("stopSequences", Some(json!(self.stops)).filter(|_| !self.stops.is_empty())),
         ];
         asked.config.extend(fields.into_iter().filter_map(|(name, value)| value.map(|value| (name.to_owned(), value))));

@@ -196,7 +196,7 @@ mod tests {
             serving.note(1, name, said);
             assert_eq!(serving.of(name).unwrap_or(name.into()), name, "{said}");
         }
-        (0..2 * MOST as u64).for_each(|credential| serving.note(credential, "gemini-flash-latest", "gemini-3.8-flash"));
+        (0..2 * MOST as u64).for_each(|id| _ = serving.note(id, "gemini-flash-latest", "gemini-3.8-flash"));
         assert!(serving.known.read().values().map(HashMap::len).sum::<usize>() <= MOST);
     }
 }

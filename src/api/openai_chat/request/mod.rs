@@ -18,6 +18,9 @@ use crate::error::ApiError;
 use crate::gemini::Part;
 use serde_json::{Value, json};
 
+/// A field whose absence changes what the client gets, and why it means nothing here.
+const UNSERVED: [(&str, &str); 1] = [("logit_bias", "Google has nothing like it")];
+
 /// Reads a body: what is asked, the conversation's name, and what the answer repeats.
 pub(in crate::api) fn read_chat(
     mut body: Object,
@@ -57,6 +60,8 @@ pub(in crate::api) fn read_chat(
     asked.history.splice(..0, system);
     extensions.apply(&attachments, &mut asked);
     asked.plan.single_call = legacy || take_as(body, "parallel_tool_calls") == Some(false);
+    options::tell_unserved(body, &UNSERVED, &mut asked.toolbox);
+    options::tell_verbosity(take(body, "verbosity"), &mut asked.toolbox);
     let tier = take(body, "service_tier");
     asked.request.other = options::service_tier(tier.as_ref());
 
