@@ -193,7 +193,7 @@ fn broken_requests_are_answered_or_refused(surface: &Surface) {
         assert!(is_right, "request {number}: {status} {given} for {text}");
         if status == 200 { good += 1 } else { refused += 1 }
     }
-    assert!(good > 200 && refused > 50, "{good} good, {refused} refused: the changes are worth something");
+    assert!(good > 150 && refused > 50, "{good} good, {refused} refused: the changes are worth something");
     was_taken(&google);
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     let whole = seeds.iter().find(|seed| seed["model"] == "gemini-2.5-flash").expect("a plain one");
