@@ -1,6 +1,6 @@
 // Requests, the settings, and the log: what was asked, how it went over which attempts, with what configuration.
 import { $, button, h, onAction, render, table } from "./dom.js";
-import { milliseconds, money, number, short, t, when } from "./text.js";
+import { exactly, milliseconds, money, number, short, t, when } from "./text.js";
 import { get } from "./api.js";
 import { attempt, copy } from "./dialog.js";
 
@@ -47,7 +47,7 @@ function row(r) {
   const fact = (name, value) => value != null && value !== "" && h("span", null, h("span", { class: "note" }, `${name} `), value);
   const tries = r.tries ?? [];
   return h("li", { class: "row request", "data-key": r.id }, h("details", null,
-    h("summary", null, h("time", { datetime: r.time, title: r.time }, when(r.time)),
+    h("summary", null, h("time", { datetime: r.time, title: exactly(r.time) }, when(r.time)),
       h("span", { class: `word ${good ? "good" : "bad"}` }, `${good ? "✓" : "✕"} ${r.status}`, r.attempts > 1 && h("span", { class: "more" }, ` ${t("attempts", { n: r.attempts })}`)),
       h("b", { class: "name" }, r.model), h("span", { class: "more" }, r.key ?? "–"), h("span", { class: "more figures" }, milliseconds(r.ms)),
       h("span", { class: "note more figures" }, `${short(r.prompt_tokens)} + ${short(r.completion_tokens)}`)),
@@ -87,7 +87,7 @@ export function addLog({ lines }) {
   $("log").hidden = false;
   const pane = $("log-lines");
   const end = pane.scrollTop + pane.clientHeight >= pane.scrollHeight - 8;
-  pane.append(...lines.map((line) => h("span", { class: { ERROR: "bad", WARN: "warn" }[line.level] }, `${line.time} ${line.level} ${line.text}\n`)));
+  pane.append(...lines.map((line) => h("span", { class: { ERROR: "bad", WARN: "warn" }[line.level] }, `${when(line.time)} ${line.level} ${line.text}\n`)));
   while (pane.childNodes.length > 500) pane.firstChild.remove();
   if (end) pane.scrollTop = pane.scrollHeight;
 }

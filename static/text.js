@@ -42,7 +42,7 @@ export function told(message, plain = "") {
   if (!sentence) return plain;
   return sentence.replace(/\{(\w+)\}/g, (_, name) => {
     const value = message.params?.[name] ?? "";
-    return typeof value === "object" ? told(value) : value;
+    return typeof value === "object" ? told(value) : /^\d{4}(-\d\d){2}T[\d:.]+Z$/.test(value) ? when(value) : value;
   });
 }
 
@@ -94,6 +94,9 @@ export function when(iso) {
   const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
   return time.toLocaleString(locale(), today ? clock : { year, month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }
+
+// The same to the second, with the zone.
+export const exactly = (iso) => new Date(iso).toLocaleString(locale(), { dateStyle: "long", timeStyle: "long" });
 
 export function ago(iso) {
   const seconds = (serverNow() - Date.parse(iso)) / 1000;

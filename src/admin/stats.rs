@@ -269,7 +269,7 @@ mod tests {
         let text = csv(&used(), Range::Days(7));
         let lines: Vec<&str> = text.split("\r\n").collect();
         assert!(lines[1].contains(",\"a,b\",cred-0,m,2,0,0,14,0,0,0,18,"), "{}", lines[1]);
-        assert!(lines[2].contains(",\"a,b\",cred-0,\"'=cmd(),\"\"x\"\"\",1,1,1,0,"), "{}", lines[2]);
+        assert!(lines[2].contains(",\"a,b\",cred-0,\"'=cmd(),\"\"x\"\"\",1,1,1,7,"), "{}", lines[2]);
         assert_eq!(lines.len(), 4, "header, two rows, the end of the last line");
     }
 }

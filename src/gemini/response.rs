@@ -302,6 +302,13 @@ impl UsageMetadata {
         self.audio_ms += other.audio_ms;
     }
 
+    /// Whether Google counted anything.
+    pub fn has_tokens(&self) -> bool {
+        let counts =
+            [self.prompt_token_count, self.candidates_token_count, self.thoughts_token_count, self.total_token_count];
+        counts.into_iter().flatten().any(|count| count > 0)
+    }
+
     /// Takes over every count that `later` has; a late event may omit one that an earlier event had.
     pub fn merge(&mut self, later: &UsageMetadata) {
         let take = |mine: &mut Option<u64>, theirs: Option<u64>| *mine = theirs.or(*mine);

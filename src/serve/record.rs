@@ -136,7 +136,8 @@ impl<'a> Record<'a> {
     /// Counts the request, once, before the client has the whole answer: who has it finds it counted, and its place free.
     pub fn count(&mut self, answered: bool, outcome: &Outcome, permit: Option<Permit>) {
         let usage = &outcome.usage;
-        self.cost = answered.then(|| money::cost(self.app, &self.model, usage)).flatten();
+        let is_paid = answered || usage.has_tokens();
+        self.cost = is_paid.then(|| money::cost(self.app, &self.model, usage)).flatten();
         self.app.usage.finish(&Finished {
             line: &self.line(),
             surface: self.surface,

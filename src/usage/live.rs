@@ -37,10 +37,10 @@ impl Live {
 
     pub(super) fn finish(&mut self, finished: &Finished<'_>) {
         let model = self.request(finished.surface, &finished.line.model, finished.status);
-        if !finished.answered {
+        let usage = finished.usage;
+        if !finished.answered && !usage.has_tokens() {
             return;
         }
-        let usage = finished.usage;
         let counts = [
             usage.prompt_token_count,
             usage.candidates_token_count,
@@ -55,6 +55,9 @@ impl Live {
         if usage.images + usage.audio_ms > 0 {
             let (_, sums) = entry(&mut self.media, |(known, _)| known == model, || (model.to_owned(), [0; 2]));
             (sums[0], sums[1]) = (sums[0] + usage.images, sums[1] + usage.audio_ms);
+        }
+        if !finished.answered {
+            return;
         }
         let surface = finished.surface;
         let none = || (surface, Histogram::default(), Histogram::default());

@@ -228,7 +228,7 @@ impl Usage {
                 counts.succeed(finished.usage, finished.latency, finished.first_token);
                 counts.pay(finished.cost);
             } else {
-                counts.refused += 1;
+                counts.break_off(finished.usage, finished.cost);
             }
         });
     }

@@ -68,9 +68,9 @@ pub struct Counts {
     pub images: u64,
     /// Milliseconds of speech, made and written down.
     pub audio_ms: u64,
-    /// What answered requests cost, in nanodollars.
+    /// What requests cost whose tokens Google counted, in nanodollars.
     pub cost: u64,
-    /// Answered requests for which no price is known.
+    /// Those of them for which no price is known.
     pub unpriced: u64,
     /// Answered requests: from the whole request to the end of the answer.
     pub latency: Histogram,
@@ -90,11 +90,29 @@ impl Counts {
     }
 
     pub(super) fn succeed(&mut self, usage: &UsageMetadata, latency: Duration, first_token: Option<Duration>) {
+        self.successful += 1;
+        self.spend(usage);
+        self.latency.record(latency);
+        if let Some(time) = first_token {
+            self.first_token.record(time);
+        }
+    }
+
+    /// Counts a request that was not answered, with what Google had counted of it.
+    pub(super) fn break_off(&mut self, usage: &UsageMetadata, cost: Option<u64>) {
+        self.refused += 1;
+        if usage.has_tokens() {
+            self.spend(usage);
+            self.pay(cost);
+        }
+    }
+
+    /// Adds what Google counted.
+    fn spend(&mut self, usage: &UsageMetadata) {
         let count = |tokens: Option<u64>| tokens.unwrap_or(0);
         let prompt = count(usage.prompt_token_count);
         let candidates = count(usage.candidates_token_count);
         let thoughts = count(usage.thoughts_token_count);
-        self.successful += 1;
         self.total_tokens += usage.total_token_count.unwrap_or(prompt + candidates + thoughts);
         self.prompt_tokens += prompt;
         self.candidates_tokens += candidates;
@@ -102,10 +120,6 @@ impl Counts {
         self.cached_tokens += count(usage.cached_content_token_count);
         self.images += usage.images;
         self.audio_ms += usage.audio_ms;
-        self.latency.record(latency);
-        if let Some(time) = first_token {
-            self.first_token.record(time);
-        }
     }
 
     /// Adds pictures and speech to a document, where there were any.

@@ -3,7 +3,8 @@
 
 use super::counters::answer;
 use crate::common::client::{Client, Reply};
-use crate::common::google::FakeGoogle;
+use crate::common::google::{End, FakeGoogle, Step};
+use crate::common::http::ask_at;
 use crate::common::program::{Folder, Program};
 use crate::common::proxy::{GEMINI_KEY, Proxy};
 use serde_json::{Value, json};
@@ -208,4 +209,36 @@ fn budgets_go_on_after_a_restart_and_a_crash_and_a_key_of_the_page_has_them() {
     program.signal("-KILL");
     program.wait(Duration::from_secs(20));
     check(&start());
+}
+
+#[test]
+fn an_answer_that_breaks_off_costs_what_google_had_counted_of_it() {
+    let google = FakeGoogle::start();
+    let proxy = proxy(&google, json!([{"key": "sk-client-broken", "name": "broken", "dollars_per_month": 0.03}]));
+    let begun = json!({"candidates": [{"content": {"role": "model", "parts": [{"text": "One"}]}}],
+        "usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": 12, "totalTokenCount": 19}});
+    google.script(GEMINI_KEY, Step::stream(vec![begun.clone(), begun]).cut_after_events(1, End::Close));
+    let cost = 7.0 * 0.001 + 12.0 * 0.002;
+    let streamed = CHAT.1.replacen('{', r#"{"stream":true,"#, 1);
+    let key = [("Authorization", "Bearer sk-client-broken")];
+    let answer = ask_at(proxy.address(), "POST", CHAT.0, &key, streamed.as_bytes()).text();
+    assert!(answer.contains("One") && answer.contains("\"error\""), "{answer}");
+    let mut admin = Client::new(proxy.address());
+    let key = admin.get("/admin/keys").json()["keys"][0].clone();
+    assert_eq!(key["month"]["tokens"], 19, "{key}");
+    assert!(is(&key["month"]["cost_usd"], cost), "{key}");
+    let stats = admin.get("/admin/stats").json();
+    for of in [&stats["keys"][0], &stats["models"][0], &stats["today"]] {
+        assert_eq!(
+            (&of["failed"], &of["prompt_tokens"], &of["completion_tokens"]),
+            (&json!(1), &json!(7), &json!(12)),
+            "{of}"
+        );
+        assert!(is(&of["cost_usd"], cost), "{of}");
+    }
+    let request = admin.get("/admin/requests").json()["requests"][0].clone();
+    assert!(is(&request["cost_usd"], cost), "{request}");
+    let metrics = admin.get("/metrics").body;
+    assert!(metrics.contains(r#"gemini_proxy_cost_dollars_total{model="gemini-2.5-flash"} 0.031"#), "{metrics}");
+    assert_eq!(ask(proxy.address(), "sk-client-broken", "POST", CHAT).status, 429, "the budget is used up");
 }
