@@ -13,7 +13,8 @@ use std::time::Duration;
 /// Another key than the one in the config, added on the page.
 const ADDED_KEY: &str = "AIza-added-on-the-page";
 
-fn browser(cases: &str, proxy: &Proxy, variables: &[(&str, &str)]) {
+/// Runs the cases of a script against a proxy.
+pub fn browser(cases: &str, proxy: &Proxy, variables: &[(&str, &str)]) {
     for needed in ["node_modules/playwright-core/package.json", "node_modules/axe-core/package.json"] {
         assert!(script::file(needed).exists(), "{needed} is not installed: run tests/setup.sh (`make test` does)");
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::common::google::User;
 use crate::common::google::federation::{MACHINE, SUBJECT};
+use crate::common::program::Folder;
 
 const TARGET: &str = "target@project-v.iam.gserviceaccount.com";
 
@@ -113,14 +114,12 @@ fn a_machine_in_google_cloud_needs_one_word_in_the_config() {
     assert_eq!(google.count("/computeMetadata"), asked, "it is not asked unless the config says so");
 }
 
-#[test]
-fn each_kind_is_checked_without_a_generation() {
-    let google = FakeGoogle::start();
+/// A credential of each kind that can be imported, all known to Google.
+fn kinds(google: &FakeGoogle, folder: &Folder) -> [Value; 5] {
     google.add_service_account(TARGET, PROJECT);
     google.add_service_account(MACHINE, PROJECT);
     google.add_user(User::licensed("user@example.com", PROJECT));
     let login = google.login("user@example.com");
-    let folder = crate::common::program::Folder::new("vertex-check");
     let token = folder.write("subject.token", SUBJECT);
     let user = json!({"type": "authorized_user", "client_id": "c", "client_secret": "gcloud-secret",
         "refresh_token": login.refresh_token, "quota_project_id": PROJECT, "upstream": "vertex"});
@@ -130,9 +129,15 @@ fn each_kind_is_checked_without_a_generation() {
         "credential_source": {"file": token}, "project_id": PROJECT,
     });
     let impersonated = json!({"type": "impersonated_service_account", "service_account_impersonation_url": url(TARGET),
-        "source_credentials": account(&google, &["global"])});
-    let items =
-        [account(&google, &["global"]), google.add_vertex_key("AQ.Ab8-check-key"), user, external, impersonated];
+        "source_credentials": account(google, &["global"])});
+    [account(google, &["global"]), google.add_vertex_key("AQ.Ab8-check-key"), user, external, impersonated]
+}
+
+#[test]
+fn each_kind_is_checked_without_a_generation() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("vertex-check");
+    let items = kinds(&google, &folder);
     let count = items.len();
     let proxy = proxy_with(&google, &json!(items), |config| config["gcp_metadata"] = json!(true));
     let names: Vec<String> = proxy.service().app().pool.views().iter().map(|view| view.name.clone()).collect();
@@ -142,5 +147,17 @@ fn each_kind_is_checked_without_a_generation() {
         assert_eq!(answer["check_details"]["is_healthy"], true, "{name}: {answer}");
         assert_eq!(answer["check_details"]["checker_name"], "countTokens", "{name}");
     }
+    assert!(google.generations().is_empty(), "no generation is spent");
+}
+
+#[test]
+fn a_person_pastes_each_kind_on_the_page_and_sees_it_connected() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("vertex-page");
+    let items = kinds(&google, &folder);
+    let proxy = proxy_with(&google, &json!([]), |config| config["gcp_metadata"] = json!(true));
+    crate::browser::browser("page_vertex.mjs", &proxy, &[("ITEMS", &json!(items).to_string())]);
+    let kinds: Vec<bool> = proxy.service().app().pool.views().iter().map(|view| view.from_config).collect();
+    assert_eq!(kinds, [true, false, false, false, false, false], "the machine and what was pasted");
     assert!(google.generations().is_empty(), "no generation is spent");
 }
