@@ -3,7 +3,7 @@
 
 use super::view::{credential, now};
 use super::{malformed, missing, object, refuse};
-use crate::credentials::{AccessFault, Added, CredentialId, Credentials, Kind, ManageFault};
+use crate::credentials::{AccessFault, Added, CredentialId, Credentials, Kind, ManageFault, UNAVAILABLE};
 use crate::http::{Request, Response};
 use crate::mask;
 use crate::message::Message;
@@ -29,7 +29,7 @@ pub(super) fn add(app: &App, request: &Request) -> Response {
         }
         // The old program's word for scripts, and a sentence for people.
         Err(fault) => Response::json(
-            400,
+            if fault.reason == UNAVAILABLE { 503 } else { 400 },
             &json!({"detail": fault.reason, "message": fault.message.to_string(), "told": fault.message.json()}),
         ),
     }
@@ -205,6 +205,8 @@ fn refused(name: &str, fault: ManageFault) -> Response {
     match fault {
         ManageFault::Unknown => malformed(404, &not_found(name)),
         ManageFault::InConfig | ManageFault::Unusable => refuse(409, &fault.message()),
+        #[cfg(feature = "replicas")]
+        ManageFault::Store(_) => refuse(503, &fault.message()),
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn import(app: &App, request: &Request) -> Response {
             Some(Err(fault)) if fault.passing => app.pool.trust(item, untried(fault)),
             Some(candidate) => candidate,
         };
-        let result = candidate.map(|candidate| app.pool.enrol_unwritten(candidate));
+        let result = candidate.and_then(|candidate| app.pool.enrol_unwritten(candidate));
         results.push(told(&name, &result));
         joined.extend(result);
     }

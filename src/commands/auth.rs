@@ -8,12 +8,14 @@ use crate::config::{AdminLogin, Config, ProxyChoice, Timeouts};
 use crate::credentials::consent::{Attempt, Return, paste_redirect};
 use crate::credentials::{AddFault, Credentials, Options, exchange_code, import};
 use crate::mask;
+use crate::store;
 use crate::upstream::agent::{self, AgentOptions};
 use crate::upstream::json_client;
 use serde_json::{Value, json};
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The proxy tries the account out before it answers, and a new account is onboarded for up to 90 s.
@@ -45,7 +47,7 @@ fn add_file(options: &AuthOptions, file: &Path) -> Result<(), String> {
     }
     if options.offline {
         let agent = agent_for_google(&config, config.timeouts, 1);
-        let pool = Credentials::open(Options::new(&config, agent)).map_err(|error| error.to_string())?;
+        let pool = open(&config, Options::new(&config, agent))?;
         for item in items {
             let added = pool.add(item).map_err(sentence)?;
             report(&added.label, if added.updated { "credential_updated" } else { "credential_added" });
@@ -65,7 +67,7 @@ fn connect(options: &AuthOptions) -> Result<(), String> {
     let pool_options = Options::new(&config, agent);
     // Whatever can fail without Google fails before a person goes through the consent page.
     if options.offline {
-        let pool = Credentials::open(pool_options).map_err(|error| error.to_string())?;
+        let pool = open(&config, pool_options)?;
         let (attempt, code) = consent(&config, options.paste)?;
         let added = pool.login(&code, &attempt.redirect_uri, attempt.verifier.expose()).map_err(sentence)?;
         if let Some(reason) = pool.unsaved() {
@@ -75,7 +77,12 @@ fn connect(options: &AuthOptions) -> Result<(), String> {
             &mask::email(added.email.as_deref()),
             if added.updated { "credential_updated" } else { "credential_added" },
         );
-        println!("A proxy that runs on {} takes it over within seconds.", config.credentials_file.display());
+        match config.store {
+            Some(_) => println!("Every replica takes it over within seconds."),
+            None => {
+                println!("A proxy that runs on {} takes it over within seconds.", config.credentials_file.display())
+            }
+        }
         return Ok(());
     }
     let proxy = RunningProxy::find(&config)?;
@@ -84,6 +91,12 @@ fn connect(options: &AuthOptions) -> Result<(), String> {
         exchange_code(&pool_options, &code, &attempt.redirect_uri, attempt.verifier.expose()).map_err(sentence)?;
     told_of(&proxy.add(item)?);
     Ok(())
+}
+
+/// The credentials of the file, or of the store that replicas share.
+fn open(config: &Config, options: Options) -> Result<Arc<Credentials>, String> {
+    let pool = Credentials::open(options).map_err(|error| error.to_string())?;
+    store::visit(config, pool, true)
 }
 
 /// What the proxy answered to a credential.

@@ -12,6 +12,7 @@ use crate::upstream::json_client;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -198,7 +199,10 @@ fn look_at_mode(path: &Path, findings: &mut Findings) {
 }
 
 /// Opens the credentials as `run` would, but encrypts nothing.
-fn open_pool(config: &Config, findings: &mut Findings) -> Option<Credentials> {
+fn open_pool(config: &Config, findings: &mut Findings) -> Option<Arc<Credentials>> {
+    if config.store.is_some() {
+        return open_shared(config, findings);
+    }
     let path = &config.credentials_file;
     let name = path.display();
     let mut config = config.clone();
@@ -245,7 +249,7 @@ fn open_pool(config: &Config, findings: &mut Findings) -> Option<Credentials> {
             if config.encryption_key.is_some() && path.exists() {
                 findings.good(&format!("{name} is encrypted, and the key fits"));
             }
-            Some(pool)
+            Some(Arc::new(pool))
         }
         Err(error) if config.encryption_key.is_some() => {
             findings.error(&format!("{error} Give the key that {name} was encrypted with, or restore a backup"));
@@ -253,6 +257,26 @@ fn open_pool(config: &Config, findings: &mut Findings) -> Option<Credentials> {
         }
         Err(error) => {
             findings.error(&format!("{error} Correct {name}, or restore a backup"));
+            None
+        }
+    }
+}
+
+/// Opens what replicas share, where there is anything; the file is not theirs.
+fn open_shared(config: &Config, findings: &mut Findings) -> Option<Arc<Credentials>> {
+    let path = &config.credentials_file;
+    if path.exists() {
+        findings.warn(&format!(
+            "{} is not read: with `store` the credentials are in the store; add those that are missing there on the page",
+            path.display()
+        ));
+    }
+    let agent = agent_for_google(config, Timeouts { connect: Some(REACH), read: Some(CALL) }, TOGETHER);
+    let pool = Credentials::open(Options::new(config, agent)).map_err(|error| error.to_string());
+    match pool.and_then(|pool| store::visit(config, pool, false)) {
+        Ok(pool) => Some(pool),
+        Err(sentence) => {
+            findings.error(&sentence);
             None
         }
     }

@@ -20,6 +20,10 @@ pub enum BulkEdit {
 impl Credentials {
     /// What the change of each came to, in their order.
     pub fn change_all(&self, ids: &[CredentialId], edit: BulkEdit) -> Vec<Result<(), ManageFault>> {
+        #[cfg(feature = "replicas")]
+        if let Some(sharing) = self.sharing.get() {
+            return sharing.waited(self.change_all_shared(sharing, ids, edit));
+        }
         let mut results = Vec::new();
         for some in ids.chunks(VIEWS_AT_ONCE) {
             let mut all = Effects::default();

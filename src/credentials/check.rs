@@ -96,6 +96,10 @@ impl Credentials {
     /// due at once. Says who it was; `None`: nobody is due. Blocks on Google.
     pub fn check_idle(&self) -> Option<CredentialId> {
         let id = self.with(|pool, now| pool.next_idle(now))?;
+        #[cfg(feature = "replicas")]
+        if !self.may_check(id) {
+            return None;
+        }
         let Check { name, label, message, healthy, .. } = self.check(id).ok()?;
         if healthy {
             log::debug!("[CredManager] {name}({label}) was idle and works.");

@@ -18,13 +18,16 @@ use std::time::SystemTime;
 /// Asked for at login and needed for Code Assist (docs/google-login.md "The OAuth client").
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
+/// The reason of who is not taken in because the store of the replicas is away.
+pub const UNAVAILABLE: &str = "store_unavailable";
+
 /// A credential that may join the pool.
 pub struct Candidate {
-    record: Record,
+    pub(super) record: Record,
     /// What Google said about an account.
-    found: Option<Job>,
+    pub(super) found: Option<Job>,
     /// Why it was not tried out.
-    doubt: Option<Message>,
+    pub(super) doubt: Option<Message>,
 }
 
 /// A credential that is in the pool now.
@@ -58,16 +61,21 @@ impl Credentials {
     /// be reached. Blocks on Google. One that is in the pool already, or another login of the same account and project,
     /// is replaced.
     pub fn add(&self, item: Value) -> Result<Added, AddFault> {
+        #[cfg(feature = "replicas")]
+        self.must_share()?;
         let is_key = Record::new(item.clone()).is_key();
         let candidate = match self.try_out(item.clone()) {
             Err(fault) if fault.passing && is_key => self.trust(item, untried(fault)),
             result => result,
         };
-        candidate.map(|candidate| self.enrol(candidate))
+        self.enrol(candidate?)
     }
 
     /// Ends a login: exchanges the code of the consent page and adds the account. Blocks on Google.
     pub fn login(&self, code: &str, redirect_uri: &str, verifier: &str) -> Result<Added, AddFault> {
+        // The code can be used once.
+        #[cfg(feature = "replicas")]
+        self.must_share()?;
         let record = redeem(&self.google, code, redirect_uri, verifier)?;
         self.add(record.value().clone())
     }
@@ -102,14 +110,20 @@ impl Credentials {
         Ok(Candidate { record, found: None, doubt: Some(doubt) })
     }
 
-    /// Puts the candidate into pool and file.
-    pub fn enrol(&self, candidate: Candidate) -> Added {
-        self.change(|pool, now| put(pool, candidate, now))
+    /// Puts the candidate into pool and file, or into the store that replicas share.
+    pub fn enrol(&self, candidate: Candidate) -> Result<Added, AddFault> {
+        let added = self.enrol_unwritten(candidate);
+        self.poll_file();
+        added
     }
 
     /// Puts it into the pool; the file has it once [`Credentials::poll_file`] has run.
-    pub fn enrol_unwritten(&self, candidate: Candidate) -> Added {
-        self.change_unwritten(|pool, now| put(pool, candidate, now)).0
+    pub fn enrol_unwritten(&self, candidate: Candidate) -> Result<Added, AddFault> {
+        #[cfg(feature = "replicas")]
+        if let Some(sharing) = self.sharing.get() {
+            return self.enrol_shared(sharing, candidate);
+        }
+        Ok(self.change_unwritten(|pool, now| put(pool, candidate, now)).0)
     }
 
     fn try_out_vertex(&self, record: Record) -> Result<Candidate, AddFault> {

@@ -145,6 +145,9 @@ pub enum ManageFault {
     InConfig,
     /// The item is not one this program understands.
     Unusable,
+    /// The store that replicas share does not answer: what the person is told.
+    #[cfg(feature = "replicas")]
+    Store(&'static str),
 }
 
 impl ManageFault {
@@ -154,6 +157,8 @@ impl ManageFault {
             ManageFault::Unknown => "credential_unknown",
             ManageFault::InConfig => "credential_in_config",
             ManageFault::Unusable => "credential_unusable",
+            #[cfg(feature = "replicas")]
+            ManageFault::Store(code) => code,
         })
     }
 }

@@ -15,6 +15,8 @@ mod options;
 mod place;
 mod pool;
 mod refresh;
+#[cfg(feature = "replicas")]
+pub(crate) mod shared;
 
 use self::file::edits::{self, Edit};
 use self::file::record::Record;
@@ -30,7 +32,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use bulk::BulkEdit;
 pub use check::Check;
-pub use enrol::{AddFault, Added, Candidate, exchange_code, label, untried};
+pub use enrol::{AddFault, Added, Candidate, UNAVAILABLE, exchange_code, label, untried};
 pub(crate) use file::cipher::Cipher;
 pub use file::store::StoreError;
 pub use file::{import, rekey};
@@ -51,10 +53,18 @@ pub struct Credentials {
     google: Google,
     /// The machine is one of the credentials.
     is_machine: bool,
+    /// What the pool changes is in no file.
+    is_shared: bool,
     memory: Mutex<Memory>,
     /// What waiting threads wait for: a refresh has ended or may be due, or the program is stopping.
     woken: Condvar,
-    store: Mutex<Store>,
+    /// `None`: what replicas share is in no file.
+    store: Mutex<Option<Store>>,
+    /// Other replicas, where there are any.
+    #[cfg(feature = "replicas")]
+    sharing: std::sync::OnceLock<shared::Sharing>,
+    #[cfg(feature = "replicas")]
+    key: Option<crate::secret::Secret>,
     /// What the store said last; beside it, so that reading it waits for no write.
     unsaved: Mutex<Option<String>>,
     /// Of the snapshot.
@@ -71,8 +81,14 @@ struct Memory {
 impl Credentials {
     /// Reads the credentials file. Asks Google nothing: that is the refresher's work, and the requests'.
     pub fn open(options: Options) -> Result<Credentials, StoreError> {
-        let (store, records) = Store::open(&options.credentials_file, options.encryption_key.as_ref())?;
-        log::info!("[CredManager] Loading {} credentials from file.", records.len());
+        let (store, records) = match options.is_shared {
+            true => (None, Vec::new()),
+            false => {
+                let (store, records) = Store::open(&options.credentials_file, options.encryption_key.as_ref())?;
+                log::info!("[CredManager] Loading {} credentials from file.", records.len());
+                (Some(store), records)
+            }
+        };
         let file = records.into_iter().map(|record| (Origin::File, record));
         let config = items(&options.api_keys, options.is_machine).into_iter().map(|record| (Origin::Config, record));
         let settings =
@@ -80,9 +96,14 @@ impl Credentials {
         let (pool, effects) = Pool::new(file.chain(config), settings, &options.remembered, Now::read());
         let credentials = Credentials {
             is_machine: options.is_machine,
+            is_shared: options.is_shared,
             google: Google::new(options.agent, options.endpoints, options.oauth_client),
-            unsaved: Mutex::new(store.unsaved().map(str::to_owned)),
+            unsaved: Mutex::new(store.as_ref().and_then(Store::unsaved).map(str::to_owned)),
             store: Mutex::new(store),
+            #[cfg(feature = "replicas")]
+            sharing: std::sync::OnceLock::new(),
+            #[cfg(feature = "replicas")]
+            key: options.encryption_key,
             memory: Mutex::new(Memory { pool, unwritten: Vec::new(), stopping: false }),
             woken: Condvar::new(),
             version: AtomicU64::new(0),
@@ -105,6 +126,9 @@ impl Credentials {
         let (value, effects, is_written) = {
             let memory = &mut *self.memory.lock();
             let (value, mut effects) = change(&mut memory.pool, Now::read());
+            if self.is_shared {
+                effects.edits.clear();
+            }
             let is_written = effects.edits.is_empty();
             memory.unwritten.append(&mut effects.edits);
             (value, effects, is_written)
@@ -131,12 +155,21 @@ impl Credentials {
             self.woken.notify_all();
         }
         self.version.fetch_add(effects.save.into(), Ordering::Release);
+        #[cfg(feature = "replicas")]
+        if let Some(sharing) = self.sharing.get() {
+            sharing.tell(effects.tells);
+        }
         effects.lines.iter().for_each(|(level, line)| log::log!(*level, "{line}"));
     }
 
     /// Writes what is not in the file yet, and takes over what somebody else changed there.
     pub fn poll_file(&self) {
+        #[cfg(feature = "replicas")]
+        if let Some(sharing) = self.sharing.get() {
+            return sharing.waited(());
+        }
         let mut store = self.store.lock();
+        let Some(store) = &mut *store else { return };
         let edits = std::mem::take(&mut self.memory.lock().unwritten);
         let records = store.sync(edits);
         *self.unsaved.lock() = store.unsaved().map(str::to_owned);
@@ -223,32 +256,48 @@ impl Credentials {
 
     /// Takes the credential out of the pool and the file.
     pub fn remove(&self, id: CredentialId) -> Result<(), ManageFault> {
+        #[cfg(feature = "replicas")]
+        if let Some(sharing) = self.sharing.get() {
+            return sharing.waited(self.remove_shared(sharing, id));
+        }
         self.try_change(|pool, _| pool.remove(id))
     }
 
     /// Lets the credential be lent out again.
     pub fn enable(&self, id: CredentialId) -> Result<(), ManageFault> {
-        self.try_change(|pool, now| pool.set_field(id, "disabled", None, now))
+        self.set_field(id, "disabled", None)
     }
 
     /// Keeps the credential, its tokens included, but lends it out no more.
     pub fn disable(&self, id: CredentialId) -> Result<(), ManageFault> {
-        self.try_change(|pool, now| pool.set_field(id, "disabled", Some(true.into()), now))
+        self.set_field(id, "disabled", Some(true.into()))
     }
 
     /// Sets the user's own word for the credential, or removes it.
     pub fn set_label(&self, id: CredentialId, label: Option<&str>) -> Result<(), ManageFault> {
-        self.try_change(|pool, now| pool.set_field(id, "label", label.map(Into::into), now))
+        self.set_field(id, "label", label.map(Into::into))
     }
 
     /// Sets the project in the file, or removes it so that Google is asked. `project_id_map` still wins.
     pub fn set_project(&self, id: CredentialId, project: Option<&str>) -> Result<(), ManageFault> {
-        self.try_change(|pool, now| pool.set_field(id, "project_id", project.map(Into::into), now))?;
+        self.set_field(id, "project_id", project.map(Into::into))?;
         self.reset(id)
+    }
+
+    fn set_field(&self, id: CredentialId, name: &'static str, value: Option<Value>) -> Result<(), ManageFault> {
+        #[cfg(feature = "replicas")]
+        if let Some(sharing) = self.sharing.get() {
+            return sharing.waited(self.set_shared(sharing, id, name, value.as_ref()));
+        }
+        self.try_change(|pool, now| pool.set_field(id, name, value, now))
     }
 
     /// Forgets cool-downs, blocks and what is known of the project: the credential starts anew.
     pub fn reset(&self, id: CredentialId) -> Result<(), ManageFault> {
+        #[cfg(feature = "replicas")]
+        if let Some(sharing) = self.sharing.get() {
+            return sharing.waited(self.reset_shared(sharing, id));
+        }
         self.try_change(|pool, now| pool.reset(id, now))
     }
 }

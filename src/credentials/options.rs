@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct Options {
     /// The old program's credentials.json.
     pub credentials_file: PathBuf,
+    /// What replicas share takes the place of the file, which is not looked at.
+    pub is_shared: bool,
     /// Encrypts it.
     pub encryption_key: Option<Secret>,
     /// Credentials beside those of the file.
@@ -41,6 +43,7 @@ impl Options {
     pub fn new(config: &Config, agent: ureq::Agent) -> Options {
         Options {
             credentials_file: config.credentials_file.clone(),
+            is_shared: config.store.is_some(),
             encryption_key: config.encryption_key.clone(),
             api_keys: config.gemini_api_keys.clone(),
             project_id_map: config.project_id_map.clone(),
@@ -50,9 +53,20 @@ impl Options {
             oauth_client: config.oauth_client.clone(),
             agent,
             timing: Timing::default(),
-            remembered: Value::Null,
+            remembered: remembered(config.store.is_some()),
         }
     }
+}
+
+/// Numbers of credentials that replicas share are the store's.
+#[cfg(feature = "replicas")]
+fn remembered(is_shared: bool) -> Value {
+    if is_shared { super::pool::unnumbered() } else { Value::Null }
+}
+
+#[cfg(not(feature = "replicas"))]
+fn remembered(_: bool) -> Value {
+    Value::Null
 }
 
 /// How long the pool waits for what.

@@ -2,7 +2,8 @@
 //! after a 401; whoever else needs that credential waits for the result. No lock is held meanwhile.
 
 use super::Credentials;
-use super::google::oauth::CallFault;
+use super::file::record::Record;
+use super::google::oauth::{CallFault, Tokens};
 use super::google::setup::{self, Patience};
 use super::google::trouble::Trouble;
 use super::google::vertex;
@@ -20,7 +21,7 @@ const THREADS: usize = 3;
 /// A ureq call through rustls needs up to 192 KiB in debug builds (docs/crates.md "Stacks of threads").
 const STACK: usize = 512 * 1024;
 /// Nobody waits longer for what another thread asks.
-const WAIT: Duration = Duration::from_secs(120);
+pub(super) const WAIT: Duration = Duration::from_secs(120);
 
 /// That this thread asks for a login. Ends when it is dropped, also by a panic: nobody may wait for ever.
 struct InFlight<'a> {
@@ -51,6 +52,8 @@ impl Credentials {
 
     /// Gets a new token now, whatever is known of the old one. Blocks on Google.
     pub fn refresh(&self, id: CredentialId) -> Result<(), AccessFault> {
+        #[cfg(feature = "replicas")]
+        self.lift_shared(id)?;
         let token = self.with(|pool, now| pool.unblock(id, now)).flatten();
         self.obtain(id, token.as_ref()).map(drop)
     }
@@ -82,6 +85,8 @@ impl Credentials {
         };
         let mut in_flight = InFlight { credentials: self, login: job.login, result: None };
         let token = self.exchange_token(&mut job);
+        #[cfg(feature = "replicas")]
+        self.end_shared(&mut job, token.as_ref().map(drop));
         in_flight.result = Some(token.as_ref().map(drop).map_err(Trouble::clone));
         Ok(job.access(token?))
     }
@@ -124,8 +129,15 @@ impl Credentials {
     }
 
     fn ask(&self, mut job: Job, mut in_flight: InFlight<'_>) -> Result<Access, AccessFault> {
+        #[cfg(feature = "replicas")]
+        let result = self.complete_shared(&mut job);
+        #[cfg(not(feature = "replicas"))]
         let result = self.complete(&mut job);
-        if let Err(trouble) = &result {
+        #[cfg(feature = "replicas")]
+        let is_elsewhere = matches!(result, Err(Trouble::Later { .. }));
+        #[cfg(not(feature = "replicas"))]
+        let is_elsewhere = false;
+        if let (Err(trouble), false) = (&result, is_elsewhere) {
             let what = if job.token.is_none() { "Refresh" } else { "Set-up" };
             log::warn!("[CredManager] {what} failed for {}: {}", job.log_name, trouble.message());
         }
@@ -157,17 +169,25 @@ impl Credentials {
     /// Refreshes, and notes the new token in the credential and the file.
     fn exchange_token(&self, job: &mut Job) -> Result<Secret, Trouble> {
         self.with(|pool, now| pool.refreshing(job.login, now));
-        let (record, client) = (&job.record, job.record.client());
-        let tokens = match (record.kind(), record.refresh_token()) {
-            (Ok(Kind::Vertex), _) => vertex::token(&self.google, record.value(), client.as_ref()),
-            (_, Some(refresh_token)) => self.google.refresh(refresh_token, client.as_ref()),
-            (_, None) => return Err(Trouble::Transient(Message::new("no_refresh_token"))),
-        };
-        let tokens = tokens?;
+        #[cfg(feature = "replicas")]
+        if let Some(access) = self.exchange_shared(job)? {
+            return Ok(access);
+        }
+        let tokens = self.grant(&job.record)?;
         let access = tokens.access.clone();
         let grant = Grant { access: tokens.access, refresh: tokens.refresh, lifetime: tokens.lifetime };
         self.change(|pool, now| ((), pool.granted(job, grant, now)));
         Ok(access)
+    }
+
+    /// Asks Google for a token.
+    pub(super) fn grant(&self, record: &Record) -> Result<Tokens, Trouble> {
+        let client = record.client();
+        match (record.kind(), record.refresh_token()) {
+            (Ok(Kind::Vertex), _) => vertex::token(&self.google, record.value(), client.as_ref()),
+            (_, Some(refresh_token)) => self.google.refresh(refresh_token, client.as_ref()),
+            (_, None) => Err(Trouble::Transient(Message::new("no_refresh_token"))),
+        }
     }
 
     /// Finds e-mail and project where they are missing.
@@ -204,7 +224,7 @@ impl Credentials {
     }
 
     /// Waits; `false` as soon as the program is stopping.
-    fn pause(&self, span: Duration) -> bool {
+    pub(super) fn pause(&self, span: Duration) -> bool {
         let deadline = Instant::now() + span;
         let mut memory = self.memory.lock();
         while !memory.stopping && !self.woken.wait_until(&mut memory, deadline).timed_out() {}

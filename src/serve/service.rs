@@ -119,16 +119,12 @@ impl Service {
             authorities: config.authorities.clone(),
         });
         let state = Arc::new(State::open(&config.state_file));
-        let remembered = state.take("pool").value();
-        let options = Options { timing: tuning.timing, remembered, ..Options::new(&config, agent.clone()) };
-        let pool = Arc::new(Credentials::open(options).map_err(StartError::Credentials)?);
-        let (changed, kept) = (pool.clone(), pool.clone());
-        state.own("pool", move || changed.version(), move |part, sink| kept.save(part, sink));
+        let pool = open_pool(&state, &config, &tuning, &agent)?;
         let keys = keep_keys(&state, &config);
         let usage = keep_usage(&state, &keys, &config)?;
         #[cfg(feature = "replicas")]
         observe_keys(&keys, &usage);
-        let replicas = Replicas::start(&config, &keys).map_err(StartError::Store)?;
+        let replicas = Replicas::start(&config, &keys, &pool, &state).map_err(StartError::Store)?;
         let listed: Arc<Vec<Listed>> = Arc::new(listed(&state.take("models")));
         let certificates = certificates(&config)?;
         let server = bind(&config)?;
@@ -325,6 +321,27 @@ fn keep_serving(state: &State, pool: &Credentials, serving: Serving) -> Arc<Serv
     let (changed, told) = (serving.clone(), serving.clone());
     state.own("serving", move || changed.changes(), move |_, sink| sink.put(LIST, &told.kept()));
     serving
+}
+
+/// The credentials, with what the state file says of them. What replicas share stands there no more, and stays as it was.
+fn open_pool(
+    state: &Arc<State>,
+    config: &Config,
+    tuning: &Tuning,
+    agent: &ureq::Agent,
+) -> Result<Arc<Credentials>, StartError> {
+    let options = Options { timing: tuning.timing, ..Options::new(config, agent.clone()) };
+    let options = match options.is_shared {
+        true => options,
+        false => Options { remembered: state.take("pool").value(), ..options },
+    };
+    let is_shared = options.is_shared;
+    let pool = Arc::new(Credentials::open(options).map_err(StartError::Credentials)?);
+    if !is_shared {
+        let (changed, kept) = (pool.clone(), pool.clone());
+        state.own("pool", move || changed.version(), move |part, sink| kept.save(part, sink));
+    }
+    Ok(pool)
 }
 
 fn keep_keys(state: &State, config: &Config) -> Arc<Keys> {

@@ -72,11 +72,11 @@ impl Limits {
         (self.owing.lock().len() + self.freed.lock().len()) as u64
     }
 
-    fn next(&self) -> u64 {
+    pub(super) fn next(&self) -> u64 {
         self.number.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn set_clock(&self, time: SystemTime) {
+    pub(super) fn set_clock(&self, time: SystemTime) {
         let ms = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         *self.clock.lock() = Some((Instant::now(), u64::try_from(ms).unwrap_or(u64::MAX)));
     }

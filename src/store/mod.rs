@@ -1,23 +1,32 @@
-//! What several replicas of the program share, through a Redis or Valkey: today the keys of clients that are made on the page,
-//! and the limits of all. Without `store` in the config nothing of it exists: no thread, no connection (docs/scale-out.md).
+//! What several replicas of the program share, through a Redis or Valkey: today credentials, the keys of clients that are made on
+//! the page, and the limits of all. Without `store` in the config nothing of it exists: no thread, no connection
+//! (docs/scale-out.md).
 
+mod accounts;
+mod copies;
 mod keys;
 mod limits;
 mod look;
 mod news;
 mod redis;
+mod visit;
 
 pub use look::{Finding, look};
 pub use news::Cursor;
+pub use visit::visit;
 
+use self::accounts::Accounts;
+use self::copies::{Records, Rests};
 use self::keys::{KeyCopies, KeyRegistry};
 use self::limits::Limits;
-use self::news::News;
+use self::news::{Copies, News};
 use self::redis::{Address, Fault, Link, Standing, jittered};
 use crate::calendar;
 use crate::config::{Config, StoreConfig};
+use crate::credentials::Credentials;
 use crate::keys::Keys;
 use crate::secret::Secret;
+use crate::storage::state::State;
 use crossbeam_channel::{Receiver, bounded};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -53,6 +62,7 @@ pub struct StoreFault {
 pub struct Replicas {
     limits: Arc<Limits>,
     news: Arc<News>,
+    pool: Arc<Credentials>,
     name: String,
     stopping: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -79,9 +89,16 @@ pub struct StoreFigures {
 
 impl Replicas {
     /// Where the config names a store: looks at it and joins the others. One that is away is waited for in the background;
-    /// one of another key ends the program.
-    pub fn start(config: &Config, keys: &Arc<Keys>) -> Result<Option<Arc<Replicas>>, StoreFault> {
-        let Some(store) = &config.store else { return Ok(None) };
+    /// one of another key ends the program. Tokens that wait to be told the others are in a section of the state file.
+    pub fn start(
+        config: &Config,
+        keys: &Arc<Keys>,
+        pool: &Arc<Credentials>,
+        state: &Arc<State>,
+    ) -> Result<Option<Arc<Replicas>>, StoreFault> {
+        let Some((store, key)) = config.store.as_ref().zip(config.encryption_key.as_ref()) else {
+            return without(config);
+        };
         let (link, wake, woken) = link(store, config.encryption_key.as_ref())?;
         if link.address().is_exposed() {
             log::warn!(
@@ -96,21 +113,37 @@ impl Replicas {
             return Err(StoreFault { message: format!("FATAL: store: {}", why.sentence), exit_code: 3 });
         }
         let limits = Arc::new(Limits::new(link.clone(), &store.replica, store.when_down, wake));
+        let accounts = Arc::new(Accounts::new(limits.clone(), key));
+        share(pool, &accounts, state);
         if limits.link.is_up() {
             // How many there are is needed when it goes away.
             let _ = limits.beat();
+            pool.settle_shared();
         }
-        let news = Arc::new(News::new(link.clone(), vec![Arc::new(KeyCopies(keys.clone()))]));
+        let copies: Vec<Arc<dyn Copies>> = vec![
+            Arc::new(KeyCopies(keys.clone())),
+            Arc::new(Records::new(accounts.clone(), pool.clone())),
+            Arc::new(Rests::new(accounts.clone(), pool.clone())),
+        ];
+        let news = Arc::new(News::new(link.clone(), copies));
+        accounts.follow(&news);
         keys.share(limits.clone());
         keys.register(Arc::new(KeyRegistry { link, news: news.clone() }));
         let stopping = Arc::new(AtomicBool::new(false));
-        let (kept, told, stop) = (limits.clone(), news.clone(), stopping.clone());
-        let keeper = begin("store", move || keep(&kept, &told, &woken, &stop))?;
+        let keeper = Keeper {
+            limits: limits.clone(),
+            accounts: accounts.clone(),
+            news: news.clone(),
+            pool: pool.clone(),
+            stopping: stopping.clone(),
+        };
+        let keeper = begin("store", move || keeper.keep(&woken))?;
         let told = news.clone();
         let reader = begin("news", move || told.follow())?;
         news.wait_for_all(FIRST_READING);
         let threads = Mutex::new(vec![keeper, reader]);
-        Ok(Some(Arc::new(Replicas { limits, news, name: store.replica.clone(), stopping, threads })))
+        let (name, pool) = (store.replica.clone(), pool.clone());
+        Ok(Some(Arc::new(Replicas { limits, news, pool, name, stopping, threads })))
     }
 
     /// Sends what is owed, once more, and leaves.
@@ -185,7 +218,7 @@ impl Replicas {
             is_up: self.limits.link.is_up(),
             errors: errors.map(|(kind, count)| (kind, count.load(Ordering::Relaxed))).collect(),
             alone: self.limits.alone.load(Ordering::Relaxed),
-            waiting: self.limits.waiting(),
+            waiting: self.limits.waiting() + self.pool.untold_shared() as u64,
             replicas: self.limits.replicas.load(Ordering::Relaxed),
             ahead: self.limits.ahead.load(Ordering::Relaxed) as f64 / 1000.0,
         }
@@ -203,6 +236,23 @@ fn begin(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     thread.map_err(|error| StoreFault { message: format!("a thread could not be started: {error}"), exit_code: 1 })
 }
 
+/// What becomes of a config without a store, or without a key for it.
+fn without(config: &Config) -> Result<Option<Arc<Replicas>>, StoreFault> {
+    match &config.store {
+        Some(store) => link(store, None).map(|_| None),
+        None => Ok(None),
+    }
+}
+
+fn share(pool: &Arc<Credentials>, accounts: &Arc<Accounts>, state: &Arc<State>) {
+    let saved = state.take("landings").value();
+    let to = Arc::downgrade(state);
+    let save = move || to.upgrade().into_iter().for_each(|state| drop(state.save()));
+    pool.share(accounts.clone(), &saved, Box::new(save));
+    let (changed, kept) = (pool.clone(), pool.clone());
+    state.own("landings", move || changed.landings_version(), move |_, sink| kept.save_landings(sink));
+}
+
 type Parts = (Arc<Link>, crossbeam_channel::Sender<()>, Receiver<()>);
 
 fn link(store: &StoreConfig, key: Option<&Secret>) -> Result<Parts, StoreFault> {
@@ -216,42 +266,55 @@ fn link(store: &StoreConfig, key: Option<&Secret>) -> Result<Parts, StoreFault> 
     Ok((Arc::new(Link::new(address, &store.prefix, key.clone())), wake, woken))
 }
 
-/// Looks for a store that is away, beats, and sends what is owed.
-fn keep(limits: &Limits, news: &News, woken: &Receiver<()>, stopping: &AtomicBool) {
-    let mut probe = PROBE;
-    let mut next_probe = Instant::now() + probe;
-    let mut next_beat = Instant::now() + BEAT;
-    let mut is_skewed = false;
-    loop {
-        if !limits.link.is_up() && Instant::now() >= next_probe {
-            limits.link.open();
-            probe = match limits.link.standing() {
-                Standing::Up => PROBE,
-                Standing::Down { .. } => (probe * 2).min(LONGEST_PROBE),
-                Standing::Refused { .. } => REFUSED,
-            };
-            next_probe = Instant::now() + jittered(probe);
-            if limits.link.is_up() {
-                next_beat = Instant::now();
-            }
-        }
-        if limits.link.is_up() {
-            if Instant::now() >= next_beat {
-                next_beat = Instant::now() + BEAT;
-                let _ = limits.beat().and_then(|()| limits.hold());
-                news.replicas.store(limits.replicas.load(Ordering::Relaxed), Ordering::Relaxed);
-                is_skewed = tell_skew(limits, is_skewed);
-            }
-            if limits.settle_all() == Err(Fault::Down) && !limits.link.is_up() {
-                probe = PROBE;
+/// What the thread `store` looks after.
+struct Keeper {
+    limits: Arc<Limits>,
+    accounts: Arc<Accounts>,
+    news: Arc<News>,
+    pool: Arc<Credentials>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Keeper {
+    /// Looks for a store that is away, beats, and sends what is owed.
+    fn keep(&self, woken: &Receiver<()>) {
+        let limits = &*self.limits;
+        let mut probe = PROBE;
+        let mut next_probe = Instant::now() + probe;
+        let mut next_beat = Instant::now() + BEAT;
+        let mut is_skewed = false;
+        loop {
+            if !limits.link.is_up() && Instant::now() >= next_probe {
+                limits.link.open();
+                probe = match limits.link.standing() {
+                    Standing::Up => PROBE,
+                    Standing::Down { .. } => (probe * 2).min(LONGEST_PROBE),
+                    Standing::Refused { .. } => REFUSED,
+                };
                 next_probe = Instant::now() + jittered(probe);
+                if limits.link.is_up() {
+                    next_beat = Instant::now();
+                }
             }
+            if limits.link.is_up() {
+                if Instant::now() >= next_beat {
+                    next_beat = Instant::now() + BEAT;
+                    let _ = limits.beat().and_then(|()| limits.hold()).and_then(|()| self.accounts.extend());
+                    self.news.replicas.store(limits.replicas.load(Ordering::Relaxed), Ordering::Relaxed);
+                    is_skewed = tell_skew(limits, is_skewed);
+                }
+                self.pool.settle_shared();
+                if limits.settle_all() == Err(Fault::Down) && !limits.link.is_up() {
+                    probe = PROBE;
+                    next_probe = Instant::now() + jittered(probe);
+                }
+            }
+            if self.stopping.load(Ordering::Acquire) {
+                return limits.leave();
+            }
+            let next = if limits.link.is_up() { next_beat } else { next_probe };
+            let _ = woken.recv_deadline(next);
         }
-        if stopping.load(Ordering::Acquire) {
-            return limits.leave();
-        }
-        let next = if limits.link.is_up() { next_beat } else { next_probe };
-        let _ = woken.recv_deadline(next);
     }
 }
 

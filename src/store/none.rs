@@ -1,7 +1,9 @@
 //! What stands in the place of `store` in a program that was built without it: replicas that there cannot be.
 
 use crate::config::Config;
+use crate::credentials::Credentials;
 use crate::keys::Keys;
+use crate::storage::state::State;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -56,9 +58,19 @@ pub fn look(_: &Config) -> [Finding; 0] {
     []
 }
 
+/// There is nothing to visit.
+pub fn visit(_: &Config, pool: Credentials, _: bool) -> Result<Arc<Credentials>, String> {
+    Ok(Arc::new(pool))
+}
+
 impl Replicas {
     /// There are none.
-    pub fn start(_: &Config, _: &Arc<Keys>) -> Result<Option<Arc<Replicas>>, StoreFault> {
+    pub fn start(
+        _: &Config,
+        _: &Arc<Keys>,
+        _: &Arc<Credentials>,
+        _: &Arc<State>,
+    ) -> Result<Option<Arc<Replicas>>, StoreFault> {
         Ok(None)
     }
 

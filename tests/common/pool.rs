@@ -59,6 +59,7 @@ pub fn options(base: &str, file: PathBuf) -> Options {
     written::secret(OAUTH_SECRET);
     let agent = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build();
     Options {
+        is_shared: false,
         credentials_file: file,
         encryption_key: None,
         api_keys: Vec::new(),

@@ -1,5 +1,6 @@
 //! Several replicas over one real Redis, each the whole program in this process.
 
+mod accounts;
 mod away;
 mod entry;
 mod fronts;

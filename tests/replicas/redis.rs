@@ -108,6 +108,35 @@ impl Redis {
         line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
     }
 
+    /// Begins anew with nothing.
+    pub fn lose_all(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(self.folder.join("appendonlydir"));
+        self.begin();
+    }
+
+    /// Listens to all that it is told.
+    pub fn watch(&self) -> Watch {
+        let mut command = Command::new("redis-cli");
+        command.arg("-s").arg(self.socket()).arg("monitor").stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("redis-cli, which is in the package redis-tools");
+        let mut out = child.stdout.take().expect("its output");
+        let mut first = [0; 3];
+        out.read_exact(&mut first).expect("OK");
+        let reader = std::thread::spawn(move || {
+            let mut said = Vec::new();
+            let _ = out.read_to_end(&mut said);
+            String::from_utf8_lossy(&said).into_owned()
+        });
+        Watch { child, reader }
+    }
+
+    /// What it writes to the disk.
+    pub fn dump(&self) -> Vec<u8> {
+        assert_eq!(self.cli(&["save"]), "OK");
+        std::fs::read(self.folder.join("dump.rdb")).expect("a dump")
+    }
+
     fn signal(&self, signal: &str) {
         let child = self.child.as_ref().expect("it runs");
         let done = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
@@ -136,6 +165,20 @@ impl Drop for Redis {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+/// Who listens to a server.
+pub struct Watch {
+    child: Child,
+    reader: std::thread::JoinHandle<String>,
+}
+
+impl Watch {
+    pub fn end(mut self) -> String {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.reader.join().expect("what it heard")
     }
 }
 

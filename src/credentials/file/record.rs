@@ -19,6 +19,9 @@ const ACCESS: [&str; 3] = ["access_token", "accessToken", "token"];
 const REFRESH: [&str; 2] = ["refresh_token", "refreshToken"];
 const EXPIRY: [&str; 4] = ["expiry_date", "expiresAt", "expires_at", "expiry"];
 
+/// Fields that a person gave an item here; another login of the account keeps them unless it brings its own.
+const OURS: [&str; 4] = ["label", "project_id", "locations", "quota_project_id"];
+
 /// An expiry number above this is in milliseconds, below it in seconds: the year 5138 in one unit, 1973 in the other.
 const SECONDS_END: i64 = 100_000_000_000;
 
@@ -213,6 +216,15 @@ impl Record {
             None => drop(fields.shift_remove(name)),
         }
         self.read();
+    }
+
+    /// Keeps what a person gave an older login of the account.
+    pub(crate) fn keep_ours(&mut self, old: &Record) {
+        for name in OURS {
+            if let (None, Some(value)) = (self.value.get(name), old.value.get(name)) {
+                self.set(name, Some(value.clone()));
+            }
+        }
     }
 
     fn set_plain_order(&mut self) {

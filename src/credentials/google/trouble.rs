@@ -32,6 +32,9 @@ pub(crate) enum Trouble {
     Config(Message),
     /// Google or the network has trouble.
     Transient(Message),
+    /// Another replica asks, or has just failed and lets it rest; for so long.
+    #[cfg(feature = "replicas")]
+    Later { message: Message, left: std::time::Duration, is_rest: bool },
 }
 
 impl Trouble {
@@ -40,6 +43,8 @@ impl Trouble {
             Trouble::Unauthorized => Message::new("new_token_refused"),
             Trouble::Blocked(block) => block.message.clone(),
             Trouble::Revoked(message) | Trouble::Config(message) | Trouble::Transient(message) => message.clone(),
+            #[cfg(feature = "replicas")]
+            Trouble::Later { message, .. } => message.clone(),
         }
     }
 
@@ -56,6 +61,8 @@ impl Trouble {
         match self {
             Trouble::Unauthorized | Trouble::Revoked(_) | Trouble::Blocked(_) => AccessFault::Dead(self.message()),
             Trouble::Config(_) | Trouble::Transient(_) => AccessFault::Transient(self.message()),
+            #[cfg(feature = "replicas")]
+            Trouble::Later { .. } => AccessFault::Transient(self.message()),
         }
     }
 }

@@ -36,10 +36,14 @@ impl Pool {
         result: Result<Fine, Trouble>,
         now: Now,
     ) -> (Option<Check>, Effects) {
+        #[cfg_attr(not(feature = "replicas"), expect(unused_mut))]
+        let mut effects = Effects::of_change();
         let check = self.change_login(check_up.login, now, |credential, settings| {
             let (healthy, message, link) = match result {
                 Ok(fine) => {
-                    credential.blocked = None;
+                    let _was = credential.blocked.take();
+                    #[cfg(feature = "replicas")]
+                    effects.tells.extend(_was.map(|_| credential.tell_end(None)));
                     credential.recover();
                     credential.restore_priority();
                     credential.tier = fine.tier.or(credential.tier.take());
@@ -50,7 +54,11 @@ impl Pool {
                     let (message, link) = (trouble.message(), trouble.link());
                     // An item that cannot be used says so by itself.
                     if check_up.kind.is_ok() {
+                        #[cfg(feature = "replicas")]
+                        let is_told = matches!(trouble, Trouble::Revoked(_) | Trouble::Later { .. });
                         credential.block_for(trouble, settings, now);
+                        #[cfg(feature = "replicas")]
+                        effects.tells.extend(credential.tell_block().filter(|_| !is_told));
                     }
                     (false, message, link)
                 }
@@ -68,7 +76,7 @@ impl Pool {
                 link,
             }
         });
-        (check, Effects::of_change())
+        (check, effects)
     }
 
     pub(crate) fn kind(&self, id: CredentialId) -> Option<Result<Kind, &'static str>> {

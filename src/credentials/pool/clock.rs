@@ -42,6 +42,12 @@ impl Deadline {
         self.left(now).is_zero()
     }
 
+    /// The one of both that comes later.
+    #[cfg(feature = "replicas")]
+    pub(super) fn later(self, other: Deadline) -> Deadline {
+        Deadline { monotonic: self.monotonic.max(other.monotonic), wall: self.wall.max(other.wall) }
+    }
+
     /// What the clock that ends first still shows.
     pub(crate) fn left(&self, now: Now) -> Duration {
         let wall = self.wall.duration_since(now.wall).unwrap_or_default();

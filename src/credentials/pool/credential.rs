@@ -35,6 +35,21 @@ pub(crate) struct Login {
 }
 
 impl Login {
+    #[cfg(feature = "replicas")]
+    pub(super) fn of(id: CredentialId, number: u64) -> Login {
+        Login { id, number }
+    }
+
+    #[cfg(feature = "replicas")]
+    pub(in crate::credentials) fn number(&self) -> u64 {
+        self.number
+    }
+
+    #[cfg(feature = "replicas")]
+    pub(in crate::credentials) fn id(&self) -> CredentialId {
+        self.id
+    }
+
     /// Nobody's: what is noted about it goes nowhere.
     pub(super) const NOBODY: Login = Login { id: CredentialId(u64::MAX), number: 0 };
 }
@@ -108,6 +123,8 @@ pub(crate) struct Credential {
     pub(super) quota: Option<(Instant, Quota)>,
     /// Where Vertex AI serves it.
     pub(super) place: Option<Arc<VertexPlace>>,
+    #[cfg(feature = "replicas")]
+    pub(super) copy: super::shared::Copy,
 }
 
 impl Credential {
@@ -140,6 +157,8 @@ impl Credential {
             setbacks: 0,
             last_active: now.monotonic,
             quota: None,
+            #[cfg(feature = "replicas")]
+            copy: super::shared::Copy::default(),
         };
         credential.settle_project(settings);
         credential
@@ -150,6 +169,11 @@ impl Credential {
         let (usage_count, created_at, replaced) = (self.usage_count, self.created_at, self.replaced + 1);
         let new = Credential::new(self.id, Origin::File, record, settings, now);
         *self = Credential { usage_count, created_at, replaced, ..new };
+    }
+
+    #[cfg(feature = "replicas")]
+    pub(super) fn set_login(&mut self, login: Login) {
+        self.replaced = login.number;
     }
 
     /// Takes over what somebody else wrote about the same credential.
@@ -207,6 +231,8 @@ impl Credential {
         self.blocked.take_if(|blocked| blocked.until.is_some_and(|until| until.is_over(now)));
         self.backoff.take_if(|backoff| backoff.until.is_over(now));
         self.deprioritised.take_if(|until| until.is_over(now));
+        #[cfg(feature = "replicas")]
+        self.copy.put_off.take_if(|until| until.is_over(now));
     }
 
     /// Whether it may serve at all, now or after a while.
@@ -251,7 +277,10 @@ impl Credential {
             return None;
         }
         let token = self.token.as_ref().filter(|_| self.is_set_up());
-        Some(token.map(|token| token.refresh_at))
+        let due = token.map(|token| token.refresh_at);
+        #[cfg(feature = "replicas")]
+        let due = self.later(due);
+        Some(due)
     }
 
     /// Whether there is nothing to ask Google but for tokens.
@@ -272,6 +301,8 @@ impl Credential {
             Trouble::Revoked(message) => self.block(Block::new("INVALID_GRANT", message), None, now),
             Trouble::Blocked(block) => self.block(block, probe, now),
             Trouble::Config(_) | Trouble::Transient(_) => {}
+            #[cfg(feature = "replicas")]
+            Trouble::Later { .. } => {}
         }
     }
 
@@ -289,7 +320,11 @@ impl Credential {
         let full = doubled(first, self.failures, longest);
         self.failures += 1;
         let span = full - full.mul_f64(random::fraction() / 4.0);
-        self.backoff = Some(Backoff { until: Deadline::after(now, span), message, at: now.wall });
+        self.rest_for(message, Deadline::after(now, span), now);
+    }
+
+    pub(super) fn rest_for(&mut self, message: Message, until: Deadline, now: Now) {
+        self.backoff = Some(Backoff { until, message, at: now.wall });
     }
 
     pub(super) fn recover(&mut self) {
@@ -315,7 +350,7 @@ impl Credential {
     }
 }
 
-fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
+pub(crate) fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     first.saturating_mul(1 << times.min(16)).min(longest)
 }
 

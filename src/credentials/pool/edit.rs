@@ -14,9 +14,6 @@ use crate::credentials::lease::{CredentialId, ManageFault};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
-/// Fields that a person gave an item here; another login of the account keeps them unless it brings its own.
-const OURS: [&str; 4] = ["label", "project_id", "locations", "quota_project_id"];
-
 impl Pool {
     /// Takes an item in: in the place of an older login of the same account, or behind all others. `found` is what Google
     /// said about it.
@@ -27,11 +24,7 @@ impl Pool {
         let (updated, instead_of) = (old.is_some(), old.and_then(Credential::identity));
         let id = match old {
             Some(old) => {
-                for name in OURS {
-                    if let (None, Some(value)) = (record.value().get(name), old.record.value().get(name)) {
-                        record.set(name, Some(value.clone()));
-                    }
-                }
+                record.keep_ours(&old.record);
                 old.id
             }
             None => self.join(Origin::File, record.clone(), now).id,
@@ -55,7 +48,7 @@ impl Pool {
 
     /// The credential that the item is, or is another login of: the same secret; the same account and project; the same account
     /// with a project that a person chose here, when the item names none.
-    fn place_of(&self, record: &Record, email: Option<&str>, project: Option<&str>) -> Option<&Credential> {
+    pub(super) fn place_of(&self, record: &Record, email: Option<&str>, project: Option<&str>) -> Option<&Credential> {
         let is_chosen = |credential: &Credential| record.project().is_none() && credential.record.project().is_some();
         let mut same = self.named(record.name(), record).filter(|credential| credential.record.key() == record.key());
         same.next()

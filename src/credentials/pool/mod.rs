@@ -9,13 +9,21 @@ mod credential;
 mod edit;
 mod ids;
 mod index;
+#[cfg(feature = "replicas")]
+mod shared;
 mod snapshot;
 mod token;
 mod view;
 
 pub(crate) use check::CheckUp;
+#[cfg(feature = "replicas")]
+pub(crate) use clock::Deadline;
 pub(crate) use clock::Now;
+#[cfg(feature = "replicas")]
+pub(crate) use credential::doubled;
 pub(crate) use credential::{Login, Origin, label};
+#[cfg(feature = "replicas")]
+pub(crate) use shared::unnumbered;
 pub(crate) use token::{Grant, Job, Step};
 pub use view::{CoolingModel, View};
 
@@ -27,6 +35,7 @@ use crate::credentials::lease::{CredentialId, Kind, Report};
 use crate::credentials::options::Timing;
 use crate::message::Message;
 use crate::secret::Secret;
+#[cfg(not(feature = "replicas"))]
 use clock::Deadline;
 use credential::{CoolDown, Credential};
 use ids::Ids;
@@ -83,6 +92,9 @@ pub(crate) struct Effects {
     pub(crate) wake: bool,
     /// For the log.
     pub(crate) lines: Vec<(log::Level, String)>,
+    /// For other replicas.
+    #[cfg(feature = "replicas")]
+    pub(crate) tells: Vec<crate::credentials::shared::Tell>,
 }
 
 impl Effects {
@@ -95,6 +107,8 @@ impl Effects {
     pub(crate) fn add(&mut self, other: Effects) {
         self.edits.extend(other.edits);
         self.lines.extend(other.lines);
+        #[cfg(feature = "replicas")]
+        self.tells.extend(other.tells);
         (self.save, self.wake) = (self.save || other.save, self.wake || other.wake);
     }
 
@@ -189,13 +203,22 @@ impl Pool {
                 credential.restore_priority();
                 // A block that would have ended by itself was wrong or is over. One that waits for a person stays: an
                 // old access token may go on working for a while after its login was revoked.
-                let ended = credential.blocked.take_if(|blocked| blocked.until.is_some()).is_some();
-                Effects { save: ended, ..Effects::default() }
+                let ended = credential.blocked.take_if(|blocked| blocked.until.is_some());
+                #[cfg_attr(not(feature = "replicas"), expect(unused_mut))]
+                let mut effects = Effects { save: ended.is_some(), ..Effects::default() };
+                #[cfg(feature = "replicas")]
+                effects.tells.extend(ended.map(|ended| credential.tell_end(ended.until)));
+                effects
             }
             Report::Cool { rest, limit, reason, message } => {
                 let until = Deadline::after(now, rest);
                 credential.cool_down(model, CoolDown { until, limit, reason, message }, now);
-                Effects { save: true, ..Effects::default() }
+                Effects {
+                    save: true,
+                    #[cfg(feature = "replicas")]
+                    tells: credential.tell_rest(model, now).into_iter().collect(),
+                    ..Effects::default()
+                }
             }
             Report::Deprioritise => {
                 credential.deprioritise(settings, now);
@@ -206,7 +229,11 @@ impl Pool {
                 credential.project = None;
                 credential.settle_project(settings);
                 credential.block(Block { reason, message, link }, rest, now);
-                Effects::of_change()
+                Effects {
+                    #[cfg(feature = "replicas")]
+                    tells: credential.tell_block().into_iter().collect(),
+                    ..Effects::of_change()
+                }
             }
         });
         effects.unwrap_or_default()

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// A token that ends sooner is refreshed before it is used: the answer may take a while.
-const MARGIN: Duration = Duration::from_secs(60);
+pub(super) const MARGIN: Duration = Duration::from_secs(60);
 
 /// An access token and the times that follow from its end.
 #[derive(Clone, Debug)]
@@ -71,6 +71,8 @@ pub(crate) struct Job {
     pub(crate) project: Option<String>,
     pub(crate) tier: Option<String>,
     pub(crate) place: Option<Arc<VertexPlace>>,
+    #[cfg(feature = "replicas")]
+    pub(crate) common: Box<super::shared::Common>,
 }
 
 impl Job {
@@ -86,6 +88,8 @@ impl Job {
             tier: None,
             place: record.place().map(Arc::new),
             record,
+            #[cfg(feature = "replicas")]
+            common: Box::default(),
         }
     }
 }
@@ -120,7 +124,7 @@ impl Pool {
             if credential.record.is_key() {
                 return api_key(credential, stale);
             }
-            credential.token.take_if(|token| stale == Some(&token.secret));
+            credential.refuse(stale);
             if let Some(token) = credential.fresh_token(now).filter(|_| credential.project.is_some()) {
                 return Ok(Step::Use(credential.access(token.secret.clone())));
             }
@@ -141,7 +145,7 @@ impl Pool {
     /// As [`Pool::access`], whatever keeps the credential from serving, and without a project.
     pub(crate) fn token(&mut self, id: CredentialId, stale: Option<&Secret>, now: Now) -> Result<Step, ManageFault> {
         let step = self.change(id, now, |credential, _| {
-            credential.token.take_if(|token| stale == Some(&token.secret));
+            credential.refuse(stale);
             if let Some(key) = credential.record.api_key().filter(|_| credential.record.is_key()) {
                 return Step::Use(credential.access(Secret::new(key)));
             }
@@ -218,6 +222,8 @@ impl Pool {
 
     /// A thread has asked, and this came of it.
     pub(crate) fn finish(&mut self, login: Login, result: Result<(), Trouble>, now: Now) -> Effects {
+        #[cfg_attr(not(feature = "replicas"), expect(unused_mut))]
+        let mut effects = Effects::of_change();
         self.change_login(login, now, |credential, settings| {
             let timing = &settings.timing;
             credential.in_flight = None;
@@ -231,10 +237,21 @@ impl Pool {
                 Err(Trouble::Transient(message)) => {
                     credential.back_off(message, timing.first_backoff, timing.longest_backoff, now);
                 }
-                Err(trouble) => credential.block_for(trouble, settings, now),
+                #[cfg(feature = "replicas")]
+                Err(Trouble::Later { message, left, is_rest }) => {
+                    Pool::put_off(credential, message, left, is_rest, now)
+                }
+                Err(trouble) => {
+                    // A refresh token that is dead was told with the version that it was dead for.
+                    #[cfg(feature = "replicas")]
+                    let is_told = matches!(trouble, Trouble::Revoked(_));
+                    credential.block_for(trouble, settings, now);
+                    #[cfg(feature = "replicas")]
+                    effects.tells.extend(credential.tell_block().filter(|_| !is_told));
+                }
             }
         });
-        Effects::of_change()
+        effects
     }
 }
 
@@ -256,13 +273,25 @@ impl Credential {
             project: self.project.clone(),
             tier: self.tier.clone(),
             place: self.place.clone(),
+            #[cfg(feature = "replicas")]
+            common: self.common(false),
         }
+    }
+
+    #[cfg(not(feature = "replicas"))]
+    fn refuse(&mut self, stale: Option<&Secret>) {
+        self.token.take_if(|token| stale == Some(&token.secret));
     }
 
     /// As [`Credential::begin`], but a token near its end is replaced although it could still be used.
     fn begin_ahead(&mut self, now: Now) -> Job {
         let is_old = self.token.as_ref().is_none_or(|token| token.refresh_at.is_over(now));
-        let job = self.begin(now);
+        #[cfg_attr(not(feature = "replicas"), expect(unused_mut))]
+        let mut job = self.begin(now);
+        #[cfg(feature = "replicas")]
+        {
+            job.common = self.common(true);
+        }
         if is_old || self.is_set_up() {
             self.in_flight = Some(InFlight::Refresh);
             return Job { token: None, ..job };

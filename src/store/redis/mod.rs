@@ -2,6 +2,7 @@
 //! there (docs/scale-out.md "Traps of the Redis client").
 
 mod address;
+mod credentials;
 mod entry;
 mod link;
 mod names;
@@ -9,11 +10,14 @@ mod reader;
 mod scripts;
 
 pub(super) use address::Address;
+pub(super) use credentials::{CredentialScripts, Edit, LeaseRow, RestRow};
 pub(super) use entry::Look;
 pub(super) use link::{Fault, Link, Standing, jittered};
 pub(super) use names::Names;
 pub(super) use reader::{Event, Position, Reader, Record};
 pub(super) use scripts::{KEYS, Scripts, at};
 
+/// A connection to it.
+pub(super) type Line = ::redis::Connection;
 /// What the server says, or why it says nothing.
 pub(super) type Answer<T> = ::redis::RedisResult<T>;

@@ -3,7 +3,7 @@
 
 use super::link::Ticket;
 use super::reader::records_of;
-use super::{Names, Record};
+use super::{CredentialScripts, Names, Record};
 use crate::calendar;
 use crate::keys::{Ask, Batch, Change, Counted, Expected, Numbers, Outcome, Reached, Used};
 use redis::{Connection, RedisResult, Script};
@@ -18,6 +18,7 @@ pub(in crate::store) struct Scripts {
     open: Script,
     keys: Script,
     pub(super) position: Script,
+    pub(in crate::store) credentials: CredentialScripts,
 }
 
 /// The table of the keys of the page.
@@ -35,6 +36,7 @@ impl Scripts {
             open: Script::new(include_str!("scripts/open.lua")),
             keys: Script::new(concat!(include_str!("scripts/news.lua"), include_str!("scripts/keys.lua"))),
             position: Script::new(concat!(include_str!("scripts/news.lua"), include_str!("scripts/position.lua"))),
+            credentials: CredentialScripts::new(),
         }
     }
 
@@ -194,7 +196,7 @@ fn place(who: &str, number: u64) -> String {
     format!("{who}.{number}")
 }
 
-fn ms(time: Duration) -> u64 {
+pub(super) fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -199,6 +199,9 @@ fn by_refresh(state: &mut State, token: &str) -> Result<Reply, Reply> {
     *state.refreshed.entry(user.email.clone()).or_default() += 1;
     if state.settings.rotate_refresh {
         body["refresh_token"] = json!(state.issue_refresh(&user.email));
+        if state.settings.retire_refresh {
+            state.refresh.entry(token.to_owned()).and_modify(|token| token.revoked = true);
+        }
     }
     Ok(Reply::json(200, &body))
 }

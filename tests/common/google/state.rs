@@ -168,6 +168,8 @@ pub struct Settings {
     pub delay: Duration,
     /// Answer refreshes with a new refresh token (the old one stays valid).
     pub rotate_refresh: bool,
+    /// The old one does not stay valid then.
+    pub retire_refresh: bool,
     /// `expires_in` of new access tokens, seconds.
     pub expires_in: u64,
     /// The consent page says no.
@@ -251,6 +253,7 @@ impl State {
                 events: 3,
                 delay: Duration::ZERO,
                 rotate_refresh: false,
+                retire_refresh: false,
                 expires_in: 3599,
                 deny_consent: false,
                 consent_as: None,

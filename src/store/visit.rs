@@ -1,0 +1,52 @@
+//! Commands that look after the credentials in the store and go again: they are no replica.
+
+use super::accounts::Accounts;
+use super::copies::{Records, Rests};
+use super::limits::Limits;
+use super::link;
+use super::news::Copies;
+use super::redis::{Link, Standing};
+use crate::config::Config;
+use crate::credentials::Credentials;
+use crate::credentials::shared::Away;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Lets the credentials be those of the store that the config names. A store that nobody has used yet is made, or, where
+/// nothing may be written, left alone. The error is a sentence.
+pub fn visit(config: &Config, pool: Credentials, may_make: bool) -> Result<Arc<Credentials>, String> {
+    let pool = Arc::new(pool);
+    let Some((link, accounts)) = accounts(config, may_make)? else { return Ok(pool) };
+    pool.share(accounts.clone(), &Value::Null, Box::new(|| {}));
+    pool.settle_shared();
+    let mut reader = link.reader(Duration::ZERO).ok_or_else(|| Away::Down.message().to_string())?;
+    for copy in [&Records::new(accounts.clone(), pool.clone()) as &dyn Copies, &Rests::new(accounts, pool.clone())] {
+        let all = reader.all(copy.table()).map_err(|_| Away::Down.message().to_string())?;
+        copy.replace(all);
+    }
+    Ok(pool)
+}
+
+type Visitor = (Arc<Link>, Arc<Accounts>);
+
+/// `None`: there is none, or one that nobody has used yet.
+fn accounts(config: &Config, may_make: bool) -> Result<Option<Visitor>, String> {
+    let Some((store, key)) = config.store.as_ref().zip(config.encryption_key.as_ref()) else { return Ok(None) };
+    let (link, wake, _) = link(store, config.encryption_key.as_ref()).map_err(|fault| fault.message)?;
+    if !may_make && link.look()?.is_new {
+        return Ok(None);
+    }
+    open(&link)?;
+    let limits = Arc::new(Limits::new(link.clone(), &store.replica, store.when_down, wake));
+    Ok(Some((link, Arc::new(Accounts::new(limits, key)))))
+}
+
+fn open(link: &Link) -> Result<(), String> {
+    link.open();
+    match link.standing() {
+        Standing::Up => Ok(()),
+        Standing::Down { reason, .. } => Err(format!("store {}: {reason}", link.address())),
+        Standing::Refused { why, .. } => Err(format!("store {}: {}", link.address(), why.sentence)),
+    }
+}
