@@ -11,6 +11,7 @@ use crate::api::params::{Field, Object, read, shorten, take, take_as, take_objec
 use crate::api::{Context, MidSystem};
 use crate::conversation::asked::Asked;
 use crate::conversation::attachments::Attachments;
+use crate::conversation::built_in::is_built_in;
 use crate::conversation::format::Format;
 use crate::conversation::history::Entry;
 use crate::conversation::tools::{Choice, Toolbox};
@@ -178,6 +179,10 @@ fn tools(body: &mut Object, search: bool, asked: &mut Asked) -> Result<bool, Api
         let mut tool =
             Object::of(tool).map_err(|other| wrong_type(format!("tools.{index}"), Object::WANTED, &other))?;
         let kind = take_text(&mut tool, "type").unwrap_or_default();
+        if kind.is_empty() && tool.keys().any(|field| is_googles(field)) {
+            openai_tools::untyped(tool, &mut asked.toolbox);
+            continue;
+        }
         // OpenAI's way to declare one is sent here by mistake.
         let is_plain = matches!(kind.as_str(), "" | "custom" | "function");
         if is_plain {
@@ -189,7 +194,7 @@ fn tools(body: &mut Object, search: bool, asked: &mut Asked) -> Result<bool, Api
             continue;
         }
         let name = take_text(&mut tool, "name").unwrap_or_default();
-        if asked.toolbox.built_in_with(&kind, unequalled(tool)) {
+        if asked.toolbox.built_in_with(&kind, options_of(&kind, tool)) {
             searches |= kind.starts_with("web_search");
             own.push(name);
         } else {
@@ -214,9 +219,19 @@ fn tools(body: &mut Object, search: bool, asked: &mut Asked) -> Result<bool, Api
     Ok(searches)
 }
 
-/// The options of a tool of Anthropic's that say more than how often it may be used.
-fn unequalled(mut tool: Object) -> Object {
-    tool.retain(|name, _| matches!(name.as_str(), "allowed_domains" | "blocked_domains" | "user_location"));
+/// Whether a tool with this field is an object of Google's.
+fn is_googles(field: &str) -> bool {
+    is_built_in(field) || matches!(field, "functionDeclarations" | "function_declarations")
+}
+
+/// The options of a tool that Google runs; of Anthropic's own those that say more than how often it may be used.
+fn options_of(kind: &str, mut tool: Object) -> Object {
+    let is_anthropics = kind.starts_with("web_");
+    tool.retain(|name, _| match name.as_str() {
+        "allowed_domains" | "blocked_domains" | "user_location" => true,
+        "name" | "max_uses" | "cache_control" | "defer_loading" | "allowed_callers" => false,
+        _ => !is_anthropics,
+    });
     tool
 }
 
