@@ -29,8 +29,8 @@ if [ "${#missing[@]}" -gt 0 ]; then
         exit 1
     fi
     apt-get update -q
-    # Their services are not wanted.
-    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
+    # Their services are not wanted. A machine that has just been started may be updating itself.
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qy --no-install-recommends "${missing[@]}"
 fi
 
 # The JavaScript packages, at the versions of package-lock.json.

@@ -71,14 +71,10 @@ fn attempts(case: &Value) -> &[Value] {
 
 /// The events of a stream without `response.` in their names.
 pub fn events(stream: &str) -> Vec<(String, Value)> {
-    let event = |text: &str| {
-        let (name, data) = text.split_once('\n').expect("two lines");
-        let name = name.strip_prefix("event: ").expect("a name").to_owned();
-        let data: Value = serde_json::from_str(data.strip_prefix("data: ").expect("data")).unwrap();
-        assert_eq!(data["type"], name.as_str());
-        (name.strip_prefix("response.").expect("the prefix of all").to_owned(), data)
-    };
-    stream.split_terminator("\n\n").filter(|frame| !frame.starts_with(':')).map(event).collect()
+    let comments = |frame: &&str| !frame.starts_with(':');
+    let stream: String = stream.split_inclusive("\n\n").filter(comments).collect();
+    let named = crate::anthropic_messages::events(&stream).into_iter();
+    named.map(|(name, data)| (name.strip_prefix("response.").expect("the prefix of all").to_owned(), data)).collect()
 }
 
 /// What the SDKs' accumulators and Codex rely on, whatever the answer. Returns the last response.
