@@ -26,6 +26,8 @@ pub enum Answer {
 pub struct Script {
     pub left: usize,
     pub every: Duration,
+    /// Bytes that its texts are longer than usual.
+    pad: usize,
     enveloped: bool,
     /// The only event calls a tool.
     call: bool,
@@ -95,6 +97,7 @@ impl Books {
         let script = Script {
             left: number(request, "events=").unwrap_or(1) as usize,
             every: Duration::from_micros(number(request, "every_us=").unwrap_or(0)),
+            pad: number(request, "pad=").unwrap_or(0) as usize,
             enveloped: target.contains("v1internal"),
             call: request.contains("functionDeclarations") && !answered,
         };
@@ -162,7 +165,7 @@ fn refusal(status: u64) -> Answer {
 impl Script {
     /// The next event, stamped with the time; the last one when nothing is left.
     pub fn event(self, clock: Instant) -> String {
-        let part = if self.call { call() } else { text(clock) };
+        let part = if self.call { call() } else { text(clock, self.pad) };
         let finish = if self.left == 0 { r#","finishReason":"STOP""# } else { "" };
         let event = format!(
             r#"{{"candidates":[{{"content":{{"parts":[{part}],"role":"model"}}{finish},"index":0}}],"usageMetadata":{{"promptTokenCount":24,"candidatesTokenCount":48,"totalTokenCount":212,"promptTokensDetails":[{{"modality":"TEXT","tokenCount":24}}],"thoughtsTokenCount":140}},"modelVersion":"gemini-2.5-flash","responseId":"kQ0YaZ-3Cdf4vdIPmZq1oQs"}}"#
@@ -172,9 +175,10 @@ impl Script {
 }
 
 /// Makes an event of about 600 bytes, as Google's are; `@` and the nanoseconds are what the clients look for.
-fn text(clock: Instant) -> String {
+fn text(clock: Instant, pad: usize) -> String {
+    let pad = "x".repeat(pad);
     format!(
-        r#"{{"text":"@{} and then the lighthouse keeper wrote down what he had seen that night, in a small and careful hand,\nas he had done on every other night of that year: \"wind from the west, two ships, no fog\"."}}"#,
+        r#"{{"text":"@{} and then the lighthouse keeper wrote down what he had seen that night, in a small and careful hand,\nas he had done on every other night of that year: \"wind from the west, two ships, no fog\".{pad}"}}"#,
         now(clock)
     )
 }

@@ -83,7 +83,11 @@ pub fn request(target: &Target, prompt: &str, stream: bool) -> Vec<u8> {
     if !matches!(target.speaks, Dialect::Google) {
         (body["model"], body["stream"]) = (json!("gemini-2.5-flash"), json!(stream));
     }
-    let body = body.to_string();
+    post(&path, &body.to_string())
+}
+
+/// A request with this body.
+pub fn post(path: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
         "POST {path} HTTP/1.1\r\nHost: load\r\n{KEY}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -223,7 +227,8 @@ pub fn ask(target: &Target, connections: usize, count: usize, prompt: &str) -> (
     (times, failures)
 }
 
-fn ask_one(address: SocketAddr, request: &[u8], count: usize) -> (Vec<u64>, usize) {
+/// The same on one connection.
+pub fn ask_one(address: SocketAddr, request: &[u8], count: usize) -> (Vec<u64>, usize) {
     let mut socket = std::net::TcpStream::connect(address).expect("a connection");
     socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     socket.set_nodelay(true).expect("no delay");
@@ -239,6 +244,24 @@ fn ask_one(address: SocketAddr, request: &[u8], count: usize) -> (Vec<u64>, usiz
         failures += usize::from(!answer.starts_with(b"HTTP/1.1 200"));
     }
     (times, failures)
+}
+
+/// Asks for one stream and reads it to its end; false when it breaks off.
+pub fn ask_streamed(target: &Target, prompt: &str) -> bool {
+    let mut socket = std::net::TcpStream::connect(target.address).expect("a connection");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let (mut bytes, mut last) = (vec![0; 65536], Vec::new());
+    if socket.write_all(&request(target, prompt, true)).is_err() {
+        return false;
+    }
+    while !last.ends_with(b"0\r\n\r\n") {
+        match socket.read(&mut bytes) {
+            Ok(0) | Err(_) => return false,
+            Ok(count) => last.extend_from_slice(&bytes[..count]),
+        }
+        last.drain(..last.len().saturating_sub(5));
+    }
+    true
 }
 
 /// Reads one answer with a length; false when the connection ends before it does.

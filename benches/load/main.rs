@@ -6,6 +6,7 @@
 mod answers;
 mod clients;
 mod floor;
+mod growth;
 mod mix;
 mod process;
 mod report;
@@ -47,6 +48,12 @@ fn main() -> ExitCode {
         let rules_hold = soak::run(clock, &program, &folder, &google, Duration::from_secs(seconds));
         return if rules_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
+    if value("--only").as_deref() == Some("growth") {
+        let mut page = String::new();
+        growth::measure(clock, &program, &folder, google.plain).tell(&mut page);
+        println!("{page}");
+        return ExitCode::SUCCESS;
+    }
     if let Some(kind) = value("--only") {
         let count = value("--streams").map_or(200, |count| count.parse().expect("--streams COUNT"));
         only(clock, &program, &folder, google.plain, &kind, count);
@@ -61,6 +68,7 @@ fn main() -> ExitCode {
         std::fs::create_dir_all(&docs).expect("the folder for the report");
         std::fs::write(docs.join("benchmarks.md"), &table).expect("the report");
         std::fs::write(docs.join("benchmarks.svg"), report.svg()).expect("the plot");
+        std::fs::write(docs.join("growth.svg"), report.growth.svg()).expect("the plot");
     }
     ExitCode::SUCCESS
 }
@@ -103,6 +111,8 @@ fn measure(clock: Instant, program: &Path, folder: &Folder, google: &Upstream, q
     }
     eprintln!("dialects ...");
     let dialects = dialects(clock, program, folder, google, quick);
+    eprintln!("growth ...");
+    let growth = growth::measure(clock, program, folder, google);
     eprintln!("abuse ...");
     let proxy = process::proxy(program, folder, &plain, many);
     let abuse = abuse(&proxy, if quick { 500 } else { 3000 });
@@ -112,6 +122,7 @@ fn measure(clock: Instant, program: &Path, folder: &Folder, google: &Upstream, q
         shorts,
         phases,
         dialects,
+        growth,
         abuse,
         program: program.to_owned(),
         bytes: std::fs::metadata(program).map_or(0, |found| found.len()),

@@ -1,6 +1,7 @@
 //! What was measured, as a page and a plot.
 
 use crate::clients::{Dialect, Seen, Streams};
+use crate::growth::Growth;
 use crate::process::Figures;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ pub struct Report {
     pub shorts: Vec<Short>,
     pub phases: Vec<Phase>,
     pub dialects: Dialects,
+    pub growth: Growth,
     pub abuse: Abuse,
     /// What was measured, and how large it is.
     pub program: PathBuf,
@@ -151,6 +153,7 @@ impl Report {
         let _ = writeln!(page, "{}. {}.\n", circumstances(), line_of("nginx", &["-v"]));
         self.streams(&mut page);
         self.dialects.tell(&mut page);
+        self.growth.tell(&mut page);
         self.short_requests(&mut page);
         self.rest(&mut page);
         page
