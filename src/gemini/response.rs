@@ -2,6 +2,9 @@
 //! stream"), borrowed from the JSON text it came in: the hot path of the program parses one of these per event and
 //! copies nothing it need not.
 //!
+//! What few events have is in a box: reading an event moves its parts several times, and the stack that it takes is taken by
+//! each stream.
+//!
 //! Unknown fields are skipped here; the native surface forwards the text itself, so nothing is lost.
 
 use super::tier::Tier;
@@ -35,9 +38,9 @@ pub struct Response<'a> {
     #[serde(borrow, deserialize_with = "null_is_default")]
     pub candidates: Vec<Candidate<'a>>,
     /// Set when the prompt was blocked.
-    pub prompt_feedback: Option<PromptFeedback<'a>>,
+    pub prompt_feedback: Option<Box<PromptFeedback<'a>>>,
     /// Cumulative: the last one counts.
-    pub usage_metadata: Option<UsageMetadata>,
+    pub usage_metadata: Option<Box<UsageMetadata>>,
     /// Google's id of the answer.
     pub response_id: Option<Text<'a>>,
     /// The model that answered.
@@ -132,13 +135,13 @@ pub struct ResponsePart<'a> {
     /// May sit on any kind of part.
     pub thought_signature: Option<Text<'a>>,
     /// A whole call, or a piece of one.
-    pub function_call: Option<ResponseCall<'a>>,
+    pub function_call: Option<Box<ResponseCall<'a>>>,
     /// An image or audio, whole.
-    pub inline_data: Option<ResponseBlob<'a>>,
+    pub inline_data: Option<Box<ResponseBlob<'a>>>,
     /// Code Google ran for the model.
-    pub executable_code: Option<ExecutableCode<'a>>,
+    pub executable_code: Option<Box<ExecutableCode<'a>>>,
     /// What it printed.
-    pub code_execution_result: Option<CodeExecutionResult<'a>>,
+    pub code_execution_result: Option<Box<CodeExecutionResult<'a>>>,
     /// What one of Google's own tools was asked; the client gives it back and does nothing.
     pub tool_call: Option<&'a RawValue>,
     /// What that tool answered.
