@@ -144,6 +144,9 @@ pub(crate) fn extensions(body: &mut Object) -> Extensions {
                 let names = ["stream_function_call_arguments", "streamFunctionCallArguments"];
                 let streams = take_any(&mut calling, &names).and_then(|flag| flag.as_bool());
                 found.streams_arguments = found.streams_arguments.or(streams);
+                if calling.values().any(|value| !value.is_null()) {
+                    found.unknown.push("tool_config.function_calling_config".into());
+                }
             }
             found.retrieval = found.retrieval.or(retrieval.filter(Value::is_object).map(spelled));
             let others = config.into_iter().filter(|(_, value)| !value.is_null());
