@@ -212,6 +212,8 @@ fn without_the_store_tokens_are_refreshed_and_nothing_is_changed() {
     redis.begin();
     replicas.iter().for_each(|replica| wait_for("the store", || health(replica)["state"] == "up"));
     wait_for("the new refresh token", || metric(&replicas[0], "gemini_proxy_store_pending_batches") == "0");
+    // Its access token is the other's as well, before both are dead.
+    wait_for("the news", || !one(&replicas[1], "cred-0").unwrap()["last_refreshed_at"].is_null());
     google.expire(EMAIL);
     all_serve(&replicas[1..]);
     all_serve(&replicas[..1]);
