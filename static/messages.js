@@ -178,6 +178,7 @@ export default {
   "login_updated": ["Updated: {label}", "已更新：{label}"],
   "login_failed": ["Authentication Failed", "登录失败"],
   "login_reason": ["Reason: {reason}. Please try again.", "原因：{reason}。请重试。"],
+  "login_not_begun": ["The login was not begun", "登录未开始"],
   "login_not_found": ["Error: OAuth flow not found. Please start again.", "错误：找不到该登录流程。请重新开始。"],
   "sign_in": ["Sign in", "登录"],
   "sign_in_user": ["User name", "用户名"],

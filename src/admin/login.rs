@@ -25,7 +25,13 @@ pub(super) fn begin(app: &App, request: &Request) -> Response {
     let Way::Redirect(redirect_uri) = way(&app.config, request) else {
         return Response::empty(302).with_header("Location", "/?login=paste");
     };
-    Response::empty(302).with_header("Location", consent_url(app, &app.logins.start(&redirect_uri)))
+    match app.logins.start(&redirect_uri) {
+        Ok(attempt) => Response::empty(302).with_header("Location", consent_url(app, &attempt)),
+        Err(stale) => {
+            let language = Language::of_header(request.headers.get("accept-language"));
+            page(language, stale.status(), "login_not_begun", &[stale.message()], AGAIN)
+        }
+    }
 }
 
 /// `GET /oauth2/callback`.
@@ -43,7 +49,7 @@ pub(super) fn callback(app: &App, request: &Request) -> Response {
     let attempt = match app.logins.take(&state) {
         Ok(attempt) => attempt,
         Err(stale) => {
-            return page(language, 400, "login_not_found", &[stale.message()], AGAIN);
+            return page(language, stale.status(), "login_not_found", &[stale.message()], AGAIN);
         }
     };
     match redeem(app, &attempt, &code) {
@@ -78,7 +84,10 @@ pub(super) fn start(app: &App, request: &Request) -> Response {
         Way::Redirect(address) => ("redirect", address.as_str()),
         Way::Paste(address) => ("paste", *address),
     };
-    let attempt = app.logins.start(redirect_uri);
+    let attempt = match app.logins.start(redirect_uri) {
+        Ok(attempt) => attempt,
+        Err(stale) => return refuse(stale.status(), &stale.message()),
+    };
     let url = consent_url(app, &attempt);
     let started = json!({"url": url, "state": attempt.state, "redirect_uri": attempt.redirect_uri, "mode": mode});
     Response::json(200, &started)
@@ -107,7 +116,7 @@ pub(super) fn finish(app: &App, request: &Request) -> Response {
     };
     let attempt = match attempt {
         Ok(attempt) => attempt,
-        Err(stale) => return refuse(400, &stale.message()),
+        Err(stale) => return refuse(stale.status(), &stale.message()),
     };
     match redeem(app, &attempt, &code) {
         Ok(added) => Response::json(200, &success(app, &added)),

@@ -310,6 +310,11 @@ impl Keys {
         self.usable(&key.name).is_some_and(|now| Arc::ptr_eq(&now, key))
     }
 
+    /// The key of this mark, when it may be used now. It looks at each.
+    pub fn marked(&self, mark: &str) -> Option<Arc<Key>> {
+        self.list.read().iter().find(|key| *key.mark == *mark).filter(|key| key.refusal().is_none()).cloned()
+    }
+
     /// The key of this name, when it may be used now.
     pub fn usable(&self, name: &str) -> Option<Arc<Key>> {
         self.list.read().named(name).filter(|key| key.refusal().is_none()).cloned()

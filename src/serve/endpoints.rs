@@ -25,6 +25,7 @@ use crate::serve::me;
 use crate::serve::money;
 use crate::serve::passthrough::pass_on;
 use crate::serve::route::{Account, Dialect, NoRoute, Passthrough, Route, Target};
+use crate::serve::uploads;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -172,7 +173,7 @@ pub(super) fn caller(app: &App, dialect: Dialect, route: &Route, request: &Reque
     };
     // SDKs send the pieces of an upload to the address they were given, without a key.
     if let Route::Passthrough(target) = route
-        && let Some(key) = app.uploads.begun_by(target, &request.query).and_then(|name| app.keys.usable(&name))
+        && let Some(key) = uploads::begun_by(app, target, &request.query)
     {
         return Ok(key);
     }

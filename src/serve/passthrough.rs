@@ -34,7 +34,7 @@ pub fn pass_on(app: &App, key: &str, target: &Passthrough, mut request: Request,
     let asked = RawRequest {
         method: &request.method,
         path,
-        query: &request.query,
+        query: &uploads::without_voucher(app, &request.query),
         headers: &request.headers,
         body: &request.body,
     };

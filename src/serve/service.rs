@@ -125,6 +125,8 @@ impl Service {
         #[cfg(feature = "replicas")]
         observe_keys(&keys, &usage);
         let replicas = Replicas::start(&config, &keys, &pool, &state).map_err(StartError::Store)?;
+        let logins = Logins::new(config.login_lifetime);
+        replicas.iter().for_each(|replicas| replicas.share_logins(&logins));
         let listed: Arc<Vec<Listed>> = Arc::new(listed(&state.take("models")));
         let certificates = certificates(&config)?;
         let server = bind(&config)?;
@@ -166,7 +168,7 @@ impl Service {
                 &config,
             )),
             uploads: Arc::default(),
-            logins: Arc::new(Logins::new(config.login_lifetime)),
+            logins: Arc::new(logins),
             usage,
             keys,
             replicas,

@@ -2,12 +2,15 @@
 
 use crate::config::Config;
 use crate::http::{Request, query_value};
+use crate::keys::Key;
 use crate::serve::app::App;
 use crate::serve::route::Passthrough;
 use crate::upstream::RawReply;
 use parking_lot::Mutex;
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Google keeps an unfinished upload for days; who has not sent the next piece by then has given up.
@@ -52,10 +55,46 @@ impl Uploads {
     }
 }
 
+/// The word in an address by which every replica knows whose upload it is.
+const VOUCHER: &str = "proxy_upload";
+
+fn about(id: &str, mark: &str) -> String {
+    format!("upload {mark} {id}")
+}
+
+/// The client key that began the upload which a request goes on with, on whichever replica.
+pub fn begun_by(app: &App, target: &Passthrough, query: &str) -> Option<Arc<Key>> {
+    if let Some(name) = app.uploads.begun_by(target, query) {
+        return app.keys.usable(&name);
+    }
+    let replicas = app.replicas.as_ref().filter(|_| target.is_upload)?;
+    let (id, voucher) = (query_value(query, "upload_id")?, query_value(query, VOUCHER)?);
+    let (mark, voucher) = voucher.split_once('.')?;
+    replicas.vouches(&about(&id, mark), voucher).then(|| app.keys.marked(mark)).flatten()
+}
+
+/// A query as Google knows it.
+pub fn without_voucher<'a>(app: &App, query: &'a str) -> Cow<'a, str> {
+    let is_ours = |pair: &&str| pair.strip_prefix(VOUCHER).is_some_and(|rest| rest.starts_with('='));
+    if app.replicas.is_none() || !query.split('&').any(|pair| is_ours(&pair)) {
+        return Cow::Borrowed(query);
+    }
+    Cow::Owned(query.split('&').filter(|pair| !is_ours(pair)).collect::<Vec<_>>().join("&"))
+}
+
 /// Turns the addresses at which an upload of `key` goes on into ours, and remembers the upload.
 pub fn readdress(reply: &mut RawReply, app: &App, request: &Request, key: &str) {
     let base = base_of(&app.config, request);
-    rewrite(reply, &base, &app.config.endpoints.generative_language, |id| app.uploads.begin(id, key));
+    let begun = |id: String| {
+        let of_all = app.replicas.as_ref().zip(app.keys.usable(key).map(|key| key.mark));
+        let voucher = of_all.and_then(|(replicas, mark)| {
+            let voucher = replicas.voucher(&about(&id, &mark), UPLOAD_AGE)?;
+            Some(format!("&{VOUCHER}={}.{voucher}", &*mark))
+        });
+        app.uploads.begin(id, key);
+        voucher
+    };
+    rewrite(reply, &base, &app.config.endpoints.generative_language, begun);
 }
 
 /// Our own address as the client reached it.
@@ -71,8 +110,8 @@ fn base_of(config: &Config, request: &Request) -> String {
     }
 }
 
-/// As [`readdress`]; tells `begun` of the ids of uploads.
-fn rewrite(reply: &mut RawReply, base: &str, google: &str, mut begun: impl FnMut(String)) {
+/// As [`readdress`]; tells `begun` of the ids of uploads, and adds to the address what that says.
+fn rewrite(reply: &mut RawReply, base: &str, google: &str, mut begun: impl FnMut(String) -> Option<String>) {
     let own = |value: &'_ str| value.strip_prefix(google).filter(|rest| rest.starts_with('/')).map(str::to_owned);
     for (name, value) in &mut reply.headers {
         let ours = match name.as_str() {
@@ -81,12 +120,9 @@ fn rewrite(reply: &mut RawReply, base: &str, google: &str, mut begun: impl FnMut
             _ => None,
         };
         let Some(target) = ours else { continue };
-        if let Some((_, query)) = target.split_once('?')
-            && let Some(id) = query_value(query, "upload_id")
-        {
-            begun(id);
-        }
-        *value = format!("{base}{target}");
+        let id = target.split_once('?').and_then(|(_, query)| query_value(query, "upload_id"));
+        let also = id.and_then(&mut begun).unwrap_or_default();
+        *value = format!("{base}{target}{also}");
     }
 }
 
@@ -121,7 +157,10 @@ mod tests {
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let mut reply = RawReply { status: 200, headers, reader: Box::new(Cursor::new([])) };
         let uploads = Uploads::default();
-        rewrite(&mut reply, "http://here:81", google, |id| uploads.begin(id, "alice"));
+        rewrite(&mut reply, "http://here:81", google, |id| {
+            uploads.begin(id, "alice");
+            None
+        });
         let values: Vec<&str> = reply.headers.iter().map(|(_, value)| value.as_str()).collect();
         assert_eq!(
             values,

@@ -8,6 +8,7 @@ mod keys;
 mod limits;
 mod look;
 mod news;
+mod notes;
 mod redis;
 mod visit;
 
@@ -20,10 +21,12 @@ use self::copies::{Records, Rests};
 use self::keys::{KeyCopies, KeyRegistry};
 use self::limits::Limits;
 use self::news::{Copies, News};
+use self::notes::SharedLogins;
 use self::redis::{Address, Fault, Link, Standing, jittered};
 use crate::calendar;
 use crate::config::{Config, StoreConfig};
 use crate::credentials::Credentials;
+use crate::credentials::consent::Logins;
 use crate::keys::Keys;
 use crate::secret::Secret;
 use crate::storage::state::State;
@@ -144,6 +147,11 @@ impl Replicas {
         let threads = Mutex::new(vec![keeper, reader]);
         let (name, pool) = (store.replica.clone(), pool.clone());
         Ok(Some(Arc::new(Replicas { limits, news, pool, name, stopping, threads })))
+    }
+
+    /// From now on logins that are begun here may end on another replica.
+    pub fn share_logins(&self, logins: &Logins) {
+        logins.share(Arc::new(SharedLogins(self.limits.link.clone())));
     }
 
     /// Sends what is owed, once more, and leaves.

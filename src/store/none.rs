@@ -2,11 +2,12 @@
 
 use crate::config::Config;
 use crate::credentials::Credentials;
+use crate::credentials::consent::Logins;
 use crate::keys::Keys;
 use crate::storage::state::State;
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Why replicas cannot meet.
 #[derive(Debug)]
@@ -76,6 +77,21 @@ impl Replicas {
 
     /// There is nothing to stop.
     pub fn stop(&self) {
+        match *self {}
+    }
+
+    /// There is nobody to share them with.
+    pub fn share_logins(&self, _: &Logins) {
+        match *self {}
+    }
+
+    /// Nobody would believe it.
+    pub fn voucher(&self, _: &str, _: Duration) -> Option<String> {
+        match *self {}
+    }
+
+    /// Nobody has said it.
+    pub fn vouches(&self, _: &str, _: &str) -> bool {
         match *self {}
     }
 

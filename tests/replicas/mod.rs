@@ -6,6 +6,7 @@ mod entry;
 mod fronts;
 mod keys;
 mod limits;
+mod notes;
 mod programs;
 mod redis;
 

@@ -12,7 +12,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde_json::json;
 use sha2::{Digest, Sha256};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// The Gemini CLI's scopes; Code Assist refuses tokens without the first (docs/google-login.md "The OAuth client").
@@ -88,6 +90,8 @@ pub enum Stale {
     Used,
     /// A code without a state, and several logins that it may belong to.
     Ambiguous,
+    /// Nobody can say: the store of the replicas is away.
+    Away,
 }
 
 impl Stale {
@@ -98,8 +102,39 @@ impl Stale {
             Stale::Expired => "login_expired",
             Stale::Used => "login_used",
             Stale::Ambiguous => "login_ambiguous",
+            Stale::Away => "store_unwritten",
         })
     }
+
+    /// The status of the answer.
+    pub fn status(self) -> u16 {
+        if self == Stale::Away { 503 } else { 400 }
+    }
+}
+
+/// Where logins are that any of several replicas may end.
+pub trait Shared: Send + Sync {
+    /// Keeps a login under its state for so long. Its text is a secret.
+    fn keep(&self, state: &str, login: &str, span: Duration) -> Result<(), Away>;
+    /// The login of this state, once, if more than so much of its time is left.
+    fn take(&self, state: &str, least: Duration) -> Result<Taken, Away>;
+}
+
+/// Nobody answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Away;
+
+/// What is known of a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// What was kept.
+    Here(String),
+    /// It is too late.
+    Late,
+    /// It was taken already.
+    Used,
+    /// Nothing.
+    Unknown,
 }
 
 /// The logins that are under way on one server. Each can be redeemed once.
@@ -107,6 +142,7 @@ pub struct Logins {
     lifetime: Duration,
     /// Oldest first. Those that ended stay until newer ones push them out, to be told from unknown ones.
     entries: Mutex<Vec<Entry>>,
+    shared: OnceLock<Arc<dyn Shared>>,
 }
 
 struct Entry {
@@ -119,23 +155,56 @@ struct Entry {
 impl Logins {
     /// None yet; each will live this long.
     pub fn new(lifetime: Duration) -> Logins {
-        Logins { lifetime, entries: Mutex::new(Vec::new()) }
+        Logins { lifetime, entries: Mutex::new(Vec::new()), shared: OnceLock::new() }
+    }
+
+    /// From now on they may end on any of several replicas.
+    pub fn share(&self, shared: Arc<dyn Shared>) {
+        let _ = self.shared.set(shared);
     }
 
     /// Begins a login.
-    pub fn start(&self, redirect_uri: &str) -> Attempt {
+    pub fn start(&self, redirect_uri: &str) -> Result<Attempt, Stale> {
         let attempt = Attempt::new(redirect_uri);
+        if let Some(shared) = self.shared.get() {
+            let login = json!([attempt.verifier.expose(), attempt.redirect_uri]).to_string();
+            // The second half of the time tells those that took too long from unknown ones.
+            shared.keep(&attempt.state, &login, self.lifetime * 2).map_err(|Away| Stale::Away)?;
+        }
         let mut entries = self.entries.lock();
         if entries.len() == MOST {
             entries.remove(0);
         }
         let entry = Entry { state: attempt.state.clone(), started: Instant::now(), attempt: Some(attempt.clone()) };
         entries.push(entry);
-        attempt
+        Ok(attempt)
     }
 
     /// The login that this state belongs to; not a second time.
     pub fn take(&self, state: &str) -> Result<Attempt, Stale> {
+        match self.shared.get() {
+            Some(shared) => self.take_shared(&**shared, state),
+            None => self.take_own(state),
+        }
+    }
+
+    fn take_shared(&self, shared: &dyn Shared, state: &str) -> Result<Attempt, Stale> {
+        let taken = shared.take(state, self.lifetime).map_err(|Away| Stale::Away)?;
+        // It is under way no more, whoever began it.
+        let _ = self.take_own(state);
+        match taken {
+            Taken::Here(login) => {
+                let (verifier, redirect_uri): (String, String) =
+                    serde_json::from_str(&login).map_err(|_| Stale::Unknown)?;
+                Ok(Attempt { state: state.to_owned(), verifier: Secret::new(verifier), redirect_uri })
+            }
+            Taken::Late => Err(Stale::Expired),
+            Taken::Used => Err(Stale::Used),
+            Taken::Unknown => Err(Stale::Unknown),
+        }
+    }
+
+    fn take_own(&self, state: &str) -> Result<Attempt, Stale> {
         let mut entries = self.entries.lock();
         let entry = entries.iter_mut().find(|entry| entry.state == state).ok_or(Stale::Unknown)?;
         let attempt = entry.attempt.take().ok_or(Stale::Used)?;
@@ -146,16 +215,19 @@ impl Logins {
         Err(Stale::Expired)
     }
 
-    /// The only login under way, for a code that came without a state.
+    /// The only login under way, for a code that came without a state. Of several replicas it is the one that began it.
     pub fn take_only(&self) -> Result<Attempt, Stale> {
-        let mut entries = self.entries.lock();
-        let mut live =
-            entries.iter_mut().filter(|entry| entry.attempt.is_some() && entry.started.elapsed() < self.lifetime);
-        match (live.next(), live.next()) {
-            (Some(entry), None) => entry.attempt.take().ok_or(Stale::Used),
-            (Some(_), Some(_)) => Err(Stale::Ambiguous),
-            (None, _) => Err(Stale::Unknown),
-        }
+        let entries = self.entries.lock();
+        let is_live = |entry: &&Entry| entry.attempt.is_some() && entry.started.elapsed() < self.lifetime;
+        let mut live = entries.iter().filter(is_live).map(|entry| entry.state.clone());
+        let state = match (live.next(), live.next()) {
+            (Some(state), None) => state,
+            (Some(_), Some(_)) => return Err(Stale::Ambiguous),
+            (None, _) => return Err(Stale::Unknown),
+        };
+        drop(live);
+        drop(entries);
+        self.take(&state)
     }
 }
 
@@ -228,7 +300,7 @@ mod tests {
     #[test]
     fn a_state_works_once_and_not_for_ever() {
         let logins = Logins::new(LIFETIME);
-        let (one, two) = (logins.start("http://127.0.0.1/1"), logins.start("http://127.0.0.1/2"));
+        let (one, two) = (logins.start("http://127.0.0.1/1").unwrap(), logins.start("http://127.0.0.1/2").unwrap());
         assert_ne!(one.state, two.state);
         assert_ne!(one.verifier, two.verifier);
         assert_eq!(logins.take("nonsense").unwrap_err(), Stale::Unknown);
@@ -237,7 +309,7 @@ mod tests {
         assert_eq!(logins.take(&two.state).unwrap().verifier, two.verifier);
 
         let short = Logins::new(Duration::ZERO);
-        let attempt = short.start("http://127.0.0.1/");
+        let attempt = short.start("http://127.0.0.1/").unwrap();
         for _ in 0..2 {
             assert_eq!(short.take(&attempt.state).unwrap_err(), Stale::Expired);
         }
@@ -248,8 +320,8 @@ mod tests {
     fn a_code_without_state_belongs_to_the_only_login() {
         let logins = Logins::new(LIFETIME);
         assert_eq!(logins.take_only().unwrap_err(), Stale::Unknown);
-        let one = logins.start("a");
-        let two = logins.start("a");
+        let one = logins.start("a").unwrap();
+        let two = logins.start("a").unwrap();
         assert_eq!(logins.take_only().unwrap_err(), Stale::Ambiguous);
         logins.take(&two.state).unwrap();
         assert_eq!(logins.take_only().unwrap().state, one.state);
@@ -258,7 +330,7 @@ mod tests {
     #[test]
     fn too_many_logins_push_out_the_oldest() {
         let logins = Logins::new(LIFETIME);
-        let states: Vec<String> = (0..=MOST).map(|_| logins.start("a").state).collect();
+        let states: Vec<String> = (0..=MOST).map(|_| logins.start("a").unwrap().state).collect();
         assert_eq!(logins.take(&states[0]).unwrap_err(), Stale::Unknown);
         assert!(logins.take(&states[1]).is_ok() && logins.take(&states[MOST]).is_ok());
     }

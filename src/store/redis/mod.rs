@@ -6,6 +6,7 @@ mod credentials;
 mod entry;
 mod link;
 mod names;
+mod notes;
 mod reader;
 mod scripts;
 

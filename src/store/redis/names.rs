@@ -68,6 +68,11 @@ impl Names {
         format!("{}{{g}}:{what}", self.prefix)
     }
 
+    /// What ends by itself and belongs to a secret.
+    pub(super) fn of_note(&self, kind: &str, secret: &str) -> String {
+        format!("{}{{n:{}}}", self.prefix, self.hidden(kind.as_bytes(), secret.as_bytes(), 16))
+    }
+
     /// A name made from a secret, which tells nothing of it: hexadecimal digits of so many bytes.
     pub(in crate::store) fn hidden(&self, kind: &[u8], secret: &[u8], bytes: usize) -> String {
         // A key of 32 bytes is one of HMAC's.

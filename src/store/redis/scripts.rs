@@ -17,6 +17,8 @@ pub(in crate::store) struct Scripts {
     beat: Script,
     open: Script,
     keys: Script,
+    pub(super) keep: Script,
+    pub(super) take: Script,
     pub(super) position: Script,
     pub(in crate::store) credentials: CredentialScripts,
 }
@@ -35,6 +37,8 @@ impl Scripts {
             beat: Script::new(include_str!("scripts/beat.lua")),
             open: Script::new(include_str!("scripts/open.lua")),
             keys: Script::new(concat!(include_str!("scripts/news.lua"), include_str!("scripts/keys.lua"))),
+            keep: Script::new(include_str!("scripts/keep.lua")),
+            take: Script::new(include_str!("scripts/take.lua")),
             position: Script::new(concat!(include_str!("scripts/news.lua"), include_str!("scripts/position.lua"))),
             credentials: CredentialScripts::new(),
         }
