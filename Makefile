@@ -82,10 +82,10 @@ soak: static ## ten minutes of mixed load: nothing may grow or be lost; write do
 durability: ## kill -9 at fifty random moments after each kind of answer of the admin page
 	GEMINI_PROXY_MOMENTS=50 cargo test --locked --test suite -- usage::durable --nocapture
 
-replicas: ## 100,000 simulated schedules of limits and of refreshes over replicas, and their tests over a real Redis
+replicas: ## 100,000 simulated schedules of limits and of refreshes over replicas, rolling restarts, and their tests over a real Redis
 	./tests/setup.sh
 	GEMINI_PROXY_SCHEDULES=100000 cargo test --locked --lib -- keys::shared store::accounts
-	cargo test --locked --test suite -- replicas:: --nocapture
+	GEMINI_PROXY_ROLLING=6 cargo test --locked --test suite -- replicas:: --nocapture
 
 deny: ## licences, bans and sources with cargo-deny (cargo install cargo-deny)
 	cargo deny check bans licenses sources

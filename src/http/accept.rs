@@ -14,6 +14,8 @@ pub(super) struct Acceptor {
     listener: TcpListener,
     /// When to accept without being told: the poll tells of each new connection only once.
     pub(super) due: Option<Instant>,
+    /// When nothing is accepted any more.
+    pub(super) ends: Option<Instant>,
     failures: Seldom,
 }
 
@@ -22,7 +24,19 @@ impl Acceptor {
     pub(super) fn new(listener: std::net::TcpListener, registry: &Registry, token: Token) -> io::Result<Acceptor> {
         let mut listener = TcpListener::from_std(listener);
         registry.register(&mut listener, token, Interest::READABLE)?;
-        Ok(Acceptor { listener, due: None, failures: Seldom::default() })
+        Ok(Acceptor { listener, due: None, ends: None, failures: Seldom::default() })
+    }
+
+    /// From now on nobody new may connect; who has begun to may come to its end for so long, where the system can tell the
+    /// two apart. Closing at once would reset those: they are connected for whoever is at the other end, and may have asked.
+    pub(super) fn end(&mut self, patience: Duration) {
+        let is_closed = !patience.is_zero() && refuse_to_begin(&self.listener).is_ok();
+        self.ends = Some(Instant::now() + if is_closed { patience } else { Duration::ZERO });
+    }
+
+    /// Whether the time to accept is over.
+    pub(super) fn has_ended(&self, now: Instant) -> bool {
+        self.ends.is_some_and(|ends| ends <= now)
     }
 
     /// The next connection that waits, if there is one and it can be had.
@@ -45,6 +59,29 @@ impl Acceptor {
             }
         }
     }
+}
+
+/// The kernel drops each packet that asks for a new connection: a filter that looks at the flags of its TCP header.
+#[cfg(target_os = "linux")]
+fn refuse_to_begin(listener: &TcpListener) -> io::Result<()> {
+    use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_B, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET};
+    use socket2::{SockFilter, SockRef};
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const ACK: u32 = 0x10;
+    let step = |code: u32, no: u8, k: u32| SockFilter::new(u16::try_from(code).unwrap_or_default(), 0, no, k);
+    SockRef::from(listener).attach_filter(&[
+        step(BPF_LD | BPF_B | BPF_ABS, 0, FLAGS),
+        step(BPF_ALU | BPF_AND | BPF_K, 0, SYN | ACK),
+        step(BPF_JMP | BPF_JEQ | BPF_K, 1, SYN),
+        step(BPF_RET | BPF_K, 0, 0),
+        step(BPF_RET | BPF_K, 0, u32::MAX),
+    ])
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_to_begin(_: &TcpListener) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Whether only one connection failed (accept(2) lists these), rather than accepting as such: then the usual reason is

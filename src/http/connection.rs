@@ -136,6 +136,11 @@ impl Connection {
         self.socket.has_unread()
     }
 
+    /// The server ends, and nothing more is waited for than until then.
+    pub(super) fn hurry(&mut self, ends: Instant) {
+        self.deadline = Some(self.deadline.map_or(ends, |deadline| deadline.min(ends)));
+    }
+
     fn enter(&mut self, phase: Phase, patience: Duration) {
         self.phase = phase;
         self.since = Instant::now();

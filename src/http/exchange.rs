@@ -38,7 +38,12 @@ pub(super) enum Message {
         /// The front watches for hang-ups only.
         is_muted: bool,
     },
-    Stop(Duration),
+    Stop {
+        /// For running answers, and for what has begun to come.
+        limit: Duration,
+        /// For those who connected or were answered of late.
+        patience: Duration,
+    },
 }
 
 pub(super) struct Exchange {

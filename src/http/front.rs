@@ -4,6 +4,7 @@
 //! events tell whether the client hung up, and what it sends meanwhile stays in the kernel.
 
 mod admission;
+mod ending;
 
 use super::accept::Acceptor;
 use super::connection::{Connection, Step, Watched};
@@ -127,18 +128,22 @@ impl Front {
                     Message::Answered { token, end, unsent, early, is_muted } => {
                         self.take_back(token, end, unsent, (early, is_muted));
                     }
-                    Message::Stop(limit) => self.begin_stop(limit),
+                    Message::Stop { limit, patience } => self.begin_stop(limit, patience),
                 }
             }
             let now = Instant::now();
             if self.accept_at().is_some_and(|due| due <= now) {
                 self.accept();
             }
+            if self.acceptor.as_ref().is_some_and(|acceptor| acceptor.has_ended(now)) {
+                self.accept_last();
+            }
             if self.sweep_at.is_some_and(|due| due <= now) {
                 self.sweep(now);
             }
             self.shared.connections.store(self.connections.len(), Ordering::Release);
-            if let Some(stop) = &mut self.stop
+            if self.acceptor.is_none()
+                && let Some(stop) = &mut self.stop
                 && stop.is_over(now, self.connections.values())
             {
                 break;
@@ -155,7 +160,8 @@ impl Front {
             return Some(Duration::ZERO);
         }
         let stop = self.stop.as_ref().map(|stop| stop.until);
-        let due = [self.accept_at(), self.sweep_at, stop].into_iter().flatten().min()?;
+        let end = self.acceptor.as_ref().and_then(|acceptor| acceptor.ends);
+        let due = [self.accept_at(), end, self.sweep_at, stop].into_iter().flatten().min()?;
         Some(due.saturating_duration_since(Instant::now()))
     }
 
@@ -196,7 +202,10 @@ impl Front {
         self.accept_soon();
     }
 
-    fn keep(&mut self, token: usize, connection: Connection) {
+    fn keep(&mut self, token: usize, mut connection: Connection) {
+        if let Some(ends) = self.last_chance(&connection) {
+            connection.hurry(ends);
+        }
         if let Some(deadline) = connection.deadline {
             self.sweep_at = Some(self.sweep_at.map_or(deadline, |sweep| sweep.min(deadline)));
         }
@@ -369,12 +378,5 @@ impl Front {
         }
         let next = self.connections.values().filter_map(|connection| connection.deadline).min();
         self.sweep_at = next.map(|next| next.max(now + SWEEP));
-    }
-
-    fn begin_stop(&mut self, limit: Duration) {
-        self.acceptor = None;
-        self.stop = Some(Stop::new(limit));
-        // Idle, or with a request that has not arrived whole: no answer is owed.
-        self.connections.retain(|_, connection| !connection.give_way());
     }
 }

@@ -24,6 +24,8 @@ use std::time::Duration;
 const LISTEN_BACKLOG: i32 = 1024;
 /// How long [`Running::stop`] waits for handlers that do not heed the cancel token and whose socket is cut.
 const STRAGGLERS: Duration = Duration::from_secs(1);
+/// Between two servers a request follows its connection much sooner; whoever was heard of in this time may still ask.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
 /// A year: what is longer may have no instant at its end.
 const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
@@ -231,7 +233,7 @@ impl Server {
         let front = Front::new(poll, listener, messages, shared.clone(), long, short)?;
         let keep_alive = Builder::new().name("keep-alive".into()).spawn(move || keep_alive::run(&watched))?;
         let front = Builder::new().name("front".into()).spawn(move || front.run())?;
-        Ok(Running { address, shared, load, front, keep_alive, all_ended })
+        Ok(Running { address, shared, load, front, keep_alive, patience: Duration::ZERO, all_ended })
     }
 }
 
@@ -255,6 +257,8 @@ pub struct Running {
     load: Load,
     front: JoinHandle<Ended>,
     keep_alive: JoinHandle<()>,
+    /// For requests of whom others have sent here.
+    patience: Duration,
     /// Disconnected when the last worker has ended.
     all_ended: Receiver<()>,
 }
@@ -313,21 +317,24 @@ impl Running {
     }
 
     /// Says with each answer that it is the last of its connection, and goes on accepting for this time: whoever chooses
-    /// among several servers can see it.
-    pub fn leave(&self, time: Duration) {
+    /// among several servers can see it. Who connects nevertheless is answered, also behind the end of this time.
+    pub fn leave(&mut self, time: Duration) {
         self.shared.leaving.store(true, Ordering::Release);
+        if !time.is_zero() {
+            self.patience = LAST_CHANCE;
+        }
         // Workers outlast it, so this only waits.
         let _ = self.all_ended.recv_timeout(time);
     }
 
-    /// Stops accepting, closes idle connections, lets running answers finish for at most `limit`, then cuts them (they
+    /// Stops accepting, closes idle connections, lets requests that have begun to come arrive and running answers finish for at most `limit`, then cuts them (they
     /// are cancelled first, a second before the cut), and joins all threads. Returns how many answers had to be cut.
     ///
     /// A handler that heeds neither its cancel token nor a failed write is left behind after a further second, with a
     /// warning in the log: nothing can end a thread from outside.
-    pub fn stop(self, limit: Duration) -> usize {
+    pub fn stop(mut self, limit: Duration) -> usize {
         self.leave(Duration::ZERO);
-        self.shared.tell_front(Message::Stop(limit.min(FOREVER)));
+        self.shared.tell_front(Message::Stop { limit: limit.min(FOREVER), patience: self.patience });
         let ended = self.front.join().unwrap_or_else(|_| {
             log::error!("http: the front panicked");
             Ended::default()

@@ -9,6 +9,10 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 pub(super) struct Stop {
     stage: Stage,
+    /// Who connected or was answered within it may still ask.
+    pub(super) patience: Duration,
+    /// A proxy's idle connection stays until then: the request that is on its way would be lost with it.
+    pub(super) kept_until: Instant,
     /// When the next stage begins.
     pub(super) until: Instant,
     /// Answers that were not finished within the limit of the stop.
@@ -25,13 +29,14 @@ enum Stage {
 }
 
 impl Stop {
-    pub(super) fn new(limit: Duration) -> Stop {
-        Stop { stage: Stage::Draining, until: Instant::now() + limit, cut: 0 }
+    pub(super) fn new(limit: Duration, patience: Duration) -> Stop {
+        let now = Instant::now();
+        let kept_until = if patience.is_zero() { now } else { now + limit.saturating_sub(patience) };
+        Stop { stage: Stage::Draining, patience, kept_until, until: now + limit, cut: 0 }
     }
 
     /// Goes on to the next stage when it is time; says whether the front may end.
     pub(super) fn is_over<'a>(&mut self, now: Instant, all: impl Iterator<Item = &'a Connection>) -> bool {
-        // Those that only wait for the client to close have all their bytes with the kernel already.
         let owed: Vec<&Connection> = all.filter(|connection| connection.is_owed()).collect();
         if owed.is_empty() {
             return true;

@@ -262,7 +262,7 @@ impl Service {
     }
 
     /// Ends in order: say that it ends while whoever balances load looks elsewhere, stop accepting, let answers finish for at most the configured time, join the threads.
-    pub fn stop(self) {
+    pub fn stop(mut self) {
         notify::tell("STOPPING=1");
         if let Some(watchdog) = self.watchdog {
             watchdog.stop();

@@ -47,6 +47,77 @@ fn a_stop_cuts_what_does_not_finish_in_time() {
 }
 
 #[test]
+fn a_request_that_is_on_its_way_at_a_stop_is_answered() {
+    let mut rig = start(limits());
+    let mut uploader = Client::connect(rig.address);
+    uploader.send("POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab");
+    wait_until(|| !rig.judged.lock().unwrap().is_empty());
+    rig.running.leave(Duration::from_millis(20));
+    // Connected, and silent until nobody can connect any more.
+    let mut late = Client::connect(rig.address);
+    let running = rig.running;
+    let stop = thread::spawn(move || running.stop(PATIENCE));
+    wait_until(|| TcpStream::connect_timeout(&rig.address, Duration::from_millis(20)).is_err());
+    uploader.send("cd");
+    late.get("/late");
+    for (client, said) in [(&mut uploader, "POST /upload  4 -"), (&mut late, "GET /late  0 -")] {
+        let answer = client.answer();
+        assert_eq!((answer.body.as_str(), answer.header("connection")), (said, Some("close")));
+        assert_eq!(client.rest(), Ok(String::new()));
+    }
+    assert_eq!(stop.join().unwrap(), 0);
+}
+
+/// Also those that the kernel has connected and the front has not seen yet.
+#[test]
+fn whoever_connects_to_a_server_that_leaves_is_answered() {
+    let mut rig = start(limits());
+    let address = rig.address;
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            thread::spawn(move || {
+                let mut answers = 0;
+                while let Ok(socket) = TcpStream::connect(address) {
+                    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                    let mut client = Client::over(socket);
+                    client.get("/x");
+                    assert_eq!(client.answer().status, 200);
+                    answers += 1;
+                }
+                answers
+            })
+        })
+        .collect();
+    rig.running.leave(Duration::from_millis(200));
+    assert_eq!(rig.running.stop(PATIENCE), 0);
+    let answers: usize = clients.into_iter().map(|client| client.join().expect("each is answered")).sum();
+    assert!(answers >= 8, "{answers}");
+}
+
+/// Whoever balances load would lose the request that it sends on a connection while that is closed.
+#[test]
+fn an_idle_connection_of_a_proxy_is_closed_by_the_proxy_or_by_an_answer() {
+    let mut rig = start(limits());
+    let [mut asks, mut closes] = [(); 2].map(|()| {
+        let mut client = Client::connect(rig.address);
+        client.get("/x");
+        client.answer();
+        client
+    });
+    rig.running.leave(Duration::from_millis(1100));
+    let running = rig.running;
+    let stop = thread::spawn(move || running.stop(PATIENCE));
+    wait_until(|| TcpStream::connect_timeout(&rig.address, Duration::from_millis(20)).is_err());
+    asks.get("/late");
+    let answer = asks.answer();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    assert!(!stop.is_finished(), "the other may ask, too");
+    closes.half_close();
+    assert_eq!(closes.rest(), Ok(String::new()));
+    assert_eq!(stop.join().unwrap(), 0);
+}
+
+#[test]
 fn a_stop_of_an_idle_server_takes_no_time() {
     let rig = start(limits());
     let _idle = Client::connect(rig.address);

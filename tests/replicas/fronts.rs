@@ -45,7 +45,7 @@ fn with_addresses(name: &str, replicas: &[SocketAddr]) -> String {
     text
 }
 
-fn changed(text: &str, old: &str, new: &str) -> String {
+pub(super) fn changed(text: &str, old: &str, new: &str) -> String {
     assert!(text.contains(old), "{old:?} is not in\n{text}");
     text.replace(old, new)
 }
@@ -68,8 +68,16 @@ fn limited_exactly(address: SocketAddr, google: &FakeGoogle) {
 
 /// The real one with the file in deploy/, before these replicas; without TLS.
 pub(super) fn nginx(replicas: &[SocketAddr]) -> (Folder, Front, SocketAddr) {
+    nginx_with(replicas, |site| site)
+}
+
+/// The same with something changed in the file.
+pub(super) fn nginx_with(
+    replicas: &[SocketAddr],
+    change: impl FnOnce(String) -> String,
+) -> (Folder, Front, SocketAddr) {
     let (folder, address) = (Folder::new("nginx-replicas"), free_address());
-    let site = with_addresses("nginx-replicas.conf", replicas);
+    let site = change(with_addresses("nginx-replicas.conf", replicas));
     let site = changed(&site, "listen 443 ssl", &format!("listen {address}"));
     let site: String =
         site.lines().filter(|line| !line.contains("ssl_certificate")).map(|line| format!("{line}\n")).collect();
@@ -85,21 +93,23 @@ fn a_limit_is_exact_behind_nginx() {
     limited_exactly(address, &google);
 }
 
+/// The real one with the file in deploy/, before these replicas.
+pub(super) fn haproxy(replicas: &[SocketAddr]) -> (Folder, Front, SocketAddr) {
+    let (folder, address) = (Folder::new("haproxy-replicas"), free_address());
+    let config = changed(&with_addresses("haproxy.cfg", replicas), "bind :8080", &format!("bind {address}"));
+    let config = folder.write("haproxy.cfg", config);
+    let mut command = Command::new("haproxy");
+    command.arg("-db").arg("-f").arg(config);
+    let front = Front::start(command, address);
+    wait_for("a replica", || Client::new(address).get("/readyz").status == 200);
+    (folder, front, address)
+}
+
 #[test]
 fn a_limit_is_exact_behind_haproxy() {
     let (google, redis) = (google(), Redis::start());
     let replicas = three(&google, &redis.url(), json!({"requests_per_day": 60}));
-    let (folder, address) = (Folder::new("haproxy-replicas"), free_address());
-    let config = changed(
-        &with_addresses("haproxy.cfg", &replicas.iter().map(Proxy::address).collect::<Vec<_>>()),
-        "bind :8080",
-        &format!("bind {address}"),
-    );
-    let config = folder.write("haproxy.cfg", config);
-    let mut command = Command::new("haproxy");
-    command.arg("-db").arg("-f").arg(config);
-    let _front = Front::start(command, address);
-    wait_for("a replica", || Client::new(address).get("/readyz").status == 200);
+    let (_folder, _front, address) = haproxy(&replicas.iter().map(Proxy::address).collect::<Vec<_>>());
     limited_exactly(address, &google);
 }
 

@@ -9,6 +9,7 @@ mod limits;
 mod notes;
 mod programs;
 mod redis;
+mod rolling;
 
 use crate::common::client::{Client, Reply};
 use crate::common::google::{FakeGoogle, Step};

@@ -7,7 +7,7 @@ use crate::common::program::{Folder, Program};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
-fn config(google: &FakeGoogle, port: u16, store: Value, limits: &Value) -> Value {
+pub(super) fn config(google: &FakeGoogle, port: u16, store: Value, limits: &Value) -> Value {
     let mut limited = json!({"key": LIMITED, "name": "limited"});
     limited.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
     json!({
@@ -20,11 +20,17 @@ fn config(google: &FakeGoogle, port: u16, store: Value, limits: &Value) -> Value
     })
 }
 
-fn begin(folder: &Folder, config: &Value) -> Program {
+pub(super) fn begin(folder: &Folder, config: &Value) -> Program {
     Program::start_in(folder, config, &[], &[("GEMINI_PROXY_ENCRYPTION_KEY", SEAL)])
 }
 
-fn address(program: &Program) -> SocketAddr {
+/// With the key of all replicas.
+pub(super) fn sealed(mut command: Command) -> Command {
+    command.env("GEMINI_PROXY_ENCRYPTION_KEY", SEAL);
+    command
+}
+
+pub(super) fn address(program: &Program) -> SocketAddr {
     ([127, 0, 0, 1], program.port).into()
 }
 

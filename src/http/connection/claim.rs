@@ -2,6 +2,7 @@
 
 use super::{Connection, Phase};
 use crate::http::stay::MOMENT;
+use crate::http::stop::Stop;
 use std::time::{Duration, Instant};
 
 /// Enough to send a head, and to read a refusal. Who takes longer gives way when there is no more room.
@@ -21,12 +22,28 @@ pub(in crate::http) enum Claim {
 }
 
 impl Connection {
-    /// Whether an answer is on its way that the client is owed whole.
+    /// Whether there is something that a server which ends must wait for: an answer, a request that comes, or one that may
+    /// come until the connection's deadline. Who only has to close has all its bytes with the kernel already.
     pub(in crate::http) fn is_owed(&self) -> bool {
         match &self.phase {
             Phase::Answering(watched) => !watched.cancel.is_at_rest(),
-            phase => matches!(phase, Phase::Sending(_)),
+            phase => !matches!(phase, Phase::Discarding(_)),
         }
+    }
+
+    /// How long a server that ends waits for what this client may yet send; `None`: it is under way already.
+    pub(in crate::http) fn last_chance(&self, stop: &Stop, is_proxy: bool) -> Option<Instant> {
+        match &self.phase {
+            Phase::Answering(_) | Phase::Sending(_) | Phase::Body(_) => None,
+            // A proxy that was not told otherwise may send a request at any moment, and closes what it does not use.
+            Phase::Head if is_proxy && self.answered.is_some() && self.input.is_empty() => Some(stop.kept_until),
+            Phase::Head | Phase::Opening(_) | Phase::Discarding(_) => Some(self.since + stop.patience),
+        }
+    }
+
+    /// Whether a request has been admitted whose body is coming.
+    pub(in crate::http) fn is_coming(&self) -> bool {
+        matches!(self.phase, Phase::Body(_))
     }
 
     /// Whether it can be closed now; a worker that waits for its next request loses it.

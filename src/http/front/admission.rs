@@ -84,7 +84,7 @@ impl Front {
     }
 
     /// A reverse proxy speaks for many, and usually lives on loopback.
-    fn is_proxy(&self, address: IpAddr) -> bool {
+    pub(super) fn is_proxy(&self, address: IpAddr) -> bool {
         address.is_loopback() || (self.shared.trusts)(address)
     }
 
