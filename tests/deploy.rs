@@ -43,7 +43,7 @@ pub(crate) fn nginx(folder: &Folder, site: &str) -> Command {
     let config = folder.write(
         "nginx.conf",
         format!(
-            "daemon off; pid {root}/pid; error_log {root}/error.log; events {{}}\nhttp {{ access_log off;
+            "daemon off; pid {root}/pid; error_log {root}/error.log; events {{ worker_connections 4096; }}\nhttp {{ access_log off;
             client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/f;
             uwsgi_temp_path {root}/u; scgi_temp_path {root}/s;\n{site}\n}}"
         ),

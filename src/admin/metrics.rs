@@ -144,7 +144,12 @@ fn shared(page: &mut Page, store: &StoreFigures) {
         "Requests with a limited key that this replica judged alone.",
         store.alone,
     );
-    page.single("gemini_proxy_store_pending_batches", "gauge", "Keys whose counts are not sent yet.", store.waiting);
+    page.single(
+        "gemini_proxy_store_pending_batches",
+        "gauge",
+        "Keys and batches of usage whose counts are not sent yet.",
+        store.waiting,
+    );
     page.single("gemini_proxy_replicas", "gauge", "Replicas that lived when they were counted last.", store.replicas);
     page.head(
         "gemini_proxy_store_clock_skew_seconds",

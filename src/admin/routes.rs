@@ -34,11 +34,11 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
                 .with_header("Content-Disposition", format!("attachment; filename=\"usage-{}.csv\"", range.word())),
             Err(sentence) => malformed(400, &sentence),
         },
-        Route::AdminUsageReset => changing(|| {
-            app.usage.reset();
+        Route::AdminUsageReset if !app.usage.reset() => refuse(503, &Message::new("store_unwritten")),
+        Route::AdminUsageReset => {
             log::info!("admin: usage statistics were reset");
-            Ok(json!({"status": "success", "message": "Usage statistics have been reset."}))
-        }),
+            Response::json(200, &json!({"status": "success", "message": "Usage statistics have been reset."}))
+        }
         Route::AdminRequests => match requests::found(&app.usage, &request.query) {
             Ok(found) => Response::json(200, &requests::json(found)),
             Err(sentence) => malformed(400, &sentence),

@@ -124,7 +124,7 @@ impl Service {
         let usage = keep_usage(&state, &keys, &config)?;
         #[cfg(feature = "replicas")]
         observe_keys(&keys, &usage);
-        let replicas = Replicas::start(&config, &keys, &pool, &state).map_err(StartError::Store)?;
+        let replicas = Replicas::start(&config, &keys, &pool, &usage, &state).map_err(StartError::Store)?;
         let logins = Logins::new(config.login_lifetime);
         replicas.iter().for_each(|replicas| replicas.share_logins(&logins));
         let listed: Arc<Vec<Listed>> = Arc::new(listed(&state.take("models")));

@@ -1,5 +1,5 @@
 //! What several replicas of the program share, through a Redis or Valkey: today credentials, the keys of clients that are made on
-//! the page, and the limits of all. Without `store` in the config nothing of it exists: no thread, no connection
+//! the page, the limits of all, and usage. Without `store` in the config nothing of it exists: no thread, no connection
 //! (docs/scale-out.md).
 
 mod accounts;
@@ -10,6 +10,7 @@ mod look;
 mod news;
 mod notes;
 mod redis;
+mod sums;
 mod visit;
 
 pub use look::{Finding, look};
@@ -23,6 +24,7 @@ use self::limits::Limits;
 use self::news::{Copies, News};
 use self::notes::SharedLogins;
 use self::redis::{Address, Fault, Link, Standing, jittered};
+use self::sums::Sums;
 use crate::calendar;
 use crate::config::{Config, StoreConfig};
 use crate::credentials::Credentials;
@@ -30,6 +32,7 @@ use crate::credentials::consent::Logins;
 use crate::keys::Keys;
 use crate::secret::Secret;
 use crate::storage::state::State;
+use crate::usage::Usage;
 use crossbeam_channel::{Receiver, bounded};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -68,6 +71,7 @@ pub struct Replicas {
     pool: Arc<Credentials>,
     name: String,
     stopping: Arc<AtomicBool>,
+    usage: Arc<Usage>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -82,7 +86,7 @@ pub struct StoreFigures {
     pub errors: Vec<(&'static str, u64)>,
     /// Requests that this replica judged alone.
     pub alone: u64,
-    /// Keys whose counts are not sent yet.
+    /// Keys and batches of usage whose counts are not sent yet.
     pub waiting: u64,
     /// Replicas that lived last.
     pub replicas: u64,
@@ -97,6 +101,7 @@ impl Replicas {
         config: &Config,
         keys: &Arc<Keys>,
         pool: &Arc<Credentials>,
+        usage: &Arc<Usage>,
         state: &Arc<State>,
     ) -> Result<Option<Arc<Replicas>>, StoreFault> {
         let Some((store, key)) = config.store.as_ref().zip(config.encryption_key.as_ref()) else {
@@ -144,9 +149,13 @@ impl Replicas {
         let told = news.clone();
         let reader = begin("news", move || told.follow())?;
         news.wait_for_all(FIRST_READING);
-        let threads = Mutex::new(vec![keeper, reader]);
-        let (name, pool) = (store.replica.clone(), pool.clone());
-        Ok(Some(Arc::new(Replicas { limits, news, pool, name, stopping, threads })))
+        let sums = Arc::new(Sums::new(limits.clone(), usage.clone()));
+        usage.share(&limits.who, sums.clone());
+        let stop = stopping.clone();
+        let adder = begin("sums", move || sums.keep(&stop))?;
+        let threads = Mutex::new(vec![keeper, reader, adder]);
+        let (name, pool, usage) = (store.replica.clone(), pool.clone(), usage.clone());
+        Ok(Some(Arc::new(Replicas { limits, news, pool, name, stopping, usage, threads })))
     }
 
     /// From now on logins that are begun here may end on another replica.
@@ -159,8 +168,11 @@ impl Replicas {
         self.stopping.store(true, Ordering::Release);
         self.news.stop();
         self.limits.wake();
-        // A panic was reported by the panic hook already.
-        std::mem::take(&mut *self.threads.lock()).into_iter().for_each(|thread| _ = thread.join());
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            thread.thread().unpark();
+            // A panic was reported by the panic hook already.
+            let _ = thread.join();
+        }
     }
 
     /// What a client must present with its next request, on whichever replica, to see at least what it was told here.
@@ -226,7 +238,7 @@ impl Replicas {
             is_up: self.limits.link.is_up(),
             errors: errors.map(|(kind, count)| (kind, count.load(Ordering::Relaxed))).collect(),
             alone: self.limits.alone.load(Ordering::Relaxed),
-            waiting: self.limits.waiting() + self.pool.untold_shared() as u64,
+            waiting: self.limits.waiting() + self.pool.untold_shared() as u64 + self.usage.waiting(),
             replicas: self.limits.replicas.load(Ordering::Relaxed),
             ahead: self.limits.ahead.load(Ordering::Relaxed) as f64 / 1000.0,
         }

@@ -5,6 +5,7 @@ use crate::credentials::Credentials;
 use crate::credentials::consent::Logins;
 use crate::keys::Keys;
 use crate::storage::state::State;
+use crate::usage::Usage;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -70,6 +71,7 @@ impl Replicas {
         _: &Config,
         _: &Arc<Keys>,
         _: &Arc<Credentials>,
+        _: &Arc<Usage>,
         _: &Arc<State>,
     ) -> Result<Option<Arc<Replicas>>, StoreFault> {
         Ok(None)

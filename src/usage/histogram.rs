@@ -31,6 +31,17 @@ impl Histogram {
         self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
     }
 
+    /// Puts in place what was counted elsewhere; a bucket that there is not is left out.
+    pub(super) fn set(&mut self, bucket: usize, count: u64) {
+        if let Some(known) = self.counts.get_mut(bucket) {
+            *known = u32::try_from(count).unwrap_or(u32::MAX);
+        }
+    }
+
+    pub(super) fn set_sum(&mut self, ms: u64) {
+        self.sum_ms = ms;
+    }
+
     /// How many were counted.
     pub fn count(&self) -> u64 {
         self.counts.iter().map(|count| u64::from(*count)).sum()

@@ -4,6 +4,7 @@
 //! Counting takes one short lock and allocates only for a row that is new. Whoever reads gets a [`Snapshot`] that
 //! shares the tables; a table that changes while it is being read is copied first.
 
+mod fields;
 mod histogram;
 mod history;
 mod live;
@@ -11,14 +12,17 @@ mod prices;
 mod recent;
 mod saved;
 mod series;
+mod shared;
 mod table;
 
 pub use crate::config::dollars;
+pub use fields::{fields, folded, table};
 pub use histogram::{BOUNDS_MS, Histogram};
 pub use history::{History, Query};
 pub use live::Live;
 pub use prices::{cost, is_priced};
 pub use recent::{Entry, Try};
+pub use shared::{Batch, Sums, Together};
 pub use table::{Counts, Line, OTHER, Table, seconds, sum_by};
 
 use crate::calendar;
@@ -29,15 +33,19 @@ use recent::{KEPT, Recent};
 use serde_json::{Map, Value, json};
 use series::{Bounds, Series};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 /// Days that are kept. The last 31 in detail, so that a month can be shown.
-const DAYS: Bounds = Bounds { periods: 400, now: 1000, over: 200, detailed: 32, old: 20 };
+const DAYS: Bounds = Bounds { periods: 400, now: MOST_ROWS, over: 200, detailed: DETAILED as usize, old: MOST_OLD };
+/// Rows of a day that is not over, and of all sums.
+pub const MOST_ROWS: usize = 1000;
+/// Days with more than [`MOST_OLD`] rows.
+pub const DETAILED: u32 = 32;
+/// Rows of a day that is long over.
+pub const MOST_OLD: usize = 20;
 /// Hours that are kept: the present one and 48 whole ones.
 const HOURS: Bounds = Bounds { periods: 49, now: 200, over: 50, detailed: 49, old: 50 };
-/// Rows of the sums since the last reset.
-const TOTAL: usize = 1000;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +74,8 @@ pub struct Usage {
     ledger: Mutex<Ledger>,
     /// Requests beyond the last ones.
     history: History,
+    /// Those who add up what all replicas count.
+    together: OnceLock<shared::Others>,
 }
 
 #[derive(Debug)]
@@ -80,6 +90,8 @@ struct Ledger {
     /// Rises with every change, so that the report knows whether there is anything new.
     version: u64,
     unsaved: saved::Unsaved,
+    /// Where others add it up, or once did.
+    own: Option<Box<shared::Own>>,
 }
 
 /// What keys are called, by their marks.
@@ -146,21 +158,35 @@ impl Default for Usage {
             names: Arc::default(),
             version: 0,
             unsaved: saved::Unsaved::default(),
+            own: None,
         };
-        Usage { ledger: Mutex::new(ledger), history: History::none() }
+        Usage { ledger: Mutex::new(ledger), history: History::none(), together: OnceLock::new() }
     }
 }
 
 impl Ledger {
     /// Changes the row of `line` in the sums, the day and the hour.
     fn count(&mut self, line: &Line, now: SystemTime, change: impl Fn(&mut Counts)) {
-        change(Arc::make_mut(&mut self.total).row(line, TOTAL));
+        let change = &change;
+        change(Arc::make_mut(&mut self.total).row(line, MOST_ROWS));
         let (day, hour) = (calendar::day(now), calendar::hour(now));
         for (series, number) in [(&mut self.days, day), (&mut self.hours, hour)] {
             let (table, most) = series.table(number);
             change(table.row(line, most));
         }
+        if let Some(own) = &mut self.own {
+            own.count(line, now, change);
+        }
         self.unsaved.count(day, hour);
+        self.version += 1;
+    }
+
+    fn reset(&mut self) {
+        self.since = SystemTime::now();
+        self.total = Arc::default();
+        self.days.clear();
+        self.hours.clear();
+        self.unsaved.rename();
         self.version += 1;
     }
 }
@@ -179,6 +205,7 @@ impl Usage {
             ledger.hours.restore(kept.hours);
             ledger.names = Arc::new(Names { present: HashMap::new(), gone: kept.names });
             ledger.unsaved = kept.unsaved;
+            ledger.own = shared::Own::inherit(kept.owed);
         }
         usage.name_keys(names);
         usage
@@ -207,11 +234,12 @@ impl Usage {
 
     /// Writes the section for the state file.
     pub fn save(&self, part: Part, sink: &mut Sink<'_>) {
-        let (mut unsaved, snapshot) = {
+        let (mut unsaved, snapshot, owed) = {
             let mut ledger = self.ledger.lock();
-            (std::mem::take(&mut ledger.unsaved), self.snapshot_of(&ledger))
+            let owed = ledger.own.iter().flat_map(|own| own.owed().cloned()).collect::<Vec<_>>();
+            (std::mem::take(&mut ledger.unsaved), self.snapshot_of(&ledger), owed)
         };
-        unsaved.write(part, &snapshot, sink);
+        unsaved.write(part, &snapshot, &owed, sink);
         self.ledger.lock().unsaved.merge(unsaved);
     }
 
@@ -330,22 +358,6 @@ impl Usage {
         }
     }
 
-    /// Forgets everything but the figures of this run and the last requests.
-    pub fn reset(&self) {
-        let mut ledger = self.ledger.lock();
-        ledger.since = SystemTime::now();
-        ledger.total = Arc::default();
-        ledger.days.clear();
-        ledger.hours.clear();
-        ledger.unsaved.rename();
-        ledger.version += 1;
-    }
-
-    /// The counters of this moment.
-    pub fn snapshot(&self) -> Snapshot {
-        self.snapshot_of(&self.ledger.lock())
-    }
-
     fn snapshot_of(&self, ledger: &Ledger) -> Snapshot {
         Snapshot {
             since: ledger.since,
@@ -361,7 +373,7 @@ impl Usage {
         self.ledger.lock().live.clone()
     }
 
-    /// The sums since the last reset and the version of the counters.
+    /// What this replica alone has counted since the last reset, and the version of the counters.
     pub fn total(&self) -> (Arc<Table>, u64) {
         let ledger = self.ledger.lock();
         (ledger.total.clone(), ledger.version)
@@ -371,7 +383,7 @@ impl Usage {
     /// for models.
     pub fn json(&self) -> Value {
         let mut models = Map::new();
-        for (model, counts) in sum_by(self.total().0.rows(), |line| &line.model) {
+        for (model, counts) in sum_by(self.snapshot().total.rows(), |line| &line.model) {
             // Requests for which nobody could be asked count nothing here, as in the old program.
             if counts.successful == 0 && counts.failed.is_empty() {
                 continue;

@@ -1,7 +1,7 @@
 //! How usage is written into the state file: a record for the sums, each day and each hour, in which names stand once and a
 //! row is one line of numbers that refer to them. 2000 rows are about 150 kB. Only the tables that changed are written.
 
-use super::{Counts, Histogram, Line, Snapshot, Table, mark_of};
+use super::{Batch, Counts, Histogram, Line, Snapshot, Table, mark_of};
 use crate::calendar;
 use crate::storage::state::{Part, Section, Sink};
 use serde_json::{Map, Value, json};
@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The layout's number; another one is not read.
 const VERSION: u64 = 1;
 const TOTAL: &str = "total";
+pub(super) const OWED: &str = "owed ";
 
 /// What is kept.
 #[derive(Default)]
@@ -23,6 +24,8 @@ pub(super) struct Kept {
     pub(super) hours: Vec<(u32, Table)>,
     pub(super) names: BTreeMap<u64, String>,
     pub(super) unsaved: Unsaved,
+    /// Batches that nobody has counted yet.
+    pub(super) owed: Vec<Batch>,
 }
 
 /// Which records the file has, and which of them are not as the counters are.
@@ -51,7 +54,7 @@ impl Unsaved {
         self.written = written.written;
     }
 
-    pub(super) fn write(&mut self, part: Part, snapshot: &Snapshot, sink: &mut Sink<'_>) {
+    pub(super) fn write(&mut self, part: Part, snapshot: &Snapshot, owed: &[Batch], sink: &mut Sink<'_>) {
         let mut there = BTreeSet::new();
         for (kind, tables, changed) in [("day", &snapshot.days, &self.days), ("hour", &snapshot.hours, &self.hours)] {
             // A new period makes older ones smaller, so all are written.
@@ -63,6 +66,13 @@ impl Unsaved {
                 }
                 there.insert(name);
             }
+        }
+        for batch in owed {
+            let name = batch.name();
+            if part == Part::Whole || !self.written.contains(&name) {
+                sink.put(&name, &record(&batch.rows, &snapshot.names));
+            }
+            there.insert(name);
         }
         if part == Part::Whole || self.total {
             let mut total = record(&snapshot.total, &snapshot.names);
@@ -146,6 +156,7 @@ pub(super) fn read(section: &Section, present: &HashMap<u64, Arc<str>>) -> Kept 
     for (name, json) in section.records() {
         let value: Value = serde_json::from_str(json).unwrap_or_default();
         let table = || table(&value["rows"], &names(&value), &HashMap::new());
+        kept.owed.extend(name.strip_prefix(OWED).and_then(|name| Batch::read(name, table())));
         match name.split_once(' ').map_or((name, None), |(kind, number)| (kind, number.parse().ok())) {
             ("", _) => match older(&value, present) {
                 Some(older) => return older,
@@ -154,6 +165,7 @@ pub(super) fn read(section: &Section, present: &HashMap<u64, Arc<str>>) -> Kept 
             (TOTAL, _) => (kept.total, kept.since) = (table(), since(&value)),
             ("day", Some(number)) => kept.days.push((number, table())),
             ("hour", Some(number)) => kept.hours.push((number, table())),
+            _ if name.starts_with(OWED) => {}
             _ => log::warn!("usage: a record of the state file cannot be read; it is left out"),
         }
         kept.names.extend(called(&value["keys"]));
@@ -186,6 +198,7 @@ fn older(section: &Value, present: &HashMap<u64, Arc<str>>) -> Option<Kept> {
         hours: periods(&section["hours"]),
         names: called(&section["keys"]),
         unsaved: Unsaved::default(),
+        owed: Vec::new(),
     })
 }
 

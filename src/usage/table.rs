@@ -15,7 +15,7 @@ const LONGEST_NAME: usize = 128;
 const MOST_REASONS: usize = 24;
 
 /// Who used what.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Line {
     /// The mark of the client key.
     pub key: String,

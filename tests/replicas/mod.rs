@@ -10,6 +10,7 @@ mod notes;
 mod programs;
 mod redis;
 mod rolling;
+mod usage;
 
 use crate::common::client::{Client, Reply};
 use crate::common::google::{FakeGoogle, Step};

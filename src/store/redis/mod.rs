@@ -9,6 +9,7 @@ mod names;
 mod notes;
 mod reader;
 mod scripts;
+mod usage;
 
 pub(super) use address::Address;
 pub(super) use credentials::{CredentialScripts, Edit, LeaseRow, RestRow};

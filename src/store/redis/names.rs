@@ -63,6 +63,11 @@ impl Names {
         ["q", "run"].map(|what| format!("{}{{k:{name}}}:{what}", self.prefix))
     }
 
+    /// What is counted for all.
+    pub(super) fn of_usage(&self, what: &str) -> String {
+        format!("{}{{u}}:{what}", self.prefix)
+    }
+
     /// What is small and changes together.
     pub(in crate::store) fn of_all(&self, what: &str) -> String {
         format!("{}{{g}}:{what}", self.prefix)

@@ -4,6 +4,7 @@
 use super::link::Ticket;
 use super::reader::records_of;
 use super::{CredentialScripts, Names, Record};
+use super::usage::UsageScripts;
 use crate::calendar;
 use crate::keys::{Ask, Batch, Change, Counted, Expected, Numbers, Outcome, Reached, Used};
 use redis::{Connection, RedisResult, Script};
@@ -21,6 +22,7 @@ pub(in crate::store) struct Scripts {
     pub(super) take: Script,
     pub(super) position: Script,
     pub(in crate::store) credentials: CredentialScripts,
+    pub(in crate::store) usage: UsageScripts,
 }
 
 /// The table of the keys of the page.
@@ -41,6 +43,7 @@ impl Scripts {
             take: Script::new(include_str!("scripts/take.lua")),
             position: Script::new(concat!(include_str!("scripts/news.lua"), include_str!("scripts/position.lua"))),
             credentials: CredentialScripts::new(),
+            usage: UsageScripts::new(),
         }
     }
 

@@ -1,0 +1,105 @@
+//! The scripts that add up usage, and what reads it.
+
+use super::Names;
+use crate::usage::{Batch, fields};
+use redis::{Connection, RedisResult, Script, cmd};
+use std::collections::HashMap;
+use std::time::Duration;
+
+pub(in crate::store) struct UsageScripts {
+    count: Script,
+    reset: Script,
+    fold: Script,
+}
+
+/// Fields of one answer, so that a large table holds up nobody.
+const FIELDS: usize = 1000;
+
+fn name(names: &Names, what: &str) -> String {
+    names.of_usage(what)
+}
+
+impl UsageScripts {
+    pub(super) fn new() -> UsageScripts {
+        UsageScripts {
+            count: Script::new(include_str!("scripts/usage/count.lua")),
+            reset: Script::new(include_str!("scripts/usage/reset.lua")),
+            fold: Script::new(include_str!("scripts/usage/fold.lua")),
+        }
+    }
+
+    /// Up to which number all batches of this replica were counted.
+    pub(in crate::store) fn numbered(&self, line: &mut Connection, names: &Names, who: &str) -> RedisResult<u64> {
+        cmd("GET").arg(name(names, &format!("number:{who}"))).query::<Option<u64>>(line).map(Option::unwrap_or_default)
+    }
+
+    /// The same, after this one.
+    pub(in crate::store) fn count(&self, line: &mut Connection, names: &Names, batch: &Batch) -> RedisResult<u64> {
+        let (day, hour) = (format!("d{}", batch.hour / 24), format!("h{}", batch.hour));
+        let mut call = self.count.key(name(names, &format!("number:{}", batch.who)));
+        ["versions", "total", &day, &hour].iter().for_each(|what| _ = call.key(name(names, what)));
+        call.arg(batch.number).arg(batch.oldest).arg(day).arg(hour);
+        fields(&batch.rows).iter().for_each(|(field, number)| _ = call.arg(field).arg(number));
+        call.invoke(line)
+    }
+
+    /// Which tables there are, and numbers that rise with each change of them; `since` is no table.
+    pub(in crate::store) fn versions(
+        &self,
+        line: &mut Connection,
+        names: &Names,
+    ) -> RedisResult<HashMap<String, String>> {
+        cmd("HGETALL").arg(name(names, "versions")).query(line)
+    }
+
+    /// Some fields of a table, and where to go on; 0: that was all.
+    pub(in crate::store) fn some(
+        &self,
+        line: &mut Connection,
+        names: &Names,
+        table: &str,
+        from: u64,
+    ) -> RedisResult<(u64, Vec<(String, i64)>)> {
+        cmd("HSCAN").arg(name(names, table)).arg(from).arg("COUNT").arg(FIELDS).query(line)
+    }
+
+    /// How many fields a table has.
+    pub(in crate::store) fn size(&self, line: &mut Connection, names: &Names, table: &str) -> RedisResult<usize> {
+        cmd("HLEN").arg(name(names, table)).query(line)
+    }
+
+    /// A table that is not there any more is not looked for any more.
+    pub(in crate::store) fn forget(&self, line: &mut Connection, names: &Names, table: &str) -> RedisResult<i64> {
+        cmd("HDEL").arg(name(names, "versions")).arg(table).query(line)
+    }
+
+    pub(in crate::store) fn reset(&self, line: &mut Connection, names: &Names) -> RedisResult<i64> {
+        self.reset.key(name(names, "versions")).arg(name(names, "")).invoke(line)
+    }
+
+    pub(in crate::store) fn fold(
+        &self,
+        line: &mut Connection,
+        names: &Names,
+        table: &str,
+        changes: &[(String, i64)],
+    ) -> RedisResult<i64> {
+        let mut call = self.fold.key(name(names, "versions"));
+        call.key(name(names, table)).arg(table);
+        changes.iter().for_each(|(field, change)| _ = call.arg(field).arg(*change));
+        call.invoke(line)
+    }
+
+    /// Whether it is this replica's turn to tidy, for so long.
+    pub(in crate::store) fn turn(
+        &self,
+        line: &mut Connection,
+        names: &Names,
+        who: &str,
+        span: Duration,
+    ) -> RedisResult<bool> {
+        let mut call = cmd("SET");
+        call.arg(name(names, "tidy")).arg(who).arg("NX").arg("PX").arg(super::scripts::ms(span));
+        call.query::<Option<String>>(line).map(|answer| answer.is_some())
+    }
+}
