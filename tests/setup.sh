@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside a Rust toolchain, Python 3, make and a C compiler: Python's venv module, curl, Node.js for
 # the JavaScript packages, Prometheus' promtool, Chromium and a font with Chinese for the admin page, Redis for replicas, nginx and Caddy for the
-# files in deploy/, libfaketime for clocks that jump. As root on Debian it installs the packages; elsewhere it says in one sentence what is missing.
+# files in deploy/, python3-yaml to read them, libfaketime for clocks that jump. As root on Debian it installs the packages; elsewhere it says in one sentence what is missing.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -12,6 +12,7 @@ command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v curl >/dev/null || missing+=(curl)
 command -v chromium >/dev/null || missing+=(chromium)
+python3 -c 'import yaml' 2>/dev/null || missing+=(python3-yaml)
 command -v redis-server >/dev/null || missing+=(redis-server)
 # Without one, Chinese is boxes on the screenshots.
 [ -n "$(fc-list :lang=zh-cn 2>/dev/null)" ] || missing+=(fontconfig fonts-wqy-zenhei)

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod away;
+mod deploy;
 mod entry;
 mod fronts;
 mod keys;

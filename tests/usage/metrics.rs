@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The system's, or the one that tests/setup.sh put beside the tests.
-fn promtool() -> PathBuf {
+pub(crate) fn promtool() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.cache/promtool");
     if own.exists() { own } else { PathBuf::from("promtool") }
 }

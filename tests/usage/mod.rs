@@ -9,7 +9,7 @@ mod keys;
 mod kill;
 mod limits;
 mod me;
-mod metrics;
+pub(crate) mod metrics;
 mod pages;
 mod revoked;
 mod safety;
