@@ -126,6 +126,7 @@ fn nothing_that_is_secret_is_in_the_store() {
     let replica = replica(&google, "a", json!({"url": redis.url()}), &limits);
     (0..3).for_each(|_| assert_eq!(chat(&replica, LIMITED).status, 200));
     wait_for("the tokens", || redis.counted("t") == 21);
+    wait_for("usage", || redis.names().iter().any(|name| name.ends_with(":total")));
     let mut held = String::new();
     for name in redis.names() {
         let read = match redis.cli(&["type", &name]).as_str() {
@@ -136,7 +137,11 @@ fn nothing_that_is_secret_is_in_the_store() {
         held += &format!("{name}\n{read}\n");
     }
     assert!(held.contains("min_reader") && held.contains(":q\n"), "{held}");
-    for secret in [LIMITED, FREE, GEMINI_KEY, SEAL, "limited", "Yes.", MODEL] {
+    // A mark is made from a key, and who reads it could try keys.
+    let listed = Client::new(replica.address()).get("/admin/requests").json();
+    let mark = listed["requests"][0]["key_id"].as_str().expect("a mark");
+    assert!(held.contains(MODEL) && mark.len() == 16, "{held}");
+    for secret in [LIMITED, FREE, GEMINI_KEY, SEAL, "limited", "Yes.", mark] {
         assert!(!held.contains(secret), "{secret} is in {held}");
     }
 }

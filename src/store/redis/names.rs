@@ -12,6 +12,7 @@ use std::collections::HashMap;
 
 /// The layout of what is written, and the oldest program that may read it.
 const SCHEMA: u32 = 1;
+const ROUNDS: u8 = 4;
 const CHECK: &str = "gemini-openai-proxy store";
 
 #[derive(Clone)]
@@ -87,6 +88,28 @@ impl Names {
         mac.finalize().into_bytes()[..bytes].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// A mark of a key that says nothing of the key; [`Names::opened`] is the way back. Four rounds make any 64 bits of it that
+    /// nobody else can tell from random ones.
+    pub(super) fn sealed(&self, mark: u64) -> u64 {
+        (0..ROUNDS).fold(mark, |mark, round| self.mixed(mark, round)).rotate_left(32)
+    }
+
+    pub(super) fn opened(&self, sealed: u64) -> u64 {
+        (0..ROUNDS).rev().fold(sealed, |sealed, round| self.mixed(sealed, round)).rotate_left(32)
+    }
+
+    /// Changes one half by the other one, and has them change places.
+    fn mixed(&self, mark: u64, round: u8) -> u64 {
+        let (left, right) = (mark >> 32, mark & 0xffff_ffff);
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("a key of any length");
+        mac.update(b"mark");
+        mac.update(&[round]);
+        mac.update(&right.to_be_bytes());
+        let hash = mac.finalize().into_bytes();
+        let by = u64::from(u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]));
+        right << 32 | (left ^ by)
+    }
+
     pub(super) fn alive(&self) -> String {
         self.of_all("alive")
     }
@@ -117,6 +140,11 @@ mod tests {
         let again = Names::read("gop:", &again, &other).unwrap();
         assert_eq!((again.of_key(7), again.pool), (names.of_key(7), names.pool.clone()));
         assert_ne!(names.of_key(7), names.of_key(8));
+        for mark in [0, 7, 0x0123_4567_89ab_cdef, u64::MAX] {
+            assert_eq!(names.opened(names.sealed(mark)), mark);
+            assert_ne!(names.sealed(mark), mark);
+            assert_ne!(names.sealed(mark), names.sealed(mark ^ 1));
+        }
         let mut newer = meta.clone();
         newer.insert("min_reader".into(), "2".into());
         assert!(Names::read("gop:", &newer, &key).err().unwrap().contains("newer version"));

@@ -3,8 +3,8 @@
 
 use super::link::Ticket;
 use super::reader::records_of;
-use super::{CredentialScripts, Names, Record};
 use super::usage::UsageScripts;
+use super::{CredentialScripts, Names, Record};
 use crate::calendar;
 use crate::keys::{Ask, Batch, Change, Counted, Expected, Numbers, Outcome, Reached, Used};
 use redis::{Connection, RedisResult, Script};

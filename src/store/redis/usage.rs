@@ -15,6 +15,15 @@ pub(in crate::store) struct UsageScripts {
 /// Fields of one answer, so that a large table holds up nobody.
 const FIELDS: usize = 1000;
 
+/// A field with the mark of its key, if it has one, changed.
+fn named(field: &str, change: impl Fn(u64) -> u64) -> String {
+    let mark = field.split_once('\t').filter(|(mark, _)| mark.len() == 16);
+    match mark.and_then(|(mark, rest)| Some((u64::from_str_radix(mark, 16).ok()?, rest))) {
+        Some((mark, rest)) => format!("{:016x}\t{rest}", change(mark)),
+        None => field.to_owned(),
+    }
+}
+
 fn name(names: &Names, what: &str) -> String {
     names.of_usage(what)
 }
@@ -39,7 +48,9 @@ impl UsageScripts {
         let mut call = self.count.key(name(names, &format!("number:{}", batch.who)));
         ["versions", "total", &day, &hour].iter().for_each(|what| _ = call.key(name(names, what)));
         call.arg(batch.number).arg(batch.oldest).arg(day).arg(hour);
-        fields(&batch.rows).iter().for_each(|(field, number)| _ = call.arg(field).arg(number));
+        for (field, number) in fields(&batch.rows) {
+            call.arg(named(&field, |mark| names.sealed(mark))).arg(number);
+        }
         call.invoke(line)
     }
 
@@ -60,7 +71,11 @@ impl UsageScripts {
         table: &str,
         from: u64,
     ) -> RedisResult<(u64, Vec<(String, i64)>)> {
-        cmd("HSCAN").arg(name(names, table)).arg(from).arg("COUNT").arg(FIELDS).query(line)
+        let mut call = cmd("HSCAN");
+        call.arg(name(names, table)).arg(from).arg("COUNT").arg(FIELDS);
+        let (next, fields): (u64, Vec<(String, i64)>) = call.query(line)?;
+        let opened = fields.into_iter().map(|(field, number)| (named(&field, |mark| names.opened(mark)), number));
+        Ok((next, opened.collect()))
     }
 
     /// How many fields a table has.
@@ -86,7 +101,9 @@ impl UsageScripts {
     ) -> RedisResult<i64> {
         let mut call = self.fold.key(name(names, "versions"));
         call.key(name(names, table)).arg(table);
-        changes.iter().for_each(|(field, change)| _ = call.arg(field).arg(*change));
+        for (field, change) in changes {
+            call.arg(named(field, |mark| names.sealed(mark))).arg(*change);
+        }
         call.invoke(line)
     }
 
