@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::storage::state::reread;
+use serde_json::json;
 use std::time::UNIX_EPOCH;
 
 fn tokens() -> UsageMetadata {
