@@ -1,5 +1,5 @@
 // Adding credentials: API keys, Google sign-in here or from another machine, JSON pasted or dropped.
-import { $, h, render } from "./dom.js";
+import { $, h, onSubmit, render } from "./dom.js";
 import { number, t, told } from "./text.js";
 import { send } from "./api.js";
 import { attempt, say } from "./dialog.js";
@@ -23,18 +23,16 @@ export function openAdd(kind) {
 }
 
 export function startAdd({ refresh, changed }) {
-  const submit = (form, act) => form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    attempt(form.querySelector("button.primary"), async () => { await act(form.elements.text.value.trim(), form); await refresh(); });
-  });
+  const submit = (id, act) => onSubmit(id, ({ text }, form) =>
+    attempt(form.querySelector("button.primary"), async () => { await act(text.value.trim(), form); await refresh(); }));
   const take = async (text, form) => {
     const { results } = await send("POST", "admin/credentials/import", { text });
     show(results);
     if (results.some((result) => result.status !== "refused")) form.reset();
   };
-  submit($("form-keys"), take);
-  submit($("form-json"), take);
-  submit($("form-paste"), async (text, form) => {
+  submit("form-keys", take);
+  submit("form-json", take);
+  submit("form-paste", async (text, form) => {
     const answer = await send("POST", "admin/oauth/finish", { text, state: flow ?? undefined });
     show([{ label: answer.email, status: answer.message === "credential_updated" ? "updated" : "added" }]);
     form.reset();

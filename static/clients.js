@@ -1,7 +1,7 @@
 // What to paste into programs, and one answer to try. The key stays in this tab.
-import { $, button, h, onAction, render } from "./dom.js";
+import { $, asks, button, h, note, onAction, onSubmit, remark, render } from "./dom.js";
 import { t } from "./text.js";
-import { sentence } from "./api.js";
+import { askAsClient, sentence } from "./api.js";
 import { copy } from "./dialog.js";
 
 // Each is a list of { field name: value } for programs with a settings page, or a text for those with files.
@@ -28,19 +28,21 @@ const CLIENTS = {
   "Gemini CLI": (c) => ({ text: `export GOOGLE_GEMINI_BASE_URL='${c.base}'\nexport GEMINI_API_KEY='${c.key}'\ngemini -m ${c.model}` }),
 };
 
+const MODEL = "gemini-3.8-flash";
+
 let address = location.origin;
 const made = new Map();
 let running = null;
 
-const chosen = () => ({ base: address, key: $("client-key").value.trim() || "YOUR_KEY", model: $("client-model").value.trim() || "gemini-3.8-flash" });
+const chosen = () => ({ base: address, key: $("client-key").value.trim() || "YOUR_KEY", model: $("client-model").value.trim() || MODEL });
 
 function snippet() {
-  const { fields, file, text, note } = CLIENTS[$("client").value](chosen());
+  const { fields, file, text, note: hint } = CLIENTS[$("client").value](chosen());
   render($("snippet"),
     fields && h("dl", { class: "settings" }, Object.entries(fields).map(([name, value]) => [h("dt", null, name),
       h("dd", null, h("code", null, value), button("copy", t("copy"), { "aria-label": `${t("copy")}: ${name}`, "data-text": value }))])),
-    text && h("div", { class: "code" }, h("div", { class: "head" }, h("span", { class: "note" }, file ?? ""), button("copy", t("copy"), { "data-text": text })), h("pre", { tabindex: "0" }, text)),
-    note && h("p", { class: "note" }, t(note)));
+    text && h("div", { class: "code" }, h("div", { class: "head" }, note(file ?? ""), button("copy", t("copy"), { "data-text": text })), h("pre", { tabindex: "0" }, text)),
+    hint && remark(t(hint)));
 }
 
 export function drawClients({ status, stats }) {
@@ -48,7 +50,7 @@ export function drawClients({ status, stats }) {
   if (base && base !== address) address = base;
   if ((status?.alerts ?? []).some((alert) => alert.code === "default_key") && !$("client-key").dataset.filled) fill("123456");
   render($("known-keys"), [...made].map(([key, name]) => h("option", { value: key }, name)));
-  const models = new Set([...(stats?.models ?? []).map((m) => m.model), "gemini-3.8-flash", "gemini-3.1-pro-preview"]);
+  const models = new Set([...(stats?.models ?? []).map((m) => m.model), MODEL, "gemini-3.1-pro-preview"]);
   render($("known-models"), [...models].map((model) => h("option", { value: model })));
   snippet();
 }
@@ -65,21 +67,31 @@ export function offerKey(key, name) {
   snippet();
 }
 
+const field = (id, word, attributes, kind) => h("label", { class: kind }, h("span", { "data-t": word }), h("input", { id, spellcheck: "false", autocomplete: "off", ...attributes }));
+
+// Builds the card. Where the page knows the key, what asks for it can be hidden: it is of the class `asks`.
 export function startClients() {
+  $("clients").prepend(h("div", { class: "head" }, h("h2", { id: "clients-title", "data-t": "clientsTitle" })), h("div", { class: "card" },
+    h("div", { class: "fields" }, h("label", null, h("span", { "data-t": "clientName" }), h("select", { id: "client" })),
+      field("client-key", "clientKey", { list: "known-keys", placeholder: "sk-…" }, "asks"),
+      field("client-model", "model", { list: "known-models", value: MODEL })),
+    h("datalist", { id: "known-keys" }), h("datalist", { id: "known-models" }),
+    h("p", { class: "note asks", "data-t": "clientKeyNote" }), h("div", { id: "snippet" }), h("h3", { "data-t": "try" }),
+    asks("form-try", "tryQuestion", "trySend", "hidden", h("button", { type: "button", id: "try-stop", "data-t": "tryStop", hidden: true })),
+    h("div", { id: "try-answer", class: "answer", "aria-live": "polite", hidden: true }), h("p", { id: "try-note", class: "note" })));
   $("client").append(...Object.keys(CLIENTS).map((name) => h("option", { value: name }, name)));
   $("client").value = localStorage.getItem("client") in CLIENTS ? localStorage.getItem("client") : "curl";
   $("client").addEventListener("change", () => { localStorage.setItem("client", $("client").value); snippet(); });
   for (const id of ["client-key", "client-model"]) $(id).addEventListener("input", snippet);
   onAction($("snippet"), { copy: (_, source) => copy(source.dataset.text) });
   $("try-stop").addEventListener("click", () => running?.abort());
-  $("form-try").addEventListener("submit", async (event) => {
-    event.preventDefault();
+  onSubmit("form-try", async ({ text }) => {
     running?.abort();
     running = new AbortController();
     const mine = running;
     $("try-stop").hidden = false;
     try {
-      await answer($("form-try").elements.text.value, mine.signal);
+      await answer(text.value, mine.signal);
     } catch (failure) {
       $("try-note").textContent = failure.name === "AbortError" ? t("tryStopped") : failure.message;
     } finally {
@@ -97,14 +109,8 @@ async function answer(question, signal) {
   $("try-answer").replaceChildren(thoughts, text);
   $("try-answer").hidden = true;
   $("try-note").textContent = t("waiting");
-  const response = await fetch("v1/chat/completions", {
-    method: "POST",
-    signal,
-    credentials: "omit",
-    headers: { "Authorization": `Bearer ${key}`, "Content-Type": "application/json" },
-    body: JSON.stringify({ model, stream: true, stream_options: { include_usage: true }, messages: [{ role: "user", content: question }] }),
-  });
-  if (!response.ok) throw new Error(`${response.status}: ${sentence(await response.json().catch(() => null)) ?? response.statusText}`);
+  const body = { model, stream: true, stream_options: { include_usage: true }, messages: [{ role: "user", content: question }] };
+  const response = await askAsClient("v1/chat/completions", key, { body, signal });
   let first = null;
   let usage = null;
   for await (const event of events(response.body)) {

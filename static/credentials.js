@@ -1,8 +1,8 @@
 // The pool: what each credential is, how it is and why, and what can be done about it.
-import { $, button, h, link, onAction } from "./dom.js";
-import { ago, countdown, number, t, told, when } from "./text.js";
+import { $, button, chip, fact, h, link, more, named, note, onAction, remark } from "./dom.js";
+import { ago, countdown, number, rest, t, told, when } from "./text.js";
 import { get, send } from "./api.js";
-import { ask, attempt, say } from "./dialog.js";
+import { ask, attempt, change, say } from "./dialog.js";
 import { list } from "./list.js";
 
 const STATES = { bad: "stateError", warn: "chipResting", good: "stateReady", off: "stateDisabled" };
@@ -34,13 +34,13 @@ function quota(c) {
   const known = quotas.get(c.id);
   if (!known) return null;
   if (known.failure) return h("p", { class: "reason" }, t("quotaNone", { why: known.failure }));
-  return h("div", { class: "quota" }, h("p", { class: "note" }, t("quotaAt", { time: when(known.fetched_at) })),
+  return h("div", { class: "quota" }, remark(t("quotaAt", { time: when(known.fetched_at) })),
     h("dl", null, known.buckets.map((bucket) => {
       const left = Math.max(0, Math.min(1, bucket.remaining_fraction ?? 0));
       return [h("dt", { "data-key": bucket.model }, bucket.model), h("dd", null,
         h("progress", { max: 1, value: left, class: left < 0.1 ? "low" : null, "aria-label": t("quotaLeft", { model: bucket.model }) }),
         h("span", { class: "figures" }, `${Math.round(left * 100)}%`),
-        bucket.reset_time && h("span", { class: "note" }, t("quotaReset"), " ", countdown(bucket.reset_time)))];
+        bucket.reset_time && note(t("quotaReset"), " ", countdown(bucket.reset_time)))];
     })));
 }
 
@@ -57,20 +57,18 @@ function row(c) {
   const [isKey, isVertex] = [c.kind === "api_key", c.kind === "vertex"];
   const used = today.get(c.id);
   const changeable = c.source !== "config";
-  const fact = (name, value) => value && h("span", null, h("span", { class: "note" }, `${name} `), value);
   return [
-    [h("b", { class: "name", title: titleOf(c) }, h("span", { class: `dot ${kind}`, "aria-hidden": "true" }), titleOf(c)), h("span", { class: `word ${kind}` }, words),
-      h("span", { class: "note more" }, kindOf(c)), h("span", { class: "note more figures" }, t("times", { n: number(c.usage_count) })),
-      h("span", { class: "note more" }, c.usage_count > 0 ? ago(c.last_used_at) : t("never"))],
-    [h("p", { class: "facts" }, h("span", { class: "chip" }, kindOf(c)),
-      c.source === "config" && h("span", { class: "chip" }, "config.json"), c.tier && h("span", { class: "chip" }, c.tier),
+    [named(titleOf(c), kind, ...words),
+      more(kindOf(c)), more(t("times", { n: number(c.usage_count) }), "figures"),
+      more(c.usage_count > 0 ? ago(c.last_used_at) : t("never"))],
+    [h("p", { class: "facts" }, chip(kindOf(c)),
+      c.source === "config" && chip("config.json"), c.tier && chip(c.tier),
       fact(t("id"), c.id), c.label && fact(t("account"), known(c.email)), fact(t("project"), known(c.project_id)),
       isVertex && fact(t("locations"), (c.locations ?? []).map(place).join(", ")),
       fact(t("used"), number(c.usage_count)), c.usage_count > 0 && fact(t("lastUsed"), ago(c.last_used_at)),
       used && fact(t("today"), t("okFailed", { ok: number(used.requests - used.failed), failed: number(used.failed) })),
       !isKey && known(c.expiry) && fact(t("tokenUntil"), when(c.expiry.replace(" UTC", "Z").replace(" ", "T")))),
-    (c.models ?? []).length > 0 && h("ul", { class: "resting" }, c.models.map((model) => h("li", { "data-key": model.model },
-      h("b", null, model.model), " ", t(model.refused ? "refusedFor" : "restsFor"), " ", countdown(model.cooling_until), h("span", { class: "note" }, " · ", told(model.told, model.detail))))),
+    (c.models ?? []).length > 0 && h("ul", { class: "resting" }, c.models.map((model) => rest(model.model, model.model, model.cooling_until, model))),
     quota(c),
     h("div", { class: "actions" },
       button("check", t("check")), !isKey && button("refresh", t("refresh")), !isKey && !isVertex && button("quota", t("quota")),
@@ -94,7 +92,7 @@ const path = (id, word) => `admin/credentials/${encodeURIComponent(id)}${word ? 
 export function startCredentials({ refresh }) {
   pool = list({ id: "pool", path: "admin/credentials", items: "credentials", states: STATES, actions: ["enable", "disable", "reset", "check", "delete"], row, nameOf: titleOf, refresh });
   const find = pool.find;
-  const change = (word, message) => (id, source) => attempt(source, async () => {
+  const run = (word, message) => (id, source) => attempt(source, async () => {
     const answer = await send("POST", path(id, word));
     const details = answer?.check_details;
     if (details) say(details.is_healthy ? t("checkGood") : t("checkBad", { why: told(details.told, details.reason ?? "") }), !details.is_healthy);
@@ -102,11 +100,11 @@ export function startCredentials({ refresh }) {
     await refresh();
   });
   onAction($("pool"), {
-    check: change("check", "checkGood"),
-    refresh: change("refresh", "refreshed"),
-    reset: change("reset", "wasReset"),
-    enable: change("enable", "enabled"),
-    disable: change("disable", "disabled"),
+    check: run("check", "checkGood"),
+    refresh: run("refresh", "refreshed"),
+    reset: run("reset", "wasReset"),
+    enable: run("enable", "enabled"),
+    disable: run("disable", "disabled"),
     quota: (id, source) => attempt(source, async () => {
       try {
         quotas.set(id, await get(path(id, "quota")));
@@ -123,12 +121,12 @@ export function startCredentials({ refresh }) {
       if (!answer) return;
       const body = { label: answer.label };
       if (answer.project_id) body.project_id = answer.project_id;
-      await attempt(source, async () => { await send("POST", path(id), body); say(t("saved")); await refresh(); });
+      await change(source, () => send("POST", path(id), body), t("saved"), refresh);
     },
     async delete(id, source) {
       const c = find(id);
       if (!await ask({ title: t("deleteTitle", { name: titleOf(c) }), text: t("deleteText"), word: id, confirm: t("delete"), danger: true })) return;
-      await attempt(source, async () => { await send("DELETE", path(id)); say(t("deleted")); await refresh(); });
+      await change(source, () => send("DELETE", path(id)), t("deleted"), refresh);
     },
   });
 }

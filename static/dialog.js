@@ -49,6 +49,13 @@ export async function attempt(source, act) {
   }
 }
 
+// A change that is told of when it is done.
+export const change = (source, act, message, refresh) => attempt(source, async () => {
+  await act();
+  say(message);
+  await refresh();
+});
+
 // Copies a text; on plain http elsewhere than localhost browsers offer no clipboard, then the reader's own copy is asked for.
 export async function copy(text) {
   try {

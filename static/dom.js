@@ -19,6 +19,23 @@ function build(element, attributes, children) {
 // An HTML element; children are nodes, texts, lists of them, or nothing.
 export const h = (tag, attributes, ...children) => build(document.createElement(tag), attributes, children);
 
+// A remark beside something, and one in a line of its own.
+export const note = (...children) => h("span", { class: "note" }, children);
+export const remark = (...children) => h("p", { class: "note" }, children);
+
+// What a line has besides, where there is room.
+export const more = (words, kind = "") => h("span", { class: `note more ${kind}` }, words);
+
+export const chip = (words) => h("span", { class: "chip" }, words);
+
+// What is known of something, if it is.
+export const fact = (name, value) => (value || value === 0 ? h("span", null, note(`${name} `), value) : null);
+
+// What a line of a list begins with: a name, and a state in colour and words.
+export const named = (name, kind, ...words) => [
+  h("b", { class: "name", title: name }, h("span", { class: `dot ${kind}`, "aria-hidden": "true" }), name),
+  h("span", { class: `word ${kind}` }, words)];
+
 export const svg = (tag, attributes, ...children) => build(document.createElementNS(SVG, tag), attributes, children);
 
 // A button answered by `onAction`.
@@ -36,6 +53,19 @@ export function onAction(root, actions) {
     const source = event.target.closest("[data-do]");
     const action = source && actions[source.dataset.do];
     if (action) action(source.closest("[data-id]")?.dataset.id, source);
+  });
+}
+
+// A form that asks for one text: `name` is the word for it, and of what stands in it first; `act` is the word of its button.
+export const asks = (id, name, act, kind, ...more) => h("form", { id },
+  h("label", null, h("span", { class: kind, "data-t": name }), h("input", { name: "text", required: true, "data-t-value": `${name}Text` })),
+  h("button", { class: "primary", "data-t": act }), more);
+
+// Calls `act` with the fields of a form, and the form, instead of sending it.
+export function onSubmit(id, act) {
+  $(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    act(event.target.elements, event.target);
   });
 }
 

@@ -1,8 +1,8 @@
 // Client keys: who may call, with which limits, how much today. A new key is shown once.
-import { $, button, h, onAction, render } from "./dom.js";
+import { $, button, chip, fact, h, more, named, onAction, remark, render } from "./dom.js";
 import { ago, number, short, t, when } from "./text.js";
 import { send } from "./api.js";
-import { ask, attempt, copy, say } from "./dialog.js";
+import { ask, attempt, change, copy } from "./dialog.js";
 import { list } from "./list.js";
 
 const LIMITS = ["requests_per_minute", "requests_per_day", "tokens_per_day", "tokens_per_month", "dollars_per_day", "dollars_per_month", "concurrency"];
@@ -21,36 +21,38 @@ function limits(key) {
   return set.length > 0 ? set.join(" · ") : t("noLimits");
 }
 
+// Name, use and amount of each limit of days and months that is set.
+const usedOf = ({ today, month, limits }) => Object.entries({
+  requests_per_day: today?.requests, tokens_per_day: today?.tokens, tokens_per_month: month?.tokens,
+  dollars_per_day: today?.cost_usd, dollars_per_month: month?.cost_usd,
+}).filter(([name]) => limits?.[name] != null).map(([name, value]) => [name, value ?? 0, limits[name]]);
+
 // Today's and this month's use against the limits of days and months.
 function today(key) {
-  const used = key.today ?? {};
-  const bar = (name, value, most) => most != null && h("progress", { class: "up", max: most || 1, value: Math.min(value, most), "aria-label": limit(name, most) });
-  return [t("todayUse", { requests: number(used.requests), tokens: short(used.tokens) }),
-    bar("requests_per_day", used.requests ?? 0, key.limits?.requests_per_day), bar("tokens_per_day", used.tokens ?? 0, key.limits?.tokens_per_day),
-    bar("tokens_per_month", key.month?.tokens ?? 0, key.limits?.tokens_per_month), bar("dollars_per_day", used.cost_usd ?? 0, key.limits?.dollars_per_day),
-    bar("dollars_per_month", key.month?.cost_usd ?? 0, key.limits?.dollars_per_month)];
+  return [t("todayUse", { requests: number(key.today?.requests), tokens: short(key.today?.tokens) }),
+    usedOf(key).map(([name, value, most]) => h("progress", { class: "up", max: most || 1, value: Math.min(value, most), "aria-label": limit(name, most) }))];
 }
 
 function condition(key) {
-  const used = { requests_per_day: key.today?.requests, tokens_per_day: key.today?.tokens, tokens_per_month: key.month?.tokens, dollars_per_day: key.today?.cost_usd, dollars_per_month: key.month?.cost_usd };
   if (key.disabled) return "off";
   if (key.limits?.expires_at && Date.parse(key.limits.expires_at) <= Date.now()) return "bad";
-  return Object.entries(used).some(([name, amount]) => key.limits?.[name] != null && (amount ?? 0) >= key.limits[name]) ? "warn" : "good";
+  return usedOf(key).some(([, value, most]) => value >= most) ? "warn" : "good";
 }
 
 function row(key) {
-  const state = condition(key);
+  const turn = key.disabled ? "enable" : "disable";
+  const [state, used] = [condition(key), key.last_used ? ago(key.last_used) : t("never")];
   return [
-    [h("b", { class: "name", title: labelOf(key) }, h("span", { class: `dot ${state}`, "aria-hidden": "true" }), labelOf(key)), h("span", { class: `word ${state}` }, t(STATES[state])),
-      h("code", { class: "note more" }, key.masked), h("span", { class: "note more figures" }, t("times", { n: number(key.today?.requests) })),
-      h("span", { class: "note more" }, key.last_used ? ago(key.last_used) : t("never"))],
-    [h("p", { class: "facts" }, h("code", null, key.masked), key.source === "config" && h("span", { class: "chip" }, "config.json"),
-      h("span", null, h("span", { class: "note" }, `${t("lastUsed")} `), key.last_used ? ago(key.last_used) : t("never"))),
-    h("p", null, h("span", { class: "note" }, `${t("limits")} `), limits(key)),
-    h("p", null, h("span", { class: "note" }, `${t("today")} `), today(key)),
-    key.source === "config" ? h("p", { class: "note" }, t("keyInConfig")) : h("div", { class: "actions" },
+    [named(labelOf(key), state, t(STATES[state])),
+      h("code", { class: "note more" }, key.masked), more(t("times", { n: number(key.today?.requests) }), "figures"),
+      more(used)],
+    [h("p", { class: "facts" }, h("code", null, key.masked), key.source === "config" && chip("config.json"),
+      fact(t("lastUsed"), used)),
+    h("p", null, fact(t("limits"), limits(key))),
+    h("p", null, fact(t("today"), today(key))),
+    key.source === "config" ? remark(t("keyInConfig")) : h("div", { class: "actions" },
       button("limits", t("limitsButton"), { "aria-label": t("limitsOf", { name: labelOf(key) }) }),
-      key.disabled ? button("enable", t("enable"), { "aria-label": t("enableOf", { name: labelOf(key) }) }) : button("disable", t("disable"), { "aria-label": t("disableOf", { name: labelOf(key) }) }),
+      button(turn, t(turn), { "aria-label": `${t(turn)} ${labelOf(key)}` }),
       button("delete", t("delete"), { class: "danger", "aria-label": t("deleteTitle", { name: labelOf(key) }) }))],
   ];
 }
@@ -59,7 +61,7 @@ export function drawKeys() {
   keyList.draw();
   render($("new-key"), fresh && h("div", { class: "card fresh" }, h("p", null, h("b", null, t("keyOnce"))),
     h("p", null, h("code", null, fresh), " ", button("copy", t("copy"), { class: "primary" }), " ", button("forget", t("dismiss"))),
-    h("p", { class: "note" }, t("keyOnceNote"))));
+    remark(t("keyOnceNote"))));
 }
 
 export let keyList = null;
@@ -67,7 +69,7 @@ export let keyList = null;
 function fields(key) {
   const list = LIMITS.map((name) => ({ name, label: t(`field_${name}`), type: "number", step: name.startsWith("dollars") ? "any" : null, value: key?.limits?.[name] ?? "", hint: null }));
   list.push({ name: "expires_at", label: t("field_expires_at"), type: "date", value: (key?.limits?.expires_at ?? "").slice(0, 10) });
-  list.push({ name: "models", label: t("field_models"), value: (key?.models ?? []).join(", "), hint: t("field_models_hint") });
+  list.push({ name: "models", label: t("models"), value: (key?.models ?? []).join(", "), hint: t("field_models_hint") });
   return list;
 }
 
@@ -80,11 +82,8 @@ function body(answer) {
 // `made` is told a new key, so that the snippets can use it.
 export function startKeys({ refresh, made }) {
   keyList = list({ id: "key-list", path: "admin/keys", items: "keys", states: STATES, actions: ["enable", "disable", "delete"], row, nameOf: labelOf, empty: "noKeys", refresh });
-  const change = (id, source, values, message) => attempt(source, async () => {
-    await send("POST", `admin/keys/${encodeURIComponent(id)}`, values);
-    say(message);
-    await refresh();
-  });
+  const path = (id) => `admin/keys/${encodeURIComponent(id)}`;
+  const set = (id, source, values, message) => change(source, () => send("POST", path(id), values), message, refresh);
   $("key-add").addEventListener("click", async (event) => {
     const source = event.currentTarget;
     const answer = await ask({ title: t("keyAddTitle"), text: t("keyAddText"), fields: [{ name: "name", label: t("name") }, ...fields()], confirm: t("keyAddConfirm") });
@@ -100,17 +99,17 @@ export function startKeys({ refresh, made }) {
   });
   onAction($("new-key"), { copy: () => copy(fresh), forget: () => { fresh = null; render($("new-key")); } });
   onAction($("key-list"), {
-    enable: (id, source) => change(id, source, { disabled: false }, t("enabled")),
-    disable: (id, source) => change(id, source, { disabled: true }, t("disabled")),
+    enable: (id, source) => set(id, source, { disabled: false }, t("enabled")),
+    disable: (id, source) => set(id, source, { disabled: true }, t("disabled")),
     async limits(id, source) {
       const key = keyList.find(id);
       const answer = await ask({ title: t("limitsOf", { name: labelOf(key) }), text: t("limitsText"), fields: fields(key), confirm: t("save") });
-      if (answer) await change(id, source, body(answer), t("saved"));
+      if (answer) await set(id, source, body(answer), t("saved"));
     },
     async delete(id, source) {
       const key = keyList.find(id);
       if (!await ask({ title: t("deleteTitle", { name: labelOf(key) }), text: t("keyDeleteText"), word: labelOf(key), confirm: t("delete"), danger: true })) return;
-      await attempt(source, async () => { await send("DELETE", `admin/keys/${encodeURIComponent(id)}`); say(t("deleted")); await refresh(); });
+      await change(source, () => send("DELETE", path(id)), t("deleted"), refresh);
     },
   });
 }

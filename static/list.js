@@ -1,7 +1,7 @@
 // A long list of which the server finds, sorts and cuts what is looked for: the tools above it, its rows, the pages below it,
 // and what is done to many rows at once.
-import { $, button, h, onAction, render } from "./dom.js";
-import { number, t, told } from "./text.js";
+import { $, button, h, note, onAction, render } from "./dom.js";
+import { has, number, t, told } from "./text.js";
 import { get, send } from "./api.js";
 import { ask, attempt, say } from "./dialog.js";
 
@@ -10,10 +10,15 @@ const ROWS = 20;
 const FEW = 5;
 const SORTS = ["", "name", "state", "-used", "-last_used", "expires"];
 
-// `id` names the element of the rows and, with -tools, -pages and -report behind it, of what belongs to them; `path` is where
+const wordOf = (action) => t(has(`bulk_${action}`) ? `bulk_${action}` : action);
+
+// `id` names the element of the rows; with -tools, -report and -pages behind it, of what is made around them. `path` is where
 // the server has the list, `items` its name in the answer. `states` are the words of the states, `actions` what can be done to
 // many rows. `row` draws a row, `nameOf` says what it is called.
 export function list({ id, path, items, states, actions, row, nameOf, empty, refresh }) {
+  const beside = (part, attributes) => h("div", { id: `${id}-${part}`, ...attributes });
+  $(id).before(beside("tools", { class: "tools" }), beside("report", { "aria-live": "polite" }));
+  $(id).after(beside("pages", { class: "actions pages" }));
   const chosen = new Map();
   const view = { q: "", state: "", sort: "", skip: 0 };
   const self = { answer: null, load, draw, find: (key) => self.answer[items].find((item) => item.id === key) };
@@ -51,7 +56,7 @@ export function list({ id, path, items, states, actions, row, nameOf, empty, ref
         .map(([state, word]) => button("state", `${t(word)} ${number(summary.states[state])}`, { "data-key": state, "data-id": state, "aria-pressed": String(state === view.state) })))),
     count > 0 && h("div", { class: "actions bulk", "data-key": "bulk" }, h("b", null, t("selected", { n: number(count) })),
       !all && found > count && button("all", t("selectAll", { n: number(found) })),
-      actions.map((action) => button("bulk", t(`bulk_${action}`), { "data-id": action, class: action === "delete" ? "danger" : null })),
+      actions.map((action) => button("bulk", wordOf(action), { "data-id": action, class: action === "delete" ? "danger" : null })),
       button("none", t("selectNone")))];
   }
 
@@ -76,7 +81,7 @@ export function list({ id, path, items, states, actions, row, nameOf, empty, ref
     $(id).hidden = shown.length === 0 && total === 0 && !empty;
     render($(`${id}-pages`), found > ROWS && [
       button("page", t("previous"), { "data-id": "-1", disabled: view.skip === 0 }),
-      h("span", { class: "note" }, t("pageOf", { from: number(view.skip + 1), to: number(view.skip + shown.length), all: number(found) })),
+      note(t("pageOf", { from: number(view.skip + 1), to: number(view.skip + shown.length), all: number(found) })),
       button("page", t("next"), { "data-id": "1", disabled: view.skip + shown.length >= found })]);
   }
 
@@ -87,7 +92,7 @@ export function list({ id, path, items, states, actions, row, nameOf, empty, ref
     const n = number(count);
     const some = all ? t("bulkAll") : names.slice(0, 5).join(", ") + (names.length > 5 ? " …" : "");
     const danger = action === "delete";
-    if (!await ask({ title: `${t(`bulk_${action}`)} ${t("selected", { n })}`, text: some, word: danger ? String(count) : undefined, confirm: t(`bulk_${action}`), danger })) return;
+    if (!await ask({ title: `${wordOf(action)} ${t("selected", { n })}`, text: some, word: danger ? String(count) : undefined, confirm: wordOf(action), danger })) return;
     await attempt(source, async () => {
       const query = new URLSearchParams(filter());
       query.set("limit", "1");
@@ -104,21 +109,23 @@ export function list({ id, path, items, states, actions, row, nameOf, empty, ref
     draw();
   }
 
+  function mark(item, checked) {
+    if (checked) chosen.set(item.id, nameOf(item));
+    else chosen.delete(item.id);
+  }
+
   $(`${id}-tools`).addEventListener("input", ({ target }) => { if (target.className === "q") look({ q: target.value.trim() }); });
   $(`${id}-tools`).addEventListener("change", ({ target }) => {
     if (target.className === "sort") look({ sort: target.value, skip: 0 });
     if (target.className !== "all") return;
     if (all) return forget();
-    for (const item of self.answer[items]) {
-      if (target.checked) chosen.set(item.id, nameOf(item)); else chosen.delete(item.id);
-    }
+    for (const item of self.answer[items]) mark(item, target.checked);
     draw();
   });
   $(id).addEventListener("change", ({ target }) => {
     if (target.className !== "pick") return;
-    const item = self.find(target.closest("[data-id]").dataset.id);
     all = false;
-    if (target.checked) chosen.set(item.id, nameOf(item)); else chosen.delete(item.id);
+    mark(self.find(target.closest("[data-id]").dataset.id), target.checked);
     draw();
   });
   onAction($(`${id}-tools`), {

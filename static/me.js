@@ -1,9 +1,10 @@
 // The page of who holds a client key: own use, what is left, what to paste into programs. The key is kept in this tab's
 // session and goes nowhere but into the header of requests to this server.
-import { $, h, render, table } from "./dom.js";
-import { chooseLanguage, countdown, money, number, setServerTime, short, t, tick, when } from "./text.js";
-import { sentence } from "./api.js";
+import { $, h, onSubmit, remark, render, table } from "./dom.js";
+import { countdown, money, number, setServerTime, short, t, when } from "./text.js";
+import { Failure, askAsClient } from "./api.js";
 import { drawClients, offerKey, startClients } from "./clients.js";
+import { startChoices, startRounds } from "./frame.js";
 
 const KEPT = "client-key";
 const PERIOD = 30_000;
@@ -15,10 +16,11 @@ const isMoney = (name) => name.startsWith("dollars");
 const amount = (name, value) => (isMoney(name) ? money(value) : number(value));
 const use = (used) => [number(used.requests), short(used.tokens), money(used.cost_usd)];
 
+const columns = (label) => [{ label }, ...["requests", "tokens", "cost"].map((name) => ({ label: t(name), number: true }))];
+
 function sums({ today, month, refused }) {
-  const columns = [{ label: "" }, ...["requests", "tokens", "cost"].map((name) => ({ label: t(name), number: true }))];
-  return h("div", { class: "card" }, table(t("meTitle"), columns, [[t("today"), ...use(today)], [t("meMonth"), ...use(month)]]),
-    refused > 0 && h("p", { class: "note" }, t("meRefused", { n: number(refused) })));
+  return h("div", { class: "card" }, table(t("meTitle"), columns(""), [[t("today"), ...use(today)], [t("meMonth"), ...use(month)]]),
+    refused > 0 && remark(t("meRefused", { n: number(refused) })));
 }
 
 function left(me) {
@@ -26,21 +28,21 @@ function left(me) {
   const rest = [
     me.expires_at && [t("field_expires_at"), t("expires", { time: when(me.expires_at) })],
     ...set.map((name) => [t(`field_${name}`), number(me.limits[name])]),
-    [t("field_models"), me.allowed.length > 0 ? me.allowed.join(", ") : t("meAllModels")],
+    [t("models"), me.allowed.length > 0 ? me.allowed.join(", ") : t("meAllModels")],
   ].filter(Boolean);
   return [me.allowances.map((a) => h("div", { class: "allowance", "data-key": a.limit_name },
       h("p", null, h("b", null, t(`field_${a.limit_name}`)), " ", t("meLeft", { left: amount(a.limit_name, a.left), limit: amount(a.limit_name, a.limit) })),
       h("progress", { class: a.left > a.limit / 5 ? "up" : "up low", max: a.limit || 1, value: Math.min(a.used, a.limit) || 0, "aria-label": t("meUsed", { name: t(`field_${a.limit_name}`) }) }),
-      h("p", { class: "note" }, t("meEnds"), " ", countdown(a.ends)))),
+      remark(t("meEnds"), " ", countdown(a.ends)))),
     me.allowances.length === 0 && h("p", null, t("meNoLimits")),
     h("dl", { class: "settings" }, rest.map(([name, value]) => [h("dt", null, name), h("dd", null, value)]))];
 }
 
 function tables({ by_model: models, days }) {
   if (models.length === 0) return h("p", { class: "card note" }, t("meNothing"));
-  const columns = (label) => [{ label }, ...["requests", "tokens", "cost"].map((name) => ({ label: t(name), number: true }))];
-  return [h("div", { class: "card" }, h("h3", null, t("byModel")), table(t("byModel"), columns(t("model")), models.map((m) => [m.model || "–", ...use(m)]))),
-    h("div", { class: "card" }, h("h3", null, t("meByDay")), table(t("meByDay"), columns(t("meDay")), days.map((d) => [d.day, ...use(d)])))];
+  const card = (title, label, rows) => h("div", { class: "card" }, h("h3", null, title), table(title, columns(label), rows));
+  return [card(t("byModel"), t("model"), models.map((m) => [m.model || "–", ...use(m)])),
+    card(t("meByDay"), t("meDay"), days.map((d) => [d.day, ...use(d)]))];
 }
 
 function draw() {
@@ -55,21 +57,29 @@ function draw() {
 
 // What the server says of the key; throws its sentence.
 async function ask(key) {
-  const answer = await fetch("me/status", {
-    cache: "no-store", credentials: "omit", headers: { Authorization: `Bearer ${key}` }, signal: AbortSignal.timeout(15_000),
-  }).catch(() => { throw new Error(t("gone")); });
-  const body = await answer.json().catch(() => null);
-  if (answer.ok) return body;
-  const failure = new Error(answer.status === 401 ? t("meWrongKey") : (sentence(body) ?? `HTTP ${answer.status}`));
-  failure.isKey = answer.status === 401;
-  throw failure;
+  try {
+    return await (await askAsClient("me/status", key, { signal: AbortSignal.timeout(15_000) })).json();
+  } catch (failure) {
+    throw new Failure(failure.status, failure.status === 401 ? t("meWrongKey") : failure.status ? failure.message : t("gone"));
+  }
+}
+
+// Takes what the server said.
+function take(me) {
+  shown = me;
+  setServerTime(me.now);
+}
+
+// What is shown with a key, and what without.
+function turn(isOpen) {
+  for (const [id, hidden] of [["door", isOpen], ["mine", !isOpen], ["leave", !isOpen]]) $(id).hidden = hidden;
 }
 
 function close(sentenceOfFailure = "") {
   sessionStorage.removeItem(KEPT);
   clearTimeout(timer);
   shown = null;
-  [$("door").hidden, $("mine").hidden, $("leave").hidden] = [false, true, true];
+  turn(false);
   $("client-key").value = "";
   for (const id of ["snippet", "known-keys", "sums", "left", "use", "try-answer"]) render($(id));
   $("door-failure").textContent = sentenceOfFailure;
@@ -80,12 +90,11 @@ async function refresh(key) {
   try {
     const me = await ask(key);
     if (sessionStorage.getItem(KEPT) !== key) return;
-    shown = me;
-    setServerTime(me.now);
+    take(me);
     $("failure").textContent = "";
     draw();
   } catch (failure) {
-    if (failure.isKey) return close(failure.message);
+    if (failure.status === 401) return close(failure.message);
     $("failure").textContent = failure.message;
   }
   if (!document.hidden) timer = setTimeout(() => refresh(key), PERIOD);
@@ -94,41 +103,25 @@ async function refresh(key) {
 async function open(key) {
   const me = await ask(key);
   sessionStorage.setItem(KEPT, key);
-  shown = me;
-  setServerTime(me.now);
+  take(me);
   // Settings with a model that the key may not use would only be refused.
   if (me.allowed.length > 0) $("client-model").value = me.models[0] ?? "";
   offerKey(key, me.name);
   $("door-failure").textContent = "";
-  [$("door").hidden, $("mine").hidden, $("leave").hidden] = [true, false, false];
+  turn(true);
   draw();
   timer = setTimeout(() => refresh(key), PERIOD);
 }
 
-function choose(name, act) {
-  const select = $(name);
-  select.value = localStorage.getItem(name) ?? "auto";
-  if (!select.value) select.value = "auto";
-  select.addEventListener("change", () => { localStorage.setItem(name, select.value); act(select.value); draw(); });
-  act(select.value);
-}
-
-choose("theme", (theme) => { document.documentElement.dataset.theme = theme; });
-choose("language", chooseLanguage);
 startClients();
+for (const asking of document.querySelectorAll(".asks")) asking.hidden = true;
+startChoices(draw);
 draw();
-$("form-door").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const field = $("form-door").elements.key;
+onSubmit("form-door", async ({ key: field }) => {
   await open(field.value.trim()).then(() => { field.value = ""; $("key-title").focus(); }, (failure) => { $("door-failure").textContent = failure.message; field.focus(); });
 });
 // A page that is loaded anew holds nothing of the key.
 $("leave").addEventListener("click", () => { close(); location.reload(); });
-document.addEventListener("visibilitychange", () => {
-  const key = sessionStorage.getItem(KEPT);
-  clearTimeout(timer);
-  if (!document.hidden && key) refresh(key);
-});
-setInterval(() => { if (!document.hidden && tick() && sessionStorage.getItem(KEPT)) refresh(sessionStorage.getItem(KEPT)); }, 1000);
-const kept = sessionStorage.getItem(KEPT);
-if (kept) open(kept).catch((failure) => close(failure.message));
+const kept = () => sessionStorage.getItem(KEPT);
+startRounds(() => clearTimeout(timer), () => { if (kept()) refresh(kept()); });
+if (kept()) open(kept()).catch((failure) => close(failure.message));

@@ -1,7 +1,7 @@
 // Tries OpenAI's media routes: a picture, a spoken sentence, and a transcript of the microphone or a file. What was made
 // stays in this tab. A program without these routes serves an empty stand-in.
-import { $, h } from "./dom.js";
-import { sentence } from "./api.js";
+import { $, asks, h, onSubmit } from "./dom.js";
+import { askAsClient } from "./api.js";
 import { learn, t } from "./text.js";
 
 export const words = {
@@ -37,14 +37,8 @@ let recorder = null;
 const show = (...children) => { $("media-answer").hidden = !children.length; $("media-answer").replaceChildren(...children); };
 const note = (text) => { $("media-note").textContent = text; };
 
-// One request with the key of the page above; a form goes out as one.
-async function ask(path, body) {
-  const headers = { Authorization: `Bearer ${$("client-key").value.trim()}` };
-  if (!(body instanceof FormData)) headers["Content-Type"] = "application/json";
-  const response = await fetch(path, { method: "POST", credentials: "omit", headers, body: headers["Content-Type"] ? JSON.stringify(body) : body });
-  if (!response.ok) throw new Error(`${response.status}: ${sentence(await response.json().catch(() => null)) ?? response.statusText}`);
-  return response;
-}
+// One request with the key of the page above.
+const ask = (path, body) => askAsClient(path, $("client-key").value.trim(), { body });
 
 // Runs one of them, its button off meanwhile; what goes wrong becomes the note.
 async function run(button, act) {
@@ -133,27 +127,20 @@ function label(element, name) {
   element.textContent = t(name);
 }
 
-const named = (name) => h("span", { "data-t": name });
-const asks = (id, name, act) => h("form", { id }, h("label", null, named(name), h("input", { name: "text", required: true, "data-t-value": `${name}Text` })), h("button", { class: "primary", "data-t": act }));
 
 export function startMedia() {
   $("media").hidden = false;
   $("media").append(
     h("h3", { "data-t": "media" }), h("p", { class: "note", "data-t": "mediaNote" }),
     asks("form-picture", "mediaPicture", "mediaDraw"), asks("form-speech", "mediaSpeech", "mediaSpeak"),
-    h("form", { id: "form-hear" }, h("label", null, named("mediaFile"), h("input", { type: "file", name: "file", accept: "audio/*" })),
+    h("form", { id: "form-hear" }, h("label", null, h("span", { "data-t": "mediaFile" }), h("input", { type: "file", name: "file", accept: "audio/*" })),
       h("button", { class: "primary", "data-t": "mediaHear" }), h("button", { type: "button", id: "media-record", "data-t": "mediaRecord" })),
     h("div", { id: "media-answer", class: "answer", "aria-live": "polite", hidden: true }), h("p", { id: "media-note", class: "note", role: "status" }));
   for (const [id, act] of [["form-picture", draw], ["form-speech", speak]]) {
-    $(id).addEventListener("submit", (event) => {
-      event.preventDefault();
-      run(event.target.querySelector("button"), () => act(event.target.elements.text.value));
-    });
+    onSubmit(id, ({ text }, form) => run(form.querySelector("button"), () => act(text.value)));
   }
-  $("form-hear").addEventListener("submit", (event) => {
-    event.preventDefault();
-    const [file] = event.target.elements.file.files;
-    if (file) run(event.target.querySelector("button"), () => hear(file));
+  onSubmit("form-hear", ({ file: { files: [file] } }, form) => {
+    if (file) run(form.querySelector("button"), () => hear(file));
     else note(t("mediaNoFile"));
   });
   $("media-record").addEventListener("click", ({ currentTarget }) => record(currentTarget));

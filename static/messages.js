@@ -146,7 +146,6 @@ export default {
   "bad_json": ["not valid JSON (line {line}, column {column})", "JSON 无效（第 {line} 行，第 {column} 列）"],
   "no_keys": ["this is neither JSON nor API keys, one per line", "这既不是 JSON，也不是每行一个的 API 密钥"],
   "credential_unknown": ["there is no such credential", "没有此凭据"],
-  "credential_in_config": ["this key stands in the config; change it there, then restart or send SIGHUP", "此密钥写在配置中；请在那里修改，然后重启或发送 SIGHUP"],
   "credential_unusable": ["this item of the credentials file cannot be used, only removed", "凭据文件中的此项无法使用，只能移除"],
   "label_long": ["label: one line of at most {most} characters", "标签：一行，最多 {most} 个字符"],
   "project_number": ["project_id: this is a project number; give the project's id, which begins with a letter", "project_id：这是项目编号；请填写以字母开头的项目 ID"],

@@ -1,27 +1,24 @@
 // The models that there are: names, aliases, routes, and who serves them now. Asked for while somebody looks.
-import { $, h, render } from "./dom.js";
-import { countdown, number, short, t, told } from "./text.js";
+import { $, chip, fact, h, more, named, render } from "./dom.js";
+import { number, rest, short, t } from "./text.js";
 import { get } from "./api.js";
 
 let answer = null;
 
 export async function loadModels() {
-  if ($("models").open) answer = await get("admin/models");
+  if ($("model-details").open) answer = await get("admin/models");
 }
 
 function row(model) {
   const { able, now, away, resting } = model.credentials;
   const kind = now > 0 ? (away > 0 ? "warn" : "good") : "bad";
-  const fact = (name, value) => value && h("span", null, h("span", { class: "note" }, `${name} `), value);
   return h("li", { class: "row model", "data-key": model.name }, h("details", null,
-    h("summary", null, h("b", { class: "name", title: model.name }, h("span", { class: `dot ${kind}`, "aria-hidden": "true" }), model.name),
-      h("span", { class: `word ${kind}` }, t("servedBy", { n: number(now), all: number(able) })),
-      h("span", { class: "note more" }, t(`kind_${model.kind}`)), h("span", { class: "note more" }, model.alias_of ? `→ ${model.alias_of}` : model.served_by ? `= ${model.served_by}` : "")),
-    h("p", { class: "facts" }, model.display_name !== model.name && h("span", null, model.display_name), model.alias_of && h("span", { class: "chip" }, "config.json"),
-      !model.listed && h("span", { class: "chip" }, t("notListed")), fact(t("aliasOf"), model.alias_of), fact(t("servedAs"), model.served_by),
+    h("summary", null, named(model.name, kind, t("servedBy", { n: number(now), all: number(able) })),
+      more(t(`kind_${model.kind}`)), more(model.alias_of ? `→ ${model.alias_of}` : model.served_by ? `= ${model.served_by}` : "")),
+    h("p", { class: "facts" }, model.display_name !== model.name && h("span", null, model.display_name), model.alias_of && chip("config.json"),
+      !model.listed && chip(t("notListed")), fact(t("aliasOf"), model.alias_of), fact(t("servedAs"), model.served_by),
       fact(t("prompt"), model.input_token_limit && short(model.input_token_limit)), fact(t("answer"), model.output_token_limit && short(model.output_token_limit))),
-    resting.length > 0 && h("ul", { class: "resting" }, resting.map((one) => h("li", { "data-key": one.credential },
-      h("b", null, one.label || one.credential), " ", t(one.refused ? "refusedFor" : "restsFor"), " ", countdown(one.until), h("span", { class: "note" }, " · ", told(one.told, one.detail)))),
+    resting.length > 0 && h("ul", { class: "resting" }, resting.map((one) => rest(one.credential, one.label || one.credential, one.until, one)),
     away > resting.length && h("li", null, t("andMore", { n: number(away - resting.length) })))));
 }
 
@@ -33,5 +30,5 @@ export function drawModels() {
 }
 
 export function startModels() {
-  $("models").addEventListener("toggle", () => loadModels().then(drawModels, () => {}));
+  $("model-details").addEventListener("toggle", () => loadModels().then(drawModels, () => {}));
 }

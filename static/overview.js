@@ -1,13 +1,15 @@
 // The top of the page: does it work, and if not, what to do; then the numbers of today.
-import { $, button, h, onAction, render } from "./dom.js";
+import { $, button, h, note, onAction, remark, render } from "./dom.js";
 import { bytes, countdown, duration, milliseconds, number, percent, short, t, told } from "./text.js";
 import { sparkline } from "./plot.js";
 
 const MARKS = { good: "✓", warn: "!", bad: "✕", info: "i" };
 const dismissed = new Set();
 
+const mark = (kind) => h("span", { class: `mark ${kind}`, "aria-hidden": "true" }, MARKS[kind]);
+
 function sentence(kind, title, ...rest) {
-  return [h("span", { class: `mark ${kind}`, "aria-hidden": "true" }, MARKS[kind]), h("div", null, h("p", { class: "title" }, title), h("p", { class: "note" }, rest))];
+  return [mark(kind), h("div", null, h("p", { class: "title" }, title), remark(rest))];
 }
 
 // The one sentence that matters now.
@@ -53,7 +55,7 @@ function drawAlerts({ status, skew }) {
   render($("alerts"), alerts.filter((alert) => !dismissed.has(alert.code)).map((alert) => {
     const kind = level[alert.level] ?? "info";
     return h("div", { class: `alert ${kind}`, "data-key": alert.code, "data-id": alert.code },
-      h("span", { class: `mark ${kind}`, "aria-hidden": "true" }, MARKS[kind]),
+      mark(kind),
       h("p", null, told(alert, alert.text)),
       button("dismiss", "×", { class: "quiet", "aria-label": t("dismiss") }));
   }));
@@ -67,16 +69,16 @@ function drawSteps({ credentials, keys, stats, failure }) {
   document.body.classList.toggle("unused", Boolean(fresh && stats && stats.models.length === 0));
   if (!fresh) return;
   const steps = [
-    [credentials.total > 0, t("step1"), t("step1Text"), "#add"],
+    [credentials.total > 0, t("addTitle"), t("step1Text"), "#add"],
     [(keys?.total ?? 0) > 0, t("step2"), t("step2Text"), "#keys"],
-    [false, t("step3"), t("step3Text"), "#clients"],
+    [false, t("clientsTitle"), t("step3Text"), "#clients"],
   ];
   const now = steps.findIndex(([done]) => !done);
   render($("steps"), steps.map(([done, title, text, target], i) => h("li", { class: done ? "done" : i === now ? "now" : null, "aria-current": i === now ? "step" : null },
-    h("a", { href: target }, title), done && h("span", { class: "good" }, ` ✓ ${t("done")}`), h("p", { class: "note" }, text))));
+    h("a", { href: target }, title), done && h("span", { class: "good" }, ` ✓ ${t("done")}`), remark(text))));
 }
 
-const tile = (name, value, note, extra) => h("div", { class: "tile", "data-key": name }, h("dt", null, name), h("dd", null, h("b", null, value), note && h("span", { class: "note" }, note), extra));
+const tile = (name, value, words, extra) => h("div", { class: "tile", "data-key": name }, h("dt", null, name), h("dd", null, h("b", null, value), words && note(words), extra));
 
 function drawToday({ stats }) {
   const today = stats?.today;
@@ -85,13 +87,13 @@ function drawToday({ stats }) {
   const limited = (stats.failures ?? []).filter((failure) => failure.reason === "429" || failure.reason === "rate_limit_exceeded").reduce((sum, failure) => sum + failure.count, 0);
   const hours = stats.hours ?? [];
   render($("today"), h("dl", { class: "tiles" },
-    tile(t("tileRequests"), number(today.requests), failed ? t("tileFailed", { n: number(failed), away: number(today.turned_away) }) : t("tileAllGood"),
+    tile(t("requests"), number(today.requests), failed ? t("tileFailed", { n: number(failed), away: number(today.turned_away) }) : t("tileAllGood"),
       hours.length > 0 && sparkline(hours.map((bucket) => bucket.requests), t("last24h"))),
     tile(t("tileSuccess"), percent(today.requests - failed, today.requests), t("tile429", { n: number(limited) })),
     tile(t("tilePrompt"), short(today.prompt_tokens), t("tileCached", { n: short(today.cached_tokens) })),
     tile(t("tileAnswer"), short(today.completion_tokens), t("tileThinking", { n: short(today.thinking_tokens) })),
     tile(t("tileLatency"), milliseconds(today.latency_ms?.p50), t("tileP95", { time: milliseconds(today.latency_ms?.p95) })),
-    tile(t("tileTtft"), milliseconds(today.ttft_ms?.p50), t("tileP95", { time: milliseconds(today.ttft_ms?.p95) }))));
+    tile(t("ttft"), milliseconds(today.ttft_ms?.p50), t("tileP95", { time: milliseconds(today.ttft_ms?.p95) }))));
 }
 
 function drawFooter({ status }) {

@@ -1,8 +1,9 @@
 // Starts the page: asks the server every few seconds, hands what it said to the sections. Slower when the server is gone,
 // silent while nobody looks.
-import { $ } from "./dom.js";
-import { chooseLanguage, setServerTime, tick } from "./text.js";
+import { $, h } from "./dom.js";
+import { setServerTime } from "./text.js";
 import { get } from "./api.js";
+import { startChoices, startRounds } from "./frame.js";
 import { drawOverview, startOverview } from "./overview.js";
 import { drawCredentials, pool, startCredentials } from "./credentials.js";
 import { drawAdd, startAdd } from "./add.js";
@@ -20,6 +21,8 @@ const LONGEST = 60_000;
 // The last answer of each address, null before the first.
 const state = { status: null, credentials: null, stats: null, keys: null, requests: null, failure: null, skew: 0 };
 const sections = [drawOverview, drawCredentials, drawAdd, drawUsage, drawKeys, drawClients, drawModels, drawRequests, drawSettings];
+
+const LINKS = ["credentials", "usage", "keys", "clients", "models", "requests", "settings"];
 
 let wait = PERIOD;
 let timer = 0;
@@ -63,37 +66,27 @@ async function poll() {
   if (!document.hidden) timer = setTimeout(poll, wait);
 }
 
-function choose(name, act) {
-  const select = $(name);
-  select.value = localStorage.getItem(name) ?? "auto";
-  if (!select.value) select.value = "auto";
-  select.addEventListener("change", () => {
-    localStorage.setItem(name, select.value);
-    act(select.value);
-    draw();
-  });
-  act(select.value);
+// Asks at once, and no longer as seldom as while the server was gone.
+function again() {
+  wait = PERIOD;
+  poll();
 }
 
 startCredentials({ refresh: poll });
 startKeys({ refresh: poll, made: offerKey });
 startMedia();
-choose("theme", (theme) => { document.documentElement.dataset.theme = theme; });
-choose("language", chooseLanguage);
-startOverview({ retry: () => { wait = PERIOD; poll(); } });
+startClients();
+document.querySelector("nav").append(...LINKS.map((id) => h("a", { href: `#${id}`, "data-t": id })));
+startChoices(draw);
+startOverview({ retry: again });
 startAdd({ refresh: poll, changed: () => { wait = PERIOD; } });
 startUsage({ refresh: poll });
-startClients();
 startRequests(state);
 startModels();
 startSignOut();
 $("log").addEventListener("toggle", log);
 
-document.addEventListener("visibilitychange", () => {
-  clearTimeout(timer);
-  if (!document.hidden) { wait = PERIOD; poll(); }
-});
-setInterval(() => { if (!document.hidden && tick()) poll(); }, 1000);
+startRounds(() => clearTimeout(timer), again);
 window.addEventListener("hashchange", () => {
   const target = location.hash.slice(1) && $(location.hash.slice(1));
   if (target?.tabIndex === -1) target.focus({ preventScroll: true });

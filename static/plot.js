@@ -1,8 +1,19 @@
 // Plots as inline SVG. Bars stretch with the page; words stay outside of the drawing so that they do not.
-import { h, svg } from "./dom.js";
+import { h, note, remark, svg, table } from "./dom.js";
 import { t, short, milliseconds } from "./text.js";
 
 const HEIGHT = 100;
+
+// What all plots are in: a card with a title and something beside it.
+export const figure = (id, title, aside, ...children) =>
+  h("figure", { class: "card plot", "data-key": id }, h("figcaption", null, h("h3", null, title), aside), children);
+
+// One drawing between what it is of and its figures.
+export const line = (name, drawing, figures) => h("dd", null, note(name), drawing, h("span", { class: "figures" }, figures));
+
+// A drawing that stretches; without words it is hidden from readers who cannot see it.
+const stretched = (name, width, height, words, ...parts) => svg("svg", { class: name, viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none",
+  ...(words ? { role: "img", "aria-label": words } : { "aria-hidden": "true" }) }, parts);
 
 // Stacked bars over time. `buckets` come in order; `series` are { name, color, value(bucket) }; `label(bucket)` names a
 // bucket. Pointing at a bar shows its numbers, a table below has all of them for readers who cannot point.
@@ -21,17 +32,14 @@ export function bars({ id, title, buckets, series, label }) {
     return svg("g", { class: "slot", "data-words": words }, svg("rect", { class: "hit", x, y: 0, width: 1, height: HEIGHT }), parts);
   });
   const at = [0, Math.floor(buckets.length / 2), buckets.length - 1].map((i) => buckets[i] && h("span", null, label(buckets[i])));
-  return h("figure", { class: "card plot", "data-key": id },
-    h("figcaption", null, h("h3", null, title), h("span", { class: "readout", "data-total": all }, all)),
+  return figure(id, title, h("span", { class: "readout", "data-total": all }, all),
     h("div", { class: "canvas" }, h("span", { class: "top note" }, short(top)),
-      svg("svg", { viewBox: `0 0 ${Math.max(1, buckets.length)} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
-        "aria-label": `${title}: ${all}, ${t("most")} ${short(top)}` }, slots)),
+      stretched("bars", Math.max(1, buckets.length), HEIGHT, `${title}: ${all}, ${t("most")} ${short(top)}`, slots)),
     h("div", { class: "axis note", "aria-hidden": "true" }, at),
-    h("p", { class: "legend note" }, series.map((s) => h("span", null, svg("svg", { class: "swatch", viewBox: "0 0 1 1", "aria-hidden": "true" }, svg("rect", { class: s.color, width: 1, height: 1 })), s.name))),
+    h("p", { class: "legend note" }, series.map((s) => h("span", null, stretched("swatch", 1, 1, "", svg("rect", { class: s.color, width: 1, height: 1 })), s.name))),
     h("details", { class: "data" }, h("summary", null, t("numbers")),
-      h("table", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, t("time")), series.map((s) => h("th", { scope: "col", class: "number" }, s.name)))),
-        h("tbody", null, buckets.filter((_, i) => sums[i] > 0).map((bucket) => h("tr", null, h("th", { scope: "row" }, label(bucket)),
-          series.map((s) => h("td", { class: "number" }, s.value(bucket)))))))));
+      table(title, [{ label: t("time") }, ...series.map((s) => ({ label: s.name, number: true }))],
+        buckets.filter((_, i) => sums[i] > 0).map((bucket) => [label(bucket), ...series.map((s) => s.value(bucket))]))));
 }
 
 // Shows the numbers of the bar under the pointer in the plot's caption.
@@ -50,24 +58,23 @@ export function followPointer(root) {
 // A tiny plot without words, for tiles.
 export function sparkline(values, words) {
   const top = Math.max(1, ...values);
-  return svg("svg", { class: "spark", viewBox: `0 0 ${Math.max(1, values.length)} 24`, preserveAspectRatio: "none", role: "img", "aria-label": words },
+  return stretched("spark", Math.max(1, values.length), 24, words,
     values.map((value, x) => value > 0 && svg("rect", { class: "c-main", x: x + 0.1, y: (24 - (value / top) * 24).toFixed(2), width: 0.8, height: ((value / top) * 24).toFixed(2) })));
 }
 
 // A bar for a share of a whole, inside a table cell.
 export const share = (part, whole) =>
-  svg("svg", { class: "share", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
+  stretched("share", 100, 6, "",
     svg("rect", { class: "c-track", width: 100, height: 6 }), svg("rect", { class: "c-main", width: whole > 0 ? ((part / whole) * 100).toFixed(1) : 0, height: 6 }));
 
 // From the median to the 95th percentile on one scale for all rows.
 export function spans({ id, title, rows }) {
   const top = Math.max(1, ...rows.flatMap((row) => row.spans.map((span) => span.p95 ?? 0)));
   const x = (value) => ((value ?? 0) / top) * 100;
-  const drawing = (span) => svg("svg", { class: "span", viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
+  const drawing = (span) => stretched("span", 100, 8, "",
     svg("rect", { class: "c-track", y: 3, width: 100, height: 2 }),
     svg("rect", { class: span.color, x: x(span.p50).toFixed(1), y: 1, width: Math.max(0.8, x(span.p95) - x(span.p50)).toFixed(1), height: 6 }));
-  return h("figure", { class: "card plot", "data-key": id }, h("figcaption", null, h("h3", null, title), h("span", { class: "note" }, t("p50p95"))),
-    h("dl", { class: "spans" }, rows.map((row) => [h("dt", { "data-key": row.name }, row.name), row.spans.map((span) => h("dd", null,
-      h("span", { class: "note" }, span.name), drawing(span), h("span", { class: "figures" }, `${milliseconds(span.p50)} – ${milliseconds(span.p95)}`)))])),
-    rows.length === 0 && h("p", { class: "note" }, t("nothingYet")));
+  return figure(id, title, note(t("p50p95")),
+    h("dl", { class: "spans" }, rows.map((row) => [h("dt", { "data-key": row.name }, row.name), row.spans.map((span) => line(span.name, drawing(span), `${milliseconds(span.p50)} – ${milliseconds(span.p95)}`))])),
+    rows.length === 0 && remark(t("nothingYet")));
 }

@@ -1,5 +1,5 @@
 // Requests, the settings, and the log: what was asked, how it went over which attempts, with what configuration.
-import { $, button, h, onAction, render, table } from "./dom.js";
+import { $, button, chip, fact, h, note, onAction, render, table } from "./dom.js";
 import { exactly, milliseconds, money, number, short, t, when } from "./text.js";
 import { get } from "./api.js";
 import { attempt, copy } from "./dialog.js";
@@ -44,7 +44,6 @@ function offerFiles() {
 
 function row(r) {
   const good = r.status < 400;
-  const fact = (name, value) => value != null && value !== "" && h("span", null, h("span", { class: "note" }, `${name} `), value);
   const tries = r.tries ?? [];
   return h("li", { class: "row request", "data-key": r.id }, h("details", null,
     h("summary", null, h("time", { datetime: r.time, title: exactly(r.time) }, when(r.time)),
@@ -52,13 +51,13 @@ function row(r) {
       h("b", { class: "name" }, r.model), h("span", { class: "more" }, r.key ?? "–"), h("span", { class: "more figures" }, milliseconds(r.ms)),
       h("span", { class: "note more figures" }, `${short(r.prompt_tokens)} + ${short(r.completion_tokens)}`)),
     h("p", null, h("code", null, r.id), " ", button("copy", t("copy"), { "data-id": r.id, "aria-label": `${t("copy")} ${r.id}` })),
-    h("p", { class: "facts" }, h("span", { class: "chip" }, r.surface), fact(t("key"), r.key), fact(t("credential"), r.credential), fact(t("tileLatency"), milliseconds(r.ms)),
+    h("p", { class: "facts" }, chip(r.surface), fact(t("key"), r.key), fact(t("credential"), r.credential), fact(t("tileLatency"), milliseconds(r.ms)),
       fact(t("ttft"), r.ttft_ms == null ? null : milliseconds(r.ttft_ms)), fact(t("prompt"), number(r.prompt_tokens)), fact(t("cached"), r.cached_tokens ? number(r.cached_tokens) : null), fact(t("answer"), number(r.completion_tokens)),
       fact(t("mediaMade"), r.images), fact(t("mediaTime"), r.audio_seconds && milliseconds(r.audio_seconds * 1000)),
       fact(t("cost"), r.cost_usd == null ? null : money(r.cost_usd))),
     r.error && h("p", { class: "reason bad" }, r.error),
     tries.length > 0 && h("ol", { class: "tries" }, tries.map((one) => h("li", null, one.credential, " · ", h("span", { class: one.status === "200" ? "good" : "bad" }, [one.status, one.reason].filter(Boolean).join(" ")),
-      ` · ${milliseconds(one.ms)}`, one.said && h("span", { class: "note" }, ` ${one.said}`))))));
+      ` · ${milliseconds(one.ms)}`, one.said && note(` ${one.said}`))))));
 }
 
 export function drawRequests(state) {

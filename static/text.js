@@ -2,7 +2,7 @@
 import en from "./en.js";
 import zh from "./zh.js";
 import messages from "./messages.js";
-import { h } from "./dom.js";
+import { h, note } from "./dom.js";
 
 const dictionaries = { en, zh };
 let language = "en";
@@ -108,6 +108,10 @@ const left = (iso) => duration((Date.parse(iso) - serverNow()) / 1000);
 
 // An element that counts down to `iso`; `tick` keeps it right.
 export const countdown = (iso) => h("time", { class: "countdown", datetime: iso, "data-until": iso }, left(iso));
+
+// Who rests until when, and why.
+export const rest = (key, name, until, { refused, told: why, detail }) => h("li", { "data-key": key },
+  h("b", null, name), " ", t(refused ? "refusedFor" : "restsFor"), " ", countdown(until), note(" · ", told(why, detail)));
 
 // Updates every count-down once; says whether one of them has just ended.
 export function tick() {

@@ -155,7 +155,7 @@ impl ManageFault {
     pub fn message(self) -> Message {
         Message::new(match self {
             ManageFault::Unknown => "credential_unknown",
-            ManageFault::InConfig => "credential_in_config",
+            ManageFault::InConfig => "key_in_config",
             ManageFault::Unusable => "credential_unusable",
             #[cfg(feature = "replicas")]
             ManageFault::Store(code) => code,

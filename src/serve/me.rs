@@ -11,8 +11,19 @@ use serde_json::{Value, json};
 use std::time::SystemTime;
 
 /// Scripts of the admin page that this one uses, beside its own.
-const SCRIPTS: [&str; 10] =
-    ["me.js", "theme.js", "dom.js", "text.js", "en.js", "zh.js", "messages.js", "dialog.js", "api.js", "clients.js"];
+const SCRIPTS: [&str; 11] = [
+    "me.js",
+    "theme.js",
+    "frame.js",
+    "dom.js",
+    "text.js",
+    "en.js",
+    "zh.js",
+    "messages.js",
+    "dialog.js",
+    "api.js",
+    "clients.js",
+];
 
 /// Whether the page loads this file, so that it is open to everybody.
 pub(super) fn loads(name: &str) -> bool {

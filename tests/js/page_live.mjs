@@ -64,7 +64,7 @@ export const cases = {
     const { page } = await open({ base: EMPTY_URL });
     await visit(page, EMPTY_URL);
     await shows(page, "#state .title", en.emptyTitle);
-    await shows(page, "#welcome", en.step1);
+    await shows(page, "#welcome", en.addTitle);
     assert.ok(await page.locator("#form-keys textarea").isVisible(), "the form is open already");
     await shot(page, "first-run");
     await page.locator("#form-keys textarea").fill(`${GEMINI_KEY}\nAIza-wrong-key-that-google-does-not-know`);
@@ -73,7 +73,7 @@ export const cases = {
     await shows(page, "#pool li", en.kindKey);
     assert.ok(!(await page.locator("body").textContent()).includes(GEMINI_KEY), "the key is not shown again");
     await shows(page, "#state .title", en.readyTitle);
-    await shows(page, "#steps li.done", en.step1);
+    await shows(page, "#steps li.done", en.addTitle);
     await ask(page, PROXY_KEY, "Good morning");
     await shows(page, "#try-answer", "You said: Good morning");
     await shows(page, "#try-note", "First token after");

@@ -205,13 +205,13 @@ export const cases = {
   async "models show who serves them, what they stand for and where routes lead"() {
     const { page } = await sampled();
     await visit(page);
-    await page.locator("#models > summary").click();
+    await page.locator("#model-details > summary").click();
     await shows(page, "#model-list .row", "gemini-2.5-pro");
     assert.match(await page.locator("#model-list .row").nth(1).textContent(), /gpt-4o.*2 of 2 serve it.*→ gemini-3\.8-flash/);
     await page.locator("#model-list .row summary").first().click();
     assert.match(await page.locator("#model-list .resting").first().textContent(), new RegExp(`studio key …x9Qk ${en.restsFor} .* · The short-term limit`));
     assert.match(await page.locator("#model-list .routes").textContent(), /claude-\*→ gemini-3\.1-pro-preview → gemini-3\.8-flash/);
-    await accessible(page, "models", "#models");
+    await accessible(page, "models", "#model-details");
   },
 
   async "signing out asks for the password again, or says who keeps it"() {

@@ -72,7 +72,7 @@ fn the_page_is_open_with_the_admin_pages_policy_and_its_data_want_a_key_that_is_
     let page = stranger.get("/me").body;
     let own = page.split('"').find(|word| word.ends_with("/me.js")).unwrap().to_owned();
     let beside = |name: &str| format!("/{}", own.replace("me.js", name));
-    let files = ["me.js", "page.css", "theme.js", "text.js", "clients.js", "messages.js"].map(beside);
+    let files = ["me.js", "page.css", "theme.js", "frame.js", "text.js", "clients.js", "messages.js"].map(beside);
     let below = format!("/me/{own}");
     for path in ["/me", "/me/", &below].into_iter().chain(files.iter().map(String::as_str)) {
         let reply = stranger.get(path);
