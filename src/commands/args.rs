@@ -19,6 +19,8 @@ usage: gemini-openai-proxy [run] [-c FILE] [-ek KEY | --encryption-key-file FILE
        gemini-openai-proxy health | ready [-c FILE]
        gemini-openai-proxy decrypt -c FILE [--output FILE]
        gemini-openai-proxy rotate-key -c FILE (--new-key KEY | --new-key-file FILE)
+       gemini-openai-proxy store import -c FILE [--dry-run] [--merge]
+       gemini-openai-proxy store export -c FILE --to DIR
        gemini-openai-proxy generate-key
 
 commands:
@@ -28,6 +30,7 @@ commands:
   health, ready   ask the running server whether it lives, and whether it may get traffic; exit code 0 or 1
   decrypt         put the credentials file in clear; the encrypted one is kept beside it
   rotate-key      encrypt the credentials file with another key; the old one is kept beside it
+  store           bring credentials and keys of the page from files into the store of replicas, or out
   generate-key    print a new encryption key for the credentials file
   help, version   this text; name and version
 
@@ -40,6 +43,9 @@ options:
       --offline                  auth: write the credentials file instead of asking the running server
       --alerts                   check: send a message of trial to each address in alerts
       --output FILE              decrypt: write there and leave the file alone; `-` is standard output
+      --dry-run                  store import: only say what would be done
+      --merge                    store import: into a store that has some already
+      --to DIR                   store export: write credentials.json and its state file there
       --new-key KEY              rotate-key: visible in `ps`, so prefer
       --new-key-file FILE
   -h, --help                     this text
@@ -48,7 +54,7 @@ options:
 
 /// One line for standard error when the arguments make no sense.
 pub const USAGE: &str = "usage: gemini-openai-proxy \
-    [run|auth|check|health|ready|decrypt|rotate-key|generate-key|help|version] [-c FILE] [-ek KEY] [--help] [--version]";
+    [run|auth|check|health|ready|decrypt|rotate-key|store|generate-key|help|version] [-c FILE] [-ek KEY] [--help] [--version]";
 
 /// Of a key that `generate-key` makes, less the padding.
 pub const KEY_LENGTH: usize = 43;
@@ -78,6 +84,8 @@ pub enum Command {
     Decrypt(DecryptOptions),
     /// Encrypt it with another key.
     RotateKey(RotateOptions),
+    /// Move credentials and keys of the page into the store of replicas, or out of it.
+    Store(StoreOptions),
     /// Print a new encryption key.
     GenerateKey,
     /// Print [`HELP`].
@@ -155,6 +163,32 @@ pub struct RotateOptions {
     pub new_key_file: Option<PathBuf>,
 }
 
+/// Options of `store`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// `-c` and the key.
+    pub run: RunOptions,
+    /// Which way.
+    pub word: StoreWord,
+}
+
+/// The word after `store`.
+#[derive(Debug, PartialEq, Eq)]
+pub enum StoreWord {
+    /// From the files into the store.
+    Import {
+        /// `--dry-run`: nothing is changed.
+        is_dry: bool,
+        /// `--merge`: the store may have some.
+        merges: bool,
+    },
+    /// From the store into files.
+    Export {
+        /// `--to`: an existing folder.
+        to: PathBuf,
+    },
+}
+
 /// Reads the arguments after the program's name. The error is a sentence; the program prints it with [`USAGE`] and
 /// exits with 2.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
@@ -203,10 +237,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
                 run: with_config(&mut arguments)?,
             })
         }
+        Some("store") => Command::Store(store(&mut arguments)?),
         Some("generate-key") => Command::GenerateKey,
         Some(other) => {
             return Err(format!(
-                "unknown command '{other}' (choose from 'run', 'auth', 'check', 'health', 'ready', 'decrypt', 'rotate-key', 'generate-key')"
+                "unknown command '{other}' (choose from 'run', 'auth', 'check', 'health', 'ready', 'decrypt', 'rotate-key', 'store', 'generate-key')"
             ));
         }
     };
@@ -214,6 +249,20 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         None => Ok(command),
         Some(extra) => Err(format!("unrecognized argument: {}", extra.to_string_lossy())),
     }
+}
+
+fn store(arguments: &mut pico_args::Arguments) -> Result<StoreOptions, String> {
+    let word = match arguments.subcommand().map_err(|error| error.to_string())?.as_deref() {
+        Some("import") => {
+            StoreWord::Import { is_dry: arguments.contains("--dry-run"), merges: arguments.contains("--merge") }
+        }
+        Some("export") => {
+            let to = option(arguments, "--to")?.ok_or("store export: the following arguments are required: --to")?;
+            StoreWord::Export { to: to.into() }
+        }
+        _ => return Err("store: one of import and export is required".into()),
+    };
+    Ok(StoreOptions { run: with_config(arguments)?, word })
 }
 
 fn run_options(arguments: &mut pico_args::Arguments) -> Result<RunOptions, String> {
@@ -261,7 +310,7 @@ const ESCAPED_DASH: &str = "\u{1}dash\u{1}";
 /// Turns the old parser's liberties into plain long options, which is also all that pico-args understands in debug
 /// builds.
 fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    const LONG: [&str; 12] = [
+    const LONG: [&str; 15] = [
         "--config",
         "--encryption-key",
         "--encryption-key-file",
@@ -274,6 +323,9 @@ fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         "--output",
         "--new-key",
         "--new-key-file",
+        "--dry-run",
+        "--merge",
+        "--to",
     ];
     let mut spelled = Vec::new();
     for argument in arguments {
@@ -314,7 +366,7 @@ fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 
 /// Puts the command before the options that were written before it, such as `-c FILE check`.
 fn word_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    const FLAGS: [&str; 5] = ["--help", "--version", "--paste", "--offline", "--alerts"];
+    const FLAGS: [&str; 7] = ["--help", "--version", "--paste", "--offline", "--alerts", "--dry-run", "--merge"];
     let mut at = 0;
     while let Some(text) = arguments.get(at).map(|argument| argument.to_string_lossy()) {
         if !text.starts_with('-') {

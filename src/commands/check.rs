@@ -267,7 +267,7 @@ fn open_shared(config: &Config, findings: &mut Findings) -> Option<Arc<Credentia
     let path = &config.credentials_file;
     if path.exists() {
         findings.warn(&format!(
-            "{} is not read: with `store` the credentials are in the store; add those that are missing there on the page",
+            "{} is not read: with `store` the credentials are in the store; `store import` brings them in",
             path.display()
         ));
     }

@@ -7,11 +7,15 @@ mod check;
 mod listener;
 mod probe;
 mod rekey;
+#[cfg(feature = "replicas")]
+mod store;
 
 pub use auth::{auth, auth_vertex};
 pub use check::{check, check_with_alerts};
 pub use probe::{Probe, probe};
 pub use rekey::{decrypt, rotate_key};
+#[cfg(feature = "replicas")]
+pub use store::store_word;
 
 use crate::config::{self, Config, Timeouts};
 use crate::secret::Secret;
@@ -30,6 +34,12 @@ fn configured(options: &RunOptions) -> Result<Config, String> {
 
 fn encryption_key(options: &RunOptions) -> Result<Option<Secret>, String> {
     options.key(std::env::var(args::KEY_VARIABLE).ok())
+}
+
+/// There is no store in this build.
+#[cfg(not(feature = "replicas"))]
+pub fn store_word(_: &args::StoreOptions) -> Result<(), Failure> {
+    Err((1, "[ERROR] this program was built without its feature `replicas`".into()))
 }
 
 /// A client for Google that takes the way the server takes.

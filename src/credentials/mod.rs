@@ -43,6 +43,8 @@ pub use options::{Options, Timing};
 pub use place::{Failing, LocationView, VertexPlace};
 pub use pool::{CoolingModel, View};
 pub use refresh::Refresher;
+#[cfg(feature = "replicas")]
+pub use shared::Brought;
 
 /// Views that are made under one lock.
 const VIEWS_AT_ONCE: usize = 64;

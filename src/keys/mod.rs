@@ -14,6 +14,8 @@ mod leave;
 mod list;
 mod mark;
 mod meter;
+#[cfg(feature = "replicas")]
+mod moves;
 mod permit;
 #[cfg(feature = "replicas")]
 mod quota;
@@ -29,6 +31,8 @@ pub use bulk::{BulkDone, BulkEdit};
 pub use edit::{Edit, EditError};
 pub use mark::Mark;
 pub use meter::{Meter, RateHeaders, Reading, Used};
+#[cfg(feature = "replicas")]
+pub use moves::{BroughtKeys, bring};
 pub use permit::Permit;
 #[cfg(feature = "replicas")]
 pub use quota::{Ask, Away, Batch, Counted, Numbers, Owed, Quota, Reached};

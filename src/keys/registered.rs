@@ -228,7 +228,7 @@ impl Keys {
             let count = of_file.len();
             log::warn!(
                 "keys: {count} keys that were made on the page before there was a store are not used: they stay in the \
-                 state file of this replica, and keys are made anew on the page"
+                 state file of this replica, and `store import` brings them in"
             );
         }
         list.remove_all(of_file.iter().map(|(place, _)| *place));

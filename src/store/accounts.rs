@@ -185,10 +185,11 @@ impl Shared for Accounts {
         Ok(numbers.into_iter().map(CredentialId).collect())
     }
 
-    fn create(&self, entry: &Entry) -> Result<(CredentialId, Kept, bool), Away> {
+    fn create(&self, entry: &Entry, wished: Option<CredentialId>) -> Result<(CredentialId, Kept, bool), Away> {
+        let wished = wished.map(|id| id.0);
         let (print, text) = (self.print(&entry.record)?, self.seal(entry));
         let (id, have, is_new, cursor) =
-            self.ask(|scripts, line, names| scripts.create(line, names, &print, &text, None, self.seen()))?;
+            self.ask(|scripts, line, names| scripts.create(line, names, &print, &text, wished, self.seen()))?;
         self.told(cursor);
         // A record that cannot be read is nobody's to change.
         let kept = self.kept_of(&have).ok_or(Away::Down)?;

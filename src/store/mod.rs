@@ -15,7 +15,7 @@ mod visit;
 
 pub use look::{Finding, look};
 pub use news::Cursor;
-pub use visit::visit;
+pub use visit::{bring_page_keys, page_keys, visit};
 
 use self::accounts::Accounts;
 use self::copies::{Records, Rests};

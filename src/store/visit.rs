@@ -5,10 +5,12 @@ use super::copies::{Records, Rests};
 use super::limits::Limits;
 use super::link;
 use super::news::Copies;
-use super::redis::{Link, Standing};
+use super::redis::{KEYS, Link, Scripts, Standing};
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::credentials::shared::Away;
+use crate::keys::{BroughtKeys, Change, Outcome, bring};
+use crate::storage::state::Section;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,38 @@ pub fn visit(config: &Config, pool: Credentials, may_make: bool) -> Result<Arc<C
         copy.replace(all);
     }
     Ok(pool)
+}
+
+/// The keys of the page that the store has: ids and texts. A store that nobody has used has none. The error is a sentence.
+pub fn page_keys(config: &Config) -> Result<Vec<(String, String)>, String> {
+    let Some((link, _)) = accounts(config, false)? else { return Ok(Vec::new()) };
+    let down = || Away::Down.message().to_string();
+    let records = link.reader(Duration::ZERO).and_then(|mut reader| reader.all(KEYS).ok()).ok_or_else(down)?;
+    let mut keys: Vec<_> = records.into_iter().filter_map(|record| Some((record.id, record.text?))).collect();
+    keys.sort();
+    Ok(keys)
+}
+
+/// Brings the keys of a state file's section to those that are there, as [`page_keys`] returns them. A dry run only counts.
+/// The error is a sentence.
+pub fn bring_page_keys(
+    config: &Config,
+    section: &Section,
+    there: &[(String, String)],
+    is_dry: bool,
+) -> Result<BroughtKeys, String> {
+    bring(section, there, |changes| match is_dry {
+        true => Ok(vec![Outcome::Done; changes.len()]),
+        false => write_page_keys(config, changes),
+    })
+}
+
+fn write_page_keys(config: &Config, changes: &[Change]) -> Result<Vec<Outcome>, String> {
+    let Some((link, _)) = accounts(config, true)? else { return Ok(Vec::new()) };
+    let names = link.names().ok_or_else(|| Away::Down.message().to_string())?;
+    let written = link.edit(|scripts: &Scripts, line, is_sent| scripts.keys(line, &names, changes, is_sent));
+    let (_, outcomes) = written.map_err(|_| Away::Unsure.message().to_string())?;
+    Ok(outcomes)
 }
 
 type Visitor = (Arc<Link>, Arc<Accounts>);

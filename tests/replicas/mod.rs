@@ -7,6 +7,7 @@ mod entry;
 mod fronts;
 mod keys;
 mod limits;
+mod moves;
 mod notes;
 mod programs;
 mod redis;

@@ -53,6 +53,11 @@ pub fn reseal(path: &Path, old: &Secret, new: Option<&Secret>) -> io::Result<boo
     Ok(true)
 }
 
+/// The text under the key.
+pub fn sealed(text: &str, key: &Secret) -> String {
+    Cipher::new(key).encrypt(text)
+}
+
 /// Writes a file that must not exist yet, for its owner only.
 pub fn write_new(path: &Path, content: &[u8]) -> Result<(), StoreError> {
     create(path, content).map_err(|error| unwritable(path, &error))

@@ -79,7 +79,7 @@ impl Ids {
 }
 
 /// A hash of the token or key, or of all of an item that has none. Tells nothing of it.
-pub(super) fn fingerprint(record: &Record) -> String {
+pub(crate) fn fingerprint(record: &Record) -> String {
     let digest = match record.identity() {
         Some(identity) => Sha256::digest(identity.expose()),
         None => Sha256::digest(record.value().to_string()),

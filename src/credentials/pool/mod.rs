@@ -23,6 +23,8 @@ pub(crate) use clock::Now;
 pub(crate) use credential::doubled;
 pub(crate) use credential::{Login, Origin, label};
 #[cfg(feature = "replicas")]
+pub(crate) use ids::fingerprint;
+#[cfg(feature = "replicas")]
 pub(crate) use shared::unnumbered;
 pub(crate) use token::{Grant, Job, Step};
 pub use view::{CoolingModel, View};

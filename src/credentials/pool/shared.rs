@@ -2,16 +2,17 @@
 
 use super::clock::{Deadline, Now};
 use super::credential::{Blocked, CoolDown, Credential, Login, Origin};
-use super::ids::NEXT;
+use super::ids::{NEXT, fingerprint};
 use super::token::Token;
 use super::{Effects, Job, Pool, Settings};
 use crate::credentials::file::record::Record;
+use crate::credentials::google::trouble::Block;
 use crate::credentials::lease::CredentialId;
-use crate::credentials::shared::{Entry, Errand, Granted, Kept, Known, Rest, Resting, Tell};
+use crate::credentials::shared::{Entry, Errand, Granted, Kept, Known, Moved, Rest, Resting, Tell};
 use crate::message::Message;
 use crate::secret::Secret;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -54,6 +55,22 @@ impl Pool {
 
     pub(crate) fn origin(&self, id: CredentialId) -> Option<Origin> {
         self.credentials.get(&id).map(|credential| credential.origin)
+    }
+
+    /// How many have records in the store.
+    pub(crate) fn shared_count(&self) -> usize {
+        self.credentials.values().filter(|credential| credential.origin == Origin::File).count()
+    }
+
+    /// The names of all by which the state file knows them.
+    pub(crate) fn fingerprints(&self) -> HashSet<String> {
+        self.credentials.values().map(|credential| fingerprint(&credential.record)).collect()
+    }
+
+    /// All that stand in the file or in the store, for who takes them elsewhere.
+    pub(crate) fn moved(&self, store_now: SystemTime, now: Now) -> Vec<Moved> {
+        let shared = self.credentials.values().filter(|credential| credential.origin == Origin::File);
+        shared.map(|credential| credential.moved(store_now, now)).collect()
     }
 
     /// Items of the config that have no number of the store's.
@@ -225,6 +242,22 @@ impl Credential {
         }
     }
 
+    fn moved(&self, store_now: SystemTime, now: Now) -> Moved {
+        let mut entry = Entry::new(self.record.clone(), self.email.clone(), store_now);
+        (entry.project, entry.tier) = (self.project.clone(), self.tier.clone());
+        let end = |until: Deadline| store_now + until.left(now);
+        let block = self.blocked.iter().map(|blocked| {
+            let Blocked { until, why, at } = blocked.clone();
+            Rest { model: None, until: until.map(end), limit: false, why, at }
+        });
+        let cooling = self.cooling.iter().map(|(model, cool_down)| {
+            let CoolDown { until, limit, reason, message } = cool_down.clone();
+            let why = Block { reason, message, link: None };
+            Rest { model: Some(model.clone()), until: Some(end(until)), limit, why, at: now.wall }
+        });
+        Moved { id: self.id, entry, rests: block.chain(cooling).collect() }
+    }
+
     /// What to tell of its block.
     pub(super) fn tell_block(&self) -> Option<Tell> {
         let Blocked { until, why, at } = self.blocked.clone()?;
@@ -239,7 +272,7 @@ impl Credential {
     /// What to tell of its rest for a model.
     pub(super) fn tell_rest(&self, model: &str, now: Now) -> Option<Tell> {
         let CoolDown { until, limit, reason, message } = self.cooling.get(model)?.clone();
-        let why = crate::credentials::google::trouble::Block { reason, message, link: None };
+        let why = Block { reason, message, link: None };
         let (model, until) = (Some(model.to_owned()), Some(until));
         Some(Tell::Rests(self.login(), Resting { model, until, limit, why, at: now.wall }))
     }

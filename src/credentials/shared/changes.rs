@@ -140,7 +140,7 @@ impl Credentials {
         let mut old = self.with(|pool, _| pool.known_as(record, found));
         for _ in 0..TRIES {
             let Some(id) = old else {
-                let (id, kept, is_new) = again(|| store.create(&entry))?;
+                let (id, kept, is_new) = again(|| store.create(&entry, None))?;
                 if is_new {
                     return Ok((id, false, kept));
                 }

@@ -7,12 +7,15 @@ mod changes;
 mod copy;
 mod entry;
 mod errand;
+mod moves;
 mod tell;
 
 pub(crate) use entry::{Entry, Granted, Landing};
 pub(crate) use errand::Errand;
 #[cfg(test)]
 pub(crate) use errand::{Begun, Landed, Wish, begin, end, exchange, land_later};
+pub use moves::Brought;
+pub(crate) use moves::Moved;
 pub(crate) use tell::{Resting, Tell};
 
 use super::AddFault;
@@ -43,7 +46,8 @@ pub(crate) trait Shared: fmt::Debug + Send + Sync {
     /// The numbers of items that stand in every replica's config, in their order.
     fn numbers(&self, items: &[Record]) -> Result<Vec<CredentialId>, Away>;
     /// Takes an entry in and says which number it has, and whether it is new: else it is what was there already.
-    fn create(&self, entry: &Entry) -> Result<(CredentialId, Kept, bool), Away>;
+    /// It gets the wished number if nobody has that.
+    fn create(&self, entry: &Entry, wished: Option<CredentialId>) -> Result<(CredentialId, Kept, bool), Away>;
     /// Puts `next` into the place of what was, or takes it out.
     fn change(&self, id: CredentialId, was: &Kept, next: Option<&Entry>, with: With<'_>) -> Result<Changed, Away>;
     /// The right to do something about a credential, for a while and as long as this replica lives.
@@ -167,7 +171,7 @@ pub(crate) struct Failed {
     pub(crate) message: Message,
 }
 
-/// Other replicas, for [`Credentials`].
+/// Other replicas, for [`super::Credentials`].
 pub(super) struct Sharing {
     pub(super) store: Arc<dyn Shared>,
     /// What nobody was told of yet.

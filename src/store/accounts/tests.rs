@@ -124,7 +124,7 @@ struct Outcome {
 fn play(stores: &[Accounts], seed: u64, weather: Weather, rotates: bool, retires: bool, errands: u64) -> Outcome {
     let first = format!("refresh-0-{seed}");
     let record = Item::new(json!({"refresh_token": first, "email": "ada@example.com"}));
-    let (id, kept, is_new) = stores[0].create(&Entry::new(record, None, stores[0].now())).unwrap();
+    let (id, kept, is_new) = stores[0].create(&Entry::new(record, None, stores[0].now()), None).unwrap();
     assert!(is_new, "seed {seed}");
     let valid = vec![(first, Some(REPLICAS))];
     let stage = Stage {

@@ -180,8 +180,8 @@ impl Shared for Seat<'_> {
         self.call(|| self.store.numbers(items))
     }
 
-    fn create(&self, entry: &Entry) -> Result<(CredentialId, Kept, bool), Away> {
-        self.call(|| self.store.create(entry))
+    fn create(&self, entry: &Entry, wished: Option<CredentialId>) -> Result<(CredentialId, Kept, bool), Away> {
+        self.call(|| self.store.create(entry, wished))
     }
 
     fn change(&self, id: CredentialId, was: &Kept, next: Option<&Entry>, with: With<'_>) -> Result<Changed, Away> {
