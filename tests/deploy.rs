@@ -2,12 +2,12 @@
 //! tests/setup.sh does), the unit with systemd's own check.
 
 use crate::common::google::{FakeGoogle, Step};
-use crate::common::program::Folder;
+use crate::common::program::{Folder, free_port};
 use crate::common::proxy::{CLIENT_KEY, Pool, Proxy};
 use crate::common::wire::agent_with;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -51,10 +51,6 @@ pub(crate) fn nginx(folder: &Folder, site: &str) -> Command {
     let mut command = Command::new("nginx");
     command.arg("-c").arg(config);
     command
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Ended politely when dropped, so that it ends its own children.

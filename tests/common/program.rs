@@ -3,6 +3,7 @@
 use super::written;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -43,6 +44,11 @@ impl Drop for Folder {
         written::files_of(&self.0);
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// One that nobody listens on now, for a program that cannot choose.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The binary with arguments, in a folder, without the caller's proxy and key variables.

@@ -2,16 +2,11 @@
 
 use super::{CHAT, HI, ask, config};
 use crate::common::google::{FakeGoogle, Step, User};
-use crate::common::program::{Folder, Program, command, run};
+use crate::common::program::{Folder, Program, command, free_port, run};
 use crate::common::written;
 use serde_json::json;
-use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 #[test]
 fn health_and_ready_ask_the_running_server_and_end_with_its_state() {

@@ -12,6 +12,7 @@ mod notes;
 mod programs;
 mod redis;
 mod rolling;
+mod secure;
 mod usage;
 
 use crate::common::client::{Client, Reply};

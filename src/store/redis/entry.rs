@@ -5,7 +5,11 @@ use super::{Address, Names, Scripts};
 use crate::credentials::Cipher;
 use crate::secret::Secret;
 use redis::{Connection, ErrorKind, RedisError, ServerErrorKind, cmd};
+use rustls::{AlertDescription, CertificateError};
 use std::collections::HashMap;
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const CONNECT: Duration = Duration::from_millis(300);
@@ -136,7 +140,35 @@ pub(super) fn reason(error: &RedisError) -> String {
             Some(code) => {
                 format!("it says {}", code.chars().filter(char::is_ascii_uppercase).take(20).collect::<String>())
             }
-            None => error.category().to_owned(),
+            None => tls_reason(error).unwrap_or(error.category()).to_owned(),
         },
     }
+}
+
+/// What TLS has against the server; `None`: nothing that is known.
+fn tls_reason(error: &RedisError) -> Option<&'static str> {
+    let wrapped = error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
+    let tls = match wrapped.downcast_ref::<io::Error>() {
+        Some(error) => error.get_ref()?.downcast_ref::<rustls::Error>(),
+        None => wrapped.downcast_ref::<rustls::Error>(),
+    };
+    Some(match tls? {
+        rustls::Error::InvalidCertificate(why) => match why {
+            CertificateError::UnknownIssuer => {
+                "its certificate is of an authority that is not trusted; give that authority's in store.ca_file"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "its certificate is for other names than the one in store.url"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "its certificate is not valid yet by this machine's clock"
+            }
+            _ => "its certificate is not accepted",
+        },
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            "it wants a certificate of its client, and there is none to give; set tls-auth-clients no there"
+        }
+        _ => "TLS with it failed",
+    })
 }
