@@ -235,5 +235,5 @@ fn in_random_schedules_no_refresh_token_is_lost_and_nobody_is_blocked_who_works(
     let stores: Vec<Accounts> = (0..REPLICAS).map(|_| server.accounts()).collect();
     let runs = std::env::var("GEMINI_PROXY_SCHEDULES").ok().and_then(|count| count.parse().ok());
     let from = std::env::var("GEMINI_PROXY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
-    (from..from + runs.unwrap_or(200)).for_each(|seed| run(&stores, seed));
+    (from..from + runs.unwrap_or(250)).for_each(|seed| run(&stores, seed));
 }
