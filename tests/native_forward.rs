@@ -69,6 +69,7 @@ fn what_one_client_stores_stays_with_one_key() {
         let last = requests.iter().rfind(|request| request.path != "/v1beta/models").unwrap();
         last.header("x-goog-api-key").unwrap().to_owned()
     };
+    google.change(|state| state.files.push(json!({"name": "files/x", "state": "ACTIVE"})));
     get(&proxy, "/v1beta/files");
     let first = used();
     let file = json!({"fileData": {"fileUri": format!("{}/v1beta/files/x", google.base()), "mimeType": "text/plain"}});

@@ -5,6 +5,7 @@ use super::services::kinds_of;
 use super::{fit, repair};
 use crate::api::{Call, Operation};
 use crate::credentials::{Access, CredentialId, Kind, Kinds, Lease, Want};
+use crate::gemini::Request;
 use crate::gemini::models::Serving;
 use crate::upstream::error::{Refusal, Then};
 use crate::upstream::{Event, EventStream, Fault, RawReply, RawRequest, Upstream, Verdict};
@@ -88,11 +89,12 @@ impl Attempt for Translated<'_, '_> {
         Want { model: &self.call.model, kinds: kinds_of(self.call), tried, affinity: self.call.affinity.as_deref() }
     }
 
-    /// Only the public API takes Google's tools beside functions; signatures go back to the service that gave them.
+    /// Only the public API takes Google's tools beside functions, and files for media that do not fit inside a request;
+    /// signatures go back to the service that gave them.
     fn prefers(&self) -> Option<Kind> {
         let wants_vertex =
             || (self.call.serves.is_some() && fit::asks_probabilities(self.call)).then_some(Kind::Vertex);
-        self.call.request.circulates().then_some(Kind::ApiKey).or(self.signer).or_else(wants_vertex)
+        needs_key(&self.call.request).then_some(Kind::ApiKey).or(self.signer).or_else(wants_vertex)
     }
 
     fn prepare(&mut self, lease: &Lease) {
@@ -266,6 +268,14 @@ impl Attempt for Passthrough<'_> {
     }
 
     fn failed(&mut self, _: &Lease, _: &Verdict) {}
+}
+
+fn needs_key(request: &Request) -> bool {
+    #[cfg(feature = "media")]
+    if crate::upstream::files::is_needed(request) {
+        return true;
+    }
+    request.circulates()
 }
 
 fn hash(bytes: &[u8]) -> u64 {

@@ -75,6 +75,9 @@ pub struct EventStream {
     /// The answer streams: an envelope without a response says nothing.
     streams: bool,
     any: bool,
+    /// What it was made from; it goes with the answer.
+    #[cfg(feature = "media")]
+    _files: Option<Box<super::files::Files>>,
 }
 
 impl std::fmt::Debug for EventStream {
@@ -103,7 +106,20 @@ impl EventStream {
     }
 
     pub(super) fn new(source: Box<dyn BufRead + Send>, wrapping: Wrapping, streams: bool) -> EventStream {
-        EventStream { events: EventReader::new(source), wrapping, streams, any: false }
+        EventStream {
+            events: EventReader::new(source),
+            wrapping,
+            streams,
+            any: false,
+            #[cfg(feature = "media")]
+            _files: None,
+        }
+    }
+
+    /// The same, which takes these files away in the end.
+    #[cfg(feature = "media")]
+    pub(super) fn holding(self, files: super::files::Files) -> EventStream {
+        EventStream { _files: Some(Box::new(files)), ..self }
     }
 
     /// Waits for the next event. `None` is a proper end of the body; whether the answer was complete shows in its finish

@@ -4,6 +4,8 @@ use super::body::{self, Body, PUBLIC_CATEGORIES};
 use super::error::Fault;
 use super::event_stream::{EventStream, Wrapping};
 use super::fields::{self, Service};
+#[cfg(feature = "media")]
+use super::files::Files;
 use super::raw::{self, RawReply, RawRequest};
 use super::{Upstream, round_trip};
 use crate::api::{Call, Operation};
@@ -42,15 +44,25 @@ impl GenerativeLanguage {
 
 impl Upstream for GenerativeLanguage {
     fn send(&self, access: &Access, call: &Call) -> Result<EventStream, Fault> {
+        #[cfg(feature = "media")]
+        if let Some((light, files)) = Files::store(&self.agent, &self.base, access, call)? {
+            return Ok(self.post(access, &light)?.holding(files));
+        }
+        self.post(access, call)
+    }
+
+    fn send_raw(&self, access: &Access, request: &RawRequest<'_>) -> Result<RawReply, Fault> {
+        raw::send(&self.agent, &self.base, access, request)
+    }
+}
+
+impl GenerativeLanguage {
+    fn post(&self, access: &Access, call: &Call) -> Result<EventStream, Fault> {
         let mut url = [&self.base, "/v1beta/models/"].concat();
         url.extend(utf8_percent_encode(&call.model, NAME).chain([":", call.operation.method()]));
         let key = [("x-goog-api-key", access.secret.expose())];
         let response = round_trip::post(&self.agent, &url, &key, &body_of(call), call)?;
         EventStream::read(response, Wrapping::Bare, call.operation == Operation::Stream)
-    }
-
-    fn send_raw(&self, access: &Access, request: &RawRequest<'_>) -> Result<RawReply, Fault> {
-        raw::send(&self.agent, &self.base, access, request)
     }
 }
 

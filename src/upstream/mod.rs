@@ -12,6 +12,8 @@ pub mod error;
 mod event_stream;
 pub mod fetch;
 mod fields;
+#[cfg(feature = "media")]
+pub(crate) mod files;
 mod generative_language;
 pub(crate) mod json_client;
 mod raw;

@@ -48,6 +48,7 @@ const RULES: &[Rule] = &[
                 "the wait before a repeat looks every few milliseconds whether the client is gone",
             ),
             ("src/http/front.rs", "a poll that fails at once must not be repeated at once"),
+            ("src/upstream/files.rs", "Google tells only who asks whether an uploaded file is ready"),
             ("src/http/wire.rs", "a machine without descriptors for a poll still hears its client"),
         ],
     },

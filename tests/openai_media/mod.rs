@@ -1,6 +1,7 @@
 //! Pictures, speech and transcripts through the whole program, by their bytes and by the official SDKs.
 
 mod images;
+mod large;
 mod memory;
 mod open_webui;
 mod sound;

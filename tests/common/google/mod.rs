@@ -10,6 +10,7 @@ pub mod code_assist;
 pub mod engine;
 pub mod errors;
 pub mod federation;
+pub mod files;
 pub mod long;
 pub mod media;
 pub mod merge;
@@ -28,6 +29,7 @@ pub mod strict_contents;
 pub mod strict_schema;
 pub mod vertex;
 
+pub use files::Looking;
 pub use models::Model;
 pub use script::{Cut, End, Step};
 pub use server::Outcome;

@@ -2,6 +2,7 @@
 
 use super::engine::{self, Generation, count_tokens, list, text};
 use super::errors::{self, Refusal};
+use super::files;
 use super::messages;
 use super::models::{Model, Thinking};
 use super::proto::{self, Side};
@@ -15,7 +16,7 @@ pub fn answer(call: &Call) -> Result<Reply, Refusal> {
     let method = call.request.method.as_str();
     let path = call.request.path.as_str();
     if path == "/upload/v1beta/files" {
-        return call.forced(&key).map_or_else(|| upload(call), Ok);
+        return call.forced(&key).map_or_else(|| files::upload(call, &key), Ok);
     }
     let path = path.strip_prefix("/v1beta/").unwrap_or("");
     if let Some(rest) = path.strip_prefix("models/") {
@@ -38,7 +39,7 @@ pub fn answer(call: &Call) -> Result<Reply, Refusal> {
             }),
         )),
         ("GET", "cachedContents") => Ok(Reply::json(200, &json!({"cachedContents": []}))),
-        (_, path) if path.starts_with("files/") => file(call, path),
+        (_, path) if path.starts_with("files/") => files::one(call, &key, path),
         _ => Err(Refusal::new(404, "Method not found.")),
     }
 }
@@ -87,7 +88,17 @@ fn find(call: &Call, id: &str, op: &str) -> Result<Model, Refusal> {
     })
 }
 
+/// What a request may have as a whole, media in base64 included.
+const LARGEST: usize = 20 << 20;
+
 fn operate(call: &Call, key: &str, id: &str, op: &str) -> Result<Reply, Refusal> {
+    let has_media = || memchr::memmem::find(&call.request.body, b"\"inlineData\"").is_some();
+    if call.request.body.len() > LARGEST && has_media() {
+        return Err(Refusal::invalid(
+            "Request payload size exceeds the limit: 20971520 bytes. Please use the File API to upload your files \
+             instead of sending them directly.",
+        ));
+    }
     let raw = call.json_body()?;
     let model = match op {
         "generateContent" | "streamGenerateContent" | "countTokens" | "embedContent" | "batchEmbedContents" => {
@@ -107,6 +118,7 @@ fn operate(call: &Call, key: &str, id: &str, op: &str) -> Result<Reply, Refusal>
         _ => {
             let inner = proto::read(&messages::GENERATE, &raw, Side::Public)?;
             call.shared.read(|state| strict::check(state, &model, &inner, Side::Public))?;
+            files::usable(call, key, &inner)?;
             let stream = op == "streamGenerateContent";
             let sse = call.request.query("alt") == Some("sse");
             engine::generate(call, &Generation { model, inner, code_assist: false, stream, sse, who: key.into() })
@@ -193,58 +205,4 @@ fn models(call: &Call) -> Result<Reply, Refusal> {
         body["nextPageToken"] = json!(format!("page-{end}"));
     }
     Ok(Reply::json(200, &body))
-}
-
-fn file(call: &Call, name: &str) -> Result<Reply, Refusal> {
-    let denied = || Refusal::new(403, "You do not have permission to access the File or it may not exist.");
-    let position = call.shared.read(|state| state.files.iter().position(|file| file["name"] == json!(name)));
-    let position = position.ok_or_else(denied)?;
-    match call.request.method.as_str() {
-        "GET" => Ok(Reply::json(200, &call.shared.read(|state| state.files[position].clone()))),
-        "DELETE" => {
-            call.shared.change(|state| state.files.remove(position));
-            Ok(Reply::json(200, &json!({})))
-        }
-        _ => Err(Refusal::new(404, "Method not found.")),
-    }
-}
-
-/// The resumable protocol: `start` answers an address, `upload` there adds a piece, `upload, finalize` makes the file.
-fn upload(call: &Call) -> Result<Reply, Refusal> {
-    let commands = call.request.header("x-goog-upload-command").unwrap_or("");
-    if commands == "start" {
-        let kind = call.request.header("x-goog-upload-header-content-type").unwrap_or("application/octet-stream");
-        let about = call.json_body().unwrap_or_else(|_| json!({}));
-        let id = call.shared.change(|state| {
-            let id = format!("fake-upload-{}", state.next());
-            state.uploads.insert(id.clone(), json!({"kind": kind, "name": about["file"]["display_name"]}));
-            id
-        });
-        let url = format!("{}/upload/v1beta/files?upload_id={id}&upload_protocol=resumable", call.shared.base);
-        return Ok(Reply::new(200, "text/plain; charset=utf-8", "")
-            .header("x-goog-upload-url", &url)
-            .header("x-goog-upload-status", "active"));
-    }
-    let id = call.request.query("upload_id").unwrap_or("");
-    let mut announced = call.shared.change(|state| state.uploads.remove(id)).ok_or_else(Refusal::bare)?;
-    let had = announced["size"].as_u64().unwrap_or(0);
-    let offset = call.request.header("x-goog-upload-offset").and_then(|offset| offset.parse::<u64>().ok());
-    if !commands.contains("upload") || offset != Some(had) {
-        return Err(Refusal::bare());
-    }
-    let size = had + call.request.body.len() as u64;
-    if !commands.contains("finalize") {
-        announced["size"] = json!(size);
-        call.shared.change(|state| state.uploads.insert(id.to_string(), announced));
-        return Ok(Reply::new(200, "text/plain; charset=utf-8", "").header("x-goog-upload-status", "active"));
-    }
-    let base = call.shared.base.clone();
-    let file = call.shared.change(|state| {
-        let name = format!("files/fake{}", state.next());
-        let file = json!({"name": name, "displayName": announced["name"], "mimeType": announced["kind"],
-            "sizeBytes": size.to_string(), "uri": format!("{base}/v1beta/{name}"), "state": "ACTIVE"});
-        state.files.push(file.clone());
-        file
-    });
-    Ok(Reply::json(200, &json!({"file": file})).header("x-goog-upload-status", "final"))
 }

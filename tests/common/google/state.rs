@@ -1,6 +1,7 @@
 //! What the fake knows: users, keys, tokens, models, scripts and the record of what was asked.
 
 use super::super::written;
+use super::files::Looking;
 use super::models::{Model, builtin};
 use super::script::Step;
 use super::server::Outcome;
@@ -182,6 +183,8 @@ pub struct Settings {
     pub model_page: usize,
     /// Long answers bear a token in every event, not only in the last one of a call.
     pub checkpoints: bool,
+    /// How uploaded sound is looked at.
+    pub looking: Looking,
     /// Answers name the model that serves them.
     pub tells_version: bool,
     /// Keep every request for [`State::requests`]; off, only a few are kept.
@@ -201,6 +204,8 @@ pub struct State {
     pub moved: Vec<(String, String, String)>,
     pub issued: HashMap<String, Issued>,
     pub files: Vec<Value>,
+    /// Whose key uploaded each, by name.
+    pub owners: HashMap<String, String>,
     /// Files announced but not uploaded yet, by upload id.
     pub uploads: HashMap<String, Value>,
     pub scripts: HashMap<String, VecDeque<Step>>,
@@ -238,6 +243,7 @@ impl State {
             moved: Vec::new(),
             issued: HashMap::new(),
             files: Vec::new(),
+            owners: HashMap::new(),
             uploads: HashMap::new(),
             scripts: HashMap::new(),
             always: HashMap::new(),
@@ -260,6 +266,7 @@ impl State {
                 client: None,
                 model_page: 50,
                 checkpoints: false,
+                looking: Looking::Soon,
                 tells_version: true,
                 keep_records: true,
             },

@@ -24,7 +24,10 @@ pub fn check(state: &State, model: &Model, inner: &Value, side: Side) -> Result<
     if !model.id.starts_with("gemini-3.8") && parts.clone().any(|part| part.get("speechMetadata").is_some()) {
         return Err(Refusal::bare());
     }
-    if model.transcribes() && !parts.clone().all(|part| text(&part["inlineData"]["mimeType"]).starts_with("audio/")) {
+    let is_audio = |part: &Value| {
+        ["inlineData", "fileData"].iter().any(|kind| text(&part[*kind]["mimeType"]).starts_with("audio/"))
+    };
+    if model.transcribes() && !parts.clone().all(is_audio) {
         return Err(Refusal::invalid("This model takes audio only."));
     }
     config(state, model, &inner["generationConfig"], functions, side)
