@@ -191,24 +191,25 @@ fn a_choice_among_tools_becomes_googles_config() {
         };
         let config = &request["toolConfig"]["functionCallingConfig"];
         let declared = names(&request["tools"][0]["functionDeclarations"]);
-        assert_eq!(request["tools"][1], json!({"googleSearch": {}}), "beside the functions");
+        let searches = request["tools"][1] == json!({"googleSearch": {}});
         let mode = config["mode"].as_str().unwrap_or_default().to_owned();
-        (declared.join(" "), mode, names(&config["allowedFunctionNames"]).join(" "), refused.map(|e| e.param.unwrap()))
+        let allowed = names(&config["allowedFunctionNames"]).join(" ");
+        (declared.join(" "), searches, mode, allowed, refused.map(|e| e.param.unwrap()))
     };
     let both = "a_b patch";
     let only =
         |names: &[&str], required| Choice::Only { names: names.iter().map(|n| n.to_string()).collect(), required };
-    for (choice, declared, mode, allowed, refused) in [
-        (Choice::Auto, both, "VALIDATED", "", None),
-        (Choice::word("none"), both, "NONE", "", None),
-        (Choice::word("any"), both, "ANY", "", None),
-        (Choice::One("a b".into()), both, "ANY", "a_b", None),
-        (Choice::One("c".into()), both, "VALIDATED", "", Some("tool_choice".to_owned())),
-        (only(&["patch", "c"], true), both, "ANY", "patch", None),
-        (only(&["patch"], false), "patch", "VALIDATED", "", None),
-        (only(&["c"], false), both, "VALIDATED", "", Some("tool_choice".to_owned())),
+    for (choice, declared, searches, mode, allowed, refused) in [
+        (Choice::Auto, both, true, "VALIDATED", "", None),
+        (Choice::word("none"), both, false, "NONE", "", None),
+        (Choice::word("any"), both, true, "ANY", "", None),
+        (Choice::One("a b".into()), both, true, "ANY", "a_b", None),
+        (Choice::One("c".into()), both, true, "VALIDATED", "", Some("tool_choice".to_owned())),
+        (only(&["patch", "c"], true), both, false, "ANY", "patch", None),
+        (only(&["patch"], false), "patch", false, "", "", None),
+        (only(&["c"], false), both, false, "VALIDATED", "", Some("tool_choice".to_owned())),
     ] {
-        let expected = (declared.to_owned(), mode.to_owned(), allowed.to_owned(), refused);
+        let expected = (declared.to_owned(), searches, mode.to_owned(), allowed.to_owned(), refused);
         let name = format!("{choice:?}");
         assert_eq!(choose(choice), expected, "{name}");
     }
