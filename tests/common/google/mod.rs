@@ -29,6 +29,7 @@ pub mod strict_contents;
 pub mod strict_schema;
 pub mod vertex;
 
+#[cfg(feature = "media")]
 pub use files::Looking;
 pub use models::Model;
 pub use script::{Cut, End, Step};
