@@ -207,7 +207,7 @@ fn a_choice_among_tools_becomes_googles_config() {
         (Choice::One("c".into()), both, true, "VALIDATED", "", Some("tool_choice".to_owned())),
         (only(&["patch", "c"], true), both, false, "ANY", "patch", None),
         (only(&["patch"], false), "patch", false, "", "", None),
-        (only(&["c"], false), both, false, "VALIDATED", "", Some("tool_choice".to_owned())),
+        (only(&["c"], false), both, false, "", "", Some("tool_choice".to_owned())),
     ] {
         let expected = (declared.to_owned(), searches, mode.to_owned(), allowed.to_owned(), refused);
         let name = format!("{choice:?}");
