@@ -166,7 +166,7 @@ fn hostile_forms_are_refused_at_once() {
          Connection: close\r\nContent-Length: {}\r\n\r\n",
         crate::common::proxy::CLIENT_KEY,
         kind[0].1,
-        25 << 20
+        33 << 20
     );
     std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
     let mut answer = String::new();
