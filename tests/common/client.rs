@@ -1,5 +1,6 @@
 //! A client that keeps its connection, for tests that send many requests.
 
+use super::wire::CONSENT;
 use super::written;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -46,7 +47,9 @@ impl Client {
         written::secrets_of_request(target, headers.iter().copied());
         written::file("request.json", body);
         let result = self.exchange(method, target, headers, body);
-        if let Ok(reply) = &result {
+        if let Ok(reply) = &result
+            && !target.starts_with(CONSENT)
+        {
             let head = format!("{method} {}: {}\n{:?}", target.split('?').next().unwrap(), reply.status, reply.headers);
             match written::shows_a_new_key(method, target) {
                 true => written::answer_with_new_key(&head, &reply.body),

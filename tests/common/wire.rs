@@ -15,7 +15,7 @@ use ureq::typestate::AgentScope;
 use ureq::{Agent, Body, SendBody};
 
 /// The fake Google's consent page leads on with an OAuth code, as Google's does: what it says is not the program's.
-const CONSENT: &str = "/o/oauth2/";
+pub(super) const CONSENT: &str = "/o/oauth2/";
 /// Kept of one connection; the end of a flood is of no interest.
 const LONGEST: usize = 256 << 10;
 

@@ -1,10 +1,10 @@
 //! A key that is taken away while answers of it are under way: they end, in the words of their dialect.
 
+use crate::common::client::Client;
 use crate::common::google::{FakeGoogle, Step};
 use crate::common::http::ask;
 use crate::common::proxy::{GEMINI_KEY, Proxy};
 use crate::common::wire::{self, Wire};
-use crate::common::written;
 use gemini_openai_proxy::config;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -81,9 +81,10 @@ fn start(google: &FakeGoogle) -> Proxy {
 
 /// Makes a key of the page; its id and text.
 fn make(proxy: &Proxy, fields: Value) -> (String, String) {
-    let made = ask(proxy, "POST", "/admin/keys", &[], fields.to_string().as_bytes()).json();
+    let mut client = Client::new(proxy.address());
+    let made = client.send("POST", "/admin/keys", &[], &fields.to_string()).expect("an answer");
+    let made: Value = serde_json::from_str(&made.body).unwrap();
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
-    written::secret(&text("key"));
     (text("id"), text("key"))
 }
 
