@@ -7,7 +7,10 @@ use std::thread;
 
 #[test]
 fn heads_without_end_are_refused_at_the_limit() {
-    let rig = start(limits());
+    let limits = limits();
+    // What comes behind a refusal is thrown away up to about the largest body; the rest waits in the sockets.
+    let most = limits.max_body + (8 << 20);
+    let rig = start(limits);
     for (name, begin, piece, status) in [
         ("one endless field", "GET / HTTP/1.1\r\nX: ", "a".repeat(1024), 431),
         ("fields without end", "GET / HTTP/1.1\r\n", "X-Field: value\r\n".repeat(64), 431),
@@ -37,7 +40,7 @@ fn heads_without_end_are_refused_at_the_limit() {
             }
         }
         let sent = sent.join().unwrap();
-        assert!(sent < 40 << 20, "{name}: {sent} bytes were taken");
+        assert!(sent < most, "{name}: {sent} bytes were taken");
         let answer = String::from_utf8(answer).unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {answer:?}");
     }
