@@ -2,7 +2,7 @@
 CONFIG ?= config.json
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 STATIC := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/gemini-openai-proxy
-# With frame pointers the tables for unwinding shrink by more than the code grows: 0.2 MB less in the minimal binary.
+# With frame pointers the tables for unwinding shrink by more than the code grows: 0.2 MB less in the minimal binary, 0.14 MB in the whole one.
 STATIC_FLAGS := -C target-feature=+crt-static -C force-frame-pointers=yes
 # Packed relocations are 140 kB less; the glibc of a static binary applies them from 2.36 on.
 ifneq ($(shell printf '2.36\n%s\n' "$$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2)" | sort -CV && echo yes),)

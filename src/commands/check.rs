@@ -271,6 +271,8 @@ fn open_shared(config: &Config, findings: &mut Findings) -> Option<Arc<Credentia
             path.display()
         ));
     }
+    // That one is missing was said of the store.
+    config.encryption_key.as_ref()?;
     let agent = agent_for_google(config, Timeouts { connect: Some(REACH), read: Some(CALL) }, TOGETHER);
     let pool = Credentials::open(Options::new(config, agent)).map_err(|error| error.to_string());
     match pool.and_then(|pool| store::visit(config, pool, false)) {

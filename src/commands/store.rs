@@ -22,9 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub fn store_word(options: &StoreOptions) -> Result<(), Failure> {
     let moved = configured(&options.run).and_then(|config| match (&config.store, &options.word) {
         (None, _) => Err("there is no `store` in the config".to_owned()),
-        (Some(_), _) if config.encryption_key.is_none() => {
-            Err("store: an encryption key is needed, the same for every replica".to_owned())
-        }
         (Some(_), StoreWord::Import { is_dry, merges }) => import(&config, *is_dry, *merges),
         (Some(_), StoreWord::Export { to }) => export(&config, to),
     });

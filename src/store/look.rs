@@ -1,7 +1,7 @@
 //! What `check` says of the store. Nothing is written.
 
-use super::link;
 use super::redis::Look;
+use super::{key, link};
 use crate::config::Config;
 
 /// One line.
@@ -18,7 +18,7 @@ pub enum Finding {
 /// Looks at the store that the config names.
 pub fn look(config: &Config) -> Vec<Finding> {
     let Some(store) = &config.store else { return Vec::new() };
-    let link = match link(store, config.encryption_key.as_ref()) {
+    let link = match key(config).and_then(|key| link(store, key)) {
         Ok((link, ..)) => link,
         Err(fault) => return vec![Finding::Error(fault.message)],
     };

@@ -104,10 +104,9 @@ impl Replicas {
         usage: &Arc<Usage>,
         state: &Arc<State>,
     ) -> Result<Option<Arc<Replicas>>, StoreFault> {
-        let Some((store, key)) = config.store.as_ref().zip(config.encryption_key.as_ref()) else {
-            return without(config);
-        };
-        let (link, wake, woken) = link(store, config.encryption_key.as_ref())?;
+        let Some(store) = &config.store else { return Ok(None) };
+        let key = key(config)?;
+        let (link, wake, woken) = link(store, key)?;
         if link.address().is_exposed() {
             log::warn!(
                 "store: {} is reached without TLS and may be far away; use rediss:// or a private network",
@@ -256,14 +255,6 @@ fn begin(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     thread.map_err(|error| StoreFault { message: format!("a thread could not be started: {error}"), exit_code: 1 })
 }
 
-/// What becomes of a config without a store, or without a key for it.
-fn without(config: &Config) -> Result<Option<Arc<Replicas>>, StoreFault> {
-    match &config.store {
-        Some(store) => link(store, None).map(|_| None),
-        None => Ok(None),
-    }
-}
-
 fn share(pool: &Arc<Credentials>, accounts: &Arc<Accounts>, state: &Arc<State>) {
     let saved = state.take("landings").value();
     let to = Arc::downgrade(state);
@@ -273,14 +264,18 @@ fn share(pool: &Arc<Credentials>, accounts: &Arc<Accounts>, state: &Arc<State>) 
     state.own("landings", move || changed.landings_version(), move |_, sink| kept.save_landings(sink));
 }
 
-type Parts = (Arc<Link>, crossbeam_channel::Sender<()>, Receiver<()>);
-
-fn link(store: &StoreConfig, key: Option<&Secret>) -> Result<Parts, StoreFault> {
-    let Some(key) = key else {
+/// With which records and names are sealed.
+fn key(config: &Config) -> Result<&Secret, StoreFault> {
+    config.encryption_key.as_ref().ok_or_else(|| {
         let message = "store: an encryption key is needed, the same for every replica: --encryption-key-file FILE or \
                        GEMINI_PROXY_ENCRYPTION_KEY; `generate-key` makes one";
-        return Err(StoreFault { message: message.into(), exit_code: 1 });
-    };
+        StoreFault { message: message.into(), exit_code: 1 }
+    })
+}
+
+type Parts = (Arc<Link>, crossbeam_channel::Sender<()>, Receiver<()>);
+
+fn link(store: &StoreConfig, key: &Secret) -> Result<Parts, StoreFault> {
     let address = Address::new(store).map_err(|message| StoreFault { message, exit_code: 1 })?;
     let (wake, woken) = bounded(1);
     Ok((Arc::new(Link::new(address, &store.prefix, key.clone())), wake, woken))

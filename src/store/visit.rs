@@ -3,9 +3,9 @@
 use super::accounts::Accounts;
 use super::copies::{Records, Rests};
 use super::limits::Limits;
-use super::link;
 use super::news::Copies;
 use super::redis::{KEYS, Link, Scripts, Standing};
+use super::{key, link};
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::credentials::shared::Away;
@@ -66,8 +66,9 @@ type Visitor = (Arc<Link>, Arc<Accounts>);
 
 /// `None`: there is none, or one that nobody has used yet.
 fn accounts(config: &Config, may_make: bool) -> Result<Option<Visitor>, String> {
-    let Some((store, key)) = config.store.as_ref().zip(config.encryption_key.as_ref()) else { return Ok(None) };
-    let (link, wake, _) = link(store, config.encryption_key.as_ref()).map_err(|fault| fault.message)?;
+    let Some(store) = &config.store else { return Ok(None) };
+    let key = key(config).map_err(|fault| fault.message)?;
+    let (link, wake, _) = link(store, key).map_err(|fault| fault.message)?;
     if !may_make && link.look()?.is_new {
         return Ok(None);
     }

@@ -64,8 +64,11 @@ fn what_is_brought_in_and_taken_out_is_the_same() {
     config("one.json", "first.json", "one:");
     let import =
         |config: &str, more: &[&str]| said(&folder, &[&["store", "import", "-c", config, "-ek", SEAL], more].concat());
-    let (code, text) = said(&folder, &["store", "import", "-c", "one.json"]);
-    assert!(code == 1 && text.contains("an encryption key is needed"), "{text}");
+    for without_key in [&["store", "import"][..], &["store", "export", "--to", "."], &["auth", "--offline"], &["check"]]
+    {
+        let (code, text) = said(&folder, &[without_key, &["-c", "one.json"]].concat());
+        assert!(code == 1 && text.matches("an encryption key is needed").count() == 1, "{without_key:?}: {text}");
+    }
     let (code, text) = import("one.json", &["--dry-run"]);
     assert!(code == 0 && text.contains("3 added, 0 updated, 0 known already (nothing was changed)"), "{text}");
     assert!(text.contains("keys of the page: 2 added, 0 known already (nothing was changed)"), "{text}");

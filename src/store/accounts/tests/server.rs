@@ -43,7 +43,7 @@ impl Server {
             sentinels: Vec::new(),
         };
         let key = Secret::new("the key of all replicas");
-        let (link, wake, _) = link(&config, Some(&key)).unwrap();
+        let (link, wake, _) = link(&config, &key).unwrap();
         link.open();
         assert!(link.is_up());
         Accounts::new(Arc::new(Limits::new(link, "r", WhenDown::Share, wake)), &key)
