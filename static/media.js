@@ -62,16 +62,9 @@ async function draw(prompt) {
   return size;
 }
 
-const dataUrl = (blob) => new Promise((resolve, reject) => {
-  const reader = new FileReader();
-  reader.onload = () => resolve(reader.result);
-  reader.onerror = () => reject(reader.error);
-  reader.readAsDataURL(blob);
-});
-
 async function speak(input) {
   const spoken = await (await ask("v1/audio/speech", { model: "tts-1", voice: "alloy", input })).blob();
-  show(h("audio", { src: await dataUrl(spoken), controls: true, "aria-label": input }));
+  show(h("audio", { src: URL.createObjectURL(spoken), controls: true, "aria-label": input }));
   return `${spoken.type}, ${Math.ceil(spoken.size / 1024)} KB`;
 }
 
@@ -100,24 +93,30 @@ async function wav(blob) {
 // Begins to record, or ends it and has it written down.
 async function record(button) {
   if (recorder) return recorder.stop();
+  button.disabled = true;
   try {
     if (!navigator.mediaDevices) throw new Error(t("mediaInsecure"));
     const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
     recorder = new MediaRecorder(stream);
     const pieces = [];
-    recorder.ondataavailable = ({ data }) => pieces.push(data);
+    // There is something to stop once there is a first piece.
+    recorder.ondataavailable = ({ data }) => {
+      if (!data.size || pieces.push(data) > 1) return;
+      label(button, "mediaStop");
+      button.disabled = false;
+    };
     recorder.onstop = () => {
       recorder = null;
       stream.getTracks().forEach((track) => track.stop());
       label(button, "mediaRecord");
       run(button, async () => hear(await wav(new Blob(pieces))));
     };
-    recorder.start();
-    label(button, "mediaStop");
+    recorder.start(250);
     show();
     note(t("mediaRecording"));
   } catch (failure) {
     recorder = null;
+    button.disabled = false;
     note(failure.message);
   }
 }
@@ -126,7 +125,6 @@ function label(element, name) {
   element.dataset.t = name;
   element.textContent = t(name);
 }
-
 
 export function startMedia() {
   $("media").hidden = false;

@@ -195,7 +195,7 @@ fn guarded(response: Response) -> Response {
         .with_header(
             "Content-Security-Policy",
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-             media-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+             media-src blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         )
         .with_header("X-Content-Type-Options", "nosniff")
         .with_header("X-Frame-Options", "DENY")

@@ -29,7 +29,8 @@ export async function open({ base = process.env.PROXY_URL, hosts = [], errors, .
   })));
   context.on("request", (request) => {
     const url = new URL(request.url());
-    if (url.protocol !== "data:" && !allowed.includes(url.host)) problems.push(`request to ${request.url()}`);
+    // What the page has in its own memory is no request to anybody.
+    if (!["blob:", "data:"].includes(url.protocol) && !allowed.includes(url.host)) problems.push(`request to ${request.url()}`);
     if (url.pathname === "/favicon.ico") problems.push("the browser asked for a favicon");
   });
   context.on("console", (message) => {

@@ -323,8 +323,11 @@ export const cases = {
     const hide = (hidden) => page.evaluate((value) => { Object.defineProperty(document, "hidden", { configurable: true, value }); document.dispatchEvent(new Event("visibilitychange")); }, hidden);
     await hide(true);
     assert.equal(await pass(60), 0);
+    // The first one may be asked before the next line runs.
+    const before = asked;
     await hide(false);
-    assert.ok(await pass(5) >= 1);
+    await pass(5);
+    assert.ok(asked > before);
   },
 
   async "a count-down runs and all resting says when it ends"() {
