@@ -67,7 +67,6 @@ mod signature_file;
 mod signatures;
 mod small_surfaces;
 mod sse;
-mod static_binary;
 mod strangers;
 mod streaming;
 #[cfg(feature = "tls")]

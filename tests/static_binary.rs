@@ -1,8 +1,11 @@
-//! What `make static` builds needs nothing of the system it runs on.
+//! What `make static` builds is small and needs nothing of the system it runs on: `make small`.
 
-use crate::common::google::FakeGoogle;
-use crate::common::program::{Folder, Program};
-use crate::common::wire;
+#[allow(dead_code, unused_imports)] // the suite uses the rest
+mod common;
+
+use common::google::FakeGoogle;
+use common::program::{Folder, Program};
+use common::wire;
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::UdpSocket;
