@@ -256,3 +256,48 @@ fn camel(name: &str) -> String {
     let first = words.next().unwrap().to_owned();
     first + &words.map(|word| word[..1].to_uppercase() + &word[1..]).collect::<String>()
 }
+
+/// Google says what ran beside the counts, or in the head of the answer alone; its SDKs show their users the head.
+#[test]
+fn the_tier_that_ran_is_told_where_only_the_head_of_googles_answer_has_it() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let native = format!("/v1beta/models/{MODEL}");
+    let contents = json!([{"role": "user", "parts": [{"text": "x"}]}]);
+    let cases = [
+        ("/v1/chat/completions".into(), json!({"service_tier": "flex"}), "\"service_tier\":\"priority\""),
+        (
+            "/v1/chat/completions".into(),
+            json!({"service_tier": "flex", "stream": true}),
+            "\"service_tier\":\"priority\"",
+        ),
+        ("/v1/responses".into(), json!({"input": "x"}), "\"service_tier\":\"priority\""),
+        ("/v1/messages".into(), json!({}), "\"service_tier\":\"priority\""),
+        (format!("{native}:generateContent"), json!({"contents": contents}), ""),
+        (format!("{native}:streamGenerateContent?alt=sse"), json!({"contents": contents}), ""),
+    ];
+    for (path, more, expected) in cases {
+        // The first event has no counts at all.
+        let event = |text: &str| json!({"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}}]});
+        let mut last = event("b");
+        last["candidates"][0]["finishReason"] = json!("STOP");
+        last["usageMetadata"] = json!({"promptTokenCount": 1, "candidatesTokenCount": 2});
+        google.script(GEMINI_KEY, Step::stream(vec![event("a"), last]).header("X-Gemini-Service-Tier", "PRIORITY"));
+        let mut body = json!({"model": MODEL, "max_tokens": 50, "messages": [{"role": "user", "content": "x"}]});
+        match more.get("contents") {
+            Some(_) => body = more,
+            None => body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone()),
+        }
+        let answer = ask(&proxy, "POST", &path, &[], body.to_string().as_bytes());
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        assert_eq!(answer.header("x-gemini-service-tier"), Some("priority"), "{path}");
+        assert!(
+            answer.text().contains(expected) && !answer.text().contains("\"default\""),
+            "{path}: {}",
+            answer.text()
+        );
+    }
+    let answer =
+        ask(&proxy, "POST", &format!("{native}:generateContent"), &[], br#"{"contents":[{"parts":[{"text":"x"}]}]}"#);
+    assert_eq!(answer.header("x-gemini-service-tier"), None, "Google said nothing of it");
+}

@@ -6,7 +6,7 @@ use super::hops::{Diverged, Follows, Hops, MOST_FAILURES, TOKEN};
 use super::{Dispatched, Dispatcher};
 use crate::api::Call;
 use crate::credentials::{Kind, Lease};
-use crate::gemini::UsageMetadata;
+use crate::gemini::{Response, Tier, UsageMetadata};
 use crate::upstream::error::{CoolDown, Then};
 use crate::upstream::{Event, EventStream, Fault, Verdict, cancel};
 use serde_json::Value;
@@ -44,6 +44,20 @@ impl Dispatched {
             Some(first) => Ok(Some(first)),
             None => self.rest.next_event(),
         }
+    }
+
+    /// What one of its events says. Which capacity serves stands in some answers in their head only.
+    pub fn parse<'a>(&self, event: &'a Event) -> Result<Response<'a>, Fault> {
+        let mut parsed = event.read()?;
+        if let Some(tier) = self.tier() {
+            parsed.usage_metadata.get_or_insert_default().service_tier.get_or_insert(tier);
+        }
+        Ok(parsed)
+    }
+
+    /// The capacity that serves it, where Google's head says so.
+    pub fn tier(&self) -> Option<Tier> {
+        self.rest.tier()
     }
 
     /// What Google counted and the events do not tell.

@@ -13,6 +13,9 @@ pub enum Tier {
 }
 
 impl Tier {
+    /// The header field in which the public API says it, too.
+    pub const HEADER: &str = "x-gemini-service-tier";
+
     /// Reads `serviceTier` of the public API (`flex`, `SERVICE_TIER_FLEX`) or `trafficType` of Vertex AI (`ON_DEMAND_FLEX`).
     pub fn read(word: &str) -> Tier {
         let ends = |tier: &str| word.rsplit('_').next().is_some_and(|last| last.eq_ignore_ascii_case(tier));

@@ -32,7 +32,7 @@ use std::sync::Arc;
 /// What every answer of an API has in its head. Callers without cookies may come from any page, and read these fields; and
 /// what is answered here, passed on or not, is never a page of ours: no browser guesses that it is, nor runs it.
 const FIELDS: &str = "Access-Control-Allow-Origin: *\r\n\
-    Access-Control-Expose-Headers: X-Request-ID, X-Proxy-Notice, X-Served-Model, Retry-After, retry-after-ms, \
+    Access-Control-Expose-Headers: X-Request-ID, X-Proxy-Notice, X-Served-Model, x-gemini-service-tier, Retry-After, retry-after-ms, \
     x-should-retry, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
     x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, x-ratelimit-limit-dollars, \
     x-ratelimit-remaining-dollars, x-ratelimit-reset-dollars, \

@@ -205,7 +205,7 @@ impl Generation<'_> {
                     continue;
                 }
             };
-            output.tell_model(&self.record.model);
+            output.tell_model(&self.record.model, answer.tier());
             let relayed = self.relay(&mut answer, &mut *exchange, &mut *translator, &mut output);
             self.unseen.add(&answer.unseen());
             match relayed {
@@ -274,7 +274,7 @@ impl Generation<'_> {
             if let Some(id) = &event.trace_id {
                 translator.trace_id(id);
             }
-            let parsed = event.read().map_err(|fault| self.broken(answer, &fault))?;
+            let parsed = answer.parse(&event).map_err(|fault| self.broken(answer, &fault))?;
             self.note_reason(&parsed);
             if let Some(model) = self.app.dispatcher.note(&answer.lease, &self.record.model, &parsed) {
                 translator.served_by(&model);

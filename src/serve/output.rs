@@ -2,6 +2,7 @@
 
 use crate::api::{Framing, Surface, Translator};
 use crate::error::ApiError;
+use crate::gemini::Tier;
 use crate::http::{EventWriter, Pings, Responder, Response};
 use crate::serve::app::App;
 use crate::sse;
@@ -12,16 +13,29 @@ pub(super) const NOTICE: &str = "X-Proxy-Notice";
 /// Says which of Google's models has answered: a route may lead to several.
 const SERVED: &str = "X-Served-Model";
 
+/// What has served, as the head of the answer says it.
+#[derive(Default)]
+pub(super) struct Served {
+    model: String,
+    tier: Option<Tier>,
+}
+
+impl Served {
+    fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [(SERVED, &*self.model)].into_iter().chain(self.tier.map(|tier| (Tier::HEADER, tier.word())))
+    }
+}
+
 /// Where an answer goes.
 pub(super) enum Output {
-    Whole { responder: Responder, media_type: &'static str, served: String },
-    Pieces { writer: EventWriter, served: String, has_content: bool },
+    Whole { responder: Responder, media_type: &'static str, served: Served },
+    Pieces { writer: EventWriter, served: Served, has_content: bool },
 }
 
 impl Output {
     pub fn new(responder: Responder, framing: Framing, media_type: &'static str, app: &App) -> Output {
         let (media_type, piece): (_, &'static [u8]) = match framing {
-            Framing::Whole => return Output::Whole { responder, media_type, served: String::new() },
+            Framing::Whole => return Output::Whole { responder, media_type, served: Served::default() },
             Framing::Bytes => (media_type, b""),
             Framing::Events => ("text/event-stream; charset=utf-8", sse::KEEP_ALIVE.as_bytes()),
             // White space before an element means nothing to a JSON parser.
@@ -33,7 +47,7 @@ impl Output {
         let (first_after, every) = (bridge(app.config.early_head_after), bridge(app.config.keep_alive));
         let pings = Pings { piece, first_after, every };
         let writer = responder.events(200, headers.to_vec(), pings);
-        Output::Pieces { writer, served: String::new(), has_content: false }
+        Output::Pieces { writer, served: Served::default(), has_content: false }
     }
 
     /// Whether the client has seen a piece of this answer; a ping is none.
@@ -50,10 +64,11 @@ impl Output {
         }
     }
 
-    /// Says which of Google's models serves, once it begins to answer.
-    pub fn tell_model(&mut self, model: &str) {
+    /// Says which of Google's models serves, and with which capacity, once it begins to answer.
+    pub fn tell_model(&mut self, model: &str, tier: Option<Tier>) {
         let (Output::Whole { served, .. } | Output::Pieces { served, .. }) = self;
-        model.clone_into(served);
+        model.clone_into(&mut served.model);
+        served.tier = tier;
     }
 
     pub fn write(&mut self, piece: &[u8]) -> io::Result<()> {
@@ -62,7 +77,7 @@ impl Output {
             Output::Whole { .. } => Ok(()),
             Output::Pieces { writer, has_content, served } => {
                 if !std::mem::replace(has_content, true) {
-                    writer.add_header(SERVED, served);
+                    served.fields().for_each(|(name, value)| writer.add_header(name, value));
                 }
                 writer.write(piece)
             }
@@ -74,7 +89,8 @@ impl Output {
         let is_there = rest.is_empty() || self.write(&rest).is_ok();
         match self {
             Output::Whole { responder, media_type, served } => {
-                responder.respond(Response::new(200, media_type, rest).with_header(SERVED, served));
+                let response = Response::new(200, media_type, rest);
+                responder.respond(served.fields().fold(response, |all, (name, value)| all.with_header(name, value)));
             }
             Output::Pieces { writer, .. } if is_there => _ = writer.finish(),
             Output::Pieces { .. } => {}

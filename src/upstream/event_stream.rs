@@ -3,7 +3,7 @@
 use super::cancel;
 use super::error::{Fault, Refusal};
 use super::round_trip;
-use crate::gemini::{self, surrogates, weight};
+use crate::gemini::{self, Tier, surrogates, weight};
 use crate::sse::{EventReader, ReadError};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -75,6 +75,8 @@ pub struct EventStream {
     /// The answer streams: an envelope without a response says nothing.
     streams: bool,
     any: bool,
+    /// The capacity that serves it, by the head of the answer.
+    tier: Option<Tier>,
     /// What it was made from; it goes with the answer.
     #[cfg(feature = "media")]
     _files: Option<Box<super::files::Files>>,
@@ -101,8 +103,12 @@ impl EventStream {
         if header("content-type").starts_with("text/html") {
             return Err(Fault::Invalid("it is an HTML page".into()));
         }
+        let tier = Some(header(Tier::HEADER)).filter(|word| !word.is_empty()).map(Tier::read);
         let body: BodyReader<'static> = response.into_body().into_reader();
-        Ok(EventStream::new(Box::new(BufReader::with_capacity(BUFFER, body)), wrapping, streams))
+        Ok(EventStream {
+            tier,
+            ..EventStream::new(Box::new(BufReader::with_capacity(BUFFER, body)), wrapping, streams)
+        })
     }
 
     pub(super) fn new(source: Box<dyn BufRead + Send>, wrapping: Wrapping, streams: bool) -> EventStream {
@@ -111,6 +117,7 @@ impl EventStream {
             wrapping,
             streams,
             any: false,
+            tier: None,
             #[cfg(feature = "media")]
             _files: None,
         }
@@ -120,6 +127,11 @@ impl EventStream {
     #[cfg(feature = "media")]
     pub(super) fn holding(self, files: super::files::Files) -> EventStream {
         EventStream { _files: Some(Box::new(files)), ..self }
+    }
+
+    /// The capacity that serves it, where the head of the answer says so.
+    pub fn tier(&self) -> Option<Tier> {
+        self.tier
     }
 
     /// Waits for the next event. `None` is a proper end of the body; whether the answer was complete shows in its finish

@@ -38,6 +38,7 @@ const REPLY_HEADERS: &[&str] = &[
     "last-modified",
     "location",
     "retry-after",
+    crate::gemini::Tier::HEADER,
     "x-goog-upload-chunk-granularity",
     "x-goog-upload-control-url",
     "x-goog-upload-header-content-length",
