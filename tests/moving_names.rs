@@ -1,17 +1,20 @@
 //! Names of models move: Google serves one with a newer model from a day on, and says so in `modelVersion` or not at all. A
 //! conversation with tools survives it in every dialect, and each credential is asked as what serves it there wants.
 
-use crate::common::google::FakeGoogle;
+use crate::common::google::{FakeGoogle, User};
 use crate::common::http::ask;
 use crate::common::program::Folder;
 use crate::common::proxy::{GEMINI_KEY, Proxy, today};
+use gemini_openai_proxy::credentials::Kind;
 use gemini_openai_proxy::serve::service::Tuning;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime};
 
 const PRO: &str = "gemini-2.5-pro";
 const NEWER: &str = "gemini-3.8-flash";
-const ROUTES: [&str; 3] = ["/v1/chat/completions", "/v1/responses", "/v1/messages"];
+const NATIVE: &str = "/v1beta/models/gemini-2.5-pro";
+const ROUTES: [&str; 4] = ["/v1/chat/completions", "/v1/responses", "/v1/messages", NATIVE];
+const EMAIL: &str = "robot@project-v.iam.gserviceaccount.com";
 
 /// 2026-12-02, when the 2.5 names lead to newer models by the table.
 fn after() -> SystemTime {
@@ -22,6 +25,22 @@ fn proxy(google: &FakeGoogle, keys: &[&str], day: SystemTime) -> Proxy {
     keys.iter().for_each(|key| google.add_api_key(key));
     let tuning = Tuning { models_of: Some(day), ..Tuning::default() };
     Proxy::start_with(google, tuning, |config| config["gemini_api_keys"] = json!(keys))
+}
+
+/// With one credential of this service.
+fn of_service(google: &FakeGoogle, kind: Kind, day: SystemTime) -> Proxy {
+    let credential = match kind {
+        Kind::ApiKey => return proxy(google, &[GEMINI_KEY], day),
+        Kind::Oauth => {
+            google.add_user(User::licensed(EMAIL, "project-v"));
+            google.oauth_credential(EMAIL)
+        }
+        Kind::Vertex => google.add_service_account(EMAIL, "project-v"),
+    };
+    Proxy::start_with(google, Tuning { models_of: Some(day), ..Tuning::default() }, |config| {
+        let file = config["credentials_file"].as_str().unwrap();
+        std::fs::write(file, json!([credential]).to_string()).unwrap();
+    })
 }
 
 /// A conversation of a client, in the terms of its dialect.
@@ -36,7 +55,10 @@ impl Client<'_> {
     /// Says what is to be done: three calls one after the other.
     fn begin(&mut self) {
         let words = r#"call:find{"city":"Oslo"} then call:book{"city":"Oslo"} then call:pay{}"#;
-        self.history.push(json!({"role": "user", "content": words}));
+        self.history.push(match self.route {
+            NATIVE => json!({"role": "user", "parts": [{"text": words}]}),
+            _ => json!({"role": "user", "content": words}),
+        });
     }
 
     /// One turn; whether a tool was called.
@@ -46,6 +68,7 @@ impl Client<'_> {
             match self.route {
                 "/v1/responses" => json!({"type": "function", "name": name, "parameters": schema}),
                 "/v1/messages" => json!({"name": name, "input_schema": schema}),
+                NATIVE => json!({"functionDeclarations": [{"name": name, "parametersJsonSchema": schema}]}),
                 _ => json!({"type": "function", "function": {"name": name, "parameters": schema}}),
             }
         };
@@ -55,16 +78,29 @@ impl Client<'_> {
             "/v1/messages" => {
                 ("messages", json!({"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 30_000}))
             }
+            NATIVE => {
+                body = json!({"tools": body["tools"]});
+                ("contents", json!({"generationConfig": {"thinkingConfig": {"thinkingBudget": 2048}}}))
+            }
             _ => ("messages", json!({"reasoning_effort": "medium"})),
         };
         body[history] = json!(self.history);
         body.as_object_mut().unwrap().extend(effort.as_object().unwrap().clone());
-        let answer = ask(self.proxy, "POST", self.route, &[], body.to_string().as_bytes());
+        let answer = ask(self.proxy, "POST", &self.path(), &[], body.to_string().as_bytes());
         assert_eq!(answer.status, 200, "{} {}", self.route, answer.text());
         match self.route {
             "/v1/responses" => self.responses(&answer.text()),
             "/v1/messages" => self.messages(&answer.text()),
+            NATIVE => self.native(&answer.text()),
             _ => self.chat(&answer.text()),
+        }
+    }
+
+    fn path(&self) -> String {
+        match (self.route, self.stream) {
+            (NATIVE, true) => format!("{NATIVE}:streamGenerateContent?alt=sse"),
+            (NATIVE, false) => format!("{NATIVE}:generateContent"),
+            _ => self.route.to_owned(),
         }
     }
 
@@ -90,6 +126,34 @@ impl Client<'_> {
         let results = calls.iter().map(|call| json!({"role": "tool", "tool_call_id": call["id"], "content": "done"}));
         self.history.extend(results);
         !calls.is_empty()
+    }
+
+    /// As Google's SDKs do it, which know signatures; those of others that stream keep the calls only.
+    fn native(&mut self, text: &str) -> bool {
+        let events: Vec<Value> = match self.stream {
+            true => Self::events(text).collect(),
+            false => vec![serde_json::from_str(text).unwrap()],
+        };
+        let parts = events.iter().flat_map(|event| event["candidates"][0]["content"]["parts"].as_array()).flatten();
+        let mut parts: Vec<Value> = parts.cloned().collect();
+        if self.stream {
+            parts.retain(|part| part.get("functionCall").is_some());
+            parts.iter_mut().for_each(|part| _ = part.as_object_mut().unwrap().remove("thoughtSignature"));
+        }
+        let calls = parts.iter().filter_map(|part| part.get("functionCall"));
+        let results: Vec<Value> = calls
+            .map(|call| {
+                let mut result = json!({"name": call["name"], "response": {"output": "done"}});
+                call.get("id").into_iter().for_each(|id| result["id"] = id.clone());
+                json!({"functionResponse": result})
+            })
+            .collect();
+        if results.is_empty() {
+            return false;
+        }
+        self.history.push(json!({"role": "model", "parts": parts}));
+        self.history.push(json!({"role": "user", "parts": results}));
+        true
     }
 
     fn responses(&mut self, text: &str) -> bool {
@@ -148,41 +212,51 @@ fn refusals(google: &FakeGoogle) -> Vec<String> {
 
 #[test]
 fn a_conversation_with_tools_survives_the_day_on_which_its_model_moves() {
-    for route in ROUTES {
-        for stream in [false, true] {
-            for tells in [true, false] {
-                for (by_clock, day) in [(false, today()), (true, after())] {
-                    let google = FakeGoogle::start();
-                    google.settings(|settings| settings.tells_version = tells);
-                    let proxy = proxy(&google, &[GEMINI_KEY], day);
-                    let mut client = Client { proxy: &proxy, route, stream, history: Vec::new() };
-                    client.begin();
-                    assert!(client.turn() && client.turn());
-                    let before = refusals(&google).len();
-                    google.serve("*", PRO, NEWER);
-                    assert!(client.turn());
-                    let at_the_change = refusals(&google).len() - before;
-                    assert!(!client.turn(), "the fourth turn is the answer");
-                    let what = format!("{route}, streamed: {stream}, told: {tells}, by the clock: {by_clock}");
-                    let all = refusals(&google);
-                    assert!(before <= 1 && at_the_change <= 1, "{what}: {all:?}");
-                    assert_eq!(all.len(), before + at_the_change, "{what}: nothing is repaired twice: {all:?}");
-                    let sent = google.last_generation();
-                    let thinking = &sent.inner()["generationConfig"]["thinkingConfig"];
-                    assert!(
-                        thinking["thinkingLevel"] == "MEDIUM" && thinking["thinkingBudget"].is_null(),
-                        "{what}: {thinking}"
-                    );
-                }
+    for kind in [Kind::ApiKey, Kind::Oauth, Kind::Vertex] {
+        for route in ROUTES {
+            for case in (0..16_u8).filter(|case| kind == Kind::ApiKey || case.count_ones() % 2 == 0) {
+                survives(kind, route, [1, 2, 4, 8].map(|bit| case & bit != 0));
             }
         }
     }
 }
 
+fn survives(kind: Kind, route: &'static str, [stream, tells, signs, by_clock]: [bool; 4]) {
+    let google = FakeGoogle::start();
+    google.settings(|settings| (settings.tells_version, settings.older_sign) = (tells, signs));
+    let proxy = of_service(&google, kind, if by_clock { after() } else { today() });
+    let mut client = Client { proxy: &proxy, route, stream, history: Vec::new() };
+    client.begin();
+    assert!(client.turn() && client.turn());
+    let before = refusals(&google).len();
+    google.serve("*", PRO, NEWER);
+    assert!(client.turn());
+    let at_the_change = refusals(&google).len() - before;
+    assert!(!client.turn(), "the fourth turn is the answer");
+    let what =
+        format!("{kind:?} {route}, streamed: {stream}, told: {tells}, signed: {signs}, by the clock: {by_clock}");
+    let all = refusals(&google);
+    if route == NATIVE {
+        // It goes as its client wrote it, so each turn may be repaired, by one look at what Google says.
+        assert!(all.len() <= 4, "{what}: {all:?}");
+        return;
+    }
+    assert!(before <= 1 && at_the_change <= 1, "{what}: {all:?}");
+    assert_eq!(all.len(), before + at_the_change, "{what}: nothing is repaired twice: {all:?}");
+    let sent = google.last_generation();
+    let thinking = &sent.inner()["generationConfig"]["thinkingConfig"];
+    assert!(thinking["thinkingLevel"] == "MEDIUM" && thinking["thinkingBudget"].is_null(), "{what}: {thinking}");
+    let signatures =
+        ["1", "3", "5"].map(|at| sent.inner().pointer(&format!("/contents/{at}/parts/0/thoughtSignature")));
+    let signatures = signatures.map(|signature| signature.and_then(Value::as_str).unwrap_or_default());
+    let are_real = signatures.map(|signature| signature.len() > 64);
+    assert_eq!(are_real, [false, false, true], "{what}: the newer model's own comes back: {signatures:?}");
+}
+
 /// The first answer of a program that knows nothing yet says which model it is of, and its signature is good for that one.
 #[test]
 fn the_signature_of_the_first_answer_comes_back_though_its_model_was_not_known() {
-    for route in ROUTES {
+    for route in ROUTES.into_iter().filter(|route| *route != NATIVE) {
         let google = FakeGoogle::start();
         google.serve("*", PRO, NEWER);
         let proxy = proxy(&google, &[GEMINI_KEY], today());

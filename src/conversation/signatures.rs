@@ -212,7 +212,13 @@ impl Signatures {
     pub(super) fn sign(&self, turn: &mut ModelTurn) {
         let mut used = HashSet::new();
         for call in turn.calls_mut() {
-            call.signature = call.signature.take().filter(|signature| used.insert(signature.clone()));
+            let id = call.id.as_deref().unwrap_or_default();
+            // A name may lead to another model since.
+            let is_good = |signature: &str| {
+                !self.is_checked || !self.cache.is_of_others(&self.key_name, id, &self.family, signature)
+            };
+            call.signature =
+                call.signature.take().filter(|signature| is_good(signature) && used.insert(signature.clone()));
         }
         self.sign_carried(turn, &mut used);
         let loose = std::mem::take(&mut turn.signatures);

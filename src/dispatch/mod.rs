@@ -59,6 +59,8 @@ pub struct Dispatched {
     first: Option<Event>,
     rest: EventStream,
     hops: Option<Box<Hops>>,
+    /// The model for which the request was repaired.
+    moved: Option<String>,
 }
 
 /// What one request has used up of its [`Bounds`].
@@ -131,6 +133,7 @@ impl Dispatcher {
         failed: &mut Failed<'_>,
     ) -> Result<Dispatched, ApiError> {
         long_decode::forget(call);
+        let assumed = call.serves.clone();
         let attempt = Translated {
             is_filled: false,
             is_bare: false,
@@ -143,7 +146,8 @@ impl Dispatcher {
         };
         let (lease, (first, rest)) = self.run(attempt, budget, cancel)?;
         let hops = long_decode::begin(call);
-        Ok(Dispatched { lease, first: Some(first), rest, hops })
+        let moved = call.serves.clone().filter(|_| call.serves != assumed);
+        Ok(Dispatched { lease, first: Some(first), rest, hops, moved })
     }
 
     /// Passes a request on to the public API. A reply of any status comes back as it is, except where a credential is to
@@ -182,10 +186,13 @@ impl Dispatcher {
 
     /// Takes note of the signatures in an event, which the same service wants back, and of the model that answers; returns
     /// what the model's name leads to for the next request, where that was not known.
-    pub fn note(&self, lease: &Lease, model: &str, event: &Response<'_>) -> Option<String> {
+    pub fn note(&self, answer: &mut Dispatched, model: &str, event: &Response<'_>) -> Option<String> {
+        let Dispatched { lease, moved, .. } = answer;
         self.signers.note(lease.kind, event);
-        let is_new = self.serving.note(lease.id.0, model, event.model_version.as_deref()?);
-        is_new.then(|| self.serving.of(model)).flatten()
+        let said = event.model_version.as_deref().is_some_and(|said| self.serving.note(lease.id.0, model, said));
+        // Of what a repair has found out the answer says nothing new.
+        let moved = moved.take();
+        if said { self.serving.of(model) } else { moved }
     }
 
     /// Judges a fault that came after the first event, and tells the pool. The result is what the client is told.

@@ -76,6 +76,13 @@ impl SignatureCache {
         self.get_at(Instant::now(), key_name, call_id, family)
     }
 
+    /// Whether just this signature was made for this call by models of another family.
+    pub fn is_of_others(&self, key_name: &str, call_id: &str, family: &str, signature: &str) -> bool {
+        let entries = self.entries.lock();
+        let made = entries.by_key.get(&key(key_name, call_id));
+        made.is_some_and(|made| &*made.family != family && &*made.signature == signature)
+    }
+
     /// Rises with every signature that is remembered.
     pub fn changes(&self) -> u64 {
         self.entries.lock().changes

@@ -276,7 +276,7 @@ impl Generation<'_> {
             }
             let parsed = answer.parse(&event).map_err(|fault| self.broken(answer, &fault))?;
             self.note_reason(&parsed);
-            if let Some(model) = self.app.dispatcher.note(&answer.lease, &self.record.model, &parsed) {
+            if let Some(model) = self.app.dispatcher.note(answer, &self.record.model, &parsed) {
                 translator.served_by(&model);
             }
             self.keep(&parsed, translator)?;

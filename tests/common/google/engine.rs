@@ -218,7 +218,7 @@ fn answer_pieces(state: &mut State, generation: &Generation, room: Option<u64>) 
             if !generation.code_assist {
                 part["functionCall"]["id"] = json!(format!("{:08x}", 0x5f00_0000 + state.next()));
             }
-            if at == 0 && model.is_three() {
+            if at == 0 && (model.is_three() || state.settings.older_sign) {
                 part["thoughtSignature"] = json!(sign(state, model, Some((name, args))));
             }
             parts.push(part);

@@ -187,6 +187,8 @@ pub struct Settings {
     pub looking: Looking,
     /// Answers name the model that serves them.
     pub tells_version: bool,
+    /// Models before Gemini 3 sign their calls, too.
+    pub older_sign: bool,
     /// Keep every request for [`State::requests`]; off, only a few are kept.
     pub keep_records: bool,
 }
@@ -268,6 +270,7 @@ impl State {
                 checkpoints: false,
                 looking: Looking::Soon,
                 tells_version: true,
+                older_sign: false,
                 keep_records: true,
             },
             counter: 0,

@@ -141,6 +141,7 @@ pub fn answer(call: &Call) -> Result<Reply, Refusal> {
     };
     let who = who(call, &path)?;
     let model = model(call, &path)?;
+    let model = call.shared.read(|state| state.serving(&who, model));
     if call.shared.read(|state| state.vertex.full.contains(&path.location)) {
         return Err(shared_quota());
     }
