@@ -123,6 +123,20 @@ fn without_features_it_needs_the_listed_crates_and_no_others() {
     assert_eq!(needed, MINIMAL);
 }
 
+/// The fuzz targets have a lock of their own. Where it lags behind, they cannot be built as they are.
+#[test]
+fn the_lock_of_the_fuzz_targets_has_all_that_the_program_needs() {
+    let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/Cargo.lock")).unwrap();
+    let own = lock.split("[[package]]").find(|package| package.contains("name = \"gemini-openai-proxy\"\n")).unwrap();
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    let program = packages.iter().find(|package| package["name"] == "gemini-openai-proxy").unwrap();
+    let needed = program["dependencies"].as_array().unwrap().iter().filter(|needed| needed["kind"] != "dev");
+    let names = needed.map(|needed| needed["name"].as_str().unwrap());
+    let lacking: Vec<&str> = names.filter(|name| !own.contains(&format!("\n \"{name}"))).collect();
+    assert!(lacking.is_empty(), "{lacking:?}: cargo update --workspace --manifest-path fuzz/Cargo.toml");
+}
+
 #[test]
 fn every_dependency_comes_from_the_registry() {
     for (name, source) in locked() {
