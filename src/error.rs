@@ -124,6 +124,11 @@ impl ApiError {
         self
     }
 
+    /// What happened, without how the old program's clients expect Google's errors to begin.
+    pub fn said(&self) -> &str {
+        self.message.strip_prefix("API request failed: ").unwrap_or(&self.message)
+    }
+
     /// The code as text, if any.
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()

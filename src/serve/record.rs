@@ -41,8 +41,7 @@ pub(super) struct Record<'a> {
 
 /// Google's words, or ours of them.
 fn said(error: &ApiError) -> String {
-    let message = error.message.strip_prefix("API request failed: ").unwrap_or(&error.message);
-    message.chars().take(LONGEST_WORDS).collect()
+    error.said().chars().take(LONGEST_WORDS).collect()
 }
 
 /// How a request ended.

@@ -4,7 +4,7 @@ use crate::common::client::Client;
 use crate::common::google::{FakeGoogle, Step};
 use crate::common::http::{Answer, ask};
 use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
-use crate::common::translation::models;
+use crate::common::translation::{check, differs, models};
 use crate::common::wire;
 use gemini_openai_proxy::api::models::anthropic_list;
 use serde_json::{Value, json};
@@ -97,6 +97,52 @@ fn every_failure_on_these_routes_has_anthropics_shape() {
         "{}",
         answer.text()
     );
+}
+
+/// `headers` and `path` where they are not the usual ones, `google` for what the fake does; `out` of a whole answer, `first` and
+/// `last` of a stream's events, how often Google was `asked`.
+#[test]
+fn exchanges_are_what_anthropics_clients_expect() {
+    check("anthropic_messages", "exchanges", |case| {
+        let google = FakeGoogle::start();
+        let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+        match (case["google"]["status"].as_u64(), case["google"]["events"].as_array()) {
+            (Some(status), _) => {
+                let message = case["google"]["message"].as_str().expect("a message");
+                google.always(GEMINI_KEY, Step::status(u16::try_from(status).unwrap(), message));
+            }
+            (None, Some(events)) => google.always(GEMINI_KEY, Step::stream(events.clone())),
+            (None, None) => {}
+        }
+        let own = case["headers"].as_object();
+        let headers: Vec<(&str, String)> = own
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.as_str(), value.as_str().unwrap().replace("<key>", CLIENT_KEY)))
+            .collect();
+        let mut headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        if own.is_some() && case["headers"].get("Authorization").is_none() {
+            headers.push(("Authorization", ""));
+        }
+        let path = case["path"].as_str().unwrap_or("/v1/messages");
+        let reply = ask(&proxy, "POST", path, &headers, case["in"].to_string().as_bytes());
+        let asked = google.generations().len();
+        if case["status"] != reply.status || case["asked"].as_u64().is_some_and(|expected| expected != asked as u64) {
+            return Err(format!("{}, {asked} asked: {}", reply.status, reply.text()));
+        }
+        if case.get("out").is_some() {
+            let mut body = reply.json();
+            if body["input_tokens"].as_u64().is_some_and(|count| count > 0) {
+                body["input_tokens"] = json!("<positive>");
+            }
+            return differs(&case["out"], &body, "body").map_or(Ok(()), Err);
+        }
+        let events = super::events(&reply.text());
+        super::is_well_formed(&events);
+        let ends = [("first", &events[0].1), ("last", &events[events.len() - 1].1)];
+        let mut told = ends.into_iter().filter_map(|(name, event)| differs(case.get(name)?, event, name));
+        told.next().map_or(Ok(()), Err)
+    });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The Responses dialect through the whole program.
 
 use super::{events, is_well_formed};
-use crate::common::google::FakeGoogle;
+use crate::common::google::{FakeGoogle, Step};
 use crate::common::http::{Answer, ask};
 use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
 use serde_json::{Value, json};
@@ -44,6 +44,10 @@ fn failures_have_openais_shape() {
         let error = answer.json();
         assert_eq!((answer.status, &error["error"]["code"]), (status, &json!(code)), "{method} {path}: {error}");
     }
+    // Google's own words, as in a `response.failed`.
+    google.always(GEMINI_KEY, Step::status(503, "overloaded"));
+    let error = ask(&proxy, "POST", "/v1/responses", &[], hi.to_string().as_bytes()).json();
+    assert_eq!(error["error"]["message"], "overloaded", "{error}");
 }
 
 /// What a conversation over three requests looks like to the last one.

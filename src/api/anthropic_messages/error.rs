@@ -24,13 +24,13 @@ fn kind(error: &ApiError) -> (u16, &'static str) {
 /// The sentence. Agents compact their conversation when they read the one about a prompt that is too long.
 fn message(error: &ApiError) -> String {
     if error.code() != Some("context_length_exceeded") {
-        return error.message.clone();
+        return error.said().to_owned();
     }
     let mut numbers: Vec<&str> = error.message.split(|letter: char| !letter.is_ascii_digit()).collect();
     numbers.retain(|number| number.len() > 3);
     match numbers[..] {
         [tokens, maximum, ..] => format!("prompt is too long: {tokens} tokens > {maximum} maximum"),
-        _ => format!("prompt is too long: {}", error.message),
+        _ => format!("prompt is too long: {}", error.said()),
     }
 }
 

@@ -22,7 +22,7 @@ fn code(error: &ApiError) -> &'static str {
 /// Codex reads out of the message how long to wait.
 fn message(error: &ApiError) -> String {
     match error.retry_after.filter(|_| error.kind == ErrorKind::RateLimit) {
-        Some(wait) => format!("{} Please try again in {}s.", error.message, wait.as_millis() as f64 / 1000.0),
-        None => error.message.clone(),
+        Some(wait) => format!("{} Please try again in {}s.", error.said(), wait.as_millis() as f64 / 1000.0),
+        None => error.said().to_owned(),
     }
 }

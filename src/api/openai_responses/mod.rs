@@ -61,6 +61,7 @@ impl Surface for OpenAiResponses {
     }
 
     fn error(&self, error: &ApiError) -> http::Response {
-        openai::error::response_about(error, "input")
+        let said = ApiError { message: error.said().to_owned(), ..error.clone() };
+        openai::error::response_about(&said, "input")
     }
 }
