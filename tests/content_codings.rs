@@ -1,6 +1,6 @@
-//! Bodies that come compressed, as Codex sends them, on every surface.
+//! Bodies that come compressed: requests, as Codex sends them, on every surface, and answers that a gateway compresses.
 
-use crate::common::google::FakeGoogle;
+use crate::common::google::{FakeGoogle, Step};
 use crate::common::http::ask;
 use crate::common::proxy::{GEMINI_KEY, Proxy};
 use flate2::Compression;
@@ -72,4 +72,36 @@ fn compressed_bodies_are_read_on_every_surface_and_bombs_and_unknown_codings_are
         assert_eq!((answer.status, answer.header("accept-encoding")), (415, Some("gzip, deflate, zstd")), "{path}");
         assert!(answer.json()["error"]["message"].as_str().unwrap().contains("br"), "{path}: {}", answer.text());
     }
+}
+
+#[test]
+fn answers_and_refusals_that_a_gateway_compresses_are_read() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    let proxy = Proxy::start(&google, |config| config["gemini_api_keys"] = json!([GEMINI_KEY]));
+    let event = |text: &str, more: &str| {
+        let part = json!({"text": text});
+        format!("data: {{\"candidates\":[{{\"content\":{{\"role\":\"model\",\"parts\":[{part}]}}{more}}}]}}\r\n\r\n")
+    };
+    let stream = event("Hello ", "") + &event("there", ",\"finishReason\":\"STOP\"");
+    let body = json!({"model": "gemini-2.5-flash", "stream": true, "messages": [{"role": "user", "content": "Hi"}]})
+        .to_string();
+    let chat = || ask(&proxy, "POST", "/v1/chat/completions", &[], body.as_bytes());
+    for coding in ["gzip", "X-GZip"] {
+        google
+            .script(GEMINI_KEY, Step::raw_stream(coded("gzip", stream.as_bytes())).header("Content-Encoding", coding));
+        let answer = chat();
+        assert!(answer.text().contains("\"Hello \"") && answer.text().contains("\"there\""), "{}", answer.text());
+        assert!(answer.text().ends_with("data: [DONE]\n\n"), "{}", answer.text());
+    }
+    let refused =
+        json!({"error": {"code": 400, "message": "A part is too odd.", "status": "INVALID_ARGUMENT"}}).to_string();
+    google.script(GEMINI_KEY, Step::body(400, coded("gzip", refused.as_bytes())).header("Content-Encoding", "gzip"));
+    let answer = chat();
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("A part is too odd."), "{}", answer.text());
+    google.always(GEMINI_KEY, Step::raw_stream("x").header("Content-Encoding", "br"));
+    let answer = chat();
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert!(answer.text().contains("compressed (br)"), "{}", answer.text());
 }

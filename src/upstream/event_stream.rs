@@ -1,8 +1,8 @@
 //! A good answer of Google: its events, one by one, without the envelope the service puts around them.
 
-use super::cancel;
 use super::error::{Fault, Refusal};
 use super::round_trip;
+use super::{cancel, coding};
 use crate::gemini::{self, Tier, surrogates, weight};
 use crate::sse::{EventReader, ReadError};
 use serde::Deserialize;
@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader};
 use std::ops::Range;
+use ureq::Body;
 use ureq::http::Response;
-use ureq::{Body, BodyReader};
 
 /// What stands in an event that tells of an error. In a text of the model's the second quote would be escaped.
 const ERROR: &str = "\"error\"";
@@ -95,16 +95,11 @@ impl EventStream {
             return Err(round_trip::refusal(response));
         }
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-        // We ask for none, so that no event waits in a compressor.
-        let encoding = header("content-encoding");
-        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-            return Err(Fault::Invalid("it is compressed, which was not asked for".into()));
-        }
         if header("content-type").starts_with("text/html") {
             return Err(Fault::Invalid("it is an HTML page".into()));
         }
         let tier = Some(header(Tier::HEADER)).filter(|word| !word.is_empty()).map(Tier::read);
-        let body: BodyReader<'static> = response.into_body().into_reader();
+        let body = coding::undo(response)?;
         Ok(EventStream {
             tier,
             ..EventStream::new(Box::new(BufReader::with_capacity(BUFFER, body)), wrapping, streams)

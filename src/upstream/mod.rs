@@ -8,6 +8,7 @@ pub mod agent;
 mod body;
 pub mod cancel;
 mod code_assist;
+mod coding;
 pub mod error;
 mod event_stream;
 pub mod fetch;

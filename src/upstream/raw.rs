@@ -31,6 +31,7 @@ const REPLY_HEADERS: &[&str] = &[
     "accept-ranges",
     "cache-control",
     "content-disposition",
+    "content-encoding",
     "content-length",
     "content-range",
     "content-type",

@@ -1,7 +1,7 @@
 //! One HTTP exchange with Google up to the head of the answer, and what its failures mean as a [`Fault`].
 
-use super::cancel;
 use super::error::{Fault, Refusal};
+use super::{cancel, coding};
 use crate::api::Call;
 use std::io::{self, Read};
 use std::time::Duration;
@@ -79,7 +79,9 @@ pub(super) fn refusal(response: Response<Body>) -> Fault {
     let retry_after = retry_after(response.headers());
     let mut body = Vec::new();
     // A body that breaks off is judged by what came, if only by the status.
-    let _ = response.into_body().into_reader().take(MAX_ERROR_BODY).read_to_end(&mut body);
+    if let Ok(whole) = coding::undo(response) {
+        let _ = whole.take(MAX_ERROR_BODY).read_to_end(&mut body);
+    }
     if cancel::cancelled() {
         return Fault::Cancelled;
     }

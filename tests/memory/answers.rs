@@ -159,7 +159,7 @@ fn an_event_of_a_million_parts_is_refused() {
     let before = peak(&program);
     let parts = vec!["{}"; 1_000_000].join(",");
     // It is asked for once more, as other broken answers are.
-    google.always(KEY, Step::body(200, &format!(r#"{{"candidates":[{{"content":{{"parts":[{parts}]}}}}]}}"#)));
+    google.always(KEY, Step::body(200, format!(r#"{{"candidates":[{{"content":{{"parts":[{parts}]}}}}]}}"#)));
     let hello = r#"{"model":"gemini-2.5-flash","messages":[{"role":"user","content":"Hi"}]}"#;
     assert_eq!(status_of(program.port, CHAT, hello), 502);
     let growth = peak(&program).saturating_sub(before);

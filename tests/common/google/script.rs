@@ -121,10 +121,11 @@ impl Step {
     }
 
     /// Any status with any text, which may be JSON.
-    pub fn body(status: u16, body: &str) -> Step {
+    pub fn body(status: u16, body: impl AsRef<[u8]>) -> Step {
+        let body = body.as_ref().to_vec();
         let content_type =
-            if body.starts_with('<') { "text/html; charset=UTF-8" } else { "application/json; charset=UTF-8" };
-        Step::of(Kind::Body { status, content_type, body: body.into() })
+            if body.starts_with(b"<") { "text/html; charset=UTF-8" } else { "application/json; charset=UTF-8" };
+        Step::of(Kind::Body { status, content_type, body })
     }
 
     /// A google.rpc error without details.
