@@ -197,10 +197,11 @@ fn rule_07_what_ends_the_loop() {
 fn rule_08_a_spent_limit_or_a_continuation_that_fails_is_length() {
     let part = || json!([{"text": "one "}]);
     let spent = json!({"finishReason": "MAX_TOKENS", "continuationToken": "QQ=="});
-    for (first, second, calls) in [
-        (hop(part(), spent), None, 1),
-        (hop(part(), json!({"finishReason": "CONTINUATION"})), None, 1),
-        (hop(part(), goes_on("QQ==")), Some(Step::status(400, "The continuation token is invalid.")), 2),
+    let refused = Step::status(400, "The continuation token is invalid.");
+    for (first, second, calls, goes_on) in [
+        (hop(part(), spent), None, 1, false),
+        (hop(part(), json!({"finishReason": "CONTINUATION"})), None, 1, true),
+        (hop(part(), goes_on("QQ==")), Some(refused), 2, true),
     ] {
         for stream in [false, true] {
             let (google, proxy) = pair();
@@ -209,6 +210,8 @@ fn rule_08_a_spent_limit_or_a_continuation_that_fails_is_length() {
             let answer = chat(&proxy, ARGON, json!({"max_tokens": 100_000, "stream": stream}));
             let text = answer.as_str().map_or(answer.to_string(), str::to_owned);
             assert!(text.contains(r#""finish_reason":"length""#) && !text.contains(r#""error""#), "{text}");
+            let is_told = text.contains(r#""finish_reason":"CONTINUATION""#);
+            assert_eq!(is_told, goes_on, "that there could be more is told: {text}");
             assert_eq!(google.generations().len(), calls);
         }
     }

@@ -49,6 +49,8 @@ struct Client<'a> {
     route: &'static str,
     stream: bool,
     history: Vec<Value>,
+    /// Goes on from a response that the server keeps.
+    previous: Option<Value>,
 }
 
 impl Client<'_> {
@@ -86,6 +88,10 @@ impl Client<'_> {
         };
         body[history] = json!(self.history);
         body.as_object_mut().unwrap().extend(effort.as_object().unwrap().clone());
+        if let Some(previous) = &self.previous {
+            body["store"] = json!(true);
+            body["previous_response_id"] = previous.clone();
+        }
         let answer = ask(self.proxy, "POST", &self.path(), &[], body.to_string().as_bytes());
         assert_eq!(answer.status, 200, "{} {}", self.route, answer.text());
         match self.route {
@@ -169,6 +175,11 @@ impl Client<'_> {
         let kept: Vec<Value> =
             output.iter().filter(|item| !self.stream || item["type"] == "function_call").cloned().collect();
         let results: Vec<Value> = results.collect();
+        if self.previous.is_some() {
+            self.previous = Some(response["id"].clone());
+            self.history = results;
+            return !self.history.is_empty();
+        }
         self.history.extend(kept);
         self.history.extend(results);
         !calls.is_empty()
@@ -225,7 +236,7 @@ fn survives(kind: Kind, route: &'static str, [stream, tells, signs, by_clock]: [
     let google = FakeGoogle::start();
     google.settings(|settings| (settings.tells_version, settings.older_sign) = (tells, signs));
     let proxy = of_service(&google, kind, if by_clock { after() } else { today() });
-    let mut client = Client { proxy: &proxy, route, stream, history: Vec::new() };
+    let mut client = Client { proxy: &proxy, route, stream, history: Vec::new(), previous: None };
     client.begin();
     assert!(client.turn() && client.turn());
     let before = refusals(&google).len();
@@ -253,6 +264,25 @@ fn survives(kind: Kind, route: &'static str, [stream, tells, signs, by_clock]: [
     assert_eq!(are_real, [false, false, true], "{what}: the newer model's own comes back: {signatures:?}");
 }
 
+/// What the server keeps of a conversation has the signatures of the model before.
+#[test]
+fn a_conversation_that_is_kept_here_survives_it_as_well() {
+    for case in 0..8 {
+        let [stream, tells, signs] = [1, 2, 4].map(|bit| case & bit != 0);
+        let google = FakeGoogle::start();
+        google.settings(|settings| (settings.tells_version, settings.older_sign) = (tells, signs));
+        let proxy = proxy(&google, &[GEMINI_KEY], today());
+        let previous = Some(Value::Null);
+        let mut client = Client { proxy: &proxy, route: "/v1/responses", stream, history: Vec::new(), previous };
+        client.begin();
+        assert!(client.turn() && client.turn());
+        google.serve("*", PRO, NEWER);
+        assert!(client.turn() && !client.turn());
+        assert_eq!(refusals(&google).len(), 1, "{stream} {tells} {signs}: {:?}", refusals(&google));
+        assert_eq!(google.last_generation().inner()["contents"].as_array().unwrap().len(), 7);
+    }
+}
+
 /// The first answer of a program that knows nothing yet says which model it is of, and its signature is good for that one.
 #[test]
 fn the_signature_of_the_first_answer_comes_back_though_its_model_was_not_known() {
@@ -260,7 +290,7 @@ fn the_signature_of_the_first_answer_comes_back_though_its_model_was_not_known()
         let google = FakeGoogle::start();
         google.serve("*", PRO, NEWER);
         let proxy = proxy(&google, &[GEMINI_KEY], today());
-        let mut client = Client { proxy: &proxy, route, stream: true, history: Vec::new() };
+        let mut client = Client { proxy: &proxy, route, stream: true, history: Vec::new(), previous: None };
         client.begin();
         assert!(client.turn() && client.turn());
         let sent = google.last_generation();

@@ -200,7 +200,7 @@ impl Hops {
     /// The end of an answer that Google does not end: it is as long as it could become.
     pub fn ending(&mut self) -> Event {
         self.follows = Follows::End;
-        let candidate = json!({"index": 0, "finishReason": "MAX_TOKENS"});
+        let candidate = json!({"index": 0, "finishReason": "CONTINUATION"});
         let mut told = self.told.clone();
         if self.usage != UsageMetadata::default() {
             told = self.sum(&self.usage);

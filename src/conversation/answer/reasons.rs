@@ -31,7 +31,7 @@ type Row = (&'static str, Class, &'static str);
 const ROWS: &[Row] = &[
     ("STOP", Class::Stop, ""),
     ("MAX_TOKENS", Class::Length, ""),
-    ("CONTINUATION", Class::Length, "Google can go on with this answer, but no further call was made for it."),
+    ("CONTINUATION", Class::Length, "Google can go on with this answer, but no further call brought more of it."),
     ("SAFETY", Class::Filter, "Google's safety filters stopped the answer or the prompt."),
     ("RECITATION", Class::Filter, "Google stopped the answer because it recited a protected text."),
     ("LANGUAGE", Class::Filter, "The model does not support the language of the answer."),
