@@ -246,9 +246,10 @@ fn a_conversation_is_compacted_by_its_route_or_an_item_and_goes_on_from_the_summ
 
     let mut triggered = input.as_array().unwrap().clone();
     triggered.push(json!({"type": "compaction_trigger"}));
-    let stream =
-        post(&proxy, "/v1/responses", &json!({"model": model, "input": triggered, "tools": tools, "stream": true}))
-            .text();
+    let answer =
+        post(&proxy, "/v1/responses", &json!({"model": model, "input": triggered, "tools": tools, "stream": true}));
+    assert_eq!(answer.header("x-proxy-notice"), None, "{:?}", answer.headers);
+    let stream = answer.text();
     let response = is_well_formed(&events(&stream));
     assert_eq!(
         (response["output"].as_array().unwrap().len(), &response["output"][0]["type"]),

@@ -65,7 +65,7 @@ pub(super) fn translate(
     let earlier = memory.earlier(read::<String>(body, "previous_response_id")?.as_deref())?;
     let mut input = take(body, "input").unwrap_or_default();
     memory.complete(&mut input)?;
-    let compacts = surface.task == Task::Compact || ends_in_trigger(&input);
+    let compacts = take_trigger(&mut input) || surface.task == Task::Compact;
     let named = take_text(body, "prompt_cache_key").filter(|name| !name.is_empty());
     let affinity = named.or_else(|| Some(earlier.first()?.id().to_owned()));
 
@@ -206,7 +206,8 @@ fn history(
     Ok(())
 }
 
-/// Whether the conversation is to be compacted, as programs ask whose window is full.
-fn ends_in_trigger(input: &Value) -> bool {
-    input.as_array().and_then(|items| items.last()).is_some_and(|item| item["type"] == "compaction_trigger")
+/// Whether the conversation is to be compacted, as programs ask whose window is full: by a last item that says nothing.
+fn take_trigger(input: &mut Value) -> bool {
+    let Some(items) = input.as_array_mut() else { return false };
+    items.pop_if(|item| item["type"] == "compaction_trigger").is_some()
 }
