@@ -1,21 +1,23 @@
 //! Events reach the client as they come, and a client that leaves takes its upstream call with it.
 
 use crate::common::google::{FakeGoogle, Outcome, Step};
+use crate::common::program::{Folder, Program};
 use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
 use crate::common::wire::{self, Wire};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn post(proxy: &Proxy, path: &str, body: &Value) -> BufReader<Wire> {
-    send(proxy, path, body, "close")
+    send(proxy.address(), path, body, "close")
 }
 
-fn send(proxy: &Proxy, path: &str, body: &Value, connection: &str) -> BufReader<Wire> {
+fn send(address: SocketAddr, path: &str, body: &Value, connection: &str) -> BufReader<Wire> {
     let body = body.to_string();
-    let mut stream = wire::connect(proxy.address()).unwrap();
+    let mut stream = wire::connect(address).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     write!(
         stream,
@@ -108,12 +110,31 @@ fn an_event_of_googles_is_one_write_in_every_dialect() {
 }
 
 #[test]
-fn a_client_that_leaves_a_stream_ends_the_upstream_call() {
+fn a_client_that_leaves_ends_the_upstream_call() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    leaves_behind_the_first_event(&google, proxy.address());
+    leaves_before_the_first_event(&google, proxy.address());
+    assert_eq!(proxy.service().app().pool.views()[0].status, "active", "nobody is at fault");
+}
+
+#[test]
+fn a_client_that_leaves_the_real_program_ends_the_upstream_call() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    let folder = Folder::new("leaving");
+    let config = json!({"server": {"host": "127.0.0.1", "port": 0}, "auth_keys": [CLIENT_KEY],
+        "gemini_api_keys": [GEMINI_KEY], "endpoints": google.endpoints_json()});
+    let program = Program::start(&folder, &config, &[]);
+    let address = SocketAddr::from(([127, 0, 0, 1], program.port));
+    leaves_behind_the_first_event(&google, address);
+    leaves_before_the_first_event(&google, address);
+}
+
+fn leaves_behind_the_first_event(google: &FakeGoogle, address: SocketAddr) {
     google.always(GEMINI_KEY, Step::stream(events(&["one", "two"])).hold_after(1));
     for (before, (path, body)) in questions(true).into_iter().enumerate() {
-        let mut stream = send(&proxy, path, &body, "keep-alive");
+        let mut stream = send(address, path, &body, "keep-alive");
         let mut line = String::new();
         while !line.contains("one") {
             line.clear();
@@ -126,17 +147,14 @@ fn a_client_that_leaves_a_stream_ends_the_upstream_call() {
         assert!(google.wait_for(|state| state.generations().skip(before).any(gone), LIMIT), "{path}: the call goes on");
         assert!(left.elapsed() < Duration::from_secs(1), "{path}: {:?}", left.elapsed());
     }
-    assert_eq!(proxy.service().app().pool.views()[0].status, "active", "nobody is at fault");
 }
 
-#[test]
-fn a_client_that_leaves_before_the_first_event_ends_the_upstream_call() {
-    let google = FakeGoogle::start();
-    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+fn leaves_before_the_first_event(google: &FakeGoogle, address: SocketAddr) {
+    google.clear_scripts();
     for (path, body) in questions(true).into_iter().chain(questions(false)) {
         google.always(GEMINI_KEY, Step::hang());
         let before = google.generations().len();
-        let client = send(&proxy, path, &body, "keep-alive");
+        let client = send(address, path, &body, "keep-alive");
         assert!(google.wait_for(|state| state.generations().count() > before, LIMIT));
         drop(client);
         let left = Instant::now();
@@ -144,7 +162,6 @@ fn a_client_that_leaves_before_the_first_event_ends_the_upstream_call() {
         assert!(google.wait_for(|state| state.generations().skip(before).any(gone), LIMIT), "{path}: {body}");
         assert!(left.elapsed() < Duration::from_secs(1), "{path}: {body}: {:?}", left.elapsed());
     }
-    assert_eq!(proxy.service().app().pool.views()[0].status, "active", "nobody is at fault");
 }
 
 #[test]
