@@ -149,6 +149,9 @@ impl Attempt for Translated<'_, '_> {
         let then = refused.then;
         let is_of_probabilities = refused.error.message.to_ascii_lowercase().contains("logprobs");
         let is_moved = self.moves_over(then);
+        // A native request keeps no model's rules, but some model serves it.
+        let serves = self.call.serves.clone().or_else(|| self.serving.of(&self.call.model));
+        let serves = serves.unwrap_or_else(|| self.call.model.clone());
         let (is_changed, what) = match then {
             Then::Fill if is_moved => {
                 (true, "a missing thought signature. Sending once more as the name's newer model wants it.")
@@ -157,7 +160,7 @@ impl Attempt for Translated<'_, '_> {
                 (true, "a missing thought signature. Sending once more with placeholders.")
             }
             Then::Unsign | Then::Fill if self.is_bare => return false,
-            Then::Unsign | Then::Fill if repair::remove_signatures(self.call) => {
+            Then::Unsign | Then::Fill if repair::remove_signatures(self.call, &serves) => {
                 self.is_bare = true;
                 (true, "a thought signature. Sending once more without signatures.")
             }

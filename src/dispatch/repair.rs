@@ -5,11 +5,11 @@ use crate::api::Call;
 use crate::gemini::{Content, Part, schema, signatures, was_here};
 use serde_json::Value;
 
-/// Takes every real thought signature out. The first function call of each model turn gets the placeholder instead,
+/// Takes every real thought signature out, for the model that serves. The first function call of each model turn gets the placeholder instead,
 /// except for models before Gemini 3, which need none (docs/thinking.md "Signature rules of Gemini", docs/thinking.md
 /// "Fallback when a signature is missing").
-pub(super) fn remove_signatures(call: &mut Call) -> bool {
-    let placeholder = needs_signatures(call.serves.as_ref().unwrap_or(&call.model)).then_some(signatures::PLACEHOLDER);
+pub(super) fn remove_signatures(call: &mut Call, serves: &str) -> bool {
+    let placeholder = needs_signatures(serves).then_some(signatures::PLACEHOLDER);
     let mut changed = false;
     for content in &mut call.request.contents {
         // What Google's own tools did is of no worth without its signatures.
@@ -184,13 +184,13 @@ mod tests {
     fn real_signatures_go_and_each_first_call_gets_the_placeholder() {
         for (model, expected) in [("gemini-3-pro-preview", Some(signatures::PLACEHOLDER)), ("gemini-2.5-pro", None)] {
             let mut call = call(model);
-            assert!(remove_signatures(&mut call));
+            assert!(remove_signatures(&mut call, model));
             let signatures: Vec<Vec<Option<&str>>> = (call.request.contents.iter())
                 .map(|content| content.parts.iter().map(|part| part.thought_signature.as_deref()).collect())
                 .collect();
             let found: [&[Option<&str>]; 5] = [&[None], &[None, expected, None], &[None], &[expected], &[None]];
             assert_eq!(signatures, found, "{model}");
-            assert!(!remove_signatures(&mut call), "{model}: a second time changes nothing");
+            assert!(!remove_signatures(&mut call, model), "{model}: a second time changes nothing");
         }
     }
 }
