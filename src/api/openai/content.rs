@@ -84,10 +84,12 @@ pub(crate) fn part(
         "image" | "audio" | "video" | "media" | "inline_data" | "inlineData" => {
             parts.push(foreign(item, &kind, at, attachments)?);
         }
-        // Thoughts of other vendors mean nothing to Google, and thoughts never go back as text. What other vendors' tools
-        // did on their side is of no use here.
-        "thinking" | "redacted_thinking" | "reasoning" => {}
-        _ if kind.starts_with("server_tool_") || kind.starts_with("mcp_tool_") || kind.ends_with("_tool_result") => {}
+        // Thoughts of other vendors mean nothing to Google, and thoughts never go back as text. What is said beside a search
+        // tells what it found.
+        "thinking" | "redacted_thinking" | "reasoning" | "server_tool_use" | "web_search_tool_result" => {}
+        _ if kind.starts_with("server_tool_") || kind.starts_with("mcp_tool_") || kind.ends_with("_tool_result") => {
+            attachments.leave_out(&kind, at);
+        }
         _ => {
             let known = match at.starts_with("input") {
                 true => "'input_text', 'input_image', 'input_file', 'input_audio' and 'output_text'",

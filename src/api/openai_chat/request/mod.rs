@@ -19,7 +19,14 @@ use crate::gemini::Part;
 use serde_json::{Value, json};
 
 /// A field whose absence changes what the client gets, and why it means nothing here.
-const UNSERVED: [(&str, &str); 1] = [("logit_bias", "Google has nothing like it")];
+const UNSERVED: [(&str, &str); 5] = [
+    ("logit_bias", "Google has nothing like it"),
+    ("guided_choice", ONLY_SCHEMAS),
+    ("guided_regex", ONLY_SCHEMAS),
+    ("guided_grammar", ONLY_SCHEMAS),
+    ("structured_outputs", ONLY_SCHEMAS),
+];
+const ONLY_SCHEMAS: &str = "Google's answers keep to JSON schemas only, which response_format takes";
 
 /// Reads a body: what is asked, the conversation's name, and what the answer repeats.
 pub(in crate::api) fn read_chat(
@@ -51,6 +58,7 @@ pub(in crate::api) fn read_chat(
     let thinking = options::thinking(body, std::mem::take(&mut extensions.thinking), asked.thinking, gemini3)?;
     (asked.thinking, asked.include_thoughts) = (thinking.ask, thinking.include);
     let format = take(body, "response_format").or_else(|| take(&mut take_object(body, "text")?, "format"));
+    let format = guided(body).filter(|_| format.is_none()).or(format);
     asked.format = options::format(format, "response_format")?;
 
     let mut attachments = Attachments::of(context, &asked.model);
@@ -71,6 +79,22 @@ pub(in crate::api) fn read_chat(
     let reply =
         ChatReply { model: requested, created: openai::now(), include_usage, legacy, tier: tier.is_some(), choices };
     Ok((asked, affinity(body), reply))
+}
+
+/// vLLM's ways to name the schema of an answer.
+fn guided(body: &mut Object) -> Option<Value> {
+    let newer = take_object(body, "structured_outputs").and_then(|mut wanted| match take(&mut wanted, "json") {
+        None => {
+            body.insert("structured_outputs".into(), Value::Object(wanted));
+            None
+        }
+        schema => schema,
+    });
+    let schema = match newer.or_else(|| take(body, "guided_json"))? {
+        Value::String(text) => serde_json::from_str(&text).ok()?,
+        schema => schema,
+    };
+    Some(json!({"type": "json_schema", "schema": schema}))
 }
 
 /// What Anthropic's dialect has beside the messages, as one text or as blocks.
