@@ -11,6 +11,7 @@ mod mix;
 mod process;
 mod report;
 mod soak;
+mod store;
 #[path = "../translate.rs"]
 #[allow(dead_code, reason = "its own `main`, for callgrind")]
 mod translate;
@@ -29,6 +30,8 @@ use upstream::Upstream;
 
 /// Streams at the same time, events each, and the pause between two events in milliseconds.
 const PHASES: [(usize, usize, u64); 4] = [(1, 150, 20), (50, 200, 20), (200, 250, 20), (1000, 300, 200)];
+/// Short requests on each connection.
+const SHORT: usize = 4000;
 const QUICK: [(usize, usize, u64); 2] = [(50, 50, 20), (200, 100, 20)];
 
 fn main() -> ExitCode {
@@ -48,15 +51,17 @@ fn main() -> ExitCode {
         let rules_hold = soak::run(clock, &program, &folder, &google, Duration::from_secs(seconds));
         return if rules_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    if value("--only").as_deref() == Some("growth") {
-        let mut page = String::new();
-        growth::measure(clock, &program, &folder, google.plain).tell(&mut page);
-        println!("{page}");
-        return ExitCode::SUCCESS;
-    }
     if let Some(kind) = value("--only") {
-        let count = value("--streams").map_or(200, |count| count.parse().expect("--streams COUNT"));
-        only(clock, &program, &folder, google.plain, &kind, count);
+        let mut page = String::new();
+        match kind.as_str() {
+            "growth" => growth::measure(clock, &program, &folder, google.plain).tell(&mut page),
+            "store" => store::measure(&program, &folder, google.plain, SHORT).tell(&mut page),
+            _ => {
+                let count = value("--streams").map_or(200, |count| count.parse().expect("--streams COUNT"));
+                only(clock, &program, &folder, google.plain, &kind, count);
+            }
+        }
+        println!("{page}");
         return ExitCode::SUCCESS;
     }
     let quick = option("--quick").is_some();
@@ -85,8 +90,8 @@ fn measure(clock: Instant, program: &Path, folder: &Folder, google: &Upstream, q
     let mut phases = Vec::new();
     {
         let proxy = process::proxy(program, folder, &plain, many);
-        shorts.push(short(google, [&nginx, &floor, &proxy], if quick { 1000 } else { 4000 }));
-        shorts.push(short(google, [&nginx, &floor, &proxy], if quick { 1000 } else { 4000 }));
+        shorts.push(short(google, [&nginx, &floor, &proxy], if quick { 1000 } else { SHORT }));
+        shorts.push(short(google, [&nginx, &floor, &proxy], if quick { 1000 } else { SHORT }));
     }
     for &(count, events, every) in if quick { &QUICK[..] } else { &PHASES[..] } {
         eprintln!("{count} streams ...");
@@ -113,6 +118,8 @@ fn measure(clock: Instant, program: &Path, folder: &Folder, google: &Upstream, q
     let dialects = dialects(clock, program, folder, google, quick);
     eprintln!("growth ...");
     let growth = growth::measure(clock, program, folder, google);
+    eprintln!("store ...");
+    let store = store::measure(program, folder, google, if quick { 500 } else { SHORT });
     eprintln!("abuse ...");
     let proxy = process::proxy(program, folder, &plain, many);
     let abuse = abuse(&proxy, if quick { 500 } else { 3000 });
@@ -123,6 +130,7 @@ fn measure(clock: Instant, program: &Path, folder: &Folder, google: &Upstream, q
         phases,
         dialects,
         growth,
+        store,
         abuse,
         program: program.to_owned(),
         bytes: std::fs::metadata(program).map_or(0, |found| found.len()),

@@ -68,6 +68,9 @@ pub fn proxy(program: &Path, folder: &Folder, google: &str, change: impl FnOnce(
     }
     // As deploy/gemini-openai-proxy.service starts it.
     command.env("GLIBC_TUNABLES", "glibc.malloc.tcache_max=256");
+    if config.get("store").is_some() {
+        command.env("GEMINI_PROXY_ENCRYPTION_KEY", "the key of all replicas");
+    }
     let errors = log.try_clone().expect("a second handle");
     let child = command
         .args(["run".as_ref(), "-c".as_ref(), file.as_os_str()])
@@ -123,6 +126,45 @@ pub fn floor(google: SocketAddr) -> Server {
         .spawn()
         .expect("the relay starts");
     Server { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }.ready("/")
+}
+
+/// A Redis that keeps nothing, and its addresses as `store.url` takes them.
+pub struct Redis {
+    pub server: Server,
+    pub unix: String,
+    pub tcp: String,
+    pub tls: String,
+}
+
+/// Starts it on a unix socket, TCP and TLS, with the certificate for localhost of the tests.
+pub fn redis(folder: &Folder) -> Redis {
+    let (plain, secure) = (free_port(), free_port());
+    let socket = folder.0.join("redis-socket");
+    let fixture = |name: &str| format!("{}/tests/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+    let child = Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--port", &plain.to_string(), "--save", "", "--maxclients", "1000"])
+        .args(["--tls-port", &secure.to_string(), "--tls-auth-clients", "no"])
+        .args(["--tls-cert-file", &fixture("localhost.pem"), "--tls-key-file", &fixture("localhost.key")])
+        .args(["--tls-ca-cert-file", &fixture("ca.pem"), "--dir"])
+        .arg(&folder.0)
+        .arg("--unixsocket")
+        .arg(&socket)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server; tests/setup.sh installs it");
+    let address = SocketAddr::from(([127, 0, 0, 1], plain));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect(address).is_err() {
+        assert!(Instant::now() < deadline, "redis-server does not answer");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    Redis {
+        server: Server { child, address },
+        unix: format!("redis+unix://{}", socket.display()),
+        tcp: format!("redis://{address}"),
+        tls: format!("rediss://localhost:{secure}"),
+    }
 }
 
 impl Server {

@@ -3,6 +3,7 @@
 use crate::clients::{Dialect, Seen, Streams};
 use crate::growth::Growth;
 use crate::process::Figures;
+use crate::store::Store;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +17,7 @@ pub struct Report {
     pub phases: Vec<Phase>,
     pub dialects: Dialects,
     pub growth: Growth,
+    pub store: Store,
     pub abuse: Abuse,
     /// What was measured, and how large it is.
     pub program: PathBuf,
@@ -154,6 +156,7 @@ impl Report {
         self.streams(&mut page);
         self.dialects.tell(&mut page);
         self.growth.tell(&mut page);
+        self.store.tell(&mut page);
         self.short_requests(&mut page);
         self.rest(&mut page);
         page
