@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// How a dialect answers one request; holds what its answers repeat of it.
 pub(crate) trait Reply: Send + Sync {
     /// Appends the whole answer, which has an ending.
-    fn document(&self, answer: &Folded, out: &mut Vec<u8>);
+    fn document(&self, answer: Folded, out: &mut Vec<u8>);
 
     /// The same for answers of which there may be several, in the order of their choices.
-    fn documents(&self, answers: &[Folded], out: &mut Vec<u8>) {
-        answers.iter().take(1).for_each(|answer| self.document(answer, out));
+    fn documents(&self, answers: Vec<Folded>, out: &mut Vec<u8>) {
+        answers.into_iter().take(1).for_each(|answer| self.document(answer, out));
     }
 
     /// How many times what was said is in memory at the end.
@@ -228,8 +228,8 @@ impl Translator for Translation {
     fn end(&mut self, out: &mut Vec<u8>) -> Result<(), ApiError> {
         let sent = self.is_out();
         self.answer.end(sent, &mut |delta| self.to.take(delta, out))?;
-        if let To::Document(answers, reply) = &self.to {
-            reply.documents(answers, out);
+        if let To::Document(answers, reply) = &mut self.to {
+            reply.documents(std::mem::take(answers), out);
         }
         Ok(())
     }

@@ -125,6 +125,40 @@ fn a_picture_of_twenty_five_megabytes_takes_twice_its_size_also_sixteen_at_once(
 }
 
 #[test]
+fn a_picture_goes_through_every_dialect_without_copies_that_add_up() {
+    let google = FakeGoogle::start();
+    let size = 25 << 20;
+    let data = format!("{}{}", &PNG[..40], "iVBORw0K".repeat((size - 40) / 8));
+    let picture = json!({"inlineData": {"mimeType": "image/png", "data": data}});
+    let event = json!({"candidates": [{"content": {"role": "model", "parts": [picture]}, "finishReason": "STOP"}]});
+    google.always(KEY, Step::answer(event));
+    let said = json!([{"role": "user", "content": "a fox"}]);
+    // A stream of responses says it twice, and has to keep it until then.
+    for (path, stream, times) in [
+        ("chat/completions", false, 2),
+        ("chat/completions", true, 2),
+        ("messages", false, 2),
+        ("messages", true, 2),
+        ("responses", false, 2),
+        ("responses", true, 3),
+    ] {
+        let folder = Folder::new("media-memory-dialects");
+        let program = start(&google, &folder);
+        let body = json!({"model": "gemini-3.1-flash-image", "max_tokens": 9000, "stream": stream, "messages": said,
+            "input": said, "store": false});
+        let before = peak(&program);
+        let (status, answer) =
+            ask(program.port, &format!("/v1/{path}"), "application/json", body.to_string().as_bytes());
+        let text = String::from_utf8_lossy(&answer);
+        assert_eq!(status, 200, "{path}: {}", &text[..text.len().min(400)]);
+        assert!(text.contains(&data), "{path}, stream {stream}: the picture is whole");
+        let taken = peak(&program) - before;
+        println!("{path}, stream {stream}: {:.2} times", taken as f64 / size as f64);
+        assert!(taken <= times * size + (8 << 20), "{path}, stream {stream}: {} MB", taken >> 20);
+    }
+}
+
+#[test]
 fn json_in_the_name_of_a_form_is_weighed_all_the_same() {
     let google = FakeGoogle::start();
     let folder = Folder::new("media-memory-forms");

@@ -3,6 +3,7 @@
 use super::events::Events;
 use super::request::Shows;
 use crate::api::conversing::{Frames, Reply};
+use crate::api::frame;
 use crate::conversation::answer::{Block, Ending, Finish, Folded, Search, ToolCall, Totals};
 use crate::conversation::signatures::{Signatures, Signed};
 use crate::gemini::Tier;
@@ -24,11 +25,11 @@ pub(super) struct MessagesReply {
 }
 
 impl Reply for MessagesReply {
-    fn document(&self, answer: &Folded, out: &mut Vec<u8>) {
+    fn document(&self, answer: Folded, out: &mut Vec<u8>) {
         let Some(ending) = &answer.ending else { return };
         let mut message = self.message(&answer.id, ending.usage);
         let mut content = self.search_blocks(&ending.search);
-        content.extend(self.blocks(answer, ending));
+        content.extend(self.blocks(answer.blocks, ending));
         // A message without any block is taken for a failure.
         if content.is_empty() {
             content.push(json!({"type": "text", "text": ""}));
@@ -38,7 +39,7 @@ impl Reply for MessagesReply {
             message.extend(stop);
         }
         message["usage"] = self.usage(ending.usage, &ending.search);
-        out.extend_from_slice(message.to_string().as_bytes());
+        frame::document(&message, out);
     }
 
     fn frames(self: Arc<Self>) -> Box<dyn Frames> {
@@ -61,22 +62,30 @@ impl MessagesReply {
         })
     }
 
-    fn blocks(&self, answer: &Folded, ending: &Ending) -> Vec<Value> {
+    /// What was said becomes text of the blocks where it lies: a picture may have 25 MB.
+    fn blocks(&self, said: Vec<Block>, ending: &Ending) -> Vec<Value> {
         let mut content: Vec<Value> = Vec::new();
-        for block in &answer.blocks {
+        for block in said {
             match block {
                 Block::Thought(text) => {
-                    let shown = if self.shows == Shows::Signatures { "" } else { text };
-                    content.push(json!({"type": "thinking", "thinking": shown, "signature": ""}));
+                    let shown = if self.shows == Shows::Signatures { String::new() } else { text };
+                    let mut block = json!({"type": "thinking", "signature": ""});
+                    block["thinking"] = shown.into();
+                    content.push(block);
                 }
                 Block::Text(text) => say(&mut content, text),
                 Block::Call(call) => {
-                    if let Some(carrier) = self.call_carrier(call) {
+                    if let Some(carrier) = self.call_carrier(&call) {
                         sign(&mut content, carrier, self.shows != Shows::Nothing);
                     }
-                    content.push(tool_use(call, &input(call)));
+                    content.push(tool_use(&call, &input(&call)));
                 }
-                Block::Image { mime, data, .. } => say(&mut content, &picture(mime, data)),
+                Block::Image { mime, mut data, .. } => {
+                    let (before, behind) = around_picture(&mime);
+                    data.insert_str(0, &before);
+                    data.push_str(behind);
+                    say(&mut content, data);
+                }
             }
         }
         if let Some(signature) = &ending.signature {
@@ -127,10 +136,14 @@ impl MessagesReply {
 }
 
 /// Says a text in the text block that is last, as a stream does, or in a new one.
-fn say(content: &mut Vec<Value>, text: &str) {
+fn say(content: &mut Vec<Value>, text: String) {
     match content.last_mut().filter(|last| last["type"] == "text").map(|last| &mut last["text"]) {
-        Some(Value::String(said)) => said.push_str(text),
-        _ => content.push(json!({"type": "text", "text": text})),
+        Some(Value::String(said)) => said.push_str(&text),
+        _ => {
+            let mut block = json!({"type": "text"});
+            block["text"] = text.into();
+            content.push(block);
+        }
     }
 }
 
@@ -165,9 +178,9 @@ pub(super) fn input_text(call: &ToolCall) -> String {
     }
 }
 
-/// There is no block for a picture of the model's.
-pub(super) fn picture(mime: &str, data: &str) -> String {
-    format!("![image](data:{mime};base64,{data})")
+/// There is no block for a picture of the model's: what stands before its data and behind them in a text.
+pub(super) fn around_picture(mime: &str) -> (String, &'static str) {
+    (format!("![image](data:{mime};base64,"), ")")
 }
 
 /// Why the model stopped, with Google's reason where there is one.

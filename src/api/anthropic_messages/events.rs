@@ -1,7 +1,7 @@
 //! A message in events: blocks in order, one open at a time, each event with a line that names it. Every rule here was
 //! found by an SDK that breaks without it.
 
-use super::answer::{MessagesReply, input_text, picture, stop, tool_use};
+use super::answer::{MessagesReply, around_picture, input_text, stop, tool_use};
 use super::error;
 use super::request::Shows;
 use crate::api::conversing::Frames;
@@ -138,7 +138,8 @@ impl Frames for Events {
             }
             Delta::Image(image) => {
                 self.ensure(Open::Text, out);
-                piece(&self.head, &picture(image.mime, image.data), out);
+                let (before, behind) = around_picture(image.mime);
+                [&before, image.data, behind].iter().for_each(|text| piece(&self.head, text, out));
             }
             Delta::Call(call) => self.call(&call, out),
             // Its plans ask for no pieces.

@@ -50,11 +50,11 @@ fn choice(index: usize, text: &str, ending: Option<&Ending>) -> Value {
 }
 
 impl Reply for CompletionReply {
-    fn document(&self, answer: &Folded, out: &mut Vec<u8>) {
-        self.documents(std::slice::from_ref(answer), out);
+    fn document(&self, answer: Folded, out: &mut Vec<u8>) {
+        self.documents(vec![answer], out);
     }
 
-    fn documents(&self, answers: &[Folded], out: &mut Vec<u8>) {
+    fn documents(&self, answers: Vec<Folded>, out: &mut Vec<u8>) {
         let Some(first) = answers.first() else { return };
         let endings = answers.iter().filter_map(|answer| Some((answer, answer.ending.as_ref()?)));
         let choices = endings.clone().enumerate().map(|(index, (answer, ending))| {

@@ -144,9 +144,9 @@ fn counts(usage: Totals) -> Value {
 }
 
 impl Reply for ResponsesReply {
-    fn document(&self, answer: &Folded, out: &mut Vec<u8>) {
-        let Some(ending) = &answer.ending else { return };
-        let mut response = Events::whole(self.0.clone(), answer, ending);
+    fn document(&self, mut answer: Folded, out: &mut Vec<u8>) {
+        let Some(ending) = answer.ending.take() else { return };
+        let mut response = Events::whole(self.0.clone(), answer, &ending);
         if self.0.is_compaction {
             response = self.0.compacted(&response);
         }

@@ -5,7 +5,7 @@
 use super::answer::{Shape, Status};
 use super::output::{self, annotation, summary_part, text_part};
 use super::wire::{Piece, Wire};
-use super::{compaction, failure};
+use super::{compaction, failure, stored};
 use crate::api::conversing::Frames;
 use crate::conversation::answer::{Block, Delta, Ending, Finish, Folded, Logprob, Search, ToolCall};
 use crate::conversation::signatures::Signed;
@@ -65,18 +65,18 @@ impl Events {
     }
 
     /// The response of a whole answer. Of this it is known before what a stream learns at its end.
-    pub(super) fn whole(shape: Arc<Shape>, answer: &Folded, ending: &Ending) -> Value {
+    pub(super) fn whole(shape: Arc<Shape>, answer: Folded, ending: &Ending) -> Value {
         let mut events = Events::new(shape);
         events.wire.is_silent = true;
         let unread = &mut Vec::new();
         events.search(&ending.search, unread);
         events.signature.clone_from(&ending.signature);
         let mut logprobs = &answer.logprobs[..];
-        for block in &answer.blocks {
+        for block in answer.blocks {
             match block {
-                Block::Thought(text) => events.thought(text, unread),
-                Block::Text(text) => events.text(text, std::mem::take(&mut logprobs), unread),
-                Block::Call(call) => events.call(call, unread),
+                Block::Thought(text) => events.thought(&text, unread),
+                Block::Text(text) => events.text(&text, std::mem::take(&mut logprobs), unread),
+                Block::Call(call) => events.call(&call, unread),
                 Block::Image { data, signature, .. } => events.image(data, signature.as_deref(), unread),
             }
         }
@@ -101,12 +101,16 @@ impl Events {
         self.wire.event("output_item.added", &json!({"output_index": self.items.len(), "item": item}), out);
     }
 
+    /// The item goes through the event into the list: it may be large.
     fn done(&mut self, item: Value, out: &mut Vec<u8>) {
-        if !self.wire.is_silent {
-            let told = self.shape.told(item.clone());
-            self.wire.event("output_item.done", &json!({"output_index": self.items.len(), "item": told}), out);
+        let mut event = json!({"output_index": self.items.len()});
+        event["item"] = item;
+        let carrier = if self.shape.carries { None } else { stored::hide_carrier(&mut event["item"]) };
+        self.wire.event("output_item.done", &event, out);
+        if let Some(carrier) = carrier {
+            event["item"][output::CARRIER] = carrier;
         }
-        self.items.push(item);
+        self.items.push(event["item"].take());
     }
 
     /// An event about the open item's text.
@@ -274,7 +278,7 @@ impl Events {
         }
     }
 
-    fn image(&mut self, data: &str, signature: Option<&str>, out: &mut Vec<u8>) {
+    fn image(&mut self, data: String, signature: Option<&str>, out: &mut Vec<u8>) {
         self.close(None, out);
         let id = self.item_id("ig");
         self.added(&output::picture(&id, None, None, "in_progress"), out);
@@ -328,17 +332,22 @@ impl Events {
             response["extra_content"] = json!({"google": reason});
         }
         if let Some(keeper) = &self.shape.keeper {
-            let mut items = self.items.clone();
-            self.unsaid.drain(..).rev().for_each(|(at, item)| items.insert(at, item));
-            keeper.keep(&self.shape.id, &self.shape.kept(response.clone(), items));
+            self.unsaid.drain(..).rev().for_each(|(at, item)| self.items.insert(at, item));
+            let mut kept = self.shape.kept(response.clone(), std::mem::take(&mut self.items));
+            keeper.keep(&self.shape.id, &kept);
+            self.items = kept["output"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            self.items.retain(|item| item.get(output::UNSAID).is_none());
         }
         response["output"] = self.told();
-        if self.wire.is_silent {
-            return response;
-        }
-        let mut last = json!({"response": response});
-        self.wire.event(status.word(), &last, out);
-        last["response"].take()
+        self.last(status.word(), response, out)
+    }
+
+    /// The macro would copy the response.
+    fn last(&mut self, name: &str, response: Value, out: &mut Vec<u8>) -> Value {
+        let mut event = json!({});
+        event["response"] = response;
+        self.wire.event(name, &event, out);
+        event["response"].take()
     }
 
     /// The items as the client gets them; none are left.
@@ -361,7 +370,7 @@ impl Events {
         let mut response = self.shape.response(Status::Failed, None);
         response["output"] = self.told();
         response["error"] = failure::error(error);
-        self.wire.event("failed", &json!({ "response": response }), out);
+        self.last("failed", response, out);
     }
 }
 
@@ -377,7 +386,7 @@ impl Frames for Events {
             Delta::Text(text, logprobs) => self.text(text, &logprobs, out),
             Delta::Call(call) => self.call(&call, out),
             Delta::Arguments(_) => {} // its plans ask for no pieces
-            Delta::Image(image) => self.image(image.data, image.signature, out),
+            Delta::Image(image) => self.image(image.data.to_owned(), image.signature, out),
             Delta::End(ending) => {
                 self.end(&ending, out);
             }

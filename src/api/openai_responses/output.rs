@@ -10,10 +10,13 @@ pub(super) fn reasoning(id: &str, summary: &str, carrier: Option<&str>, status: 
     let summary: Vec<Value> = Some(summary).filter(|text| !text.is_empty()).map(summary_part).into_iter().collect();
     let mut item = json!({"type": "reasoning", "id": id, "summary": summary, "status": status});
     if let Some(carrier) = carrier {
-        item["encrypted_content"] = carrier.into();
+        item[CARRIER] = carrier.into();
     }
     item
 }
+
+/// Where reasoning carries a signature.
+pub(super) const CARRIER: &str = "encrypted_content";
 
 /// A mark of items that are kept and not shown.
 pub(super) const UNSAID: &str = "unsaid";
@@ -51,8 +54,10 @@ pub(super) fn web_search(id: &str, search: &Search, status: &str) -> Value {
         "query": search.queries.join("; "), "queries": search.queries, "sources": sources.collect::<Vec<_>>()}})
 }
 
-pub(super) fn picture(id: &str, data: Option<&str>, signature: Option<&str>, status: &str) -> Value {
-    let mut item = json!({"type": "image_generation_call", "id": id, "status": status, "result": data});
+pub(super) fn picture(id: &str, data: Option<String>, signature: Option<&str>, status: &str) -> Value {
+    let mut item = json!({"type": "image_generation_call", "id": id, "status": status});
+    // It may have 25 MB, which the macro would copy.
+    item["result"] = data.into();
     if let Some(signature) = signature {
         item["extra_content"] = json!(ExtraContent::new(signature));
     }

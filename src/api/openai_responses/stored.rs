@@ -1,6 +1,6 @@
 //! The routes about one response that was kept.
 
-use super::output::UNSAID;
+use super::output::{CARRIER, UNSAID};
 use super::store::{Store, Turn};
 use crate::api::params::shorten;
 use crate::api::room;
@@ -83,17 +83,14 @@ pub fn input_items(store: &Store, key: &str, id: &str, query: &str) -> Result<Va
 fn hide(items: &mut Vec<Value>, query: &str) {
     items.retain(|item| item.get(UNSAID).is_none());
     if !query.contains("reasoning.encrypted_content") {
-        items.iter_mut().for_each(hide_carrier);
+        items.iter_mut().for_each(|item| drop(hide_carrier(item)));
     }
 }
 
 /// Takes out of an item of reasoning what it carries.
-pub(super) fn hide_carrier(item: &mut Value) {
-    if item["type"] == "reasoning"
-        && let Some(item) = item.as_object_mut()
-    {
-        item.remove("encrypted_content");
-    }
+pub(super) fn hide_carrier(item: &mut Value) -> Option<Value> {
+    let item = item.as_object_mut().filter(|item| item["type"] == "reasoning")?;
+    item.remove(CARRIER)
 }
 
 fn turns(store: &Store, key: &str, id: &str) -> Result<Vec<Arc<Turn>>, ApiError> {

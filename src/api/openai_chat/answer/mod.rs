@@ -26,12 +26,12 @@ pub(in crate::api) struct ChatReply {
 }
 
 impl Reply for ChatReply {
-    fn document(&self, answer: &Folded, out: &mut Vec<u8>) {
-        self.documents(std::slice::from_ref(answer), out);
+    fn document(&self, answer: Folded, out: &mut Vec<u8>) {
+        self.documents(vec![answer], out);
     }
 
-    fn documents(&self, answers: &[Folded], out: &mut Vec<u8>) {
-        document::write(self, answers, out);
+    fn documents(&self, answers: Vec<Folded>, out: &mut Vec<u8>) {
+        document::write(self, &answers, out);
     }
 
     fn frames(self: Arc<Self>) -> Box<dyn Frames> {
