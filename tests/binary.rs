@@ -226,3 +226,27 @@ fn the_first_lines_say_what_there_is_and_what_to_do() {
     assert!(log.contains("cred-0 cannot be used: it has no refresh_token and no api_key"), "{log}");
     assert!(log.contains("The pool has 1 API keys and 0 accounts.") && !log.contains("/#add"), "{log}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_crash_leaves_no_core_with_the_keys_in_it() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("core");
+    let pem = include_str!("fixtures/vertex/key.pem");
+    let account = json!({"type": "service_account", "project_id": "p", "private_key_id": "k", "private_key": pem,
+        "client_email": "robot@p.iam.gserviceaccount.com", "token_uri": "https://oauth2.googleapis.com/token"});
+    folder.write("credentials.json", account.to_string());
+    let config = json!({"server": {"host": "127.0.0.1", "port": 0}, "auth_keys": ["sk-client-of-programs"],
+        "credentials_file": "credentials.json", "endpoints": google.endpoints_json()});
+    let run = format!("ulimit -c unlimited; exec {} run -c config.json", env!("CARGO_BIN_EXE_gemini-openai-proxy"));
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &run]).current_dir(folder.path());
+    let mut program = Program::spawn(&folder, &config, command);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.id())).unwrap();
+    let limit = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap().split_whitespace().nth(4);
+    assert!(matches!(limit, Some("0" | "1")), "{limits}");
+    program.signal("-ABRT");
+    program.wait(Duration::from_secs(20));
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("core")), "{left:?}");
+}
