@@ -370,6 +370,7 @@ fn what_is_broken_is_named_with_its_remedy() {
 }
 
 /// A file for Vertex AI needs no browser, offline and with a running proxy, and `check` looks at it without a generation.
+#[cfg(feature = "vertex")]
 #[test]
 fn auth_takes_a_file_for_vertex_and_check_looks_at_it() {
     const ROBOT: &str = "robot@project-v.iam.gserviceaccount.com";

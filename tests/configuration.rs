@@ -71,7 +71,11 @@ fn auth_keys_may_be_one_string_a_list_numbers_or_objects() {
 #[test]
 fn mistakes_name_the_key_and_what_was_expected() {
     check("config", "mistakes", |case| {
-        let found = message(case["in"].as_str().unwrap());
+        let (text, said) = (case["in"].as_str().unwrap(), case["out"].as_str().unwrap());
+        if !cfg!(feature = "ledger") && said.contains("dollars") {
+            return Ok(());
+        }
+        let found = message(text);
         differs(&case["out"], &found.into(), "message").map_or(Ok(()), Err)
     });
     assert!(message("{\"a\":").starts_with("not valid JSON: "), "{}", message("{\"a\":"));

@@ -198,6 +198,7 @@ fn a_403_of_one_key_where_another_serves_is_the_keys_own() {
     assert_eq!(refused, 1, "it rests from then on");
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn a_context_that_is_too_long_is_about_the_field_of_its_dialect() {
     let google = FakeGoogle::start();

@@ -205,11 +205,13 @@ fn a_thousand_broken_chats_are_answered_or_refused() {
     broken_requests_are_answered_or_refused(&SURFACES[0]);
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn a_thousand_broken_requests_for_responses_are_answered_or_refused() {
     broken_requests_are_answered_or_refused(&SURFACES[1]);
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn a_thousand_broken_messages_are_answered_or_refused() {
     broken_requests_are_answered_or_refused(&SURFACES[2]);

@@ -29,6 +29,7 @@ fn openai_runs_tools_over_three_rounds() {
     }
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn openai_answers_streams_and_calls_tools_by_the_responses_api() {
     for pool in Pool::EACH {
@@ -38,6 +39,7 @@ fn openai_answers_streams_and_calls_tools_by_the_responses_api() {
     }
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn anthropic_answers_streams_counts_and_raises_its_classes() {
     for pool in Pool::EACH {
@@ -47,6 +49,7 @@ fn anthropic_answers_streams_counts_and_raises_its_classes() {
     }
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn anthropics_tool_runner_goes_over_three_rounds() {
     for pool in Pool::EACH {
@@ -56,6 +59,7 @@ fn anthropics_tool_runner_goes_over_three_rounds() {
     }
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn the_ai_sdk_runs_tools_in_three_steps_by_each_of_its_providers() {
     for pool in Pool::EACH {

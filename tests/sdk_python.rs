@@ -40,6 +40,7 @@ fn openai_chats_streams_lists_models_and_sees_images() {
     }
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn openai_answers_streams_and_calls_tools_by_the_responses_api() {
     for pool in Pool::EACH {
@@ -127,6 +128,7 @@ fn openai_tool_loops_survive_clients_that_drop_signatures() {
     }
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn anthropics_messages_stream_think_count_and_loop_over_tools() {
     for pool in Pool::EACH {
@@ -137,6 +139,7 @@ fn anthropics_messages_stream_think_count_and_loop_over_tools() {
     }
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn anthropics_tool_runner_goes_over_three_rounds() {
     for pool in Pool::EACH {
@@ -180,6 +183,7 @@ fn openai_embeds_and_completes() {
     run(Pool::ApiKey, "openai_small.py", &[]);
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn openai_agents_hand_over_and_call_tools_by_either_api() {
     for pool in Pool::EACH {

@@ -126,6 +126,7 @@ fn billing_is_for_key_holders_and_says_that_nothing_was_spent() {
     assert_eq!(stranger.status, 401);
 }
 
+#[cfg(feature = "ledger")]
 #[test]
 fn billing_says_what_the_key_has_spent_by_the_prices_of_the_config_and_of_the_table() {
     let google = FakeGoogle::start();
@@ -203,4 +204,16 @@ fn a_blocked_prompt_is_an_answer_that_usage_counts_as_denied() {
     assert_eq!((answer.status, answer.json()), (200, blocked));
     let usage = proxy.service().app().usage.json();
     assert_eq!(usage["gemini-2.5-flash"]["failed_requests"], json!({"Denied: PROHIBITED_CONTENT": 1}), "{usage}");
+}
+
+#[cfg(not(feature = "media"))]
+#[test]
+fn routes_of_pictures_and_speech_say_what_this_program_was_built_without() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    for path in ["/v1/images/generations", "/v1/images/edits", "/v1/audio/speech", "/v1/audio/transcriptions"] {
+        let answer = post(&proxy, path, json!({}));
+        assert_eq!(answer.status, 404, "{path}: {}", answer.text());
+        assert!(answer.text().contains("its feature `media`"), "{path}: {}", answer.text());
+    }
 }

@@ -51,7 +51,8 @@ const SERVED: &str = if cfg!(feature = "media") {
      GET /v1/models, and Google's own API under /v1beta."
 } else {
     "Served are POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses and /v1/messages, GET \
-     /v1/models, and Google's own API under /v1beta."
+     /v1/models, and Google's own API under /v1beta. This program was built without pictures, speech and transcripts (its \
+     feature `media`)."
 };
 const SERVED_OF_GOOGLES: &str = "Served are models with generateContent, streamGenerateContent, countTokens, embedContent \
      and batchEmbedContents, files, cachedContents, operations and more, under v1beta, v1, v1alpha or v1beta1.";

@@ -295,7 +295,7 @@ impl Growing {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "ledger"))]
 mod tests {
     use super::*;
     use std::time::UNIX_EPOCH;

@@ -87,7 +87,7 @@ fn by(price: &Price, usage: &UsageMetadata) -> u64 {
     nanodollars(dollars / 1e6)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "ledger"))]
 mod tests {
     use super::*;
     use crate::config::dollars;

@@ -170,6 +170,7 @@ fn the_largest_section_stays_within_two_megabytes() {
     assert_eq!(usage.snapshot().days.len(), 400);
 }
 
+#[cfg(feature = "ledger")]
 #[test]
 fn the_last_requests_are_read_from_the_file_once() {
     let folder = std::env::temp_dir().join(format!("gemini-proxy-last-{}", std::process::id()));

@@ -31,6 +31,7 @@ fn the_old_programs_add_is_answered_as_it_answered() {
     assert_eq!(browser.credentials().len(), 1);
 }
 
+#[cfg(feature = "console")]
 #[test]
 fn ten_thousand_are_imported_and_changed_at_once_in_bounded_time_and_are_on_disk_then() {
     const COUNT: usize = 10_000;
@@ -75,6 +76,7 @@ fn ten_thousand_are_imported_and_changed_at_once_in_bounded_time_and_are_on_disk
     assert_eq!(browser.post("/admin/credentials/import", json!({"text": text})).status, 400);
 }
 
+#[cfg(feature = "vertex")]
 #[test]
 fn every_known_shape_can_be_imported_at_once() {
     let google = FakeGoogle::start();

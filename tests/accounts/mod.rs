@@ -3,6 +3,7 @@
 mod import;
 mod login;
 mod manage;
+#[cfg(feature = "console")]
 mod sign_in;
 
 use crate::common::google::{FakeGoogle, User};

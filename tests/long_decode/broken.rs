@@ -19,6 +19,7 @@ fn expected(route: &str, limit: usize) -> Told {
 }
 
 /// Each hop breaks in its turn behind a token in its middle; what is asked for again fails as well.
+#[cfg(feature = "agents")]
 #[test]
 fn a_hop_that_breaks_behind_a_token_goes_on_from_it() {
     let limited: Failing = || Step::status(429, "Resource has been exhausted (e.g. check quota).");

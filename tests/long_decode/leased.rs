@@ -21,6 +21,7 @@ fn of_two(google: &FakeGoogle) -> Proxy {
     Proxy::start(google, |config| config["gemini_api_keys"] = json!(KEYS))
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn only_the_credential_that_gemini_4_serves_gives_a_long_answer() {
     let google = FakeGoogle::start();

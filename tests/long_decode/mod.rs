@@ -154,6 +154,7 @@ fn assert_same(route: &str, found: &Told, expected: &Told) {
     assert_eq!(rest(found), rest(expected), "{route}");
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn an_answer_of_four_hops_is_one_in_every_dialect() {
     let (google, proxy) = pair();
@@ -187,6 +188,7 @@ fn an_answer_of_four_hops_is_one_in_every_dialect() {
     assert!(recent.iter().all(|entry| entry["completion_tokens"] == LONG as u64));
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn the_limit_of_the_client_holds_over_all_hops() {
     let (_google, proxy) = pair();
@@ -199,6 +201,7 @@ fn the_limit_of_the_client_holds_over_all_hops() {
     }
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn a_failure_of_a_later_hop_is_no_failure_of_the_answer() {
     let failures: [(&str, Failing); 5] = [

@@ -119,6 +119,7 @@ fn the_unit_copies_the_config_before_it_starts_and_before_it_reloads() {
     program.wait_for_line("config: reloaded: auth_keys");
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn a_refused_model_is_named_in_the_log_and_in_the_list_and_the_client_hears_of_one_that_exists() {
     let google = FakeGoogle::start();

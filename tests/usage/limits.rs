@@ -61,6 +61,7 @@ const ROUTES: [(&str, &str, &str, Asks); 29] = [
     ("GET", "/v1/responses/resp_unknown", "", Asks::Nobody),
 ];
 
+#[cfg(all(feature = "agents", feature = "media"))]
 #[test]
 fn every_limit_holds_on_every_route() {
     let google = FakeGoogle::start();

@@ -1,13 +1,17 @@
 //! What is counted is what happened, limits are exact, and the admin routes for both say so.
 
+#[cfg(feature = "ledger")]
 mod budgets;
+#[cfg(feature = "console")]
 mod bulk;
 mod counters;
 mod durable;
+#[cfg(feature = "ledger")]
 mod history;
 mod keys;
 mod kill;
 mod limits;
+#[cfg(feature = "ledger")]
 mod me;
 pub(crate) mod metrics;
 mod pages;

@@ -91,6 +91,7 @@ fn lists_are_searched_on_the_server() {
     assert_eq!(summary, none);
 }
 
+#[cfg(feature = "console")]
 #[test]
 fn lists_are_sorted_and_cut_on_the_server() {
     let google = FakeGoogle::start();

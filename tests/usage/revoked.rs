@@ -102,6 +102,7 @@ fn reload(google: &FakeGoogle, proxy: &Proxy, keys: &[&str]) {
     proxy.service().reload(&config::parse(&config.to_string()).unwrap().config);
 }
 
+#[cfg(feature = "agents")]
 #[test]
 fn streams_of_a_key_end_in_the_words_of_their_dialect_when_it_is_taken_away() {
     let google = FakeGoogle::start();
@@ -123,6 +124,7 @@ fn streams_of_a_key_end_in_the_words_of_their_dialect_when_it_is_taken_away() {
     }
 }
 
+#[cfg(feature = "console")]
 #[test]
 fn answers_end_whichever_way_their_key_is_lost_and_only_then() {
     let google = FakeGoogle::start();

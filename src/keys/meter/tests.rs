@@ -61,6 +61,7 @@ fn noon(day: &str) -> SystemTime {
     calendar::read(&format!("{day}T12:00:00Z")).unwrap()
 }
 
+#[cfg(feature = "ledger")]
 #[test]
 fn budgets_of_a_month_begin_anew_with_the_month_and_outlive_a_restart() {
     let limits = KeyLimits {
@@ -69,6 +70,7 @@ fn budgets_of_a_month_begin_anew_with_the_month_and_outlive_a_restart() {
         dollars_per_month: Some(5_000_000_000),
         ..KeyLimits::default()
     };
+    let at_day = |day: &str| calendar::read(&format!("{day}T00:00:00Z")).unwrap();
     let meter = Arc::new(Meter::default());
     let admit = |meter: &Arc<Meter>, day: &str| meter.admit("bob", &limits, 1, noon(day));
     admit(&meter, "2026-11-27").0.unwrap().spend_at(40, 1_999_999_999, noon("2026-11-27"));
@@ -109,10 +111,6 @@ fn budgets_of_a_month_begin_anew_with_the_month_and_outlive_a_restart() {
     admit(&meter, "2026-12-02").0.unwrap().spend_at(100, 0, noon("2026-12-02"));
     assert!(admit(&meter, "2026-10-05").0.is_err());
     assert!(admit(&meter, "2026-11-01").0.is_ok());
-}
-
-fn at_day(day: &str) -> SystemTime {
-    calendar::read(&format!("{day}T00:00:00Z")).unwrap()
 }
 
 #[test]

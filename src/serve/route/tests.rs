@@ -43,7 +43,9 @@ fn every_request_finds_its_route_dialect_and_lane() {
     for case in cases(include_str!("../../../tests/fixtures/routes/targets.jsonl")) {
         let (method, path) = case["title"].as_str().unwrap().split_once(' ').unwrap();
         let Target { route, dialect, lane } = target(method, path);
-        assert_eq!(format!("{route:?} {dialect:?} {lane:?}"), case["target"], "{method} {path}");
+        let is_left_out = !cfg!(feature = "ledger") && (path == "/me" || path.starts_with("/me/"));
+        let expected = if is_left_out { "Err(UnknownPath) Admin Short".into() } else { case["target"].clone() };
+        assert_eq!(format!("{route:?} {dialect:?} {lane:?}"), expected, "{method} {path}");
     }
 }
 

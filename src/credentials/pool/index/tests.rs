@@ -30,7 +30,7 @@ impl Numbers {
 }
 
 fn key(number: usize) -> Record {
-    let kind = if number.is_multiple_of(5) { "vertex_key" } else { "api_key" };
+    let kind = if cfg!(feature = "vertex") && number.is_multiple_of(5) { "vertex_key" } else { "api_key" };
     Record::new(json!({"type": kind, "api_key": format!("AIza-{number:08}")}))
 }
 
