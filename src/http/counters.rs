@@ -36,6 +36,7 @@ impl Held {
     /// Adds `more` to the share if the counter stays within `limit`; else changes nothing and returns false.
     pub(super) fn grow(&mut self, more: usize, limit: usize) -> bool {
         let add = |value: usize| value.checked_add(more).filter(|sum| *sum <= limit);
+        #[allow(deprecated, reason = "its new name, try_update, is not in the oldest Rust that we build with")]
         let grown = self.counter.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok();
         if grown {
             self.amount += more;

@@ -29,6 +29,18 @@ export const cases = {
     }
   },
 
+  async "on a phone a state of many words leaves the name its half of the line"() {
+    const { page } = await sampled({ viewport: { width: 360, height: 900 } }, { change: five });
+    await visit(page);
+    const widths = await page.locator("#pool summary > .name").evaluateAll((names) => names.map((name) => name.clientWidth / name.parentElement.clientWidth));
+    assert.ok(widths.length === 5 && widths.every((part) => part > 0.45), String(widths));
+    await openEverything(page);
+    const lines = await page.locator("#pool .quota dd > .note").evaluateAll((notes) => notes.map((note) => note.clientHeight / parseFloat(getComputedStyle(note).lineHeight)));
+    assert.ok(lines.length === 2 && lines.every((count) => count < 1.5), `when a quota is full again takes ${lines} lines`);
+    await noSidewaysScroll(page, "opened");
+    await shot(page, "phone-states");
+  },
+
   async "what is wrong is said once, and not in two kinds of words"() {
     const codes = ["api_key_invalid", "api_key_leaked", "validation_required", "tos_violation", "service_disabled", "scope_insufficient", "billing_disabled"];
     for (const [locale, column] of [["en-US", 0], ["zh-CN", 1]]) {
