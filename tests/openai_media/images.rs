@@ -190,6 +190,9 @@ fn fields_of_the_wrong_kind_are_named() {
             (400, &json!(field), &json!(code)),
             "{value}: {error}"
         );
+        // What is found is what was sent.
+        let is_text = value.is_string() && code == "invalid_type";
+        assert!(!is_text || error["message"].as_str().unwrap().contains("got a string"), "{value}: {error}");
     }
     assert_eq!(google.generations_count(), 0);
 }

@@ -300,6 +300,18 @@ fn any_model_writes_down_what_it_hears_without_times() {
         assert_eq!(answer.status, 400);
         assert!(answer.text().contains(DEDICATED), "{}", answer.text());
     }
+    let words = [("model", DEDICATED), ("timestamp_granularities[]", "word"), ("timestamp_granularities[]", "phrase")];
+    let error = send(&proxy, TRANSCRIPTIONS, &recording(&words, &file)).json()["error"].clone();
+    assert_eq!(
+        (&error["param"], &error["code"]),
+        (&json!("timestamp_granularities"), &json!("invalid_value")),
+        "{error}"
+    );
+    assert!(error["message"].as_str().unwrap().contains("'phrase'"), "{error}");
+    let words = [("model", DEDICATED), ("timestamp_granularities[]", "word")];
+    let answer = send(&proxy, TRANSCRIPTIONS, &recording(&words, &file));
+    assert!(answer.status == 400 && answer.text().contains("'verbose_json'"), "{}", answer.text());
+    assert_eq!(google.generations_count(), 1, "nobody is asked in vain");
     // Silence.
     google.always(
         GEMINI_KEY,

@@ -121,7 +121,7 @@ fn image_config(form: &mut Form, model: &crate::gemini::models::Model) -> Result
         // In a form it is JSON as text.
         let own = match take(fields, name) {
             Some(Value::String(text)) if text.len() <= LONGEST_CONFIG => {
-                serde_json::from_str(&text).unwrap_or(Value::Null)
+                serde_json::from_str(&text).unwrap_or(Value::String(text))
             }
             Some(own) => own,
             None => continue,

@@ -33,7 +33,14 @@ pub(super) fn parse(translates: bool, kind: &str, body: Vec<u8>, context: &Conte
     let is_dedicated = is_dedicated(&model);
     let format = format(&mut form)?;
     let granularities = form.texts("timestamp_granularities")?;
+    if let Some(word) = granularities.iter().find(|word| !matches!(&***word, "word" | "segment")) {
+        return Err(unknown_word("timestamp_granularities", word, "'word' and 'segment'"));
+    }
     let has_words = granularities.iter().any(|word| word == "word");
+    if has_words && matches!(format, Format::Json | Format::Text) {
+        let message = "Words with times come with the 'response_format' 'verbose_json'.";
+        return Err(ApiError::invalid("timestamp_granularities", "unsupported_value", message));
+    }
     let needs_times = format.needs_times() || has_words;
     if !is_dedicated && needs_times {
         return Err(layout::no_times(format));
