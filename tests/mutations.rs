@@ -149,7 +149,9 @@ fn was_taken(google: &FakeGoogle) {
     // The fake did not give out the signatures of the fixtures, and refuses penalties; taking them out and asking again is
     // the answer to both.
     let repaired = ["Corrupted thought signature", "Penalty is not enabled", "is not found"];
-    refusals.retain(|(why, _)| !repaired.iter().any(|known| why.contains(known)));
+    // A client that asks a model of pictures for functions, or for a ratio that it has not, is told so by Google.
+    let pictures = ["Function calling is not enabled for models/", "aspect_ratio "];
+    refusals.retain(|(why, _)| !repaired.iter().chain(&pictures).any(|known| why.contains(known)));
     let shown: Vec<String> = refusals.iter().map(|(why, body)| format!("{why}\n    {body}")).collect();
     assert!(refusals.is_empty(), "Google refused {}:\n{}", shown.len(), shown.join("\n"));
 }
@@ -183,7 +185,8 @@ fn broken_requests_are_answered_or_refused(surface: &Surface) {
         let mut answer = ask(&body).unwrap_or_else(|error| panic!("request {number}: {error}: {text}"));
         let status = answer.status().as_u16();
         let streams = answer.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream");
-        let given = answer.body_mut().read_to_string().unwrap();
+        // Five thousand letters are many minutes of speech.
+        let given = answer.body_mut().with_config().limit(64 << 20).read_to_string().unwrap();
         let is_right = match status {
             200 if streams => (surface.is_stream)(&given),
             200 => serde_json::from_str(&given).is_ok_and(|body| (surface.is_answer)(&body)),

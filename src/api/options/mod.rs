@@ -31,6 +31,8 @@ pub(crate) const MAX_CHOICES: i64 = 8;
 const MOST_OF_OPENAI: i64 = 128;
 /// Code Assist refuses more for Gemini 2.5.
 const MAX_TOP_K: i64 = 64;
+/// Nobody means more, and Google's number has 32 bits.
+const MOST_TOP_K: i64 = 1000;
 
 /// Tells of fields that are given, not empty, and mean nothing here, with the reason.
 pub(crate) fn tell_unserved(body: &mut Object, fields: &[(&str, &str)], toolbox: &mut Toolbox) {
@@ -86,7 +88,7 @@ impl Sampling {
         asked.limit = self.max_tokens;
         asked.max_tokens = self.max_tokens.map(|tokens| tokens.min(model.longest_answer()));
         asked.plan.stops = self.stops.split_off(self.stops.len().min(MAX_STOPS));
-        let top_k = |value: i64| if model.gemini3 { value } else { value.min(MAX_TOP_K) };
+        let top_k = |value: i64| value.min(if model.gemini3 { MOST_TOP_K } else { MAX_TOP_K });
         // The upper end of penalties is not included. Models that refuse them answer better without them than not at all.
         let penalty = |value: Option<Number>| value.map(|value| clamped(value, -2.0, 1.9999)).filter(is_not_zero);
         let mut penalties = [penalty(self.presence_penalty), penalty(self.frequency_penalty)];
