@@ -39,7 +39,7 @@ impl Reporter {
                 }
                 let (table, version) = usage.total();
                 if version != last.0 && !table.rows().is_empty() {
-                    write(&usage.snapshot().named_total(), &pool.views());
+                    write(&told(usage.snapshot().named_total()), &pool.views());
                 }
                 last = (version, statuses);
             }
@@ -65,6 +65,18 @@ fn who(view: &View) -> String {
         (None, Some(label)) => label.clone(),
         (None, None) => mask::email(None),
     }
+}
+
+/// What was turned away before a credential was chosen or its model known has none; the access log says `-` as well.
+fn told(mut rows: Vec<(Line, Counts)>) -> Vec<(Line, Counts)> {
+    for (line, _) in &mut rows {
+        for name in [&mut line.key, &mut line.credential, &mut line.model] {
+            if name.is_empty() {
+                name.push('-');
+            }
+        }
+    }
+    rows
 }
 
 fn write(rows: &[(Line, Counts)], views: &[View]) {
@@ -214,6 +226,15 @@ mod tests {
         assert_eq!(fields(&rows)["auth_key"].as_object().unwrap().len(), MOST);
         assert!(report(&rows[..1], &[]).lines().count() > LONGEST - 2, "failures of one reason fit hardly");
         assert!(report(&[(row(1).0, Counts::default())], &[]).lines().count() <= LONGEST);
+    }
+
+    #[test]
+    fn what_was_turned_away_before_anything_was_chosen_has_a_dash_for_a_name() {
+        let line = Line { key: "sk-***1234".into(), credential: String::new(), model: String::new() };
+        let rows = told(vec![(line, Counts { failed: vec![("429".into(), 1)], ..Counts::default() })]);
+        let text = summary(&rows, &[]);
+        assert!(text.contains("Credential: -: 0 answered") && text.contains("Model: -: 0 answered"), "{text}");
+        assert!(fields(&rows)["model"]["-"].is_object());
     }
 
     #[test]
