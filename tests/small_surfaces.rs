@@ -217,3 +217,27 @@ fn routes_of_pictures_and_speech_say_what_this_program_was_built_without() {
         assert!(answer.text().contains("its feature `media`"), "{path}: {}", answer.text());
     }
 }
+
+/// LangChain.js gives the results of calls that were made at once back in one turn each, which Google refuses.
+#[test]
+fn results_in_several_turns_are_put_into_one() {
+    for pool in Pool::EACH {
+        let google = FakeGoogle::start();
+        let proxy = Proxy::with_pool(&google, pool);
+        let call = |name: &str| json!({"functionCall": {"name": name, "args": {}}});
+        let result =
+            |name: &str| json!({"role": "user", "parts": [{"functionResponse": {"name": name, "response": {"a": 1}}}]});
+        let ask = json!({"role": "user", "parts": [{"text": "x"}]});
+        let body = json!({"contents": [ask, {"role": "model", "parts": [call("a"), call("b")]}, result("a"), result("b"),
+            {"role": "model", "parts": [call("c")]}, result("c")]});
+        let answer = post(&proxy, "/v1beta/models/gemini-2.5-flash:generateContent", body);
+        assert_eq!(answer.status, 200, "{pool:?}: {}", answer.text());
+        assert_eq!(google.generations().len(), 2, "{pool:?}");
+        let sent = google.last_generation();
+        let turns = sent.inner()["contents"].as_array().unwrap();
+        assert_eq!(
+            turns.iter().map(|turn| turn["parts"].as_array().unwrap().len()).collect::<Vec<_>>(),
+            [1, 2, 2, 1, 1]
+        );
+    }
+}

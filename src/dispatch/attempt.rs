@@ -182,6 +182,7 @@ impl Attempt for Translated<'_, '_> {
                 (true, "how thinking is controlled. Sending once more the other way.")
             }
             Then::Rethink => (repair::unthink(self.call), "thinking. Sending once more without a word of it."),
+            Then::Simplify if repair::gather(self.call) => (true, "results in several turns. Sending them in one."),
             Then::Simplify if is_of_probabilities => {
                 let is_asked = self.call.serves.is_some() && fit::asks_probabilities(self.call);
                 if is_asked {

@@ -102,6 +102,21 @@ pub(super) fn lead(call: &mut Call) -> bool {
     true
 }
 
+/// Puts the results of calls into one turn that a client gives back in one turn each, as LangChain.js does.
+pub(super) fn gather(call: &mut Call) -> bool {
+    let contents = &mut call.request.contents;
+    let before = contents.len();
+    let is_of_results = |turn: &Content| turn.parts.iter().any(|part| part.function_response.is_some());
+    contents.dedup_by(|later, turn| {
+        let belongs = is_of_results(turn) && is_of_results(later);
+        if belongs {
+            turn.parts.append(&mut later.parts);
+        }
+        belongs
+    });
+    contents.len() < before
+}
+
 /// Whether [`sign`] would change anything.
 pub(super) fn lacks_signatures(call: &Call) -> bool {
     unsigned(&mut call.clone()).next().is_some()

@@ -61,7 +61,7 @@ pub enum Then {
     Shed,
     /// With the system instruction as the user's text it may do, once.
     Lead,
-    /// With simpler schemas, without penalties and token probabilities it may do, once, if it has any.
+    /// With results in one turn, with simpler schemas, without penalties and token probabilities it may do, once each.
     Simplify,
 }
 
@@ -221,18 +221,19 @@ pub static ROWS: &[Row] = &[
         "THOUGHT_SIGNATURE", (Request, No, Unsign, BAD_REQUEST),
         "thought_signature", ""),
     row(&[400], &[Text("thinking_level"), Text("thinking level"), Text("thinkinglevel"), Text("thinking_budget"), Text("thinking budget"),
-                   Text("thinkingbudget"), Text("thinking_config"), Text("thinkingconfig"), Text("thinking is not"),
-                   Text("not support thinking")],
+                   Text("thinkingbudget"), Text("thinking_config"), Text("thinkingconfig"), Text("thinking is not"), Text("not support thinking")],
         "THINKING_CONTROL", (Request, No, Rethink, BAD_REQUEST),
         "thinking_control", ""),
     row(&[400], &[Text("unsupported mime type"), Text("mime type is not supported"), Text("mimetype is not supported"), Text("unable to process input")],
         "MEDIA_UNSUPPORTED", (Request, No, Shed, BAD_REQUEST),
         "media_unsupported", ""),
     row(&[400], &[Text("developer instruction is not"), Text("developer instructions are not"), Text("system instruction is not"),
-                   Text("system instructions are not"), Text("system_instruction is not"), Text("systeminstruction is not"),
-                   Text("system prompt is not"), Text("system role is not")],
+                   Text("system instructions are not"), Text("system_instruction is not"), Text("systeminstruction is not"), Text("system prompt is not"), Text("system role is not")],
         "SYSTEM_INSTRUCTION", (Request, No, Lead, BAD_REQUEST),
         "system_refused", ""),
+    row(&[400], &[Text("number of function response parts")],
+        "INVALID_ARGUMENT", (Request, No, Simplify, BAD_REQUEST),
+        "request_refused", ""),
     row(&[400, 413], &[Text("payload size exceeds"), Text("request entity too large"), Text("request is too large")],
         "REQUEST_TOO_LARGE", (Request, No, Stop, TOO_LARGE),
         "request_too_large", ""),

@@ -9,8 +9,6 @@ import { z } from "zod";
 const { PROXY_URL: url, PROXY_KEY: key, MODEL: model } = process.env;
 const question = "How are you";
 const parallel = 'call:get_weather{"city":"Paris"} call:get_weather{"city":"Rome"} then call:get_time{"zone":"CET"}';
-// It gives the results of parallel calls back in several turns, which Google refuses from anybody.
-const inTurn = parallel.replace(" call:", " then call:");
 const openai = { model, apiKey: key, maxRetries: 0, configuration: { baseURL: `${url}/v1` } };
 
 for (const chat of [
@@ -29,8 +27,7 @@ for (const chat of [
   const agent = createAgent({ model: chat, tools: [made("get_weather", "city"), made("get_time", "zone")] });
   for (const streamed of [false, true]) {
     called.length = 0;
-    const task = chat instanceof ChatGoogleGenerativeAI ? inTurn : parallel;
-    const input = { messages: [{ role: "user", content: task }] };
+    const input = { messages: [{ role: "user", content: parallel }] };
     let last = null;
     if (streamed) for await (const state of await agent.stream(input, { streamMode: "values" })) last = state;
     else last = await agent.invoke(input);
