@@ -35,7 +35,7 @@ fn json<T: Serialize>(value: &T) -> u64 {
     text(&serde_json::to_string(value).unwrap_or_default())
 }
 
-/// Four letters of Latin text are a token, and about three of four characters of Chinese, Japanese and Korean are one.
+/// Four letters of Latin text are a token, and seven characters of Chinese, Japanese and Korean are four.
 fn text(words: &str) -> u64 {
     let (mut narrow, mut wide) = (0_u64, 0_u64);
     for letter in words.chars() {
@@ -64,6 +64,24 @@ mod tests {
         ] {
             let found = text(words);
             assert!((least..=most).contains(&found), "{words}: {found}");
+        }
+    }
+
+    /// docs/anthropic.md has the rules: four letters of text or code a token, one and a half to two of Chinese.
+    #[test]
+    fn estimates_are_within_a_tenth_of_the_rules() {
+        let prose =
+            "Most people who come to the valley in spring walk up to the lake first, and stay there until noon. ";
+        let code = "fn total(items: &[Item]) -> u64 {\n    items.iter().map(|item| item.price * item.count).sum()\n}\n";
+        let chinese = "春天来到山谷的人大多先走到湖边然后在那里待到中午";
+        let letters = |words: &str| words.chars().count() as f64;
+        for (words, least, most) in [
+            (prose, letters(prose) / 4.0, letters(prose) / 4.0),
+            (code, letters(code) / 4.0, letters(code) / 4.0),
+            (chinese, letters(chinese) / 2.0, letters(chinese) / 1.5),
+        ] {
+            let found = text(&words.repeat(50)) as f64 / 50.0;
+            assert!(found >= least * 0.9 && found <= most * 1.1, "{words}: {found}, {least} to {most}");
         }
     }
 }
