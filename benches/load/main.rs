@@ -52,12 +52,14 @@ fn main() -> ExitCode {
         return if rules_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if let Some(kind) = value("--only") {
+        let count = value("--streams").map_or(200, |count| count.parse().expect("--streams COUNT"));
         let mut page = String::new();
         match kind.as_str() {
             "growth" => growth::measure(clock, &program, &folder, google.plain).tell(&mut page),
             "store" => store::measure(&program, &folder, google.plain, SHORT).tell(&mut page),
+            // As many replicas as `--streams` says, which are more than a usual run starts.
+            "fleet" => page = store::Fleet::table(&[store::fleet(&program, &folder, google.plain, count)]),
             _ => {
-                let count = value("--streams").map_or(200, |count| count.parse().expect("--streams COUNT"));
                 only(clock, &program, &folder, google.plain, &kind, count);
             }
         }

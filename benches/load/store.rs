@@ -8,9 +8,10 @@ use crate::report::{Spread, mib};
 use crate::upstream;
 use serde_json::json;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const FREE: &str = "sk-load";
 /// Its limits are asked of the store for each request and never met.
@@ -20,6 +21,19 @@ pub struct Store {
     ways: Vec<Way>,
     /// For each number of replicas: CPU microseconds per request of all proxies and of Redis, and requests a second.
     replicas: Vec<(usize, f64, f64, f64)>,
+    fleets: Vec<Fleet>,
+}
+
+/// So many replicas that have nothing to do.
+pub struct Fleet {
+    number: usize,
+    /// Milliseconds of CPU a second of Redis, and of one replica.
+    redis: f64,
+    replica: f64,
+    /// Commands a second, calls from inside of scripts included.
+    commands: f64,
+    /// Bytes that Redis has more for each replica: its connections and what it says of itself.
+    memory: f64,
 }
 
 struct Way {
@@ -67,7 +81,7 @@ pub fn measure(program: &Path, folder: &Folder, google: SocketAddr, count: usize
     let replicas = [1, 2, 3].map(|number| {
         let all: Vec<Server> = (0..number).map(|_| start(&format!("of-{number}"), Some(redis.tcp.clone()))).collect();
         let cpu = || all.iter().map(|proxy| proxy.figures().cpu).sum::<Duration>();
-        let before = (cpu(), redis.server.figures().cpu, std::time::Instant::now());
+        let before = (cpu(), redis.server.figures().cpu, Instant::now());
         std::thread::scope(|scope| {
             for proxy in &all {
                 scope.spawn(|| load(proxy, LIMITED, 8 / number, count));
@@ -78,7 +92,46 @@ pub fn measure(program: &Path, folder: &Folder, google: SocketAddr, count: usize
         let rate = requests / before.2.elapsed().as_secs_f64();
         (number, each(cpu() - before.0), each(redis.server.figures().cpu - before.1), rate)
     });
-    Store { ways: ways.into(), replicas: replicas.into() }
+    drop(redis);
+    let fleets = [10, 100].map(|number| fleet(program, folder, google, number));
+    Store { ways: ways.into(), replicas: replicas.into(), fleets: fleets.into() }
+}
+
+/// Starts so many replicas and looks for ten seconds at what they cost when nobody asks for anything.
+pub fn fleet(program: &Path, folder: &Folder, google: SocketAddr, number: usize) -> Fleet {
+    const LOOK: Duration = Duration::from_secs(10);
+    let redis = process::redis(folder);
+    let info = |field: &str| -> f64 {
+        let mut socket = TcpStream::connect(redis.server.address).expect("a connection to Redis");
+        socket.write_all(b"INFO\r\nQUIT\r\n").expect("a question");
+        let mut said = String::new();
+        socket.read_to_string(&mut said).expect("an answer");
+        let value = said.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        value.and_then(|value| value.parse().ok()).expect("a figure of Redis")
+    };
+    let empty = info("used_memory");
+    let all: Vec<Server> = (0..number)
+        .map(|_| {
+            process::proxy(program, folder, &format!("http://{google}"), |config| {
+                config["store"] = json!({"url": redis.tcp});
+                // One fleet shares one machine here.
+                config["server"]["workers"] = json!(4);
+            })
+        })
+        .collect();
+    let cpu = || all.iter().map(|proxy| proxy.figures().cpu).sum::<Duration>();
+    std::thread::park_timeout(LOOK / 2);
+    let before = (redis.server.figures().cpu, cpu(), info("total_commands_processed"), Instant::now());
+    std::thread::park_timeout(LOOK);
+    let seconds = before.3.elapsed().as_secs_f64();
+    let rate = |time: Duration| time.as_secs_f64() * 1000.0 / seconds;
+    Fleet {
+        number,
+        redis: rate(redis.server.figures().cpu - before.0),
+        replica: rate(cpu() - before.1) / number as f64,
+        commands: (info("total_commands_processed") - before.2) / seconds,
+        memory: (info("used_memory") - empty) / number as f64,
+    }
 }
 
 fn request(key: &str) -> Vec<u8> {
@@ -145,6 +198,21 @@ impl Store {
         for (number, proxies, redis, rate) in &self.replicas {
             let _ = writeln!(page, "| {number} | {proxies:.0} | {redis:.1} | {rate:.0} |");
         }
+        page.push_str("\nReplicas that nobody asks for anything:\n\n");
+        page.push_str(&Fleet::table(&self.fleets));
         page.push('\n');
+    }
+}
+
+impl Fleet {
+    pub fn table(fleets: &[Fleet]) -> String {
+        let mut table = String::from(
+            "| replicas | Redis: CPU ms/s | commands/s | KB of memory each | one replica: CPU ms/s |\n|--|--|--|--|--|\n",
+        );
+        for Fleet { number, redis, replica, commands, memory } in fleets {
+            let memory = memory / 1024.0;
+            let _ = writeln!(table, "| {number} | {redis:.1} | {commands:.0} | {memory:.1} | {replica:.1} |");
+        }
+        table
     }
 }
