@@ -113,20 +113,20 @@ export function startCredentials({ refresh }) {
       }
       await refresh();
     }),
-    async edit(id, source) {
+    edit(id) {
       const c = find(id);
       const fields = [{ name: "label", label: t("label"), value: c.label ?? "" }];
       if (c.kind !== "api_key") fields.push({ name: "project_id", label: t("project"), hint: t("projectHint", { now: known(c.project_id) ?? "–" }) });
-      const answer = await ask({ title: t("editTitle", { name: titleOf(c) }), fields, confirm: t("save") });
-      if (!answer) return;
-      const body = { label: answer.label };
-      if (answer.project_id) body.project_id = answer.project_id;
-      await change(source, () => send("POST", path(id), body), t("saved"), refresh);
+      ask({ title: t("editTitle", { name: titleOf(c) }), fields, confirm: t("save"), act({ label, project_id }) {
+        const body = { label };
+        if (project_id) body.project_id = project_id;
+        return change(() => send("POST", path(id), body), t("saved"), refresh);
+      } });
     },
-    async delete(id, source) {
+    delete(id) {
       const c = find(id);
-      if (!await ask({ title: t("deleteTitle", { name: titleOf(c) }), text: t("deleteText"), word: id, confirm: t("delete"), danger: true })) return;
-      await change(source, () => send("DELETE", path(id)), t("deleted"), refresh);
+      ask({ title: t("deleteTitle", { name: titleOf(c) }), text: t("deleteText"), word: id, confirm: t("delete"), danger: true,
+        act: () => change(() => send("DELETE", path(id)), t("deleted"), refresh) });
     },
   });
 }

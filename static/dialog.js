@@ -2,32 +2,40 @@
 import { $, h } from "./dom.js";
 import { t } from "./text.js";
 
-// Asks for the `fields` ({ name, label, type?, value?, hint? }) or for a typed confirmation of `word`. Resolves to an object
-// of strings, or null when the reader thinks better of it.
-export function ask({ title, text, fields = [], word, confirm, danger }) {
+// Asks for the `fields` ({ name, label, type?, value?, hint? }) or for a typed confirmation of `word`. `act` gets an object of
+// strings; if it fails, the dialog says why and keeps what was typed.
+export function ask({ title, text, fields = [], word, confirm, danger, act }) {
   const dialog = $("dialog");
   const all = word ? [...fields, { name: "word", label: t("typeToConfirm", { word }) }] : fields;
   const inputs = all.map((field) => h("label", null, h("span", null, field.label),
     h("input", { name: field.name, type: field.type ?? "text", value: field.value, min: field.type === "number" ? "0" : null, step: field.step,
       autocomplete: "off", spellcheck: "false" }),
     field.hint && h("small", { class: "note" }, field.hint)));
-  const go = h("button", { class: danger ? "primary danger" : "primary", value: "go", disabled: Boolean(word) }, confirm);
-  const form = h("form", { method: "dialog" },
-    h("h2", { id: "dialog-title" }, title), text && h("p", null, text), inputs,
+  const go = h("button", { class: danger ? "primary danger" : "primary", disabled: Boolean(word) }, confirm);
+  const wrong = h("p", { class: "bad", role: "alert" });
+  const form = h("form", null,
+    h("h2", { id: "dialog-title" }, title), text && h("p", null, text), inputs, wrong,
     h("div", { class: "actions" }, h("button", { type: "button", class: "cancel" }, t("cancel")), go));
-  form.querySelector(".cancel").addEventListener("click", () => dialog.close(""));
+  form.querySelector(".cancel").addEventListener("click", () => dialog.close());
   if (word) form.addEventListener("input", () => { go.disabled = form.elements.word.value.trim() !== word; });
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    go.disabled = true;
+    try {
+      await act(Object.fromEntries(new FormData(form)));
+      // By now it may be another one's.
+      if (form.isConnected) dialog.close();
+    } catch (failure) {
+      wrong.textContent = why(failure);
+      go.disabled = false;
+    }
+  });
   dialog.replaceChildren(form);
-  dialog.returnValue = "";
   dialog.showModal();
   (form.querySelector("input") ?? go).focus();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      resolve(dialog.returnValue === "go" ? Object.fromEntries(new FormData(form)) : null);
-      dialog.replaceChildren();
-    }, { once: true });
-  });
 }
+
+const why = (failure) => (failure.status === 0 ? t("gone") : failure.message);
 
 // A passing note. Failures stay longer.
 export function say(text, failed = false) {
@@ -42,7 +50,7 @@ export async function attempt(source, act) {
   try {
     return await act();
   } catch (failure) {
-    say(failure.status === 0 ? t("gone") : failure.message, true);
+    say(why(failure), true);
     return undefined;
   } finally {
     if (source) source.disabled = false;
@@ -50,11 +58,11 @@ export async function attempt(source, act) {
 }
 
 // A change that is told of when it is done.
-export const change = (source, act, message, refresh) => attempt(source, async () => {
+export async function change(act, message, refresh) {
   await act();
   say(message);
-  await refresh();
-});
+  refresh();
+}
 
 // Copies a text; on plain http elsewhere than localhost browsers offer no clipboard, then the reader's own copy is asked for.
 export async function copy(text) {

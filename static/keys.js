@@ -83,33 +83,30 @@ function body(answer) {
 export function startKeys({ refresh, made }) {
   keyList = list({ id: "key-list", path: "admin/keys", items: "keys", states: STATES, actions: ["enable", "disable", "delete"], row, nameOf: labelOf, empty: "noKeys", refresh });
   const path = (id) => `admin/keys/${encodeURIComponent(id)}`;
-  const set = (id, source, values, message) => change(source, () => send("POST", path(id), values), message, refresh);
-  $("key-add").addEventListener("click", async (event) => {
-    const source = event.currentTarget;
-    const answer = await ask({ title: t("keyAddTitle"), text: t("keyAddText"), fields: [{ name: "name", label: t("name") }, ...fields()], confirm: t("keyAddConfirm") });
-    if (!answer) return;
-    await attempt(source, async () => {
+  const set = (id, source, values, message) => attempt(source, () => change(() => send("POST", path(id), values), message, refresh));
+  $("key-add").addEventListener("click", () => ask({
+    title: t("keyAddTitle"), text: t("keyAddText"), fields: [{ name: "name", label: t("name") }, ...fields()], confirm: t("keyAddConfirm"),
+    async act(answer) {
       const wanted = Object.entries(body(answer)).filter(([, value]) => value !== null && value.length !== 0);
       const created = await send("POST", "admin/keys", { name: answer.name.trim(), ...Object.fromEntries(wanted) });
       fresh = created.key;
       made(fresh, answer.name.trim());
-      await refresh();
-      $("new-key").querySelector("button")?.focus();
-    });
-  });
+      refresh().then(() => $("new-key").querySelector("button")?.focus());
+    },
+  }));
   onAction($("new-key"), { copy: () => copy(fresh), forget: () => { fresh = null; render($("new-key")); } });
   onAction($("key-list"), {
     enable: (id, source) => set(id, source, { disabled: false }, t("enabled")),
     disable: (id, source) => set(id, source, { disabled: true }, t("disabled")),
-    async limits(id, source) {
+    limits(id) {
       const key = keyList.find(id);
-      const answer = await ask({ title: t("limitsOf", { name: labelOf(key) }), text: t("limitsText"), fields: fields(key), confirm: t("save") });
-      if (answer) await set(id, source, body(answer), t("saved"));
+      ask({ title: t("limitsOf", { name: labelOf(key) }), text: t("limitsText"), fields: fields(key), confirm: t("save"),
+        act: (answer) => change(() => send("POST", path(id), body(answer)), t("saved"), refresh) });
     },
-    async delete(id, source) {
+    delete(id) {
       const key = keyList.find(id);
-      if (!await ask({ title: t("deleteTitle", { name: labelOf(key) }), text: t("keyDeleteText"), word: labelOf(key), confirm: t("delete"), danger: true })) return;
-      await change(source, () => send("DELETE", path(id)), t("deleted"), refresh);
+      ask({ title: t("deleteTitle", { name: labelOf(key) }), text: t("keyDeleteText"), word: labelOf(key), confirm: t("delete"), danger: true,
+        act: () => change(() => send("DELETE", path(id)), t("deleted"), refresh) });
     },
   });
 }

@@ -86,21 +86,20 @@ export function list({ id, path, items, states, actions, row, nameOf, empty, ref
   }
 
   // Asks once more, then does it and says of which it did not work.
-  async function many(action, source) {
+  function many(action) {
     const count = all ? self.answer.found : chosen.size;
     const names = [...chosen.values()];
     const n = number(count);
     const some = all ? t("bulkAll") : names.slice(0, 5).join(", ") + (names.length > 5 ? " …" : "");
     const danger = action === "delete";
-    if (!await ask({ title: `${wordOf(action)} ${t("selected", { n })}`, text: some, word: danger ? String(count) : undefined, confirm: wordOf(action), danger })) return;
-    await attempt(source, async () => {
+    ask({ title: `${wordOf(action)} ${t("selected", { n })}`, text: some, word: danger ? String(count) : undefined, confirm: wordOf(action), danger, async act() {
       const query = new URLSearchParams(filter());
       query.set("limit", "1");
       report = await send("POST", all ? `${path}/bulk?${query}` : `${path}/bulk`, all ? { action, expect: count } : { action, ids: [...chosen.keys()] });
       if (report.failed === 0) { say(t("bulkWell", { n: number(report.done) })); report = null; }
       if (danger) forget();
-      await refresh();
-    });
+      refresh();
+    } });
   }
 
   function forget() {

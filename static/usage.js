@@ -89,9 +89,8 @@ export function startUsage({ refresh }) {
       attempt(null, refresh);
     });
   }
-  $("usage-reset").addEventListener("click", async (event) => {
-    const source = event.currentTarget;
-    if (!await ask({ title: t("usageResetTitle"), text: t("usageResetText"), word: "reset", confirm: t("usageResetConfirm"), danger: true })) return;
-    await change(source, () => send("POST", "admin/usage/reset"), t("usageWasReset"), refresh);
-  });
+  $("usage-reset").addEventListener("click", () => ask({
+    title: t("usageResetTitle"), text: t("usageResetText"), word: "reset", confirm: t("usageResetConfirm"), danger: true,
+    act: () => change(() => send("POST", "admin/usage/reset"), t("usageWasReset"), refresh),
+  }));
 }

@@ -18,7 +18,7 @@ let watched = [];
 // the console may say in this case.
 export async function open({ base = process.env.PROXY_URL, hosts = [], errors, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, locale: "en-US", ...options });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(30_000);
   const allowed = [base, ...hosts].map((url) => new URL(url).host);
   const problems = [];
   const kept = [];

@@ -151,7 +151,7 @@ export const cases = {
   },
 
   async "a client key: made, used, limited, disabled, deleted"() {
-    const { page } = await open({ base: EMPTY_URL });
+    const { page } = await open({ base: EMPTY_URL, errors: /status of 409/ });
     await visit(page, EMPTY_URL);
     await page.locator("#key-add").click();
     await confirm(page, { name: `guest ${HOSTILE}`, requests_per_day: "50" });
@@ -161,6 +161,13 @@ export const cases = {
     await shot(page, "new-key");
     assert.equal((await chat(EMPTY_URL, key)).status, 200);
     await page.locator("#new-key [data-do=forget]").click();
+    // What is refused can be mended where it was typed.
+    await page.locator("#key-add").click();
+    await confirm(page, { name: `guest ${HOSTILE}`, requests_per_day: "7" });
+    await page.locator("dialog .bad").filter({ hasText: /\S/ }).waitFor();
+    assert.equal(await page.locator("dialog [name=requests_per_day]").inputValue(), "7");
+    await shot(page, "dialog-refused");
+    await page.keyboard.press("Escape");
     const row = page.locator("#key-list .row").filter({ hasText: "guest" });
     await row.locator("summary").click();
     await row.locator("[data-do=limits]").click();
