@@ -3,7 +3,7 @@
 use crate::calendar;
 use crate::credentials::View;
 use crate::mask;
-use crate::usage::{Counts, Line, OTHER, Snapshot, Table, dollars, seconds, sum_by};
+use crate::usage::{Counts, Line, OTHER, Snapshot, Table, dollars, most_first, seconds, sum_by};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -145,7 +145,7 @@ fn sum(tables: &[&Table]) -> Counts {
 /// Sums by one of the names, the most used first.
 fn group<'a>(tables: &[&'a Table], top: usize, name: impl Fn(&'a Line) -> &'a str) -> Vec<(String, Counts)> {
     let mut groups = sum_by(tables.iter().flat_map(|table| table.rows()), name);
-    groups.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.requests() + counts.failures()));
+    most_first(&mut groups, |counts| (counts.requests() + counts.failures(), 0));
     if groups.len() > top {
         let mut others = Counts::default();
         groups.drain(top..).for_each(|(_, counts)| others.add(&counts));

@@ -134,7 +134,7 @@ fn control(value: &Value) -> Option<Control> {
         }
         Value::Array(words) => {
             let mut levels = words.iter().map(|word| Level::parse(word.as_str()?)).collect::<Option<Vec<_>>>()?;
-            levels.sort();
+            levels.sort_unstable();
             levels.dedup();
             (!levels.is_empty()).then_some(Control::Levels(levels.into()))
         }

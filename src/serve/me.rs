@@ -6,7 +6,7 @@ use crate::calendar;
 use crate::http::{Request, Response};
 use crate::keys::{Allowance, Key, Used};
 use crate::serve::app::App;
-use crate::usage::{Counts, Table, dollars, sum_by};
+use crate::usage::{Counts, Table, dollars, most_first, sum_by};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
@@ -58,7 +58,7 @@ fn own(app: &App, key: &Key) -> Value {
     let all: Vec<_> = tables().flat_map(|(_, table)| rows(table)).collect();
     let mut by_model = sum_by(&all, |line| &line.model);
     by_model.retain(|(_, counts)| admitted(counts) > 0);
-    by_model.sort_by_key(|(_, counts)| std::cmp::Reverse((counts.cost, admitted(counts))));
+    most_first(&mut by_model, |counts| (counts.cost, admitted(counts)));
     let days = tables().rev().filter_map(|(day, table)| {
         let rows = rows(table);
         let (_, counts) = sum_by(&rows, |_| "").pop().filter(|(_, counts)| admitted(counts) > 0)?;

@@ -5,7 +5,7 @@ use crate::calendar;
 use crate::credentials::{Credentials, View};
 use crate::logging;
 use crate::mask;
-use crate::usage::{Counts, Line, Usage, sum_by};
+use crate::usage::{Counts, Line, Usage, most_first, sum_by};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -95,7 +95,7 @@ const KINDS: [Kind; 3] =
 /// The most used of each kind.
 fn most_used(rows: &[(Line, Counts)], name: fn(&Line) -> &str) -> Vec<(String, Counts)> {
     let mut sums = sum_by(rows, name);
-    sums.sort_by_key(|(_, counts)| std::cmp::Reverse((counts.successful, counts.total_tokens)));
+    most_first(&mut sums, |counts| (counts.successful, counts.total_tokens));
     sums
 }
 

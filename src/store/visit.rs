@@ -36,7 +36,7 @@ pub fn page_keys(config: &Config) -> Result<Vec<(String, String)>, String> {
     let down = || Away::Down.message().to_string();
     let records = link.reader(Duration::ZERO).and_then(|mut reader| reader.all(KEYS).ok()).ok_or_else(down)?;
     let mut keys: Vec<_> = records.into_iter().filter_map(|record| Some((record.id, record.text?))).collect();
-    keys.sort();
+    keys.sort_unstable();
     Ok(keys)
 }
 

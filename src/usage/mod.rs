@@ -24,7 +24,7 @@ pub use live::Live;
 pub use prices::{cost, is_priced};
 pub use recent::{Entry, Try};
 pub use shared::{Batch, Sums, Together};
-pub use table::{Counts, Line, OTHER, Table, seconds, sum_by};
+pub use table::{Counts, Line, OTHER, Table, most_first, seconds, sum_by};
 
 use crate::calendar;
 use crate::gemini::UsageMetadata;

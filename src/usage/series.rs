@@ -33,7 +33,7 @@ impl Series {
 
     /// Puts back what was kept.
     pub(super) fn restore(&mut self, mut periods: Vec<(u32, Table)>) {
-        periods.sort_by_key(|(number, _)| *number);
+        periods.sort_unstable_by_key(|(number, _)| *number);
         self.periods = periods.into_iter().map(|(number, table)| (number, Arc::new(table))).collect();
         self.tidy();
     }

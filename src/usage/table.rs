@@ -4,6 +4,7 @@
 use super::Histogram;
 use crate::gemini::UsageMetadata;
 use serde_json::Value;
+use std::cmp::Reverse;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -203,6 +204,11 @@ pub fn sum_by<'a>(
     sums
 }
 
+/// Puts the heaviest first; those of one weight stay as they were.
+pub fn most_first(sums: &mut [(String, Counts)], weight: fn(&Counts) -> (u64, u64)) {
+    sums.sort_by_key(|(_, counts)| Reverse(weight(counts)));
+}
+
 /// Rows in order of first use.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
@@ -251,7 +257,7 @@ impl Table {
     /// Keeps the `kept` largest rows; the others go where `place` says.
     fn fold_into(&mut self, kept: usize, place: impl Fn(Line) -> Line) {
         let mut sizes: Vec<(u64, usize)> = self.rows.iter().map(|(_, counts)| weight(counts)).zip(0..).collect();
-        sizes.sort_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(&other.1)));
+        sizes.sort_unstable_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(&other.1)));
         let mut keep = vec![false; self.rows.len()];
         sizes.iter().take(kept).for_each(|(_, at)| keep[*at] = true);
         let mut folded = Table::default();

@@ -93,7 +93,7 @@ impl Credential {
         let limit = self.longest_limit(now);
         let models = self.cooling.iter().map(|(model, cool_down)| cooling_model(model, cool_down, now));
         let mut cooling: Vec<CoolingModel> = models.collect();
-        cooling.sort_by(|one, other| one.model.cmp(&other.model));
+        cooling.sort_unstable_by(|one, other| one.model.cmp(&other.model));
         View {
             name: self.name(),
             kind: self.record.kind().unwrap_or(Kind::Oauth),
