@@ -26,8 +26,10 @@ export function ask({ title, text, fields = [], word, confirm, danger, act }) {
       // By now it may be another one's.
       if (form.isConnected) dialog.close();
     } catch (failure) {
-      wrong.textContent = why(failure);
       go.disabled = false;
+      // Who has left it already hears of it all the same.
+      if (dialog.open && form.isConnected) wrong.textContent = why(failure);
+      else say(why(failure), true);
     }
   });
   dialog.replaceChildren(form);

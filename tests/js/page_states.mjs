@@ -266,6 +266,27 @@ export const cases = {
     assert.ok(await remove.evaluate((button) => button === document.activeElement), "focus returns to the button");
   },
 
+  async "a refusal is said in its dialog, and beside it when the dialog was left"() {
+    const { context, page } = await sampled({ errors: /status of 409/ });
+    const waiting = [];
+    await context.route("**/admin/keys", (route) => (route.request().method() === "POST" ? waiting.push(route) : route.fallback()));
+    const refuse = async () => {
+      while (!waiting.length) await page.evaluate(() => new Promise((next) => requestAnimationFrame(next)));
+      await waiting.pop().fulfill({ status: 409, json: { detail: HOSTILE } });
+    };
+    await visit(page);
+    await page.locator("#key-add").click();
+    await page.locator("dialog [name=name]").fill("guest");
+    await page.keyboard.press("Enter");
+    await refuse();
+    await shows(page, "dialog .bad", HOSTILE);
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Escape");
+    await refuse();
+    await shows(page, "#toasts .bad", HOSTILE);
+    await unharmed(page);
+  },
+
   async "a poll keeps focus, opened parts and what was typed"() {
     const { page } = await sampled();
     await page.clock.install();
