@@ -82,7 +82,10 @@ pub fn measure(clock: Instant, program: &Path, folder: &Folder, google: SocketAd
             cpu(&proxy, || _ = clients::ask_streamed(&target(&proxy), &prompt))
         };
         of(2);
-        (bytes, bytes, (of(60) - of(20)).max(1.0) / 40.0)
+        // What else the process does in between may fall into one of them.
+        let mut rounds = [(); 3].map(|()| of(60) - of(20));
+        rounds.sort_by(f64::total_cmp);
+        (bytes, bytes, rounds[1].max(1.0) / 40.0)
     };
     let sizes = [50, 500, 5_000, 50_000, 1_000_000];
     rows.push(Row { what: "bytes of an event", each: "event", law: Law::Bytes, points: sizes.map(event).into() });
@@ -94,7 +97,8 @@ fn streams(clock: Instant, start: &Start<'_>) -> Row {
     let point = |count: usize| {
         let every = Duration::from_micros((250 * count as u64).max(10_000));
         let proxy = start(&|config| config["server"]["workers"] = json!(count + 24));
-        let (few, more) = (2, 2 + 32_000 / count.max(160));
+        // To begin thousands of streams costs seconds: their events have to be much beside what that differs by.
+        let (few, more) = (2, 42.max(32_000 / count.max(160)));
         let of = |events: usize| {
             let plan = Streams { count, events, every, ramp: Duration::from_millis(1) * count as u32 };
             cpu(&proxy, || _ = clients::stream(clock, &target(&proxy), &plan, Default::default))

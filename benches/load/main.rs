@@ -30,9 +30,9 @@ use upstream::Upstream;
 
 /// Streams at the same time, events each, and the pause between two events in milliseconds.
 const PHASES: [(usize, usize, u64); 4] = [(1, 150, 20), (50, 200, 20), (200, 250, 20), (1000, 300, 200)];
+const QUICK: [(usize, usize, u64); 2] = [(50, 50, 20), (200, 100, 20)];
 /// Short requests on each connection.
 const SHORT: usize = 4000;
-const QUICK: [(usize, usize, u64); 2] = [(50, 50, 20), (200, 100, 20)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -59,9 +59,7 @@ fn main() -> ExitCode {
             "store" => store::measure(&program, &folder, google.plain, SHORT).tell(&mut page),
             // As many replicas as `--streams` says, which are more than a usual run starts.
             "fleet" => page = store::Fleet::table(&[store::fleet(&program, &folder, google.plain, count)]),
-            _ => {
-                only(clock, &program, &folder, google.plain, &kind, count);
-            }
+            _ => only(clock, &program, &folder, google.plain, &kind, count),
         }
         println!("{page}");
         return ExitCode::SUCCESS;

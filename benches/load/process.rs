@@ -142,7 +142,7 @@ pub fn redis(folder: &Folder) -> Redis {
     let socket = folder.0.join("redis-socket");
     let fixture = |name: &str| format!("{}/tests/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"));
     let child = Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--port", &plain.to_string(), "--save", "", "--maxclients", "1000"])
+        .args(["--bind", "127.0.0.1", "--port", &plain.to_string(), "--save", ""])
         .args(["--tls-port", &secure.to_string(), "--tls-auth-clients", "no"])
         .args(["--tls-cert-file", &fixture("localhost.pem"), "--tls-key-file", &fixture("localhost.key")])
         .args(["--tls-ca-cert-file", &fixture("ca.pem"), "--dir"])
