@@ -4,6 +4,8 @@
 use crate::clients::{self, Dialect, Streams, Target};
 use crate::process::{self, Folder, Server};
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
@@ -114,18 +116,21 @@ fn target(proxy: &Server) -> Target {
     Target { address: proxy.address, speaks: Dialect::Chat }
 }
 
-/// CPU time in nanoseconds that `work` takes of the server. Its threads count in nanoseconds, but what has ended is gone;
-/// the process counts all, in hundredths of a second. So the latter says it where it is much.
+/// CPU time in nanoseconds that `work` takes of the server. Its threads count in nanoseconds, but of one that ends the last
+/// is lost; the process counts all, in hundredths of a second. So the latter says it where it is much.
 fn cpu(server: &Server, work: impl FnOnce()) -> f64 {
-    let of_threads = || {
+    let of_threads = || -> HashMap<OsString, u64> {
         let tasks = fs::read_dir(format!("/proc/{}/task", server.id())).into_iter().flatten().flatten();
-        let times = tasks.filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok());
-        times.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok()).sum::<u64>() as f64
+        let time = |task: &Path| fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse().ok();
+        tasks.filter_map(|task| Some((task.file_name(), time(&task.path())?))).collect()
     };
     let before = (of_threads(), server.figures().cpu);
     work();
     let of_process = server.figures().cpu.saturating_sub(before.1);
-    if of_process > Duration::from_millis(300) { of_process.as_nanos() as f64 } else { of_threads() - before.0 }
+    if of_process > Duration::from_millis(300) {
+        return of_process.as_nanos() as f64;
+    }
+    of_threads().iter().map(|(id, time)| time - before.0.get(id).unwrap_or(&0)).sum::<u64>() as f64
 }
 
 /// One request after the other on one connection.
