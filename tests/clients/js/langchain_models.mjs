@@ -1,4 +1,4 @@
-// LangChain's chat models for OpenAI (chat and Responses), Anthropic and Google, and its agent.
+// LangChain's chat models for OpenAI (chat and Responses), Anthropic and Google, and its agent: those that the command line names.
 import { ChatAnthropic } from "@langchain/anthropic";
 import { ChatGoogleGenerativeAI } from "@langchain/google-genai";
 import { ChatOpenAI } from "@langchain/openai";
@@ -17,6 +17,7 @@ for (const chat of [
   new ChatAnthropic({ model, apiKey: key, maxRetries: 0, anthropicApiUrl: url }),
   new ChatGoogleGenerativeAI({ model, apiKey: key, maxRetries: 0, baseUrl: url }),
 ]) {
+  if (!process.argv.slice(2).some((name) => chat.constructor.name.includes(name))) continue;
   console.log(chat.constructor.name);
   let text = "";
   for await (const chunk of await chat.stream(question)) text += chunk.text;
