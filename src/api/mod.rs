@@ -190,6 +190,9 @@ pub trait Exchange: Send {
     }
 }
 
+/// Has somebody else count the tokens of a request, who may not say: then they are estimated.
+pub type Count<'a> = &'a dyn Fn(&mut Call) -> Option<u64>;
+
 /// Makes a translator for one attempt.
 pub type NewTranslator = Box<dyn Fn() -> Box<dyn Translator> + Send>;
 

@@ -6,7 +6,7 @@ mod error;
 
 pub use error::{request_id, response as error_response};
 
-use super::{Context, Parsed, Surface};
+use super::{Context, Count, Parsed, Surface};
 use crate::error::ApiError;
 use crate::http;
 use serde_json::Value;
@@ -18,7 +18,7 @@ pub struct AnthropicMessages {
 }
 
 /// `/v1/messages/count_tokens`
-pub fn count_tokens(_: Vec<u8>, _: &Context<'_>) -> Result<Value, ApiError> {
+pub fn count_tokens(_: Vec<u8>, _: &Context<'_>, _: Count<'_>) -> Result<Value, ApiError> {
     Err(super::left_out())
 }
 

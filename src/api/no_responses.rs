@@ -1,6 +1,6 @@
 //! What stands in the place of `openai_responses` in a program that was built without the feature `agents`: its routes say so.
 
-use super::{Context, Parsed, Surface, openai};
+use super::{Context, Count, Parsed, Surface, openai};
 use crate::error::ApiError;
 use crate::http;
 use serde_json::Value;
@@ -38,7 +38,7 @@ impl Store {
 }
 
 /// `/v1/responses/input_tokens`
-pub fn count_tokens(_: &Arc<Store>, _: Vec<u8>, _: &Context<'_>) -> Result<Value, ApiError> {
+pub fn count_tokens(_: &Arc<Store>, _: Vec<u8>, _: &Context<'_>, _: Count<'_>) -> Result<Value, ApiError> {
     Err(super::left_out())
 }
 

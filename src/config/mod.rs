@@ -205,6 +205,8 @@ pub struct Settings {
     pub continue_text: String,
     /// Whether Vertex AI is asked for arguments of calls as they come, for chat clients that stream.
     pub stream_function_arguments: bool,
+    /// Whether Google counts tokens for the dialects that ask how many a request has.
+    pub count_at_google: bool,
     /// Which requests prefer the credential that served them before.
     pub affinity: Affinity,
 }

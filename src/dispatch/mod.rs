@@ -18,7 +18,7 @@ mod said;
 mod services;
 mod unavailable;
 
-use crate::api::Call;
+use crate::api::{Call, Operation};
 use crate::credentials::{CredentialId, Credentials, Kind, Lease, Report, Want};
 use crate::error::ApiError;
 use crate::gemini::Response;
@@ -34,6 +34,7 @@ use failover::Failover;
 use history::History;
 use hops::Hops;
 pub use policy::Bounds;
+use serde_json::Value;
 use services::Signers;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -161,6 +162,14 @@ impl Dispatcher {
         cancel: &CancelToken,
     ) -> Result<(Lease, RawReply), ApiError> {
         self.run(Passthrough { request, resource, affinity }, &mut Budget::new(), cancel)
+    }
+
+    /// Has Google count the tokens of a dialect's request, by a service that reads all of it. `None` where there is none
+    /// that can be asked, or it does not say.
+    pub fn count(&self, call: &mut Call, cancel: &CancelToken) -> Option<u64> {
+        call.operation = Operation::CountTokens;
+        let answer = self.send(call, &mut Budget::new(), cancel, &mut |_, _| ()).ok()?;
+        serde_json::from_str::<Value>(answer.first?.json()).ok()?["totalTokens"].as_u64()
     }
 
     fn run<A: Attempt>(

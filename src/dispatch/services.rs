@@ -22,6 +22,8 @@ pub(super) fn kinds_of(call: &Call) -> Kinds {
         _ if names_cloud_cache(request) => Kinds::only(Kind::Vertex),
         _ if request.names_stored() => Kinds::only(Kind::ApiKey),
         _ if names_cloud(request) || request.tools.iter().any(is_vertex_tool) => Kinds::only(Kind::Vertex),
+        // Code Assist counts contents only; who asks in Google's dialect gets what there is.
+        Operation::CountTokens if call.serves.is_some() => Kinds::only(Kind::ApiKey).or(Kind::Vertex),
         _ if makes_media(request) => Kinds::only(Kind::ApiKey).or(Kind::Vertex),
         Operation::Generate | Operation::Stream | Operation::CountTokens => Kinds::ALL,
     }

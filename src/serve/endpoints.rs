@@ -8,16 +8,17 @@ use crate::api::gemini::{self, GeminiSurface};
 use crate::api::openai_chat::OpenAiChat;
 use crate::api::openai_completions::OpenAiCompletions;
 use crate::api::openai_embeddings::OpenAiEmbeddings;
-use crate::api::openai_responses::{self, OpenAiResponses, Task, stored};
-use crate::api::{self, Surface, billing, models};
+use crate::api::openai_responses::{OpenAiResponses, Task, stored};
+use crate::api::{Surface, billing, models};
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::ModelTable;
 use crate::http::{Gauge, Request, Responder, Response, query_value};
-use crate::keys::{Key, Permit};
+use crate::keys::Key;
 use crate::logging::{self, Field};
 use crate::serve::access::{KEY_NEEDED, same_origin};
 use crate::serve::app::App;
 use crate::serve::body;
+use crate::serve::count::count;
 use crate::serve::generate::generate;
 use crate::serve::judge::is_open;
 #[cfg(feature = "ledger")]
@@ -232,12 +233,7 @@ fn without_generation(
     let answer = match route {
         #[cfg(feature = "media")]
         Route::Media(endpoint) => Ok(endpoint.list(&app.models)),
-        Route::CountResponse => to_count(app, key, &mut request).and_then(|_permit| {
-            openai_responses::count_tokens(&app.responses, std::mem::take(&mut request.body), &app.context(&key.mark))
-        }),
-        Route::CountTokens => to_count(app, key, &mut request).and_then(|_permit| {
-            anthropic_messages::count_tokens(std::mem::take(&mut request.body), &app.context(&key.mark))
-        }),
+        route @ (Route::CountResponse | Route::CountTokens) => count(app, &route, key, &mut request),
         Route::Passthrough(target) => {
             let decoded = body::decode(&mut request, app.config.sizes.max_body);
             let countable = decoded.and_then(|()| money::is_countable_as_it_is(key, &target, &request.method));
@@ -257,11 +253,6 @@ fn without_generation(
     responder.respond(response);
 }
 
-fn to_count(app: &App, key: &Key, request: &mut Request) -> Result<Permit, ApiError> {
-    let permit = key.admit([], &app.models).0?;
-    body::decode(request, app.config.sizes.max_body)?;
-    api::room::take([&*request.body]).map(|()| permit)
-}
 /// The models that a request is about which is passed on; asked for only where the key is held to some.
 fn named_models(key: &Key, target: &Passthrough, request: &Request) -> Result<Vec<String>, ApiError> {
     if key.limits.models.is_empty() {

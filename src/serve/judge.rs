@@ -4,7 +4,7 @@
 use crate::admin;
 use crate::api::anthropic_messages;
 use crate::error::{ApiError, ErrorKind};
-use crate::http::{Admitted, Refusal, Request, Response};
+use crate::http::{Admitted, Lane, Refusal, Request, Response};
 use crate::keys::Key;
 use crate::logging;
 use crate::serve::app::{App, Current};
@@ -20,12 +20,14 @@ use std::time::Duration;
 pub fn judge(current: &Arc<Current>, request: &Request) -> Result<Admitted, Response> {
     let _scope = logging::request_scope(&request.id);
     let (target, current) = (Target::of(request), current.clone());
-    let (dialect, lane, id) = (target.dialect, target.lane, request.id.clone());
+    let (dialect, id) = (target.dialect, request.id.clone());
     let caller = caller_of(&current.get(), &target, request).map_err(|response| dressed(response, dialect, &id))?;
     let held = caller.as_ref().map_or_else(|| current.get().held.clone(), |key| key.held());
     let address = current.get().guard.address(request);
+    let counts = matches!(target.route, Ok(Route::CountResponse | Route::CountTokens));
+    let waits = counts && current.get().config.settings.count_at_google;
     Ok(Admitted {
-        lane,
+        lane: if waits { Lane::Long } else { target.lane },
         address,
         held,
         refuse: Box::new(move |refusal| dressed(told(dialect, refusal, &id), dialect, &id)),

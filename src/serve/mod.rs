@@ -4,7 +4,7 @@
 //! In the order of the way: [`route`] finds what a path means, `judge` checks the caller with [`access`] when the head has
 //! come, [`endpoints`] answers what is short, `body` makes
 //! a text of the body that may be parsed, [`generate`] runs one generation in any dialect (`output` is where its answer goes, `record` what is
-//! counted of it, `money` what it costs), [`passthrough`] sends on what is not translated, [`uploads`] with an address of ours.
+//! counted of it, `money` what it costs), `count` says how many tokens one has, [`passthrough`] sends on what is not translated, [`uploads`] with an address of ours.
 //! [`app`] is what requests use, [`service`] starts and stops it, [`background`] works when nobody asks,
 //! `ended` says why an answer ends before it is complete, `report` tells the log what was used, `alerts` whom the config names what needs a person, `me` who holds a key what is his, and `signature_file` keeps the signatures over a restart.
 
@@ -26,6 +26,7 @@ mod codings {
         None
     }
 }
+mod count;
 mod ended;
 pub(crate) mod endpoints;
 pub(crate) mod generate;

@@ -1,7 +1,7 @@
 //! Anthropic's dialect through the whole program.
 
 use crate::common::client::Client;
-use crate::common::google::{FakeGoogle, Step};
+use crate::common::google::{FakeGoogle, Step, engine};
 use crate::common::http::{Answer, ask};
 use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
 use crate::common::translation::{check, differs, models};
@@ -53,6 +53,37 @@ fn a_body_of_the_size_that_anthropic_takes_is_taken() {
         let mut status = [0; 13];
         socket.read_exact(&mut status).unwrap();
         assert_eq!(String::from_utf8_lossy(&status), expected, "{length}");
+    }
+}
+
+/// The public API reads tools and instructions; Code Assist does not, and is not asked.
+#[test]
+fn google_counts_where_the_config_asks_for_it_and_an_api_key_can() {
+    for (asked, pool, are_googles) in
+        [(true, Pool::ApiKey, true), (false, Pool::ApiKey, false), (true, Pool::Oauth, false)]
+    {
+        let google = FakeGoogle::start();
+        let proxy = Proxy::of(&google, pool, |config| config["count_tokens_at_google"] = json!(asked));
+        let mut body = question();
+        body["system"] = json!("Be brief.");
+        body["tools"] = json!([{"name": "f", "input_schema": {"type": "object"}}]);
+        let response = json!({"model": "gemini-3.1-pro-preview", "instructions": "Be brief.", "input": "Say hello",
+            "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}]});
+        for (path, body) in [("/v1/messages/count_tokens", &body), ("/v1/responses/input_tokens", &response)] {
+            let counted = post(&proxy, path, body).json()["input_tokens"].as_u64().expect("a number");
+            let requests = google.requests();
+            let sent = requests.iter().rfind(|sent| sent.path.contains("countTokens"));
+            assert_eq!(sent.is_some(), are_googles, "{path}");
+            let Some(sent) = sent else { continue };
+            let request = &sent.body["generateContentRequest"];
+            assert_eq!(request["systemInstruction"]["parts"][0]["text"], "Be brief.", "{path}: {}", sent.body);
+            assert_eq!(counted, engine::count_tokens(request), "{path}");
+        }
+        // Where nobody can be asked, the number is an estimate.
+        google.remove_api_key(GEMINI_KEY);
+        let estimate = post(&proxy, "/v1/messages/count_tokens", &body).json();
+        assert!(estimate["input_tokens"].as_u64().is_some_and(|tokens| tokens > 10), "{estimate}");
+        assert!(google.generations().is_empty());
     }
 }
 

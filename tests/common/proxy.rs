@@ -107,20 +107,26 @@ impl Proxy {
 
     /// With the credential of `pool`, known to `google`.
     pub fn with_pool(google: &FakeGoogle, pool: Pool) -> Proxy {
+        Proxy::of(google, pool, |_| {})
+    }
+
+    /// The same with a config that is changed.
+    pub fn of(google: &FakeGoogle, pool: Pool, change: impl FnOnce(&mut Value)) -> Proxy {
         match pool {
-            Pool::ApiKey => {
-                google.add_api_key(GEMINI_KEY);
-                Proxy::start(google, |config| config["gemini_api_keys"] = json!([GEMINI_KEY]))
-            }
-            Pool::Oauth => {
-                google.add_user(User::licensed(EMAIL, "project-1"));
-                let credential = google.oauth_credential(EMAIL);
-                Proxy::start(google, |config| {
-                    let file = config["credentials_file"].as_str().expect("a path").to_owned();
-                    std::fs::write(file, credential.to_string()).expect("the credentials file");
-                })
-            }
+            Pool::ApiKey => google.add_api_key(GEMINI_KEY),
+            Pool::Oauth => drop(google.add_user(User::licensed(EMAIL, "project-1"))),
         }
+        Proxy::start(google, |config| {
+            match pool {
+                Pool::ApiKey => config["gemini_api_keys"] = json!([GEMINI_KEY]),
+                Pool::Oauth => {
+                    let file = config["credentials_file"].as_str().expect("a path");
+                    let credential = google.oauth_credential(EMAIL);
+                    std::fs::write(file, credential.to_string()).expect("the credentials file");
+                }
+            }
+            change(config);
+        })
     }
 
     /// `http://127.0.0.1:port`, without `/v1`.

@@ -17,7 +17,7 @@ mod wire;
 
 pub use store::Store;
 
-use super::{Context, Exchange, Parsed, Surface, openai};
+use super::{Context, Count, Exchange, Parsed, Surface, openai};
 use crate::conversation::tokens;
 use crate::error::ApiError;
 use crate::http;
@@ -44,10 +44,16 @@ pub enum Task {
 }
 
 /// `/v1/responses/input_tokens`
-pub fn count_tokens(store: &Arc<Store>, body: Vec<u8>, context: &Context<'_>) -> Result<Value, ApiError> {
+pub fn count_tokens(
+    store: &Arc<Store>,
+    body: Vec<u8>,
+    context: &Context<'_>,
+    count: Count<'_>,
+) -> Result<Value, ApiError> {
     let surface = OpenAiResponses { store: store.clone(), task: Task::Count };
-    let mut exchange = request::translate(openai::object(body)?, &context.offline(), &surface)?;
-    let tokens = tokens::estimate(&exchange.call().request);
+    let mut exchange = request::translate(openai::object(body)?, context, &surface)?;
+    let call = exchange.call();
+    let tokens = count(call).unwrap_or_else(|| tokens::estimate(&call.request));
     Ok(json!({"object": "response.input_tokens", "input_tokens": tokens}))
 }
 
