@@ -53,3 +53,22 @@ fn gemini_cli_works_with_the_variables_of_vertex_ai() {
     );
     agent.has_worked(&google, &agent.run(&script, TASK));
 }
+
+/// Whoever names a project and a location has Google's login on the machine, here its service account, whose token the CLI
+/// sends; the client key goes beside it.
+#[test]
+fn gemini_cli_works_with_a_project_and_a_location() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    let agent = agent("vertex-ai");
+    let script = format!(
+        "export GCE_METADATA_HOST={} METADATA_SERVER_DETECTION=assume-present GOOGLE_GENAI_USE_VERTEXAI=true \
+         GOOGLE_CLOUD_PROJECT=project-v GOOGLE_CLOUD_LOCATION=global GOOGLE_VERTEX_BASE_URL='{}' \
+         GEMINI_CLI_CUSTOM_HEADERS='x-goog-api-key: {CLIENT_KEY}'\n\
+         gemini -m {MODEL} --skip-trust --approval-mode yolo -p \"$TASK\"",
+        google.address(),
+        proxy.base()
+    );
+    agent.has_worked(&google, &agent.run(&script, TASK));
+    assert!(google.count("/computeMetadata/") > 0);
+}
