@@ -131,6 +131,8 @@ export default {
   "vertex_accepts": ["Vertex AI accepts this credential; {location} does not have the model that was asked for", "Vertex AI 接受该凭据；{location} 没有所查询的模型"],
   "vertex_key_refused": ["Vertex AI does not accept this API key; make one for Vertex AI in the Google Cloud console", "Vertex AI 不接受此 API 密钥；请在 Google Cloud 控制台创建 Vertex AI 的密钥"],
   "vertex_role": ["it may not use Vertex AI in this project; grant it the role Vertex AI User (roles/aiplatform.user)", "它无权在此项目中使用 Vertex AI；请授予 Vertex AI User 角色（roles/aiplatform.user）"],
+  "item_type": ["its type is not taken; taken are api_key, authorized_user, service_account, external_account and impersonated_service_account", "不支持这种 type；支持 api_key、authorized_user、service_account、external_account 和 impersonated_service_account"],
+  "item_client": ["this is an OAuth client, not a login; put it into oauth_client of config.json and connect an account", "这是 OAuth 客户端，不是登录；请把它写入 config.json 的 oauth_client，再连接账号"],
   "item_empty": ["it has no refresh_token and no api_key; connect the account again", "既没有 refresh_token 也没有 api_key；请重新连接账号"],
   "quota_of_keys": ["quota figures are not available for API keys; see https://aistudio.google.com/usage for the key's project", "API 密钥没有配额数据；请在 https://aistudio.google.com/usage 查看密钥的项目"],
   "quota_refused": ["Google did not give the quota: status {status}", "Google 没有给出配额：状态 {status}"],

@@ -103,11 +103,21 @@ impl Record {
         if let Some(kind) = vertex::kind(fields) {
             return if self.is_machine { Ok(Kind::Vertex) } else { kind };
         }
+        // Workforce logins have a token endpoint of their own, so their refresh token is nothing for Google's.
+        if self.text("type") == Some("external_account_authorized_user") {
+            return Err("item_type");
+        }
         let wants_key = self.text("type") == Some("api_key");
         match (self.refresh_token(), self.api_key()) {
             (_, Some(_)) if wants_key => Ok(Kind::ApiKey),
             (Some(_), _) => Ok(Kind::Oauth),
             (None, Some(_)) => Ok(Kind::ApiKey),
+            (None, None) if ["installed", "web"].iter().any(|kind| fields.get(*kind).is_some_and(Value::is_object)) => {
+                Err("item_client")
+            }
+            (None, None) if self.text("type").is_some_and(|kind| !["authorized_user", "api_key"].contains(&kind)) => {
+                Err("item_type")
+            }
             (None, None) => Err("item_empty"),
         }
     }

@@ -45,6 +45,22 @@ fn an_item_that_cannot_be_used_says_why() {
 }
 
 #[test]
+fn an_item_of_another_kind_is_told_apart_from_an_empty_one() {
+    let workforce = json!({"type": "external_account_authorized_user", "client_id": "i", "refresh_token": "r"});
+    for (value, code) in [
+        (workforce, "item_type"),
+        (json!({"type": "gdch_service_account", "private_key": "k"}), "item_type"),
+        (json!({"installed": {"client_id": "i", "client_secret": "s"}}), "item_client"),
+        (json!({"web": {"client_id": "i"}}), "item_client"),
+        (json!({"type": "authorized_user", "client_id": "i"}), "item_empty"),
+        (json!({"type": "api_key"}), "item_empty"),
+        (json!({}), "item_empty"),
+    ] {
+        assert_eq!(Record::new(value.clone()).kind(), Err(code), "{value}");
+    }
+}
+
+#[test]
 fn an_api_key_item_is_a_key_even_beside_tokens_when_its_type_says_so() {
     let both = json!({"type": "api_key", "api_key": "k", "refresh_token": "r"});
     assert_eq!(Record::new(both).identity().unwrap().expose(), "k");
