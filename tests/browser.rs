@@ -97,6 +97,7 @@ fn a_person_runs_the_proxy_from_the_page() {
     );
 }
 
+#[cfg(feature = "ledger")]
 #[test]
 fn a_key_holder_looks_at_own_use() {
     const MINE: &str = "sk-client-of-ann-in-the-browser";

@@ -104,16 +104,15 @@ impl KeyLimits {
             };
             change(fields, name, "a whole number or null", limit, number)?;
         }
-        if cfg!(feature = "ledger") {
-            for (name, limit) in [
-                ("dollars_per_day", &mut changed.dollars_per_day),
-                ("dollars_per_month", &mut changed.dollars_per_month),
-            ] {
-                let nano = |value: &Value| {
-                    number(value).filter(|dollars| (0.0..=MOST_DOLLARS).contains(dollars)).map(nanodollars)
-                };
-                change(fields, name, "an amount in US dollars or null", limit, nano)?;
-            }
+        let expected = match cfg!(feature = "ledger") {
+            true => "an amount in US dollars or null",
+            false => "null, since this program was built without prices (its feature `ledger`)",
+        };
+        for (name, limit) in
+            [("dollars_per_day", &mut changed.dollars_per_day), ("dollars_per_month", &mut changed.dollars_per_month)]
+        {
+            let fits = |dollars: &f64| cfg!(feature = "ledger") && (0.0..=MOST_DOLLARS).contains(dollars);
+            change(fields, name, expected, limit, |value| number(value).filter(fits).map(nanodollars))?;
         }
         let expected = "a time such as 2027-01-31T00:00:00Z or a day such as 2027-01-31";
         change(fields, "expires_at", expected, &mut changed.expires_at, time)?;

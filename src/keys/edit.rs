@@ -192,6 +192,17 @@ pub(super) fn read(item: &str, like: Option<&Key>) -> Option<Key> {
 mod tests {
     use super::*;
 
+    /// The dialog of the page sends all limits.
+    #[test]
+    fn no_limit_in_money_is_none_in_a_program_without_prices_too() {
+        assert!(Edit::parse(br#"{"dollars_per_day":null,"limits":{"dollars_per_month":null}}"#).is_ok());
+        let limited = Edit::parse(br#"{"dollars_per_month":5}"#);
+        assert_eq!(limited.is_ok(), cfg!(feature = "ledger"));
+        if let Err(EditError::Wrong(message)) = limited {
+            assert!(message.to_string().contains("`ledger`"), "{message}");
+        }
+    }
+
     #[test]
     fn mistakes_name_the_field() {
         for (text, expected) in [
