@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Ok(Command::Probe(probe, options)) => commands::probe(probe, &options),
         Ok(Command::Decrypt(options)) => commands::decrypt(&options),
         Ok(Command::RotateKey(options)) => commands::rotate_key(&options),
+        Ok(Command::RotateStore(options)) => commands::rotate_store(&options),
         Ok(Command::Store(options)) => commands::store_word(&options),
         Ok(Command::GenerateKey) => generate_key(),
         Ok(Command::Help) => {

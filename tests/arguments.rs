@@ -58,6 +58,7 @@ fn the_other_commands_have_their_own_options() {
         ("decrypt -c a", Command::Decrypt(DecryptOptions { run: config(), output: None })),
         ("decrypt -c a --output -", Command::Decrypt(DecryptOptions { run: config(), output: Some("-".into()) })),
         ("decrypt -c a --output=-", Command::Decrypt(DecryptOptions { run: config(), output: Some("-".into()) })),
+        ("rotate-key -c a --store", Command::RotateStore(config())),
         (
             "rotate-key -c a --new-key k",
             Command::RotateKey(RotateOptions { run: config(), new_key: Some(Secret::new("k")), new_key_file: None }),
@@ -73,6 +74,8 @@ fn the_other_commands_have_their_own_options() {
         "auth",
         "decrypt",
         "rotate-key -c a",
+        "rotate-key --store",
+        "rotate-key -c a --store --new-key k",
         "rotate-key -c a --new-key k --new-key-file f",
         "run --paste",
         "check --offline",

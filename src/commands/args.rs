@@ -18,7 +18,7 @@ usage: gemini-openai-proxy [run] [-c FILE] [-ek KEY | --encryption-key-file FILE
        gemini-openai-proxy check [-c FILE] [--alerts]
        gemini-openai-proxy health | ready [-c FILE]
        gemini-openai-proxy decrypt -c FILE [--output FILE]
-       gemini-openai-proxy rotate-key -c FILE (--new-key KEY | --new-key-file FILE)
+       gemini-openai-proxy rotate-key -c FILE (--new-key KEY | --new-key-file FILE | --store)
        gemini-openai-proxy store import -c FILE [--dry-run] [--merge]
        gemini-openai-proxy store export -c FILE --to DIR
        gemini-openai-proxy generate-key
@@ -48,6 +48,7 @@ options:
       --to DIR                   store export: write credentials.json and its state file there
       --new-key KEY              rotate-key: visible in `ps`, so prefer
       --new-key-file FILE
+      --store                    rotate-key: put the store under the present key, from store.old_encryption_keys
   -h, --help                     this text
   -V, --version                  name and version
 ";
@@ -84,6 +85,8 @@ pub enum Command {
     Decrypt(DecryptOptions),
     /// Encrypt it with another key.
     RotateKey(RotateOptions),
+    /// Put what replicas share under the present key.
+    RotateStore(RunOptions),
     /// Move credentials and keys of the page into the store of replicas, or out of it.
     Store(StoreOptions),
     /// Print a new encryption key.
@@ -226,10 +229,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         Some("decrypt") => {
             Command::Decrypt(DecryptOptions { output: output(&mut arguments)?, run: with_config(&mut arguments)? })
         }
+        Some("rotate-key") if arguments.contains("--store") => Command::RotateStore(with_config(&mut arguments)?),
         Some("rotate-key") => {
             let (key, file) = (option(&mut arguments, "--new-key")?, option(&mut arguments, "--new-key-file")?);
             if key.is_some() == file.is_some() {
-                return Err("rotate-key: one of --new-key and --new-key-file is required".into());
+                return Err("rotate-key: one of --new-key, --new-key-file and --store is required".into());
             }
             Command::RotateKey(RotateOptions {
                 new_key: key.map(Secret::new),
@@ -310,7 +314,7 @@ const ESCAPED_DASH: &str = "\u{1}dash\u{1}";
 /// Turns the old parser's liberties into plain long options, which is also all that pico-args understands in debug
 /// builds.
 fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    const LONG: [&str; 15] = [
+    const LONG: [&str; 16] = [
         "--config",
         "--encryption-key",
         "--encryption-key-file",
@@ -326,6 +330,7 @@ fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         "--dry-run",
         "--merge",
         "--to",
+        "--store",
     ];
     let mut spelled = Vec::new();
     for argument in arguments {
@@ -366,7 +371,8 @@ fn spell_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 
 /// Puts the command before the options that were written before it, such as `-c FILE check`.
 fn word_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    const FLAGS: [&str; 7] = ["--help", "--version", "--paste", "--offline", "--alerts", "--dry-run", "--merge"];
+    const FLAGS: [&str; 8] =
+        ["--help", "--version", "--paste", "--offline", "--alerts", "--dry-run", "--merge", "--store"];
     let mut at = 0;
     while let Some(text) = arguments.get(at).map(|argument| argument.to_string_lossy()) {
         if !text.starts_with('-') {

@@ -13,7 +13,7 @@ mod store;
 pub use auth::{auth, auth_vertex};
 pub use check::{check, check_with_alerts};
 pub use probe::{Probe, probe};
-pub use rekey::{decrypt, rotate_key};
+pub use rekey::{decrypt, rotate_key, rotate_store};
 #[cfg(feature = "replicas")]
 pub use store::store_word;
 

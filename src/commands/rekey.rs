@@ -1,9 +1,10 @@
-//! `decrypt` and `rotate-key`: the encryption of the credentials file, with the file as it was kept beside it.
+//! `decrypt` and `rotate-key`: the encryption of the credentials file, with the file as it was kept beside it, or of the store.
 
 use super::{Failure, configured};
-use crate::commands::args::{self, DecryptOptions, RotateOptions};
+use crate::commands::args::{self, DecryptOptions, RotateOptions, RunOptions};
 use crate::credentials::{StoreError, rekey};
 use crate::secret::Secret;
+use crate::store;
 use std::io::Write;
 use std::path::Path;
 
@@ -57,6 +58,20 @@ pub fn rotate_key(options: &RotateOptions) -> Result<(), Failure> {
     println!("{} has the new key; the file under the old key is kept as {}.", path.display(), backup.display());
     follow(&config.signatures_file(), old, Some(&new));
     println!("Restart the proxy with the new key. Delete the old file when that works.");
+    Ok(())
+}
+
+/// Seals what replicas share with their present key, where an old one has sealed it.
+pub fn rotate_store(options: &RunOptions) -> Result<(), Failure> {
+    let config = configured(options).map_err(plainly)?;
+    if config.store.is_none() {
+        return Err(plainly("there is no `store` in the config".into()));
+    }
+    match store::reseal(&config).map_err(|why| plainly(format!("[ERROR] {why}")))? {
+        0 => println!("Everything in the store has the present key already."),
+        count => println!("{count} values in the store have the present key now."),
+    }
+    println!("Take the others out of store.old_encryption_keys, and restart the replicas one after the other.");
     Ok(())
 }
 

@@ -31,6 +31,8 @@ pub struct StoreConfig {
     pub password: Option<Secret>,
     /// `host:port` of each Sentinel; none: `url` is the server itself.
     pub sentinels: Vec<String>,
+    /// Encryption keys that open what the present one does not.
+    pub old_keys: Vec<Secret>,
 }
 
 /// What becomes of keys with limits while the store is away.
@@ -55,8 +57,8 @@ pub(super) fn store(unknown: &mut Vec<String>, field: &Field) -> Result<Option<A
         return Ok(None);
     }
     let mut object = field.object()?;
-    let [url, prefix, replica, when_down, ca_file, password_file, sentinels] =
-        ["url", "prefix", "replica", "when_down", "ca_file", "password_file", "sentinels"]
+    let [url, prefix, replica, when_down, ca_file, password_file, sentinels, old] =
+        ["url", "prefix", "replica", "when_down", "ca_file", "password_file", "sentinels", "old_encryption_keys"]
             .map(|name| object.take(name));
     let given = url.filled()?;
     let is_from_environment = given.is_none();
@@ -107,11 +109,26 @@ pub(super) fn store(unknown: &mut Vec<String>, field: &Field) -> Result<Option<A
             None => return Err(item.wrong("a host and a port such as sentinel-1:26379", &item.value())),
         }
     }
+    let mut old_keys = Vec::new();
+    for item in old.items() {
+        match item.filled()? {
+            Some(key) => old_keys.push(Secret::new(key)),
+            None => return Err(ConfigError(format!("{}: expected an encryption key", item.name))),
+        }
+    }
     unknown.extend(object.unknown());
     let url = Secret::new(address);
-    let store =
-        StoreConfig { url, is_from_environment, prefix, replica, when_down, authorities, password, sentinels: places };
-    Ok(Some(Arc::new(store)))
+    Ok(Some(Arc::new(StoreConfig {
+        url,
+        is_from_environment,
+        prefix,
+        replica,
+        when_down,
+        authorities,
+        password,
+        sentinels: places,
+        old_keys,
+    })))
 }
 
 fn read(field: &Field, path: PathBuf) -> Result<Vec<u8>, ConfigError> {
@@ -217,6 +234,10 @@ mod tests {
             (json!({"url": "redis://h", "sentinels": ["a"]}), "store.sentinels[0]: expected a host and a port"),
             (json!({"url": "redis://h", "ca_file": certificate}), "store.ca_file: only an address that begins with"),
             (json!({"url": "rediss://h", "ca_file": "/gone.pem"}), "store.ca_file: /gone.pem: "),
+            (
+                json!({"url": "redis://h", "old_encryption_keys": [""]}),
+                "store.old_encryption_keys[0]: expected an encryption key",
+            ),
             (json!({"url": "redis://h", "password_file": "/gone"}), "store.password_file: /gone: "),
         ] {
             let error = read(store.clone()).expect_err(&store.to_string());

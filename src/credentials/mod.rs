@@ -66,7 +66,7 @@ pub struct Credentials {
     #[cfg(feature = "replicas")]
     sharing: std::sync::OnceLock<shared::Sharing>,
     #[cfg(feature = "replicas")]
-    key: Option<crate::secret::Secret>,
+    cipher: Option<Cipher>,
     /// What the store said last; beside it, so that reading it waits for no write.
     unsaved: Mutex<Option<String>>,
     /// Of the snapshot.
@@ -105,7 +105,7 @@ impl Credentials {
             #[cfg(feature = "replicas")]
             sharing: std::sync::OnceLock::new(),
             #[cfg(feature = "replicas")]
-            key: options.encryption_key,
+            cipher: options.encryption_key.as_ref().map(|key| Cipher::with_old(key, &options.old_encryption_keys)),
             memory: Mutex::new(Memory { pool, unwritten: Vec::new(), stopping: false }),
             woken: Condvar::new(),
             version: AtomicU64::new(0),

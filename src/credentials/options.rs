@@ -18,6 +18,8 @@ pub struct Options {
     pub is_shared: bool,
     /// Encrypts it.
     pub encryption_key: Option<Secret>,
+    /// Open what it does not.
+    pub old_encryption_keys: Vec<Secret>,
     /// Credentials beside those of the file.
     pub api_keys: Vec<ApiKey>,
     /// E-mail (lower case) -> project.
@@ -45,6 +47,7 @@ impl Options {
             credentials_file: config.credentials_file.clone(),
             is_shared: config.store.is_some(),
             encryption_key: config.encryption_key.clone(),
+            old_encryption_keys: config.store.as_ref().map(|store| store.old_keys.clone()).unwrap_or_default(),
             api_keys: config.gemini_api_keys.clone(),
             project_id_map: config.project_id_map.clone(),
             prefer: config.prefer.clone(),

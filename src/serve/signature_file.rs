@@ -53,7 +53,7 @@ impl SignatureFile {
             }
             return None;
         }
-        let cipher = config.encryption_key.as_ref().map(Cipher::new);
+        let cipher = Cipher::of(config);
         let written = match read(&path, config.saved_signatures, cipher.as_ref()) {
             Ok(None) => Some(0),
             Ok(Some((content, is_sealed))) => {
@@ -102,7 +102,7 @@ impl SignatureFile {
     }
 }
 
-/// The content and whether it was sealed; nothing where there is no file. More than twice the wanted size is none of ours.
+/// The content and whether it was sealed with the present key; nothing where there is no file. More than twice the wanted size is none of ours.
 fn read(path: &Path, wanted: usize, cipher: Option<&Cipher>) -> Result<Option<(Content, bool)>, String> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -117,7 +117,7 @@ fn read(path: &Path, wanted: usize, cipher: Option<&Cipher>) -> Result<Option<(C
     }
     let opened = cipher.filter(|_| !bytes.starts_with(b"{")).and_then(|cipher| cipher.decrypt(&bytes));
     match serde_json::from_slice(opened.as_deref().unwrap_or(&bytes)) {
-        Ok(content) => Ok(Some((content, opened.is_some()))),
+        Ok(content) => Ok(Some((content, opened.is_some() && !cipher.is_some_and(|cipher| cipher.is_old(&bytes))))),
         Err(_) => Err("it is none of this program's, or sealed with another encryption key".into()),
     }
 }

@@ -4,14 +4,12 @@
 use super::limits::Limits;
 use super::news::News;
 use super::redis::{Answer, CredentialScripts, Edit, Fault, LeaseRow, Line, Names, Record, RestRow, Scripts, at};
-use crate::credentials::Cipher;
 use crate::credentials::CredentialId;
 use crate::credentials::shared::{
     Away, Block, Changed, Entry, Failed, Held, Kept, Known, Leased, Lift, Record as Item, Rest, Shared, With, Work,
 };
 use crate::keys::Quota;
 use crate::message::Message;
-use crate::secret::Secret;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
@@ -22,7 +20,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(super) struct Accounts {
     limits: Arc<Limits>,
-    cipher: Cipher,
     /// Those for which this replica asks Google.
     held: Mutex<HashSet<(String, String)>>,
     /// Those that were asked for, and no answer came.
@@ -35,10 +32,9 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    pub(super) fn new(limits: Arc<Limits>, key: &Secret) -> Accounts {
+    pub(super) fn new(limits: Arc<Limits>) -> Accounts {
         Accounts {
             limits,
-            cipher: Cipher::new(key),
             held: Mutex::default(),
             unsure: Mutex::default(),
             seen: AtomicU64::new(0),
@@ -112,12 +108,12 @@ impl Accounts {
     }
 
     fn seal(&self, entry: &Entry) -> String {
-        self.cipher.encrypt(&entry.text())
+        self.limits.link.cipher.encrypt(&entry.text())
     }
 
     /// `None`: it cannot be understood.
     pub(super) fn kept(&self, version: u64, text: &str) -> Option<Kept> {
-        Some(Kept { version, entry: Entry::read(&self.cipher.decrypt(text.as_bytes())?)? })
+        Some(Kept { version, entry: Entry::read(&self.limits.link.cipher.decrypt(text.as_bytes())?)? })
     }
 
     /// Of a record as the scripts return it.
@@ -133,7 +129,7 @@ impl Accounts {
 
     fn read_rest(&self, model: String, rest: &Value) -> Option<Rest> {
         let until = rest[0].as_u64()?;
-        let text = self.cipher.decrypt(rest[2].as_str()?.as_bytes())?;
+        let text = self.limits.link.cipher.decrypt(rest[2].as_str()?.as_bytes())?;
         let text: Value = serde_json::from_slice(&text).ok()?;
         let why = Block {
             reason: rest[3].as_str().unwrap_or_default().to_owned(),
@@ -153,7 +149,7 @@ impl Accounts {
         let Rest { model, until, limit, why, at } = rest;
         let text = json!({"sentence": why.message.json(), "link": why.link, "at": ms(*at)});
         let until = until.map_or(0, |until| ms(until).max(1));
-        let sealed = self.cipher.encrypt(&text.to_string());
+        let sealed = self.limits.link.cipher.encrypt(&text.to_string());
         (model.clone().unwrap_or_default(), until, *limit, sealed, why.reason.clone())
     }
 }
@@ -254,7 +250,8 @@ impl Shared for Accounts {
             }
             1 => Leased::Others(left, self.kept_of(&have)),
             2 => {
-                let text = rest.next().and_then(|text| self.cipher.decrypt(text.as_bytes())).unwrap_or_default();
+                let text =
+                    rest.next().and_then(|text| self.limits.link.cipher.decrypt(text.as_bytes())).unwrap_or_default();
                 let message = serde_json::from_slice(&text).unwrap_or_default();
                 Leased::Resting(left, Message::from_json(&message))
             }
@@ -265,7 +262,9 @@ impl Shared for Accounts {
     fn release(&self, held: &Held, failed: Option<&Failed>) {
         let lease = (name(held.work, held.id), held.holder.clone());
         self.held.lock().remove(&lease);
-        let text = failed.map(|failed| self.cipher.encrypt(&failed.message.json().to_string())).unwrap_or_default();
+        let text = failed
+            .map(|failed| self.limits.link.cipher.encrypt(&failed.message.json().to_string()))
+            .unwrap_or_default();
         let rest = failed.map(|failed| (failed.rest, failed.times, text.as_str()));
         // If nobody answers it ends by itself.
         let _ = self.ask(|scripts, line, names| scripts.release(line, names, held.id.0, [&lease.0, &lease.1], rest));

@@ -1,7 +1,7 @@
 //! What `check` says of the store. Nothing is written.
 
 use super::redis::Look;
-use super::{key, link};
+use super::{cipher, link};
 use crate::config::Config;
 
 /// One line.
@@ -18,7 +18,7 @@ pub enum Finding {
 /// Looks at the store that the config names.
 pub fn look(config: &Config) -> Vec<Finding> {
     let Some(store) = &config.store else { return Vec::new() };
-    let link = match key(config).and_then(|key| link(store, key)) {
+    let link = match cipher(config).and_then(|cipher| link(store, cipher)) {
         Ok((link, ..)) => link,
         Err(fault) => return vec![Finding::Error(fault.message)],
     };

@@ -15,7 +15,7 @@ mod visit;
 
 pub use look::{Finding, look};
 pub use news::Cursor;
-pub use visit::{bring_page_keys, page_keys, visit};
+pub use visit::{bring_page_keys, page_keys, reseal, visit};
 
 use self::accounts::Accounts;
 use self::copies::{Records, Rests};
@@ -27,10 +27,9 @@ use self::redis::{Address, Fault, Link, Standing, jittered};
 use self::sums::Sums;
 use crate::calendar;
 use crate::config::{Config, StoreConfig};
-use crate::credentials::Credentials;
 use crate::credentials::consent::Logins;
+use crate::credentials::{Cipher, Credentials};
 use crate::keys::Keys;
-use crate::secret::Secret;
 use crate::storage::state::State;
 use crate::usage::Usage;
 use crossbeam_channel::{Receiver, bounded};
@@ -105,8 +104,7 @@ impl Replicas {
         state: &Arc<State>,
     ) -> Result<Option<Arc<Replicas>>, StoreFault> {
         let Some(store) = &config.store else { return Ok(None) };
-        let key = key(config)?;
-        let (link, wake, woken) = link(store, key)?;
+        let (link, wake, woken) = link(store, cipher(config)?)?;
         if link.address().is_exposed() {
             log::warn!(
                 "store: {} is reached without TLS and may be far away; use rediss:// or a private network",
@@ -120,7 +118,7 @@ impl Replicas {
             return Err(StoreFault { message: format!("FATAL: store: {}", why.sentence), exit_code: 3 });
         }
         let limits = Arc::new(Limits::new(link.clone(), &store.replica, store.when_down, wake));
-        let accounts = Arc::new(Accounts::new(limits.clone(), key));
+        let accounts = Arc::new(Accounts::new(limits.clone()));
         share(pool, &accounts, state);
         if limits.link.is_up() {
             // How many there are is needed when it goes away.
@@ -265,8 +263,8 @@ fn share(pool: &Arc<Credentials>, accounts: &Arc<Accounts>, state: &Arc<State>) 
 }
 
 /// With which records and names are sealed.
-fn key(config: &Config) -> Result<&Secret, StoreFault> {
-    config.encryption_key.as_ref().ok_or_else(|| {
+fn cipher(config: &Config) -> Result<Cipher, StoreFault> {
+    Cipher::of(config).ok_or_else(|| {
         let message = "store: an encryption key is needed, the same for every replica: --encryption-key-file FILE or \
                        GEMINI_PROXY_ENCRYPTION_KEY; `generate-key` makes one";
         StoreFault { message: message.into(), exit_code: 1 }
@@ -275,10 +273,10 @@ fn key(config: &Config) -> Result<&Secret, StoreFault> {
 
 type Parts = (Arc<Link>, crossbeam_channel::Sender<()>, Receiver<()>);
 
-fn link(store: &StoreConfig, key: &Secret) -> Result<Parts, StoreFault> {
+fn link(store: &StoreConfig, cipher: Cipher) -> Result<Parts, StoreFault> {
     let address = Address::new(store).map_err(|message| StoreFault { message, exit_code: 1 })?;
     let (wake, woken) = bounded(1);
-    Ok((Arc::new(Link::new(address, &store.prefix, key.clone())), wake, woken))
+    Ok((Arc::new(Link::new(address, &store.prefix, cipher)), wake, woken))
 }
 
 /// What the thread `store` looks after.

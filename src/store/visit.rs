@@ -5,7 +5,7 @@ use super::copies::{Records, Rests};
 use super::limits::Limits;
 use super::news::Copies;
 use super::redis::{KEYS, Link, Scripts, Standing};
-use super::{key, link};
+use super::{cipher, link};
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::credentials::shared::Away;
@@ -54,6 +54,26 @@ pub fn bring_page_keys(
     })
 }
 
+/// Seals what lies in the store with the first encryption key. It may be interrupted, repeated, and run beside replicas. How many
+/// values it changed; the error is a sentence.
+pub fn reseal(config: &Config) -> Result<usize, String> {
+    let Some((link, _)) = accounts(config, false)? else { return Ok(0) };
+    let broken_off = |_| "the store does not answer; what is done is done: run it again".to_owned();
+    let first = link.reseal().map_err(broken_off)?;
+    // Nobody who has the first key adds anything.
+    let again = link.reseal().map_err(broken_off)?;
+    if again.changed > 0 {
+        return Err("a replica still seals with an old key: give each the new one first, and run it again".into());
+    }
+    let meta = link.reseal_meta().map_err(broken_off)?;
+    match again.unread + meta.unread {
+        0 => Ok(first.changed + meta.changed),
+        unread => {
+            Err(format!("{unread} texts in the store are sealed with a key that is not known here; the rest is done"))
+        }
+    }
+}
+
 fn write_page_keys(config: &Config, changes: &[Change]) -> Result<Vec<Outcome>, String> {
     let Some((link, _)) = accounts(config, true)? else { return Ok(Vec::new()) };
     let names = link.names().ok_or_else(|| Away::Down.message().to_string())?;
@@ -67,14 +87,13 @@ type Visitor = (Arc<Link>, Arc<Accounts>);
 /// `None`: there is none, or one that nobody has used yet.
 fn accounts(config: &Config, may_make: bool) -> Result<Option<Visitor>, String> {
     let Some(store) = &config.store else { return Ok(None) };
-    let key = key(config).map_err(|fault| fault.message)?;
-    let (link, wake, _) = link(store, key).map_err(|fault| fault.message)?;
+    let (link, wake, _) = cipher(config).and_then(|cipher| link(store, cipher)).map_err(|fault| fault.message)?;
     if !may_make && link.look()?.is_new {
         return Ok(None);
     }
     open(&link)?;
     let limits = Arc::new(Limits::new(link.clone(), &store.replica, store.when_down, wake));
-    Ok(Some((link, Arc::new(Accounts::new(limits, key)))))
+    Ok(Some((link, Arc::new(Accounts::new(limits)))))
 }
 
 fn open(link: &Link) -> Result<(), String> {

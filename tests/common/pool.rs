@@ -62,6 +62,7 @@ pub fn options(base: &str, file: PathBuf) -> Options {
         is_shared: false,
         credentials_file: file,
         encryption_key: None,
+        old_encryption_keys: Vec::new(),
         api_keys: Vec::new(),
         project_id_map: Default::default(),
         prefer: Vec::new(),

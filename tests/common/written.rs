@@ -30,7 +30,7 @@ const SECRET_FIELDS: [&str; 11] = [
     "encryption_key",
 ];
 /// Fields that hold a list of secrets.
-const SECRET_LISTS: [&str; 2] = ["auth_keys", "gemini_api_keys"];
+const SECRET_LISTS: [&str; 3] = ["auth_keys", "gemini_api_keys", "old_encryption_keys"];
 /// Headers in which a client shows who it is.
 const SECRET_HEADERS: [&str; 5] = ["authorization", "x-goog-api-key", "x-api-key", "api-key", "proxy-authorization"];
 

@@ -12,6 +12,7 @@ mod notes;
 mod programs;
 mod redis;
 mod rolling;
+mod rotation;
 mod secure;
 mod usage;
 

@@ -5,13 +5,13 @@ use super::*;
 use crate::common::google::User;
 
 /// Fetches an address, whoever serves it, without following where it leads.
-fn get(address: &str) -> Reply {
+pub(super) fn get(address: &str) -> Reply {
     let (authority, path) = address.strip_prefix("http://").unwrap().split_once('/').unwrap();
     Client::new(authority.parse().unwrap()).get(&format!("/{path}"))
 }
 
 /// Where Google sends the browser after a login that this replica began.
-fn agreed(replica: &Proxy) -> String {
+pub(super) fn agreed(replica: &Proxy) -> String {
     let consent = get(&format!("{}/oauth2/login", replica.base()));
     assert_eq!(consent.status, 302, "{}", consent.body);
     let back = get(consent.header("location").unwrap());

@@ -227,6 +227,11 @@ impl Relay {
         self.weather.lost.store(per_mille, Ordering::SeqCst);
     }
 
+    /// Answers so far.
+    pub fn asked(&self) -> u64 {
+        self.weather.asked.load(Ordering::SeqCst)
+    }
+
     pub fn lost(&self) -> u64 {
         self.weather.has_lost.load(Ordering::SeqCst)
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::common::program::Folder;
 
 /// Answered requests with these keys, as this replica tells.
-fn told(replica: std::net::SocketAddr) -> u64 {
+pub(super) fn told(replica: std::net::SocketAddr) -> u64 {
     let stats = Client::new(replica).get("/admin/stats?range=7d").json();
     stats["buckets"].as_array().into_iter().flatten().filter_map(|bucket| bucket["requests"].as_u64()).sum()
 }

@@ -2,7 +2,6 @@
 
 use super::errand::land_later;
 use super::{Away, Known, Landing, Shared, Sharing};
-use crate::credentials::file::cipher::Cipher;
 use crate::credentials::lease::CredentialId;
 use crate::credentials::pool::{Effects, Now};
 use crate::credentials::{Credentials, VIEWS_AT_ONCE};
@@ -132,7 +131,7 @@ impl Credentials {
 
     /// Writes the section of the state file that holds what was granted while the store was away, encrypted.
     pub(crate) fn save_landings(&self, sink: &mut Sink<'_>) {
-        let Some((sharing, key)) = self.sharing.get().zip(self.key.as_ref()) else { return };
+        let Some((sharing, cipher)) = self.sharing.get().zip(self.cipher.as_ref()) else { return };
         let landings = sharing.landings.lock();
         let all: serde_json::Map<String, Value> = landings
             .iter()
@@ -140,13 +139,19 @@ impl Credentials {
             .collect();
         match all.is_empty() {
             true => sink.remove(WAITING),
-            false => sink.put(WAITING, &json!(Cipher::new(key).encrypt(&Value::Object(all).to_string()))),
+            false => sink.put(WAITING, &json!(cipher.encrypt(&Value::Object(all).to_string()))),
         }
     }
 
     fn read_landings(&self, saved: &Value) -> Option<BTreeMap<CredentialId, Vec<Landing>>> {
         let sealed = saved.get(WAITING)?.as_str()?;
-        let text = Cipher::new(self.key.as_ref()?).decrypt(sealed.as_bytes())?;
+        let Some(text) = self.cipher.as_ref()?.decrypt(sealed.as_bytes()) else {
+            log::error!(
+                "[CredManager] tokens that wait in the state file for the store are sealed with another encryption key; \
+                 name it in store.old_encryption_keys and start again"
+            );
+            return None;
+        };
         let all: BTreeMap<String, Value> = serde_json::from_slice(&text).ok()?;
         let read = |(id, landings): (String, Value)| {
             let landings = landings.as_array()?.iter().filter_map(Landing::read).collect();

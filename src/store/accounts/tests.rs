@@ -11,6 +11,7 @@ use super::*;
 use crate::credentials::shared::{
     Begun, Errand, Landed, Landing, Tokens, Trouble, Wish, begin, end, exchange, land_later,
 };
+use crate::secret::Secret;
 use parking_lot::Condvar;
 
 const REPLICAS: usize = 3;

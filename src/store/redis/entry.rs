@@ -3,7 +3,6 @@
 use super::names::WRONG_KEY;
 use super::{Address, Names, Scripts};
 use crate::credentials::Cipher;
-use crate::secret::Secret;
 use redis::{Connection, ErrorKind, RedisError, ServerErrorKind, cmd};
 use rustls::{AlertDescription, CertificateError};
 use std::collections::HashMap;
@@ -62,7 +61,7 @@ pub(super) fn enter(
     address: &Address,
     scripts: &Scripts,
     prefix: &str,
-    key: &Secret,
+    cipher: &Cipher,
     known: Option<Names>,
 ) -> Result<(Connection, Names), Entry> {
     let mut connection = address.connect(CONNECT)?;
@@ -73,15 +72,15 @@ pub(super) fn enter(
         if known.is_some() {
             log::warn!("store: {} is empty: was it restored from nothing? Limits count from zero", address);
         }
-        let fresh = Names::fresh(known.as_ref(), &Cipher::new(key));
+        let fresh = Names::fresh(known.as_ref(), cipher);
         meta = scripts.open(&mut connection, &name, &fresh)?;
     }
-    let names = Names::read(prefix, &meta, key).map_err(Entry::refused)?;
+    let names = Names::read(prefix, &meta, cipher).map_err(Entry::refused)?;
     Ok((connection, names))
 }
 
 /// The same, and nothing is written.
-pub(super) fn examine(address: &Address, prefix: &str, key: &Secret) -> Result<Look, Entry> {
+pub(super) fn examine(address: &Address, prefix: &str, cipher: &Cipher) -> Result<Look, Entry> {
     let mut connection = address.connect(CONNECT)?;
     let said = info(&mut connection)?;
     let asked = Instant::now();
@@ -89,7 +88,7 @@ pub(super) fn examine(address: &Address, prefix: &str, key: &Secret) -> Result<L
     let round_trip = asked.elapsed();
     let meta: HashMap<String, String> = cmd("HGETALL").arg(Names::meta(prefix)).query(&mut connection)?;
     if !meta.is_empty() {
-        Names::read(prefix, &meta, key).map_err(Entry::refused)?;
+        Names::read(prefix, &meta, cipher).map_err(Entry::refused)?;
     }
     let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let ahead = i128::try_from(own).unwrap_or_default() - i128::from(seconds * 1000 + micros / 1000);

@@ -3,8 +3,8 @@
 
 use super::entry::{self, Entry, Look, Refused, reason};
 use super::{Address, Names, Scripts};
+use crate::credentials::Cipher;
 use crate::os::random;
-use crate::secret::Secret;
 use parking_lot::{Condvar, Mutex};
 use redis::{Connection, ErrorKind, RedisError, RedisResult, ServerErrorKind};
 use std::cell::Cell;
@@ -68,7 +68,7 @@ struct Lines {
 pub(in crate::store) struct Link {
     pub(super) address: Address,
     pub(super) prefix: String,
-    pub(super) key: Secret,
+    pub(in crate::store) cipher: Cipher,
     pub(super) scripts: Scripts,
     names: Mutex<Option<Names>>,
     lines: Mutex<Lines>,
@@ -85,12 +85,12 @@ pub(in crate::store) struct Link {
 }
 
 impl Link {
-    pub(in crate::store) fn new(address: Address, prefix: &str, key: Secret) -> Link {
+    pub(in crate::store) fn new(address: Address, prefix: &str, cipher: Cipher) -> Link {
         let now = Instant::now();
         Link {
             address,
             prefix: prefix.into(),
-            key,
+            cipher,
             scripts: Scripts::new(),
             names: Mutex::default(),
             lines: Mutex::default(),
@@ -126,26 +126,27 @@ impl Link {
     pub(in crate::store) fn open(&self) {
         let was = self.standing();
         let now = Instant::now();
-        let (standing, line) = match entry::enter(&self.address, &self.scripts, &self.prefix, &self.key, self.names()) {
-            Ok((connection, names)) => {
-                *self.names.lock() = Some(names);
-                (Standing::Up, Some(connection))
-            }
-            Err(Entry::Refused(why)) => {
-                if !matches!(&was, Standing::Refused { why: known, .. } if *known == why) {
-                    log::error!("store: {} is not used: {}", self.address, why.sentence);
+        let (standing, line) =
+            match entry::enter(&self.address, &self.scripts, &self.prefix, &self.cipher, self.names()) {
+                Ok((connection, names)) => {
+                    *self.names.lock() = Some(names);
+                    (Standing::Up, Some(connection))
                 }
-                (Standing::Refused { since: since(&was, now), why }, None)
-            }
-            Err(Entry::Down { reason, .. }) => {
-                if self.names.lock().is_none()
-                    && matches!(&was, Standing::Down { reason: known, .. } if *known != reason)
-                {
-                    log::warn!("store: {} cannot be used: {reason}", self.address);
+                Err(Entry::Refused(why)) => {
+                    if !matches!(&was, Standing::Refused { why: known, .. } if *known == why) {
+                        log::error!("store: {} is not used: {}", self.address, why.sentence);
+                    }
+                    (Standing::Refused { since: since(&was, now), why }, None)
                 }
-                (Standing::Down { since: since(&was, now), reason }, None)
-            }
-        };
+                Err(Entry::Down { reason, .. }) => {
+                    if self.names.lock().is_none()
+                        && matches!(&was, Standing::Down { reason: known, .. } if *known != reason)
+                    {
+                        log::warn!("store: {} cannot be used: {reason}", self.address);
+                    }
+                    (Standing::Down { since: since(&was, now), reason }, None)
+                }
+            };
         *self.standing.lock() = standing;
         let Some(connection) = line else { return };
         match was {
@@ -163,7 +164,7 @@ impl Link {
 
     /// For `check`: nothing is written.
     pub(in crate::store) fn look(&self) -> Result<Look, String> {
-        entry::examine(&self.address, &self.prefix, &self.key).map_err(|entry| match entry {
+        entry::examine(&self.address, &self.prefix, &self.cipher).map_err(|entry| match entry {
             Entry::Down { reason, .. } => reason,
             Entry::Refused(why) => why.sentence,
         })

@@ -8,6 +8,7 @@ mod link;
 mod names;
 mod notes;
 mod reader;
+mod reseal;
 mod scripts;
 mod usage;
 

@@ -3,7 +3,6 @@
 
 use crate::credentials::Cipher;
 use crate::os::random;
-use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
@@ -43,9 +42,8 @@ impl Names {
     }
 
     /// The error is a sentence for the operator.
-    pub(super) fn read(prefix: &str, meta: &HashMap<String, String>, key: &Secret) -> Result<Names, String> {
+    pub(super) fn read(prefix: &str, meta: &HashMap<String, String>, cipher: &Cipher) -> Result<Names, String> {
         let field = |name: &str| meta.get(name).map(String::as_str).unwrap_or_default();
-        let cipher = Cipher::new(key);
         if field("min_reader").parse().is_ok_and(|oldest: u32| oldest > SCHEMA) {
             return Err("the store was written by a newer version of this program; update this replica".into());
         }
@@ -72,6 +70,11 @@ impl Names {
     /// What is small and changes together.
     pub(in crate::store) fn of_all(&self, what: &str) -> String {
         format!("{}{{g}}:{what}", self.prefix)
+    }
+
+    /// What names of notes begin with.
+    pub(super) fn of_notes(&self) -> String {
+        format!("{}{{n:", self.prefix)
     }
 
     /// What ends by itself and belongs to a secret.
@@ -125,18 +128,17 @@ pub(super) const WRONG_KEY: &str = "the store belongs to another encryption key;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     #[test]
     fn a_store_opens_with_its_key_only_and_names_stay() {
-        let (key, other) = (Secret::new("one"), Secret::new("two"));
+        let [key, other] = ["one", "two"].map(|key| Cipher::new(&Secret::new(key)));
         let meta: HashMap<String, String> =
-            Names::fresh(None, &Cipher::new(&key)).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            Names::fresh(None, &key).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let names = Names::read("gop:", &meta, &key).unwrap();
         assert_eq!(Names::read("gop:", &meta, &other).err().unwrap(), WRONG_KEY);
-        let again: HashMap<String, String> = Names::fresh(Some(&names), &Cipher::new(&other))
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
+        let again: HashMap<String, String> =
+            Names::fresh(Some(&names), &other).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let again = Names::read("gop:", &again, &other).unwrap();
         assert_eq!((again.of_key(7), again.pool), (names.of_key(7), names.pool.clone()));
         assert_ne!(names.of_key(7), names.of_key(8));

@@ -50,7 +50,7 @@ pub(in crate::store) struct Reader<'a> {
 impl Link {
     /// A connection for who waits. A server that refuses connections is away for all.
     pub(in crate::store) fn reader(&self, wait: Duration) -> Option<Reader<'_>> {
-        match entry::enter(&self.address, &self.scripts, &self.prefix, &self.key, self.names()) {
+        match entry::enter(&self.address, &self.scripts, &self.prefix, &self.cipher, self.names()) {
             Ok((connection, names)) => {
                 connection.set_read_timeout(Some(wait + PATIENCE)).ok()?;
                 Some(Reader { connection, names, scripts: &self.scripts })

@@ -21,6 +21,7 @@ pub(in crate::store) struct Scripts {
     pub(super) keep: Script,
     pub(super) take: Script,
     pub(super) position: Script,
+    pub(super) reseal: Script,
     pub(in crate::store) credentials: CredentialScripts,
     pub(in crate::store) usage: UsageScripts,
 }
@@ -42,6 +43,7 @@ impl Scripts {
             keep: Script::new(include_str!("scripts/keep.lua")),
             take: Script::new(include_str!("scripts/take.lua")),
             position: Script::new(concat!(include_str!("scripts/news.lua"), include_str!("scripts/position.lua"))),
+            reseal: Script::new(include_str!("scripts/reseal.lua")),
             credentials: CredentialScripts::new(),
             usage: UsageScripts::new(),
         }

@@ -3,6 +3,7 @@
 use super::super::super::link;
 use super::*;
 use crate::config::{StoreConfig, WhenDown};
+use crate::credentials::Cipher;
 use crate::storage::disk::Scratch;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
@@ -41,12 +42,13 @@ impl Server {
             authorities: None,
             password: None,
             sentinels: Vec::new(),
+            old_keys: Vec::new(),
         };
-        let key = Secret::new("the key of all replicas");
-        let (link, wake, _) = link(&config, &key).unwrap();
+        let cipher = Cipher::new(&Secret::new("the key of all replicas"));
+        let (link, wake, _) = link(&config, cipher).unwrap();
         link.open();
         assert!(link.is_up());
-        Accounts::new(Arc::new(Limits::new(link, "r", WhenDown::Share, wake)), &key)
+        Accounts::new(Arc::new(Limits::new(link, "r", WhenDown::Share, wake)))
     }
 }
 
