@@ -33,6 +33,7 @@ fn the_page_is_whole_and_accessible_in_every_look() {
     browser("page_looks.mjs", &Proxy::start(&google, |_| {}), &[]);
 }
 
+#[cfg(all(feature = "console", feature = "ledger"))]
 #[test]
 fn a_person_runs_the_proxy_from_the_page() {
     let google = FakeGoogle::start();
