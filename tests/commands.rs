@@ -248,7 +248,7 @@ fn decrypt_and_rotate_key_keep_everything_and_touch_nothing_with_a_wrong_key() {
     assert!(shown.contains("refresh_token"), "{shown}");
     assert_eq!(content(), first);
 
-    folder.write("new.key", "second-file-key\n");
+    folder.write("new.key", "Generated new encryption key. Please store it securely:\nsecond-file-key\n");
     let rotated =
         run(&folder, &["rotate-key", "-c", "config.json", "-ek", "first-file-key", "--new-key-file", "new.key"]);
     assert_eq!(rotated.status.code(), Some(0));
