@@ -2,9 +2,11 @@
 
 mod accounts;
 mod away;
+mod clocks;
 mod deploy;
 mod entry;
 mod fronts;
+mod holders;
 mod keys;
 mod limits;
 mod moves;
@@ -14,7 +16,9 @@ mod redis;
 mod rolling;
 mod rotation;
 mod secure;
+mod tokens;
 mod usage;
+mod without;
 
 use crate::common::client::{Client, Reply};
 use crate::common::google::{FakeGoogle, Step};

@@ -2,6 +2,7 @@
 
 use super::fronts::free_address;
 use super::redis::Redis;
+use super::usage::told;
 use super::*;
 use crate::common::program::{Folder, Program};
 use std::net::SocketAddr;
@@ -108,15 +109,19 @@ fn a_master_that_is_killed_is_followed_by_another() {
     wait_for("replication", || follower.counted("r") == 30);
     master.kill();
     let began = Instant::now();
-    let mut given = 0;
+    let (mut given, mut sent) = (0, 30 + 30);
     while !replicas.iter().all(|replica| health(replica)["state"] == "up")
         || ask("get-master-addr-by-name").contains(&first)
     {
         assert_eq!(passed(&storm(&replicas, FREE, 3, 3)), 9, "nobody without limits notices");
+        sent += 9 + 3;
         given += passed(&storm(&replicas, LIMITED, 3, 1));
         assert!(began.elapsed() < Duration::from_secs(40), "no other master");
     }
     println!("back after {:?}; {given} requests with a limited key were answered meanwhile", began.elapsed());
     let after = passed(&storm(&replicas, LIMITED, 3, 10));
     wait_for("all that was given", || follower.counted("r") >= (30 + given + after) as u64);
+    // Usage that the master had and the other one never got is told again, and nothing twice.
+    let sums = || replicas.iter().map(|replica| told(replica.address())).collect::<Vec<_>>();
+    wait_for("the sums", || sums() == [sent; 3]);
 }

@@ -82,10 +82,10 @@ impl Credentials {
         }
         let store = &*sharing.store;
         let Some(errand) = &mut job.common.errand else {
+            let asked = store.now();
             let tokens = self.grant(&job.record)?;
-            let entry = super::Entry::new(job.record.clone(), None, store.now()).of_login(job.login.number());
-            let landing =
-                Landing::new(&entry, tokens.access.clone(), tokens.refresh.clone(), tokens.lifetime, store.now());
+            let entry = super::Entry::new(job.record.clone(), None, asked).of_login(job.login.number());
+            let landing = Landing::new(&entry, tokens.access.clone(), tokens.refresh.clone(), tokens.lifetime, asked);
             return Ok(Some(self.keep_for_later(sharing, job, landing)));
         };
         let (landing, landed) = exchange(store, errand, &mut |record| self.grant(record))?;

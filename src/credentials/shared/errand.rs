@@ -107,10 +107,12 @@ pub(crate) fn exchange(
 ) -> Result<(Landing, Landed), Trouble> {
     let mut last = None;
     for _ in 0..TOKENS {
+        // Its life begins when Google answers, which may be long before this replica goes on.
+        let asked = store.now();
         match ask(&errand.kept.entry.record) {
             Ok(tokens) => {
                 let Tokens { access, refresh, lifetime, .. } = tokens;
-                let landing = Landing::new(&errand.kept.entry, access, refresh, lifetime, store.now());
+                let landing = Landing::new(&errand.kept.entry, access, refresh, lifetime, asked);
                 let landed = land(store, errand.held.id, errand.kept.clone(), landing.clone());
                 if let Landed::Kept(kept) = &landed {
                     errand.kept = (**kept).clone();

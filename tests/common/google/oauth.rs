@@ -3,6 +3,7 @@
 use super::super::written;
 use super::errors::{self, Refusal};
 use super::routes::Call;
+use super::script::Step;
 use super::server::{Reply, parse_form};
 use super::state::{AuthCode, State};
 use super::vertex;
@@ -110,13 +111,8 @@ fn exchange(call: &Call) -> Result<Reply, Reply> {
     }
     let form = parse_form(&String::from_utf8_lossy(&call.request.body));
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    let need = |name: &str| {
-        field(name)
-            .filter(|value| !value.is_empty())
-            .ok_or_else(|| fail(400, "invalid_request", &format!("Missing required parameter: {name}")))
-    };
     if field("grant_type") == Some("urn:ietf:params:oauth:grant-type:jwt-bearer") {
-        return by_assertion(call, need("assertion")?);
+        return by_assertion(call, need(&form, "assertion")?);
     }
     // A forced error belongs to an account, so it is looked for before the client is checked.
     let account = call.shared.read(|state| {
@@ -128,9 +124,24 @@ fn exchange(call: &Call) -> Result<Reply, Reply> {
     if let Some(email) = &account {
         call.is_from(email);
     }
-    if let Some(reply) = call.forced(account.as_deref().unwrap_or("*")) {
+    let step = call.step(account.as_deref().unwrap_or("*"));
+    if let Some(reply) = step.as_ref().filter(|step| !step.is_late()).and_then(Step::plain_reply) {
         return Ok(reply);
     }
+    let granted = granted(call, &form);
+    // What was granted is granted, whenever the answer goes out.
+    let Some(step) = step else { return granted };
+    granted.map(|reply| step.decorate(reply)).map_err(|reply| step.decorate(reply))
+}
+
+fn need<'a>(form: &'a [(String, String)], name: &str) -> Result<&'a str, Reply> {
+    let field = form.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str());
+    field.ok_or_else(|| fail(400, "invalid_request", &format!("Missing required parameter: {name}")))
+}
+
+fn granted(call: &Call, form: &[(String, String)]) -> Result<Reply, Reply> {
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let need = |name: &str| need(form, name);
     let client = field("client_id").filter(|id| !id.is_empty());
     let client = client.ok_or_else(|| fail(400, "invalid_request", "Could not determine client ID from request."))?;
     let secret = field("client_secret").filter(|secret| !secret.is_empty());

@@ -1,6 +1,7 @@
 //! Which path is which endpoint, who is asking, and the record of every request.
 
 use super::errors::{self, Refusal};
+use super::script::Step;
 use super::server::{Reply, Request, parse_form};
 use super::state::{CLOUD_PLATFORM, Recorded, User};
 use super::{Shared, code_assist, federation, oauth, public, vertex};
@@ -96,8 +97,11 @@ impl Call<'_> {
 
     /// A scripted answer for an endpoint that has only status answers (not a generation).
     pub fn forced(&self, who: &str) -> Option<Reply> {
-        let step = self.shared.change(|state| state.take_step(who, &self.op, ""))?;
-        step.plain_reply()
+        self.step(who)?.plain_reply()
+    }
+
+    pub fn step(&self, who: &str) -> Option<Step> {
+        self.shared.change(|state| state.take_step(who, &self.op, ""))
     }
 }
 

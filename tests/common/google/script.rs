@@ -283,6 +283,11 @@ impl Step {
         }
     }
 
+    /// Whether the usual answer is held up.
+    pub fn is_late(&self) -> bool {
+        self.is_default() && matches!(self.before[..], [Act::Hold])
+    }
+
     pub fn is_default(&self) -> bool {
         matches!(self.kind, Kind::Default)
     }
