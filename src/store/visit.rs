@@ -4,7 +4,7 @@ use super::accounts::Accounts;
 use super::copies::{Records, Rests};
 use super::limits::Limits;
 use super::news::Copies;
-use super::redis::{KEYS, Link, Scripts, Standing};
+use super::redis::{KEYS, Link, Reseal, Scripts, Standing};
 use super::{cipher, link};
 use crate::config::Config;
 use crate::credentials::Credentials;
@@ -14,6 +14,9 @@ use crate::storage::state::Section;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// An answer is waited for so long.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Lets the credentials be those of the store that the config names. A store that nobody has used yet is made, or, where
 /// nothing may be written, left alone. The error is a sentence.
@@ -58,19 +61,26 @@ pub fn bring_page_keys(
 /// values it changed; the error is a sentence.
 pub fn reseal(config: &Config) -> Result<usize, String> {
     let Some((link, _)) = accounts(config, false)? else { return Ok(0) };
-    let broken_off = |_| "the store does not answer; what is done is done: run it again".to_owned();
-    let first = link.reseal().map_err(broken_off)?;
-    // Nobody who has the first key adds anything.
-    let again = link.reseal().map_err(broken_off)?;
-    if again.changed > 0 {
-        return Err("a replica still seals with an old key: give each the new one first, and run it again".into());
-    }
-    let meta = link.reseal_meta().map_err(broken_off)?;
-    match again.unread + meta.unread {
-        0 => Ok(first.changed + meta.changed),
-        unread => {
+    let done = link.reader(PATIENCE).and_then(|reader| {
+        let mut reseal = Reseal::new(reader, &link.cipher);
+        reseal.round().ok()?;
+        let (first, _) = reseal.told();
+        reseal.round().ok()?;
+        let (again, unread) = reseal.told();
+        // Nobody who has the first key adds anything.
+        if again == 0 {
+            reseal.meta().ok()?;
+        }
+        let (meta, of_meta) = reseal.told();
+        Some((first + meta, again, unread + of_meta))
+    });
+    match done {
+        None => Err("the store does not answer; what is done is done: run it again".into()),
+        Some((done, 0, 0)) => Ok(done),
+        Some((_, 0, unread)) => {
             Err(format!("{unread} texts in the store are sealed with a key that is not known here; the rest is done"))
         }
+        Some(_) => Err("a replica still seals with an old key: give each the new one first, and run it again".into()),
     }
 }
 

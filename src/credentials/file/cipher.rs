@@ -11,7 +11,6 @@ use fernet::Fernet;
 use sha2::{Digest, Sha256};
 
 /// A key, made from the text the user typed; replicas may have others beside it, which open what they have sealed.
-#[derive(Clone)]
 pub(crate) struct Cipher {
     key: Fernet,
     old: Vec<Fernet>,

@@ -42,9 +42,9 @@ pub(in crate::store) struct Position {
 }
 
 pub(in crate::store) struct Reader<'a> {
-    connection: Connection,
-    names: Names,
-    scripts: &'a Scripts,
+    pub(super) connection: Connection,
+    pub(super) names: Names,
+    pub(super) scripts: &'a Scripts,
 }
 
 impl Link {

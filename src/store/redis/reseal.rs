@@ -1,79 +1,90 @@
 //! Another encryption key for what lies in the store: every text that an old key has sealed is sealed with the first one, value by
 //! value, and only where nobody has changed it meanwhile. Names, versions and ends stay, so replicas notice nothing.
 
-use super::link::{Fault, Link};
-use super::{Line, Names};
-use redis::{RedisResult, cmd};
+use super::Answer;
+use super::reader::Reader;
+use crate::credentials::Cipher;
+use redis::cmd;
 
 /// What every sealed text begins with.
 const TOKEN: &str = "gAAAA";
 /// Names or fields of one answer.
 const PIECE: usize = 200;
 
-/// What one round came to.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::store) struct Resealed {
-    /// Values that have the first key now.
-    pub(in crate::store) changed: usize,
-    /// Texts that no key opens.
-    pub(in crate::store) unread: usize,
+/// Seals what lies in a store.
+pub(in crate::store) struct Reseal<'a> {
+    reader: Reader<'a>,
+    cipher: &'a Cipher,
+    changed: usize,
+    unread: usize,
 }
 
-impl Link {
-    /// Everything but [`Link::reseal_meta`].
-    pub(in crate::store) fn reseal(&self) -> Result<Resealed, Fault> {
-        let names = self.names().ok_or(Fault::Down)?;
+impl<'a> Reseal<'a> {
+    pub(in crate::store) fn new(reader: Reader<'a>, cipher: &'a Cipher) -> Reseal<'a> {
+        Reseal { reader, cipher, changed: 0, unread: 0 }
+    }
+
+    /// Since it was asked last: values that have the first key now, and texts that no key opens.
+    pub(in crate::store) fn told(&mut self) -> (usize, usize) {
+        (std::mem::take(&mut self.changed), std::mem::take(&mut self.unread))
+    }
+
+    /// Everything but [`Reseal::meta`].
+    pub(in crate::store) fn round(&mut self) -> Answer<()> {
+        let names = &self.reader.names;
         let (meta, of_all, of_notes) = (names.of_all("meta"), names.of_all(""), names.of_notes());
-        let (mut resealed, mut from) = (Resealed::default(), 0);
+        let mut from = String::from("0");
         loop {
-            let (next, found): (u64, Vec<String>) =
-                self.call(|line| cmd("SCAN").arg(from).arg("COUNT").arg(PIECE).query(line))?;
+            let mut call = cmd("SCAN");
+            call.arg(&from).arg("COUNT").arg(PIECE);
+            let (next, found): (String, Vec<String>) = call.query(&mut self.reader.connection)?;
             for name in found.iter().filter(|name| name.starts_with(&of_all) || name.starts_with(&of_notes)) {
-                let kind: String = self.call(|line| cmd("TYPE").arg(name).query(line))?;
+                let kind: String = cmd("TYPE").arg(name).query(&mut self.reader.connection)?;
                 match kind.as_str() {
-                    "hash" if *name != meta => self.reseal_hash(name, &mut resealed)?,
+                    "hash" if *name != meta => self.hash(name)?,
                     "string" => {
-                        let value: Option<String> = self.call(|line| cmd("GET").arg(name).query(line))?;
-                        value.map_or(Ok(()), |value| self.reseal_value(name, "", &value, &mut resealed))?;
+                        let value: Option<String> = cmd("GET").arg(name).query(&mut self.reader.connection)?;
+                        self.value(name, "", &value.unwrap_or_default())?;
                     }
                     _ => {}
                 }
             }
             from = next;
-            if from == 0 {
-                return Ok(resealed);
+            if from == "0" {
+                return Ok(());
             }
         }
     }
 
     /// Whose store it is: from then on who knows the first key alone may use it.
-    pub(in crate::store) fn reseal_meta(&self) -> Result<Resealed, Fault> {
-        let (name, mut resealed) = (Names::meta(&self.prefix), Resealed::default());
+    pub(in crate::store) fn meta(&mut self) -> Answer<()> {
+        let name = self.reader.names.of_all("meta");
         // The word by which a key is known comes last.
         for field in ["names", "check"] {
-            let value: Option<String> = self.call(|line| cmd("HGET").arg(&name).arg(field).query(line))?;
-            self.reseal_value(&name, field, &value.unwrap_or_default(), &mut resealed)?;
+            let value: Option<String> = cmd("HGET").arg(&name).arg(field).query(&mut self.reader.connection)?;
+            self.value(&name, field, &value.unwrap_or_default())?;
         }
-        Ok(resealed)
+        Ok(())
     }
 
-    fn reseal_hash(&self, name: &str, resealed: &mut Resealed) -> Result<(), Fault> {
-        let mut from = 0;
+    fn hash(&mut self, name: &str) -> Answer<()> {
+        let mut from = String::from("0");
         loop {
-            let (next, found): (u64, Vec<(String, String)>) =
-                self.call(|line| cmd("HSCAN").arg(name).arg(from).arg("COUNT").arg(PIECE).query(line))?;
+            let mut call = cmd("HSCAN");
+            call.arg(name).arg(&from).arg("COUNT").arg(PIECE);
+            let (next, found): (String, Vec<(String, String)>) = call.query(&mut self.reader.connection)?;
             for (field, value) in found {
-                self.reseal_value(name, &field, &value, resealed)?;
+                self.value(name, &field, &value)?;
             }
             from = next;
-            if from == 0 {
+            if from == "0" {
                 return Ok(());
             }
         }
     }
 
     /// Who changes a value meanwhile seals it with the first key himself.
-    fn reseal_value(&self, name: &str, field: &str, was: &str, resealed: &mut Resealed) -> Result<(), Fault> {
+    fn value(&mut self, name: &str, field: &str, was: &str) -> Answer<()> {
         let mut is = String::with_capacity(was.len());
         let mut rest = was;
         while let Some(at) = rest.find(TOKEN) {
@@ -85,21 +96,18 @@ impl Link {
                 Some(text) if self.cipher.is_old(token.as_bytes()) => is.push_str(&self.cipher.encrypt(&text)),
                 Some(_) => is.push_str(token),
                 None => {
-                    resealed.unread += 1;
+                    self.unread += 1;
                     is.push_str(token);
                 }
             }
             rest = after;
         }
         is.push_str(rest);
-        if is != was {
-            resealed.changed += 1;
-            self.edit(|scripts, line, _| scripts.reseal.key(name).arg(field).arg(was).arg(&is).invoke::<i64>(line))?;
+        if is == was {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn call<T>(&self, ask: impl Fn(&mut Line) -> RedisResult<T>) -> Result<T, Fault> {
-        self.edit(|_, line, _| ask(line))
+        self.changed += 1;
+        let mut call = self.reader.scripts.reseal.key(name);
+        call.arg(field).arg(was).arg(&is).invoke::<i64>(&mut self.reader.connection).map(drop)
     }
 }
