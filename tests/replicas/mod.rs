@@ -18,6 +18,7 @@ mod rotation;
 mod secure;
 mod tokens;
 mod usage;
+mod versions;
 mod without;
 
 use crate::common::client::{Client, Reply};
