@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs, io};
 
+/// What the store runs in Redis; in the program without comments, too.
+const SCRIPTS: &str = "src/store/redis/scripts";
+
 /// ID, deflate, no fields, no time, best compression, unknown system (RFC 1952).
 const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
 
@@ -22,7 +25,7 @@ fn main() -> io::Result<()> {
             "media.js" if env::var_os("CARGO_FEATURE_MEDIA").is_none() => "export const startMedia = () => {};".into(),
             _ => fs::read_to_string(entry.path())?,
         };
-        let text = bare(&text);
+        let text = bare(&text, "//");
         let text = if name.ends_with(".css") { close(&text) } else { text };
         files.push((name, text));
     }
@@ -41,12 +44,28 @@ fn main() -> io::Result<()> {
     }
     let source =
         format!("const VERSION: &str = {version:?};\nconst FILES: [(&str, &[u8]); {}] = [{list}];\n", files.len());
-    fs::write(Path::new(&out).join("page.rs"), source)
+    fs::write(Path::new(&out).join("page.rs"), source)?;
+    println!("cargo::rerun-if-changed={SCRIPTS}");
+    scripts(Path::new(SCRIPTS), &Path::new(&out).join("scripts"))
+}
+
+/// Copies the scripts of a folder and those below it.
+fn scripts(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        match path.is_dir() {
+            true => scripts(&path, &to)?,
+            false => fs::write(to, bare(&fs::read_to_string(path)?, "--"))?,
+        }
+    }
+    Ok(())
 }
 
 /// Without indentation, empty lines and lines of comment; no text of ours goes over several lines.
-fn bare(text: &str) -> String {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
+fn bare(text: &str, comment: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(comment));
     lines.fold(String::new(), |bare, line| bare + line + "\n")
 }
 

@@ -41,28 +41,20 @@ pub(in crate::store) type LeaseRow = (u64, u64, i64, String, String);
 /// A script that changes something.
 macro_rules! changing {
     ($name:literal) => {
-        Script::new(concat!(
-            include_str!("scripts/credentials/seen.lua"),
-            include_str!("scripts/news.lua"),
-            include_str!("scripts/credentials/rests.lua"),
-            include_str!(concat!("scripts/credentials/", $name, ".lua"))
-        ))
+        lua!("credentials/seen", "news", "credentials/rests", concat!("credentials/", $name))
     };
 }
 
 impl CredentialScripts {
     pub(super) fn new() -> CredentialScripts {
         CredentialScripts {
-            number: Script::new(concat!(
-                include_str!("scripts/credentials/seen.lua"),
-                include_str!("scripts/credentials/number.lua")
-            )),
+            number: lua!("credentials/seen", "credentials/number"),
             create: changing!("create"),
             change: changing!("change"),
-            read: Script::new(include_str!("scripts/credentials/read.lua")),
-            lease: Script::new(include_str!("scripts/credentials/lease.lua")),
-            extend: Script::new(include_str!("scripts/credentials/extend.lua")),
-            release: Script::new(include_str!("scripts/credentials/release.lua")),
+            read: lua!("credentials/read"),
+            lease: lua!("credentials/lease"),
+            extend: lua!("credentials/extend"),
+            release: lua!("credentials/release"),
             cool: changing!("cool"),
             lift: changing!("lift"),
         }

@@ -1,6 +1,13 @@
 //! Redis or Valkey, the only place that knows its client: lines to it, what things are called there, and the scripts that run
 //! there (docs/scale-out.md "Traps of the Redis client").
 
+/// A script out of these files of `scripts/`, one behind the other, as `build.rs` has copied them.
+macro_rules! lua {
+    ($($name:expr),*) => {
+        redis::Script::new(concat!($(include_str!(concat!(env!("OUT_DIR"), "/scripts/", $name, ".lua"))),*))
+    };
+}
+
 mod address;
 mod credentials;
 mod entry;

@@ -34,16 +34,16 @@ const PLACE: Duration = Duration::from_secs(30);
 impl Scripts {
     pub(super) fn new() -> Scripts {
         Scripts {
-            admit: Script::new(concat!(include_str!("scripts/calendar.lua"), include_str!("scripts/admit.lua"))),
-            settle: Script::new(concat!(include_str!("scripts/calendar.lua"), include_str!("scripts/settle.lua"))),
-            hold: Script::new(include_str!("scripts/hold.lua")),
-            beat: Script::new(include_str!("scripts/beat.lua")),
-            open: Script::new(include_str!("scripts/open.lua")),
-            keys: Script::new(concat!(include_str!("scripts/news.lua"), include_str!("scripts/keys.lua"))),
-            keep: Script::new(include_str!("scripts/keep.lua")),
-            take: Script::new(include_str!("scripts/take.lua")),
-            position: Script::new(concat!(include_str!("scripts/news.lua"), include_str!("scripts/position.lua"))),
-            reseal: Script::new(include_str!("scripts/reseal.lua")),
+            admit: lua!("calendar", "admit"),
+            settle: lua!("calendar", "settle"),
+            hold: lua!("hold"),
+            beat: lua!("beat"),
+            open: lua!("open"),
+            keys: lua!("news", "keys"),
+            keep: lua!("keep"),
+            take: lua!("take"),
+            position: lua!("news", "position"),
+            reseal: lua!("reseal"),
             credentials: CredentialScripts::new(),
             usage: UsageScripts::new(),
         }

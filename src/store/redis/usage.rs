@@ -30,11 +30,7 @@ fn name(names: &Names, what: &str) -> String {
 
 impl UsageScripts {
     pub(super) fn new() -> UsageScripts {
-        UsageScripts {
-            count: Script::new(include_str!("scripts/usage/count.lua")),
-            reset: Script::new(include_str!("scripts/usage/reset.lua")),
-            fold: Script::new(include_str!("scripts/usage/fold.lua")),
-        }
+        UsageScripts { count: lua!("usage/count"), reset: lua!("usage/reset"), fold: lua!("usage/fold") }
     }
 
     /// Up to which number all batches of this replica were counted.
