@@ -20,6 +20,11 @@ const SLICE: Duration = Duration::from_millis(50);
 /// What a client waits when the token endpoint has trouble.
 const TOKEN_TROUBLE: Duration = Duration::from_secs(10);
 
+/// What the log says of who is asked next; scripts of the old program look for the first one.
+const ANOTHER: &str = " Rotating credential and retrying.";
+const THE_SAME: &str = " Asking the same credential again.";
+const NOBODY: &str = "";
+
 /// One request on its way from credential to credential.
 pub(super) struct Failover<'a, A: Attempt> {
     dispatcher: &'a Dispatcher,
@@ -42,6 +47,17 @@ struct Asked {
     alone: Vec<(Lease, Verdict)>,
     /// Those that failed for nobody's fault, to be reported if another one does well.
     suspects: Vec<CredentialId>,
+}
+
+impl Asked {
+    /// Whether one of them may be asked again.
+    fn is_repeatable(&self) -> bool {
+        self.out.len() < self.all.len()
+    }
+
+    fn out_and_last(&self) -> Vec<CredentialId> {
+        self.out.iter().chain(self.all.last()).copied().collect()
+    }
 }
 
 /// How one credential failed.
@@ -108,7 +124,7 @@ impl<'a, A: Attempt> Failover<'a, A> {
         unavailable::give_up(unavailable, want.kinds, reason, self.last)
     }
 
-    /// Someone who has not been asked yet, or else someone who failed for nobody's fault.
+    /// Someone who has not been asked yet, or else someone who failed for nobody's fault, rather not the one asked last.
     fn lease(&self) -> Result<Lease, Unavailable> {
         let pool = &self.dispatcher.pool;
         if let Some(kind) = self.attempt.prefers() {
@@ -119,15 +135,24 @@ impl<'a, A: Attempt> Failover<'a, A> {
         }
         let checkout = |tried| pool.checkout(&self.attempt.want(tried));
         match checkout(&self.asked.all) {
-            Err(_) if self.asked.out.len() < self.asked.all.len() => checkout(&self.asked.out),
+            Err(_) if self.asked.is_repeatable() => {
+                checkout(&self.asked.out_and_last()).or_else(|_| checkout(&self.asked.out))
+            }
             result => result,
         }
     }
 
-    /// Whether [`Failover::lease`] would find somebody.
-    fn has_another(&self) -> bool {
-        let can_serve = |tried| self.dispatcher.pool.can_serve(&self.attempt.want(tried));
-        can_serve(&self.asked.all) || self.asked.out.len() < self.asked.all.len() && can_serve(&self.asked.out)
+    /// Whom [`Failover::lease`] would find.
+    fn next_one(&self) -> &'static str {
+        let can_serve = |tried: &[CredentialId]| self.dispatcher.pool.can_serve(&self.attempt.want(tried));
+        let can_repeat = |tried: &[CredentialId]| self.asked.is_repeatable() && can_serve(tried);
+        if can_serve(&self.asked.all) || can_repeat(&self.asked.out_and_last()) {
+            ANOTHER
+        } else if can_repeat(&self.asked.out) {
+            THE_SAME
+        } else {
+            NOBODY
+        }
     }
 
     /// Asks one credential, again with a fresh token or a repaired request, until another one is next or nobody.
@@ -228,8 +253,7 @@ impl<'a, A: Attempt> Failover<'a, A> {
             }
         }
         // Whoever is asked next is known now that this one rests.
-        let is_next = next == Next::Wait || next == Next::Other && self.has_another();
-        let mood = if is_next { " Rotating credential and retrying." } else { "" };
+        let mood = if goes_on { self.next_one() } else { NOBODY };
         let (word, reason) = (&verdict.word, &verdict.reason);
         let what = if word == "Exception" { String::new() } else { format!(" with status {word}") };
         log::warn!("[ApiClient] Request failed{what} for {}({}).{mood} ({reason})", lease.name, lease.label);

@@ -183,6 +183,34 @@ fn a_key_that_google_answers_401_is_called_a_key_and_nobody_is_said_to_be_next()
 }
 
 #[test]
+fn the_log_says_whether_another_credential_is_asked_or_the_same_one() {
+    for (count, expected) in
+        [(1, ["Asking the same credential again."; 2]), (2, ["Rotating credential and retrying."; 2])]
+    {
+        let google = FakeGoogle::start();
+        let keys: Vec<String> = (0..count).map(|at| format!("AIza-of-the-log-000{at}")).collect();
+        for key in &keys {
+            google.add_api_key(key);
+            google.always(key, Step::status(503, "The service is currently unavailable."));
+        }
+        let folder = Folder::new("who-is-next");
+        let mut settings = config(&google, &["sk-client-of-next"]);
+        settings["gemini_api_keys"] = json!(keys);
+        let mut program = Program::start(&folder, &settings, &[]);
+        assert_eq!(ask(&program.base(), "sk-client-of-next", CHAT, HI).0, 503);
+        let failed = "[ApiClient] Request failed with status 503";
+        let lines: Vec<String> = (0..3).map(|_| program.wait_for_line(failed)).collect();
+        for (line, expected) in lines.iter().zip(expected) {
+            assert!(line.contains(expected), "{count}: {line}");
+        }
+        assert!(lines[2].contains("). ("), "{count}: {}", lines[2]);
+        // The one that was asked last is not the next one where there are two.
+        let asked: Vec<String> = google.generations().into_iter().filter_map(|call| call.who).collect();
+        assert!(asked.windows(2).all(|pair| (pair[0] == pair[1]) == (count == 1)), "{asked:?}");
+    }
+}
+
+#[test]
 fn check_calls_credentials_by_the_ids_that_the_page_shows_also_after_a_restart() {
     let google = FakeGoogle::start();
     let folder = Folder::new("same-ids");
