@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
@@ -28,6 +29,8 @@ const LONGEST: usize = 4000;
 static LINES: Mutex<Lines> = Mutex::new(Lines { next: 1, lines: VecDeque::new() });
 /// Lines are JSON. Global as the logger is.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
+/// Which of several replicas writes. Global as the logger is.
+static REPLICA: OnceLock<String> = OnceLock::new();
 
 thread_local! {
     /// One thread answers one request at a time, so the id of the thread's request is exact.
@@ -52,6 +55,12 @@ pub fn start(level: LevelFilter, format: LogFormat) {
     if log::set_boxed_logger(Box::new(Guard { inner })).is_ok() {
         IS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
     }
+}
+
+/// From now on each line says which of several replicas has written it. Called once, by `main`.
+pub fn name_replica(name: &str) {
+    // A second call keeps the first name.
+    let _ = REPLICA.set(name.to_owned());
 }
 
 /// Names the request that this thread works on until the returned mark is dropped.
@@ -207,6 +216,9 @@ fn json_line(record: &Record, id: &str, message: &str) -> String {
     line.insert("level".into(), json!(record.level().as_str()));
     line.insert("target".into(), json!(record.target()));
     line.insert("request".into(), if id.is_empty() { Value::Null } else { json!(id) });
+    if let Some(replica) = REPLICA.get() {
+        line.insert("replica".into(), json!(replica));
+    }
     let (message, fields) = FIELDS.take().unwrap_or((message, Map::new()));
     line.insert("message".into(), json!(message));
     for (name, value) in fields {
@@ -244,9 +256,12 @@ impl Log for Guard {
         if !line.contains('\n') {
             line.truncate(kept + head(&line[kept..], LONGEST).len());
         }
+        let end = line.len();
+        put_replica(&mut line);
         keep(record.level(), &line[kept..]);
         let is_json = IS_JSON.load(Ordering::Relaxed);
         if is_json {
+            line.truncate(end);
             line = REQUEST_ID.with_borrow(|id| json_line(record, id, &line[begin..]));
         }
         line.push('\n');
@@ -280,9 +295,16 @@ fn lost_lines(count: usize, is_json: bool) -> String {
     } else {
         put_beginning(&mut line, &warning);
         line.extend(["[-] - ", &text]);
+        put_replica(&mut line);
     }
     line.push('\n');
     line
+}
+
+fn put_replica(line: &mut String) {
+    if let Some(replica) = REPLICA.get() {
+        line.extend([" replica=", replica]);
+    }
 }
 
 /// Replaces control characters other than the newline of a multi-line report: URLs, header values and upstream texts can

@@ -218,6 +218,7 @@ impl Replicas {
             "kind": "redis",
             "state": state,
             "replica": self.name,
+            "incarnation": format!("{}-{}", self.name, self.limits.who),
             "replicas": self.limits.replicas.load(Ordering::Relaxed),
         });
         if let Some(since) = self.away_since() {

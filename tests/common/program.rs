@@ -143,8 +143,8 @@ impl Program {
         });
         let mut program = Program { child, lines, log, readers: readers.into(), port: 0 };
         let line = program.wait_for_line("listening on http");
-        // In the JSON format more follows.
-        let address = line.rsplit("://").next().unwrap().trim_end_matches(|c: char| !c.is_ascii_digit());
+        // In the JSON format, and with several replicas, more follows.
+        let address = line.rsplit("://").next().unwrap().split(['"', ' ']).next().unwrap().trim_end();
         program.port = address.rsplit(':').next().unwrap().parse().expect("a port at the end of the address");
         program
     }

@@ -64,6 +64,42 @@ fn places_of_a_killed_replica_are_free_soon() {
     assert!(began.elapsed() > Duration::from_secs(10), "a place is held while its replica may live");
 }
 
+#[test]
+fn each_line_of_the_log_says_which_replica_has_written_it() {
+    let (google, redis) = (google(), Redis::start());
+    let folder = Folder::new("named-replica");
+    let mut settings = config(&google, 0, json!({"url": redis.url(), "replica": "left-1"}), &json!({}));
+    let mut program = begin(&folder, &settings);
+    assert_eq!(Client::new(address(&program)).chat(FREE, MODEL).unwrap().status, 200);
+    let line = program.wait_for_line("key=free");
+    assert!(line.contains(" status=200 ") && line.trim_end().ends_with(" replica=left-1"), "{line}");
+    // Another start of the same replica is told from it.
+    let verbose = |program: &Program| Client::new(address(program)).get("/health?verbose=1").json()["store"].clone();
+    let (first, page) = (verbose(&program), Client::new(address(&program)).get("/admin/log?after=0").body);
+    let lines = page.matches("\"text\"").count();
+    assert!(lines > 0 && page.matches("replica=left-1").count() == lines, "{page}");
+    program.signal("-TERM");
+    assert_eq!(program.wait(Duration::from_secs(30)), Some(0));
+    assert!(program.log().lines().skip(1).all(|line| line.ends_with(" replica=left-1")), "{}", program.log());
+    settings["log_format"] = json!("json");
+    let mut program = begin(&folder, &settings);
+    let second = verbose(&program);
+    for health in [&first, &second] {
+        let digits = health["incarnation"].as_str().unwrap().strip_prefix("left-1-").unwrap();
+        assert!(digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()), "{health}");
+    }
+    assert_ne!(first["incarnation"], second["incarnation"]);
+    let metrics = Client::new(address(&program)).get("/metrics").body;
+    let info = format!("gemini_proxy_replica_info{{replica=\"left-1\",version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+    assert!(metrics.contains(&info), "{metrics}");
+    program.signal("-TERM");
+    assert_eq!(program.wait(Duration::from_secs(30)), Some(0));
+    for line in program.log().lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(line["replica"] == "left-1" && !line["message"].as_str().unwrap().contains("replica="), "{line}");
+    }
+}
+
 /// Ended when dropped.
 struct Sentinel(Child);
 
