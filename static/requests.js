@@ -1,6 +1,6 @@
 // Requests, the settings, and the log: what was asked, how it went over which attempts, with what configuration.
 import { $, button, chip, fact, h, note, onAction, render, table } from "./dom.js";
-import { exactly, milliseconds, money, number, short, t, when } from "./text.js";
+import { ago, exactly, milliseconds, money, number, short, t, when } from "./text.js";
 import { get } from "./api.js";
 import { attempt, copy } from "./dialog.js";
 
@@ -73,10 +73,15 @@ export function drawRequests(state) {
     : h("ul", { class: "rows card" }, shown.map(row)), more && button("more", t("showMore", { n: PAGE })));
 }
 
+// Those that are silent in grey.
+const replicas = (list) => list?.length > 0 && h("div", { class: "card" }, table(t("replicas"), ["", "Version", "Since", "Busy", "Beat", "Clock", "Config"].map((name) => ({ label: t(`replica${name}`) })),
+  list.map((r) => [r.name, r.version, when(r.since), `${r.busy ?? "–"} / ${r.workers ?? "–"}`, ago(r.beat), `${number(r.clock_ahead_seconds)} s`, r.config_unlike && (r.config_unlike.join(", ") || "✓")]
+    .map((text) => (r.alive ? text : note(text)))), { cards: true }));
+
 export function drawSettings({ status }) {
   if (!status?.config) return;
   const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
-  render($("config"), h("div", { class: "card" }, table(t("settings"), [{ label: t("setting") }, { label: t("value") }, { label: t("source") }],
+  render($("config"), replicas(status.replicas), h("div", { class: "card" }, table(t("settings"), [{ label: t("setting") }, { label: t("value") }, { label: t("source") }],
     Object.entries(status.config).map(([name, { value, source }]) => [h("code", null, name), h("code", null, value === null ? "–" : text(value)),
       h("span", { class: source === "default" ? "note" : "chip" }, t(`source_${source}`))]), { cards: true })));
 }

@@ -60,6 +60,7 @@ export default {
   models: "模型", modelsNote: "名称、别名、路由，以及现在由谁提供", servedBy: "{all} 个中有 {n} 个可提供", kind_text: "文本", kind_pictures: "图片", kind_speech: "语音", kind_embeddings: "嵌入", notListed: "不在列表中", aliasOf: "指向", servedAs: "实际由", andMore: "另有 {n} 个",
   stateActive: "有效", stateOver: "额度已用完", stateEnded: "已到期", keyInConfig: "此密钥写在 config.json 中，请在那里修改。",
   settings: "设置", settingsNote: "从 config.json 读取；机密已遮盖。修改文件后发送 SIGHUP 或重启；docs/configuration.md 说明哪些需要重启。", setting: "设置项", value: "值", source: "来源", source_file: "config.json", source_default: "默认", log: "日志",
+  replicas: "副本", replica: "副本", replicaVersion: "版本", replicaSince: "启动于", replicaBusy: "忙碌线程", replicaBeat: "最近心跳", replicaClock: "时钟快", replicaConfig: "与此处不同的配置",
 
   meTitle: "我的用量", meOpenTitle: "用您的客户端密钥打开", meOpenNote: "密钥只留在本标签页，直到您退出或关闭它；它只发送给本服务器。", meOpen: "打开", meWrongKey: "此密钥不存在、已停用或已到期。请联系此代理的管理者。", meMonth: "本月", meRefused: "本月在询问 Google 之前被拒绝的请求（超出限制，或密钥不可使用该模型）：{n}",
   meLeftTitle: "剩余额度", meLeft: "剩余 {left}，共 {limit}", meUsed: "已用：{name}", meEnds: "距重新开始", meNoLimits: "没有每天或每月的限制。", meAllModels: "全部", meUseTitle: "本月明细", meByDay: "按日", meDay: "日期（UTC）", meNothing: "本月没有请求。",

@@ -33,6 +33,7 @@ pub fn status(app: &App) -> Value {
             app.usage.history_fails(),
             away(app),
         ),
+        "replicas": app.replicas.as_ref().map(|replicas| replicas.all()),
         "config": app.config.shown(),
     })
 }

@@ -2,6 +2,8 @@
 //! in one table (`keys.rs`). This folder is at the bottom: others take their types from it, and it takes none of theirs.
 
 mod alerts;
+#[cfg(feature = "replicas")]
+mod compared;
 mod file;
 mod keys;
 mod limits;

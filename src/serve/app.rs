@@ -175,6 +175,17 @@ impl App {
         }
     }
 
+    /// Tells other replicas how this one is, and with which config.
+    pub(super) fn introduce(&self) {
+        if let Some((replicas, gauge)) = self.replicas.as_ref().zip(self.server.get().cloned()) {
+            let busy = move || {
+                let figures = gauge.snapshot();
+                [figures.busy, figures.workers]
+            };
+            replicas.introduce(Box::new(busy), &self.config);
+        }
+    }
+
     pub(super) fn warn_about_few_credentials(&self, port: u16) {
         let wanted = self.config.min_credentials;
         let available = self.pool.views().iter().filter(|view| view.available).count() as u64;

@@ -192,6 +192,7 @@ impl Service {
         let server = server.behind(Box::new(trusts), app.config.proxy_protocol);
         let running = server.start(Box::new(judge)).map_err(StartError::Thread)?;
         let _ = app.server.set(running.gauge());
+        app.introduce();
         log::info!("listening on {}://{address}", app.config.scheme());
 
         let refresher = Refresher::start(pool.clone()).map_err(StartError::Thread)?;
@@ -257,6 +258,7 @@ impl Service {
         }
         self.current.configure(config);
         let app = self.current.get();
+        app.introduce();
         app.models.doubts(&app.config.models, &app.config.model_routes).iter().for_each(|doubt| log::warn!("{doubt}"));
         self.current.get().warn_about_few_credentials(self.address.port());
     }

@@ -1,6 +1,7 @@
 //! Limits of keys over all replicas: the scripts judge by the server's clock. While the server is away each replica gives its
 //! part, or nothing, as the config says; what it gave is told the server when it is back.
 
+use super::peers::Introduction;
 use super::redis::{Fault, Link, Scripts, at};
 use crate::config::WhenDown;
 use crate::keys::{Ask, Away, Counted, Meter, Quota};
@@ -22,9 +23,11 @@ pub(super) struct Limits {
     pub(super) link: Arc<Link>,
     /// This start of this replica, in eight digits.
     pub(super) who: String,
-    name: String,
+    pub(super) name: String,
     when_down: WhenDown,
-    began: SystemTime,
+    pub(super) began: SystemTime,
+    /// What it says of itself besides.
+    pub(super) introduction: Mutex<Option<Introduction>>,
     /// What the server's clock said, and when.
     clock: Mutex<Option<(Instant, u64)>>,
     /// Milliseconds that this machine's clock is ahead.
@@ -51,6 +54,7 @@ impl Limits {
             name: name.into(),
             when_down,
             began: SystemTime::now(),
+            introduction: Mutex::default(),
             clock: Mutex::default(),
             ahead: AtomicI64::new(0),
             replicas: AtomicU64::new(0),
@@ -84,9 +88,7 @@ impl Limits {
     /// Tells the others that this replica lives, and how many there are.
     pub(super) fn beat(&self) -> Result<(), Fault> {
         let names = self.link.names().ok_or(Fault::Down)?;
-        let since = self.began.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let what =
-            serde_json::json!({"name": self.name, "version": env!("CARGO_PKG_VERSION"), "since": since}).to_string();
+        let what = self.said(&names);
         let beat = |scripts: &Scripts, line: &mut _, _| scripts.beat(line, &names, &self.who, &what, SILENCE);
         let [now, replicas] = self.link.ask(beat)?;
         self.replicas.store(replicas.max(1), Ordering::Relaxed);
@@ -95,6 +97,11 @@ impl Limits {
         self.ahead.store(ahead, Ordering::Relaxed);
         self.set_clock(at(now));
         Ok(())
+    }
+
+    /// Whether one that beat last then counts as gone.
+    pub(super) fn is_silent(&self, beat: SystemTime) -> bool {
+        self.now().duration_since(beat).is_ok_and(|silence| silence > SILENCE)
     }
 
     /// Prolongs the places of running requests.

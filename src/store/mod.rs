@@ -9,6 +9,7 @@ mod limits;
 mod look;
 mod news;
 mod notes;
+mod peers;
 mod redis;
 mod sums;
 mod visit;

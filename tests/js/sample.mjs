@@ -29,6 +29,10 @@ export function sample(range = "24h", word = (text) => text, link = "https://sup
       alerts: [
         { level: "warning", code: "example_key", params: {}, text: "" }, { level: "error", code: "credentials_unsaved", params: { reason: word("disk full") }, text: "" },
       ],
+      replicas: ["a", "b", "c"].map((name, i) => ({
+        name: word(`replica-${name}`), incarnation: `replica-${name}-0123abcd`, version: "0.1.0", since: iso(-86400), busy: i, workers: 64, beat: iso(i < 2 ? -2 : -900),
+        alive: i < 2, here: i === 0, clock_ahead_seconds: i * 1.5, config_unlike: i === 1 ? [word("model_routes"), "auth_keys"] : [],
+      })),
       config: {
         [word("server.port")]: { value: 8889, source: "file" }, public_url: { value: word("https://gemini.example.com"), source: "file" },
         auth_keys: { value: ["sk-t…9f2"], source: "file" }, max_attempts: { value: 3, source: "default" }, log_level: { value: "info", source: "default" },

@@ -142,6 +142,26 @@ impl Scripts {
         call.invoke(connection)
     }
 
+    /// What the replicas of the last hour said with their last beats, and who and when in ms that was: by name, the last two
+    /// hundred.
+    pub(in crate::store) fn replicas(connection: &mut Connection, names: &Names) -> RedisResult<Vec<(String, String)>> {
+        let mut call = redis::cmd("ZREVRANGE");
+        let beats: Vec<(String, String)> =
+            call.arg(names.alive()).arg(0).arg(199).arg("WITHSCORES").query(connection)?;
+        if beats.is_empty() {
+            return Ok(beats);
+        }
+        let mut call = redis::cmd("MGET");
+        beats.iter().for_each(|(who, _)| _ = call.arg(names.replica(who)));
+        let said: Vec<Option<String>> = call.query(connection)?;
+        let known =
+            said.into_iter().zip(beats).filter_map(|(said, (who, beat))| Some((said?, format!("{who} {beat}"))));
+        let mut known: Vec<_> = known.collect();
+        // Each begins with the name.
+        known.sort_unstable();
+        Ok(known)
+    }
+
     /// Who leaves is not waited for.
     pub(in crate::store) fn leave(connection: &mut Connection, names: &Names, who: &str) -> RedisResult<()> {
         redis::cmd("ZREM").arg(names.alive()).arg(who).query::<i64>(connection)?;
