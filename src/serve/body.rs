@@ -1,8 +1,10 @@
 //! From the body as it came to a text that may be parsed: content codings are undone within the limit of bodies.
 
-use crate::error::{ApiError, ErrorKind};
+use crate::error;
+use crate::error::ApiError;
 use crate::http::Request;
 use crate::serve::codings;
+use std::io::ErrorKind;
 
 /// Undoes the content coding of the body, whose bytes may be `limit` before and after.
 pub(super) fn decode(request: &mut Request, limit: usize) -> Result<(), ApiError> {
@@ -30,13 +32,14 @@ pub(super) fn decode(request: &mut Request, limit: usize) -> Result<(), ApiError
     match decoded {
         Ok(body) if body.len() > limit => {
             let sentence = format!("The request body is too large: decoded, it may have {limit} bytes.");
-            Err(ApiError::new(413, ErrorKind::InvalidRequest, sentence).with_code("request_too_large"))
+            Err(ApiError::new(413, error::ErrorKind::InvalidRequest, sentence).with_code("request_too_large"))
         }
         Ok(body) => {
             request.body = body;
             request.headers.remove("content-encoding");
             Ok(())
         }
+        Err(error) if error.kind() == ErrorKind::OutOfMemory => Err(ApiError::no_room("a request")),
         Err(error) => {
             let sentence = format!("The request body is not valid {}: {error}.", names[0]);
             Err(ApiError::bad_request(sentence).with_code("invalid_content_encoding"))
@@ -52,5 +55,5 @@ fn is_json(request: &Request) -> bool {
 fn unknown(codings: &str) -> ApiError {
     let codings: String = codings.chars().take(60).collect();
     let sentence = format!("The content coding {codings:?} is not read here; what is: {}.", codings::READ);
-    ApiError::new(415, ErrorKind::InvalidRequest, sentence).with_code("unsupported_content_encoding")
+    ApiError::new(415, error::ErrorKind::InvalidRequest, sentence).with_code("unsupported_content_encoding")
 }

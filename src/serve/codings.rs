@@ -1,25 +1,40 @@
 //! The content codings of request bodies that are undone here: gzip, deflate and zstd (RFC 9110 section 8.4.1, RFC 8878).
 
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use crate::os::room;
+use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use ruzstd::decoding::StreamingDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
-use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
-use std::io::{Error, Read, Result as Done};
+use std::io::{Error, ErrorKind, Read, Result as Done};
 
 /// For `Accept-Encoding`.
 pub(super) const READ: &str = "gzip, deflate, zstd";
 
 /// A frame of zstd whose decoder wants to remember more is refused (RFC 8878 section 3.1.1.1.2 recommends it).
 const LARGEST_WINDOW: u64 = 8 << 20;
+/// What a decoder of zstd holds whatever its window is.
+const LEAST_RING: usize = 512 << 10;
+/// Bodies grow by so much at least.
+const STEP: usize = 64 << 10;
 
-/// All of a body, or one byte more than `limit`; `None` for a coding that is not read.
+/// All of a body, or one byte more than `limit`; `None` for a coding that is not read. What the body takes of the room of all
+/// is kept until its request is answered; [`ErrorKind::OutOfMemory`] where nothing is left.
 pub(super) fn decode(coding: &str, coded: &[u8], limit: usize) -> Option<Done<Vec<u8>>> {
-    Some(match coding {
-        "gzip" | "x-gzip" => bounded(MultiGzDecoder::new(coded), limit),
-        "deflate" if is_zlib(coded) => bounded(ZlibDecoder::new(coded), limit),
-        "deflate" => bounded(DeflateDecoder::new(coded), limit),
-        "zstd" => frames(coded, limit),
+    let (mut body, before) = (Vec::new(), room::taken());
+    let decoded = match coding {
+        "gzip" | "x-gzip" => bounded(&mut MultiGzDecoder::new(coded), &mut body, limit),
+        "deflate" if is_zlib(coded) => {
+            let mut decoder = ZlibDecoder::new(coded);
+            bounded(&mut decoder, &mut body, limit).and_then(|()| ended(decoder.get_ref(), &body, limit))
+        }
+        "deflate" => {
+            let mut decoder = DeflateDecoder::new(coded);
+            bounded(&mut decoder, &mut body, limit).and_then(|()| ended(decoder.get_ref(), &body, limit))
+        }
+        "zstd" => frames(coded, &mut body, limit),
         _ => return None,
-    })
+    };
+    room::give_back((room::taken() - before).saturating_sub(body.capacity()));
+    Some(decoded.map(|()| body))
 }
 
 /// Whether it has the header that `deflate` means (RFC 1950 section 2.2). Some senders leave it out (RFC 9110 section 8.4.1.2).
@@ -27,21 +42,40 @@ fn is_zlib(coded: &[u8]) -> bool {
     matches!(coded, [method, flags, ..] if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
 }
 
-/// All that a decoder gives, or one byte more than `limit`.
-fn bounded(decoder: impl Read, limit: usize) -> Done<Vec<u8>> {
-    let mut body = Vec::new();
-    decoder.take(limit as u64 + 1).read_to_end(&mut body)?;
-    Ok(body)
+/// Nothing follows what was decoded, if it was decoded to its end.
+fn ended(rest: &[u8], body: &[u8], limit: usize) -> Done<()> {
+    if rest.is_empty() || body.len() > limit { Ok(()) } else { Err(Error::other("something follows its end")) }
+}
+
+fn take(bytes: usize) -> Done<()> {
+    if room::take(bytes) { Ok(()) } else { Err(ErrorKind::OutOfMemory.into()) }
+}
+
+/// Adds all that a decoder gives, or until there is one byte more than `limit`.
+fn bounded(decoder: &mut dyn Read, body: &mut Vec<u8>, limit: usize) -> Done<()> {
+    loop {
+        let left = (limit + 1).saturating_sub(body.len());
+        if body.len() == body.capacity() && left > 0 {
+            let more = body.len().max(STEP).min(left);
+            take(more)?;
+            body.reserve_exact(more);
+        }
+        let free = left.min(body.capacity() - body.len());
+        // Of what fits, so that the body grows here alone.
+        if Read::take(&mut *decoder, free as u64).read_to_end(body)? < free || free == left {
+            return Ok(());
+        }
+    }
 }
 
 /// The same of the frames of zstd, one behind the other. Those that hold nothing of the text are passed over (RFC 8878
-/// section 3.1.2); one decoder reads all, since they may be many and tiny.
-fn frames(mut coded: &[u8], limit: usize) -> Done<Vec<u8>> {
-    let mut body = Vec::new();
-    let mut decoder = FrameDecoder::new();
-    decoder.set_max_window_size(LARGEST_WINDOW.max(limit as u64));
+/// section 3.1.2). Each has a decoder of its own: one that is used again makes room for a whole window at its head.
+fn frames(mut coded: &[u8], body: &mut Vec<u8>, limit: usize) -> Done<()> {
     while !coded.is_empty() && body.len() <= limit {
-        let frame = match StreamingDecoder::new_with_decoder(&mut coded, &mut decoder) {
+        let begin = body.len();
+        let [descriptor, exponent] = [4, 5].map(|at| coded.get(at).copied().unwrap_or_default());
+        let window = LARGEST_WINDOW.max(limit as u64);
+        let mut frame = match StreamingDecoder::new_with_max_window_size(&mut coded, window) {
             Ok(frame) => frame,
             Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
                 coded = coded.get(length as usize..).ok_or_else(|| Error::other("it is cut off"))?;
@@ -49,13 +83,78 @@ fn frames(mut coded: &[u8], limit: usize) -> Done<Vec<u8>> {
             }
             Err(error) => return Err(Error::other(error)),
         };
-        body.append(&mut bounded(frame, limit - body.len())?);
+        // A single segment is its own window (RFC 8878 section 3.1.1.1.2).
+        let is_single = descriptor & 0x20 != 0;
+        let window = match is_single {
+            true => frame.decoder.content_size() as usize,
+            false => (8 + (usize::from(exponent) & 7)) << (7 + (exponent >> 3)),
+        };
+        // The window is a ring that doubles as it fills, and both are there when it does.
+        let ring = window.next_power_of_two() / 2 * 3 + LEAST_RING;
+        take(ring)?;
+        bounded(&mut frame, body, limit)?;
+        let (decoder, content) = (frame.into_frame_decoder(), &body[begin..]);
+        room::give_back(ring);
+        // A size of one byte is told by a single segment alone (RFC 8878 section 3.1.1.1.4).
+        let tells_size = descriptor >> 6 != 0 || is_single;
+        if body.len() > limit {
+            return Ok(());
+        } else if tells_size && decoder.content_size() != content.len() as u64 {
+            return Err(Error::other("it is not as long as it says"));
+        } else if decoder.get_checksum_from_data().is_some_and(|told| told != checksum(content)) {
+            return Err(Error::other("its checksum is another one"));
+        }
     }
-    Ok(body)
+    Ok(())
+}
+
+/// The lower half of XXH64 with the seed 0, as frames end with it (RFC 8878 section 3.1.1).
+fn checksum(content: &[u8]) -> u32 {
+    const PRIMES: [u64; 5] = [
+        0x9e37_79b1_85eb_ca87,
+        0xc2b2_ae3d_27d4_eb4f,
+        0x1656_67b1_9e37_79f9,
+        0x85eb_ca77_c2b2_ae63,
+        0x27d4_eb2f_1656_67c5,
+    ];
+    let [one, two, three, four, five] = PRIMES;
+    let round = |lane: u64, word: u64| lane.wrapping_add(word.wrapping_mul(two)).rotate_left(31).wrapping_mul(one);
+    let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let mut stripes = content.chunks_exact(32);
+    let mut sum = if content.len() < 32 {
+        five
+    } else {
+        let mut lanes = [one.wrapping_add(two), two, 0, one.wrapping_neg()];
+        for stripe in &mut stripes {
+            for (lane, bytes) in lanes.iter_mut().zip(stripe.chunks_exact(8)) {
+                *lane = round(*lane, word(bytes));
+            }
+        }
+        let turns = [1, 7, 12, 18];
+        let sum = lanes.iter().zip(turns).fold(0u64, |sum, (lane, turn)| sum.wrapping_add(lane.rotate_left(turn)));
+        lanes.iter().fold(sum, |sum, lane| (sum ^ round(0, *lane)).wrapping_mul(one).wrapping_add(four))
+    };
+    sum = sum.wrapping_add(content.len() as u64);
+    let mut words = stripes.remainder().chunks_exact(8);
+    for bytes in &mut words {
+        sum = (sum ^ round(0, word(bytes))).rotate_left(27).wrapping_mul(one).wrapping_add(four);
+    }
+    let mut rest = words.remainder();
+    if let Some((bytes, after)) = rest.split_at_checked(4) {
+        sum = (sum ^ word(bytes).wrapping_mul(one)).rotate_left(23).wrapping_mul(two).wrapping_add(three);
+        rest = after;
+    }
+    for byte in rest {
+        sum = (sum ^ u64::from(*byte).wrapping_mul(five)).rotate_left(11).wrapping_mul(one);
+    }
+    sum = (sum ^ sum >> 33).wrapping_mul(two);
+    sum = (sum ^ sum >> 29).wrapping_mul(three);
+    (sum ^ sum >> 32) as u32
 }
 
 #[cfg(test)]
 mod tests {
+    use super::checksum;
     use crate::http::Request;
     use std::io::Write;
 
@@ -140,6 +239,114 @@ mod tests {
         ] {
             let found = decoded("zstd", &frame(descriptor, fields, "hello"), 1 << 20);
             assert_eq!(found.as_deref(), expected.as_ref().map(|text| *text), "{descriptor:x} {fields:x?}");
+        }
+    }
+
+    #[test]
+    fn a_frame_that_lies_about_its_content_is_refused() {
+        let with = |flags: u8, fields: &[u8], sum: &[u8]| [&frame(flags, fields, "hello")[..], sum].concat();
+        for (coded, expected) in [
+            // The size in one byte, in four, in eight; a sum as libzstd writes it.
+            (with(0x20, &[6], b""), Err(400)),
+            (with(0x20, &[4], b""), Err(400)),
+            (with(0x80, &[0x58, 5, 0, 0, 0], b""), Ok("hello")),
+            (with(0x80, &[0x58, 4, 0, 0, 0], b""), Err(400)),
+            (with(0x80, &[0x58, 0, 0, 0, 0], b""), Err(400)),
+            (with(0xc0, &[0x58, 5, 0, 0, 0, 0, 0, 0, 0], b""), Ok("hello")),
+            (with(0xc0, &[0x58, 5, 0, 0, 0, 0, 0, 0, 1], b""), Err(400)),
+            (with(0x24, &[5], &checksum(b"hello").to_le_bytes()), Ok("hello")),
+            (with(0x24, &[5], b"what"), Err(400)),
+            (with(0x24, &[5], b"wha"), Err(400)),
+            // Two of them, of which the second one is wrong.
+            ([with(0x24, &[5], &checksum(b"hello").to_le_bytes()), with(0x24, &[5], b"what")].concat(), Err(400)),
+        ] {
+            let found = decoded("zstd", &coded, 1 << 20);
+            assert_eq!(found.as_deref(), expected.as_ref().map(|text| *text), "{coded:x?}");
+        }
+    }
+
+    #[test]
+    fn checksums_are_those_of_other_implementations() {
+        // Of the bytes 0, 1, 2 and so on, as `zstd` 1.5 writes them behind its frames.
+        let bytes: Vec<u8> = (0..=255).collect();
+        for (length, expected) in [
+            (0, 0x51d8e999),
+            (1, 0xdb052768),
+            (4, 0x4453cc1e),
+            (7, 0x630c72d2),
+            (8, 0x14b81b8d),
+            (12, 0x1f08dca5),
+            (13, 0x779723a8),
+            (31, 0x9b4d8ee1),
+            (32, 0x16ff32b4),
+            (33, 0xcafb8ead),
+            (63, 0xa95f8e4f),
+            (64, 0xdb6713f0),
+            (100, 0x32166597),
+            (256, 0x06cd904b),
+        ] {
+            assert_eq!(checksum(&bytes[..length]), expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_end_of_deflate_is_refused() {
+        for code in [deflate as fn(&str) -> Vec<u8>, bare_deflate] {
+            for tail in [&b"x"[..], &[0], &code("again")] {
+                assert_eq!(decoded("deflate", &[&code("one"), tail].concat(), 100), Err(400), "{tail:?}");
+            }
+            assert_eq!(decoded("deflate", &code(""), 100).as_deref(), Ok(""));
+        }
+    }
+
+    #[test]
+    fn fields_of_a_gzip_header_are_passed_over() {
+        let plain = gzip("hello");
+        let named =
+            |flags: u8, fields: &[u8]| [&[0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 0, 3], fields, &plain[10..]].concat();
+        let with_sum = |flags: u8, fields: &[u8]| {
+            let mut head = named(flags | 2, fields);
+            head.truncate(10 + fields.len());
+            let mut crc = flate2::Crc::new();
+            crc.update(&head);
+            [&head, &(crc.sum() as u16).to_le_bytes()[..], &plain[10..]].concat()
+        };
+        for coded in [
+            named(1, b""),
+            named(4, b"\x04\x00A\x00\x00\x00"),
+            named(8, b"notes.json\0"),
+            named(0x10, b"a comment\0"),
+            named(0x1c, b"\x02\x00xxnotes\0comment\0"),
+            with_sum(0, b""),
+            with_sum(0x1c, b"\x02\x00xxnotes\0comment\0"),
+        ] {
+            assert_eq!(decoded("gzip", &coded, 100).as_deref(), Ok("hello"), "{coded:x?}");
+        }
+        for coded in [
+            named(8, b"no end of the name")[..20].to_vec(),
+            named(4, b"\xff\xffx"),
+            [&[0x1f, 0x8b, 7], &plain[3..]].concat(),
+            named(2, b"no"),
+        ] {
+            assert_eq!(decoded("gzip", &coded, 100), Err(400), "{coded:x?}");
+        }
+    }
+
+    #[test]
+    fn what_is_decoded_takes_of_the_room_of_all_what_it_holds() {
+        let text = "x".repeat(1 << 20);
+        for (coding, code) in [("gzip", gzip as fn(&str) -> Vec<u8>), ("deflate", deflate), ("zstd", zstd)] {
+            for (all, expected) in [(8 << 20, Ok(&text)), (1 << 19, Err(503))] {
+                let room = std::sync::Arc::new(crate::os::room::Room::new(all));
+                let _stay = room.enter();
+                assert_eq!(
+                    decoded(coding, &code(&text), 4 << 20).as_ref().map_err(|status| *status),
+                    expected,
+                    "{coding}"
+                );
+                let taken = crate::os::room::taken();
+                assert!(expected.is_err() || (text.len()..=2 * text.len()).contains(&taken), "{coding}: {taken}");
+            }
         }
     }
 

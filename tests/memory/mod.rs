@@ -4,6 +4,8 @@
 #![cfg(target_os = "linux")]
 
 mod answers;
+#[cfg(feature = "codings")]
+mod coded;
 mod shapes;
 
 use crate::common::google::{FakeGoogle, Outcome, Step};
