@@ -206,6 +206,21 @@ fn nothing_is_kept_where_the_config_says_so() {
 }
 
 #[test]
+fn a_response_that_failed_does_not_say_that_it_is_kept() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::with_pool(&google, Pool::ApiKey);
+    google.always(
+        GEMINI_KEY,
+        Step::stream(vec![json!({"candidates": [{"content": {"role": "model", "parts": [{"text": "One"}]}}]})]),
+    );
+    let body = json!({"model": "gemini-2.5-flash", "input": "q", "stream": true});
+    let failed = is_well_formed(&events(&post(&proxy, "/v1/responses", &body).text()));
+    assert_eq!((&failed["status"], &failed["store"]), (&json!("failed"), &json!(false)), "{failed}");
+    let path = format!("/v1/responses/{}", failed["id"].as_str().unwrap());
+    assert_eq!(ask(&proxy, "GET", &path, &[], b"").status, 404);
+}
+
+#[test]
 fn tokens_are_counted_without_google() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
@@ -242,6 +257,9 @@ fn a_conversation_is_compacted_by_its_route_or_an_item_and_goes_on_from_the_summ
         (2, &json!("user"), &json!("compaction")),
         "{compacted}"
     );
+    // As the types of OpenAI's SDKs have it, whose users walk through the parts.
+    assert_eq!(output[0]["content"], json!([{"type": "input_text", "text": "Count sheep"}]), "{compacted}");
+    assert!(output[0]["id"].as_str().is_some_and(|id| id.starts_with("msg_")), "{compacted}");
     assert!(compacted["usage"]["input_tokens"].as_u64() > Some(0), "{compacted}");
 
     let mut triggered = input.as_array().unwrap().clone();

@@ -84,7 +84,7 @@ impl Shape {
             "model": self.model,
             "output": [],
             "service_tier": usage.and_then(|usage| usage.tier).unwrap_or(Tier::Standard).openai(),
-            "store": self.keeper.is_some(),
+            "store": self.keeper.is_some() && status != Status::Failed,
             "usage": usage.map(counts),
         });
         if let Value::Object(fields) = &mut response {
@@ -126,7 +126,7 @@ impl Shape {
     fn compacted(&self, response: &Value) -> Value {
         let mut items = response["output"].as_array().into_iter().flatten();
         let summary = items.rfind(|item| item["type"] == "compaction").cloned();
-        let output = compaction::output(self.compaction.as_deref().unwrap_or_default(), summary);
+        let output = compaction::output(&self.id, self.compaction.as_deref().unwrap_or_default(), summary);
         json!({"id": response["id"], "object": "response.compaction", "created_at": self.created, "output": output,
             "usage": response["usage"]})
     }

@@ -1,6 +1,7 @@
 //! Compaction: a summary that the model writes takes the place of a long conversation, as an item that only this program
 //! reads again. Asked for by an item at the end of the input, or by a route of its own.
 
+use super::memory;
 use super::store::Turn;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -41,12 +42,13 @@ pub(super) fn given(earlier: &[Arc<Turn>], input: &Value) -> Vec<Value> {
     before.chain(now).collect()
 }
 
-/// What takes the place of a conversation: what the user said, and the summary. Without a summary nothing is left out.
-pub(super) fn output(given: &[Value], summary: Option<Value>) -> Vec<Value> {
+/// What takes the place of a conversation: what the user said, as whole items, and the summary. Without a summary nothing
+/// is left out. `id` is the response's.
+pub(super) fn output(id: &str, given: &[Value], summary: Option<Value>) -> Vec<Value> {
     let is_left = |item: &&Value| summary.is_none() || item["role"] == "user";
     let mut items: Vec<Value> = given.iter().filter(is_left).cloned().collect();
-    for item in items.iter_mut().filter(|item| item.get("type").is_none()) {
-        item["type"] = "message".into();
+    for (index, item) in items.iter_mut().filter_map(Value::as_object_mut).enumerate() {
+        memory::complete(item, &format!("{id}i{index}"));
     }
     items.extend(summary);
     items

@@ -76,7 +76,7 @@ impl Memory {
         }
         let items = input.as_array_mut()?;
         for (index, item) in items.iter_mut().enumerate() {
-            name(item.as_object_mut()?, &format!("{id}i{index}"));
+            complete(item.as_object_mut()?, &format!("{id}i{index}"));
         }
         let input = self.store.hold(&self.key, serde_json::to_vec(items).ok()?)?;
         Some(Keeper { memory: self.clone(), earlier, input })
@@ -91,7 +91,7 @@ impl Keeper {
 }
 
 /// Makes an item whole: type, id, and content in parts.
-fn name(item: &mut Object, id: &str) {
+pub(super) fn complete(item: &mut Object, id: &str) {
     let is_message = item.contains_key("role");
     let untyped = items::untyped(item);
     let kind = item.entry("type").or_insert_with(|| untyped.into());
