@@ -1,4 +1,4 @@
-//! The admin page in a headless Chromium (Debian's package, installed by `tests/setup.sh`). The cases are in `js/page_*.mjs`;
+//! The admin page in a headless Chromium (Debian's packages, installed by `tests/setup.sh`). The cases are in `js/page_*.mjs`;
 //! their screenshots go to `tests/screenshots`.
 
 use crate::common::client::Client;

@@ -11,7 +11,9 @@ python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v curl >/dev/null || missing+=(curl)
+# One has a microphone, the other takes half of the processor.
 command -v chromium >/dev/null || missing+=(chromium)
+command -v chromium-headless-shell >/dev/null || missing+=(chromium-headless-shell)
 python3 -c 'import yaml' 2>/dev/null || missing+=(python3-yaml)
 command -v redis-server >/dev/null || missing+=(redis-server)
 # Without one, Chinese is boxes on the screenshots.

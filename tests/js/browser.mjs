@@ -18,7 +18,12 @@ let watched = [];
 // the console may say in this case.
 export async function open({ base = process.env.PROXY_URL, hosts = [], errors, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, locale: "en-US", ...options });
-  context.setDefaultTimeout(30_000);
+  context.setDefaultTimeout(60_000);
+  await context.addInitScript(() => {
+    globalThis.said = [];
+    const keep = (node) => node.classList?.contains("toast") && globalThis.said.push({ kind: node.className, text: node.textContent });
+    new MutationObserver((changes) => changes.forEach(({ addedNodes }) => addedNodes.forEach(keep))).observe(document, { childList: true, subtree: true });
+  });
   const allowed = [base, ...hosts].map((url) => new URL(url).host);
   const problems = [];
   const kept = [];
@@ -53,11 +58,13 @@ export async function shot(page, name) {
   await page.screenshot({ path: path.join(shots, `${name}.png`), fullPage: true });
 }
 
-// Fails on what axe-core calls moderate or worse below `root`.
-export async function accessible(page, where, root = "html") {
+// Fails on what axe-core calls moderate or worse below `root`. Contrast takes three quarters of the time and hangs on the
+// theme alone, so one language and width can stand for the others.
+export async function accessible(page, where, root = "html", { contrast = true } = {}) {
   // By the debugger, since the page's own policy forbids foreign scripts, as it should.
   await page.evaluate(axe);
-  const { violations } = await page.evaluate((within) => globalThis.axe.run(within, { resultTypes: ["violations"] }), root);
+  const options = { resultTypes: ["violations"], rules: { "color-contrast": { enabled: contrast } } };
+  const { violations } = await page.evaluate(([within, options]) => globalThis.axe.run(within, options), [root, options]);
   const bad = violations.filter((violation) => ["moderate", "serious", "critical"].includes(violation.impact));
   assert.deepEqual(bad.map((v) => `${v.id}: ${v.nodes.map((node) => node.target.join(" ")).join(", ")}`), [], where);
 }
@@ -69,6 +76,18 @@ export async function noSidewaysScroll(page, where) {
 
 // Waits until `text` is somewhere in `selector`.
 export const shows = (page, selector, text) => page.locator(selector).filter({ hasText: text }).first().waitFor();
+
+// Waits until the page has said `text` for a moment, also when that moment is over; each time counts once.
+export const said = (page, text, kind = "toast") => page.evaluate(({ text, kind }) => new Promise((found, failed) => {
+  const ends = Date.now() + 60_000;
+  const looks = setInterval(() => {
+    const at = globalThis.said.findIndex((one) => one.text.includes(text) && one.kind.includes(kind));
+    if (at < 0 && Date.now() < ends) return;
+    clearInterval(looks);
+    if (at < 0) failed(new Error(`not said: ${text}; but ${JSON.stringify(globalThis.said)}`));
+    else found(globalThis.said.splice(at, 1));
+  }, 20);
+}), { text, kind });
 
 // Runs the cases one after the other; resolves to the names of those that failed.
 export async function run(cases) {
@@ -99,7 +118,7 @@ export async function withBrowser(act) {
   mkdirSync(shots, { recursive: true });
   // As root Chromium has no sandbox; the rest keeps it from asking anybody for anything by itself.
   browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium-headless-shell",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
       "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream"],
   });

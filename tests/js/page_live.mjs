@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import en from "../../static/en.js";
-import { accessible, noSidewaysScroll, open, shot, shows, visit } from "./browser.mjs";
+import { accessible, noSidewaysScroll, open, said, shot, shows, visit } from "./browser.mjs";
 import { keepAnswer, keepLog } from "./written.mjs";
 
 const { DENIED_URL, DENYING_URL, EMPTY_URL, GOOGLE_URL, HASTY_URL, LIMITED_URL, LOCKED_URL, MANY_URL, PROXY_BINARY, PROXY_CONFIG, GEMINI_KEY, PROXY_KEY } = process.env;
@@ -49,7 +49,7 @@ async function ended(page, heading, sentence) {
 async function refused(page, text, sentence) {
   await page.locator("#form-paste input").fill(text);
   await page.locator("#form-paste button.primary").click();
-  await shows(page, "#toasts .bad", sentence);
+  await said(page, sentence, "bad");
 }
 
 async function ask(page, key, question) {
@@ -96,7 +96,7 @@ export const cases = {
     await page.goto(`${EMPTY_URL}/?login=paste`);
     await page.locator("#form-paste input").fill("not a code");
     await page.locator("#form-paste button.primary").click();
-    await page.locator("#toasts .bad").waitFor();
+    await said(page, "", "bad");
     await page.locator("#paste-start").click();
     await page.locator("#paste-link").waitFor();
     // What the reader's own browser does: it ends at an address that it may not be able to open.
@@ -207,7 +207,7 @@ export const cases = {
     await shows(page, "#tables", "gemini-2.5-flash");
     await page.locator("#usage-reset").click();
     await confirm(page, { word: "reset" });
-    await shows(page, "#toasts", en.usageWasReset);
+    await said(page, en.usageWasReset);
     assert.equal((await (await fetch(`${EMPTY_URL}/admin/stats?range=30d`)).json()).models.length, 0);
   },
 
@@ -242,7 +242,7 @@ export const cases = {
     await ask(page, PROXY_KEY, "again");
     await shows(page, "#try-answer", "You said: again");
     await page.locator("#pool [data-do=check]").press("Enter");
-    await shows(page, "#toasts", en.checkGood);
+    await said(page, en.checkGood);
     await page.locator("#pool [data-do=disable]").press("Enter");
     await shows(page, "#pool", en.stateDisabled);
     await page.locator("#pool [data-do=enable]").press("Enter");
@@ -299,7 +299,7 @@ export const cases = {
     await page.locator("#key-list-tools .all").check();
     await page.locator("#key-list-tools [data-do=bulk][data-id=disable]").click();
     await confirm(page, {});
-    await shows(page, "#toasts", "Done: 6.");
+    await said(page, "Done: 6.");
     await page.locator("#key-list-tools .q").fill("");
     await page.locator("#key-list-tools [data-do=state][data-id=off]").click();
     await page.waitForFunction(() => document.querySelectorAll("#key-list .row").length === 6);
@@ -347,7 +347,7 @@ export const cases = {
     const { page } = await open({ base: LOCKED_URL, extraHTTPHeaders: { Authorization: `Basic ${btoa("admin:right-password")}` } });
     await visit(page, LOCKED_URL);
     await page.locator("#sign-out").click();
-    await shows(page, "#toasts", en.signOutBasic);
+    await said(page, en.signOutBasic);
   },
 
   async "the server goes and comes back"() {

@@ -19,15 +19,16 @@ export const cases = {
       for (const colorScheme of ["light", "dark"]) {
         for (const width of [1280, 360]) {
           const where = `me-${locale.slice(0, 2)}-${colorScheme}-${width}`;
+          const contrast = width > 500 && locale === "en-US";
           const { page } = await open({ locale, colorScheme, viewport: { width, height: 900 } });
           await page.goto(`${PROXY_URL}/me`);
           await shows(page, "h2", words.meOpenTitle);
-          await accessible(page, `${where}, door`);
+          await accessible(page, `${where}, door`, "html", { contrast });
           await enter(page, MY_KEY);
           await shows(page, "#key-title", "Ann");
           await shows(page, "#left", words.field_dollars_per_month);
           await shows(page, "#use", "gemini-2.5-flash");
-          await accessible(page, where);
+          await accessible(page, where, "html", { contrast });
           await noSidewaysScroll(page, where);
           await shot(page, where);
         }

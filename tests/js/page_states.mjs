@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import en from "../../static/en.js";
 import zh from "../../static/zh.js";
-import { accessible, noSidewaysScroll, open, shot, shows, visit } from "./browser.mjs";
+import { accessible, noSidewaysScroll, open, said, shot, shows, visit } from "./browser.mjs";
 import { openEverything, sampled, thousand } from "./looks.mjs";
 import { answerWithSample } from "./sample.mjs";
 
@@ -85,7 +85,7 @@ export const cases = {
       await page.locator("#pool [data-id=cred-7] summary").click();
       await page.locator("#key-list [data-id=k0] summary").click();
       await noSidewaysScroll(page, `${width} ${colorScheme}, unfolded`);
-      await accessible(page, `${width} ${colorScheme}, unfolded`);
+      await accessible(page, `${width} ${colorScheme}, unfolded`, "html", { contrast: width > 500 });
       await shot(page, `many-${width}-${colorScheme}`);
     }
   },
@@ -134,7 +134,7 @@ export const cases = {
     await visit(page);
     await page.locator("#pool [data-id=cred-0] summary").click();
     await page.locator("#pool [data-do=check]").first().click();
-    await shows(page, "#toasts", HOSTILE);
+    await said(page, HOSTILE);
     await page.locator("#add-key summary").click();
     await page.locator("#form-keys textarea").fill("AIza");
     await page.locator("#form-keys button").click();
@@ -221,7 +221,7 @@ export const cases = {
     await context.route("**/admin/sign-out", (route) => route.fulfill({ json: { status: "success", session } }));
     page.on("framenavigated", () => { reloaded += 1; });
     await page.locator("#sign-out").click();
-    await shows(page, "#toasts .bad", en.signOutBasic);
+    await said(page, en.signOutBasic, "bad");
     assert.equal(reloaded, 0);
     session = true;
     await Promise.all([page.waitForEvent("framenavigated"), page.locator("#sign-out").click()]);
@@ -242,7 +242,7 @@ export const cases = {
     }
     await page.locator("#client").selectOption("curl");
     await page.locator("#snippet [data-do=copy]").click();
-    await shows(page, "#toasts", en.copied);
+    await said(page, en.copied);
     assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^curl -N 'https:\/\/gemini\.example\.com\/v1\//);
   },
 
@@ -283,7 +283,7 @@ export const cases = {
     await page.keyboard.press("Enter");
     await page.keyboard.press("Escape");
     await refuse();
-    await shows(page, "#toasts .bad", HOSTILE);
+    await said(page, HOSTILE, "bad");
     await unharmed(page);
   },
 
@@ -392,7 +392,7 @@ export const cases = {
     await page.locator("#add-key summary").click();
     await page.locator("#form-keys textarea").fill("AIza");
     await page.locator("#form-keys button").click();
-    await shows(page, "#toasts .bad", warning);
+    await said(page, warning, "bad");
     await shows(page, "#add-results .good", en.resultAdded);
   },
 

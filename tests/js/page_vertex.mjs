@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import en from "../../static/en.js";
 import zh from "../../static/zh.js";
-import { accessible, noSidewaysScroll, open, shot, shows, visit } from "./browser.mjs";
+import { accessible, noSidewaysScroll, open, said, shot, shows, visit } from "./browser.mjs";
 
 const items = JSON.parse(process.env.ITEMS);
 const PROJECT = "project-v";
@@ -36,7 +36,7 @@ export const cases = {
       // An express key has neither.
       if (item.type !== "vertex_key") assert.ok(text.includes("global") && text.includes(words.project), `${item.type}: ${text}`);
       await row.locator("[data-do=check]").click();
-      await shows(page, "#toasts", words.checkGood);
+      await said(page, words.checkGood);
       const shown = await page.content();
       for (const secret of secrets(item)) assert.ok(!shown.includes(secret) && !shown.includes(JSON.stringify(secret).slice(1, -1)), `${item.type}: a secret is shown`);
       assert.ok(!shown.includes(PROJECT) || item.type === "external_account" || text.includes("***"), "projects are masked");
@@ -51,7 +51,7 @@ export const cases = {
     await visit(page);
     const [account] = items;
     await page.locator("#add-json > summary").click();
-    for (const [item, word] of [[{ ...account, private_key: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" }, /key/], [{ ...account, client_email: undefined }, /client_email/], [{ type: "external_account_authorized_user" }, /refresh_token/]]) {
+    for (const [item, word] of [[{ ...account, private_key: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" }, /key/], [{ ...account, client_email: undefined }, /client_email/], [{ type: "external_account_authorized_user" }, /type is not taken/]]) {
       await page.locator("#form-json textarea").fill(JSON.stringify(item));
       await page.locator("#form-json button.primary").click();
       // Not the sentence about the one before.

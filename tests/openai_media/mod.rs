@@ -72,7 +72,8 @@ fn the_ai_sdk_makes_and_edits_pictures_speaks_and_writes_down() {
 fn the_page_tries_a_picture_a_sentence_and_a_recording() {
     let google = FakeGoogle::start();
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
-    script::node("run_browser.mjs", &["./page_media.mjs"], &proxy);
+    // The other one has no microphone.
+    script::node_with("run_browser.mjs", &["./page_media.mjs"], &proxy, &[("CHROMIUM", "/usr/bin/chromium")]);
 }
 
 #[test]
