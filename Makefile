@@ -60,7 +60,7 @@ small: ## both static binaries: neither is larger than promised, and one answers
 
 conformance: ## 200,000 mutated requests beside an independent parser, 2,000 hostile connections, values of a megabyte in every field
 	./tests/setup.sh
-	GEMINI_PROXY_VALUES=1024 cargo test --locked --test suite -- memory::shapes::
+	GEMINI_PROXY_VALUES=1024 cargo test --locked --test suite -- memory::shapes:: memory::answers::
 	GEMINI_PROXY_MUTATED=200000 cargo test --locked --test suite -- conformance::
 	cargo build --locked --release
 	GEMINI_PROXY_BINARY=$$PWD/target/release/gemini-openai-proxy GEMINI_PROXY_HOSTILE=2000 cargo test --locked --test suite -- tls::hostile::strangers_of --nocapture

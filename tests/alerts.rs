@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver as Channel, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -165,6 +165,16 @@ fn budgets_and_dead_credentials_are_told_once_in_every_shape_over_failures_and_a
     let full: Value = serde_json::from_str(&first.next().body).unwrap();
     assert_eq!((&full["params"]["percent"], &full["level"]), (&json!("100"), &json!("error")));
     assert_eq!(chat(&program), 429);
+    // A matter of which a message is still under way at the end is told again.
+    for _ in 0..3 {
+        others.next();
+    }
+    let noted = || std::fs::read_to_string(folder.join("c.json.state.json")).unwrap().contains("tokens_per_month 100 ");
+    let begun = Instant::now();
+    while !noted() {
+        assert!(begun.elapsed() < LIMIT, "what was told is not noted");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
     program.signal("-TERM");
     program.wait(LIMIT);
     let mut program = Program::start(&folder, &config, &[]);

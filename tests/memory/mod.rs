@@ -174,7 +174,7 @@ fn status_of(port: u16, path: &str, body: &str) -> u16 {
 /// The same with the body of the answer.
 fn answer_of(port: u16, path: &str, body: &str) -> (u16, String) {
     let mut stream = wire::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(300))).unwrap();
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-client-of-programs\r\nConnection: close\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
