@@ -311,7 +311,12 @@ impl Keys {
 
     /// Whether this is a key as it stands in the list, and may be used now.
     pub fn still_has(&self, key: &Arc<Key>) -> bool {
-        self.usable(&key.name).is_some_and(|now| Arc::ptr_eq(&now, key))
+        self.present(key).is_some_and(|present| Arc::ptr_eq(&present, key))
+    }
+
+    /// What has become of a key, when it may be used now.
+    pub fn present(&self, key: &Key) -> Option<Arc<Key>> {
+        self.list.read().find(&key.digest).filter(|key| key.refusal().is_none())
     }
 
     /// The key of this mark, when it may be used now. It looks at each.

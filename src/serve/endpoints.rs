@@ -243,7 +243,7 @@ fn without_generation(
             };
             headers.into_iter().for_each(|(name, value)| responder.add_header(name, &value));
             // Held until the reply is out.
-            let Err(error) = permit.as_ref() else { return pass_on(app, &key.name, &target, request, responder) };
+            let Err(error) = permit.as_ref() else { return pass_on(app, key, &target, request, responder) };
             Err(error.clone())
         }
         route => short(app, dialect, &route, key, &request),

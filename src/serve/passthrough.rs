@@ -8,6 +8,7 @@ use crate::api::gemini::error_response;
 use crate::dispatch;
 use crate::error::ApiError;
 use crate::http::{EventWriter, Pings, Request, Responder, Response};
+use crate::keys::Key;
 use crate::logging::{self, Field};
 use crate::serve::app::App;
 use crate::serve::ended;
@@ -15,6 +16,7 @@ use crate::serve::route::Passthrough;
 use crate::serve::uploads;
 use crate::upstream::{RawReply, RawRequest};
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A reply up to this length goes out in one piece, with its length.
@@ -27,8 +29,8 @@ pub fn affinity(key: &str) -> String {
     format!("files of {key}")
 }
 
-/// Answers one request, whose caller presented the client key of this name.
-pub fn pass_on(app: &App, key: &str, target: &Passthrough, mut request: Request, responder: Responder) {
+/// Answers one request, whose caller presented this client key.
+pub fn pass_on(app: &App, key: &Arc<Key>, target: &Passthrough, mut request: Request, responder: Responder) {
     let started = Instant::now();
     let Passthrough { path, resource, .. } = target;
     let asked = RawRequest {
@@ -38,23 +40,24 @@ pub fn pass_on(app: &App, key: &str, target: &Passthrough, mut request: Request,
         headers: &request.headers,
         body: &request.body,
     };
-    let (status, credential) = match app.dispatcher.send_raw(&asked, resource, Some(&affinity(key)), &request.cancel) {
-        Ok((lease, mut reply)) => {
-            // Nobody asks again, and the reply may take minutes.
-            request.body = Vec::new();
-            uploads::readdress(&mut reply, app, &request, key);
-            (relay(reply, &request, responder), lease.name)
-        }
-        Err(error) => {
-            let error = ended::early(&request.cancel).unwrap_or(error);
-            responder.respond(error_response(&error));
-            (error.status, String::new())
-        }
-    };
+    let (status, credential) =
+        match app.dispatcher.send_raw(&asked, resource, Some(&affinity(&key.name)), &request.cancel) {
+            Ok((lease, mut reply)) => {
+                // Nobody asks again, and the reply may take minutes.
+                request.body = Vec::new();
+                uploads::readdress(&mut reply, app, &request, key);
+                (relay(reply, &request, responder), lease.name)
+            }
+            Err(error) => {
+                let error = ended::early(&request.cancel).unwrap_or(error);
+                responder.respond(error_response(&error));
+                (error.status, String::new())
+            }
+        };
     let ms = started.elapsed().as_millis() as u64;
     app.usage.note("forward", resource, status);
     logging::access(&[
-        ("key", key.into()),
+        ("key", (&*key.name).into()),
         ("surface", "forward".into()),
         ("path", Field::from(path)),
         ("credential", Field::from(&credential)),

@@ -25,20 +25,20 @@ pub struct Uploads(Mutex<VecDeque<Upload>>);
 #[derive(Debug)]
 struct Upload {
     id: String,
-    key: String,
+    key: Arc<Key>,
     begun: Instant,
 }
 
 impl Uploads {
-    /// The name of the client key that began the upload which a request goes on with.
-    pub fn begun_by(&self, target: &Passthrough, query: &str) -> Option<String> {
+    /// The client key that began the upload which a request goes on with, as it was then.
+    pub fn begun_by(&self, target: &Passthrough, query: &str) -> Option<Arc<Key>> {
         let id = query_value(query, "upload_id").filter(|_| target.is_upload)?;
         let uploads = self.0.lock();
         let upload = uploads.iter().find(|upload| upload.id == id && upload.begun.elapsed() < UPLOAD_AGE)?;
         Some(upload.key.clone())
     }
 
-    fn begin(&self, id: String, key: &str) {
+    fn begin(&self, id: String, key: &Arc<Key>) {
         if id.is_empty() {
             return;
         }
@@ -47,11 +47,11 @@ impl Uploads {
         if uploads.len() >= MAX_UPLOADS {
             // The oldest one of who has most: nobody takes the place of others' by beginning many.
             let mut counts: HashMap<&str, usize> = HashMap::new();
-            uploads.iter().for_each(|upload| *counts.entry(&upload.key).or_default() += 1);
-            let most = uploads.iter().enumerate().max_by_key(|(at, upload)| (counts[&*upload.key], Reverse(*at)));
+            uploads.iter().for_each(|upload| *counts.entry(&upload.key.mark).or_default() += 1);
+            let most = uploads.iter().enumerate().max_by_key(|(at, upload)| (counts[&*upload.key.mark], Reverse(*at)));
             most.map(|(at, _)| at).and_then(|at| uploads.remove(at));
         }
-        uploads.push_back(Upload { id, key: key.to_owned(), begun: Instant::now() });
+        uploads.push_back(Upload { id, key: key.clone(), begun: Instant::now() });
     }
 }
 
@@ -64,8 +64,8 @@ fn about(id: &str, mark: &str) -> String {
 
 /// The client key that began the upload which a request goes on with, on whichever replica.
 pub fn begun_by(app: &App, target: &Passthrough, query: &str) -> Option<Arc<Key>> {
-    if let Some(name) = app.uploads.begun_by(target, query) {
-        return app.keys.usable(&name);
+    if let Some(key) = app.uploads.begun_by(target, query) {
+        return app.keys.present(&key);
     }
     let replicas = app.replicas.as_ref().filter(|_| target.is_upload)?;
     let (id, voucher) = (query_value(query, "upload_id")?, query_value(query, VOUCHER)?);
@@ -83,13 +83,12 @@ pub fn without_voucher<'a>(app: &App, query: &'a str) -> Cow<'a, str> {
 }
 
 /// Turns the addresses at which an upload of `key` goes on into ours, and remembers the upload.
-pub fn readdress(reply: &mut RawReply, app: &App, request: &Request, key: &str) {
+pub fn readdress(reply: &mut RawReply, app: &App, request: &Request, key: &Arc<Key>) {
     let base = base_of(&app.config, request);
     let begun = |id: String| {
-        let of_all = app.replicas.as_ref().zip(app.keys.usable(key).map(|key| key.mark));
-        let voucher = of_all.and_then(|(replicas, mark)| {
-            let voucher = replicas.voucher(&about(&id, &mark), UPLOAD_AGE)?;
-            Some(format!("&{VOUCHER}={}.{voucher}", &*mark))
+        let voucher = app.replicas.as_ref().and_then(|replicas| {
+            let voucher = replicas.voucher(&about(&id, &key.mark), UPLOAD_AGE)?;
+            Some(format!("&{VOUCHER}={}.{voucher}", &*key.mark))
         });
         app.uploads.begin(id, key);
         voucher
@@ -135,14 +134,23 @@ fn after_authority(address: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Keys;
     use crate::serve::route::{Route, Target};
+    use crate::storage::state::Section;
     use std::io::Cursor;
+
+    /// Two keys of these names.
+    fn keys() -> [Arc<Key>; 2] {
+        let config = crate::config::parse(r#"{"auth_keys":[{"key":"sk-1","name":"alice"},{"key":"sk-2","name":"k"}]}"#);
+        let keys = Keys::new(&config.unwrap().config.auth_keys, &Section::default());
+        ["alice", "k"].map(|name| keys.usable(name).unwrap())
+    }
 
     /// Who began the upload that a request for this address goes on with.
     fn begun_by(uploads: &Uploads, target: &str) -> Option<String> {
         let request = Request::sample("POST", target, &[]);
         let Ok(Route::Passthrough(target)) = Target::of(&request).route else { panic!("{target} is not passed on") };
-        uploads.begun_by(&target, &request.query)
+        uploads.begun_by(&target, &request.query).map(|key| key.name.to_string())
     }
 
     #[test]
@@ -156,9 +164,9 @@ mod tests {
         ];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let mut reply = RawReply { status: 200, headers, reader: Box::new(Cursor::new([])) };
-        let uploads = Uploads::default();
+        let (uploads, [alice, _]) = (Uploads::default(), keys());
         rewrite(&mut reply, "http://here:81", google, |id| {
-            uploads.begin(id, "alice");
+            uploads.begin(id, &alice);
             None
         });
         let values: Vec<&str> = reply.headers.iter().map(|(_, value)| value.as_str()).collect();
@@ -182,14 +190,14 @@ mod tests {
 
     #[test]
     fn old_uploads_make_room_for_new_ones() {
-        let uploads = Uploads::default();
-        (0..=MAX_UPLOADS).for_each(|n| uploads.begin(n.to_string(), "k"));
+        let (uploads, [other, k]) = (Uploads::default(), keys());
+        (0..=MAX_UPLOADS).for_each(|n| uploads.begin(n.to_string(), &k));
         assert_eq!(uploads.0.lock().len(), MAX_UPLOADS);
         let asks = |id: usize| begun_by(&uploads, &format!("/upload/v1beta/files?upload_id={id}"));
         assert_eq!((asks(0), asks(1).is_some(), asks(MAX_UPLOADS).is_some()), (None, true, true));
-        uploads.begin("mine".into(), "other");
-        (0..MAX_UPLOADS).for_each(|n| uploads.begin(format!("again-{n}"), "k"));
-        assert_eq!(begun_by(&uploads, "/upload/v1beta/files?upload_id=mine").as_deref(), Some("other"));
+        uploads.begin("mine".into(), &other);
+        (0..MAX_UPLOADS).for_each(|n| uploads.begin(format!("again-{n}"), &k));
+        assert_eq!(begun_by(&uploads, "/upload/v1beta/files?upload_id=mine").as_deref(), Some("alice"));
         assert_eq!(uploads.0.lock().len(), MAX_UPLOADS);
     }
 

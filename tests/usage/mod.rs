@@ -11,6 +11,7 @@ mod history;
 mod keys;
 mod kill;
 mod limits;
+mod lost;
 #[cfg(feature = "ledger")]
 mod me;
 pub(crate) mod metrics;

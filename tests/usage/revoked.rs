@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const CHAT: &str = "/v1/chat/completions";
+pub(super) const CHAT: &str = "/v1/chat/completions";
+pub(super) const GEMINI: &str = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse";
 /// It says nothing.
 const SLOW: &str = "gemini-2.5-pro";
-const WORDS: &str = "has been taken away, switched off or has expired";
+pub(super) const WORDS: &str = "has been taken away, switched off or has expired";
 
 /// Each dialect's path, and what its stream ends with.
 const DIALECTS: [(&str, &str); 5] = [
@@ -21,7 +22,7 @@ const DIALECTS: [(&str, &str); 5] = [
     ("/v1/completions", "\"code\":\"invalid_api_key\""),
     ("/v1/responses", "\"type\":\"response.failed\""),
     ("/v1/messages", "\"type\":\"authentication_error\""),
-    ("/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse", "\"code\":401"),
+    (GEMINI, "\"code\":401"),
 ];
 
 fn event(text: &str) -> Value {
@@ -53,7 +54,7 @@ fn send(proxy: &Proxy, key: &str, path: &str, stream: bool) -> Wire {
 }
 
 /// A stream whose first piece is here.
-fn begin(proxy: &Proxy, key: &str, path: &str) -> BufReader<Wire> {
+pub(super) fn begin(proxy: &Proxy, key: &str, path: &str) -> BufReader<Wire> {
     let mut stream = BufReader::new(send(proxy, key, path, true));
     let mut line = String::new();
     while !line.contains("one") {
@@ -63,13 +64,13 @@ fn begin(proxy: &Proxy, key: &str, path: &str) -> BufReader<Wire> {
     stream
 }
 
-fn rest(mut stream: impl Read) -> String {
+pub(super) fn rest(mut stream: impl Read) -> String {
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
     rest
 }
 
-fn start(google: &FakeGoogle) -> Proxy {
+pub(super) fn start(google: &FakeGoogle) -> Proxy {
     google.add_api_key(GEMINI_KEY);
     google.always(GEMINI_KEY, Step::stream(vec![event("one"), event("two")]).hold_after(1));
     (0..2).for_each(|_| google.script(GEMINI_KEY, Step::hang().for_model(SLOW)));
@@ -79,8 +80,13 @@ fn start(google: &FakeGoogle) -> Proxy {
     })
 }
 
+/// The field by which a key ends then.
+pub(super) fn expires(at: SystemTime) -> Value {
+    json!({"expires_at": at.duration_since(UNIX_EPOCH).unwrap().as_secs()})
+}
+
 /// Makes a key of the page; its id and text.
-fn make(proxy: &Proxy, fields: Value) -> (String, String) {
+pub(super) fn make(proxy: &Proxy, fields: Value) -> (String, String) {
     let mut client = Client::new(proxy.address());
     let made = client.send("POST", "/admin/keys", &[], &fields.to_string()).expect("an answer");
     let made: Value = serde_json::from_str(&made.body).unwrap();
@@ -88,7 +94,7 @@ fn make(proxy: &Proxy, fields: Value) -> (String, String) {
     (text("id"), text("key"))
 }
 
-fn change(proxy: &Proxy, method: &str, path: &str, body: &Value) {
+pub(super) fn change(proxy: &Proxy, method: &str, path: &str, body: &Value) {
     let answer = ask(proxy, method, path, &[], body.to_string().as_bytes());
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
@@ -129,7 +135,6 @@ fn streams_of_a_key_end_in_the_words_of_their_dialect_when_it_is_taken_away() {
 fn answers_end_whichever_way_their_key_is_lost_and_only_then() {
     let google = FakeGoogle::start();
     let proxy = start(&google);
-    let expires = |at: SystemTime| json!({"expires_at": at.duration_since(UNIX_EPOCH).unwrap().as_secs()});
     let far = SystemTime::now() + Duration::from_secs(9999);
     for (way, whole) in [("off", false), ("together", true), ("ended", false), ("in time", false), ("config", true)] {
         let mut fields = expires(far);
