@@ -3,8 +3,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What [`read`] needs at most. Version 2 with addresses of Unix sockets takes 232; what proxies add may be longer.
-pub(super) const LONGEST: usize = 1024;
+/// What [`read`] needs at most. Version 2 with addresses of Unix sockets takes 232; what proxies add may be longer, such as
+/// the certificate of a client. nginx takes as much.
+pub(super) const LONGEST: usize = 4096;
 const LONGEST_LINE: usize = 107;
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
@@ -63,7 +64,8 @@ fn line(bytes: &[u8]) -> Option<Found> {
         ["PROXY", "UNKNOWN", ..] => None,
         ["PROXY", family @ ("TCP4" | "TCP6"), source, target, from, to] => {
             let read = |text: &str| text.parse::<IpAddr>().ok().filter(|it| it.is_ipv4() == (family == "TCP4"));
-            let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok();
+            // Zeros before a number are not allowed (section 2.1).
+            let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port.to_string() == text);
             if read(target).is_none() || !is_port(from) || !is_port(to) {
                 return None;
             }
@@ -110,6 +112,14 @@ mod tests {
             (b"PROXY TCP6 192.0.2.7 127.0.0.1 1 2\r\n".into(), None),
             (b"PROXY TCP4 192.0.2.7 127.0.0.1 1 65536\r\n".into(), None),
             (b"PROXY TCP4 192.0.2.7 127.0.0.1 +1 2\r\n".into(), None),
+            (b"PROXY TCP4 192.0.2.7 127.0.0.1 01 2\r\n".into(), None),
+            (b"PROXY TCP4 192.0.2.07 127.0.0.1 1 2\r\n".into(), None),
+            (b"PROXY TCP6 fe80::1%eth0 ::1 1 2\r\n".into(), None),
+            (b"PROXY TCP6 [2001:db8::7] ::1 1 2\r\n".into(), None),
+            (b"PROXY tcp4 192.0.2.7 127.0.0.1 1 2\r\n".into(), None),
+            (b"PROXY UNKNOWNS\r\n".into(), None),
+            ([&b"PROXY UNKNOWN "[..], &[b'x'; 91], b"\r\n"].concat(), Some(None)),
+            ([&b"PROXY UNKNOWN "[..], &[b'x'; 92], b"\r\n"].concat(), None),
             (b"PROXY TCP4 192.0.2.7 127.0.0.1 1\r\n".into(), None),
             (b"PROXY TCP4  192.0.2.7 127.0.0.1 1 2\r\n".into(), None),
             (b"PROXY TCP4 192.0.2.7 127.0.0.1 1 2 3\r\n".into(), None),
@@ -124,7 +134,17 @@ mod tests {
             (block_of(0x21, 0x11, &four[..8]), None),
             (block_of(0x21, 0x21, &four), None),
             (block_of(0x21, 0x41, &four), None),
-            (block_of(0x21, 0x11, &[0; 2000]), None),
+            // The certificate of a client, in a thing of its own.
+            (
+                block_of(0x21, 0x11, &[&four[..], b"\x20\x0b\xbb\x07\0\0\0\0\x28\x0b\xb3", &[7; 2995]].concat()),
+                Some(Some("192.0.2.7")),
+            ),
+            (block_of(0x21, 0x11, &[0; 4081]), None),
+            (block_of(0x21, 0x11, &[0; 65535]), None),
+            (block_of(0x20, 0x00, &[0; 65535]), None),
+            (block_of(0x21, 0x32, &[0; 216]), Some(None)),
+            (block_of(0x21, 0x22, &six), Some(Some("2001:db8::7"))),
+            (block_of(0x2f, 0x11, &four), None),
         ];
         for (bytes, expected) in cases {
             let shown = String::from_utf8_lossy(&bytes).into_owned();

@@ -325,6 +325,7 @@ impl Keys {
     }
 
     /// The key of this name, when it may be used now.
+    #[cfg(test)]
     pub fn usable(&self, name: &str) -> Option<Arc<Key>> {
         self.list.read().named(name).filter(|key| key.refusal().is_none()).cloned()
     }

@@ -28,6 +28,13 @@ fn block(command: u8, source: Option<Ipv4Addr>) -> Vec<u8> {
     [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[0x20 | command, family, 0, length], &told].concat()
 }
 
+/// With things that a proxy tells beside the address, longer than a read of a small buffer.
+fn long_block(source: Ipv4Addr) -> Vec<u8> {
+    let told = [&source.octets()[..], &[127, 0, 0, 1, 1, 2, 3, 4, 0xe0, 0x0b, 0xb8], &[b'x'; 3000]].concat();
+    let length = u16::try_from(told.len()).unwrap().to_be_bytes();
+    [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11"[..], &length, &told].concat()
+}
+
 const GET_PEER: &str = "GET /peer HTTP/1.1\r\nHost: h\r\n\r\n";
 
 #[test]
@@ -39,6 +46,7 @@ fn the_address_in_the_header_is_the_callers() {
         (line("::ffff:192.0.2.7"), "192.0.2.7"),
         (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1"),
         (block(1, Some(Ipv4Addr::new(192, 0, 2, 7))), "192.0.2.7"),
+        (long_block(Ipv4Addr::new(192, 0, 2, 7)), "192.0.2.7"),
         (block(1, None), "127.0.0.1"),
         (block(0, None), "127.0.0.1"),
     ] {

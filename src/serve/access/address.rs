@@ -6,9 +6,14 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// The nearest address that is no trusted proxy's. Each proxy adds the one from which it was asked at the end of
 /// `X-Forwarded-For`, so the list is read from its end, and what stands before the first stranger is only claimed by him.
+/// Where there is none, `Forwarded` is read in the same way (RFC 7239).
 pub(super) fn of(request: &Request, trusted: &[Network]) -> IpAddr {
     let mut nearest = request.peer;
-    let lists: Vec<&str> = request.headers.all("x-forwarded-for").collect();
+    let all = |name| request.headers.all(name).collect::<Vec<&str>>();
+    let (lists, read): (_, fn(&str) -> Option<IpAddr>) = match all("x-forwarded-for") {
+        none if none.is_empty() => (all("forwarded"), read_pairs),
+        lists => (lists, read),
+    };
     for named in lists.iter().rev().flat_map(|list| list.rsplit(',')) {
         let Some(address) = Some(named).filter(|_| is_trusted(nearest, trusted)).and_then(read) else { break };
         nearest = address;
@@ -18,6 +23,13 @@ pub(super) fn of(request: &Request, trusted: &[Network]) -> IpAddr {
 
 pub(super) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
     trusted.iter().any(|network| network.contains(address))
+}
+
+/// The node behind `for`. No node has a comma, so a list is cut at each of them: a quotation mark that a client leaves open
+/// hides nothing of what proxies add.
+fn read_pairs(element: &str) -> Option<IpAddr> {
+    let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for")).and_then(|(_, node)| read(node))
 }
 
 /// An address, maybe with a port, as some proxies write it.
@@ -75,5 +87,37 @@ mod tests {
             let request = Request { peer: peer.parse().unwrap(), ..Request::sample("GET", "/", &fields) };
             assert_eq!(of(&request, trusted), expected.parse::<IpAddr>().unwrap(), "{peer} {lists:?}");
         }
+    }
+
+    #[test]
+    fn forwarded_is_read_where_nothing_else_tells() {
+        let trusted = crate::config::parse("{}").unwrap().config.trusted_proxies;
+        let forwarded = |list| ("Forwarded", list);
+        for (fields, expected) in [
+            (vec![forwarded("for=203.0.113.7")], "203.0.113.7"),
+            (vec![forwarded("For=\"203.0.113.7:4711\";proto=https;by=127.0.0.1")], "203.0.113.7"),
+            (vec![forwarded("proto=https; for=\"[2001:db8:cafe::17]:4711\"")], "2001:db8:cafe::17"),
+            (vec![forwarded("for=1.1.1.1, for=203.0.113.7")], "203.0.113.7"),
+            (vec![forwarded("for=1.1.1.1"), forwarded("for=203.0.113.7, for=\"[::1]\"")], "203.0.113.7"),
+            // Who is hidden is nobody, and counts as the proxy that hides him.
+            (vec![forwarded("for=1.1.1.1, for=_hidden")], "127.0.0.1"),
+            (vec![forwarded("for=1.1.1.1, for=\"_SEVKISEK\"")], "127.0.0.1"),
+            (vec![forwarded("for=1.1.1.1, for=unknown;proto=http")], "127.0.0.1"),
+            (vec![forwarded("for=1.1.1.1, proto=http")], "127.0.0.1"),
+            (vec![forwarded("for=1.1.1.1, ")], "127.0.0.1"),
+            (vec![forwarded("by=203.0.113.7")], "127.0.0.1"),
+            (vec![forwarded("for=\"1.1.1.1, for=203.0.113.7")], "203.0.113.7"),
+            (vec![forwarded("for=\"\\\"1.1.1.1\\\", for=203.0.113.7")], "203.0.113.7"),
+            (vec![forwarded("for=1.1.1.1"), ("X-Forwarded-For", "203.0.113.7")], "203.0.113.7"),
+            (vec![forwarded("for=1.1.1.1"), ("X-Forwarded-For", "unknown")], "127.0.0.1"),
+        ] {
+            let request = Request { peer: "127.0.0.1".parse().unwrap(), ..Request::sample("GET", "/", &fields) };
+            assert_eq!(of(&request, &trusted), expected.parse::<IpAddr>().unwrap(), "{fields:?}");
+        }
+        let request = Request {
+            peer: "198.51.100.1".parse().unwrap(),
+            ..Request::sample("GET", "/", &[forwarded("for=203.0.113.7")])
+        };
+        assert_eq!(of(&request, &trusted), request.peer, "a stranger is not believed");
     }
 }
