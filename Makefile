@@ -19,10 +19,10 @@ endif
 WRITTEN := $(or $(CARGO_TARGET_DIR),target)/tmp/written
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build check test static small conformance durability tokens replicas clients bench soak deny sbom clean
+.PHONY: help run demo build check test static small conformance durability tokens replicas clients bench bench-peers soak deny sbom clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: $(CONFIG) build ## build and serve: make run CONFIG=config.json
 	./target/release/gemini-openai-proxy run -c $(CONFIG)
@@ -78,6 +78,11 @@ bench: static ## measure the binary that releases have against nginx, write docs
 	cargo test --locked --test tiny_http_status
 	cargo bench --locked --bench load -- --program $(abspath $(STATIC))
 
+bench-peers: static ## the same loads on LiteLLM's proxy and Portkey's gateway; installs them first: 0.8 GB, about twelve minutes in all
+	./tests/setup.sh
+	./benches/peers/install.sh
+	cargo bench --locked --bench load -- --program $(abspath $(STATIC)) --peers
+
 soak: static ## ten minutes of mixed load: nothing may grow or be lost; write docs/soak.md
 	cargo bench --locked --bench load -- --program $(abspath $(STATIC)) --soak 600
 
@@ -97,4 +102,4 @@ sbom: ## what the binary is built from, as a CycloneDX bill of materials on stan
 
 clean: ## remove what was built and installed for tests
 	cargo clean
-	rm -rf tests/.venv tests/node_modules tests/.cache tests/clients/node_modules tests/clients/.venv tests/clients/.aider
+	rm -rf tests/.venv tests/node_modules tests/.cache tests/clients/node_modules tests/clients/.venv tests/clients/.aider benches/peers/node_modules benches/peers/.venv

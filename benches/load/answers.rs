@@ -1,5 +1,5 @@
 //! What the scripted Google says. A request's own text tells what it wants, so that the load needs no second channel:
-//! `events=N every_us=M` gives a stream of so many events, `fail=STATUS` that failure, `fail=STATUS once=ID` the failure
+//! `events=N every_us=M` gives a stream of so many events, `after_us=N` an answer that takes so long, `fail=STATUS` that failure, `fail=STATUS once=ID` the failure
 //! at the first sight of the number and an answer at the second. A request with tools gets a call of one of them, the
 //! call's result an answer. Tokens end after seconds and are looked at, so that refreshes can be counted and judged.
 
@@ -18,6 +18,8 @@ const SIGNATURE_LENGTH: usize = 8_000;
 pub enum Answer {
     /// Status line and JSON.
     Whole(&'static str, String),
+    /// JSON after a while.
+    Late(Duration, String),
     Stream(Script),
 }
 
@@ -104,7 +106,11 @@ impl Books {
         if target.contains("streamGenerateContent") {
             return Answer::Stream(script);
         }
-        Answer::Whole("200 OK", Script { left: 0, ..script }.event(clock))
+        let event = Script { left: 0, ..script }.event(clock);
+        match number(request, "after_us=") {
+            Some(after) => Answer::Late(Duration::from_micros(after), event),
+            None => Answer::Whole("200 OK", event),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Dialect {
     Chat,
     Responses,
     Messages,
+    /// Chat by Portkey's gateway, which is told in each request where Google is.
+    Portkey(SocketAddr),
 }
 
 /// Streams at the same time.
@@ -38,6 +40,8 @@ pub struct Streams {
 pub struct Seen {
     /// From sending a request to the first byte of its answer.
     pub first_byte: Vec<u64>,
+    /// From sending a request to the first event.
+    pub first_token: Vec<u64>,
     /// From the upstream's writing of an event to its arrival; without the first ones.
     pub delays: Vec<u64>,
     /// Events in all.
@@ -68,7 +72,7 @@ pub fn request(target: &Target, prompt: &str, stream: bool) -> Vec<u8> {
             google(if stream { "streamGenerateContent?alt=sse" } else { "generateContent" }),
             json!({"systemInstruction": {"parts": [{"text": SYSTEM}]}, "contents": [{"role": "user", "parts": [{"text": prompt}]}]}),
         ),
-        Dialect::Chat => (
+        Dialect::Chat | Dialect::Portkey(_) => (
             "/v1/chat/completions".to_owned(),
             json!({"messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": prompt}]}),
         ),
@@ -83,14 +87,24 @@ pub fn request(target: &Target, prompt: &str, stream: bool) -> Vec<u8> {
     if !matches!(target.speaks, Dialect::Google) {
         (body["model"], body["stream"]) = (json!("gemini-2.5-flash"), json!(stream));
     }
-    post(&path, &body.to_string())
+    let own = match target.speaks {
+        Dialect::Portkey(google) => {
+            format!("x-portkey-provider: google\r\nx-portkey-custom-host: http://{google}\r\n")
+        }
+        _ => String::new(),
+    };
+    post_with(&own, &path, &body.to_string())
 }
 
 /// A request with this body.
 pub fn post(path: &str, body: &str) -> Vec<u8> {
+    post_with("", path, body)
+}
+
+fn post_with(fields: &str, path: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nHost: load\r\n{KEY}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        "POST {path} HTTP/1.1\r\nHost: load\r\n{KEY}{fields}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
 }
@@ -190,8 +204,9 @@ impl Stream {
                 let sent = std::str::from_utf8(&stamp[..end]).ok().and_then(|text| number(text, ""));
                 self.events += 1;
                 seen.events += 1;
-                if self.events > 1 {
-                    seen.delays.push(at.saturating_sub(sent.expect("a stamp")));
+                match self.events {
+                    1 => seen.first_token.push(at - self.asked),
+                    _ => seen.delays.push(at.saturating_sub(sent.expect("a stamp"))),
                 }
                 used += found + 1 + end;
             }
@@ -274,14 +289,16 @@ pub fn read_answer(socket: &mut std::net::TcpStream, answer: &mut Vec<u8>) -> bo
             Ok(0) | Err(_) => return false,
             Ok(count) => answer.extend_from_slice(&bytes[..count]),
         }
-        if whole.is_none()
-            && let Some(head) = answer.windows(4).position(|window| window == b"\r\n\r\n")
-        {
-            let text = String::from_utf8_lossy(&answer[..head + 2]).to_lowercase();
-            whole = Some(head + 4 + number(&text, "content-length: ").unwrap_or(0) as usize);
-        }
+        whole = whole.or_else(|| whole_length(answer));
         if whole.is_some_and(|whole| answer.len() >= whole) {
             return true;
         }
     }
+}
+
+/// The length of head and body, as soon as the head is there.
+pub fn whole_length(answer: &[u8]) -> Option<usize> {
+    let head = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let text = String::from_utf8_lossy(&answer[..head + 2]).to_lowercase();
+    Some(head + 4 + number(&text, "content-length: ").unwrap_or(0) as usize)
 }

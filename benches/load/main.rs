@@ -1,5 +1,5 @@
 //! Measures the release binary against a scripted Google on this machine, side by side with nginx as a plain pass-through,
-//! with the smallest relay of its shape (`floor`), and with no proxy at all, and writes docs/benchmarks.md. `make bench` starts it, `make soak` its endurance test.
+//! with the smallest relay of its shape (`floor`), and with no proxy at all, and writes docs/benchmarks.md. `make bench` starts it, `make soak` its endurance test, `make bench-peers` the same loads on other gateways.
 //!
 //! All delays are differences to the direct way in the same run: clients, Google and proxy share the machine.
 
@@ -8,7 +8,9 @@ mod clients;
 mod floor;
 mod growth;
 mod mix;
+mod peers;
 mod process;
+mod rates;
 mod report;
 mod soak;
 mod store;
@@ -51,6 +53,15 @@ fn main() -> ExitCode {
         let rules_hold = soak::run(clock, &program, &folder, &google, Duration::from_secs(seconds));
         return if rules_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
+    let written = std::fs::read_to_string(&page).unwrap_or_default();
+    let (own, of_peers) = written.split_at(written.len() - peers::section(&written).len());
+    if option("--peers").is_some() {
+        let section = peers::measure(clock, &program, &folder, google.plain).section();
+        println!("{section}");
+        std::fs::write(&page, format!("{own}{section}")).expect("the report");
+        return ExitCode::SUCCESS;
+    }
     if let Some(kind) = value("--only") {
         let count = value("--streams").map_or(200, |count| count.parse().expect("--streams COUNT"));
         let mut page = String::new();
@@ -71,7 +82,7 @@ fn main() -> ExitCode {
     if !quick {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
         std::fs::create_dir_all(&docs).expect("the folder for the report");
-        std::fs::write(docs.join("benchmarks.md"), &table).expect("the report");
+        std::fs::write(&page, format!("{table}{of_peers}")).expect("the report");
         std::fs::write(docs.join("benchmarks.svg"), report.svg()).expect("the plot");
         std::fs::write(docs.join("growth.svg"), report.growth.svg()).expect("the plot");
     }

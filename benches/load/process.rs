@@ -43,7 +43,7 @@ impl Drop for Folder {
 }
 
 /// A port nobody listens on at the moment.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
 }
 
@@ -63,9 +63,7 @@ pub fn proxy(program: &Path, folder: &Folder, google: &str, change: impl FnOnce(
     fs::write(&file, config.to_string()).expect("the proxy's config");
     let log = fs::File::create(folder.0.join(format!("proxy-{port}.log"))).expect("a log file");
     let mut command = Command::new(program);
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-        command.env_remove(name).env_remove(name.to_lowercase());
-    }
+    without_proxies(&mut command);
     // As deploy/gemini-openai-proxy.service starts it.
     command.env("GLIBC_TUNABLES", "glibc.malloc.tcache_max=256");
     if config.get("store").is_some() {
@@ -80,6 +78,21 @@ pub fn proxy(program: &Path, folder: &Folder, google: &str, change: impl FnOnce(
         .spawn()
         .expect("the proxy starts");
     Server { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }.ready("/health")
+}
+
+fn without_proxies(command: &mut Command) {
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
+}
+
+/// Starts another server, which will listen on `port`; what it writes goes to a file.
+pub fn start(mut command: Command, folder: &Folder, port: u16, patience: Duration) -> Server {
+    without_proxies(&mut command);
+    let log = fs::File::create(folder.0.join(format!("{port}.log"))).expect("a log file");
+    let errors = log.try_clone().expect("a second handle");
+    let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("make bench-peers installs it");
+    Server { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }.ready_within(patience, "/")
 }
 
 /// Starts nginx as a plain pass-through to `google`: no translation, no buffering, kept connections.
@@ -170,7 +183,11 @@ pub fn redis(folder: &Folder) -> Redis {
 impl Server {
     /// Waits for the first answer.
     fn ready(self, path: &str) -> Server {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        self.ready_within(Duration::from_secs(10), path)
+    }
+
+    fn ready_within(self, patience: Duration, path: &str) -> Server {
+        let deadline = Instant::now() + patience;
         while !answers(self.address, path) {
             assert!(Instant::now() < deadline, "{} does not answer", self.address);
             std::thread::park_timeout(Duration::from_micros(500));
@@ -184,13 +201,20 @@ impl Server {
 
     pub fn figures(&self) -> Figures {
         let mut sum = Figures::default();
-        let mut left = vec![self.child.id()];
-        while let Some(id) = left.pop() {
-            let Ok(children) = fs::read_to_string(format!("/proc/{id}/task/{id}/children")) else { continue };
-            left.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
-            sum.add(id);
-        }
+        self.family().into_iter().for_each(|id| sum.add(id));
         sum
+    }
+
+    /// The process and all that came from it.
+    fn family(&self) -> Vec<u32> {
+        let mut found = vec![self.child.id()];
+        let mut next = 0;
+        while let Some(id) = found.get(next).copied() {
+            let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+            found.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+            next += 1;
+        }
+        found
     }
 }
 
@@ -226,7 +250,12 @@ impl Drop for Server {
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
             std::thread::park_timeout(Duration::from_millis(5));
         }
-        let _ = self.child.kill();
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // What it started would outlive it.
+            for id in self.family() {
+                let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+            }
+        }
         let _ = self.child.wait();
     }
 }

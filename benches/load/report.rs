@@ -54,6 +54,7 @@ pub struct Phase {
 pub struct Way {
     pub whole: usize,
     pub first_byte: Spread,
+    pub first_token: Spread,
     pub delay: Spread,
     /// CPU time of the server per event, everything else of the stream included.
     pub cpu: Duration,
@@ -102,13 +103,14 @@ impl Way {
             whole: seen.whole,
             cpu: cpu / seen.events.max(1) as u32,
             first_byte: Spread::of(seen.first_byte),
+            first_token: Spread::of(seen.first_token),
             delay: Spread::of(seen.delays),
             during: seen.during.unwrap_or_default(),
         }
     }
 }
 
-fn micros(time: Duration) -> f64 {
+pub fn micros(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1000.0
 }
 
@@ -116,7 +118,7 @@ pub fn mib(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
 }
 
-fn line_of(command: &str, arguments: &[&str]) -> String {
+pub fn line_of(command: &str, arguments: &[&str]) -> String {
     let Ok(output) = Command::new(command).args(arguments).output() else { return String::new() };
     // nginx tells its version on standard error.
     let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };

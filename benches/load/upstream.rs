@@ -12,7 +12,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// An authority made for tests and a certificate for `localhost` and 127.0.0.1 under it; both end in a century.
 pub const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/ca.pem");
@@ -74,6 +74,8 @@ struct Peer {
     output: Vec<u8>,
     /// The stream that is being sent.
     script: Option<Script>,
+    /// The answer that is not due yet.
+    late: Option<String>,
 }
 
 impl Google {
@@ -102,7 +104,7 @@ impl Google {
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut socket, Token(self.next), interest).expect("a registration");
             let tls = self.tls.clone().map(|tls| Box::new(ServerConnection::new(tls).expect("a TLS session")));
-            let peer = Peer { socket, tls, input: Vec::new(), output: Vec::new(), script: None };
+            let peer = Peer { socket, tls, input: Vec::new(), output: Vec::new(), script: None, late: None };
             self.peers.insert(self.next, peer);
             self.next += 1;
         }
@@ -112,9 +114,8 @@ impl Google {
         let Some(peer) = self.peers.get_mut(&token) else { return };
         let open = peer.receive();
         while let Some(request) = take_request(&mut peer.input) {
-            peer.answer(self.books.answer(&request, self.clock), self.clock);
-            if let Some(script) = &peer.script {
-                self.due.push(Reverse((Instant::now() + script.every, token)));
+            if let Some(wait) = peer.answer(self.books.answer(&request, self.clock), self.clock) {
+                self.due.push(Reverse((Instant::now() + wait, token)));
             }
         }
         if !open || peer.flush().is_err() {
@@ -127,7 +128,10 @@ impl Google {
         while let Some(Reverse((due, token))) = self.due.peek().copied().filter(|Reverse((due, _))| *due <= now) {
             self.due.pop();
             let Some(peer) = self.peers.get_mut(&token) else { continue };
-            peer.event(self.clock);
+            match peer.late.take() {
+                Some(body) => peer.whole("200 OK", &body),
+                None => peer.event(self.clock),
+            }
             if peer.flush().is_err() {
                 self.peers.remove(&token);
             } else if let Some(script) = &peer.script {
@@ -156,14 +160,16 @@ impl Peer {
         }
     }
 
-    fn answer(&mut self, answer: Answer, clock: Instant) {
+    /// Begins the answer; says when there is more to send.
+    fn answer(&mut self, answer: Answer, clock: Instant) -> Option<Duration> {
         match answer {
             Answer::Whole(status, body) => {
-                let length = body.len();
-                let head =
-                    format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
-                self.output.extend_from_slice(head.as_bytes());
-                self.output.extend_from_slice(body.as_bytes());
+                self.whole(status, &body);
+                None
+            }
+            Answer::Late(after, body) => {
+                self.late = Some(body);
+                Some(after)
             }
             Answer::Stream(script) => {
                 self.output.extend_from_slice(
@@ -171,8 +177,16 @@ impl Peer {
                 );
                 self.script = Some(script);
                 self.event(clock);
+                self.script.map(|script| script.every)
             }
         }
+    }
+
+    fn whole(&mut self, status: &str, body: &str) {
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+        self.output.extend_from_slice(head.as_bytes());
+        self.output.extend_from_slice(body.as_bytes());
     }
 
     /// One event as one chunk; the last one ends the body.
