@@ -55,7 +55,7 @@ impl Range {
 /// `failed_attempts` what Google refused; `failures` has the reasons of the latter two.
 /// Models, keys and credentials come by use: all, or the `top` ones and one row for the rest.
 pub fn stats(snapshot: &Snapshot, views: &[View], range: Range, top: usize) -> Value {
-    let now = SystemTime::now();
+    let now = snapshot.now;
     let periods = range.periods(snapshot, now);
     let buckets: Vec<Value> = periods.iter().map(|(start, table)| bucket(*start, table.as_deref())).collect();
     let tables: Vec<&Table> = periods.iter().filter_map(|(_, table)| table.as_deref()).collect();
@@ -156,7 +156,7 @@ fn group<'a>(tables: &[&'a Table], top: usize, name: impl Fn(&'a Line) -> &'a st
 
 /// `GET /admin/stats.csv`: a row per period, key, credential and model (RFC 4180).
 pub fn csv(snapshot: &Snapshot, range: Range) -> String {
-    csv_at(snapshot, range, SystemTime::now())
+    csv_at(snapshot, range, snapshot.now)
 }
 
 fn csv_at(snapshot: &Snapshot, range: Range, now: SystemTime) -> String {

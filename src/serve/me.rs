@@ -52,7 +52,7 @@ pub(super) fn status(app: &App, request: &Request) -> Response {
 
 fn own(app: &App, key: &Key) -> Value {
     let (used, snapshot, mark) = (key.used(), app.usage.snapshot(), key.mark.to_string());
-    let month = calendar::first_of_month(calendar::day(SystemTime::now()));
+    let month = calendar::first_of_month(calendar::day(snapshot.now));
     let tables = || snapshot.days.iter().filter(|(day, _)| *day >= month);
     let rows = |table: &Table| table.rows().iter().filter(|(line, _)| line.key == mark).cloned().collect::<Vec<_>>();
     let all: Vec<_> = tables().flat_map(|(_, table)| rows(table)).collect();

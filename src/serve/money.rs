@@ -56,7 +56,7 @@ fn uncountable(key: &Key, why: &str, instead: &str) -> ApiError {
 /// left then is what is left of the budget that ends first.
 pub(super) fn limit(app: &App, key: &Key) -> f64 {
     let used = key.used();
-    let month = calendar::day_text(calendar::first_of_month(calendar::day(SystemTime::now())));
+    let month = calendar::day_text(calendar::first_of_month(calendar::day(app.usage.snapshot().now)));
     let days = spent(app, key, Some(month), None);
     let spent: f64 = days.iter().flat_map(|(_, models)| models).map(|(_, cost)| cost).sum();
     let left = |limit: Option<u64>, cost: u64| limit.map(|limit| dollars(limit) - dollars(cost));

@@ -121,6 +121,8 @@ fn mark_of(text: &str) -> Option<u64> {
 /// The counters of one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    /// When that is, by the clock that days and hours go by.
+    pub now: SystemTime,
     /// When counting began.
     pub since: SystemTime,
     /// Since then.
@@ -361,6 +363,7 @@ impl Usage {
 
     fn snapshot_of(&self, ledger: &Ledger) -> Snapshot {
         Snapshot {
+            now: SystemTime::now(),
             since: ledger.since,
             total: ledger.total.clone(),
             days: ledger.days.periods().to_vec(),

@@ -78,9 +78,7 @@ impl Own {
         if self.who.is_empty() {
             return;
         }
-        let ahead = Duration::from_millis(self.ahead.unsigned_abs());
-        let now = if self.ahead > 0 { now.checked_sub(ahead) } else { now.checked_add(ahead) }.unwrap_or(now);
-        let mut hour = calendar::hour(now);
+        let mut hour = calendar::hour(self.by_all(now));
         if self.fresh.len() >= HOURS && !self.fresh.contains_key(&hour) {
             let oldest = self.fresh.keys().next().copied().unwrap_or(hour);
             hour = hour.max(oldest);
@@ -91,6 +89,12 @@ impl Own {
             }
         }
         change(self.fresh.entry(hour).or_default().row(line, MOST));
+    }
+
+    /// A time of this machine's by the clock of all.
+    fn by_all(&self, now: SystemTime) -> SystemTime {
+        let ahead = Duration::from_millis(self.ahead.unsigned_abs());
+        if self.ahead > 0 { now.checked_sub(ahead) } else { now.checked_add(ahead) }.unwrap_or(now)
     }
 
     /// Puts what was counted into batches.
@@ -129,7 +133,7 @@ impl Own {
         };
         let (_, total) = bounded((0, total));
         let (days, hours) = (days.into_iter().map(bounded).collect(), hours.into_iter().map(bounded).collect());
-        Some(Snapshot { since, total, days, hours, names })
+        Some(Snapshot { now: self.by_all(SystemTime::now()), since, total, days, hours, names })
     }
 }
 

@@ -109,6 +109,14 @@ fn hours_go_by_the_clock_of_all() {
     usage.set_ahead(-3_600_000);
     fail(&usage, "m", 10);
     assert_eq!(usage.owed(0).iter().map(|batch| batch.hour).collect::<Vec<_>>(), [8, 11]);
+    // Readers count back from the same time.
+    usage.read(none(), 0);
+    for (ahead, hours) in [(-30 * 3_600_000, 30), (30 * 3_600_000, -30)] {
+        usage.set_ahead(ahead);
+        let hour = |time| i64::from(calendar::hour(time)) + hours;
+        let (before, seen, after) = (SystemTime::now(), usage.snapshot().now, SystemTime::now());
+        assert!((hour(before)..=hour(after)).contains(&i64::from(calendar::hour(seen))), "{hours}");
+    }
 }
 
 #[test]
