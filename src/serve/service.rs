@@ -142,7 +142,7 @@ impl Service {
         let (models, spare_models) = tables(&config, &listed, &serving);
         models.doubts(&config.models, &config.model_routes).iter().for_each(|doubt| log::warn!("{doubt}"));
         let app = App {
-            guard: Guard::new(&config, keys.clone()),
+            guard: Guard::new(&config, keys.clone(), replicas.clone()),
             models,
             spare_models,
             listed,

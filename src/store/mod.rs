@@ -3,6 +3,7 @@
 //! (docs/scale-out.md).
 
 mod accounts;
+mod brief;
 mod copies;
 mod keys;
 mod limits;
@@ -19,6 +20,7 @@ pub use news::Cursor;
 pub use visit::{bring_page_keys, page_keys, reseal, visit};
 
 use self::accounts::Accounts;
+use self::brief::Brief;
 use self::copies::{Records, Rests};
 use self::keys::{KeyCopies, KeyRegistry};
 use self::limits::Limits;
@@ -68,6 +70,7 @@ pub struct StoreFault {
 pub struct Replicas {
     limits: Arc<Limits>,
     news: Arc<News>,
+    brief: Arc<Brief>,
     pool: Arc<Credentials>,
     name: String,
     stopping: Arc<AtomicBool>,
@@ -126,7 +129,9 @@ impl Replicas {
             let _ = limits.beat();
             pool.settle_shared();
         }
+        let brief = Arc::new(Brief::new(limits.clone()));
         let copies: Vec<Arc<dyn Copies>> = vec![
+            brief.clone(),
             Arc::new(KeyCopies(keys.clone())),
             Arc::new(Records::new(accounts.clone(), pool.clone())),
             Arc::new(Rests::new(accounts.clone(), pool.clone())),
@@ -140,6 +145,7 @@ impl Replicas {
             limits: limits.clone(),
             accounts: accounts.clone(),
             news: news.clone(),
+            brief: brief.clone(),
             pool: pool.clone(),
             stopping: stopping.clone(),
         };
@@ -153,7 +159,7 @@ impl Replicas {
         let adder = begin("sums", move || sums.keep(&stop))?;
         let threads = Mutex::new(vec![keeper, reader, adder]);
         let (name, pool, usage) = (store.replica.clone(), pool.clone(), usage.clone());
-        Ok(Some(Arc::new(Replicas { limits, news, pool, name, stopping, usage, threads })))
+        Ok(Some(Arc::new(Replicas { limits, news, brief, pool, name, stopping, usage, threads })))
     }
 
     /// From now on logins that are begun here may end on another replica.
@@ -286,6 +292,7 @@ struct Keeper {
     limits: Arc<Limits>,
     accounts: Arc<Accounts>,
     news: Arc<News>,
+    brief: Arc<Brief>,
     pool: Arc<Credentials>,
     stopping: Arc<AtomicBool>,
 }
@@ -319,6 +326,7 @@ impl Keeper {
                     is_skewed = tell_skew(limits, is_skewed);
                 }
                 self.pool.settle_shared();
+                let _ = self.brief.tell();
                 if limits.settle_all() == Err(Fault::Down) && !limits.link.is_up() {
                     probe = PROBE;
                     next_probe = Instant::now() + jittered(probe);

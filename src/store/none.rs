@@ -112,6 +112,21 @@ impl Replicas {
         match *self {}
     }
 
+    /// There is nobody to tell.
+    pub fn count(&self, _: &str, _: Duration) {
+        match *self {}
+    }
+
+    /// There is nobody to tell.
+    pub fn forget(&self, _: &str) {
+        match *self {}
+    }
+
+    /// Nobody has told.
+    pub fn counted(&self, _: &str) -> Option<(u32, Duration)> {
+        match *self {}
+    }
+
     /// There is nothing to wait for.
     pub fn cursor(&self) -> Cursor {
         match *self {}

@@ -11,6 +11,7 @@ mod keys;
 mod limits;
 mod moves;
 mod notes;
+mod page;
 mod peers;
 mod programs;
 mod redis;

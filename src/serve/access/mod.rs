@@ -4,6 +4,7 @@
 mod address;
 mod forwarding;
 mod origin;
+mod password;
 mod session;
 mod wrong;
 
@@ -14,6 +15,7 @@ use crate::error::{ApiError, ErrorKind};
 use crate::http::{Request, Response, query_value};
 use crate::keys::{Key, Keys, Source};
 use crate::secret::Secret;
+use crate::store::Replicas;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -53,6 +55,8 @@ pub struct Guard {
     sessions: Arc<Sessions>,
     /// What their cookie is called: browsers send cookies to every port of a host.
     cookie: String,
+    /// Those who are asked as well.
+    replicas: Option<Arc<Replicas>>,
     trusted_proxies: Vec<Network>,
     /// With a public address, or by the PROXY protocol, every caller may be a stranger behind a local proxy.
     public: bool,
@@ -60,13 +64,15 @@ pub struct Guard {
 
 impl Guard {
     /// Takes the rules from the config.
-    pub fn new(config: &Config, keys: Arc<Keys>) -> Guard {
-        Guard::build(config, keys, Arc::new((Wrong::passwords(), Wrong::keys())), Arc::default())
+    pub fn new(config: &Config, keys: Arc<Keys>, replicas: Option<Arc<Replicas>>) -> Guard {
+        let guard = Guard::build(config, keys, Arc::new((Wrong::passwords(), Wrong::keys())), Arc::default());
+        Guard { replicas, ..guard }
     }
 
     /// The rules of another config for the same keys and callers.
     pub fn with(&self, config: &Config) -> Guard {
-        Guard::build(config, self.keys.clone(), self.wrong.clone(), self.sessions.clone())
+        let guard = Guard::build(config, self.keys.clone(), self.wrong.clone(), self.sessions.clone());
+        Guard { replicas: self.replicas.clone(), ..guard }
     }
 
     fn build(config: &Config, keys: Arc<Keys>, wrong: Arc<(Wrong, Wrong)>, sessions: Arc<Sessions>) -> Guard {
@@ -77,7 +83,8 @@ impl Guard {
             metrics_token: config.metrics.token.clone(),
             wrong,
             sessions,
-            cookie: format!("gemini_proxy_{}", config.port),
+            cookie: session::cookie(config),
+            replicas: None,
             trusted_proxies: config.trusted_proxies.clone(),
             public: config.public_url.is_some() || config.proxy_protocol,
         }
@@ -150,39 +157,13 @@ impl Guard {
             }
             return Err(Response::json(403, &json!({"detail": ADMIN_IS_LOCAL})));
         };
-        if self.sessions.knows(request, &self.cookie, login, Instant::now()) {
+        if self.is_signed_in(request, login) {
             return Ok(());
         }
         let Some((username, password)) = request.headers.all("authorization").find_map(basic) else {
             return Err(unauthorized("Admin credentials are required"));
         };
         self.judge_password(request, login, &username, &password)
-    }
-
-    fn judge_password(
-        &self,
-        request: &Request,
-        login: &AdminLogin,
-        username: &str,
-        password: &str,
-    ) -> Result<(), Response> {
-        let now = Instant::now();
-        let (wrong, address) = (&self.wrong.0, self.address(request));
-        if let Some(wait) = wrong.wait(address, now) {
-            let seconds = wait.as_millis().div_ceil(1000).max(1);
-            let detail = format!("Too many wrong passwords from this address. Try again in {seconds} s.");
-            let response = Response::json(429, &json!({"detail": detail}));
-            return Err(response.with_header("Retry-After", seconds.to_string()));
-        }
-        let name_matches = Secret::new(login.username.clone()).matches(username);
-        if login.password.matches(password) & name_matches {
-            wrong.is_right(address, now);
-            Ok(())
-        } else {
-            wrong.count(address, now);
-            log::warn!("admin: wrong user name or password from {address}");
-            Err(unauthorized("Incorrect username or password"))
-        }
     }
 
     /// Whether the caller is certainly on this machine: a loopback peer that no proxy speaks for, asking for a loopback
@@ -280,7 +261,7 @@ mod tests {
 
     fn guard(config: &str) -> Guard {
         let config = crate::config::parse(config).unwrap().config;
-        Guard::new(&config, Arc::new(Keys::new(&config.auth_keys, &Section::default())))
+        Guard::new(&config, Arc::new(Keys::new(&config.auth_keys, &Section::default())), None)
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-const WINDOW: Duration = Duration::from_secs(60);
+pub(super) const WINDOW: Duration = Duration::from_secs(60);
 /// How long it is remembered who was right.
 const KNOWN: Duration = Duration::from_secs(24 * 3600);
 /// Addresses that are remembered of each kind. With more of them the oldest is forgotten.
@@ -18,9 +18,9 @@ const MOST: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Wrong {
     /// Guesses of an address in [`WINDOW`]; more are not looked at.
-    each: u32,
+    pub(super) each: u32,
     /// Guesses of all addresses in the same time.
-    all: u32,
+    pub(super) all: u32,
     /// Who was right lately may guess as often as he likes: many callers may share his address.
     trusts_known: bool,
     table: Mutex<Table>,
@@ -54,10 +54,15 @@ impl Wrong {
             (count >= most).then_some(left)
         };
         let table = self.table.lock();
-        let is_known = table.right.get(&address).is_some_and(|when| now.saturating_duration_since(*when) < KNOWN);
+        let is_known = table.knows(&address, now);
         let own = table.guesses.get(&address).and_then(|guesses| left(*guesses, self.each));
         let together = table.together.and_then(|together| left(together, self.all));
         own.filter(|_| !(is_known && self.trusts_known)).or(together.filter(|_| !is_known))
+    }
+
+    /// Whether somebody was right from this address lately.
+    pub(super) fn was_right(&self, address: IpAddr, now: Instant) -> bool {
+        self.table.lock().knows(&network(address), now)
     }
 
     pub(super) fn count(&self, address: IpAddr, now: Instant) {
@@ -78,6 +83,12 @@ impl Wrong {
         }
         make_room(&mut table.right, &address, |when| *when);
         table.right.insert(address, now);
+    }
+}
+
+impl Table {
+    fn knows(&self, address: &IpAddr, now: Instant) -> bool {
+        self.right.get(address).is_some_and(|when| now.saturating_duration_since(*when) < KNOWN)
     }
 }
 

@@ -18,6 +18,7 @@ pub(in crate::store) struct Scripts {
     beat: Script,
     open: Script,
     keys: Script,
+    brief: Script,
     pub(super) keep: Script,
     pub(super) take: Script,
     pub(super) position: Script,
@@ -40,6 +41,7 @@ impl Scripts {
             beat: lua!("beat"),
             open: lua!("open"),
             keys: lua!("news", "keys"),
+            brief: lua!("news", "brief"),
             keep: lua!("keep"),
             take: lua!("take"),
             position: lua!("news", "position"),
@@ -198,6 +200,19 @@ impl Scripts {
             _ => Outcome::Changed,
         };
         Ok((cursor, words.map(outcome).collect()))
+    }
+
+    /// Counts these for as long as each says, or forgets them.
+    pub(in crate::store) fn brief(
+        &self,
+        connection: &mut Connection,
+        names: &Names,
+        counted: &[(String, Duration)],
+    ) -> RedisResult<()> {
+        let mut call = self.brief.prepare_invoke();
+        ["meta", "news", "brief"].iter().for_each(|what| _ = call.key(names.of_all(what)));
+        counted.iter().for_each(|(id, span)| _ = call.arg(id).arg(ms(*span)));
+        call.invoke::<i64>(connection).map(drop)
     }
 
     /// Keys of the page as they are now.

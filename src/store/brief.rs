@@ -1,0 +1,116 @@
+//! What all replicas remember for a short while and count: wrong passwords by address, and sessions of the page that were ended.
+//! Who asks does not wait: each replica has a copy, and tells the others a moment later.
+
+use super::Replicas;
+use super::limits::Limits;
+use super::news::Copies;
+use super::redis::{Fault, Record, Scripts, at};
+use crate::keys::Quota as _;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// What waits in an outage; more is this replica's own.
+const MOST: usize = 1000;
+
+pub(super) struct Brief {
+    limits: Arc<Limits>,
+    /// How often each was counted, and until when that is remembered.
+    known: Mutex<HashMap<String, (u32, SystemTime)>>,
+    /// With the time for which it is remembered; none: it is forgotten.
+    untold: Mutex<Vec<(String, Duration)>>,
+}
+
+impl Brief {
+    pub(super) fn new(limits: Arc<Limits>) -> Brief {
+        Brief { limits, known: Mutex::default(), untold: Mutex::default() }
+    }
+
+    /// Tells the others. What is told twice after a lost answer counts twice.
+    pub(super) fn tell(&self) -> Result<(), Fault> {
+        let names = self.limits.link.names().ok_or(Fault::Down)?;
+        let untold = std::mem::take(&mut *self.untold.lock());
+        if untold.is_empty() {
+            return Ok(());
+        }
+        let told = self.limits.link.ask(|scripts: &Scripts, line, _| scripts.brief(line, &names, &untold));
+        if told.is_err() {
+            self.untold.lock().extend(untold);
+        }
+        told
+    }
+
+    fn id(&self, what: &str) -> Option<String> {
+        Some(self.limits.link.names()?.hidden(b"brief", what.as_bytes(), 12))
+    }
+
+    fn push(&self, what: &str, span: Duration) {
+        let Some(id) = self.id(what) else { return };
+        // Until the others' count is heard.
+        let mut known = self.known.lock();
+        match span.is_zero() {
+            true => _ = known.remove(&id),
+            false => known.entry(id.clone()).or_insert((0, self.limits.now() + span)).0 += 1,
+        }
+        drop(known);
+        let mut untold = self.untold.lock();
+        if untold.len() < MOST {
+            untold.push((id, span));
+            self.limits.wake();
+        }
+    }
+
+    fn hear(&self, records: Vec<Record>) {
+        let mut known = self.known.lock();
+        for Record { id, text, .. } in records {
+            let read = |text: String| {
+                let (until, times) = text.split_once(' ')?;
+                Some((times.parse().ok()?, at(until.parse().ok()?)))
+            };
+            match text {
+                None => _ = known.remove(&id),
+                // What cannot be read counts as never, but it is there.
+                Some(text) => _ = known.insert(id, read(text).unwrap_or((0, SystemTime::UNIX_EPOCH))),
+            }
+        }
+    }
+}
+
+impl Copies for Brief {
+    fn table(&self) -> &'static str {
+        "brief"
+    }
+
+    fn replace(&self, all: Vec<Record>) {
+        self.known.lock().clear();
+        self.hear(all);
+    }
+
+    fn update(&self, changed: Vec<Record>) {
+        self.hear(changed);
+    }
+
+    fn count(&self) -> u64 {
+        self.known.lock().len() as u64
+    }
+}
+
+impl Replicas {
+    /// One more of these, on all replicas; the first one is remembered for so long, and the others until then.
+    pub fn count(&self, what: &str, span: Duration) {
+        self.brief.push(what, span);
+    }
+
+    /// As if there had been none.
+    pub fn forget(&self, what: &str) {
+        self.brief.push(what, Duration::ZERO);
+    }
+
+    /// How many of these are remembered, and for how much longer.
+    pub fn counted(&self, what: &str) -> Option<(u32, Duration)> {
+        let (times, until) = *self.brief.known.lock().get(&self.brief.id(what)?)?;
+        let left = until.duration_since(self.limits.now()).ok()?;
+        Some((times, left)).filter(|_| !left.is_zero())
+    }
+}
