@@ -130,19 +130,20 @@ fn start(folder: &Folder, config: &Value, is_other: bool) -> Program {
 
 type Balancer<'a> = &'a dyn Fn(&[SocketAddr]) -> (Folder, Front, SocketAddr);
 
-/// Each is ended and begun again in turn, the first three as another version, then as this one again. Nothing may fail.
+/// Three of another version are ended and begun again in turn, first as this one, then as the other one again; after half of
+/// the restarts a fourth comes, which leaves at the end. Nothing may fail.
 fn roll(balancer: Balancer, load: &Load, delay: f64, rounds: usize) {
     let (google, redis) = (google(), Redis::start());
     slowly(&google);
-    let folders: Vec<Folder> = (0..3).map(|_| Folder::new("rolling-replica")).collect();
+    let folders: Vec<Folder> = (0..4).map(|_| Folder::new("rolling-replica")).collect();
     let of = |at: usize, port: u16| {
         let store = json!({"url": redis.url(), "replica": format!("rolling-{at}")});
         let mut config = config(&google, port, store, &json!({"requests_per_day": 1_000_000}));
         config["server"]["drain_delay_sec"] = json!(delay);
         config
     };
-    let mut programs: Vec<Program> = (0..3).map(|at| start(&folders[at], &of(at, 0), false)).collect();
-    let addresses: Vec<SocketAddr> = programs.iter().map(address).collect();
+    let mut programs: Vec<Program> = (0..3).map(|at| start(&folders[at], &of(at, 0), true)).collect();
+    let addresses: Vec<SocketAddr> = programs.iter().map(address).chain([fronts::free_address()]).collect();
     let (folder, front, balancer) = balancer(&addresses);
     let tally = Tally::default();
     std::thread::scope(|scope| {
@@ -153,28 +154,43 @@ fn roll(balancer: Balancer, load: &Load, delay: f64, rounds: usize) {
             let tally = &tally;
             scope.spawn(move || asks(balancer, [LIMITED, FREE][at % 2], tally));
         }
-        for round in 0..rounds {
-            let at = round % 3;
+        let end = |program: &mut Program| {
             let before = tally.answers.load(Ordering::Relaxed);
             wait_for("requests", || tally.answers.load(Ordering::Relaxed) > before + 20);
-            programs[at].signal("-TERM");
-            let code = programs[at].wait(Duration::from_secs(60));
+            program.signal("-TERM");
+            let code = program.wait(Duration::from_secs(60));
             if code != Some(0) {
                 tally.failures.lock().unwrap().push(format!("a replica ended with {code:?}"));
             }
-            programs[at] = start(&folders[at], &of(at, addresses[at].port()), round / 3 % 2 == 0);
+        };
+        let begin = |at: usize, is_other: bool| {
+            let program = start(&folders[at], &of(at, addresses[at].port()), is_other);
             wait_for("the replica", || Client::new(addresses[at]).get("/readyz").status == 200);
-            if round + 1 < rounds {
-                std::thread::park_timeout(APART);
+            program
+        };
+        for round in 0..rounds {
+            if round == rounds / 2 {
+                programs.push(begin(3, false));
             }
+            let at = round % 3;
+            end(&mut programs[at]);
+            programs[at] = begin(at, round / 3 % 2 == 1);
+            std::thread::park_timeout(APART);
         }
+        end(&mut programs[3]);
+        // The three that are left have all of it again.
+        let before = tally.answers.load(Ordering::Relaxed);
+        wait_for("requests", || tally.answers.load(Ordering::Relaxed) > before + 20);
         tally.stop.store(true, Ordering::Relaxed);
     });
     drop(front);
     let (answers, streams) = (tally.answers.into_inner(), tally.streams.into_inner());
     let failures = tally.failures.into_inner().unwrap();
     let log = std::fs::read_to_string(folder.join("error.log")).unwrap_or_default();
-    println!("{rounds} restarts: {answers} answers, {streams} streams, {} failed", failures.len());
+    println!(
+        "{rounds} restarts, and from 3 to 4 to 3: {answers} answers, {streams} streams, {} failed",
+        failures.len()
+    );
     assert!(failures.is_empty() && answers > 20 && streams > 0, "{answers}, {streams}: {failures:#?}\n{log}");
 }
 
