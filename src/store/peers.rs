@@ -49,7 +49,13 @@ impl Replicas {
         let Some(names) = limits.link.names() else { return Vec::new() };
         let said = limits.link.ask(|_, line, _| Scripts::replicas(line, &names)).unwrap_or_default();
         let own: Value = serde_json::from_str(&limits.said(&names)).unwrap_or_default();
-        said.iter().filter_map(|(said, who)| self.row(said, who, &own)).collect()
+        let mut rows: Vec<Value> = Vec::new();
+        for row in said.iter().filter_map(|(said, who)| self.row(said, who, &own)) {
+            let is_behind = |other: &Value| other["incarnation"].as_str() > row["incarnation"].as_str();
+            let at = rows.iter().position(is_behind).unwrap_or(rows.len());
+            rows.insert(at, row);
+        }
+        rows
     }
 
     fn row(&self, said: &str, who: &str, own: &Value) -> Option<Value> {

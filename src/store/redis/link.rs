@@ -207,6 +207,20 @@ impl Link {
         patience: [Duration; 2],
         ask: impl Fn(&Scripts, &mut Connection, Ticket) -> RedisResult<T>,
     ) -> Result<T, Fault> {
+        let mut answer = None;
+        self.ask_any(patience, &mut |scripts, connection, ticket| {
+            answer = Some(ask(scripts, connection, ticket)?);
+            Ok(())
+        })?;
+        answer.ok_or(Fault::Unsure)
+    }
+
+    /// One for all kinds of answers: a copy for each would be a good part of the program.
+    fn ask_any(
+        &self,
+        patience: [Duration; 2],
+        ask: &mut dyn FnMut(&Scripts, &mut Connection, Ticket) -> RedisResult<()>,
+    ) -> Result<(), Fault> {
         let deadline = Instant::now() + patience[1];
         let mut ticket = None;
         for patience in patience {
@@ -220,9 +234,9 @@ impl Link {
             let left = patience.min(deadline.saturating_duration_since(Instant::now())).max(Duration::from_millis(1));
             let answer = line.wait_for(left).and_then(|()| ask(&self.scripts, &mut line.connection, ticket));
             match answer {
-                Ok(answer) => {
+                Ok(()) => {
                     self.give(line);
-                    return Ok(answer);
+                    return Ok(());
                 }
                 Err(error) => {
                     drop(line);

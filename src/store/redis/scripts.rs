@@ -144,8 +144,7 @@ impl Scripts {
         call.invoke(connection)
     }
 
-    /// What the replicas of the last hour said with their last beats, and who and when in ms that was: by name, the last two
-    /// hundred.
+    /// What the replicas of the last hour said with their last beats, and who and when in ms that was; the last two hundred.
     pub(in crate::store) fn replicas(connection: &mut Connection, names: &Names) -> RedisResult<Vec<(String, String)>> {
         let mut call = redis::cmd("ZREVRANGE");
         let beats: Vec<(String, String)> =
@@ -158,10 +157,7 @@ impl Scripts {
         let said: Vec<Option<String>> = call.query(connection)?;
         let known =
             said.into_iter().zip(beats).filter_map(|(said, (who, beat))| Some((said?, format!("{who} {beat}"))));
-        let mut known: Vec<_> = known.collect();
-        // Each begins with the name.
-        known.sort_unstable();
-        Ok(known)
+        Ok(known.collect())
     }
 
     /// Who leaves is not waited for.
