@@ -300,7 +300,8 @@ impl Connection {
             let head = self.input.take_head(shared.limits.max_head);
             if head.as_ref().is_err_and(Refusal::is_of_no_http) && shared.foreign.is_due() {
                 log::info!(
-                    "http: {} speaks something else than plain HTTP, TLS perhaps; others are not told",
+                    "http: {} speaks something else than plain HTTP, TLS perhaps or the PROXY protocol (server.tls, \
+                     server.proxy_protocol); others are not told",
                     self.peer
                 );
             }

@@ -58,6 +58,12 @@ pub(super) fn request_line_is_too_long(buffer: &[u8]) -> bool {
     buffer.len() > MAX_REQUEST_LINE && !buffer[..MAX_REQUEST_LINE].contains(&b'\n')
 }
 
+/// Whether there is a first line, and it is none of a request, nor the rest of one: whoever sent it may wait for an answer.
+pub(super) fn begins_without_version(buffer: &[u8]) -> bool {
+    let line = memchr::memchr(b'\n', buffer).map(|end| &buffer[..end]);
+    line.is_some_and(|line| !line.rsplit(|byte| *byte == b' ').next().is_some_and(|word| word.starts_with(b"HTTP/")))
+}
+
 /// Parses a whole head, empty line included.
 pub(super) fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
     check_line_ends(bytes)?;
@@ -75,6 +81,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
         Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => {
             return Err(Refusal::bad_request("A header field of the request is malformed."));
         }
+        Err(_) if bytes.starts_with(b"PROXY ") => return Err(Refusal::not_http()),
         Err(_) => return Err(Refusal::bad_request("The request line is malformed.")),
     }
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {

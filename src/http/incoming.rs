@@ -60,7 +60,7 @@ impl Input {
         if self.bytes == b"\r" {
             return Ok(None);
         }
-        // Every method begins with a letter (RFC 9110 section 9.1), TLS, SOCKS and the PROXY protocol do not.
+        // Every method begins with a letter (RFC 9110 section 9.1), TLS, SOCKS and the second PROXY protocol do not.
         if self.bytes.first().is_some_and(|first| !is_name_byte(*first)) {
             return Err(Refusal::not_http());
         }
@@ -73,6 +73,9 @@ impl Input {
             return Err(Refusal::new(431, "The request head is too large."));
         }
         let Some(end) = end else {
+            if head::begins_without_version(&self.bytes) {
+                return Err(Refusal::not_http());
+            }
             self.scanned = self.bytes.len();
             return Ok(None);
         };

@@ -22,7 +22,8 @@ impl Refusal {
     }
 
     pub(super) const fn not_http() -> Refusal {
-        let message = "This port speaks plain HTTP, and this is something else: TLS, perhaps, or a proxy protocol.";
+        let message = "This port speaks plain HTTP, and this is something else: TLS, perhaps, or a PROXY protocol, which \
+            server.tls and server.proxy_protocol in config.json are for.";
         Refusal { status: 400, message: Cow::Borrowed(message), code: Some("not_http") }
     }
 

@@ -194,6 +194,10 @@ fn what_is_no_http_is_answered_at_once() {
         ("SOCKS 5", b"\x05\x01\x00", 400),
         ("SOCKS 4", b"\x04\x01\x00\x50", 400),
         ("the binary PROXY protocol", b"\r\n\r\n\x00\r\nQUIT\n", 400),
+        ("the PROXY protocol", b"PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n", 400),
+        ("the banner of SSH", b"SSH-2.0-OpenSSH_9.9\r\n", 400),
+        ("SMTP", b"EHLO x\r\n", 400),
+        ("HTTP/0.9", b"GET /\r\n", 400),
         ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     ] {
         let begun = std::time::Instant::now();
@@ -202,4 +206,6 @@ fn what_is_no_http_is_answered_at_once() {
         assert_eq!(client.answer().status, status, "{what}");
         assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{what}");
     }
+    let answer = ask(rig.address, "PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(answer.body.contains("not_http") && answer.body.contains("server.proxy_protocol"), "{}", answer.body);
 }
