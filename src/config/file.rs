@@ -61,7 +61,10 @@ pub fn parse(text: &str) -> Result<Loaded, ConfigError> {
         let field = Field { name: key.name.into(), given, default: key.default };
         (key.read)(&mut draft, &field).map_err(|error| if has_variables { error.without_value() } else { error })?;
     }
-    let Draft { config, warnings, mut unknown, .. } = draft;
+    let Draft { config, mut warnings, mut unknown, .. } = draft;
+    warnings.extend(repeated(text).into_iter().map(|name| {
+        format!("config: {name} is given twice in one object, and the last one counts; put both into one")
+    }));
     unknown.extend(inner.into_iter().chain(outer).map(|(name, _)| with_nearest(name)));
     let notes = match unknown.as_slice() {
         [] => Vec::new(),
@@ -98,9 +101,39 @@ fn hint(text: &str, error: &serde_json::Error) -> &'static str {
             "; these are typographic quotes, JSON takes plain ones: \""
         }
         Some('"') => "; a comma may be missing before it",
+        Some('T' | 'F' | 'N') => "; JSON writes true, false and null small, and texts in double quotes",
         Some(letter) if letter.is_alphabetic() => "; texts and names stand in double quotes",
         _ => "",
     }
+}
+
+/// Names that an object has twice, in a text that is valid JSON.
+fn repeated(text: &str) -> Vec<&str> {
+    let (bytes, mut at) = (text.as_bytes(), 0);
+    let (mut objects, mut found): (Vec<Vec<&str>>, Vec<&str>) = Default::default();
+    while let Some(byte) = bytes.get(at) {
+        at += 1;
+        match byte {
+            b'{' => objects.push(Vec::new()),
+            b'}' => drop(objects.pop()),
+            b'"' => {
+                let begin = at;
+                while bytes[at] != b'"' {
+                    at += 1 + usize::from(bytes[at] == b'\\');
+                }
+                let (name, rest) = (&text[begin..at], &text[at + 1..]);
+                at += 1;
+                if let Some(names) = objects.last_mut().filter(|_| rest.trim_start().starts_with(':')) {
+                    if names.contains(&name) && !found.contains(&name) {
+                        found.push(name);
+                    }
+                    names.push(name);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// The keys of the file, and those of the objects that the table looks into, under their full names.

@@ -53,3 +53,37 @@ fn the_default_in_the_table_is_what_an_absent_key_means() {
         assert_eq!(config(&text).shown()[key.name]["value"], all[key.name]["value"], "{text}");
     }
 }
+
+#[test]
+fn a_name_that_an_object_has_twice_is_told() {
+    for (text, expected) in [
+        (r#"{"auth_keys":["sk-1"],"log_level":"info","auth_keys":["sk-2"]}"#, vec!["auth_keys"]),
+        (
+            r#"{"auth_keys":[{"key":"sk-1","key":"sk-2","name":"a"}],"server":{"port":1,"port":2,"port":3}}"#,
+            vec!["key", "port"],
+        ),
+        (r#"{"auth_keys":[{"key":"sk-1"},{"key":"sk-2"}],"server":{"port":1},"log_level":"info"}"#, vec![]),
+        (r#"{"auth_keys":["log_level","log_level","a\"b","\\"],"log_level" : "info"}"#, vec![]),
+        ("{}", vec![]),
+    ] {
+        let warnings = parse(text).unwrap().warnings;
+        let told: Vec<_> = warnings.iter().filter(|warning| warning.contains(" is given twice ")).collect();
+        assert_eq!(told.len(), expected.len(), "{text}: {warnings:?}");
+        assert!(
+            told.iter().zip(&expected).all(|(told, name)| told.starts_with(&format!("config: {name} "))),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn words_of_python_are_told_from_texts_without_quotes() {
+    for (text, expected) in [
+        (r#"{"metrics":{"enabled":True}}"#, "true, false and null small"),
+        (r#"{"admin_username":None}"#, "true, false and null small"),
+        (r#"{"log_level":info}"#, "; texts and names stand in double quotes"),
+    ] {
+        let ConfigError(message) = parse(text).unwrap_err();
+        assert!(message.contains(expected), "{text}: {message}");
+    }
+}
