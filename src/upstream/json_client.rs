@@ -17,7 +17,16 @@ type Login<'a> = Option<(&'a str, &'a str)>;
 /// Whether anything answers HTTP at this address; if not, why and what to do, in one sentence.
 pub fn reach(agent: &Agent, url: &str, limit: Duration) -> Result<(), String> {
     let answer = agent.get(url).config().timeout_global(Some(limit)).build().call();
-    answer.map(drop).map_err(|error| advice(&error))
+    answer.map(drop).map_err(|error| match outgoing(agent, url) {
+        Some(proxy) => format!("by the outgoing proxy {proxy} (proxy_url, or HTTPS_PROXY): {}", advice(&error)),
+        None => advice(&error),
+    })
+}
+
+/// Where the proxy listens by which this address is asked.
+fn outgoing(agent: &Agent, url: &str) -> Option<String> {
+    let (proxy, url) = (agent.config().proxy()?, url.parse().ok()?);
+    (!proxy.is_no_proxy(&url)).then(|| format!("{}:{}", proxy.host(), proxy.port()))
 }
 
 /// GET. Status, and the body if it is JSON.

@@ -2,7 +2,7 @@
 
 use super::{CHAT, HI, ask, config};
 use crate::common::google::FakeGoogle;
-use crate::common::program::{Folder, Program};
+use crate::common::program::{Folder, Program, run};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -148,6 +148,9 @@ fn a_proxy_that_does_not_answer_is_named_and_not_google() {
         assert_eq!(status, 502, "{body}");
         assert!(body.contains("cannot reach the outgoing proxy 127.0.0.1:1: "), "{body}");
         assert!(!body.contains("proxy-password") && !program.log().contains("proxy-password"), "{body}");
+        let checked = String::from_utf8(run(&folder, &["check", "-c", "config.json"]).stdout).unwrap();
+        assert!(checked.contains("by the outgoing proxy 127.0.0.1:1 (proxy_url, or HTTPS_PROXY): "), "{checked}");
+        assert!(!checked.contains("proxy-password"), "{checked}");
     }
 }
 
@@ -156,7 +159,7 @@ fn a_proxy_that_is_none_is_told_without_its_password() {
     let folder = Folder::new("proxy-url");
     for url in ["ftp://u:hunter22@proxy", "proxy:3128", "http://", "http://u:hunter22@proxy/path", "socks5://"] {
         folder.write("config.json", json!({"proxy_url": url}).to_string());
-        let output = crate::common::program::run(&folder, &["run", "-c", "config.json"]);
+        let output = run(&folder, &["run", "-c", "config.json"]);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{url}: {text}");
         assert!(text.contains("proxy_url: expected") && !text.contains("hunter22"), "{text}");
