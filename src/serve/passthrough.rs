@@ -93,7 +93,7 @@ fn relay(reply: RawReply, request: &Request, responder: Responder) -> u16 {
     match sent {
         Ok(()) => status,
         // Where something was sent, dropping the writer cuts the connection: the client sees that the rest is missing.
-        Err(writer) if writer.head_sent() => 499,
+        Err(writer) if writer.head_sent() => ended::early(&request.cancel).map_or(499, |error| error.status),
         Err(writer) => {
             let error = match ended::early(&request.cancel) {
                 Some(error) => error,

@@ -8,8 +8,10 @@ use crate::common::http::ask;
 use crate::common::proxy::{GEMINI_KEY, Proxy};
 use crate::common::wire;
 use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc::{self, Sender};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const MODELS: &str = "/v1/models";
 
@@ -158,4 +160,56 @@ fn what_was_cut_is_counted_once_and_gives_its_place_back() {
         .map(|row| (row["status"].as_u64().unwrap(), row["error"].as_str().unwrap_or("")))
         .collect();
     assert_eq!(rows, [(200, ""), (401, "invalid_api_key"), (429, "rate_limit_exceeded")], "newest first");
+}
+
+/// A Google that begins to send a long file, and goes on when it is told to.
+fn google_with_a_file() -> (String, Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (go_on, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for socket in listener.incoming().map_while(Result::ok) {
+            let line = BufReader::new(&socket).lines().next();
+            // The list of models is asked for in the background.
+            if !line.and_then(Result::ok).is_some_and(|line| line.contains("/files/")) {
+                continue;
+            }
+            let head = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 1000000\r\n\r\n";
+            (&socket).write_all(&[&head[..], &[b'x'; 400_000]].concat()).unwrap();
+            let _ = told.recv();
+        }
+    });
+    (address, go_on)
+}
+
+#[test]
+fn a_file_that_is_passed_on_breaks_off_and_is_not_said_to_be_the_clients_fault() {
+    let google = FakeGoogle::start();
+    let (address, _go_on) = google_with_a_file();
+    let proxy = Proxy::start(&google, |config| {
+        config["gemini_api_keys"] = json!([GEMINI_KEY]);
+        config["endpoints"]["generative_language"] = json!(address);
+    });
+    let (id, key) = make(&proxy, json!({"name": "reader"}));
+    let mut socket = wire::connect(proxy.address()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let head = format!("GET /v1beta/files/f:download?alt=media HTTP/1.1\r\nHost: x\r\nx-goog-api-key: {key}\r\n\r\n");
+    socket.write_all(head.as_bytes()).unwrap();
+    let mut begun = vec![0; 400_000];
+    socket.read_exact(&mut begun).unwrap();
+    assert!(begun.starts_with(b"HTTP/1.1 200"));
+    lose(&proxy, &id, "revoked");
+    let mut more = Vec::new();
+    let _ = socket.read_to_end(&mut more);
+    assert!(more.len() < 10_000, "{}", more.len());
+    // It is counted when its end is on its way.
+    let begun = Instant::now();
+    let counted = loop {
+        let figures = ask(&proxy, "GET", "/metrics", &[], b"").text().to_owned();
+        if let Some(line) = figures.lines().find(|line| line.contains("surface=\"forward\"")) {
+            break line.to_owned();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{figures}");
+    };
+    assert!(counted.contains("status=\"401\""), "{counted}");
 }
