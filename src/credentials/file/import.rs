@@ -11,6 +11,8 @@ const MOST: usize = 10_000;
 
 /// Shorter words are no keys.
 const SHORTEST_KEY: usize = 8;
+/// What keys, tokens and secrets of Google's begin with.
+const SECRETS: [&str; 5] = ["AIza", "AQ.", "1//", "ya29.", "GOCSPX-"];
 
 /// The items in order, and for a line that is none what to tell the person. The error is about the whole.
 pub fn items(text: &str) -> Result<Vec<Result<Value, Message>>, Message> {
@@ -67,24 +69,38 @@ fn unpack(value: Value, items: &mut Vec<Value>) {
 /// A key per line. Empty lines and those that begin with `#` are passed over. A text without any key is something else.
 fn key_lines(text: &str) -> Result<Vec<Result<Value, Message>>, Message> {
     let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    let item = |(at, line)| key_line(line).ok_or_else(|| Message::new("line_no_key").with("line", at + 1));
-    let items: Vec<_> = lines.map(item).collect();
+    let item =
+        |(at, item): (usize, Option<Value>)| item.ok_or_else(|| Message::new("line_no_key").with("line", at + 1));
+    let items: Vec<_> =
+        lines.flat_map(|(at, line)| key_line(line).into_iter().map(move |key| item((at, key)))).collect();
     match items.is_empty() || items.iter().any(Result::is_ok) {
         true => Ok(items),
         false => Err(Message::new("no_keys")),
     }
 }
 
-/// `KEY`, maybe with a label after it.
-fn key_line(line: &str) -> Option<Value> {
-    let (key, label) = line.split_once([' ', '\t', ',', ';']).unwrap_or((line, ""));
-    let label = label.trim_matches([' ', '\t', ',', ';']);
+/// `KEY`, maybe with a label beside it, or several keys. A label is shown and logged, so nothing that looks like a secret
+/// becomes one.
+fn key_line(line: &str) -> Vec<Option<Value>> {
+    let words: Vec<&str> = line.split([' ', '\t', ',', ';']).filter(|word| !word.is_empty()).collect();
+    let is_secret = |word: &&str| SECRETS.iter().any(|beginning| word.starts_with(beginning));
+    match words.iter().copied().filter(is_secret).collect::<Vec<_>>()[..] {
+        [] => vec![words.split_first().and_then(|(key, label)| key_item(key, label))],
+        [key] => {
+            let label: Vec<&str> = words.iter().copied().filter(|word| *word != key).collect();
+            vec![key_item(key, &label)]
+        }
+        ref keys => keys.iter().map(|key| key_item(key, &[])).collect(),
+    }
+}
+
+fn key_item(key: &str, label: &[&str]) -> Option<Value> {
     if key.len() < SHORTEST_KEY || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
         return None;
     }
     let mut item = json!({"type": "api_key", "api_key": key});
     if !label.is_empty() {
-        item["label"] = label.into();
+        item["label"] = label.join(" ").into();
     }
     Some(item)
 }
@@ -114,6 +130,14 @@ mod tests {
             ("AIzaOne11\r\n\n# a remark\nAIzaTwo22", json!([key("AIzaOne11"), key("AIzaTwo22")])),
             ("AIzaOne11, my key", json!([{"type": "api_key", "api_key": "AIzaOne11", "label": "my key"}])),
             ("\u{feff}AIzaOne11", json!([key("AIzaOne11")])),
+            (
+                "key-of-another-kind;its name",
+                json!([{"type": "api_key", "api_key": "key-of-another-kind", "label": "its name"}]),
+            ),
+            // What is a key is no label, wherever it stands.
+            ("AIzaOne11,AIzaTwo22; AQ.Three33", json!([key("AIzaOne11"), key("AIzaTwo22"), key("AQ.Three33")])),
+            ("AIzaOne11 mine AIzaTwo22 yours", json!([key("AIzaOne11"), key("AIzaTwo22")])),
+            ("my-project\tAIzaOne11", json!([{"type": "api_key", "api_key": "AIzaOne11", "label": "my-project"}])),
         ] {
             let found = items(text).and_then(|items| items.into_iter().collect::<Result<Vec<_>, _>>());
             assert_eq!(found.map(Value::Array), Ok(expected), "{text}");
@@ -122,7 +146,9 @@ mod tests {
 
     #[test]
     fn a_useless_paste_is_refused_without_repeating_it() {
-        for text in ["", "  ", "[]", "{\"a\":", "Dear all", "short", "# only a remark", "sécret-sécret"] {
+        for text in
+            ["my-account 1//0token", "", "  ", "[]", "{\"a\":", "Dear all", "short", "# only a remark", "sécret-sécret"]
+        {
             let error = items(text).unwrap_err().to_string();
             assert!(text.trim().is_empty() || !error.contains(text), "{error}");
         }
