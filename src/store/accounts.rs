@@ -305,7 +305,7 @@ fn name(work: Work, id: CredentialId) -> String {
     }
 }
 
-fn ms(time: SystemTime) -> u64 {
+pub(super) fn ms(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 

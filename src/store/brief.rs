@@ -2,6 +2,7 @@
 //! Who asks does not wait: each replica has a copy, and tells the others a moment later.
 
 use super::Replicas;
+use super::accounts::ms;
 use super::limits::Limits;
 use super::news::Copies;
 use super::redis::{Fault, Record, Scripts, at};
@@ -16,8 +17,8 @@ const MOST: usize = 1000;
 
 pub(super) struct Brief {
     limits: Arc<Limits>,
-    /// How often each was counted, and until when that is remembered.
-    known: Mutex<HashMap<String, (u32, SystemTime)>>,
+    /// As the store has them: until when it is remembered, in ms, and how often it was counted.
+    known: Mutex<HashMap<String, String>>,
     /// With the time for which it is remembered; none: it is forgotten.
     untold: Mutex<Vec<(String, Duration)>>,
 }
@@ -49,10 +50,11 @@ impl Brief {
         let Some(id) = self.id(what) else { return };
         // Until the others' count is heard.
         let mut known = self.known.lock();
-        match span.is_zero() {
-            true => _ = known.remove(&id),
-            false => known.entry(id.clone()).or_insert((0, self.limits.now() + span)).0 += 1,
-        }
+        let now = self.limits.now();
+        let (until, times) =
+            known.get(&id).map(|text| read(text)).filter(|(until, _)| *until > now).unwrap_or((now + span, 0));
+        let text = (!span.is_zero()).then(|| format!("{} {}", ms(until), times + 1));
+        put(&mut known, id.clone(), text);
         drop(known);
         let mut untold = self.untold.lock();
         if untold.len() < MOST {
@@ -63,18 +65,21 @@ impl Brief {
 
     fn hear(&self, records: Vec<Record>) {
         let mut known = self.known.lock();
-        for Record { id, text, .. } in records {
-            let read = |text: String| {
-                let (until, times) = text.split_once(' ')?;
-                Some((times.parse().ok()?, at(until.parse().ok()?)))
-            };
-            match text {
-                None => _ = known.remove(&id),
-                // What cannot be read counts as never, but it is there.
-                Some(text) => _ = known.insert(id, read(text).unwrap_or((0, SystemTime::UNIX_EPOCH))),
-            }
-        }
+        records.into_iter().for_each(|Record { id, text, .. }| put(&mut known, id, text));
     }
+}
+
+fn put(known: &mut HashMap<String, String>, id: String, text: Option<String>) {
+    match text {
+        None => _ = known.remove(&id),
+        Some(text) => _ = known.insert(id, text),
+    }
+}
+
+/// What cannot be read is over.
+fn read(text: &str) -> (SystemTime, u32) {
+    let (until, times) = text.split_once(' ').unwrap_or_default();
+    (at(until.parse().unwrap_or(0)), times.parse().unwrap_or(0))
 }
 
 impl Copies for Brief {
@@ -109,7 +114,7 @@ impl Replicas {
 
     /// How many of these are remembered, and for how much longer.
     pub fn counted(&self, what: &str) -> Option<(u32, Duration)> {
-        let (times, until) = *self.brief.known.lock().get(&self.brief.id(what)?)?;
+        let (until, times) = read(self.brief.known.lock().get(&self.brief.id(what)?)?);
         let left = until.duration_since(self.limits.now()).ok()?;
         Some((times, left)).filter(|_| !left.is_zero())
     }
