@@ -2,7 +2,7 @@
 
 use super::Names;
 use super::scripts::ms;
-use super::{Answer, Line};
+use super::{Answer, Line, Run};
 use redis::Script;
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ impl CredentialScripts {
         let mut call = self.number.key(names.of_all("meta"));
         call.key(names.of_all("print"));
         prints.iter().for_each(|print| _ = call.arg(print));
-        call.arg(seen).invoke(line)
+        call.arg(seen).run(line)
     }
 
     /// Its number, what is there, whether that is it, and up to where the news go.
@@ -86,7 +86,7 @@ impl CredentialScripts {
         let mut call = self.create.key(names.of_all("meta"));
         ["news", "print", "cred"].iter().for_each(|what| _ = call.key(names.of_all(what)));
         let wished = wished.map(|number| number.to_string()).unwrap_or_default();
-        call.arg(print).arg(text).arg(wished).arg(seen).invoke(line)
+        call.arg(print).arg(text).arg(wished).arg(seen).run(line)
     }
 
     /// What is there, whether that is it, and up to where the news go.
@@ -102,12 +102,12 @@ impl CredentialScripts {
         let [lease, holder] = edit.lease.unwrap_or(["lease:", ""]);
         call.key(names.of_all(lease)).key(names.of_all(&format!("rest:{}", edit.id)));
         call.arg(edit.id).arg(edit.version).arg(edit.text).arg(edit.prints[0]).arg(edit.prints[1]);
-        call.arg(holder).arg(edit.lift).arg(seen).invoke(line)
+        call.arg(holder).arg(edit.lift).arg(seen).run(line)
     }
 
     /// Time, record and rests.
     pub(in crate::store) fn read(&self, line: &mut Line, names: &Names, id: u64) -> Answer<(u64, String, String)> {
-        self.read.key(names.of_all("cred")).key(names.of_all("cool")).arg(id).invoke(line)
+        self.read.key(names.of_all("cred")).key(names.of_all("cool")).arg(id).run(line)
     }
 
     pub(in crate::store) fn lease(
@@ -122,7 +122,7 @@ impl CredentialScripts {
         let mut call = self.lease.key(names.of_all("cred"));
         let rest = if is_of_record { format!("rest:{id}") } else { "rest:".to_owned() };
         call.key(names.of_all(lease)).key(names.of_all(&rest));
-        call.arg(id).arg(holder).arg(ms(span)).arg(i64::from(is_of_record)).invoke(line)
+        call.arg(id).arg(holder).arg(ms(span)).arg(i64::from(is_of_record)).run(line)
     }
 
     pub(in crate::store) fn extend(
@@ -137,7 +137,7 @@ impl CredentialScripts {
         for (lease, holder) in leases {
             call.key(names.of_all(lease)).arg(holder);
         }
-        call.invoke::<i64>(line).map(drop)
+        call.run::<i64>(line).map(drop)
     }
 
     pub(in crate::store) fn release(
@@ -151,7 +151,7 @@ impl CredentialScripts {
         let mut call = self.release.key(names.of_all(lease));
         call.key(names.of_all(&format!("rest:{id}")));
         let (span, times, text) = rest.unwrap_or_default();
-        call.arg(holder).arg(ms(span)).arg(times).arg(text).invoke::<i64>(line).map(drop)
+        call.arg(holder).arg(ms(span)).arg(times).arg(text).run::<i64>(line).map(drop)
     }
 
     /// Whether the record had this version.
@@ -170,7 +170,7 @@ impl CredentialScripts {
         for (model, until, limit, text, reason) in rests {
             call.arg(model).arg(*until).arg(i64::from(*limit)).arg(reason).arg(text);
         }
-        call.arg(seen).invoke(line)
+        call.arg(seen).run(line)
     }
 
     /// `until` is the latest end of the block that ends now, 0: whichever it is; `None`: all rests end.
@@ -185,6 +185,6 @@ impl CredentialScripts {
         let mut call = self.lift.key(names.of_all("meta"));
         ["news", "cool"].iter().for_each(|what| _ = call.key(names.of_all(what)));
         call.key(names.of_all(&format!("rest:{id}")));
-        call.arg(id).arg(until.map(|until| until.to_string()).unwrap_or_default()).arg(seen).invoke(line)
+        call.arg(id).arg(until.map(|until| until.to_string()).unwrap_or_default()).arg(seen).run(line)
     }
 }

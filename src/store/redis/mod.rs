@@ -4,9 +4,33 @@
 /// A script out of these files of `scripts/`, one behind the other, as `build.rs` has copied them.
 macro_rules! lua {
     ($($name:expr),*) => {
-        redis::Script::new(concat!($(include_str!(concat!(env!("OUT_DIR"), "/scripts/", $name, ".lua"))),*))
+        $crate::store::redis::script(concat!($(include_str!(concat!(env!("OUT_DIR"), "/scripts/", $name, ".lua"))),*))
     };
 }
+
+/// Apart, since it has much in it, as [`Run`] has: a copy for each script and each kind of answer would be 30 kB.
+#[inline(never)]
+fn script(text: &str) -> ::redis::Script {
+    ::redis::Script::new(text)
+}
+
+/// Runs a script with its names and arguments.
+trait Run {
+    fn run<T: FromRedisValue>(&self, line: &mut Line) -> Answer<T>;
+}
+
+impl Run for ScriptInvocation<'_> {
+    fn run<T: FromRedisValue>(&self, line: &mut Line) -> Answer<T> {
+        Ok(from_redis_value(answer(self, line)?)?)
+    }
+}
+
+#[inline(never)]
+fn answer(call: &ScriptInvocation<'_>, line: &mut Line) -> Answer<Value> {
+    call.invoke(line)
+}
+
+use ::redis::{FromRedisValue, ScriptInvocation, Value, from_redis_value};
 
 mod address;
 mod credentials;

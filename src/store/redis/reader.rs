@@ -1,7 +1,7 @@
 //! What the thread of the news asks, over a connection of its own: it waits there.
 
 use super::link::Link;
-use super::{Names, Scripts, entry};
+use super::{Names, Run, Scripts, entry};
 use redis::{Connection, RedisResult, Value, cmd, from_redis_value};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -68,7 +68,7 @@ impl Reader<'_> {
         let mut call = self.scripts.position.key(self.names.of_all("meta"));
         call.key(self.names.of_all("news"));
         tables.iter().for_each(|table| _ = call.key(self.names.of_all(table)));
-        let [version, cursor, now, counts @ ..] = &*call.invoke::<Vec<String>>(&mut self.connection)? else {
+        let [version, cursor, now, counts @ ..] = &*call.run::<Vec<String>>(&mut self.connection)? else {
             return Err((redis::ErrorKind::Client, "a position of another form").into());
         };
         let number = |text: &String| text.parse().unwrap_or(0);

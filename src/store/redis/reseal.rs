@@ -2,6 +2,7 @@
 //! value, and only where nobody has changed it meanwhile. Names, versions and ends stay, so replicas notice nothing.
 
 use super::Answer;
+use super::Run;
 use super::reader::Reader;
 use crate::credentials::Cipher;
 use redis::cmd;
@@ -108,6 +109,6 @@ impl<'a> Reseal<'a> {
         }
         self.changed += 1;
         let mut call = self.reader.scripts.reseal.key(name);
-        call.arg(field).arg(was).arg(&is).invoke::<i64>(&mut self.reader.connection).map(drop)
+        call.arg(field).arg(was).arg(&is).run::<i64>(&mut self.reader.connection).map(drop)
     }
 }

@@ -4,7 +4,7 @@
 use super::link::Ticket;
 use super::reader::records_of;
 use super::usage::UsageScripts;
-use super::{CredentialScripts, Names, Record};
+use super::{CredentialScripts, Names, Record, Run};
 use crate::calendar;
 use crate::keys::{Ask, Batch, Change, Counted, Expected, Numbers, Outcome, Reached, Used};
 use redis::{Connection, RedisResult, Script};
@@ -77,7 +77,7 @@ impl Scripts {
         let (day, month) = (ask.owed.of_day, ask.owed.of_month);
         call.arg(day.requests).arg(day.tokens).arg(day.cost).arg(month.tokens).arg(month.cost).arg(ask.requests);
         call.arg(format!("c{who}.{}", ticket.line)).arg(ticket.number);
-        let [why, wait, numbers @ ..]: [u64; 12] = call.invoke(connection)?;
+        let [why, wait, numbers @ ..]: [u64; 12] = call.run(connection)?;
         let numbers = read(numbers);
         let wait = Duration::from_millis(wait);
         let month_left = calendar::day_start(calendar::next_month(numbers.day)).duration_since(numbers.at);
@@ -112,7 +112,7 @@ impl Scripts {
         });
         owed.iter().for_each(|number| _ = call.arg(*number));
         places.iter().for_each(|number| _ = call.arg(place(who, *number)));
-        call.invoke(connection).map(read)
+        call.run(connection).map(read)
     }
 
     pub(in crate::store) fn hold(
@@ -127,7 +127,7 @@ impl Scripts {
         let mut call = self.hold.key(running);
         call.arg(ms(PLACE));
         places.iter().for_each(|number| _ = call.arg(place(who, *number)));
-        call.invoke::<i64>(connection).map(drop)
+        call.run::<i64>(connection).map(drop)
     }
 
     /// The server's time in ms, and how many replicas live.
@@ -141,7 +141,7 @@ impl Scripts {
     ) -> RedisResult<[u64; 2]> {
         let mut call = self.beat.key(names.alive());
         call.key(names.replica(who)).arg(who).arg(what).arg(ms(silence));
-        call.invoke(connection)
+        call.run(connection)
     }
 
     /// What the replicas of the last hour said with their last beats, and who and when in ms that was; the last two hundred.
@@ -186,7 +186,7 @@ impl Scripts {
             };
             call.arg(&change.name).arg(&change.text);
         }
-        let mut words = call.invoke::<Vec<String>>(connection)?.into_iter();
+        let mut words = call.run::<Vec<String>>(connection)?.into_iter();
         let cursor = words.next().unwrap_or_default();
         let outcome = |word: String| match word.as_str() {
             "done" => Outcome::Done,
@@ -208,7 +208,7 @@ impl Scripts {
         let mut call = self.brief.prepare_invoke();
         ["meta", "news", "brief"].iter().for_each(|what| _ = call.key(names.of_all(what)));
         counted.iter().for_each(|(id, span)| _ = call.arg(id).arg(ms(*span)));
-        call.invoke::<i64>(connection).map(drop)
+        call.run::<i64>(connection).map(drop)
     }
 
     /// Keys of the page as they are now.
@@ -228,7 +228,7 @@ impl Scripts {
     ) -> RedisResult<HashMap<String, String>> {
         let mut call = self.open.key(name);
         fields.iter().for_each(|(field, value)| _ = call.arg(*field).arg(value));
-        call.invoke(connection)
+        call.run(connection)
     }
 }
 

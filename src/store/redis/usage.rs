@@ -1,6 +1,7 @@
 //! The scripts that add up usage, and what reads it.
 
 use super::Names;
+use super::Run;
 use crate::usage::{Batch, fields};
 use redis::{Connection, RedisResult, Script, cmd};
 use std::collections::HashMap;
@@ -47,7 +48,7 @@ impl UsageScripts {
         for (field, number) in fields(&batch.rows) {
             call.arg(named(&field, |mark| names.sealed(mark))).arg(number);
         }
-        call.invoke(line)
+        call.run(line)
     }
 
     /// Which tables there are, and numbers that rise with each change of them; `since` is no table.
@@ -85,7 +86,7 @@ impl UsageScripts {
     }
 
     pub(in crate::store) fn reset(&self, line: &mut Connection, names: &Names) -> RedisResult<i64> {
-        self.reset.key(name(names, "versions")).arg(name(names, "")).invoke(line)
+        self.reset.key(name(names, "versions")).arg(name(names, "")).run(line)
     }
 
     pub(in crate::store) fn fold(
@@ -100,7 +101,7 @@ impl UsageScripts {
         for (field, change) in changes {
             call.arg(named(field, |mark| names.sealed(mark))).arg(*change);
         }
-        call.invoke(line)
+        call.run(line)
     }
 
     /// Whether it is this replica's turn to tidy, for so long.
