@@ -31,15 +31,14 @@ impl Brief {
     /// Tells the others. What is told twice after a lost answer counts twice.
     pub(super) fn tell(&self) -> Result<(), Fault> {
         let names = self.limits.link.names().ok_or(Fault::Down)?;
-        let untold = std::mem::take(&mut *self.untold.lock());
+        // They stay where they are until they are told: what is forgotten must not come before what was counted.
+        let untold = self.untold.lock().clone();
         if untold.is_empty() {
             return Ok(());
         }
-        let told = self.limits.link.ask(|scripts: &Scripts, line, _| scripts.brief(line, &names, &untold));
-        if told.is_err() {
-            self.untold.lock().extend(untold);
-        }
-        told
+        self.limits.link.ask(|scripts: &Scripts, line, _| scripts.brief(line, &names, &untold))?;
+        self.untold.lock().drain(..untold.len());
+        Ok(())
     }
 
     fn id(&self, what: &str) -> Option<String> {
