@@ -58,8 +58,8 @@ export async function shot(page, name) {
   await page.screenshot({ path: path.join(shots, `${name}.png`), fullPage: true });
 }
 
-// Fails on what axe-core calls moderate or worse below `root`. Contrast takes three quarters of the time and hangs on the
-// theme alone, so one language and width can stand for the others.
+// Fails on what axe-core calls moderate or worse below `root`. Contrast takes three quarters of the time: it hangs on theme and
+// width, so one language can stand for the other.
 export async function accessible(page, where, root = "html", { contrast = true } = {}) {
   // By the debugger, since the page's own policy forbids foreign scripts, as it should.
   await page.evaluate(axe);

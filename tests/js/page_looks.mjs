@@ -18,8 +18,8 @@ export const cases = {
             await page.emulateMedia({ colorScheme });
             const where = `${count}-${width}-${colorScheme}-${locale.slice(0, 2)}`;
             await noSidewaysScroll(page, where);
-            const contrast = width > 500 && locale === "en-US";
-            if (contrast || colorScheme === "dark") await accessible(page, where, "html", { contrast });
+            // Each theme and each language at each width, half of the looks.
+            if ((width > 500) === (colorScheme === "light") === (locale === "en-US")) await accessible(page, where);
             await shot(page, `look-${where}`);
           }
           if (count === "0" && locale === "en-US") {

@@ -19,7 +19,7 @@ export const cases = {
       for (const colorScheme of ["light", "dark"]) {
         for (const width of [1280, 360]) {
           const where = `me-${locale.slice(0, 2)}-${colorScheme}-${width}`;
-          const contrast = width > 500 && locale === "en-US";
+          const contrast = (width > 500) === (colorScheme === "light") === (locale === "en-US");
           const { page } = await open({ locale, colorScheme, viewport: { width, height: 900 } });
           await page.goto(`${PROXY_URL}/me`);
           await shows(page, "h2", words.meOpenTitle);
