@@ -48,7 +48,9 @@ fn run(options: &RunOptions) -> Result<(), Failure> {
     let loaded = config::load(options.config.as_deref()).map_err(|error| wrong(error.to_string()))?;
     let mut stop = shutdown::Stop::install().map_err(|error| wrong(format!("cannot handle signals: {error}")))?;
     logging::start(loaded.config.log_level.filter(), loaded.config.log_format);
-    loaded.config.store.iter().for_each(|store| logging::name_replica(&store.replica));
+    if let Some(store) = &loaded.config.store {
+        logging::name_replica(&store.replica);
+    }
     for warning in loaded.notes.iter().chain(&loaded.warnings) {
         log::warn!("{warning}");
     }

@@ -39,10 +39,10 @@ impl Range {
     }
 
     /// The periods up to now with their tables; a period without requests has none.
-    fn periods(self, snapshot: &Snapshot, now: SystemTime) -> Vec<(SystemTime, Option<Arc<Table>>)> {
+    fn periods(self, snapshot: &Snapshot) -> Vec<(SystemTime, Option<Arc<Table>>)> {
         let (tables, last, count) = match self {
-            Range::Day => (&snapshot.hours, calendar::hour(now), 24),
-            Range::Days(count) => (&snapshot.days, calendar::day(now), count),
+            Range::Day => (&snapshot.hours, calendar::hour(snapshot.now), 24),
+            Range::Days(count) => (&snapshot.days, calendar::day(snapshot.now), count),
         };
         let start =
             |number| if self == Range::Day { calendar::hour_start(number) } else { calendar::day_start(number) };
@@ -55,8 +55,7 @@ impl Range {
 /// `failed_attempts` what Google refused; `failures` has the reasons of the latter two.
 /// Models, keys and credentials come by use: all, or the `top` ones and one row for the rest.
 pub fn stats(snapshot: &Snapshot, views: &[View], range: Range, top: usize) -> Value {
-    let now = snapshot.now;
-    let periods = range.periods(snapshot, now);
+    let periods = range.periods(snapshot);
     let buckets: Vec<Value> = periods.iter().map(|(start, table)| bucket(*start, table.as_deref())).collect();
     let tables: Vec<&Table> = periods.iter().filter_map(|(_, table)| table.as_deref()).collect();
     let credential = |(name, counts): (String, Counts)| {
@@ -81,7 +80,7 @@ pub fn stats(snapshot: &Snapshot, views: &[View], range: Range, top: usize) -> V
     let by =
         |who: &'static str| move |(reason, count): &(String, u64)| json!({"reason": reason, "count": count, "by": who});
     let failures = total.failed.iter().map(by("google")).chain(total.turned_away.iter().map(by("proxy")));
-    let today = snapshot.days.iter().find(|(day, _)| *day == calendar::day(now)).map(|(_, table)| &**table);
+    let today = snapshot.days.iter().find(|(day, _)| *day == calendar::day(snapshot.now)).map(|(_, table)| &**table);
     json!({
         "range": range.word(),
         "since": calendar::iso(snapshot.since),
@@ -156,16 +155,12 @@ fn group<'a>(tables: &[&'a Table], top: usize, name: impl Fn(&'a Line) -> &'a st
 
 /// `GET /admin/stats.csv`: a row per period, key, credential and model (RFC 4180).
 pub fn csv(snapshot: &Snapshot, range: Range) -> String {
-    csv_at(snapshot, range, snapshot.now)
-}
-
-fn csv_at(snapshot: &Snapshot, range: Range, now: SystemTime) -> String {
     let mut text = String::from(
         "day,key,credential,model,requests,failed,failed_attempts,prompt_tokens,completion_tokens,thinking_tokens,\
          cached_tokens,total_tokens,latency_p50_ms,latency_p95_ms,ttft_p50_ms,ttft_p95_ms,cost_usd,unpriced,images,\
          audio_seconds\r\n",
     );
-    for (start, table) in range.periods(snapshot, now) {
+    for (start, table) in range.periods(snapshot) {
         let start = match range {
             Range::Day => calendar::iso(start),
             Range::Days(_) => calendar::day_text(calendar::day(start)),
@@ -235,8 +230,7 @@ mod tests {
         let snapshot = used();
         for (word, count, step) in [("24h", 24, 3600), ("7d", 7, 86_400), ("30d", 30, 86_400)] {
             let range = Range::parse(Some(word)).unwrap();
-            let starts: Vec<SystemTime> =
-                range.periods(&snapshot, SystemTime::now()).iter().map(|(start, _)| *start).collect();
+            let starts: Vec<SystemTime> = range.periods(&snapshot).iter().map(|(start, _)| *start).collect();
             assert_eq!(starts.len(), count);
             assert!(starts.windows(2).all(|pair| pair[1] == pair[0] + Duration::from_secs(step)), "{word}");
             let stats = stats(&snapshot, &[], range, usize::MAX);

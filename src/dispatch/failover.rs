@@ -142,7 +142,7 @@ impl<'a, A: Attempt> Failover<'a, A> {
         }
     }
 
-    /// Whom [`Failover::lease`] would find.
+    /// What the log says of whom [`Failover::lease`] would find.
     fn next_one(&self) -> &'static str {
         let can_serve = |tried: &[CredentialId]| self.dispatcher.pool.can_serve(&self.attempt.want(tried));
         let can_repeat = |tried: &[CredentialId]| self.asked.is_repeatable() && can_serve(tried);

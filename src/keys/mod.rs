@@ -323,12 +323,6 @@ impl Keys {
     pub fn marked(&self, mark: &str) -> Option<Arc<Key>> {
         self.list.read().iter().find(|key| *key.mark == *mark).filter(|key| key.refusal().is_none()).cloned()
     }
-
-    /// The key of this name, when it may be used now.
-    #[cfg(test)]
-    pub fn usable(&self, name: &str) -> Option<Arc<Key>> {
-        self.list.read().named(name).filter(|key| key.refusal().is_none()).cloned()
-    }
 }
 
 impl List {

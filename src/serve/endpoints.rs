@@ -278,7 +278,7 @@ fn short(app: &App, dialect: Dialect, route: &Route, key: &Key, request: &Reques
         Route::CancelResponse(id) => stored::cancel(&app.responses, &key.mark, id),
         Route::BillingUsage => {
             let date = |name: &str| query_value(&request.query, name).map(|text| text.chars().take(10).collect());
-            Ok(billing::usage(&money::spent(app, key, date("start_date"), date("end_date"))))
+            Ok(billing::usage(&money::spent(&app.usage.snapshot(), key, date("start_date"), date("end_date"))))
         }
         Route::BillingSubscription => Ok(billing::subscription(money::limit(app, key), money::access_until(key))),
         Route::GeminiModels => Ok(models::gemini_list(models)),

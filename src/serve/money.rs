@@ -7,7 +7,7 @@ use crate::gemini::UsageMetadata;
 use crate::keys::Key;
 use crate::serve::app::App;
 use crate::serve::route::Passthrough;
-use crate::usage::{self, dollars, sum_by};
+use crate::usage::{self, Snapshot, dollars, sum_by};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// US dollars that old billing programs are told where there is no budget. They compute what is left from it.
@@ -56,8 +56,9 @@ fn uncountable(key: &Key, why: &str, instead: &str) -> ApiError {
 /// left then is what is left of the budget that ends first.
 pub(super) fn limit(app: &App, key: &Key) -> f64 {
     let used = key.used();
-    let month = calendar::day_text(calendar::first_of_month(calendar::day(app.usage.snapshot().now)));
-    let days = spent(app, key, Some(month), None);
+    let snapshot = app.usage.snapshot();
+    let month = calendar::day_text(calendar::first_of_month(calendar::day(snapshot.now)));
+    let days = spent(&snapshot, key, Some(month), None);
     let spent: f64 = days.iter().flat_map(|(_, models)| models).map(|(_, cost)| cost).sum();
     let left = |limit: Option<u64>, cost: u64| limit.map(|limit| dollars(limit) - dollars(cost));
     let budgets =
@@ -73,14 +74,14 @@ pub(super) fn access_until(key: &Key) -> u64 {
 
 /// What the key has spent by day and model, from one day to before another one, where they are given.
 pub(super) fn spent(
-    app: &App,
+    snapshot: &Snapshot,
     key: &Key,
     from: Option<String>,
     until: Option<String>,
 ) -> Vec<(String, Vec<(String, f64)>)> {
     let is_meant =
         |day: &String| from.as_ref().is_none_or(|from| day >= from) && until.as_ref().is_none_or(|until| day < until);
-    let (snapshot, mark) = (app.usage.snapshot(), key.mark.to_string());
+    let mark = key.mark.to_string();
     let days = snapshot.days.iter().map(|(day, table)| {
         let rows = table.rows().iter().filter(|(line, _)| line.key == mark);
         let sums = sum_by(rows, |line| &line.model).into_iter().filter(|(_, counts)| counts.cost > 0);

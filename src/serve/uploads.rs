@@ -143,7 +143,7 @@ mod tests {
     fn keys() -> [Arc<Key>; 2] {
         let config = crate::config::parse(r#"{"auth_keys":[{"key":"sk-1","name":"alice"},{"key":"sk-2","name":"k"}]}"#);
         let keys = Keys::new(&config.unwrap().config.auth_keys, &Section::default());
-        ["alice", "k"].map(|name| keys.usable(name).unwrap())
+        ["sk-1", "sk-2"].map(|key| keys.find(key).unwrap())
     }
 
     /// Who began the upload that a request for this address goes on with.

@@ -1,6 +1,8 @@
 //! Redis or Valkey, the only place that knows its client: lines to it, what things are called there, and the scripts that run
 //! there (docs/scale-out.md "Traps of the Redis client").
 
+use ::redis::{FromRedisValue, ScriptInvocation, Value, from_redis_value};
+
 /// A script out of these files of `scripts/`, one behind the other, as `build.rs` has copied them.
 macro_rules! lua {
     ($($name:expr),*) => {
@@ -29,8 +31,6 @@ impl Run for ScriptInvocation<'_> {
 fn answer(call: &ScriptInvocation<'_>, line: &mut Line) -> Answer<Value> {
     call.invoke(line)
 }
-
-use ::redis::{FromRedisValue, ScriptInvocation, Value, from_redis_value};
 
 mod address;
 mod credentials;

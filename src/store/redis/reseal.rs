@@ -1,9 +1,8 @@
 //! Another encryption key for what lies in the store: every text that an old key has sealed is sealed with the first one, value by
 //! value, and only where nobody has changed it meanwhile. Names, versions and ends stay, so replicas notice nothing.
 
-use super::Answer;
-use super::Run;
 use super::reader::Reader;
+use super::{Answer, Run};
 use crate::credentials::Cipher;
 use redis::cmd;
 

@@ -1,7 +1,6 @@
 //! The scripts that add up usage, and what reads it.
 
-use super::Names;
-use super::Run;
+use super::{Names, Run};
 use crate::usage::{Batch, fields};
 use redis::{Connection, RedisResult, Script, cmd};
 use std::collections::HashMap;
