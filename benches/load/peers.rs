@@ -345,7 +345,7 @@ impl Peers {
     }
 }
 
-/// Of July 2026, as issue 13 quotes them.
+/// Of July 2026; nothing of them was measured here.
 const LEADERS: &str = "
 The leaders of the board whose method this is (onthebench, GetBusbar/benchmarking, July 2026) as they were quoted, not measured here. Their four cores (Graviton3) \
 were the gateway's alone; upstream and load generator had others.

@@ -76,7 +76,7 @@ fn a_key_that_expires_while_its_body_comes_is_refused() {
     let google = FakeGoogle::start();
     let proxy = start(&google);
     let (_, key) = make(&proxy, {
-        let mut fields = expires(SystemTime::now() + Duration::from_secs(2));
+        let mut fields = expires(SystemTime::now() + Duration::from_secs(5));
         fields["name"] = json!("slow");
         fields
     });
@@ -95,7 +95,9 @@ fn a_key_that_expires_while_its_body_comes_is_refused() {
         sockets.push((path, socket));
     }
     let mut client = Client::new(proxy.address());
-    while client.send("GET", MODELS, &[("x-api-key", &key)], "").unwrap().status == 200 {}
+    while client.send("GET", MODELS, &[("x-api-key", &key)], "").unwrap().status == 200 {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
     for (path, mut socket) in sockets {
         socket.write_all(b"{\"a\": 12}").unwrap();
         let answer = rest(socket);
