@@ -50,7 +50,8 @@ impl Client {
         if let Ok(reply) = &result
             && !target.starts_with(CONSENT)
         {
-            let head = format!("{method} {}: {}\n{:?}", target.split('?').next().unwrap(), reply.status, reply.headers);
+            let fields = written::head(&reply.headers);
+            let head = format!("{method} {}: {}\n{fields}", target.split('?').next().unwrap(), reply.status);
             match written::shows_a_new_key(method, target) {
                 true => written::answer_with_new_key(&head, &reply.body),
                 false => written::answer(&format!("{head}\n{}", reply.body)),

@@ -72,6 +72,19 @@ pub fn answer_with_new_key(head: &str, body: &str) {
     }
 }
 
+/// The fields of an answer's head, without the session that it sets: that is a secret from here on.
+pub fn head(fields: &[(String, String)]) -> String {
+    let mut head = format!("{fields:?}");
+    for (_, cookie) in fields.iter().filter(|(name, _)| name == "set-cookie") {
+        let session = cookie.split(';').next().and_then(|pair| pair.split_once('=')).map_or("", |(_, session)| session);
+        if !session.is_empty() {
+            secret(session);
+            head = head.replacen(session, "(set once)", 1);
+        }
+    }
+    head
+}
+
 /// What must not be written or answered anywhere. Empty texts are none.
 pub fn secret(text: &str) {
     if text.is_empty() {
