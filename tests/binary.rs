@@ -229,6 +229,17 @@ fn the_first_lines_say_what_there_is_and_what_to_do() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn the_table_of_open_files_does_not_grow_among_streams() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("descriptors");
+    let program = Program::start(&folder, &config(&google), &[]);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap().trim();
+    assert!(size.parse::<u64>().unwrap() >= 1024, "{status}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_crash_leaves_no_core_with_the_keys_in_it() {
     let google = FakeGoogle::start();
     let folder = Folder::new("core");

@@ -37,6 +37,8 @@ const QUICK: [(usize, usize, u64); 2] = [(50, 50, 20), (200, 100, 20)];
 const SHORT: usize = 4000;
 
 fn main() -> ExitCode {
+    // Else its own table of open files would grow among the streams, and the delay would count as the proxy's.
+    gemini_openai_proxy::os::platform::make_room_for_descriptors();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let option = |name: &str| arguments.iter().position(|word| word == name);
     let value = |name: &str| option(name).and_then(|at| arguments.get(at + 1)).cloned();
