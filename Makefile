@@ -10,6 +10,9 @@ STATIC_FLAGS += -C link-arg=-Wl,-z,pack-relative-relocs
 endif
 # Equal functions become one, where the linker can do that: 30 kB less.
 MERGED = $(shell echo 'fn main() {}' | rustc - -C link-arg=-Wl,--icf=all -o /dev/null 2>/dev/null && echo '-C link-arg=-Wl,--icf=all')
+# Panics name a crate's file by the crate and not by where this machine keeps it: 10 kB less, and as much everywhere.
+CRATES := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src
+SHORT = $(foreach source,$(wildcard $(CRATES)/*),--remap-path-prefix=$(source)/=)
 # Who leaves features out wants a small program: all of it is built for size alone, 0.4 MB less.
 ifneq ($(findstring --no-default-features,$(FEATURES)),)
 PROFILES := $(shell sed -n 's/^\[\(profile\.release.*\)\]$$/\1/p' Cargo.toml)
@@ -52,7 +55,7 @@ test: ## every test, with the official SDKs as clients; installs what it needs
 	cargo test --locked --test written
 
 static: ## a binary without shared libraries, in target/HOST/release; FEATURES=--no-default-features: the minimal one
-	RUSTFLAGS="$(STATIC_FLAGS) $(MERGED)" cargo build --release --locked $(SMALLER) $(FEATURES) --bin gemini-openai-proxy --target $(HOST)
+	RUSTFLAGS="$(STATIC_FLAGS) $(MERGED) $(SHORT)" cargo build --release --locked $(SMALLER) $(FEATURES) --bin gemini-openai-proxy --target $(HOST)
 	@ldd $(STATIC) 2>&1 | sed 's/^[ \t]*//'; echo $(abspath $(STATIC))
 
 small: ## both static binaries: neither is larger than promised, and one answers from an empty root
