@@ -207,6 +207,14 @@ impl Signatures {
         Carried { signed, family: self.next_family(), signature: signature.to_owned() }.write()
     }
 
+    /// Has those of calls that came without one, wherever they are remembered.
+    pub(super) fn fetch<'a>(&self, calls: impl Iterator<Item = &'a Call>) {
+        if self.is_checked {
+            let ids = calls.filter(|call| call.signature.is_none()).filter_map(|call| call.id.as_deref());
+            self.cache.fetch(&self.key_name, ids.flat_map(|id| [id.to_owned(), shape_key(id)]));
+        }
+    }
+
     /// Puts every signature of a turn where it belongs: a call's own, then those carried apart, then those of the whole
     /// turn, then those of the cache. None is used twice, because Google takes a second one for corrupted.
     pub(super) fn sign(&self, turn: &mut ModelTurn) {

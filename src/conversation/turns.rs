@@ -42,6 +42,11 @@ impl Rules<'_> {
     pub(super) fn turns(&self, mut entries: Vec<Entry>) -> Turns {
         let gemini3 = self.model.gemini3;
         let mut question = String::new();
+        let turns = entries.iter().filter_map(|entry| match entry {
+            Entry::Model(turn) => Some(turn),
+            _ => None,
+        });
+        self.signatures.fetch(turns.flat_map(|turn| turn.calls()));
         for entry in &mut entries {
             match entry {
                 Entry::Model(turn) => {

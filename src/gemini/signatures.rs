@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// What Google accepts on a first functionCall whose real signature is lost.
@@ -28,6 +28,16 @@ pub struct SignatureCache {
     max_bytes: usize,
     ttl: Duration,
     entries: Mutex<Entries>,
+    others: OnceLock<Arc<dyn Others>>,
+}
+
+/// Those who remember the same for requests that come to them.
+pub trait Others: Send + Sync {
+    /// Tells them, a moment later.
+    fn tell(&self, signature: Kept);
+
+    /// What they know of those with these hashes; who does not answer soon knows nothing.
+    fn ask(&self, hashes: Vec<String>) -> Vec<Kept>;
 }
 
 #[derive(Default)]
@@ -54,16 +64,44 @@ struct Entry {
 #[derive(Serialize, Deserialize)]
 pub struct Kept(String, String, String, u64);
 
+impl Kept {
+    /// The hash.
+    pub fn hash(&self) -> &str {
+        &self.0
+    }
+}
+
 impl SignatureCache {
     /// Holds at most `max_bytes` of keys and signatures, each for `ttl`.
     pub fn new(max_bytes: usize, ttl: Duration) -> SignatureCache {
-        SignatureCache { max_bytes, ttl, entries: Mutex::default() }
+        SignatureCache { max_bytes, ttl, entries: Mutex::default(), others: OnceLock::new() }
     }
 
     /// Remembers the signature of a call that was answered to the client `key_name` by a model of `family`
     /// (see [`family`]).
     pub fn put(&self, key_name: &str, call_id: &str, family: &str, signature: &str) {
-        self.put_at(Instant::now(), key(key_name, call_id), family, signature, false);
+        let key = key(key_name, call_id);
+        self.put_at(Instant::now(), key, family, signature, false);
+        if let Some(others) = self.others.get().filter(|_| !signature.is_empty()) {
+            others.tell(Kept(URL_SAFE_NO_PAD.encode(key), family.into(), signature.into(), 0));
+        }
+    }
+
+    /// From now on others are told and asked.
+    pub fn share(&self, others: Arc<dyn Others>) {
+        let _ = self.others.set(others);
+    }
+
+    /// Has what others know of these calls where it is not known here, asked for at once.
+    pub fn fetch(&self, key_name: &str, call_ids: impl Iterator<Item = String>) {
+        let Some(others) = self.others.get() else { return };
+        let entries = self.entries.lock();
+        let unknown = call_ids.map(|id| key(key_name, &id)).filter(|key| !entries.by_key.contains_key(key));
+        let unknown: Vec<String> = unknown.map(|key| URL_SAFE_NO_PAD.encode(key)).collect();
+        drop(entries);
+        if !unknown.is_empty() {
+            self.restore(others.ask(unknown), Duration::ZERO);
+        }
     }
 
     /// The same for what is text of the conversation, and so never leaves the memory.

@@ -138,6 +138,7 @@ impl Service {
 
         let memory = Arc::new(SignatureCache::new(SIGNATURES, SIGNATURES_FOR));
         let signatures = Arc::new(SignatureFile::open(&config, memory.clone()));
+        replicas.iter().for_each(|replicas| replicas.share_signatures(&memory));
         let serving = keep_serving(&state, &pool, tuning.models_of.map(Serving::at).unwrap_or_default());
         let (models, spare_models) = tables(&config, &listed, &serving);
         models.doubts(&config.models, &config.model_routes).iter().for_each(|doubt| log::warn!("{doubt}"));

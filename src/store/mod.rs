@@ -12,6 +12,7 @@ mod news;
 mod notes;
 mod peers;
 mod redis;
+mod signed;
 mod sums;
 mod visit;
 
@@ -27,6 +28,7 @@ use self::limits::Limits;
 use self::news::{Copies, News};
 use self::notes::SharedLogins;
 use self::redis::{Address, Fault, Link, Standing, jittered};
+use self::signed::Signed;
 use self::sums::Sums;
 use crate::calendar;
 use crate::config::{Config, StoreConfig};
@@ -71,6 +73,7 @@ pub struct Replicas {
     limits: Arc<Limits>,
     news: Arc<News>,
     brief: Arc<Brief>,
+    signed: Arc<Signed>,
     pool: Arc<Credentials>,
     name: String,
     stopping: Arc<AtomicBool>,
@@ -130,6 +133,7 @@ impl Replicas {
             pool.settle_shared();
         }
         let brief = Arc::new(Brief::new(limits.clone()));
+        let signed = Arc::new(Signed::new(limits.clone()));
         let copies: Vec<Arc<dyn Copies>> = vec![
             brief.clone(),
             Arc::new(KeyCopies(keys.clone())),
@@ -146,6 +150,7 @@ impl Replicas {
             accounts: accounts.clone(),
             news: news.clone(),
             brief: brief.clone(),
+            signed: signed.clone(),
             pool: pool.clone(),
             stopping: stopping.clone(),
         };
@@ -159,7 +164,7 @@ impl Replicas {
         let adder = begin("sums", move || sums.keep(&stop))?;
         let threads = Mutex::new(vec![keeper, reader, adder]);
         let (name, pool, usage) = (store.replica.clone(), pool.clone(), usage.clone());
-        Ok(Some(Arc::new(Replicas { limits, news, brief, pool, name, stopping, usage, threads })))
+        Ok(Some(Arc::new(Replicas { limits, news, brief, signed, pool, name, stopping, usage, threads })))
     }
 
     /// From now on logins that are begun here may end on another replica.
@@ -293,6 +298,7 @@ struct Keeper {
     accounts: Arc<Accounts>,
     news: Arc<News>,
     brief: Arc<Brief>,
+    signed: Arc<Signed>,
     pool: Arc<Credentials>,
     stopping: Arc<AtomicBool>,
 }
@@ -326,7 +332,7 @@ impl Keeper {
                     is_skewed = tell_skew(limits, is_skewed);
                 }
                 self.pool.settle_shared();
-                let _ = self.brief.tell();
+                let _ = self.signed.send().and_then(|()| self.brief.tell());
                 if limits.settle_all() == Err(Fault::Down) && !limits.link.is_up() {
                     probe = PROBE;
                     next_probe = Instant::now() + jittered(probe);

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::credentials::consent::Logins;
+use crate::gemini::signatures::SignatureCache;
 use crate::keys::Keys;
 use crate::storage::state::State;
 use crate::usage::Usage;
@@ -99,6 +100,11 @@ impl Replicas {
 
     /// There is nobody to share them with.
     pub fn share_logins(&self, _: &Logins) {
+        match *self {}
+    }
+
+    /// There is nobody to share them with.
+    pub fn share_signatures(&self, _: &SignatureCache) {
         match *self {}
     }
 

@@ -24,7 +24,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("usage", &["calendar", "config", "gemini", "storage"]),
     ("keys", &["calendar", "config", "error", "gemini", "mask", "message", "os", "secret", "storage"]),
     ("credentials", &["calendar", "config", "mask", "message", "os", "secret", "storage"]),
-    ("store", &["calendar", "config", "credentials", "keys", "message", "os", "secret", "storage", "usage"]),
+    ("store", &["calendar", "config", "credentials", "gemini", "keys", "message", "os", "secret", "storage", "usage"]),
     ("upstream", &["api", "calendar", "config", "credentials", "error", "gemini", "http", "message", "os", "sse"]),
     ("dispatch", &["api", "config", "credentials", "error", "gemini", "http", "os", "secret", "upstream"]),
     (

@@ -18,6 +18,7 @@ mod redis;
 mod rolling;
 mod rotation;
 mod secure;
+mod signed;
 mod tokens;
 mod usage;
 mod versions;

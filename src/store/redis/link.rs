@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_millis(250);
 /// For the first of two tries.
 const FIRST: Duration = Duration::from_millis(125);
+const SOON: Duration = Duration::from_millis(50);
 /// What a person has who changes something.
 const PATIENCE_OF_EDITS: Duration = Duration::from_secs(2);
 /// Lines beside each other: at 0.3 ms a call they are enough for 26,000 a second.
@@ -180,6 +181,14 @@ impl Link {
         ask: impl Fn(&Scripts, &mut Connection, Ticket) -> RedisResult<T>,
     ) -> Result<T, Fault> {
         self.ask_within([FIRST, PATIENCE], ask)
+    }
+
+    /// The same for what is of use only at once.
+    pub(in crate::store) fn ask_soon<T>(
+        &self,
+        ask: impl Fn(&Scripts, &mut Connection, Ticket) -> RedisResult<T>,
+    ) -> Result<T, Fault> {
+        self.ask_within([SOON, SOON], ask)
     }
 
     /// The same for a change of what all hold, with more patience. It is told whether it was sent before; `Down` says that

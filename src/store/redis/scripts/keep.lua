@@ -1,4 +1,6 @@
--- Keeps a note that is taken once. KEYS: note. ARGV: text, ms.
-redis.call('HSET', KEYS[1], 't', ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
+-- Keeps notes. KEYS: notes. ARGV: ms, texts.
+for at, note in ipairs(KEYS) do
+  redis.call('HSET', note, 't', ARGV[at + 1])
+  redis.call('PEXPIRE', note, ARGV[1])
+end
 return 1
