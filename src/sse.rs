@@ -201,9 +201,9 @@ impl<R: BufRead> EventReader<R> {
         self.cut
     }
 
-    /// Gives the collected event away unless it is the `[DONE]` some gateways add.
+    /// Gives the collected event away unless it is empty or the `[DONE]` some gateways add.
     fn take(&mut self) -> Option<String> {
-        if self.data.trim_ascii() == b"[DONE]" {
+        if matches!(self.data.trim_ascii(), b"" | b"[DONE]") {
             self.data.clear();
             return None;
         }

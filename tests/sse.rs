@@ -41,6 +41,7 @@ const CASES: &[(&str, &[u8], &[&str])] = &[
     ("one line end at the end", b"data: {\"a\":1}\n", &["{\"a\":1}"]),
     ("done", b"data: {}\n\ndata: [DONE]\n\n", &["{}"]),
     ("done at the end of the body", b"data: {}\n\ndata: [DONE]", &["{}"]),
+    ("data that is empty", b"data\n\ndata:\n\ndata: \ndata: \n\ndata: {}\n\ndata:", &["{}"]),
     ("blank lines only", b"\n\n\r\n\r\r", &[]),
     ("nothing", b"", &[]),
     ("byte order mark", b"\xEF\xBB\xBFdata: {}\n\n", &["{}"]),
