@@ -232,16 +232,22 @@ impl PromptFeedback<'_> {
 #[serde(rename_all = "camelCase", default)]
 pub struct UsageMetadata {
     /// Includes the cached part.
+    #[serde(deserialize_with = "count")]
     pub prompt_token_count: Option<u64>,
     /// Part of the prompt that was cached.
+    #[serde(deserialize_with = "count")]
     pub cached_content_token_count: Option<u64>,
     /// Without thoughts, as a rule.
+    #[serde(deserialize_with = "count")]
     pub candidates_token_count: Option<u64>,
     /// Thinking.
+    #[serde(deserialize_with = "count")]
     pub thoughts_token_count: Option<u64>,
     /// Tokens of tool results Google made itself.
+    #[serde(deserialize_with = "count")]
     pub tool_use_prompt_token_count: Option<u64>,
     /// Sum of all.
+    #[serde(deserialize_with = "count")]
     pub total_token_count: Option<u64>,
     /// What served it, by the public API.
     #[serde(deserialize_with = "tier")]
@@ -273,6 +279,7 @@ pub struct ModalityCount {
     /// TEXT, IMAGE, AUDIO, VIDEO, DOCUMENT.
     pub modality: String,
     /// Tokens.
+    #[serde(deserialize_with = "count")]
     pub token_count: Option<u64>,
 }
 
@@ -348,6 +355,11 @@ fn tier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tier>, D::E
     Ok(word(deserializer)?.map(|word| Tier::read(&word)))
 }
 
+/// A count in any form that JSON has for one; no answer is lost for a count that is none.
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(word(deserializer)?.and_then(|word| word.parse::<f64>().ok()).map(|number| number as u64))
+}
+
 /// JSON null means the default, as protobuf JSON reads it.
 fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
@@ -364,5 +376,18 @@ mod tests {
         let response: Response = serde_json::from_str(event).unwrap();
         let part = &response.candidates[0].content.as_ref().unwrap().parts[0];
         assert!(matches!(part.text.as_ref().unwrap().0, Cow::Borrowed("Hi")));
+    }
+
+    #[test]
+    fn counts_are_read_in_every_form() {
+        let event = r#"{"usageMetadata":{"promptTokenCount":"7","cachedContentTokenCount":-1,"candidatesTokenCount":3.0,
+            "thoughtsTokenCount":null,"toolUsePromptTokenCount":{"a":1},"totalTokenCount":2147483647,
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":"7"}]}}"#;
+        let usage = serde_json::from_str::<Response>(event).unwrap().usage_metadata.unwrap();
+        let counts = [usage.prompt_token_count, usage.cached_content_token_count, usage.candidates_token_count];
+        assert_eq!(counts, [Some(7), Some(0), Some(3)]);
+        assert_eq!([usage.thoughts_token_count, usage.tool_use_prompt_token_count], [None, None]);
+        assert_eq!(usage.total_token_count, Some(2_147_483_647));
+        assert_eq!(usage.prompt_tokens_details[0].token_count, Some(7));
     }
 }
