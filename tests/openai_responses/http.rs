@@ -34,8 +34,10 @@ fn failures_have_openais_shape() {
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
     let hi = json!({"model": "gemini-2.5-flash", "input": "q"});
     let previous = json!({"model": "gemini-2.5-flash", "input": "q", "previous_response_id": "resp_x"});
+    let odd = json!({"model": "gemini-2.5-flash", "input": [{"type": 5}]});
     for (method, path, headers, body, status, code) in [
-        ("GET", "/v1/responses", &[][..], &hi, 405, "method_not_allowed"),
+        ("POST", "/v1/responses", &[][..], &odd, 400, "missing_required_parameter"),
+        ("GET", "/v1/responses", &[], &hi, 405, "method_not_allowed"),
         ("GET", "/v1/responses", &[("upgrade", "websocket")], &hi, 426, "upgrade_required"),
         ("POST", "/v1/responses", &[], &previous, 400, "previous_response_not_found"),
         ("POST", "/v1/responses", &[], &json!({"model": "gpt-9", "input": "q"}), 404, "model_not_found"),

@@ -93,9 +93,10 @@ impl Keeper {
 /// Makes an item whole: type, id, and content in parts.
 pub(super) fn complete(item: &mut Object, id: &str) {
     let is_message = item.contains_key("role");
-    let untyped = items::untyped(item);
-    let kind = item.entry("type").or_insert_with(|| untyped.into());
-    let prefix = match kind.as_str().unwrap_or_default() {
+    if !item.get("type").is_some_and(Value::is_string) {
+        item.insert("type".into(), items::untyped(item).into());
+    }
+    let prefix = match item["type"].as_str().unwrap_or_default() {
         "message" => "msg",
         "reasoning" => "rs",
         "function_call" => "fc",
