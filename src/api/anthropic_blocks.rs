@@ -83,8 +83,10 @@ pub(crate) fn part(
 ) -> Result<(), ApiError> {
     let kind = take_text(&mut block, "type").ok_or_else(|| required(&format!("{at}.type")))?;
     match kind.as_str() {
-        "text" => {
-            parts.extend(read_at(&mut block, at, "text")?.filter(|text: &String| !text.is_empty()).map(Part::text))
+        // A compaction is the summary that stands for all before it.
+        "text" | "compaction" => {
+            let field = if kind == "text" { "text" } else { "content" };
+            parts.extend(read_at(&mut block, at, field)?.filter(|text: &String| !text.is_empty()).map(Part::text))
         }
         "image" => parts.push(image(&mut block, at, attachments)?),
         "document" => document(&mut block, at, attachments, parts)?,
