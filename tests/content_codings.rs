@@ -1,8 +1,8 @@
 //! Bodies that come compressed: requests, as Codex sends them, on every surface, and answers that a gateway compresses.
 
-use crate::common::google::{FakeGoogle, Step};
+use crate::common::google::{FakeGoogle, Step, User};
 use crate::common::http::ask;
-use crate::common::proxy::{GEMINI_KEY, Proxy};
+use crate::common::proxy::{EMAIL, GEMINI_KEY, Proxy};
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
@@ -71,6 +71,57 @@ fn compressed_bodies_are_read_on_every_surface_and_bombs_and_unknown_codings_are
         let answer = post("br", json.as_bytes());
         assert_eq!((answer.status, answer.header("accept-encoding")), (415, Some("gzip, deflate, zstd")), "{path}");
         assert!(answer.json()["error"]["message"].as_str().unwrap().contains("br"), "{path}: {}", answer.text());
+    }
+}
+
+#[test]
+fn admin_routes_go_by_the_same_rule() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    google.add_user(User::licensed(EMAIL, "project-1"));
+    let proxy = Proxy::start(&google, |config| {
+        config["server"]["max_body_mb"] = json!(1);
+        config["admin_username"] = json!("chef");
+        config["admin_password"] = json!("right-password");
+    });
+    let bomb = vec![b' '; 8 << 20];
+    let form = "application/x-www-form-urlencoded";
+    for (path, media, plain, limit) in [
+        ("/admin/keys", "application/json", r#"{"name":"by CODING"}"#.to_owned(), 1 << 20),
+        ("/admin/keys/bulk", "application/json", r#"{"action":"enable","ids":[]}"#.to_owned(), 1 << 20),
+        (
+            "/admin/credentials/add",
+            "application/json",
+            json!({"credential": google.oauth_credential(EMAIL)}).to_string(),
+            1 << 20,
+        ),
+        ("/admin/credentials/import", "application/json", json!({"text": GEMINI_KEY}).to_string(), 1 << 20),
+        ("/admin/oauth/start", "application/json", r#"{"mode":"paste"}"#.to_owned(), 1 << 20),
+        ("/admin/sign-in", form, "username=chef&password=right-password".to_owned(), 4096),
+    ] {
+        let post = |coding: &str, body: &[u8]| {
+            let login = ("Authorization", "Basic Y2hlZjpyaWdodC1wYXNzd29yZA==");
+            let fields = [login, ("Content-Encoding", coding), ("Content-Type", media)];
+            ask(&proxy, "POST", path, if path == "/admin/sign-in" { &fields[1..] } else { &fields }, body)
+        };
+        for coding in ["identity", "gzip", "deflate", "zstd"] {
+            let answer = post(coding, &coded(coding, plain.replace("CODING", coding).as_bytes()));
+            assert!((200..=303).contains(&answer.status), "{path} {coding}: {} {}", answer.status, answer.text());
+        }
+        for coding in ["gzip", "deflate", "zstd"] {
+            // A form is refused by its length before it is read.
+            let small = vec![b' '; if limit == 4096 { 5000 } else { bomb.len() }];
+            let answer = post(coding, &coded(coding, &small));
+            assert_eq!(answer.status, 413, "{path} {coding}: {}", answer.text());
+            let told = answer.json()["detail"].as_str().expect("a sentence").to_owned();
+            assert!(told.contains(&limit.to_string()), "{path} {coding}: {told}");
+            let answer = post(coding, plain.as_bytes());
+            assert_eq!(answer.status, 400, "{path} {coding}: {}", answer.text());
+        }
+        let answer = post("br", plain.as_bytes());
+        assert_eq!((answer.status, answer.header("accept-encoding")), (415, Some("gzip, deflate, zstd")), "{path}");
+        assert!(answer.header("content-security-policy").is_some(), "{path}");
+        assert!(answer.json()["detail"].as_str().expect("a sentence").contains("br"), "{path}: {}", answer.text());
     }
 }
 

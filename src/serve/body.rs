@@ -8,6 +8,9 @@ use std::io::ErrorKind;
 
 /// Undoes the content coding of the body, whose bytes may be `limit` before and after.
 pub(super) fn decode(request: &mut Request, limit: usize) -> Result<(), ApiError> {
+    if request.body.is_empty() {
+        return Ok(());
+    }
     let mut names: Vec<String> = request
         .headers
         .all("content-encoding")

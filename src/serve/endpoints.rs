@@ -81,7 +81,7 @@ pub(super) fn serve(
     match (route, dialect) {
         (Err(no_route), _) => responder.respond(refused(dialect, &no_route, &request)),
         (Ok(Route::Preflight), _) => responder.respond(preflight(dialect, &request)),
-        (Ok(route), Dialect::Admin) => responder.respond(page(app, &route, &request)),
+        (Ok(route), Dialect::Admin) => responder.respond(page(app, &route, request)),
         (Ok(route), Dialect::OpenAi | Dialect::Anthropic | Dialect::Google) => {
             api(app, dialect, route, key, request, responder)
         }
@@ -105,10 +105,19 @@ pub(super) fn may_see(app: &App, route: &Route, request: &Request) -> Result<(),
 
 /// Pages and admin JSON.
 #[inline(never)] // As `without_generation`.
-fn page(app: &App, route: &Route, request: &Request) -> Response {
-    if let Err(refusal) = may_see(app, route, request) {
+fn page(app: &App, route: &Route, mut request: Request) -> Response {
+    if let Err(refusal) = may_see(app, route, &request) {
         return refusal;
     }
+    // Whoever needs no login has a form to send at most.
+    let limit = match is_open(route, &request.method) {
+        true => admin::sign_in::LARGEST_FORM as usize,
+        false => app.config.sizes.max_body,
+    };
+    if let Err(error) = body::decode(&mut request, limit) {
+        return failed(Dialect::Admin, &error, "");
+    }
+    let request = &request;
     let changes = !matches!(request.method.as_str(), "GET" | "HEAD") || *route == Route::Account(Account::Callback);
     admin::catch_up(app, request);
     let answer = match route {
@@ -313,12 +322,16 @@ fn unknown_page() -> Response {
     Response::json(404, &json!({"detail": "Not Found"}))
 }
 
-/// An error on an API path: the dialect's own shape, with the old program's `detail` beside OpenAI's `error`.
+/// An error in the dialect's own shape, with the old program's `detail` beside OpenAI's `error` and alone on admin pages.
 pub(super) fn failed(dialect: Dialect, error: &ApiError, id: &str) -> Response {
     match dialect {
         Dialect::Google => return gemini::error_response(error),
         Dialect::Anthropic => return anthropic_messages::error_response(error, id),
-        Dialect::OpenAi | Dialect::Admin => {}
+        Dialect::Admin => {
+            let refusal = admin::harden(Response::json(error.status, &json!({"detail": error.message})));
+            return error.headers().into_iter().fold(refusal, |all, (name, value)| all.with_header(name, value));
+        }
+        Dialect::OpenAi => {}
     }
     let mut response = OpenAiChat.error(error);
     let detail = match error.code() {

@@ -80,9 +80,6 @@ fn has_body(request: &Request) -> bool {
 /// A refusal of the listener's in the dialect of the request.
 fn told(dialect: Dialect, refusal: &Refusal, id: &str) -> Response {
     let is_ours = refusal.status >= 500;
-    if dialect == Dialect::Admin {
-        return admin::harden(Response::json(refusal.status, &json!({"detail": refusal.message})));
-    }
     let kind = if is_ours { ErrorKind::Server } else { ErrorKind::InvalidRequest };
     let mut error = ApiError::new(refusal.status, kind, &*refusal.message);
     error.code = refusal.code.map(Into::into);
