@@ -134,7 +134,7 @@ fn anthropics_messages_stream_think_count_and_loop_over_tools() {
     for pool in Pool::EACH {
         for model in ["gemini-2.5-pro", "gemini-3.1-pro-preview"] {
             let generations = run(pool, "anthropic_messages.py", &[model]);
-            assert_eq!(generations.len(), 20, "four, and four loops of four requests: {:?}", paths(&generations));
+            assert_eq!(generations.len(), 21, "five, and four loops of four requests: {:?}", paths(&generations));
         }
     }
 }

@@ -14,6 +14,11 @@ message = claude.messages.create(model=model, max_tokens=1000, messages=hello)
 assert message.type == "message" and message.role == "assistant" and message.model == model, message
 assert message.content[0].text == "You said: Say hello" and message.stop_reason == "end_turn", message
 assert message.usage.input_tokens > 0 and message.usage.output_tokens > 0, message.usage
+search = [{"type": "web_search_20250305", "name": "web_search"}]
+found = claude.messages.create(model=model, max_tokens=1000, messages=hello, tools=search)
+assert found.usage.server_tool_use.web_search_requests == 1, found.usage
+for answer in (message, found):  # nothing that the types require is missing
+    sdk.types.Message.model_validate(answer.to_dict())
 assert message._request_id.startswith("req_"), message._request_id
 
 with claude.messages.stream(model=model, max_tokens=1000, messages=hello) as stream:

@@ -13,6 +13,7 @@ openai = client()
 whole = openai.responses.create(model=model, input="Say hello")
 assert whole.output_text == "You said: Say hello", whole
 assert whole.status == "completed" and whole.usage.input_tokens_details is not None
+type(whole).model_validate(whole.to_dict())  # nothing that the types require is missing
 
 with openai.responses.stream(model=model, input="Say hello") as stream:
     deltas = "".join(event.delta for event in stream if event.type == "response.output_text.delta")

@@ -129,7 +129,7 @@ impl MessagesReply {
             "service_tier": usage.tier.unwrap_or(Tier::Standard).anthropic(),
         });
         if self.searches && !search.queries.is_empty() {
-            counts["server_tool_use"] = json!({"web_search_requests": search.queries.len()});
+            counts["server_tool_use"] = json!({"web_search_requests": search.queries.len(), "web_fetch_requests": 0});
         }
         counts
     }
