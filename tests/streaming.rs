@@ -117,7 +117,29 @@ fn a_client_that_leaves_ends_the_upstream_call() {
     let proxy = Proxy::with_pool(&google, Pool::ApiKey);
     leaves_behind_the_first_event(&google, proxy.address());
     leaves_before_the_first_event(&google, proxy.address());
-    assert_eq!(proxy.service().app().pool.views()[0].status, "active", "nobody is at fault");
+    let app = proxy.service().app();
+    assert_eq!(app.pool.views()[0].status, "active", "nobody is at fault");
+    drop(proxy);
+    assert_eq!(app.usage.live().upstream_errors, [], "nobody is at fault");
+    let recent = app.usage.recent();
+    assert_eq!(recent.len(), 2 * questions(true).len() + questions(false).len());
+    for entry in recent {
+        assert_eq!((entry.tries.len(), entry.credential.is_empty()), (1, false), "{entry:?}");
+    }
+}
+
+#[test]
+fn a_call_that_a_stop_ends_is_an_attempt_of_its_credential() {
+    let google = FakeGoogle::start();
+    let proxy = Proxy::of(&google, Pool::ApiKey, |config| config["server"]["drain_sec"] = json!(0.1));
+    google.always(GEMINI_KEY, Step::hang());
+    let _client = post(&proxy, "/v1/chat/completions", &chat(true));
+    assert!(google.wait_for(|state| state.generations().count() > 0, LIMIT));
+    let app = proxy.service().app();
+    drop(proxy);
+    let entry = app.usage.recent().remove(0);
+    assert_eq!((entry.status, entry.tries.len(), entry.credential.is_empty()), (503, 1, false), "{entry:?}");
+    assert_eq!(app.usage.live().upstream_errors, [], "nobody is at fault");
 }
 
 #[test]

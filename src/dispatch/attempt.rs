@@ -54,11 +54,12 @@ pub(super) trait Attempt {
     /// The same for the same request, and as a rule for no other.
     fn fingerprint(&self) -> u64;
 
-    /// Hears of every failure.
+    /// Hears of every failure, and of a call that was ended from here.
     fn failed(&mut self, lease: &Lease, verdict: &Verdict);
 }
 
-/// Called for each failed attempt with who failed and how usage counts it: the HTTP status, or `Exception`.
+/// Called for each failed attempt with who failed and how usage counts it: the HTTP status, or `Exception`; and for one that
+/// was ended from here, with the reason `GONE`.
 pub type Failed<'a> = dyn FnMut(&Lease, &Verdict) + 'a;
 
 /// A call of a dialect.

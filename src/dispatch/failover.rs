@@ -174,6 +174,7 @@ impl<'a, A: Attempt> Failover<'a, A> {
                 Err((fault, reply)) => (Box::new(fault.verdict()), reply),
             };
             if self.cancel.is_cancelled() {
+                self.attempt.failed(lease, &Fault::Cancelled.verdict());
                 return Err((Next::Tell, Failure::Judged(verdict, None)));
             }
             self.attempt.failed(lease, &verdict);

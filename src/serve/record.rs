@@ -86,8 +86,11 @@ impl<'a> Record<'a> {
         if let Some(verdict) = failure {
             one.status = verdict.word.to_string();
             one.reason = verdict.reason.to_string();
-            one.said = said(&verdict.error);
-            self.count_failure(&verdict.word);
+            // What the client, a stop or a revoked key has ended is nobody's failure.
+            if verdict.reason != "GONE" {
+                one.said = said(&verdict.error);
+                self.count_failure(&verdict.word);
+            }
         }
         self.tries.push(one);
     }

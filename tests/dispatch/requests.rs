@@ -111,8 +111,10 @@ fn a_client_that_left_stops_everything_and_no_credential_is_blamed() {
             flag.cancel();
         });
         let began = Instant::now();
-        let mut failed = |_: &Lease, _: &_| panic!("nothing failed");
+        let mut told = Vec::new();
+        let mut failed = |_: &Lease, verdict: &Verdict| told.push(verdict.reason.to_string());
         bench.dispatcher.send(&mut call(), &mut Budget::new(), &cancel, &mut failed).unwrap_err();
+        assert_eq!(told, ["GONE"], "it was an attempt");
         assert!(began.elapsed() < Duration::from_secs(10));
     });
     assert_eq!((bench.asked().len(), bench.states()), (1, vec!["used 0".to_owned(); 2]));
