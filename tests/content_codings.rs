@@ -118,6 +118,11 @@ fn admin_routes_go_by_the_same_rule() {
             let answer = post(coding, plain.as_bytes());
             assert_eq!(answer.status, 400, "{path} {coding}: {}", answer.text());
         }
+        if path == "/admin/keys" {
+            let answer = post("identity", &vec![b' '; 65537]);
+            assert_eq!(answer.status, 413, "{path}: {}", answer.text());
+            assert!(answer.text().contains("65536"), "{path}: {}", answer.text());
+        }
         let answer = post("br", plain.as_bytes());
         assert_eq!((answer.status, answer.header("accept-encoding")), (415, Some("gzip, deflate, zstd")), "{path}");
         assert!(answer.header("content-security-policy").is_some(), "{path}");

@@ -103,13 +103,16 @@ fn changing(change: impl FnOnce() -> Result<Value, EditError>) -> Response {
         Err(EditError::Unknown) => refuse(404, &Message::new("key_unknown")),
         Err(EditError::Wrong(message)) => refuse(400, &message),
         Err(EditError::Conflict(message)) => refuse(409, &message),
+        Err(EditError::TooLarge) => {
+            refuse(413, &Message::said(format!("the body is larger than {LARGEST_BODY} bytes")))
+        }
         Err(EditError::Away(message)) => refuse(503, &message),
     }
 }
 
 fn edit(request: &Request) -> Result<Edit, EditError> {
     if request.body.len() > LARGEST_BODY {
-        return Err(EditError::Wrong(Message::said("the body is too large")));
+        return Err(EditError::TooLarge);
     }
     Edit::parse(&request.body)
 }

@@ -35,6 +35,8 @@ pub enum EditError {
     Wrong(Message),
     /// 409: what is in the way.
     Conflict(Message),
+    /// 413.
+    TooLarge,
     /// 503: who holds the keys cannot be asked.
     Away(Message),
 }

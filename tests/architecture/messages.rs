@@ -23,7 +23,7 @@ const FOR_SCRIPTS: &[&str] = &[
     "this program was built without its feature",
     "ids: expected texts",
     "expected a list of at most ",
-    "the body is too large",
+    "the body is larger than {LARGEST_BODY} bytes",
     "Input should be a valid dictionary or object",
 ];
 
