@@ -22,7 +22,7 @@ endif
 WRITTEN := $(or $(CARGO_TARGET_DIR),target)/tmp/written
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build check test static small conformance durability tokens replicas clients bench bench-peers soak deny sbom clean
+.PHONY: help run demo build check test crates static small conformance durability tokens replicas clients bench bench-peers soak deny sbom clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -54,7 +54,11 @@ test: ## every test, with the official SDKs as clients; installs what it needs
 	cargo test --locked -- --test-threads 5
 	cargo test --locked --test written
 
-static: ## a binary without shared libraries, in target/HOST/release; FEATURES=--no-default-features: the minimal one
+# Their folder is looked for when the rule below is read.
+crates:
+	@cargo fetch --locked --quiet --target $(HOST)
+
+static: crates ## a binary without shared libraries, in target/HOST/release; FEATURES=--no-default-features: the minimal one
 	RUSTFLAGS="$(STATIC_FLAGS) $(MERGED) $(SHORT)" cargo build --release --locked $(SMALLER) $(FEATURES) --bin gemini-openai-proxy --target $(HOST)
 	@ldd $(STATIC) 2>&1 | sed 's/^[ \t]*//'; echo $(abspath $(STATIC))
 
