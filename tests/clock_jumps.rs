@@ -139,9 +139,10 @@ impl Bench {
     }
 }
 
+/// The one for programs with threads: the other one tells some of them the true time now and then.
 pub fn faketime() -> Option<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
-    folders.map(|folder| folder.join("faketime/libfaketime.so.1")).find(|library| library.exists())
+    folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.exists())
 }
 
 /// What a program is started with whose clock is off by what [`set_clock`] says.

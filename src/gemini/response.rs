@@ -9,7 +9,7 @@
 
 use super::tier::Tier;
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use std::borrow::Cow;
 
 /// A string that borrows when it holds no escape. A bare `Option<Cow<str>>` field would always be owned: serde borrows
@@ -352,12 +352,20 @@ fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text<'de>>,
 }
 
 fn tier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tier>, D::Error> {
-    Ok(word(deserializer)?.map(|word| Tier::read(&word)))
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(word) => Some(Tier::read(&word)),
+        Value::Number(number) => Some(Tier::read(&number.to_string())),
+        _ => None,
+    })
 }
 
 /// A count in any form that JSON has for one; no answer is lost for a count that is none.
 fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    Ok(word(deserializer)?.and_then(|word| word.parse::<f64>().ok()).map(|number| number as u64))
+    let number = match Value::deserialize(deserializer)? {
+        Value::String(text) => text.parse().ok(),
+        number => number.as_f64(),
+    };
+    Ok(number.map(|number| number as u64))
 }
 
 /// JSON null means the default, as protobuf JSON reads it.
@@ -389,5 +397,12 @@ mod tests {
         assert_eq!([usage.thoughts_token_count, usage.tool_use_prompt_token_count], [None, None]);
         assert_eq!(usage.total_token_count, Some(2_147_483_647));
         assert_eq!(usage.prompt_tokens_details[0].token_count, Some(7));
+    }
+
+    #[test]
+    fn a_usage_is_also_read_from_a_value() {
+        let value = serde_json::json!({"promptTokenCount": 7, "serviceTier": "flex", "trafficType": 2});
+        let usage: super::UsageMetadata = serde_json::from_value(value).unwrap();
+        assert_eq!((usage.prompt_token_count, usage.tier()), (Some(7), Some(super::Tier::Flex)));
     }
 }

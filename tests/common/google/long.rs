@@ -84,7 +84,7 @@ pub fn events(generation: &Generation, count: usize, checkpoints: bool) -> Optio
         } else if checkpoints && bytes % 4 == 0 {
             candidate["continuationToken"] = json!(token(generation, begin + spoken));
         }
-        json!({"candidates": [candidate], "usageMetadata": {"promptTokenCount": prompt,
+        json!({"candidates": [candidate], "usageMetadata": {"serviceTier": "standard", "promptTokenCount": prompt,
             "candidatesTokenCount": spoken, "totalTokenCount": prompt + spoken}})
     };
     Some(pieces.iter().enumerate().map(event).collect())
