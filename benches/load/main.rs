@@ -8,6 +8,7 @@ mod clients;
 mod floor;
 mod growth;
 mod mix;
+mod paired;
 mod peers;
 mod process;
 mod rates;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         let mut page = String::new();
         match kind.as_str() {
             "growth" => growth::measure(clock, &program, &folder, google.plain).tell(&mut page),
+            "paired" => paired::measure(clock, &program, &folder, &google).tell(&mut page),
             "store" => store::measure(&program, &folder, google.plain, SHORT).tell(&mut page),
             // As many replicas as `--streams` says, which are more than a usual run starts.
             "fleet" => page = store::Fleet::table(&[store::fleet(&program, &folder, google.plain, count)]),

@@ -49,6 +49,18 @@ pub fn free_port() -> u16 {
 
 /// Starts the proxy in front of `google`; `change` completes its config.
 pub fn proxy(program: &Path, folder: &Folder, google: &str, change: impl FnOnce(&mut Value)) -> Server {
+    // As deploy/gemini-openai-proxy.service starts it.
+    proxy_with(program, folder, google, &[("GLIBC_TUNABLES", "glibc.malloc.tcache_max=256")], change)
+}
+
+/// The same with these variables of the environment and no settings of the allocator else.
+pub fn proxy_with(
+    program: &Path,
+    folder: &Folder,
+    google: &str,
+    environment: &[(&str, &str)],
+    change: impl FnOnce(&mut Value),
+) -> Server {
     let port = free_port();
     let mut config = json!({
         "server": {"host": "127.0.0.1", "port": port},
@@ -64,8 +76,7 @@ pub fn proxy(program: &Path, folder: &Folder, google: &str, change: impl FnOnce(
     let log = fs::File::create(folder.0.join(format!("proxy-{port}.log"))).expect("a log file");
     let mut command = Command::new(program);
     without_proxies(&mut command);
-    // As deploy/gemini-openai-proxy.service starts it.
-    command.env("GLIBC_TUNABLES", "glibc.malloc.tcache_max=256");
+    command.env_remove("GLIBC_TUNABLES").envs(environment.iter().copied());
     if config.get("store").is_some() {
         command.env("GEMINI_PROXY_ENCRYPTION_KEY", "the key of all replicas");
     }
