@@ -112,6 +112,19 @@ fn a_placeholder_is_no_key_of_googles() {
 }
 
 #[test]
+fn several_keys_of_googles_may_stand_in_one_text() {
+    for (text, expected) in [
+        (r#""AIza-one, AIza-two""#, &["AIza-one", "AIza-two"][..]),
+        (r#"["AIza-one,AIza-two", {"key": "AIza-three", "label": "t"}]"#, &["AIza-one", "AIza-two", "AIza-three"]),
+    ] {
+        let found = config(&format!("{{\"gemini_api_keys\":{text}}}")).gemini_api_keys;
+        let keys: Vec<&str> = found.iter().map(|key| key.key.expose()).collect();
+        assert_eq!(keys, expected);
+    }
+    assert_eq!(message(r#"{"gemini_api_keys":"AIza-one,"}"#), "gemini_api_keys[0]: the key is empty");
+}
+
+#[test]
 fn the_report_is_off_without_a_period() {
     for (text, expected) in [("0", None), ("-5", None), ("-1e300", None), ("null", Some(30_000)), ("2.5", Some(2500))] {
         let interval = config(&format!("{{\"usage_logging\":{{\"interval_sec\":{text}}}}}")).usage_interval;

@@ -88,8 +88,8 @@ fn client_key(draft: &mut Draft, item: &Field) -> Result<ClientKey, ConfigError>
 
 pub(super) fn gemini_api_keys(draft: &mut Draft, field: &Field) -> Result<(), ConfigError> {
     for item in field.items() {
-        let (key, label) = match item.value() {
-            Value::String(key) => (key, None),
+        let (keys, label) = match item.value() {
+            Value::String(keys) => (keys, None),
             Value::Object(_) => {
                 let mut object = item.object()?;
                 let read = (object.take("key").text()?.unwrap_or_default(), object.take("label").text()?);
@@ -98,23 +98,26 @@ pub(super) fn gemini_api_keys(draft: &mut Draft, field: &Field) -> Result<(), Co
             }
             other => return Err(item.wrong("a string or {\"key\",\"label\"}", &other)),
         };
-        if key.trim().is_empty() {
-            return Err(ConfigError(format!("{}: the key is empty", item.name)));
+        // Several in one text, as environment variables have them: no key of Google's has a comma.
+        for key in keys.split(',').map(str::trim) {
+            if key.is_empty() {
+                return Err(ConfigError(format!("{}: the key is empty", item.name)));
+            }
+            if is_placeholder(key) {
+                draft.warnings.push(format!(
+                    "{} is a placeholder and no key; make one at https://aistudio.google.com/apikey",
+                    item.name
+                ));
+            }
+            draft.config.gemini_api_keys.push(ApiKey { key: Secret::new(key), label: label.clone() });
         }
-        if is_placeholder(&key) {
-            draft.warnings.push(format!(
-                "{} is a placeholder and no key; make one at https://aistudio.google.com/apikey",
-                item.name
-            ));
-        }
-        draft.config.gemini_api_keys.push(ApiKey { key: Secret::new(key.trim()), label });
     }
     Ok(())
 }
 
 /// Whether it is what documentation has in the place of a key of Google's.
 fn is_placeholder(key: &str) -> bool {
-    let key = key.trim().to_ascii_lowercase();
+    let key = key.to_ascii_lowercase();
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     !key.bytes().all(is_part) || key.contains("...") || (key.contains("your") && key.contains("key"))
 }
