@@ -10,12 +10,14 @@ mod sniff;
 pub mod surrogates;
 pub mod thinking;
 mod tier;
+mod usage_metadata;
 pub(crate) mod weight;
 
 pub use request::{
     Blob, Content, FileData, FunctionCall, FunctionCallingConfig, FunctionDeclaration, FunctionResponse,
     GenerationConfig, Part, Request, SafetySetting, ThinkingConfig, Tool, ToolConfig,
 };
-pub use response::{Candidate, Response, ResponsePart, Text, UsageMetadata};
+pub use response::{Candidate, Response, ResponsePart, Text};
 pub(crate) use sniff::{sniff, was_here};
 pub use tier::Tier;
+pub use usage_metadata::{ModalityCount, UsageMetadata};

@@ -3,8 +3,7 @@
 
 use crate::calendar;
 use crate::config::{Price, nanodollars};
-use crate::gemini::UsageMetadata;
-use crate::gemini::response::ModalityCount;
+use crate::gemini::{ModalityCount, UsageMetadata};
 use serde_json::Value;
 use std::sync::LazyLock;
 use std::time::SystemTime;

@@ -2,8 +2,7 @@
 
 use crate::conversation::answer::Reason;
 use crate::error::{ApiError, ErrorKind};
-use crate::gemini::response::ModalityCount;
-use crate::gemini::{Response, UsageMetadata};
+use crate::gemini::{ModalityCount, Response, UsageMetadata};
 
 /// What an answer says about itself, gathered over its events.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! Token counts of an answer.
 
-use crate::gemini::response::ModalityCount;
+use crate::gemini::ModalityCount;
 use crate::gemini::{Tier, UsageMetadata};
 
 /// Token counts that dialects map to their own fields.
