@@ -218,7 +218,11 @@ impl<'a> Attachments<'a> {
             let (mime, bytes) = self.fetch(&source)?;
             return Ok(Media { mime: Some(mime).filter(|mime| !mime.is_empty()), data: media::encode(&bytes) });
         }
-        Ok(Media { mime: None, data: media::normalise(source)? })
+        // Base64 has no colon, an address of another kind has one behind its first word.
+        match source.bytes().take(16).any(|byte| byte == b':') {
+            true => Err(NO_ADDRESS.into()),
+            false => Ok(Media { mime: None, data: media::normalise(source)? }),
+        }
     }
 
     fn fetch(&mut self, url: &str) -> Result<(String, Vec<u8>), String> {

@@ -220,8 +220,14 @@ impl Answer {
             let source = code.code.as_deref().unwrap_or_default();
             self.text(&format!("```{language}\n{}\n```\n", source.trim_end_matches('\n')), sink);
         } else if let Some(result) = &part.code_execution_result {
-            let output = result.output.as_deref().unwrap_or_default();
-            self.text(&format!("```\n{}\n```\n", output.trim_end_matches('\n')), sink);
+            let output = result.output.as_deref().unwrap_or_default().trim_end_matches('\n');
+            let outcome = result.outcome.as_deref().filter(|outcome| *outcome != "OUTCOME_OK").unwrap_or_default();
+            // A failure is told, and where nothing was printed there is nothing to show.
+            match (outcome, output) {
+                ("", "") => {}
+                ("", shown) | (shown, "") => self.text(&format!("```\n{shown}\n```\n"), sink),
+                (outcome, output) => self.text(&format!("```\n{outcome}\n{output}\n```\n"), sink),
+            }
         } else {
             self.keep_signature(signature);
         }

@@ -370,7 +370,7 @@ pub static ROWS: &[Row] = &[
     row(&[504, 408], &[],
         "DEADLINE_EXCEEDED", (Nobody, No, Again, TIMEOUT),
         "google_too_late", ""),
-    row(&[501, 502], &[],
+    row(&[201, 202, 203, 204, 205, 206, 501, 502], &[],
         "BAD_GATEWAY", (Nobody, No, Again, GATEWAY),
         "google_gateway", ""),
     row(&[300, 301, 302, 303, 304, 307, 308], &[],
