@@ -118,6 +118,11 @@ impl Connection {
         matches!(self.phase, Phase::Opening(_))
     }
 
+    /// Whether its next step may be one that costs: a handshake has one.
+    pub(super) fn is_costly(&self) -> bool {
+        self.is_opening() && !self.socket.tls.as_ref().is_some_and(|session| session.is_agreed())
+    }
+
     /// Whether it only waits for the client to close.
     pub(super) fn is_discarding(&self) -> bool {
         matches!(self.phase, Phase::Discarding(_))

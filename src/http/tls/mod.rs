@@ -38,6 +38,12 @@ impl Session {
         Ok(true)
     }
 
+    /// Whether what costs in its handshake is behind it: keys are agreed on and the certificate is signed. TLS 1.2 has more to come.
+    pub(super) fn is_agreed(&self) -> bool {
+        let session = self.connection.lock();
+        session.negotiated_cipher_suite().is_some_and(|suite| suite.tls13().is_some())
+    }
+
     pub(super) fn read(&self, mut tcp: impl Read + Write, into: &mut [u8]) -> io::Result<usize> {
         let mut session = self.connection.lock();
         match decrypted(&mut session, into) {
