@@ -19,13 +19,20 @@ use crate::gemini::Part;
 use serde_json::{Value, json};
 
 /// A field whose absence changes what the client gets, and why it means nothing here.
-const UNSERVED: [(&str, &str); 5] = [
-    ("logit_bias", "Google has nothing like it"),
+const UNSERVED: [(&str, &str); 9] = [
+    ("logit_bias", NOTHING_LIKE_IT),
+    ("repetition_penalty", NOTHING_LIKE_IT),
+    ("min_p", NOTHING_LIKE_IT),
+    ("top_a", NOTHING_LIKE_IT),
+    ("models", "whoever runs this proxy names the models that follow one in model_routes"),
     ("guided_choice", ONLY_SCHEMAS),
     ("guided_regex", ONLY_SCHEMAS),
     ("guided_grammar", ONLY_SCHEMAS),
     ("structured_outputs", ONLY_SCHEMAS),
 ];
+/// The value with which one of them changes nothing.
+const NEUTRAL: [(&str, f64); 3] = [("repetition_penalty", 1.0), ("min_p", 0.0), ("top_a", 0.0)];
+const NOTHING_LIKE_IT: &str = "Google has nothing like it";
 const ONLY_SCHEMAS: &str = "Google's answers keep to JSON schemas only, which response_format takes";
 
 /// Reads a body: what is asked, the conversation's name, and what the answer repeats.
@@ -68,6 +75,9 @@ pub(in crate::api) fn read_chat(
     asked.history.splice(..0, system);
     extensions.apply(&attachments, &mut asked);
     asked.plan.single_call = legacy || take_as(body, "parallel_tool_calls") == Some(false);
+    body.retain(|name, value| {
+        !NEUTRAL.iter().any(|(known, neutral)| name == known && value.as_f64() == Some(*neutral))
+    });
     options::tell_unserved(body, &UNSERVED, &mut asked.toolbox);
     options::tell_verbosity(take(body, "verbosity"), &mut asked.toolbox);
     let tier = take(body, "service_tier");
