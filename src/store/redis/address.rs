@@ -1,6 +1,7 @@
 //! Where the server is, and a connection to it: straight, or by way of Sentinels, which know the master. Every step has an end.
 
 use crate::config::StoreConfig;
+use percent_encoding::percent_decode_str;
 use redis::io::tcp::TcpSettings;
 use redis::{
     Client, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, RedisResult,
@@ -9,6 +10,8 @@ use redis::{TlsCertificates, cmd};
 use socket2::TcpKeepalive;
 use std::fmt;
 use std::time::Duration;
+
+const PORT: u16 = 6379;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
@@ -23,11 +26,16 @@ pub(in crate::store) struct Address {
 impl Address {
     /// The error says nothing of the address, which may hold a password.
     pub(in crate::store) fn new(config: &StoreConfig) -> Result<Address, String> {
-        let url = config.url.expose();
-        // The client knows a socket by these names.
         let wrong = |error: RedisError| format!("store.url: {}", error.category());
-        let info = url.into_connection_info().map_err(wrong)?;
+        let (place, user, password) = read(config.url.expose()).map_err(|why| format!("store.url: {why}"))?;
+        let info = place.into_connection_info().map_err(wrong)?;
         let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
+        if !user.is_empty() {
+            settings = settings.set_username(user);
+        }
+        if !password.is_empty() {
+            settings = settings.set_password(password);
+        }
         if let Some(password) = &config.password {
             settings = settings.set_password(password.expose());
         }
@@ -123,6 +131,34 @@ impl Address {
     }
 }
 
+/// The place, the user and the password of an address that `config` has let pass, so that its scheme is known. The client's own reader
+/// would bring a library for all kinds of URLs.
+fn read(url: &str) -> Result<(ConnectionAddr, String, String), &'static str> {
+    let plain = |text: &str| match percent_decode_str(text).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err("what follows % is no UTF-8"),
+    };
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    if scheme.ends_with("unix") {
+        let of = |name: &str| plain(query.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap_or_default());
+        return Ok((ConnectionAddr::Unix(plain(rest)?.into()), of("user=")?, of("pass=")?));
+    }
+    let place = rest.split('/').next().unwrap_or_default();
+    let (login, place) = place.rsplit_once('@').unwrap_or(("", place));
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let (host, port) = match place.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+        Some((host, port)) => (host, port.parse().map_err(|_| "the port is no number up to 65535")?),
+        None => (place, PORT),
+    };
+    let host = host.trim_matches(['[', ']']).to_owned();
+    let place = match scheme {
+        "rediss" | "valkeys" => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
+        _ => ConnectionAddr::Tcp(host, port),
+    };
+    Ok((place, plain(user)?, plain(password)?))
+}
+
 fn is_master(mut connection: Connection) -> RedisResult<Connection> {
     let role: redis::Value = cmd("ROLE").query(&mut connection)?;
     let word = match &role {
@@ -145,5 +181,31 @@ impl fmt::Display for Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ConnectionAddr, read};
+
+    #[test]
+    fn addresses_are_read_as_they_are_written() {
+        for (url, place, user, password) in [
+            ("redis://localhost", "localhost:6379", "", ""),
+            ("valkey://h:7000/", "h:7000", "", ""),
+            ("redis://:p%40ss@10.0.0.1:6380/0", "10.0.0.1:6380", "", "p@ss"),
+            ("rediss://me:a:b@h.example:6380?x=1", "h.example:6380", "me", "a:b"),
+            ("redis://me@[::1]:6380", "::1:6380", "me", ""),
+            ("redis://a@b:c@[::1]", "::1:6379", "a@b", "c"),
+            ("redis+unix:///run/a%20b.sock?db=0&user=me&pass=p%26q", "/run/a b.sock", "me", "p&q"),
+            ("unix:///run/s", "/run/s", "", ""),
+        ] {
+            let (found, name, secret) = read(url).unwrap();
+            assert_eq!((found.to_string().as_str(), name.as_str(), secret.as_str()), (place, user, password), "{url}");
+            assert_eq!(matches!(found, ConnectionAddr::TcpTls { .. }), url.starts_with("rediss"), "{url}");
+        }
+        for url in ["redis://h:99999", "redis://h:", "redis://h:x", "redis://%ff@h"] {
+            assert!(read(url).is_err(), "{url}");
+        }
     }
 }
