@@ -55,11 +55,14 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
             log::info!("admin: made the key {}", key.id());
             Ok(json!({"id": key.id(), "key": text}))
         }),
-        Route::AdminKeys => match Page::of(&request.query) {
-            Ok(None) => Response::new(200, JSON, keys::keys(&app.keys.list())),
-            Ok(Some(page)) => Response::json(200, &paged::keys(&app.keys, &page)),
-            Err(refusal) => refusal,
-        },
+        Route::AdminKeys => {
+            app.usage.refresh();
+            match Page::of(&request.query) {
+                Ok(None) => Response::new(200, JSON, keys::keys(&app.keys.list())),
+                Ok(Some(page)) => Response::json(200, &paged::keys(&app.keys, &page)),
+                Err(refusal) => refusal,
+            }
+        }
         Route::AdminCredentials => match Page::of(&request.query) {
             Ok(None) => Response::new(200, JSON, view::credentials(&app.pool.views())),
             Ok(Some(page)) => Response::json(200, &paged::credentials(&app.pool.views(), &page)),

@@ -83,6 +83,13 @@ pub struct Used {
 }
 
 impl Used {
+    /// Adds another one.
+    #[cfg(feature = "replicas")]
+    pub fn plus(&mut self, other: Used) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.add(other.tokens, other.cost);
+    }
+
     pub(super) fn add(&mut self, tokens: u64, cost: u64) {
         self.tokens = self.tokens.saturating_add(tokens);
         self.cost = self.cost.saturating_add(cost);
@@ -279,13 +286,17 @@ impl Meter {
     fn read_at(&self, now: SystemTime) -> Reading {
         let mut counts = self.counts.lock();
         counts.roll(now);
-        Reading {
+        #[allow(unused_mut, reason = "replicas have more to show")]
+        let mut reading = Reading {
             today: counts.of_day,
             month: counts.of_month,
             day_ends: calendar::day_start(counts.day.saturating_add(1)),
             month_ends: calendar::day_start(counts.next_month),
             last_used: counts.last_used,
-        }
+        };
+        #[cfg(feature = "replicas")]
+        counts.add_told(&mut reading);
+        reading
     }
 
     /// Whether [`Meter::admit`] would count a request now.

@@ -25,6 +25,8 @@ mod registered;
 mod registry;
 #[cfg(feature = "replicas")]
 mod shared;
+#[cfg(feature = "replicas")]
+mod told;
 
 pub use allowance::Allowance;
 pub use bulk::{BulkDone, BulkEdit};

@@ -4,6 +4,7 @@
 
 use super::meter::{Counts, DOLLARS_PER_DAY, DOLLARS_PER_MONTH, refused};
 use super::quota::{Ask, Away, Batch, Counted, Numbers, Owed, Quota, Reached};
+use super::told::Told;
 use super::{Keys, Meter, Permit, RateHeaders, Used};
 use crate::calendar;
 use crate::config::KeyLimits;
@@ -38,6 +39,7 @@ pub(super) struct Own {
     /// When others were heard of last.
     heard: Option<SystemTime>,
     is_queued: bool,
+    pub(super) told: Option<Told>,
 }
 
 /// Days without a store that are remembered.
@@ -60,13 +62,8 @@ fn is_limited(limits: &KeyLimits) -> bool {
     .any(Option::is_some)
 }
 
-fn plus(one: &mut Used, other: Used) {
-    one.requests = one.requests.saturating_add(other.requests);
-    one.add(other.tokens, other.cost);
-}
-
 impl Counts {
-    fn own(&mut self) -> &mut Own {
+    pub(super) fn own(&mut self) -> &mut Own {
         self.own.get_or_insert_default()
     }
 
@@ -76,10 +73,10 @@ impl Counts {
         let mut owed = Owed { of_day: own.owed, of_month: own.owed };
         for batch in &own.batches {
             if batch.day == self.day {
-                plus(&mut owed.of_day, batch.used);
+                owed.of_day.plus(batch.used);
             }
             if calendar::next_month(batch.day) == self.next_month {
-                plus(&mut owed.of_month, batch.used);
+                owed.of_month.plus(batch.used);
             }
         }
         owed
@@ -211,8 +208,8 @@ impl Counts {
         self.next_month = calendar::next_month(numbers.day);
         let owed = self.owed();
         (self.of_day, self.of_month) = (numbers.of_day, numbers.of_month);
-        plus(&mut self.of_day, owed.of_day);
-        plus(&mut self.of_month, owed.of_month);
+        self.of_day.plus(owed.of_day);
+        self.of_month.plus(owed.of_month);
         self.minute_began = Some(numbers.minute_began);
         self.minute_requests = numbers.minute_requests;
     }

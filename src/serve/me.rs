@@ -51,20 +51,20 @@ pub(super) fn status(app: &App, request: &Request) -> Response {
 }
 
 fn own(app: &App, key: &Key) -> Value {
-    let (used, snapshot, mark) = (key.used(), app.usage.snapshot(), key.mark.to_string());
+    let (snapshot, used, mark) = (app.usage.snapshot(), key.used(), key.mark.to_string());
     let month = calendar::first_of_month(calendar::day(snapshot.now));
     let tables = || snapshot.days.iter().filter(|(day, _)| *day >= month);
     let rows = |table: &Table| table.rows().iter().filter(|(line, _)| line.key == mark).cloned().collect::<Vec<_>>();
     let all: Vec<_> = tables().flat_map(|(_, table)| rows(table)).collect();
     let mut by_model = sum_by(&all, |line| &line.model);
-    by_model.retain(|(_, counts)| admitted(counts) > 0);
-    most_first(&mut by_model, |counts| (counts.cost, admitted(counts)));
+    by_model.retain(|(_, counts)| counts.admitted() > 0);
+    most_first(&mut by_model, |counts| (counts.cost, counts.admitted()));
     let days = tables().rev().filter_map(|(day, table)| {
         let rows = rows(table);
-        let (_, counts) = sum_by(&rows, |_| "").pop().filter(|(_, counts)| admitted(counts) > 0)?;
+        let (_, counts) = sum_by(&rows, |_| "").pop().filter(|(_, counts)| counts.admitted() > 0)?;
         Some(counted("day", &calendar::day_text(*day), &counts))
     });
-    let refused: u64 = all.iter().map(|(_, counts)| turned_away(counts)).sum();
+    let refused: u64 = all.iter().map(|(_, counts)| counts.own_refusals()).sum();
     let may_use = |id: &&str| key.may_use(id, &app.models);
     let listed = models::openai_list(&app.models);
     let listed = listed["data"].as_array().into_iter().flatten().filter_map(|model| model["id"].as_str());
@@ -85,21 +85,12 @@ fn own(app: &App, key: &Key) -> Value {
     })
 }
 
-fn turned_away(counts: &Counts) -> u64 {
-    counts.turned_away.iter().map(|(_, count)| count).sum()
-}
-
-/// Requests that were no refusals of ours, as limits count them.
-fn admitted(counts: &Counts) -> u64 {
-    counts.requests() - turned_away(counts)
-}
-
 fn figures(used: &Used) -> Value {
     json!({"requests": used.requests, "tokens": used.tokens, "cost_usd": dollars(used.cost)})
 }
 
 fn counted(what: &str, name: &str, counts: &Counts) -> Value {
-    json!({what: name, "requests": admitted(counts), "tokens": counts.total_tokens, "cost_usd": dollars(counts.cost)})
+    json!({what: name, "requests": counts.admitted(), "tokens": counts.total_tokens, "cost_usd": dollars(counts.cost)})
 }
 
 fn allowance(allowance: &Allowance) -> Value {

@@ -55,8 +55,8 @@ fn uncountable(key: &Key, why: &str, instead: &str) -> ApiError {
 /// What old billing programs call a limit, in US dollars: they take from it what the month has cost so far, and what is
 /// left then is what is left of the budget that ends first.
 pub(super) fn limit(app: &App, key: &Key) -> f64 {
-    let used = key.used();
     let snapshot = app.usage.snapshot();
+    let used = key.used();
     let month = calendar::day_text(calendar::first_of_month(calendar::day(snapshot.now)));
     let days = spent(&snapshot, key, Some(month), None);
     let spent: f64 = days.iter().flat_map(|(_, models)| models).map(|(_, cost)| cost).sum();

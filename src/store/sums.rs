@@ -3,10 +3,10 @@
 use super::limits::Limits;
 use super::redis::{Fault, Names, Scripts, at};
 use crate::calendar;
-use crate::keys::Quota as _;
+use crate::keys::{Keys, Quota as _, Used};
 use crate::usage::{self, DETAILED, MOST_OLD, MOST_ROWS, Sums as Read, Table, Together, Usage};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -26,6 +26,7 @@ const CHANGES: usize = 1000;
 pub(super) struct Sums {
     limits: Arc<Limits>,
     usage: Arc<Usage>,
+    keys: Arc<Keys>,
     /// Nobody reads while something is sent: a batch that arrives meanwhile would be seen twice.
     seen: Mutex<Seen>,
 }
@@ -42,8 +43,8 @@ struct Seen {
 }
 
 impl Sums {
-    pub(super) fn new(limits: Arc<Limits>, usage: Arc<Usage>) -> Sums {
-        Sums { limits, usage, seen: Mutex::default() }
+    pub(super) fn new(limits: Arc<Limits>, usage: Arc<Usage>, keys: Arc<Keys>) -> Sums {
+        Sums { limits, usage, keys, seen: Mutex::default() }
     }
 
     /// Sends what was counted, now and then, and at the end once more.
@@ -110,8 +111,26 @@ impl Sums {
         };
         let total = seen.tables.get("total").cloned().unwrap_or_default();
         let since = seen.since.map_or_else(SystemTime::now, |since| at(since * 1000));
-        self.usage.read(Read { since, total, days: of('d'), hours: of('h') }, number);
+        let days = of('d');
+        self.tell_keys(&days);
+        self.usage.read(Read { since, total, days, hours: of('h') }, number);
         Ok(())
+    }
+
+    fn tell_keys(&self, days: &BTreeMap<u32, Arc<Table>>) {
+        let today = calendar::day(self.limits.now());
+        let mut used: HashMap<String, [Used; 2]> = HashMap::new();
+        for (day, table) in days.range(calendar::first_of_month(today)..=today) {
+            for (line, counts) in table.rows() {
+                let [of_day, of_month] = used.entry(line.key.clone()).or_default();
+                let row = Used { requests: counts.admitted(), tokens: counts.total_tokens, cost: counts.cost };
+                of_month.plus(row);
+                if *day == today {
+                    of_day.plus(row);
+                }
+            }
+        }
+        self.keys.tell_used(today, &used);
     }
 
     fn table(&self, names: &Names, name: &str) -> Result<Table, Fault> {

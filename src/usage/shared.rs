@@ -209,11 +209,16 @@ impl Usage {
         }
     }
 
-    /// The counters of all replicas, as far as they are known; of this one where it is alone.
-    pub fn snapshot(&self) -> Snapshot {
+    /// Has it, and the meters of keys, told what all replicas have counted, unless that was a moment ago.
+    pub fn refresh(&self) {
         if let Some(Others(together)) = self.together.get() {
             together.refresh();
         }
+    }
+
+    /// The counters of all replicas, as far as they are known; of this one where it is alone.
+    pub fn snapshot(&self) -> Snapshot {
+        self.refresh();
         let ledger = self.ledger.lock();
         let shared = ledger.own.as_ref().and_then(|own| own.snapshot(ledger.names.clone()));
         shared.unwrap_or_else(|| self.snapshot_of(&ledger))

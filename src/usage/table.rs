@@ -85,6 +85,16 @@ impl Counts {
         self.successful + self.refused
     }
 
+    /// Those that the proxy turned away itself.
+    pub fn own_refusals(&self) -> u64 {
+        self.turned_away.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Those that it did not, as limits count them.
+    pub fn admitted(&self) -> u64 {
+        self.requests() - self.own_refusals()
+    }
+
     /// Failed attempts in all.
     pub fn failures(&self) -> u64 {
         self.failed.iter().map(|(_, count)| count).sum()

@@ -53,6 +53,31 @@ fn sums_are_what_was_sent_after_redis_was_restarted_twice() {
 }
 
 #[test]
+fn what_a_key_has_used_is_shown_by_replicas_that_never_served_it() {
+    let (google, redis) = (google(), Redis::start());
+    let replicas = three(&google, &redis.url(), json!({"requests_per_day": 60}));
+    let sent =
+        |key: &str| (0..5).map(|_| chat(&replicas[0], key).json()["usage"]["total_tokens"].as_u64().unwrap()).sum();
+    let tokens: [u64; 2] = [LIMITED, FREE].map(sent);
+    assert!(tokens[0] > 0 && tokens[0] == tokens[1], "{tokens:?}");
+    let tokens = tokens[0];
+    for replica in &replicas {
+        let mut client = Client::new(replica.address());
+        wait_for("what others have used", || {
+            let keys = client.get("/admin/keys").json()["keys"].clone();
+            keys.as_array()
+                .unwrap()
+                .iter()
+                .all(|key| ["today", "month"].iter().all(|of| key[of]["requests"] == 5 && key[of]["tokens"] == tokens))
+        });
+        let own = client.send("GET", "/me/status", &[("Authorization", &format!("Bearer {LIMITED}"))], "");
+        let own = own.unwrap().json();
+        assert_eq!((&own["today"]["requests"], &own["month"]["tokens"]), (&json!(5), &json!(tokens)), "{own}");
+        assert_eq!(own["allowances"][0]["used"], 5.0, "{own}");
+    }
+}
+
+#[test]
 fn a_reset_empties_all_and_is_refused_while_nobody_can_be_told() {
     let (google, mut redis) = (google(), Redis::start());
     let replicas = three(&google, &redis.url(), json!({}));

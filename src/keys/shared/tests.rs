@@ -123,10 +123,10 @@ impl Store {
             if batch.number > last {
                 counter.settled.insert(self.who, batch.number);
                 if batch.day >= counter.day {
-                    plus(&mut counter.of_day, batch.used);
+                    counter.of_day.plus(batch.used);
                 }
                 if calendar::next_month(batch.day) == calendar::next_month(counter.day) {
-                    plus(&mut counter.of_month, batch.used);
+                    counter.of_month.plus(batch.used);
                 }
             }
             let numbers = counter.numbers(self.now());
