@@ -44,8 +44,9 @@ impl Registry for KeyRegistry {
 
     fn write(&self, changes: &[Change]) -> Result<Vec<Outcome>, Unwritten> {
         let names = self.names()?;
-        let (cursor, outcomes) =
-            self.link.edit(|scripts, line, is_sent| scripts.keys(line, &names, changes, is_sent))?;
+        let seen = self.news.seen();
+        let written = self.link.edit(|scripts, line, is_sent| scripts.keys(line, &names, changes, is_sent, seen));
+        let (cursor, outcomes) = written.inspect_err(|_| self.news.doubt())?;
         self.news.wait_for_own(&cursor);
         Ok(outcomes)
     }

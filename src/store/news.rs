@@ -62,6 +62,8 @@ pub(super) struct News {
     wake: Sender<()>,
     woken: Receiver<()>,
     stopping: AtomicBool,
+    /// Somebody was refused who knew of more changes than the store may.
+    doubted: AtomicBool,
     /// As many replicas there are.
     pub(super) replicas: AtomicU64,
     pub(super) reloads: AtomicU64,
@@ -75,6 +77,8 @@ struct State {
     current: Option<Instant>,
     /// The last change that this replica made.
     own: Cursor,
+    /// How many changes of the store are known.
+    seen: u64,
     is_emptied: bool,
 }
 
@@ -95,6 +99,7 @@ impl News {
             wake,
             woken,
             stopping: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
             replicas: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
         }
@@ -108,6 +113,16 @@ impl News {
     /// Whether the store has lost what is known here.
     pub(super) fn is_emptied(&self) -> bool {
         self.state.lock().is_emptied
+    }
+
+    /// How many changes of the store are known.
+    pub(super) fn seen(&self) -> u64 {
+        self.state.lock().seen
+    }
+
+    /// Has the reader look soon whether the store holds what is known.
+    pub(super) fn doubt(&self) {
+        self.doubted.store(true, Ordering::Release);
     }
 
     /// What a client must present to see at least what it was told.
@@ -183,6 +198,7 @@ impl News {
                 match taken {
                     Some((now, reached)) => {
                         *known = now;
+                        self.state.lock().seen = known.version;
                         self.reach(reached, asked);
                     }
                     None => self.load(reader, at)?,
@@ -190,7 +206,7 @@ impl News {
                 let rest = if self.replicas.load(Ordering::Relaxed) >= MANY { REST_OF_MANY } else { REST };
                 let _ = self.woken.recv_timeout(rest);
             }
-            if Instant::now() >= next_look {
+            if self.doubted.swap(false, Ordering::AcqRel) || Instant::now() >= next_look {
                 self.look(reader, at)?;
                 next_look = Instant::now() + LOOK;
             }
@@ -253,8 +269,13 @@ impl News {
     fn load_at(&self, reader: &mut Reader<'_>, at: &mut Option<At>, is: &Position) -> Answer<()> {
         let asked = Instant::now();
         let held: u64 = self.copies.iter().map(|copy| copy.count()).sum();
-        let is_emptied = held > 0 && is.version == 0 && is.counts.iter().all(|count| *count == 0);
-        let was_emptied = std::mem::replace(&mut self.state.lock().is_emptied, is_emptied);
+        let are_gone = || self.copies.iter().zip(&is.counts).all(|(copy, count)| copy.count() == 0 || *count == 0);
+        let counts_anew = |known: &At| is.version <= known.version && is.cursor != known.cursor;
+        let is_behind = is.version == 0 || at.as_ref().is_some_and(counts_anew);
+        let was_emptied = self.is_emptied();
+        // Wrong passwords are counted in an empty store as well, so that it has changes again.
+        let is_emptied = held > 0 && (was_emptied || is_behind) && are_gone();
+        self.state.lock().is_emptied = is_emptied;
         if is_emptied && !was_emptied {
             log::error!(
                 "store: {} is empty, and this replica knows of {held} records that were in it: was it restored from \
@@ -266,6 +287,7 @@ impl News {
             let read: Vec<_> = self.copies.iter().map(|copy| reader.all(copy.table())).collect::<Answer<_>>()?;
             self.copies.iter().zip(read).for_each(|(copy, all)| copy.replace(all));
             self.reloads.fetch_add(1, Ordering::Relaxed);
+            self.state.lock().seen = is.version;
         }
         *at = Some(At { cursor: is.cursor.clone(), version: is.version });
         // What was told until the moment before is read, also by a stream that begins anew.

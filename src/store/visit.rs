@@ -87,7 +87,7 @@ pub fn reseal(config: &Config) -> Result<usize, String> {
 fn write_page_keys(config: &Config, changes: &[Change]) -> Result<Vec<Outcome>, String> {
     let Some((link, _)) = accounts(config, true)? else { return Ok(Vec::new()) };
     let names = link.names().ok_or_else(|| Away::Down.message().to_string())?;
-    let written = link.edit(|scripts: &Scripts, line, is_sent| scripts.keys(line, &names, changes, is_sent));
+    let written = link.edit(|scripts: &Scripts, line, is_sent| scripts.keys(line, &names, changes, is_sent, 0));
     let (_, outcomes) = written.map_err(|_| Away::Unsure.message().to_string())?;
     Ok(outcomes)
 }

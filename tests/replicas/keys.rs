@@ -273,6 +273,32 @@ fn a_store_that_was_emptied_takes_nothing_away() {
 }
 
 #[test]
+fn a_store_that_is_emptied_while_it_answers_is_not_filled_by_the_next_change() {
+    let (google, redis) = (google(), Redis::start());
+    let replicas = three(&google, &redis.url(), json!({}));
+    let mut admin = Admin::of(&replicas[0]);
+    let (_, key) = admin.make(json!({"name": "phone"}));
+    soon(&replicas, &key, 200);
+    redis.cli(&["flushall"]);
+    let refused = admin.call("POST", "/admin/keys", json!({"name": "too early"}));
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert_eq!(redis.cli(&["exists", "gop:{g}:key"]), "0");
+    // A wrong password is told to all, so the store has changes again, and still it has lost what it held.
+    let told = "local n = redis.call('HINCRBY', 'gop:{g}:meta', 'changes', 1) \
+        redis.call('XADD', 'gop:{g}:news', '*', 'k', 'brief', 'id', 'x', 'v', n)";
+    redis.cli(&["eval", told, "0"]);
+    for replica in &replicas {
+        let mut client = Client::new(replica.address());
+        wait_for("the alert", || {
+            let status = client.get("/admin/status").json();
+            status["alerts"].as_array().unwrap().iter().any(|alert| alert["code"] == "store_emptied")
+        });
+        assert_eq!(status(replica, &key), 200);
+    }
+    assert_eq!(admin.call("POST", "/admin/keys", json!({"name": "too early"})).status, 503);
+}
+
+#[test]
 fn a_replica_that_begins_without_the_store_does_not_call_a_key_wrong() {
     let (google, mut redis) = (google(), Redis::start());
     let (_, key) =

@@ -144,7 +144,7 @@ fn read(url: &str) -> Result<(ConnectionAddr, String, String), &'static str> {
         let of = |name: &str| plain(query.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap_or_default());
         return Ok((ConnectionAddr::Unix(plain(rest)?.into()), of("user=")?, of("pass=")?));
     }
-    let place = rest.split('/').next().unwrap_or_default();
+    let place = &rest[..rest.find('/').unwrap_or(rest.len())];
     let (login, place) = place.rsplit_once('@').unwrap_or(("", place));
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     let (host, port) = match place.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {

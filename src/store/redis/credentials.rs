@@ -41,14 +41,14 @@ pub(in crate::store) type LeaseRow = (u64, u64, i64, String, String);
 /// A script that changes something.
 macro_rules! changing {
     ($name:literal) => {
-        lua!("credentials/seen", "news", "credentials/rests", concat!("credentials/", $name))
+        lua!("seen", "news", "credentials/rests", concat!("credentials/", $name))
     };
 }
 
 impl CredentialScripts {
     pub(super) fn new() -> CredentialScripts {
         CredentialScripts {
-            number: lua!("credentials/seen", "credentials/number"),
+            number: lua!("seen", "credentials/number"),
             create: changing!("create"),
             change: changing!("change"),
             read: lua!("credentials/read"),

@@ -41,7 +41,7 @@ impl Scripts {
             hold: lua!("hold"),
             beat: lua!("beat"),
             open: lua!("open"),
-            keys: lua!("news", "keys"),
+            keys: lua!("seen", "news", "keys"),
             brief: lua!("news", "brief"),
             keep: lua!("keep"),
             take: lua!("take"),
@@ -175,6 +175,7 @@ impl Scripts {
         names: &Names,
         changes: &[Change],
         is_sent: bool,
+        seen: u64,
     ) -> RedisResult<(String, Vec<Outcome>)> {
         let mut call = self.keys.prepare_invoke();
         ["meta", "news", KEYS, "name"].iter().for_each(|what| _ = call.key(names.of_all(what)));
@@ -188,6 +189,7 @@ impl Scripts {
             };
             call.arg(&change.name).arg(&change.text);
         }
+        call.arg(seen);
         let mut words = call.run::<Vec<String>>(connection)?.into_iter();
         let cursor = words.next().unwrap_or_default();
         let outcome = |word: String| match word.as_str() {

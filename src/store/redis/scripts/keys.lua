@@ -2,7 +2,7 @@
 -- KEYS: meta, news, keys by id, ids by name. ARGV: whether it was sent before, then of each key: id, the version that it must
 -- have ('new': there is none, 'any'), name and text (both empty: it is deleted).
 local answer, version, ids = {}, nil, {}
-for at = 2, #ARGV, 4 do
+for at = 2, #ARGV - 1, 4 do
   local id, expected, name, text = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local has, present = parts(redis.call('HGET', KEYS[3], id))
   local owner = name ~= '' and redis.call('HGET', KEYS[4], name) or id
