@@ -88,6 +88,8 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
 
 /// `GET /metrics`, for whom the guard let through.
 pub fn figures(app: &App) -> Response {
+    // For what keys have used.
+    app.usage.refresh();
     let text = metrics::text(&metrics::Figures {
         live: app.usage.live(),
         server: app.server.get().map(|server| server.snapshot()).unwrap_or_default(),

@@ -61,6 +61,8 @@ fn what_a_key_has_used_is_shown_by_replicas_that_never_served_it() {
     let tokens: [u64; 2] = [LIMITED, FREE].map(sent);
     assert!(tokens[0] > 0 && tokens[0] == tokens[1], "{tokens:?}");
     let tokens = tokens[0];
+    let mut scraped = Client::new(replicas[2].address());
+    wait_for("its limit in the metrics", || scraped.get("/metrics").body.contains("limit=\"requests_per_day\"} 5\n"));
     for replica in &replicas {
         let mut client = Client::new(replica.address());
         wait_for("what others have used", || {
