@@ -48,7 +48,7 @@ impl Paired {
         self.0.entry(name.into()).or_default().push(value);
     }
 
-    /// What `of` costs beside nginx and beside the smallest relay.
+    /// What the proxy costs beside nginx and beside the smallest relay.
     fn add_costs(&mut self, what: &str, [nginx, floor, own]: [Duration; 3]) {
         let micros = |time: Duration| time.as_secs_f64() * 1e6;
         for (name, time) in [("nginx", nginx), ("smallest relay", floor), ("proxy", own)] {

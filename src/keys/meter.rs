@@ -286,8 +286,7 @@ impl Meter {
     fn read_at(&self, now: SystemTime) -> Reading {
         let mut counts = self.counts.lock();
         counts.roll(now);
-        #[allow(unused_mut, reason = "replicas have more to show")]
-        let mut reading = Reading {
+        let reading = Reading {
             today: counts.of_day,
             month: counts.of_month,
             day_ends: calendar::day_start(counts.day.saturating_add(1)),
@@ -295,7 +294,7 @@ impl Meter {
             last_used: counts.last_used,
         };
         #[cfg(feature = "replicas")]
-        counts.add_told(&mut reading);
+        let reading = counts.with_told(reading);
         reading
     }
 

@@ -27,14 +27,15 @@ impl Keys {
 
 impl Counts {
     /// Puts what others have used into what is shown, as far as it is of the same day and month.
-    pub(super) fn add_told(&self, reading: &mut Reading) {
-        let Some(told) = self.own.as_ref().and_then(|own| own.told) else { return };
+    pub(super) fn with_told(&self, mut reading: Reading) -> Reading {
+        let Some(told) = self.own.as_ref().and_then(|own| own.told) else { return reading };
         if told.day == self.day {
             raise(&mut reading.today, told.of_day);
         }
         if calendar::next_month(told.day) == self.next_month {
             raise(&mut reading.month, told.of_month);
         }
+        reading
     }
 }
 

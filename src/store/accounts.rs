@@ -3,7 +3,7 @@
 
 use super::limits::Limits;
 use super::news::News;
-use super::redis::{Answer, CredentialScripts, Edit, Fault, LeaseRow, Line, Names, Record, RestRow, Scripts, at};
+use super::redis::{Answer, CredentialScripts, Edit, Fault, LeaseRow, Line, Names, RestRow, Scripts, at};
 use crate::credentials::CredentialId;
 use crate::credentials::shared::{
     Away, Block, Changed, Entry, Failed, Held, Kept, Known, Leased, Lift, Record as Item, Rest, Shared, With, Work,
@@ -14,7 +14,6 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,8 +23,6 @@ pub(super) struct Accounts {
     held: Mutex<HashSet<(String, String)>>,
     /// Those that were asked for, and no answer came.
     unsure: Mutex<HashMap<String, String>>,
-    /// How many changes of the store are known.
-    seen: AtomicU64,
     /// The last change that this replica made.
     last: Mutex<Option<String>>,
     news: OnceLock<Weak<News>>,
@@ -37,7 +34,6 @@ impl Accounts {
             limits,
             held: Mutex::default(),
             unsure: Mutex::default(),
-            seen: AtomicU64::new(0),
             last: Mutex::default(),
             news: OnceLock::new(),
         }
@@ -54,18 +50,6 @@ impl Accounts {
 
     fn is_emptied(&self) -> bool {
         self.news().is_some_and(|news| news.is_emptied())
-    }
-
-    /// How many changes are known.
-    pub(super) fn saw(&self, records: &[Record]) {
-        let last = records.iter().map(|record| record.version).max().unwrap_or(0);
-        self.seen.fetch_max(last, Ordering::AcqRel);
-    }
-
-    /// The same of a store that was read anew.
-    pub(super) fn saw_again(&self, records: &[Record]) {
-        self.seen.store(0, Ordering::Release);
-        self.saw(records);
     }
 
     /// Prolongs the turns that this replica has.
@@ -85,14 +69,20 @@ impl Accounts {
         }
         let names = self.limits.link.names().ok_or(Away::Down)?;
         let answer = self.limits.link.edit(|scripts: &Scripts, line, _| ask(&scripts.credentials, line, &names));
-        answer.map_err(|fault| match fault {
-            Fault::Down => Away::Down,
-            Fault::Unsure => Away::Unsure,
+        answer.map_err(|fault| {
+            if let Some(news) = self.news() {
+                news.doubt();
+            }
+            match fault {
+                Fault::Down => Away::Down,
+                Fault::Unsure => Away::Unsure,
+            }
         })
     }
 
+    /// How many changes of the store are known.
     fn seen(&self) -> u64 {
-        self.seen.load(Ordering::Acquire)
+        self.news().map_or(0, |news| news.seen())
     }
 
     /// What was just changed is known here when [`Shared::wait`] returns.

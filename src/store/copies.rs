@@ -75,14 +75,12 @@ impl Copies for Records {
     }
 
     fn replace(&self, all: Vec<Record>) {
-        self.0.accounts.saw_again(&all);
         let gone = self.0.replace(&all);
         self.hear(all);
         self.hear(gone);
     }
 
     fn update(&self, changed: Vec<Record>) {
-        self.0.accounts.saw(&changed);
         self.0.update(&changed);
         self.hear(changed);
     }

@@ -235,8 +235,7 @@ fn an_emptied_store_is_not_taken_over() {
     replicas.iter().for_each(|replica| wait_for("the account", || listed(replica).len() == 1));
     let mut redis = redis;
     redis.lose_all();
-    let is_told = |replica: &Proxy| Client::new(replica.address()).get("/admin/status").body.contains("store_emptied");
-    replicas.iter().for_each(|replica| wait_for("the loss", || is_told(replica)));
+    replicas.iter().for_each(|replica| wait_for("the loss", || tells_loss(replica)));
     all_serve(&replicas);
     google.expire(EMAIL);
     all_serve(&replicas);

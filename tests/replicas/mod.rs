@@ -72,6 +72,12 @@ fn three(google: &FakeGoogle, url: &str, limits: Value) -> Vec<Proxy> {
     replicas
 }
 
+/// Whether its page says that the store has lost what it held.
+fn tells_loss(replica: &Proxy) -> bool {
+    let status = Client::new(replica.address()).get("/admin/status").json();
+    status["alerts"].as_array().unwrap().iter().any(|alert| alert["code"] == "store_emptied")
+}
+
 /// An answer that is sure: on a machine that is too busy for the store's patience it is asked for again.
 fn sure(client: &mut Client, key: &str) -> Reply {
     let deadline = Instant::now() + Duration::from_secs(20);

@@ -12,7 +12,6 @@ use std::fmt;
 use std::time::Duration;
 
 const PORT: u16 = 6379;
-
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
 
