@@ -26,6 +26,22 @@ export function startChoices(draw) {
   }
 }
 
+// Longer nobody waits for who presses: some browsers do not tell where it ended.
+const PRESS = 10_000;
+let end = () => {};
+let pressed = null;
+
+window.addEventListener("pointerdown", () => {
+  end();
+  pressed = new Promise((ended) => { end = ended; });
+  setTimeout(end, PRESS);
+}, true);
+// The click comes behind it.
+for (const over of ["pointerup", "pointercancel"]) window.addEventListener(over, () => setTimeout(end), true);
+
+// Resolves when nothing is pressed: what is moved from under the pointer gets no click.
+export const released = () => pressed;
+
 // Calls `poll` when somebody looks again, and when a count-down has ended; `pause` when the page is shown or hidden.
 export function startRounds(pause, poll) {
   document.addEventListener("visibilitychange", () => {

@@ -3,7 +3,7 @@
 import { $, h } from "./dom.js";
 import { setServerTime } from "./text.js";
 import { get } from "./api.js";
-import { startChoices, startRounds } from "./frame.js";
+import { released, startChoices, startRounds } from "./frame.js";
 import { drawOverview, startOverview } from "./overview.js";
 import { drawCredentials, pool, startCredentials } from "./credentials.js";
 import { drawAdd, startAdd } from "./add.js";
@@ -60,6 +60,7 @@ async function poll() {
   round += 1;
   const mine = round;
   await load(mine);
+  await released();
   if (mine !== round) return;
   wait = state.failure ? Math.min(wait * 2, LONGEST) : PERIOD;
   draw();

@@ -305,6 +305,30 @@ export const cases = {
     assert.equal(await page.locator("#client-key").inputValue(), "sk-half");
   },
 
+  async "a poll moves nothing that is pressed"() {
+    let failing = false;
+    // A line more above what is pressed.
+    const { page } = await sampled({}, { change: (answers) => { if (failing) Object.assign(answers["admin/credentials"][0], { status: "error", failure_reason: HOSTILE }); } });
+    await page.clock.install();
+    await visit(page);
+    await page.clock.pauseAt(Date.now() + 60_000);
+    await page.locator("[data-id=cred-1] summary").click();
+    const button = page.locator("[data-id=cred-1] [data-do=check]");
+    await button.hover();
+    await page.mouse.down();
+    const place = await button.boundingBox();
+    failing = true;
+    const polled = page.waitForResponse("**/admin/requests?*");
+    await page.clock.runFor(4100);
+    await (await polled).finished();
+    assert.deepEqual(await button.boundingBox(), place, "it stays under the pointer");
+    const checked = page.waitForRequest("**/admin/credentials/cred-1/check");
+    await page.mouse.up();
+    await checked;
+    await page.clock.runFor(4100);
+    await shows(page, "[data-id=cred-0] .reason", HOSTILE);
+  },
+
   async "it asks every few seconds, less when the server is gone, never while hidden"() {
     const { context, page } = await open({ errors: /ERR_FAILED/ });
     let gone = false;
