@@ -341,8 +341,10 @@ fn look_at_credentials(pool: &Credentials, ids: &[CredentialId], findings: &mut 
 }
 
 fn report(pool: &Credentials, check: &Check, findings: &mut Findings) {
-    let disabled = pool.find(&check.name).and_then(|id| pool.view(id)).is_some_and(|view| view.disabled);
-    let text = format!("{} ({}): {}", check.name, check.label, check.message.to_string().trim_end_matches('.'));
+    let id = pool.find(&check.name);
+    let disabled = id.and_then(|id| pool.view(id)).is_some_and(|view| view.disabled);
+    let name = if id.is_some_and(CredentialId::is_provisional) { "not in the store yet" } else { &check.name };
+    let text = format!("{name} ({}): {}", check.label, check.message.to_string().trim_end_matches('.'));
     match check.healthy {
         true => findings.good(&text),
         false if disabled => findings.warn(&text),

@@ -7,9 +7,20 @@ use crate::secret::Secret;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Numbers from here on are this replica's own, until the store has said which it is.
+pub(super) const PROVISIONAL: u64 = 1 << 47;
+
 /// Which credential of the pool, stable while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CredentialId(pub u64);
+
+impl CredentialId {
+    /// Whether the store of the replicas has yet to give it its number.
+    #[must_use]
+    pub fn is_provisional(self) -> bool {
+        self.0 >= PROVISIONAL
+    }
+}
 
 /// Some kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -157,11 +157,6 @@ fn the_variable_names_the_store_and_check_looks_at_it() {
         "endpoints": google.endpoints_json(),
     });
     let environment = [("GEMINI_PROXY_STORE_URL", &*redis.url()), ("GEMINI_PROXY_ENCRYPTION_KEY", SEAL)];
-    let program = Program::start_in(&folder, &config, &[], &environment);
-    let mut client = Client::new(([127, 0, 0, 1], program.port).into());
-    assert_eq!(client.get("/health?verbose=1").json()["store"]["state"], "up");
-    assert_eq!(redis.names().len(), 4, "{:?}", redis.names());
-    drop(program);
     let mut named = config.clone();
     named["store"] = json!({"url": redis.url()});
     folder.write("named.json", named.to_string());
@@ -169,6 +164,13 @@ fn the_variable_names_the_store_and_check_looks_at_it() {
         let output = run(&folder, &["check", "-c", "named.json", "-ek", key]);
         String::from_utf8(output.stdout).unwrap()
     };
+    let before = said(SEAL);
+    assert!(before.contains("not in the store yet (AIz***") && !before.contains("cred-"), "{before}");
+    let program = Program::start_in(&folder, &config, &[], &environment);
+    let mut client = Client::new(([127, 0, 0, 1], program.port).into());
+    assert_eq!(client.get("/health?verbose=1").json()["store"]["state"], "up");
+    assert_eq!(redis.names().len(), 4, "{:?}", redis.names());
+    drop(program);
     let good = said(SEAL);
     assert!(
         good.contains("version 7.0.15, and is this pool's, and the key fits")

@@ -7,7 +7,7 @@ use super::token::Token;
 use super::{Effects, Job, Pool, Settings};
 use crate::credentials::file::record::Record;
 use crate::credentials::google::trouble::Block;
-use crate::credentials::lease::CredentialId;
+use crate::credentials::lease::{CredentialId, PROVISIONAL};
 use crate::credentials::shared::{Entry, Errand, Granted, Kept, Known, Moved, Rest, Resting, Tell};
 use crate::message::Message;
 use crate::secret::Secret;
@@ -15,9 +15,6 @@ use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-
-/// Numbers from here on are this replica's own, until the store has said which it is.
-const OWN: u64 = 1 << 47;
 
 /// What a credential has beside the rest where replicas share it.
 #[derive(Default)]
@@ -45,7 +42,7 @@ pub(crate) struct Common {
 
 /// What a pool begins with whose numbers the store gives out.
 pub(crate) fn unnumbered() -> Value {
-    json!({NEXT: OWN})
+    json!({NEXT: PROVISIONAL})
 }
 
 impl Pool {
@@ -75,7 +72,7 @@ impl Pool {
 
     /// Items of the config that have no number of the store's.
     pub(crate) fn unnumbered(&self) -> Vec<(CredentialId, Record)> {
-        let own = self.credentials.range(CredentialId(OWN)..);
+        let own = self.credentials.range(CredentialId(PROVISIONAL)..);
         own.map(|(id, credential)| (*id, credential.record.clone())).collect()
     }
 
