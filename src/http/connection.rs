@@ -88,6 +88,8 @@ pub(super) struct Connection {
     fin_seen: bool,
     /// All that the client sent has been read.
     ended: bool,
+    /// Whether it is among those that the front lets go on in its next turn.
+    pub(super) is_put_off: bool,
 }
 
 impl Connection {
@@ -105,6 +107,7 @@ impl Connection {
             answered: None,
             fin_seen: false,
             ended: false,
+            is_put_off: false,
         }
     }
 
@@ -121,6 +124,11 @@ impl Connection {
     /// Whether its next step may be one that costs: a handshake has one.
     pub(super) fn is_costly(&self) -> bool {
         self.is_opening() && !self.socket.tls.as_ref().is_some_and(|session| session.is_agreed())
+    }
+
+    /// Whether its next request was read together with the one before.
+    pub(super) fn is_pipelined(&self) -> bool {
+        matches!(self.phase, Phase::Head) && self.answered.is_some() && !self.input.is_empty()
     }
 
     /// Whether it only waits for the client to close.
@@ -239,6 +247,9 @@ impl Connection {
                     }
                     if keep_alive {
                         self.await_next(&shared.limits);
+                        if self.is_pipelined() {
+                            return Step::Again;
+                        }
                         continue;
                     }
                 }

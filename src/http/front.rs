@@ -5,6 +5,7 @@
 
 mod admission;
 mod ending;
+mod turn;
 
 use super::accept::Acceptor;
 use super::connection::{Connection, Step, Watched};
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use turn::Turn;
 
 /// The poll's name for the waker.
 pub(super) const WAKE: Token = Token(0);
@@ -37,10 +39,6 @@ const FIRST_CONNECTION: usize = 2;
 const SCRATCH: usize = 64 * 1024;
 /// New connections of one turn, so that a flood of them does not keep the others waiting.
 const ACCEPTS_PER_TURN: usize = 128;
-/// The step of a handshake in which the certificate is signed takes up to some milliseconds of the front, so that a flood of them must
-/// not keep the others waiting. Its last step is cheap and does not wait: with 2,000 strangers the p99 of others was 2.9 times the quiet
-/// one before, and 2.5 with it (medians of 17 runs by turns).
-const OPENINGS_PER_TURN: usize = 4;
 /// Before the next try when the poll itself fails.
 const POLL_PAUSE: Duration = Duration::from_millis(100);
 /// Deadlines are looked after at most this often.
@@ -66,12 +64,7 @@ pub(super) struct Front {
     connections: HashMap<usize, Connection>,
     next_token: usize,
     scratch: Vec<u8>,
-    /// Connections with more to read than a turn allows.
-    again: Vec<usize>,
-    /// Of this turn, how many may still take the step of their opening that costs.
-    openings: usize,
-    /// How many wait for the next turn.
-    waiting: usize,
+    turn: Turn,
     sweep_at: Option<Instant>,
     stop: Option<Stop>,
 }
@@ -96,9 +89,7 @@ impl Front {
             connections: HashMap::new(),
             next_token: FIRST_CONNECTION,
             scratch: vec![0; SCRATCH],
-            again: Vec::new(),
-            openings: 0,
-            waiting: 0,
+            turn: Turn::default(),
             sweep_at: None,
             stop: None,
         })
@@ -114,9 +105,11 @@ impl Front {
                 log::error!("http: poll failed: {error}");
                 thread::sleep(POLL_PAUSE);
             }
-            (self.openings, self.waiting) = (OPENINGS_PER_TURN, 0);
-            for token in std::mem::take(&mut self.again) {
-                self.drive(token);
+            for token in self.turn.begin(Instant::now()) {
+                if let Some(connection) = self.connections.get_mut(&token) {
+                    connection.is_put_off = false;
+                    self.drive(token);
+                }
             }
             for event in &events {
                 match event.token() {
@@ -125,7 +118,9 @@ impl Front {
                     Token(token) => self.notice(token, event),
                 }
             }
-            while let Ok(message) = self.messages.try_recv() {
+            // What comes meanwhile is the next turn's: each answer may lead to the next one.
+            for _ in 0..self.messages.len() {
+                let Ok(message) = self.messages.try_recv() else { break };
                 match message {
                     Message::Answered { token, end, unsent, early, is_muted } => {
                         self.take_back(token, end, unsent, (early, is_muted));
@@ -158,13 +153,14 @@ impl Front {
 
     /// How long the poll may wait.
     fn patience(&self) -> Option<Duration> {
-        if !self.again.is_empty() {
+        if !self.messages.is_empty() {
             return Some(Duration::ZERO);
         }
+        let now = Instant::now();
         let stop = self.stop.as_ref().map(|stop| stop.until);
         let end = self.acceptor.as_ref().and_then(|acceptor| acceptor.ends);
-        let due = [self.accept_at(), end, self.sweep_at, stop].into_iter().flatten().min()?;
-        Some(due.saturating_duration_since(Instant::now()))
+        let due = [self.accept_at(), end, self.sweep_at, stop, self.turn.due(now)].into_iter().flatten().min()?;
+        Some(due.saturating_duration_since(now))
     }
 
     fn accept_at(&self) -> Option<Instant> {
@@ -195,7 +191,7 @@ impl Front {
         }
         for _ in 0..ACCEPTS_PER_TURN {
             // The kernel holds the others.
-            if self.waiting > OPENINGS_PER_TURN * 4 {
+            if self.turn.is_full() {
                 break;
             }
             let Some((socket, address)) = self.acceptor.as_mut().and_then(Acceptor::next) else { return };
@@ -228,18 +224,14 @@ impl Front {
     }
 
     fn step(&mut self, token: usize, mut connection: Connection) {
-        if connection.is_costly() {
-            if self.openings == 0 {
-                self.waiting += 1;
-                self.again.push(token);
-                return self.keep(token, connection);
-            }
-            self.openings -= 1;
+        if !self.turn.allows(&connection) {
+            self.turn.put_off(token, &mut connection);
+            return self.keep(token, connection);
         }
         match connection.advance(&mut self.scratch, &self.shared) {
             Step::Close => return,
             Step::Wait => {}
-            Step::Again => self.again.push(token),
+            Step::Again => self.turn.put_off(token, &mut connection),
             Step::Opened => {
                 if !self.may_stay(token, &mut connection) {
                     return;
@@ -255,7 +247,7 @@ impl Front {
                     return;
                 }
                 // Further requests may have been read before this one's answer was sent.
-                self.again.push(token);
+                self.turn.put_off(token, &mut connection);
             }
         }
         self.keep(token, connection);
@@ -281,7 +273,7 @@ impl Front {
             if !connection.refuse(&busy(), Some(&request.id), &self.shared) {
                 return false;
             }
-            self.again.push(token);
+            self.turn.put_off(token, connection);
             return true;
         };
         let may_stay = lane == Lane::Long && connection.asks_at_once();

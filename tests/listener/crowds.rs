@@ -176,3 +176,27 @@ fn a_pipeline_of_refusals_leaves_the_others_their_turn() {
     let before = order.iter().take_while(|path| *path != "/x").count();
     assert!(before < 1000, "{before} requests of another were judged before this one");
 }
+
+#[test]
+fn a_flood_of_pipelines_leaves_the_others_their_turn() {
+    let rig = start(Limits { max_connections: 200, ..limits() });
+    let hold = || rig.entered.recv_timeout(PATIENCE).unwrap();
+    let mut flood = kept(&rig, rig.address, 100);
+    let mut other = kept(&rig, rig.address, 1).remove(0);
+    // While the front judges this one, all that follows arrives.
+    let mut gate = Client::connect(rig.address);
+    gate.get("/gate");
+    hold();
+    let refused = "GET /refused HTTP/1.1\r\nHost: h\r\n\r\n";
+    flood.iter_mut().skip(1).for_each(|client| client.send(refused.repeat(40)));
+    flood[0].send(refused.to_owned() + &refused.replace("refused", "gate"));
+    rig.release.send(()).unwrap();
+    hold();
+    let begun = rig.judged.lock().unwrap().len();
+    other.get("/x");
+    rig.release.send(()).unwrap();
+    assert_eq!(other.answer().status, 200);
+    let order = rig.judged.lock().unwrap();
+    let before = order.iter().skip(begun).take_while(|path| *path != "/x").count();
+    assert!(before < 64, "{before} requests of others were judged before this one");
+}

@@ -95,7 +95,7 @@ impl Front {
             || self.has_room_for(connection.peer)
             || connection.refuse(&full.response(), None, &self.shared);
         if stays {
-            self.again.push(token);
+            self.turn.put_off(token, connection);
         }
         stays
     }
