@@ -161,6 +161,11 @@ impl Incoming {
         Ok(Incoming { request, admitted, is_11, keep_alive, body_share, rest, ends })
     }
 
+    /// How much of the body is here.
+    pub(super) fn came(&self) -> usize {
+        self.request.body.len()
+    }
+
     /// Whether all of the body is here.
     pub(super) fn is_whole(&self) -> bool {
         match &self.rest {

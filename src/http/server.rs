@@ -96,6 +96,8 @@ pub struct Admitted {
     pub lane: Lane,
     /// Whose request it is: the peer's, or that of whom a proxy asks for.
     pub address: IpAddr,
+    /// Nobody knows who sends it: its body is waited for only while there is room.
+    pub is_of_stranger: bool,
     /// Bytes of bodies that are held for its caller, of whom no one may hold the whole budget.
     pub held: Arc<AtomicUsize>,
     /// How what the front has to refuse from now on reads in the dialect of the request.

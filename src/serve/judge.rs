@@ -26,7 +26,9 @@ pub fn judge(current: &Arc<Current>, request: &Request) -> Result<Admitted, Resp
     let address = current.get().guard.address(request);
     let counts = matches!(target.route, Ok(Route::CountResponse | Route::CountTokens));
     let waits = counts && current.get().config.settings.count_at_google;
+    let is_of_stranger = caller.is_none() && target.route.as_ref().is_ok_and(|route| is_open(route, &request.method));
     Ok(Admitted {
+        is_of_stranger,
         lane: if waits { Lane::Long } else { target.lane },
         address,
         held,

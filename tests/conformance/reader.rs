@@ -53,7 +53,14 @@ impl Reader {
             // An end of input cancels nothing there.
             let lane = Lane::Short;
             let (address, held) = (request.peer, Arc::default());
-            Ok(Admitted { lane, address, held, refuse: Box::new(refuse), answer: Box::new(answer) })
+            Ok(Admitted {
+                lane,
+                address,
+                is_of_stranger: false,
+                held,
+                refuse: Box::new(refuse),
+                answer: Box::new(answer),
+            })
         };
         let server = Server::bind("127.0.0.1", 0, Limits { short_workers: 1, ..Limits::default() }).unwrap();
         let address = server.local_addr();

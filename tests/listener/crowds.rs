@@ -124,6 +124,35 @@ fn heads_that_drip_keep_nobody_out_for_long() {
     assert_eq!(dripping.iter_mut().map(|client| usize::from(is_open(client))).sum::<usize>(), 2);
 }
 
+#[test]
+fn strangers_keep_nobody_out_however_often_they_come() {
+    for begun in [
+        "BAD\r\n\r\n",
+        "POST /refused HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nu",
+        "GET / HTTP/1.1\r\nX: ",
+        "POST /stranger HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nu",
+    ] {
+        let rig = start(Limits { max_connections: 3, ..limits() });
+        let mut strangers: Vec<Client> = (0..3).map(|_| Client::connect(rig.address)).collect();
+        strangers.iter_mut().for_each(|client| client.send(begun));
+        wait_until(|| rig.running.snapshot().connections == 3);
+        for _ in 0..3 {
+            assert_eq!(ask(rig.address, GET).status, 200, "{begun}");
+            handed_back(&rig, 0);
+        }
+    }
+}
+
+#[test]
+fn bodies_that_drip_keep_nobody_out_for_long() {
+    let rig = start(Limits { max_connections: 3, body_idle_timeout: PATIENCE * 10, ..limits() });
+    let mut dripping: Vec<Client> = (0..3).map(|_| Client::connect(rig.address)).collect();
+    dripping.iter_mut().for_each(|client| client.send("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\nx"));
+    wait_until(|| rig.running.snapshot().connections == 3);
+    wait_until(|| try_ask(rig.address, GET).is_some_and(|answer| answer.status == 200));
+    assert_eq!(dripping.iter_mut().map(|client| usize::from(is_open(client))).sum::<usize>(), 2);
+}
+
 /// An address of this machine that is not loopback. Connecting a datagram socket sends nothing.
 fn outer_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;

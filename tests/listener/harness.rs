@@ -77,7 +77,8 @@ pub fn start_as(host: &str, limits: Limits, prepare: impl FnOnce(Server) -> Serv
         let refuse = |refusal: &Refusal| refusal.response().with_header("X-Judged", "yes");
         let named = request.headers.get("x-forwarded-for").and_then(|address| address.parse().ok());
         let address = named.unwrap_or(request.peer);
-        Ok(Admitted { lane, address, held, refuse: Box::new(refuse), answer: Box::new(answer) })
+        let is_of_stranger = request.path == "/stranger";
+        Ok(Admitted { lane, address, is_of_stranger, held, refuse: Box::new(refuse), answer: Box::new(answer) })
     };
     let running = server.start(Box::new(judge)).unwrap();
     assert_eq!(running.local_addr(), address);

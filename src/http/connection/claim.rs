@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 /// Enough to send a head, and to read a refusal. Who takes longer gives way when there is no more room.
 const UNHURRIED: Duration = Duration::from_secs(1);
 
+/// Bytes in a second of a body that is not sent in drops.
+const PACE: usize = 16 << 10;
+
 /// How readily a connection is closed to make room for a new one; the first first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::http) enum Claim {
@@ -17,8 +20,12 @@ pub(in crate::http) enum Claim {
     Idle,
     /// It has its last answer and does not close.
     Answered,
-    /// Its head does not come to an end.
+    /// Its head does not come to an end, or its body comes in drops.
     Slow,
+    /// It has just had its last answer.
+    Leaving,
+    /// A stranger's request has just begun.
+    Begun,
 }
 
 impl Connection {
@@ -63,11 +70,26 @@ impl Connection {
             }
             Phase::Head if self.input.is_empty() => Claim::Idle,
             Phase::Opening(_) => Claim::Opening,
-            Phase::Discarding(_) if now >= self.since + UNHURRIED => Claim::Answered,
-            Phase::Head if now >= self.since + UNHURRIED => Claim::Slow,
+            Phase::Discarding(_) if self.has_taken(UNHURRIED, now) => Claim::Answered,
+            Phase::Discarding(_) => Claim::Leaving,
+            Phase::Head if self.has_taken(UNHURRIED, now) => Claim::Slow,
+            Phase::Head => Claim::Begun,
+            Phase::Body(incoming) if self.has_taken(UNHURRIED, now) && incoming.came() < self.expected(now) => {
+                Claim::Slow
+            }
+            Phase::Body(incoming) if incoming.admitted.is_of_stranger => Claim::Begun,
             _ => return None,
         };
         Some((claim, self.since))
+    }
+
+    fn has_taken(&self, time: Duration, now: Instant) -> bool {
+        now >= self.since + time
+    }
+
+    /// What should have come by now of a body that is sent in earnest.
+    fn expected(&self, now: Instant) -> usize {
+        PACE * usize::try_from(now.saturating_duration_since(self.since).as_secs()).unwrap_or(usize::MAX / PACE)
     }
 
     /// Whether this request came right behind the last answer, and nothing else with it: then a worker may wait for the next
