@@ -1,8 +1,11 @@
 //! What a request takes of the memory of all, weighed before anything is made of it.
 
 use crate::error::{ApiError, ErrorKind};
-use crate::gemini::weight;
+use crate::gemini::{Request, weight};
 use crate::os::room;
+
+/// What a request may have when it is written beyond what was taken for it.
+const BEYOND: usize = 8 << 20;
 
 /// Takes what parsing these texts of one request may need, until it is answered.
 pub(crate) fn take<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), ApiError> {
@@ -12,13 +15,30 @@ pub(crate) fn take<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), 
     }
     let allowed = weight::allowed(length);
     if sum > allowed {
-        let sentence = format!(
+        return Err(too_large(format!(
             "The request holds too many JSON values for its size: they would take {sum} bytes of memory, and it may \
              take {allowed}. Send fewer and longer messages, parts or tools."
-        );
-        return Err(ApiError::new(413, ErrorKind::InvalidRequest, sentence).with_code("request_too_large"));
+        )));
     }
     take_bytes(sum + 2 * length)
+}
+
+/// Takes what a request may need beyond what was taken for its texts and files: what is no JSON, a file or a field of a form, may grow
+/// as it is written for Google.
+pub(crate) fn take_written(request: &Request) -> Result<(), ApiError> {
+    let (written, taken) = (weight::of_request(request), room::taken());
+    let allowed = taken + BEYOND;
+    if written > allowed {
+        return Err(too_large(format!(
+            "The texts of the request have too many control characters: as JSON they take {written} bytes, and they may \
+             take {allowed}. Send what is no text as a file of its own media type."
+        )));
+    }
+    take_bytes((2 * written).saturating_sub(taken))
+}
+
+fn too_large(sentence: String) -> ApiError {
+    ApiError::new(413, ErrorKind::InvalidRequest, sentence).with_code("request_too_large")
 }
 
 /// Takes what a form of this length may need, whose files are no JSON: each of them in base64, and once more in the

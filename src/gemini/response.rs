@@ -7,7 +7,7 @@
 //!
 //! Unknown fields are skipped here; the native surface forwards the text itself, so nothing is lost.
 
-use super::UsageMetadata;
+use super::{UsageMetadata, weight};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -60,6 +60,7 @@ impl Response<'_> {
     /// one to the other begins a block of its own.
     pub(crate) fn kept(&self, times: usize, thinking: &mut bool) -> usize {
         let length = |text: &Option<Text<'_>>| text.as_ref().map_or(0, |text| text.len());
+        let written = |text: &Option<Text<'_>>| text.as_ref().map_or(0, |text| weight::written(text));
         let raw = |text: Option<&RawValue>| text.map_or(0, |text| text.get().len());
         let mut part = |part: &ResponsePart<'_>| {
             let call = part.function_call.as_ref();
@@ -68,10 +69,13 @@ impl Response<'_> {
             let is_sound = part.inline_data.as_ref().and_then(|blob| blob.mime_type.as_deref());
             let times = if is_sound.is_some_and(|mime| mime.starts_with("audio/")) { times.max(3) } else { times };
             let args = call.map_or(0, |call| raw(call.args) + raw(call.partial_args));
+            // Most dialects write them as a text of JSON.
+            let rewritten = call.and_then(|call| call.args).map_or(0, |args| 2 * weight::written(args.get()));
             let is_text = call.is_none() && blob == 0;
             let goes_on = is_text && std::mem::replace(thinking, part.thought) == part.thought;
-            let said = times * (length(&part.text) + length(&part.thought_signature) + blob + args);
-            said + if goes_on { 0 } else { PIECE + times * PIECE_WRITTEN }
+            let said = times * (written(&part.text) + length(&part.thought_signature) + blob + args);
+            said + rewritten
+                + if goes_on { 0 } else { PIECE + times * PIECE_WRITTEN }
                 + 2 * (raw(part.tool_call) + raw(part.tool_response))
         };
         let beside = |candidate: &Candidate<'_>| {

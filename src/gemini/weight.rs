@@ -1,7 +1,9 @@
 //! What a JSON text may take in memory once it is parsed and translated, without parsing it. A text of a few megabytes can
 //! hold a million objects, and each of them becomes a value, a part, and a piece of Google's request.
 
+use super::{Part, Request};
 use memchr::memchr2;
+use serde_json::Value;
 
 /// Upper bounds for one piece, measured over all dialects: an object near the root is a message, a turn or a tool, one
 /// below it a part or a call, a deeper one a node of a schema or of arguments.
@@ -82,6 +84,38 @@ fn of_nested(text: &[u8]) -> usize {
     text.iter().map(piece).sum()
 }
 
+/// How many bytes a text has when it is written as JSON.
+pub(crate) fn written(text: &str) -> usize {
+    let is_short = |byte: &&u8| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12);
+    let is_long = |byte: &&u8| **byte < 0x20 && !is_short(byte);
+    let bytes = text.as_bytes();
+    2 + bytes.len() + bytes.iter().filter(is_short).count() + 5 * bytes.iter().filter(is_long).count()
+}
+
+/// About how many bytes a request has when it is written: its texts and media, and some room for the rest.
+pub(crate) fn of_request(request: &Request) -> usize {
+    let parts = request.contents.iter().chain(&request.system_instruction).flat_map(|content| &content.parts);
+    4096 + parts.map(of_part).sum::<usize>()
+}
+
+fn of_part(part: &Part) -> usize {
+    let media = part.inline_data.as_ref().map_or(0, |blob| blob.data.len());
+    let text = part.text.as_deref().map_or(0, written);
+    let answered = part.function_response.iter();
+    let answered =
+        answered.map(|one| one.response.as_ref().map_or(0, of_value) + one.parts.iter().map(of_part).sum::<usize>());
+    128 + media + text + answered.sum::<usize>()
+}
+
+fn of_value(value: &Value) -> usize {
+    match value {
+        Value::String(text) => written(text),
+        Value::Array(items) => items.iter().map(of_value).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + of_value(value)).sum(),
+        _ => 0,
+    }
+}
+
 /// What a text of this length may weigh: in proportion to its length, so that no text costs more than four times its own.
 pub(crate) fn allowed(length: usize) -> usize {
     length.saturating_mul(3).saturating_add(FREE)
@@ -127,6 +161,13 @@ mod tests {
             (r#"{"content":"{\"a\":[1,2]}"}"#, MESSAGE + 2 * TEXT),
         ] {
             assert_eq!(of(json.as_bytes()), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_text_has_the_length_that_it_is_written_with() {
+        for text in [String::new(), "plain, \u{e4} \u{1f600}".into(), (0..=0x7f_u8).map(char::from).collect()] {
+            assert_eq!(written(&text), serde_json::to_string(&text).unwrap().len(), "{text:?}");
         }
     }
 

@@ -126,6 +126,7 @@ fn read(
     let body = std::mem::take(&mut request.body);
     let mut exchange = surface.parse(request, body, &Context { models, asked, ..app.context(&key.mark) })?;
     let call = exchange.call();
+    api::room::take_written(&call.request)?;
     call.affinity = match call.request.names_stored() {
         // Files and caches belong to the credential they were stored with.
         true => Some(passthrough::affinity(&key.name)),

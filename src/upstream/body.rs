@@ -1,7 +1,7 @@
 //! Request bodies, serialised once and straight from the shared types: a request can hold 20 MB of images.
 
 use crate::api::frame;
-use crate::gemini::{Content, GenerationConfig, Request, SafetySetting, Tool, ToolConfig};
+use crate::gemini::{Content, GenerationConfig, Request, SafetySetting, Tool, ToolConfig, weight};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -118,22 +118,7 @@ impl<'a> Body<'a> {
 
 /// JSON in one buffer, made large enough for `request` at once: growing it would copy the images in it.
 pub(super) fn json(value: &impl Serialize, request: &Request) -> Vec<u8> {
-    let mut out = Vec::with_capacity(size(request));
+    let mut out = Vec::with_capacity(weight::of_request(request));
     frame::document(value, &mut out);
     out
-}
-
-/// About how many bytes a request takes: its media and texts, and some room for the rest.
-fn size(request: &Request) -> usize {
-    let parts = request.contents.iter().chain(&request.system_instruction).flat_map(|content| &content.parts);
-    let bytes: usize = parts
-        .map(|part| {
-            let media = part.inline_data.as_ref().map_or(0, |blob| blob.data.len());
-            // Line breaks and quotes take two bytes.
-            let text = part.text.as_ref().map_or(0, |text| text.len() + text.len() / 8);
-            let nested = part.function_response.iter().flat_map(|response| &response.parts);
-            media + text + 128 + nested.filter_map(|part| Some(part.inline_data.as_ref()?.data.len())).sum::<usize>()
-        })
-        .sum();
-    bytes + 4096
 }

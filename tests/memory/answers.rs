@@ -50,6 +50,15 @@ fn answers() -> Vec<(&'static str, String)> {
             "an argument of text",
             argument(&format!(r#"{{"a":"{}"}}"#, "x".repeat(20 << 20))) + &self::event_of_the_end(),
         ),
+        (
+            "an argument of escapes",
+            argument(&format!(r#"{{"a":"{}"}}"#, r"\u0001".repeat(1 << 20))) + &self::event_of_the_end(),
+        ),
+        (
+            "an argument of little text",
+            argument(&format!(r#"{{"a":"{}"}}"#, "x".repeat(8 << 20))) + &self::event_of_the_end(),
+        ),
+        ("a text of escapes", many(&format!(r#"{{"text":"{}"}}"#, r"\u0001".repeat(1 << 20)), 12 << 20)),
         ("an argument of numbers", argument(&format!(r#"{{"a":{}}}"#, list("7", 700_000))) + &self::event_of_the_end()),
         (
             "an argument of lists",

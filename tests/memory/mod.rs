@@ -6,6 +6,7 @@
 mod answers;
 #[cfg(feature = "codings")]
 mod coded;
+mod growing;
 mod shapes;
 
 use crate::common::google::{FakeGoogle, Outcome, Step};
@@ -173,11 +174,16 @@ fn status_of(port: u16, path: &str, body: &str) -> u16 {
 
 /// The same with the body of the answer.
 fn answer_of(port: u16, path: &str, body: &str) -> (u16, String) {
+    answer_to(port, path, "application/json", body)
+}
+
+/// The same for a body of another media type.
+fn answer_to(port: u16, path: &str, media: &str, body: &str) -> (u16, String) {
     let mut stream = wire::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(300))).unwrap();
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-client-of-programs\r\nConnection: close\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+         Content-Type: {media}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));

@@ -15,6 +15,9 @@ use crate::http;
 use serde_json::{Value, json};
 use translator::Native;
 
+/// Characters of a text that are quoted at most.
+const QUOTED: usize = 40;
+
 /// One call of the native API: the model and method of its path, the answer's framing by its query.
 #[derive(Clone, Debug)]
 pub struct GeminiSurface {
@@ -99,7 +102,19 @@ fn read(mut body: Vec<u8>) -> Result<Request, ApiError> {
     // Through `Value`, where the last of two equal keys wins, as Google reads it.
     let value: Value = serde_json::from_slice(text).map_err(invalid)?;
     drop(body);
+    // What is wrong is said of a copy with short texts: it is quoted.
+    serde_json::from_value::<Request>(shortened(&value)).map_err(invalid)?;
     serde_json::from_value(value).map_err(invalid)
+}
+
+/// The same with the beginnings of its texts.
+fn shortened(value: &Value) -> Value {
+    match value {
+        Value::String(text) => text.chars().take(QUOTED).collect::<String>().into(),
+        Value::Array(items) => items.iter().map(shortened).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), shortened(value))).collect(),
+        other => other.clone(),
+    }
 }
 
 /// Puts in what the name's suffixes ask, and the old program's default: thoughts are shown unless the client chose.
