@@ -1,7 +1,9 @@
 //! What people change: items of the file, logins, the buttons of the page.
 
 use super::*;
+use gemini_openai_proxy::credentials::Options;
 use gemini_openai_proxy::message::Message;
+use std::collections::HashMap;
 
 #[test]
 fn an_item_added_by_hand_joins_and_a_removed_one_leaves() {
@@ -144,6 +146,61 @@ fn a_credential_can_be_disabled_enabled_reset_and_removed() {
     assert_eq!(scratch.items(), json!([]));
     assert!(matches!(pool.access(id), Err(AccessFault::Dead(_))));
     assert_eq!(pool.views().len(), 1);
+}
+
+#[test]
+fn what_a_person_set_for_a_key_of_the_config_is_so_after_a_restart() {
+    let google = FakeGoogle::start();
+    let scratch = Scratch::new();
+    let key = |label: Option<&str>| ApiKey { key: Secret::new("AIza-config-0001"), label: label.map(str::to_owned) };
+    let begin = |keys: Vec<ApiKey>, remembered: Value| {
+        let options = options(&google.base(), scratch.put(&json!([])));
+        Credentials::open(Options { api_keys: keys, remembered, ..options }).unwrap()
+    };
+    let seen = |pool: &Credentials| {
+        let view = pool.views().remove(0);
+        (view.disabled, view.label, view.project)
+    };
+    let texts = |label: Option<&str>, project: Option<&str>| (label.map(str::to_owned), project.map(str::to_owned));
+
+    let pool = begin(vec![key(Some("theirs"))], Value::Null);
+    let id = pool.find("cred-0").unwrap();
+    let version = pool.version();
+    pool.disable(id).unwrap();
+    pool.set_label(id, Some("mine")).unwrap();
+    pool.set_project(id, Some("my-project")).unwrap();
+    assert!(pool.version() > version, "the state file has to be written");
+    let (label, project) = texts(Some("mine"), Some("my-project"));
+    let set = (true, label, project);
+    assert_eq!(seen(&pool), set);
+    pool.reload(HashMap::new(), &[key(Some("other"))]);
+    assert_eq!(seen(&pool), set, "after a reload");
+
+    let pool = begin(vec![key(Some("theirs"))], pool.snapshot());
+    assert_eq!((seen(&pool), pool.version()), (set.clone(), 0), "after a restart, and nothing is new");
+    assert_eq!(pool.checkout(&anybody()), Err(Unavailable::None));
+    // A config without the key does not let it in again.
+    pool.reload(HashMap::new(), &[]);
+    assert!(pool.views().is_empty());
+    let pool = begin(Vec::new(), begin(Vec::new(), pool.snapshot()).snapshot());
+    pool.reload(HashMap::new(), &[key(None)]);
+    assert_eq!(seen(&pool), set, "after it was away");
+
+    let id = pool.find("cred-0").unwrap();
+    pool.enable(id).unwrap();
+    pool.set_label(id, None).unwrap();
+    pool.set_project(id, None).unwrap();
+    let pool = begin(vec![key(Some("theirs"))], pool.snapshot());
+    // Without a label it is called by the key itself.
+    let label = texts(Some("AIz***0001"), None).0;
+    assert_eq!(seen(&pool), (false, label, None));
+
+    // What a person puts into the file says itself how it is.
+    pool.disable(pool.find("cred-0").unwrap()).unwrap();
+    scratch.put(&json!([{"api_key": "AIza-config-0001", "label": "of the file"}]));
+    pool.poll_file();
+    let label = texts(Some("of the file"), None).0;
+    assert_eq!(seen(&pool), (false, label, None));
 }
 
 #[test]

@@ -95,6 +95,10 @@ fn what_a_person_does_on_one_replica_is_so_on_all() {
     let bulk = json!({"action": "enable", "ids": ["cred-2", "cred-3"]});
     assert_eq!(post(a, "/admin/credentials/bulk", &bulk).status, 200);
     all("it is enabled", &|replica| one(replica, "cred-2").unwrap()["disabled"] == false);
+    // What stands in each config is no credential of all.
+    for (path, body) in [("cred-0/disable", json!({})), ("cred-0", json!({"label": "mine"}))] {
+        assert_eq!(post(a, &format!("/admin/credentials/{path}"), &body).status, 409, "{path}");
+    }
     let all_ids = ids(a);
     let deleted = Client::new(c.address()).send("DELETE", "/admin/credentials/cred-3", &[], "").unwrap();
     assert_eq!(deleted.status, 200, "{}", deleted.body);

@@ -13,6 +13,7 @@ use std::time::Duration;
 fn config(google: &FakeGoogle) -> Value {
     json!({
         "server": {"host": "127.0.0.1", "port": 0, "workers": 4}, "auth_keys": ["sk-client-of-programs"],
+        "gemini_api_keys": [CONFIG_KEY],
         "endpoints": google.endpoints_json(),
         "credentials_file": "c.json", "log_level": "info", "usage_logging": {"enabled": false},
     })
@@ -29,6 +30,10 @@ fn list(client: &mut Client, of: &str) -> Vec<Value> {
 
 /// What is known of a key, or of a credential by its label: `None` was taken away.
 type Known = BTreeMap<String, Option<Value>>;
+
+/// A key of the config, and what it is called here: its item is not ours to write.
+const CONFIG_KEY: &str = "AIza-config-0001";
+const OF_CONFIG: &str = "config";
 
 /// Every kind of answer with which a change is acknowledged.
 const KINDS: [&str; 11] =
@@ -139,7 +144,7 @@ impl Lives {
             _ => {
                 let id = self.one_of(|id| !is_key(id) && is_imported(id) == (kind == "remove"))?;
                 let mut then = self.known[&id].clone()?;
-                if kind == "rotate" && then[1] == true {
+                if kind == "rotate" && (then[1] == true || id == OF_CONFIG) {
                     return None;
                 }
                 // That of one which was just imported is not known before the next list.
@@ -180,6 +185,7 @@ impl Lives {
             let name = match thing["email"].as_str() {
                 _ if id.starts_with("config-") => continue,
                 _ if id.starts_with("key-") => id.to_owned(),
+                _ if thing["source"] == "config" => OF_CONFIG.to_owned(),
                 _ if label.starts_with("imported") => label.to_owned(),
                 // E-mails are masked, and begin with different letters.
                 email => {

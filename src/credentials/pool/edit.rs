@@ -1,5 +1,5 @@
 //! What comes from outside: items that a person or another program puts into the file or the config, and what a person does
-//! to a credential. A credential of the config changes for this run only.
+//! to a credential. What was done to one of the config stands in the state file ([`super::chosen`]).
 
 use super::clock::Now;
 use super::credential::{Credential, Origin};
@@ -25,7 +25,9 @@ impl Pool {
         let id = match old {
             Some(old) => {
                 record.keep_ours(&old.record);
-                old.id
+                let id = old.id;
+                self.chosen.leave_to_file(&record);
+                id
             }
             None => self.join(Origin::File, record.clone(), now).id,
         };
@@ -93,6 +95,7 @@ impl Pool {
             let key = record.key();
             match known.get(&key) {
                 Some(id) => {
+                    self.chosen.leave_to_file(&record);
                     self.change(*id, now, |credential, settings| {
                         // A key of the config that a person has put into the file too stays when the config loses it.
                         credential.origin = Origin::File;
@@ -121,7 +124,8 @@ impl Pool {
         for credential in gone.into_iter().filter_map(|id| self.leave(id)) {
             effects.info(format!("{} is no longer in gemini_api_keys.", credential.name()));
         }
-        for key in keys {
+        for mut key in keys {
+            self.chosen.apply(&mut key);
             let known = self.named(key.name(), &key).find(|credential| credential.record.key() == key.key());
             match known.map(|credential| (credential.id, credential.origin)) {
                 Some((id, Origin::Config)) => {
@@ -159,13 +163,14 @@ impl Pool {
         value: Option<Value>,
         now: Now,
     ) -> Result<Effects, ManageFault> {
-        let change = |credential: &mut Credential| {
-            let of = credential.identity().ok_or(ManageFault::Unusable)?;
-            credential.record.set(name, value.clone());
-            let edit = (credential.origin == Origin::File).then_some(Edit::Field { of, name, value });
-            Ok(Effects { edits: edit.into_iter().collect(), ..Effects::of_change() })
-        };
-        self.change(id, now, |credential, _| change(credential)).ok_or(ManageFault::Unknown)?
+        let credential = self.credentials.get(&id).ok_or(ManageFault::Unknown)?;
+        let of = credential.identity().ok_or(ManageFault::Unusable)?;
+        if credential.origin == Origin::Config {
+            self.chosen.set(&credential.record, name, value.clone());
+        }
+        let edit = (credential.origin == Origin::File).then(|| Edit::Field { of, name, value: value.clone() });
+        self.change(id, now, |credential, _| credential.record.set(name, value));
+        Ok(Effects { edits: edit.into_iter().collect(), ..Effects::of_change() })
     }
 
     /// Forgets cool-downs, blocks and what is known of the project: the credential starts anew.

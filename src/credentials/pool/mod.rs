@@ -4,6 +4,7 @@
 
 mod check;
 mod choice;
+mod chosen;
 mod clock;
 mod credential;
 mod edit;
@@ -37,6 +38,7 @@ use crate::credentials::lease::{CredentialId, Kind, Report};
 use crate::credentials::options::Timing;
 use crate::message::Message;
 use crate::secret::Secret;
+use chosen::Chosen;
 #[cfg(not(feature = "replicas"))]
 use clock::Deadline;
 use credential::{CoolDown, Credential};
@@ -56,6 +58,7 @@ pub(crate) struct Pool {
     /// Whom the rotation chose last.
     last: Option<CredentialId>,
     ids: Ids,
+    chosen: Chosen,
     written: Written,
     /// When anybody was last lent out.
     lent: Option<Instant>,
@@ -128,9 +131,9 @@ impl Pool {
         saved: &Value,
         now: Now,
     ) -> (Pool, Effects) {
-        let ids = Ids::read(saved);
+        let (ids, chosen, written) = (Ids::read(saved), Chosen::read(saved), Written::default());
         let (credentials, index) = (BTreeMap::new(), Index::new(now));
-        let mut pool = Pool { credentials, index, settings, ids, written: Written::default(), last: None, lent: None };
+        let mut pool = Pool { credentials, index, settings, ids, chosen, written, last: None, lent: None };
         let (mut effects, mut seen, mut usable) = (Effects::default(), HashSet::new(), 0);
         for (origin, record) in items {
             let fault = record.kind().err().map(Message::new);
@@ -155,7 +158,11 @@ impl Pool {
         (pool, effects)
     }
 
-    fn join(&mut self, origin: Origin, record: Record, now: Now) -> &Credential {
+    fn join(&mut self, origin: Origin, mut record: Record, now: Now) -> &Credential {
+        match origin {
+            Origin::Config => self.chosen.apply(&mut record),
+            Origin::File => self.chosen.leave_to_file(&record),
+        }
         let id = self.ids.give(&record, |id| self.credentials.contains_key(&id));
         let credential = Credential::new(id, origin, record, &self.settings, now);
         self.index.file(&credential, now);

@@ -42,19 +42,22 @@ impl Pool {
         if part == Part::Whole {
             touched = self.credentials.keys().copied().collect();
             self.written.records.clear();
-            self.ids.kept().for_each(|(name, id)| sink.put(name, &json!({"id": id.0})));
+            self.ids.kept().for_each(|(name, id)| sink.put(name, &self.chosen.with(name, json!({"id": id.0}))));
         }
         sink.put(NEXT, &self.ids.next());
         for id in touched {
             let before = self.written.records.get(&id).map(|(name, _)| name.clone());
             let (name, entry) = match self.credentials.get(&id) {
-                Some(credential) => (fingerprint(&credential.record), describe(credential, now)),
+                Some(credential) => self.entry(credential, now),
                 // Its number is kept, unless too many are.
                 None => match self.ids.name_of(id) {
-                    Some(name) => (name.clone(), json!({"id": id.0})),
+                    Some(name) => (name.clone(), self.chosen.with(name, json!({"id": id.0}))),
                     None => {
                         self.written.records.remove(&id);
-                        before.iter().for_each(|name| sink.remove(name));
+                        if let Some(name) = before {
+                            sink.remove(&name);
+                            self.chosen.forget(&name);
+                        }
                         continue;
                     }
                 },
@@ -67,6 +70,13 @@ impl Pool {
         }
     }
 
+    /// Its name in the section, and what stands there.
+    fn entry(&self, credential: &Credential, now: Now) -> (String, Value) {
+        let name = fingerprint(&credential.record);
+        let entry = self.chosen.with(&name, describe(credential, now));
+        (name, entry)
+    }
+
     /// Takes over what was saved; what is as it was need not be written again.
     pub(super) fn restore(&mut self, saved: &Value, now: Now) {
         for id in self.credentials.keys().copied().collect::<Vec<_>>() {
@@ -75,7 +85,7 @@ impl Pool {
             };
             let Some(known) = saved.get(&name) else { continue };
             self.change(id, now, |credential, settings| credential.remember(known, settings, now));
-            if self.credentials.get(&id).is_some_and(|credential| describe(credential, now) == *known) {
+            if self.credentials.get(&id).is_some_and(|credential| self.entry(credential, now).1 == *known) {
                 self.written.is_new(id, &name, known);
                 self.written.touched.remove(&id);
             }

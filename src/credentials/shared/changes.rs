@@ -39,7 +39,8 @@ impl Credentials {
         value: Option<&Value>,
     ) -> Result<(), ManageFault> {
         match self.origin(id)? {
-            Origin::Config => self.try_change(|pool, now| pool.set_field(id, name, value.cloned(), now)),
+            // Each replica has its own config, and no other one would hear of it.
+            Origin::Config => Err(ManageFault::InConfig),
             Origin::File if self.with(|pool, _| pool.kind(id)).is_some_and(|kind| kind.is_err()) => {
                 Err(ManageFault::Unusable)
             }
