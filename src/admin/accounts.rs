@@ -15,7 +15,7 @@ const LONGEST_LABEL: usize = 64;
 
 /// `POST /admin/credentials/add`.
 pub(super) fn add(app: &App, request: &Request) -> Response {
-    let fields = match object(request) {
+    let fields = match object(request, &["credential"]) {
         Ok(fields) => fields,
         Err(refusal) => return refusal,
     };
@@ -80,7 +80,7 @@ pub(super) fn remove(app: &App, name: &str) -> Response {
 
 /// `POST /admin/credentials/{id}`: label and project.
 pub(super) fn change(app: &App, name: &str, request: &Request) -> Response {
-    let fields = match object(request) {
+    let fields = match object(request, &["label", "project_id"]) {
         Ok(fields) => fields,
         Err(refusal) => return refusal,
     };

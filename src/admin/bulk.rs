@@ -30,7 +30,7 @@ impl Bulk {
     /// Reads `{"action", "ids"}`, or `{"action", "expect"}` with the query of the list: `expect` is how many the person saw,
     /// and if it is another number now nothing happens.
     fn of(request: &Request, all: impl FnOnce(&Page) -> Vec<String>) -> Result<Bulk, Response> {
-        let mut fields = object(request)?;
+        let mut fields = object(request, &["action", "ids", "expect"])?;
         let Some(Value::String(action)) = fields.get_mut("action").map(Value::take) else {
             return Err(malformed(422, "action: expected a word"));
         };

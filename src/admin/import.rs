@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 /// `POST /admin/credentials/import`.
 pub(super) fn import(app: &App, request: &Request) -> Response {
-    let fields = match object(request) {
+    let fields = match object(request, &["text"]) {
         Ok(fields) => fields,
         Err(refusal) => return refusal,
     };

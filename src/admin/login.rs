@@ -70,7 +70,7 @@ pub(super) fn callback(app: &App, request: &Request) -> Response {
 pub(super) fn start(app: &App, request: &Request) -> Response {
     let mode = match request.body.is_empty() {
         true => None,
-        false => match object(request) {
+        false => match object(request, &["mode"]) {
             Ok(fields) => fields.get("mode").cloned(),
             Err(refusal) => return refusal,
         },
@@ -95,7 +95,7 @@ pub(super) fn start(app: &App, request: &Request) -> Response {
 
 /// `POST /admin/oauth/finish`.
 pub(super) fn finish(app: &App, request: &Request) -> Response {
-    let fields = match object(request) {
+    let fields = match object(request, &["text", "state"]) {
         Ok(fields) => fields,
         Err(refusal) => return refusal,
     };

@@ -20,13 +20,14 @@ mod view;
 pub use accounts::unsaved;
 pub use routes::{answer, figures};
 
+use crate::config::no_such_field;
 use crate::http::{Headers, Request, Response};
 use crate::message::Message;
 use crate::page;
 use crate::serve::app::App;
 use crate::serve::route::Account;
 use crate::store::Cursor;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
@@ -166,16 +167,24 @@ fn malformed(status: u16, sentence: &str) -> Response {
     Response::json(status, &json!({"detail": sentence}))
 }
 
-/// The JSON object of a request's body; if there is none, the old program's answer to that.
-fn object(request: &Request) -> Result<serde_json::Map<String, Value>, Response> {
+/// The JSON object of a request's body, of which these fields are known; if there is none, the old program's answer to that.
+fn object(request: &Request, known: &[&str]) -> Result<Map<String, Value>, Response> {
     let wrong = |kind: &str, place: Value, message: &str| {
         let detail = json!([{"type": kind, "loc": place, "msg": message, "input": null}]);
         Err(Response::json(422, &json!({"detail": detail})))
     };
     match serde_json::from_slice(&request.body) {
-        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(Value::Object(fields)) => only(&fields, known).map(|()| fields),
         Ok(_) => wrong("model_attributes_type", json!(["body"]), "Input should be a valid dictionary or object"),
         Err(error) => wrong("json_invalid", json!(["body", error.column()]), "JSON decode error"),
+    }
+}
+
+/// Whoever misspells a field of a change is not told that it was made.
+fn only(fields: &Map<String, Value>, known: &[&str]) -> Result<(), Response> {
+    match fields.keys().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(malformed(422, &no_such_field(name, known))),
     }
 }
 

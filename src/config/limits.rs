@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use std::time::SystemTime;
 
 /// The fields of [`KeyLimits`]. Without prices there are none in money.
-pub(super) const FIELDS: &[&str] = if cfg!(feature = "ledger") {
+pub(crate) const FIELDS: &[&str] = if cfg!(feature = "ledger") {
     &[
         "requests_per_minute",
         "requests_per_day",
@@ -67,18 +67,17 @@ pub(crate) struct WrongLimit {
 }
 
 /// The limit that is meant by a name that is none.
-pub(crate) fn meant(name: &str) -> Option<&'static str> {
-    // Tokens per minute, nearly everywhere; they are no limit here, and a month's are another thing.
-    if name.eq_ignore_ascii_case("tpm") { None } else { nearest(name, FIELDS) }
+pub(super) fn meant(name: &str) -> Option<&'static str> {
+    nearest(name, FIELDS)
 }
 
 /// Whether something beside the limits must be one that is misspelt: nobody's note is a number.
-pub(crate) fn is_figure(value: &Value) -> bool {
+pub(super) fn is_figure(value: &Value) -> bool {
     number(value).is_some()
 }
 
 /// For whom no name that is known is near enough.
-pub(crate) fn all_limits() -> String {
+pub(super) fn all_limits() -> String {
     FIELDS.join(", ")
 }
 

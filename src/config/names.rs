@@ -3,9 +3,25 @@
 /// A name may be longer, but clients send megabytes, and counting takes as many steps as both have letters multiplied.
 const LONGEST: usize = 200;
 
+/// Longest name that is said back.
+const LONGEST_SAID: usize = 64;
+
+/// What is said of a field that is none of those which are known.
+pub(crate) fn no_such_field(name: &str, known: &[&str]) -> String {
+    let said: String = name.chars().take(LONGEST_SAID).collect();
+    match nearest(name, known) {
+        Some(meant) => format!("{said}: there is no such field; {meant} may be meant"),
+        None => format!("{said}: there is no such field; there are {}", known.join(", ")),
+    }
+}
+
 /// The known name that is meant: misspelt, shortened to its initials (`rpm`), or with a word of it in common that no other has.
 pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = name.to_ascii_lowercase().replace(['-', ' ', '.'], "_");
+    // Tokens per minute, nearly everywhere; they are no limit here, and a month's are another thing.
+    if name == "tpm" {
+        return None;
+    }
     let initials = |known: &str| known.split('_').filter_map(|word| word.chars().next()).collect::<String>();
     if let Some(found) = known.iter().find(|known| known.contains('_') && initials(known) == name) {
         return Some(found);

@@ -2,13 +2,17 @@
 
 use super::{Key, Source};
 use crate::calendar;
-use crate::config::{KeyLimits, WrongLimit, all_limits, dollars, is_figure, meant, nanodollars};
+use crate::config::{KeyLimits, LIMITS, WrongLimit, dollars, nanodollars, no_such_field};
 use crate::message::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
 
+/// Fields beside the limits that a person sets.
+const FIELDS: [&str; 2] = ["name", "disabled"];
+/// Those by which the list shows a key beside them: it may be sent back as it was shown.
+const SHOWN: [&str; 6] = ["id", "masked", "source", "today", "month", "last_used"];
 /// Longest name of a key, in characters.
 const LONGEST_NAME: usize = 64;
 /// Most models a key may be held to.
@@ -67,13 +71,10 @@ impl Edit {
             EditError::Wrong(Message::said(format!("{}: expected {}", wrong.field, wrong.expected)))
         };
         let mut rest = fields.clone();
-        ["name", "masked"].into_iter().for_each(|field| _ = rest.shift_remove(field));
         limits.change(&mut rest).map_err(expected)?;
-        if let Some((name, known)) = rest.keys().find_map(|name| Some((name, meant(name)?))) {
-            return Err(wrong(&format!("{name}: there is no such limit; {known} may be meant")));
-        }
-        if let Some((name, _)) = rest.iter().find(|(_, value)| is_figure(value)) {
-            return Err(wrong(&format!("{name}: there is no such limit; there are {}", all_limits())));
+        if let Some(name) = rest.keys().find(|name| !FIELDS.contains(&name.as_str()) && !SHOWN.contains(&name.as_str()))
+        {
+            return Err(wrong(&no_such_field(name, &[&FIELDS, LIMITS].concat())));
         }
         if limits.models.len() > MOST_MODELS || limits.models.iter().any(|model| model.len() > LONGEST_MODEL) {
             return Err(wrong("models: expected a list of model names"));
@@ -206,7 +207,17 @@ mod tests {
     }
 
     #[test]
+    fn a_key_may_be_sent_back_as_the_list_shows_it() {
+        let shown = br#"{"id":"key-1","name":"a","masked":"sk-*","source":"page","disabled":true,"models":[],
+            "limits":{"concurrency":2},"today":{"requests":1},"month":{},"last_used":null}"#;
+        let edit = Edit::parse(shown).unwrap();
+        assert_eq!((edit.name.as_deref(), edit.disabled), (Some("a"), Some(true)));
+    }
+
+    #[test]
     fn mistakes_name_the_field() {
+        let none_of =
+            |name: &str| format!("{name}: there is no such field; there are name, disabled, {}", LIMITS.join(", "));
         for (text, expected) in [
             ("", "the body is not valid JSON"),
             ("[]", "expected a JSON object"),
@@ -214,7 +225,12 @@ mod tests {
             (r#"{"name":"a\u0007"}"#, "name: expected 1 to 64 characters"),
             (r#"{"requests_per_minute":-1}"#, "requests_per_minute: expected a whole number or null"),
             (r#"{"limits":{"concurrency":1.5}}"#, "concurrency: expected a whole number or null"),
-            (r#"{"rpm":5}"#, "rpm: there is no such limit; requests_per_minute may be meant"),
+            (r#"{"rpm":5}"#, "rpm: there is no such field; requests_per_minute may be meant"),
+            (r#"{"Disabled":true}"#, "Disabled: there is no such field; disabled may be meant"),
+            (r#"{"disable":true}"#, "disable: there is no such field; disabled may be meant"),
+            (r#"{"limits":{"note":"x"},"name":"a"}"#, &none_of("note")),
+            (r#"{"enabled":false}"#, &none_of("enabled")),
+            (r#"{"tpm":5}"#, &none_of("tpm")),
             (r#"{"tokens_per_month":"many"}"#, "tokens_per_month: expected a whole number or null"),
             (r#"{"limits":5}"#, "limits: expected an object"),
             (r#"{"models":"x"}"#, "models: expected a list of model names"),

@@ -48,6 +48,12 @@ fn credentials_are_managed_by_ids_that_stay() {
         (json!({"label": "x".repeat(65)}), 400, "64 characters"),
         (json!({"label": 5}), 422, "expected a text"),
         (json!({}), 422, "expected label or project_id"),
+        (
+            json!({"label": "spare", "disable": true}),
+            422,
+            "disable: there is no such field; there are label, project_id",
+        ),
+        (json!({"project": "other-project"}), 422, "project_id may be meant"),
     ] {
         let seen = change("cred-1", body);
         assert!(seen.status == status && seen.text.contains(words), "{} {}", seen.status, seen.text);
