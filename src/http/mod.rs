@@ -41,7 +41,7 @@ mod workers;
 pub use cancel::{CancelToken, Leave};
 pub use event_writer::{EventWriter, Pings};
 pub use pulse::{answers, closes};
-pub use query::query_value;
+pub use query::{query_value, query_values};
 pub use refusal::Refusal;
 pub use request::{Headers, Request};
 pub use responder::Responder;

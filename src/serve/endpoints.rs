@@ -24,8 +24,9 @@ use crate::serve::judge::is_open;
 #[cfg(feature = "ledger")]
 use crate::serve::me;
 use crate::serve::money;
+use crate::serve::passing;
 use crate::serve::passthrough::pass_on;
-use crate::serve::route::{Account, Dialect, NoRoute, Passthrough, Route, Target};
+use crate::serve::route::{Account, Dialect, NoRoute, Route, Target};
 use crate::serve::uploads;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -245,36 +246,21 @@ fn without_generation(
         route @ (Route::CountResponse | Route::CountTokens) => count(app, &route, key, &mut request),
         Route::Passthrough(target) => {
             let decoded = body::decode(&mut request, app.config.sizes.max_body);
-            let countable = decoded.and_then(|()| money::is_countable_as_it_is(key, &target, &request.method));
-            let (permit, headers) = match countable.and_then(|()| named_models(key, &target, &request)) {
+            let (permit, headers) = match decoded.and_then(|()| passing::models(key, &target, &request)) {
                 Ok(names) => key.admit(names.iter().map(String::as_str), &app.models),
                 Err(error) => (Err(error), Vec::new()),
             };
             headers.into_iter().for_each(|(name, value)| responder.add_header(name, &value));
-            // Held until the reply is out.
-            let Err(error) = permit.as_ref() else { return pass_on(app, key, &target, request, responder) };
-            Err(error.clone())
+            match permit {
+                Ok(permit) => return pass_on(app, key, &permit, &target, request, responder),
+                Err(error) => Err(error),
+            }
         }
         route => short(app, dialect, &route, key, &request),
     };
     let response = answer.map_or_else(|error| failed(dialect, &error, &request.id), |json| Response::json(200, &json));
     log_short(app, &request, &key.name, response.status);
     responder.respond(response);
-}
-
-/// The models that a request is about which is passed on; asked for only where the key is held to some.
-fn named_models(key: &Key, target: &Passthrough, request: &Request) -> Result<Vec<String>, ApiError> {
-    if key.limits.models.is_empty() {
-        return Ok(Vec::new());
-    }
-    target.models(request).ok_or_else(|| {
-        let sentence = format!(
-            "The key {:?} is held to some models, so what is passed on must be plain JSON that can be read and names its \
-             model once.",
-            key.name
-        );
-        ApiError::new(403, ErrorKind::Permission, sentence).with_code("model_not_allowed")
-    })
 }
 
 /// What is answered at once.

@@ -6,7 +6,6 @@ use crate::error::{ApiError, ErrorKind};
 use crate::gemini::UsageMetadata;
 use crate::keys::Key;
 use crate::serve::app::App;
-use crate::serve::route::Passthrough;
 use crate::usage::{self, Snapshot, dollars, sum_by};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,18 +31,6 @@ pub(super) fn is_countable(app: &App, key: &Key, model: &str) -> Result<(), ApiE
         key,
         &why,
         "Use another model, or ask whoever runs this proxy for a price in prices of config.json.",
-    ))
-}
-
-/// The same for what is passed on to Google: reading, deleting and files cost nothing.
-pub(super) fn is_countable_as_it_is(key: &Key, target: &Passthrough, method: &str) -> Result<(), ApiError> {
-    if !key.limits.has_money() || matches!(method, "GET" | "HEAD" | "DELETE") || target.is_files() {
-        return Ok(());
-    }
-    Err(uncountable(
-        key,
-        "what is passed on to Google as it is has no price here",
-        "Use chat, messages or generateContent.",
     ))
 }
 

@@ -8,11 +8,13 @@ use crate::api::gemini::error_response;
 use crate::dispatch;
 use crate::error::ApiError;
 use crate::http::{EventWriter, Pings, Request, Responder, Response};
-use crate::keys::Key;
+use crate::keys::{Key, Permit};
 use crate::logging::{self, Field};
 use crate::serve::app::App;
 use crate::serve::ended;
+use crate::serve::passing;
 use crate::serve::route::Passthrough;
+use crate::serve::tally::Tally;
 use crate::serve::uploads;
 use crate::upstream::{RawReply, RawRequest};
 use std::io::Read;
@@ -29,8 +31,15 @@ pub fn affinity(key: &str) -> String {
     format!("files of {key}")
 }
 
-/// Answers one request, whose caller presented this client key.
-pub fn pass_on(app: &App, key: &Arc<Key>, target: &Passthrough, mut request: Request, responder: Responder) {
+/// Answers one request, whose caller presented this client key; the permit is for all the time until the reply is out.
+pub(super) fn pass_on(
+    app: &App,
+    key: &Arc<Key>,
+    permit: &Permit,
+    target: &Passthrough,
+    mut request: Request,
+    responder: Responder,
+) {
     let started = Instant::now();
     let Passthrough { path, resource, .. } = target;
     let asked = RawRequest {
@@ -46,7 +55,8 @@ pub fn pass_on(app: &App, key: &Arc<Key>, target: &Passthrough, mut request: Req
                 // Nobody asks again, and the reply may take minutes.
                 request.body = Vec::new();
                 uploads::readdress(&mut reply, app, &request, key);
-                (relay(reply, &request, responder), lease.name)
+                let tally = (!passing::is_free(target, &request)).then(|| Tally::new(permit));
+                (relay(reply, tally, &request, responder), lease.name)
             }
             Err(error) => {
                 let error = ended::early(&request.cancel).unwrap_or(error);
@@ -67,7 +77,7 @@ pub fn pass_on(app: &App, key: &Arc<Key>, target: &Passthrough, mut request: Req
 }
 
 /// Sends the reply; returns the status for the log.
-fn relay(reply: RawReply, request: &Request, responder: Responder) -> u16 {
+fn relay(reply: RawReply, mut tally: Option<Tally<'_>>, request: &Request, responder: Responder) -> u16 {
     let _watch = dispatch::watch(&request.cancel);
     let RawReply { status, mut headers, reader } = reply;
     if matches!(status, 204 | 304) {
@@ -82,13 +92,14 @@ fn relay(reply: RawReply, request: &Request, responder: Responder) -> u16 {
             let mut body = Vec::with_capacity(length);
             match reader.take(SMALL as u64).read_to_end(&mut body) {
                 Ok(_) => {
+                    tally.iter_mut().for_each(|tally| tally.read(&body));
                     responder.respond(Response { status, headers, body, ..Response::default() });
                     return status;
                 }
                 Err(_) => Err(responder.events(status, headers, pings)),
             }
         }
-        _ => pass(reader, responder.events(status, headers, pings)),
+        _ => pass(reader, tally, responder.events(status, headers, pings)),
     };
     match sent {
         Ok(()) => status,
@@ -108,7 +119,11 @@ fn relay(reply: RawReply, request: &Request, responder: Responder) -> u16 {
 }
 
 /// Sends each piece when it comes; a broken writer comes back.
-fn pass(mut reader: Box<dyn Read + Send>, mut writer: EventWriter) -> Result<(), EventWriter> {
+fn pass(
+    mut reader: Box<dyn Read + Send>,
+    mut tally: Option<Tally<'_>>,
+    mut writer: EventWriter,
+) -> Result<(), EventWriter> {
     let mut piece = vec![0; PIECE];
     loop {
         match reader.read(&mut piece) {
@@ -117,8 +132,14 @@ fn pass(mut reader: Box<dyn Read + Send>, mut writer: EventWriter) -> Result<(),
                 let _ = writer.finish();
                 return Ok(());
             }
-            Ok(length) if writer.write(&piece[..length]).is_ok() => {}
-            _ => return Err(writer),
+            Ok(length) => {
+                // Before the client has it: who has an answer finds it counted.
+                tally.iter_mut().for_each(|tally| tally.read(&piece[..length]));
+                if writer.write(&piece[..length]).is_err() {
+                    return Err(writer);
+                }
+            }
+            Err(_) => return Err(writer),
         }
     }
 }

@@ -16,6 +16,7 @@ mod lost;
 mod me;
 pub(crate) mod metrics;
 mod pages;
+mod passed_on;
 mod revoked;
 mod safety;
 mod sizes;

@@ -137,14 +137,24 @@ impl<'a> GooglePath<'a> {
     }
 }
 
+/// Parts of the names of methods that run a model.
+const RUNNING: [&str; 3] = ["embed", "generate", "predict"];
+
 /// The model that a path names, read as Google will read it.
 fn named(words: &[&str]) -> Option<String> {
     let bare = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
-    if let ["tunedModels", name, ..] = words {
-        return Some(format!("tunedModels/{}", bare(name)));
+    if let [kind @ ("tunedModels" | "dynamic"), name, ..] = words {
+        return Some(format!("{kind}/{}", bare(name)));
     }
-    let at = words.iter().position(|word| *word == "models")?;
-    words[at..].iter().find(|word| **word != "models").map(|name| bare(name))
+    if let Some(at) = words.iter().position(|word| *word == "models") {
+        return words[at..].iter().find(|word| **word != "models").map(|name| bare(name));
+    }
+    // A kind of models that nobody here knows.
+    let (last, before) = words.split_last()?;
+    let (name, method) = last.split_once(':')?;
+    let method = method.to_ascii_lowercase();
+    let is_run = RUNNING.iter().any(|word| method.contains(word));
+    is_run.then(|| before.iter().copied().chain([name]).collect::<Vec<_>>().join("/"))
 }
 
 const JSON: &str = "application/json";
