@@ -1,9 +1,10 @@
-//! `health` and `ready`: asks the proxy of this config on this machine, for containers and scripts that have no HTTP client.
+//! `health` and `ready`: asks the proxy of this config on this machine, for containers and scripts that have no HTTP client. Over
+//! TLS it is known by the certificate that the config names.
 
 use super::{Failure, agent_for_google};
 use crate::commands::args::RunOptions;
 use crate::config::{self, Config, ProxyChoice, Timeouts};
-use crate::upstream::json_client;
+use crate::upstream::{json_client, own_listener};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -23,7 +24,10 @@ pub fn probe(probe: Probe, options: &RunOptions) -> Result<(), Failure> {
     let config = Config { proxy: ProxyChoice::Direct, ..loaded.config };
     let base = config.listening_at("127.0.0.1", config.port);
     let agent = agent_for_google(&config, Timeouts { connect: Some(PATIENCE), read: Some(PATIENCE) }, 1);
-    let ask = |path: &str| json_client::get_json(&agent, &format!("{base}{path}"), None);
+    let ask = |path: &str| match &config.tls {
+        None => json_client::get_json(&agent, &format!("{base}{path}"), None),
+        Some(files) => own_listener::get_json(&base, &files.certificate, path, PATIENCE),
+    };
     let path = match probe {
         Probe::Health => "/livez",
         Probe::Ready => "/readyz",

@@ -17,6 +17,7 @@ mod fields;
 pub(crate) mod files;
 mod generative_language;
 pub(crate) mod json_client;
+pub(crate) mod own_listener;
 mod raw;
 mod round_trip;
 mod tcp;

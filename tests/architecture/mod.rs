@@ -73,6 +73,7 @@ const RULES: &[Rule] = &[
         places: &[
             ("src/http/", "the listener"),
             ("src/upstream/tcp.rs", "connections to Google"),
+            ("src/upstream/own_listener.rs", "a connection to the listener of this machine"),
             ("src/commands/listener.rs", "the browser comes back to it after a login"),
             ("src/logging.rs", "the name of a log target"),
         ],

@@ -80,6 +80,31 @@ fn sighup_takes_over_the_files_and_says_what_it_did() {
 }
 
 #[test]
+fn health_and_ready_know_their_own_listener_by_its_certificate() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("tls-health");
+    let [certificate, _] = files(&folder, "first");
+    let program = Program::start(&folder, &config(&google), &[]);
+    // An authority that nobody knows has signed it for `localhost`.
+    let mut settings = config(&google);
+    settings["server"]["port"] = json!(program.port());
+    folder.write("asked.json", settings.to_string());
+    let probe = |word: &str| {
+        let output = run(&folder, &[word, "-c", "asked.json"]);
+        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        (output.status.code(), text)
+    };
+    assert_eq!(probe("health"), (Some(0), "alive; 1 of 1 credentials can be used\n".into()));
+    assert_eq!(probe("ready"), (Some(0), "ready; 1 of 1 credentials can be used\n".into()));
+    fs::copy(fixture("second.pem"), &certificate).unwrap();
+    let (code, text) = probe("health");
+    assert!(code == Some(1) && text.contains("certificate"), "who shows another certificate is another one: {text}");
+    fs::remove_file(&certificate).unwrap();
+    let (code, text) = probe("health");
+    assert!(code == Some(1) && text.contains("listener.pem cannot be read"), "{text}");
+}
+
+#[test]
 fn mistakes_are_named_at_the_start_and_by_check() {
     let google = FakeGoogle::start();
     let folder = Folder::new("tls-mistakes");

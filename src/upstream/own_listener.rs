@@ -1,0 +1,95 @@
+//! Asks the listener of this machine whose certificate lies in a file: who shows that very one is it, whatever name, issuer
+//! and end stand in it.
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{self, CryptoProvider};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
+};
+use serde_json::Value;
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// No answer that is asked for is longer.
+const LARGEST: u64 = 64 << 10;
+
+/// GET of what stands behind `base`, an address with `https://`. Status, and the body if it is JSON.
+pub fn get_json(base: &str, certificate: &Path, path: &str, patience: Duration) -> Result<(u16, Value), String> {
+    let known = CertificateDer::from_pem_file(certificate)
+        .map_err(|error| format!("{} cannot be read: {error}", certificate.display()))?;
+    let answer = ask(base.trim_start_matches("https://"), known, path, patience).map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n").ok_or("the answer is not whole")?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("the answer is not HTTP")?;
+    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+}
+
+fn ask(host: &str, known: CertificateDer<'static>, path: &str, patience: Duration) -> io::Result<Vec<u8>> {
+    let listener = host.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let provider = Arc::new(crypto::ring::default_provider());
+    let own = Own { known, provider: provider.clone() };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(own))
+        .with_no_client_auth();
+    let session = ClientConnection::new(Arc::new(config), ServerName::from(listener.ip())).map_err(io::Error::other)?;
+    let socket = TcpStream::connect_timeout(&listener, patience)?;
+    socket.set_read_timeout(Some(patience))?;
+    let mut stream = StreamOwned::new(session, socket);
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.take(LARGEST).read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+/// Takes one certificate and no other.
+#[derive(Debug)]
+struct Own {
+    known: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Own {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match *shown == self.known {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        shown: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        crypto::verify_tls12_signature(message, shown, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        shown: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        crypto::verify_tls13_signature(message, shown, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
