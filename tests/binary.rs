@@ -54,7 +54,7 @@ fn a_wrong_config_is_one_clear_line_and_exit_1() {
         ("[]", "expected an object {...}, found a list"),
         (r#"{"server":{"port":"x"}}"#, "server.port: expected a whole number from 0 to 65535, found \"x\""),
         (r#"{"log_level":"loud"}"#, "log_level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, found \"loud\""),
-        (r#"{"auth_keys":null}"#, "auth_keys: expected a list of keys, found null"),
+        (r#"{"server":{"tls":{}}}"#, "server.tls.cert: expected the path of a file, found null"),
     ] {
         folder.write("config.json", text);
         assert_eq!(refuses(&folder, &["-c", "config.json"], 1), format!("config.json: {expected}"));

@@ -17,10 +17,7 @@ pub fn is_example_key(key: &str) -> bool {
 }
 
 pub(super) fn auth_keys(draft: &mut Draft, field: &Field) -> Result<(), ConfigError> {
-    draft.config.default_keys = field.given.is_none();
-    if let Some(Value::Null) = field.given {
-        return Err(field.wrong("a list of keys", &Value::Null));
-    }
+    draft.config.default_keys = field.given.as_ref().is_none_or(Value::is_null);
     for item in field.items() {
         let key = client_key(draft, &item)?;
         if key.key.is_empty() {

@@ -57,13 +57,14 @@ pub(super) fn networks(field: &Field) -> Result<Vec<Network>, ConfigError> {
     field.items().into_iter().map(network).collect()
 }
 
-/// Both files or none.
+/// Both files. Who asks for TLS never gets a listener without it.
 pub(super) fn tls(unknown: &mut Vec<String>, field: &Field) -> Result<Option<TlsFiles>, ConfigError> {
     let mut object = field.object()?;
     let [certificate, key] = ["cert", "key"].map(|name| object.take(name));
     let files = match (certificate.path()?, key.path()?) {
         (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
-        (None, None) => None,
+        (None, None) if field.value().is_null() => None,
+        (None, None) => return Err(certificate.wrong("the path of a file", &Value::Null)),
         (None, _) => return Err(certificate.wrong("the path of a file beside key", &Value::Null)),
         (_, None) => return Err(key.wrong("the path of a file beside cert", &Value::Null)),
     };
