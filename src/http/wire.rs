@@ -42,11 +42,16 @@ pub(super) fn head<'a>(
 ) -> Vec<u8> {
     let mut head = Vec::with_capacity(1024);
     put(&mut head, &["HTTP/1.1 ", &status.to_string(), " ", reason(status), "\r\n", ready]);
+    let mut options = if keep_alive { Vec::new() } else { vec!["close"] };
     for (name, value) in fields {
         let own = ["content-length", "transfer-encoding", "connection", "x-request-id", "date"];
         let is_ours = own.iter().any(|own| name.eq_ignore_ascii_case(own));
         if !is_ours && !name.is_empty() && name.bytes().all(is_name_byte) && value.bytes().all(is_field_byte) {
             put(&mut head, &[name, ": ", value, "\r\n"]);
+            // It is for the next hop alone (RFC 9110 section 7.8).
+            if name.eq_ignore_ascii_case("upgrade") {
+                options.push("Upgrade");
+            }
         }
     }
     put(&mut head, &["X-Request-ID: ", id, "\r\n"]);
@@ -56,8 +61,8 @@ pub(super) fn head<'a>(
         BodyEnd::Chunks => put(&mut head, &["Transfer-Encoding: chunked\r\n"]),
         BodyEnd::Close | BodyEnd::NoBody => {}
     }
-    if !keep_alive {
-        put(&mut head, &["Connection: close\r\n"]);
+    if !options.is_empty() {
+        put(&mut head, &["Connection: ", &options.join(", "), "\r\n"]);
     }
     head.extend_from_slice(b"\r\n");
     head
@@ -170,8 +175,11 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         201 => "Created",
         202 => "Accepted",
+        203 => "Non-Authoritative Information",
         204 => "No Content",
+        205 => "Reset Content",
         206 => "Partial Content",
+        300 => "Multiple Choices",
         301 => "Moved Permanently",
         302 => "Found",
         303 => "See Other",
@@ -189,13 +197,20 @@ fn reason(status: u16) -> &'static str {
         409 => "Conflict",
         410 => "Gone",
         411 => "Length Required",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
         414 => "URI Too Long",
         415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
+        421 => "Misdirected Request",
         422 => "Unprocessable Content",
+        424 => "Failed Dependency",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
         499 => "Client Closed Request",
         500 => "Internal Server Error",
         501 => "Not Implemented",
@@ -240,6 +255,32 @@ mod tests {
         ];
         let expected = "HTTP/1.1 200 OK\r\nX-Good: yes\tplease\r\nX-Request-ID: id\r\nContent-Length: 2\r\n\r\n";
         assert_eq!(head_of(&fields, BodyEnd::Length(2), true), expected);
+    }
+
+    #[test]
+    fn an_upgrade_is_an_option_of_the_connection() {
+        for (keep_alive, expected) in [(true, "Connection: Upgrade\r\n"), (false, "Connection: close, Upgrade\r\n")] {
+            let head = head_of(&[("Upgrade", "HTTP/1.1"), ("Connection", "x")], BodyEnd::Length(0), keep_alive);
+            assert!(head.contains("Upgrade: HTTP/1.1\r\n") && head.contains(expected), "{head}");
+            assert_eq!(head.matches("Connection").count(), 1, "{head}");
+        }
+    }
+
+    /// Those of this program, and those of Google's that are passed on as they are.
+    #[test]
+    fn every_status_that_is_sent_has_its_own_reason() {
+        let statuses = [
+            200, 201, 202, 203, 204, 205, 206, 300, 301, 302, 303, 304, 307, 308, 400, 401, 402, 403, 404, 405, 406,
+            408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 424, 426, 428, 429, 431, 451, 499, 500, 501,
+            502, 503, 504, 505, 529,
+        ];
+        let reasons: std::collections::BTreeSet<&str> = statuses.into_iter().map(reason).collect();
+        assert_eq!(reasons.len(), statuses.len());
+        assert!(!["Success", "Redirect", "Client Error", "Server Error"].iter().any(|word| reasons.contains(word)));
+        assert_eq!(
+            (reason(426), reason(499), reason(599)),
+            ("Upgrade Required", "Client Closed Request", "Server Error")
+        );
     }
 
     #[test]

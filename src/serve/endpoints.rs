@@ -368,7 +368,9 @@ pub(super) fn refused(dialect: Dialect, no_route: &NoRoute, request: &Request) -
     };
     match no_route {
         NoRoute::WrongMethod(allow) => response.with_header("Allow", *allow),
-        _ => response,
+        // RFC 9110 section 15.5.22: what is spoken here.
+        NoRoute::WebSocket => response.with_header("Upgrade", "HTTP/1.1"),
+        NoRoute::UnknownPath => response,
     }
 }
 

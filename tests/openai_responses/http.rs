@@ -45,6 +45,7 @@ fn failures_have_openais_shape() {
         let answer = ask(&proxy, method, path, headers, body.to_string().as_bytes());
         let error = answer.json();
         assert_eq!((answer.status, &error["error"]["code"]), (status, &json!(code)), "{method} {path}: {error}");
+        assert_eq!(answer.header("upgrade"), (status == 426).then_some("HTTP/1.1"), "{method} {path}");
     }
     // Google's own words, as in a `response.failed`.
     google.always(GEMINI_KEY, Step::status(503, "overloaded"));
