@@ -168,12 +168,13 @@ impl Guard {
     }
 
     /// Whether the caller is certainly on this machine: a loopback peer that no proxy speaks for, asking for a loopback
-    /// name (a page in the user's browser can point its own name at 127.0.0.1, but cannot forge `Host`).
+    /// name (a page in the user's browser can point its own name at 127.0.0.1, but cannot forge `Host`, and who names no host
+    /// may have come from anywhere, through a relay that only passes bytes on).
     fn is_local(&self, request: &Request) -> bool {
         !self.public
             && request.peer.is_loopback()
             && !request.headers.iter().any(|(name, _)| forwarding::is_told_by(name))
-            && request.headers.get("host").is_none_or(is_loopback_name)
+            && request.headers.get("host").is_some_and(is_loopback_name)
     }
 }
 
@@ -287,7 +288,8 @@ mod tests {
             assert!(open.client(&request(peer, "", &[bearer, extra])).is_err(), "{peer} {extra:?}");
         }
         let public = guard(r#"{"public_url":"https://p.example"}"#);
-        assert!(public.client(&request("127.0.0.1", "", &[bearer])).is_err());
+        assert!(public.client(&request("127.0.0.1", "", &[bearer, ("Host", "localhost")])).is_err());
+        assert!(open.client(&request("127.0.0.1", "", &[bearer])).is_err(), "an HTTP/1.0 client that names no host");
         let chosen = guard(r#"{"auth_keys":["123456"]}"#);
         assert!(chosen.client(&request("203.0.113.9", "", &[bearer])).is_ok(), "a key the user set works everywhere");
     }
@@ -295,7 +297,10 @@ mod tests {
     #[test]
     fn admin_needs_the_login_or_this_machine() {
         let open = guard("{}");
-        assert!(open.admin(&request("127.0.0.1", "", &[])).is_ok());
+        assert!(open.admin(&request("127.0.0.1", "", &[("Host", "127.0.0.1:8889")])).is_ok());
+        for headers in [&[][..], &[("Host", "")], &[("Host", "rebound.example")]] {
+            assert_eq!(open.admin(&request("127.0.0.1", "", headers)).unwrap_err().status, 403, "{headers:?}");
+        }
         assert_eq!(open.admin(&request("203.0.113.9", "", &[])).unwrap_err().status, 403);
         let closed = guard(r#"{"admin_username":"chef","admin_password":"pässword"}"#);
         let login = |text: &str| format!("Basic {}", STANDARD.encode(text));
@@ -336,6 +341,7 @@ mod tests {
         assert!(ask("Bearer tick") && ask(&format!("Basic {}", STANDARD.encode("chef:right"))));
         assert!(!ask("Bearer tock") && !ask("Bearer ") && !ask("Basic tick"));
         assert!(closed.admin(&request("203.0.113.9", "", &[("Authorization", "Bearer tick")])).is_err());
-        assert!(guard("{}").metrics(&request("127.0.0.1", "", &[])).is_ok(), "open to this machine without a login");
+        let here = request("127.0.0.1", "", &[("Host", "localhost")]);
+        assert!(guard("{}").metrics(&here).is_ok(), "open to this machine without a login");
     }
 }
