@@ -12,10 +12,12 @@ pub(super) struct Kept<'a> {
     pub(super) meters: HashMap<u64, Vec<u64>>,
     /// Of the oldest files, which went by the name.
     pub(super) by_name: HashMap<String, Vec<u64>>,
+    /// An older file's section is none.
+    pub(super) is_spoilt: bool,
 }
 
 /// The whole section of an older file.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Older<'a> {
     #[serde(borrow, default)]
     keys: Vec<&'a RawValue>,
@@ -40,8 +42,12 @@ impl<'a> Kept<'a> {
     }
 
     fn add_older(&mut self, json: &'a str) {
-        let Ok(older) = serde_json::from_str::<Older<'a>>(json) else {
-            return log::warn!("keys: the state file's section cannot be read; it is left out");
+        let older = match serde_json::from_str::<Option<Older<'a>>>(json) {
+            Ok(older) => older.unwrap_or_default(),
+            Err(_) => {
+                self.is_spoilt = true;
+                return log::warn!("keys: the state file's section cannot be read; it is left out");
+            }
         };
         self.keys.extend(older.keys.iter().map(|key| key.get()));
         let by_mark = older.meters.iter().filter_map(|(name, json)| Some((mark(name)?, used(json.get()))));

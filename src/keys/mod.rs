@@ -175,6 +175,8 @@ pub struct Keys {
     changes: Arc<Changes>,
     /// Numbers of the keys of the page that have changed since they were kept last.
     changed: Mutex<BTreeSet<u32>>,
+    /// The state file has keys that cannot be read.
+    is_spoilt: bool,
     #[cfg(feature = "replicas")]
     registered: registered::Registered,
 }
@@ -190,10 +192,11 @@ impl Keys {
             let used = kept.meters.remove(&mark).or_else(|| kept.by_name.remove(name)).unwrap_or_default();
             Arc::new(Meter::restore(mark, &used, &changes))
         });
-        let mut last: Option<Arc<Key>> = None;
+        let (mut last, mut is_spoilt): (Option<Arc<Key>>, bool) = (None, kept.is_spoilt);
         for item in &kept.keys {
             let Some(mut key) = edit::read(item, last.as_deref()) else {
                 log::warn!("keys: one key of the state file cannot be read; it is left out");
+                is_spoilt = true;
                 continue;
             };
             key.name = list.free_name(&key.name);
@@ -211,9 +214,15 @@ impl Keys {
             gone: Mutex::new(gone),
             changes,
             changed: Mutex::default(),
+            is_spoilt,
             #[cfg(feature = "replicas")]
             registered: registered::Registered::default(),
         }
+    }
+
+    /// Whether the state file's section has keys that cannot be read.
+    pub fn is_spoilt(&self) -> bool {
+        self.is_spoilt
     }
 
     /// Takes over the keys of a config that was read again. What a key has used stays with it.

@@ -351,6 +351,9 @@ fn open_pool(
 
 fn keep_keys(state: &State, config: &Config) -> Arc<Keys> {
     let keys = Arc::new(Keys::new(&config.auth_keys, &state.take("keys")));
+    if keys.is_spoilt() {
+        state.keep_copy("keys");
+    }
     let (changed, kept) = (keys.clone(), keys.clone());
     state.own("keys", move || changed.version(), move |part, sink| kept.save(part, sink));
     keys

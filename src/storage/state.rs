@@ -14,6 +14,7 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ struct Owner {
 pub struct State {
     path: PathBuf,
     /// What is in the file is not known, so it must not be replaced.
-    is_closed: bool,
+    is_closed: AtomicBool,
     /// Sections as they were read, until their owner takes them; what nobody takes is written back.
     read: Mutex<Text>,
     /// Puts writes in order; held over file I/O and nothing else.
@@ -78,18 +79,36 @@ impl State {
             Err(error) => Err(error),
         };
         if let Err(error) = &read {
-            log::error!("state: {}: {error}; it is left as it is, and nothing is saved", path.display());
+            tell_left(&path, error);
         }
         let (is_closed, read) = (read.is_err(), read.unwrap_or_default());
         let left = disk::stamp(&path).filter(|_| read.is_whole);
         let length = left.as_ref().map_or(0, Stamp::length);
         let writer = Writer { left, length, whole: length, ..Writer::default() };
-        State { path, is_closed, read: Mutex::new(read), writer: Mutex::new(writer) }
+        State { path, is_closed: is_closed.into(), read: Mutex::new(read), writer: Mutex::new(writer) }
     }
 
     /// Takes a section as the file had it.
     pub fn take(&self, section: &str) -> Section {
         self.read.lock().take(section).unwrap_or_default()
+    }
+
+    /// An owner cannot read all of its section: a copy of the file is kept, as of one that is damaged, before it is written
+    /// anew without that.
+    pub fn keep_copy(&self, section: &str) {
+        match copy(&self.path) {
+            Ok(()) => {
+                self.writer.lock().left = None;
+                log::error!(
+                    "state: the section {section} of {} cannot be read in full; the file is kept with the ending .broken",
+                    self.path.display()
+                );
+            }
+            Err(error) => {
+                tell_left(&self.path, &error);
+                self.is_closed.store(true, Ordering::Release);
+            }
+        }
     }
 
     /// Names who fills a section from now on. It is written when `version` is another one than at the last write, or than
@@ -108,13 +127,13 @@ impl State {
     /// Whether what changes is not saved.
     pub fn is_failing(&self) -> bool {
         // Without waiting for a write that is going on: then the file can be written, or will fail again.
-        self.is_closed || self.writer.try_lock().is_some_and(|writer| writer.failure.is_some())
+        self.is_closed.load(Ordering::Acquire) || self.writer.try_lock().is_some_and(|writer| writer.failure.is_some())
     }
 
     /// Writes what has changed: what is in the file when this returns well survives a crash. A failure is logged once and
     /// tried again later.
     pub fn save(&self) -> io::Result<()> {
-        if self.is_closed {
+        if self.is_closed.load(Ordering::Acquire) {
             return Err(io::Error::other("its content could not be read"));
         }
         let writer = &mut *self.writer.lock();
@@ -196,15 +215,23 @@ fn put_aside(path: &Path) -> io::Result<Text> {
 
 /// Keeps a copy of a damaged file before it is written anew.
 fn keep_copy(path: &Path, text: Text) -> io::Result<Text> {
-    let copy = aside(path);
-    fs::copy(path, &copy)?;
-    fs::File::open(copy)?.sync_all()?;
+    copy(path)?;
     let lines = text.damaged;
     log::error!(
         "state: {lines} lines of {} are damaged and lost; the file is kept with the ending .broken",
         path.display()
     );
     Ok(text)
+}
+
+fn copy(path: &Path) -> io::Result<()> {
+    let copy = aside(path);
+    fs::copy(path, &copy)?;
+    fs::File::open(copy)?.sync_all()
+}
+
+fn tell_left(path: &Path, error: &io::Error) {
+    log::error!("state: {}: {error}; it is left as it is, and nothing is saved", path.display());
 }
 
 /// A name that no file has: what was put aside before is not replaced either.

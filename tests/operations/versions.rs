@@ -56,6 +56,29 @@ fn a_state_file_of_a_newer_version_is_left_alone_and_the_program_says_so_and_ser
 }
 
 #[test]
+fn keys_that_cannot_be_read_are_kept_in_a_copy_before_the_file_is_written_anew() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    let unread = [
+        json!({"keys": 5, "usage": {}}).to_string(),
+        json!({"keys": {"keys": [{"name": "old phone"}]}}).to_string(),
+        line(&json!([["file", "", 3]])) + &line(&json!([["keys", "key-00000001", {"name": "old phone"}]])),
+        json!({"keys": null}).to_string(),
+    ];
+    for (at, text) in unread.iter().enumerate() {
+        let folder = Folder::new("unread-keys");
+        folder.write("state.json", text);
+        let mut program = start(&folder, &google);
+        client(&program).send("POST", "/admin/keys", &[], r#"{"name":"new"}"#).unwrap();
+        program.signal("-TERM");
+        assert_eq!(program.wait(LIMIT), Some(0));
+        let copy = fs::read_to_string(folder.join("state.json.broken")).ok();
+        assert_eq!(copy.as_ref(), Some(text).filter(|_| at < 3), "{text}");
+        assert!(!fs::read_to_string(folder.join("state.json")).unwrap().contains("old phone"), "{text}");
+    }
+}
+
+#[test]
 fn state_files_of_older_versions_keep_their_keys_and_become_todays() {
     let google = FakeGoogle::start();
     google.add_api_key(GEMINI_KEY);
