@@ -2,7 +2,7 @@
 //! goes in may hold secrets, what comes out never does.
 
 use super::view::{credential, now};
-use super::{malformed, missing, object, refuse};
+use super::{known_fields, malformed, missing, object, refuse};
 use crate::credentials::{AccessFault, Added, CredentialId, Credentials, Kind, ManageFault, UNAVAILABLE};
 use crate::http::{Request, Response};
 use crate::mask;
@@ -15,7 +15,7 @@ const LONGEST_LABEL: usize = 64;
 
 /// `POST /admin/credentials/add`.
 pub(super) fn add(app: &App, request: &Request) -> Response {
-    let fields = match object(request, &["credential"]) {
+    let fields = match object(request) {
         Ok(fields) => fields,
         Err(refusal) => return refusal,
     };
@@ -80,7 +80,7 @@ pub(super) fn remove(app: &App, name: &str) -> Response {
 
 /// `POST /admin/credentials/{id}`: label and project.
 pub(super) fn change(app: &App, name: &str, request: &Request) -> Response {
-    let fields = match object(request, &["label", "project_id"]) {
+    let fields = match known_fields(request, &["label", "project_id"]) {
         Ok(fields) => fields,
         Err(refusal) => return refusal,
     };

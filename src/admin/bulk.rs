@@ -3,7 +3,7 @@
 use super::accounts::with_warning;
 use super::paged::{self, Page};
 use super::together::together;
-use super::{left_out, malformed, object, refuse};
+use super::{known_fields, left_out, malformed, refuse};
 use crate::credentials::{BulkEdit as PoolEdit, CredentialId};
 use crate::http::{Request, Response};
 use crate::keys::{BulkDone, BulkEdit as KeyEdit};
@@ -30,7 +30,7 @@ impl Bulk {
     /// Reads `{"action", "ids"}`, or `{"action", "expect"}` with the query of the list: `expect` is how many the person saw,
     /// and if it is another number now nothing happens.
     fn of(request: &Request, all: impl FnOnce(&Page) -> Vec<String>) -> Result<Bulk, Response> {
-        let mut fields = object(request, &["action", "ids", "expect"])?;
+        let mut fields = known_fields(request, &["action", "ids", "expect"])?;
         let Some(Value::String(action)) = fields.get_mut("action").map(Value::take) else {
             return Err(malformed(422, "action: expected a word"));
         };

@@ -3,7 +3,7 @@
 
 use super::accounts::{welcome, with_warning};
 use super::together::together;
-use super::{missing, object, refuse};
+use super::{known_fields, missing, refuse};
 use crate::credentials::{AddFault, Added, import, label, untried};
 use crate::http::{Request, Response};
 use crate::message::Message;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 /// `POST /admin/credentials/import`.
 pub(super) fn import(app: &App, request: &Request) -> Response {
-    let fields = match object(request, &["text"]) {
+    let fields = match known_fields(request, &["text"]) {
         Ok(fields) => fields,
         Err(refusal) => return refusal,
     };

@@ -2,7 +2,7 @@
 //! paste where it cannot (docs/compatibility.md "Login with Google"; docs/google-login.md "Redirect rules").
 
 use super::accounts::{success, unsaved, welcome};
-use super::{malformed, missing, object, refuse};
+use super::{known_fields, malformed, missing, refuse};
 use crate::config::{Config, OauthClient};
 use crate::credentials::consent::{Attempt, Return, paste_redirect};
 use crate::credentials::{AddFault, Added};
@@ -70,7 +70,7 @@ pub(super) fn callback(app: &App, request: &Request) -> Response {
 pub(super) fn start(app: &App, request: &Request) -> Response {
     let mode = match request.body.is_empty() {
         true => None,
-        false => match object(request, &["mode"]) {
+        false => match known_fields(request, &["mode"]) {
             Ok(fields) => fields.get("mode").cloned(),
             Err(refusal) => return refusal,
         },
@@ -95,7 +95,7 @@ pub(super) fn start(app: &App, request: &Request) -> Response {
 
 /// `POST /admin/oauth/finish`.
 pub(super) fn finish(app: &App, request: &Request) -> Response {
-    let fields = match object(request, &["text", "state"]) {
+    let fields = match known_fields(request, &["text", "state"]) {
         Ok(fields) => fields,
         Err(refusal) => return refusal,
     };

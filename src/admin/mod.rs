@@ -167,24 +167,25 @@ fn malformed(status: u16, sentence: &str) -> Response {
     Response::json(status, &json!({"detail": sentence}))
 }
 
-/// The JSON object of a request's body, of which these fields are known; if there is none, the old program's answer to that.
-fn object(request: &Request, known: &[&str]) -> Result<Map<String, Value>, Response> {
+/// The JSON object of a request's body with no other fields than these: whoever misspells a field of a change is not told that it was made.
+fn known_fields(request: &Request, known: &[&str]) -> Result<Map<String, Value>, Response> {
+    let fields = object(request)?;
+    match fields.keys().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(fields),
+        Some(name) => Err(malformed(422, &no_such_field(name, known))),
+    }
+}
+
+/// The JSON object of a request's body; if there is none, the old program's answer to that.
+fn object(request: &Request) -> Result<Map<String, Value>, Response> {
     let wrong = |kind: &str, place: Value, message: &str| {
         let detail = json!([{"type": kind, "loc": place, "msg": message, "input": null}]);
         Err(Response::json(422, &json!({"detail": detail})))
     };
     match serde_json::from_slice(&request.body) {
-        Ok(Value::Object(fields)) => only(&fields, known).map(|()| fields),
+        Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => wrong("model_attributes_type", json!(["body"]), "Input should be a valid dictionary or object"),
         Err(error) => wrong("json_invalid", json!(["body", error.column()]), "JSON decode error"),
-    }
-}
-
-/// Whoever misspells a field of a change is not told that it was made.
-fn only(fields: &Map<String, Value>, known: &[&str]) -> Result<(), Response> {
-    match fields.keys().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => Err(malformed(422, &no_such_field(name, known))),
     }
 }
 
