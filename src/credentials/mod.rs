@@ -93,8 +93,12 @@ impl Credentials {
         };
         let file = records.into_iter().map(|record| (Origin::File, record));
         let config = items(&options.api_keys, options.is_machine).into_iter().map(|record| (Origin::Config, record));
-        let settings =
-            Settings { project_id_map: options.project_id_map, prefer: options.prefer, timing: options.timing };
+        let settings = Settings {
+            project_id_map: options.project_id_map,
+            prefer: options.prefer,
+            timing: options.timing,
+            is_shared: options.is_shared,
+        };
         let (pool, effects) = Pool::new(file.chain(config), settings, &options.remembered, Now::read());
         let credentials = Credentials {
             is_machine: options.is_machine,

@@ -56,20 +56,9 @@ impl Options {
             oauth_client: config.oauth_client.clone(),
             agent,
             timing: Timing::default(),
-            remembered: remembered(config.store.is_some()),
+            remembered: Value::Null,
         }
     }
-}
-
-/// Numbers of credentials that replicas share are the store's.
-#[cfg(feature = "replicas")]
-fn remembered(is_shared: bool) -> Value {
-    if is_shared { super::pool::unnumbered() } else { Value::Null }
-}
-
-#[cfg(not(feature = "replicas"))]
-fn remembered(_: bool) -> Value {
-    Value::Null
 }
 
 /// How long the pool waits for what.

@@ -30,6 +30,7 @@ pub fn visit(config: &Config, pool: Credentials, may_make: bool) -> Result<Arc<C
         let all = reader.all(copy.table()).map_err(|_| Away::Down.message().to_string())?;
         copy.replace(all);
     }
+    pool.know_next(reader.next_number().map_err(|_| Away::Down.message().to_string())?);
     Ok(pool)
 }
 

@@ -137,3 +137,66 @@ fn what_is_brought_in_and_taken_out_is_the_same() {
     assert!(code == 0 && text.contains("keys of the page: 0 added, 1 known already"), "{text}");
     wait_for("the key", || names(client.get("/admin/keys").json()).iter().any(|name| name == "ada (2)"));
 }
+
+/// What was taken out serves on one machine, gets more there, and comes back whole.
+#[test]
+fn credentials_keep_their_numbers_from_the_store_to_one_machine_and_back() {
+    let (google, redis) = (FakeGoogle::start(), Redis::start());
+    let folder = Folder::new("numbers");
+    let write = |name: &str, file: &str, prefix: &str| {
+        let config = json!({
+            "credentials_file": file,
+            "state_file": format!("{file}.state.json"),
+            "store": {"url": redis.url(), "prefix": prefix},
+            "endpoints": google.endpoints_json(),
+        });
+        folder.write(name, config.to_string());
+    };
+    let key = |name: &str| json!({"type": "api_key", "api_key": format!("AIza-key-of-numbers-{name}")});
+    let all = |names: &[&str]| json!(names.iter().map(|name| key(name)).collect::<Vec<_>>()).to_string();
+    let numbers = |prefix: &str| {
+        let text = redis.cli(&["hkeys", &format!("{prefix}{{g}}:cred")]);
+        let mut numbers: Vec<u64> = text.lines().map(|line| line.parse().expect("a number")).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    let import = |config: &str, more: &[&str]| {
+        let (code, text) = said(&folder, &[&["store", "import", "-c", config, "-ek", SEAL], more].concat());
+        assert_eq!(code, 0, "{text}");
+        text
+    };
+    folder.write("first.json", all(&["a", "b"]));
+    write("one.json", "first.json", "one:");
+    import("one.json", &[]);
+    // A third one was there, and may come back.
+    redis.cli(&["hset", "one:{g}:meta", "next", "3"]);
+    std::fs::create_dir(folder.join("out")).unwrap();
+    let (code, text) = said(&folder, &["store", "export", "-c", "one.json", "-ek", SEAL, "--to", "out"]);
+    assert_eq!(code, 0, "{text}");
+    let state = std::fs::read_to_string(folder.join("out/credentials.json.state.json")).unwrap();
+    assert!(state.contains(r#"["pool","next_id",3]"#), "{state}");
+    folder.write("out/credentials.json", all(&["a", "b", "c", "d"]));
+    write("two.json", "out/credentials.json", "two:");
+    let text = import("two.json", &[]);
+    assert!(text.contains("4 added, 0 updated, 0 known already"), "{text}");
+    assert_eq!(numbers("two:"), [0, 1, 3, 4]);
+    // What earlier versions wrote there is nobody's number.
+    let other = r#"{"pool":{"next_id":140737488355328}}"#;
+    folder.write("out/credentials.json.state.json", other);
+    write("three.json", "out/credentials.json", "three:");
+    import("three.json", &[]);
+    assert_eq!(numbers("three:"), [0, 1, 2, 3]);
+    // Nor does anybody get the number of another one that is gone, or of an item of a config.
+    redis.cli(&["hdel", "three:{g}:cred", "0"]);
+    folder.write("other.json", all(&["e"]));
+    write("four.json", "other.json", "three:");
+    import("four.json", &["--merge"]);
+    assert_eq!(numbers("three:"), [1, 2, 3, 4]);
+    // Numbers that are larger than any pool stay what they are.
+    folder.write("large.json", all(&["a", "b"]));
+    folder.write("large.json.state.json", r#"{"pool":{"next_id":100000000000001}}"#);
+    write("five.json", "large.json", "five:");
+    let text = import("five.json", &[]);
+    assert!(text.contains("2 added, 0 updated, 0 known already"), "{text}");
+    assert_eq!(numbers("five:"), [100_000_000_000_001, 100_000_000_000_002]);
+}

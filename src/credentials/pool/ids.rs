@@ -2,15 +2,13 @@
 //! while it is gone; a number is not given to another one as long as anybody remembers it.
 
 use crate::credentials::file::record::Record;
-use crate::credentials::lease::CredentialId;
+use crate::credentials::lease::{CredentialId, PROVISIONAL};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 
 /// Where the snapshot of the pool, whose other names are fingerprints, keeps the next number.
 pub(super) const NEXT: &str = "next_id";
-/// Higher numbers are damage.
-const HIGHEST: u64 = 1 << 48;
 /// Numbers that are kept for credentials that are gone.
 const MOST: usize = 10_000;
 
@@ -19,21 +17,30 @@ pub(super) struct Ids {
     kept: HashMap<String, CredentialId>,
     /// The same, the other way round.
     names: BTreeMap<CredentialId, String>,
+    /// That nobody has had.
     next: u64,
-    /// The next number of the snapshot.
+    /// The same of the snapshot.
     read: u64,
+    /// What is given out instead where the numbers are the store's, until it has said them.
+    provisional: Option<u64>,
 }
 
 impl Ids {
     /// From a snapshot of the pool. Nobody has joined yet.
     pub(super) fn read(saved: &Value) -> Ids {
-        let number = |value: &Value| value.as_u64().filter(|number| *number < HIGHEST);
+        // One that was provisional is nobody's.
+        let number = |value: &Value| value.as_u64().filter(|number| *number < PROVISIONAL);
         let entries = saved.as_object().into_iter().flatten();
         let kept: HashMap<String, CredentialId> =
             entries.filter_map(|(name, entry)| Some((name.clone(), CredentialId(number(entry.get("id")?)?)))).collect();
         let next = kept.values().map(|id| id.0 + 1).chain(saved.get(NEXT).and_then(number)).max().unwrap_or(0);
         let names = kept.iter().map(|(name, id)| (*id, name.clone())).collect();
-        Ids { kept, names, next, read: next }
+        Ids { kept, names, next, read: next, provisional: None }
+    }
+
+    /// Where the store gives the numbers out. Nobody has joined yet.
+    pub(super) fn of_store() -> Ids {
+        Ids { provisional: Some(PROVISIONAL), ..Ids::read(&Value::Null) }
     }
 
     /// The number of an item that joins.
@@ -41,8 +48,9 @@ impl Ids {
         let kept = self.kept.remove(&fingerprint(record));
         kept.iter().for_each(|id| drop(self.names.remove(id)));
         kept.filter(|id| !is_taken(*id)).unwrap_or_else(|| {
-            self.next += 1;
-            CredentialId(self.next - 1)
+            let next = self.provisional.as_mut().unwrap_or(&mut self.next);
+            *next += 1;
+            CredentialId(*next - 1)
         })
     }
 
@@ -75,6 +83,12 @@ impl Ids {
 
     pub(super) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// The store has given out the numbers before this one.
+    #[cfg(feature = "replicas")]
+    pub(super) fn know(&mut self, next: u64) {
+        self.next = self.next.max(next);
     }
 }
 
@@ -172,10 +186,15 @@ mod tests {
             *entry = if name == NEXT { json!("x") } else { json!({"id": 1}) };
         }
         assert_eq!(who(&open(&["a", "b"], &[], &saved).0), "1:a 2:b");
-        for id in [json!(u64::MAX), json!(-1), json!("1"), json!(null)] {
+        for id in [json!(u64::MAX), json!(PROVISIONAL), json!(-1), json!("1"), json!(null)] {
             saved.as_object_mut().unwrap().values_mut().for_each(|entry| *entry = json!({"id": id}));
             assert_eq!(who(&open(&["a", "b"], &[], &saved).0), "0:a 1:b");
         }
         assert_eq!(who(&open(&["a"], &[], &json!([1])).0), "0:a");
+        assert_eq!(
+            who(&open(&["a"], &[], &json!({NEXT: PROVISIONAL})).0),
+            "0:a",
+            "no number comes from a replica's own"
+        );
     }
 }

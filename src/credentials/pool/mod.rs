@@ -25,8 +25,6 @@ pub(crate) use credential::doubled;
 pub(crate) use credential::{Login, Origin, label};
 #[cfg(feature = "replicas")]
 pub(crate) use ids::fingerprint;
-#[cfg(feature = "replicas")]
-pub(crate) use shared::unnumbered;
 pub(crate) use token::{Grant, Job, Step};
 pub use view::{CoolingModel, View};
 
@@ -72,6 +70,8 @@ pub(crate) struct Settings {
     /// Kinds that go before others, in this order.
     pub(crate) prefer: Vec<Kind>,
     pub(crate) timing: Timing,
+    /// The numbers are those of the store that replicas share.
+    pub(crate) is_shared: bool,
 }
 
 impl Settings {
@@ -131,7 +131,8 @@ impl Pool {
         saved: &Value,
         now: Now,
     ) -> (Pool, Effects) {
-        let (ids, chosen, written) = (Ids::read(saved), Chosen::read(saved), Written::default());
+        let ids = if settings.is_shared { Ids::of_store() } else { Ids::read(saved) };
+        let (chosen, written) = (Chosen::read(saved), Written::default());
         let (credentials, index) = (BTreeMap::new(), Index::new(now));
         let mut pool = Pool { credentials, index, settings, ids, chosen, written, last: None, lent: None };
         let (mut effects, mut seen, mut usable) = (Effects::default(), HashSet::new(), 0);

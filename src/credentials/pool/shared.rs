@@ -2,7 +2,7 @@
 
 use super::clock::{Deadline, Now};
 use super::credential::{Blocked, CoolDown, Credential, Login, Origin};
-use super::ids::{NEXT, fingerprint};
+use super::ids::fingerprint;
 use super::token::Token;
 use super::{Effects, Job, Pool, Settings};
 use crate::credentials::file::record::Record;
@@ -11,7 +11,6 @@ use crate::credentials::lease::{CredentialId, PROVISIONAL};
 use crate::credentials::shared::{Entry, Errand, Granted, Kept, Known, Moved, Rest, Resting, Tell};
 use crate::message::Message;
 use crate::secret::Secret;
-use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -40,11 +39,6 @@ pub(crate) struct Common {
     pub(crate) is_alone: bool,
 }
 
-/// What a pool begins with whose numbers the store gives out.
-pub(crate) fn unnumbered() -> Value {
-    json!({NEXT: PROVISIONAL})
-}
-
 impl Pool {
     pub(crate) fn is_present(&self, login: Login) -> bool {
         self.credentials.get(&login.id).is_some_and(|credential| credential.login() == login)
@@ -70,6 +64,11 @@ impl Pool {
         shared.map(|credential| credential.moved(store_now, now)).collect()
     }
 
+    /// The store has given out the numbers before this one.
+    pub(crate) fn know_next(&mut self, next: u64) {
+        self.ids.know(next);
+    }
+
     /// Items of the config that have no number of the store's.
     pub(crate) fn unnumbered(&self) -> Vec<(CredentialId, Record)> {
         let own = self.credentials.range(CredentialId(PROVISIONAL)..);
@@ -85,6 +84,7 @@ impl Pool {
             self.index.remove(old);
             let Some(mut credential) = self.credentials.remove(&old) else { continue };
             credential.id = id;
+            self.ids.know(id.0 + 1);
             // The same key may be in the store, too.
             let credential = self.credentials.entry(id).or_insert(credential);
             self.index.file(credential, now);
@@ -129,6 +129,7 @@ impl Pool {
             None => {
                 let credential = Credential::new(id, Origin::File, entry.record.clone(), &self.settings, now);
                 self.index.file(&credential, now);
+                self.ids.know(id.0 + 1);
                 self.credentials.insert(id, credential);
                 effects.info(format!("cred-{} comes from the store.", id.0));
             }

@@ -37,6 +37,11 @@ impl Credentials {
         self.with(|pool, _| pool.shared_count())
     }
 
+    /// The store has given out the numbers before this one.
+    pub(crate) fn know_next(&self, next: u64) {
+        self.with(|pool, _| pool.know_next(next));
+    }
+
     /// Brings credentials of a file into the store that this replica shares; those that are there stay, unless the file has a
     /// token that ends later. A dry run only counts. The error is for the person.
     pub fn bring(&self, of_file: &Credentials, is_dry: bool) -> Result<Brought, Message> {

@@ -76,6 +76,12 @@ impl Reader<'_> {
         Ok(Position { version: number(version), cursor: cursor.clone(), now: number(now), counts })
     }
 
+    /// Of a credential that comes.
+    pub(in crate::store) fn next_number(&mut self) -> RedisResult<u64> {
+        let number = cmd("HGET").arg(self.names.of_all("meta")).arg("next").query::<Option<u64>>(&mut self.connection);
+        Ok(number?.unwrap_or(0))
+    }
+
     /// What was told since; waits for it.
     pub(in crate::store) fn news(&mut self, since: &str, wait: Duration) -> RedisResult<Vec<Event>> {
         let mut call = cmd("XREAD");

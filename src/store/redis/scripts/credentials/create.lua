@@ -4,11 +4,13 @@ local number = redis.call('HGET', KEYS[3], ARGV[1])
 if not number then
   local next = tonumber(redis.call('HGET', KEYS[1], 'next') or 0)
   number = next
-  if ARGV[3] ~= '' and redis.call('HEXISTS', KEYS[4], ARGV[3]) == 0 then number = tonumber(ARGV[3]) end
-  if number >= next then redis.call('HSET', KEYS[1], 'next', number + 1) end
+  -- A smaller one has been somebody's: of an item of a config, or of one that may come back.
+  if ARGV[3] ~= '' and tonumber(ARGV[3]) > next then number = tonumber(ARGV[3]) end
+  redis.call('HSET', KEYS[1], 'next', number + 1)
   redis.call('HSET', KEYS[3], ARGV[1], number)
 end
-number = tostring(number)
+-- What `tostring` makes of a number ends after 14 digits.
+number = string.format('%.0f', number)
 local have = redis.call('HGET', KEYS[4], number)
 if have then
   local _, text = parts(have)
