@@ -4,6 +4,7 @@ use super::redis::Redis;
 use super::*;
 use crate::common::google::User;
 use crate::common::google::errors::{Refusal, retry_info};
+use crate::common::program::Folder;
 
 const EMAIL: &str = "ada@example.com";
 const KEYS: [&str; 2] = ["AIza-key-one-of-the-config", "AIza-key-two-of-the-config"];
@@ -223,6 +224,42 @@ fn without_the_store_tokens_are_refreshed_and_nothing_is_changed() {
     all_serve(&replicas[..1]);
     assert_eq!(one(&replicas[1], "cred-0").unwrap()["status"], "active");
     drop(replicas.remove(0));
+}
+
+/// The store has no memory left: what Google gave last is in a file of the replica's, which goes on with it.
+#[test]
+fn a_token_that_has_not_landed_serves_after_a_restart_and_ends_every_block_when_it_lands() {
+    let ((google, item), redis) = (licensed(EMAIL), Redis::start());
+    google.settings(|settings| (settings.rotate_refresh, settings.retire_refresh) = (true, true));
+    let folder = Folder::new("waiting-token");
+    let begin = || {
+        Proxy::sealed(&google, SEAL, |config| {
+            config["store"] = json!({"url": redis.url(), "replica": "a"});
+            config["state_file"] = json!(folder.join("state.json"));
+            config["auth_keys"] = json!([{"key": FREE, "name": "free"}]);
+        })
+        .expect("the replica starts")
+    };
+    let (a, b) = (begin(), replicas(&google, &redis.url(), &["b"]).remove(0));
+    assert_eq!(add(&a, &item).status, 200);
+    wait_for("the account", || listed(&b).len() == 1);
+    [&a, &b].iter().for_each(|replica| assert_eq!(chat(replica, FREE).status, 200));
+    redis.cli(&["config", "set", "maxmemory", "1"]);
+    let before = google.refreshes(EMAIL);
+    google.expire(EMAIL);
+    assert_eq!(chat(&a, FREE).status, 200);
+    assert_ne!(chat(&b, FREE).status, 200, "Google has replaced the token that it has");
+    assert_eq!(one(&b, "cred-0").unwrap()["reason_code"], "INVALID_GRANT");
+    drop(a);
+    let a = begin();
+    assert_eq!(chat(&a, FREE).status, 200, "with the access token that waits");
+    google.expire(EMAIL);
+    assert_eq!(chat(&a, FREE).status, 200, "with the refresh token that waits");
+    assert_eq!(google.refreshes(EMAIL), before + 2);
+    redis.cli(&["config", "set", "maxmemory", "0"]);
+    wait_for("what has landed", || chat(&b, FREE).status == 200);
+    assert_eq!(google.refreshes(EMAIL), before + 2);
+    assert_eq!(chat(&a, FREE).status, 200);
 }
 
 fn metric(replica: &Proxy, name: &str) -> String {

@@ -186,6 +186,8 @@ impl Credential {
                 }
                 self.token = Some(Token::shared(granted, settings.timing.ahead(), store_now, now));
                 self.recover();
+                // Of another token, and perhaps known here alone.
+                drop(self.blocked.take_if(|blocked| blocked.why.reason == "INVALID_GRANT"));
             }
             self.copy.put_off = None;
         }

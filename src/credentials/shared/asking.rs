@@ -33,6 +33,8 @@ impl Credentials {
     /// Waits until it is this replica that asks, or takes over what another replica got. Without a store this one is alone.
     fn begin_shared(&self, sharing: &Sharing, job: &mut Job) -> Result<(), Trouble> {
         let id = job.login.id();
+        // Else it would be asked with a token that Google has replaced.
+        sharing.land(id);
         let common = &job.common;
         let wish = Wish {
             id,

@@ -55,7 +55,8 @@ impl Credentials {
         self.sharing.get().map_or(0, |sharing| sharing.untold_count() + sharing.landings.lock().len())
     }
 
-    pub(in crate::credentials) fn take_over(&self, sharing: &Sharing, known: Vec<Known>) {
+    pub(in crate::credentials) fn take_over(&self, sharing: &Sharing, mut known: Vec<Known>) {
+        known.iter_mut().for_each(|known| sharing.add_landings(known));
         let store_now = sharing.store.now();
         let effects = {
             let memory = &mut *self.memory.lock();
@@ -108,18 +109,10 @@ impl Credentials {
 
     fn land_all(&self, sharing: &Sharing) {
         loop {
-            let first = sharing.landings.lock().first_key_value().map(|(id, landings)| (*id, landings.clone()));
-            let Some((id, landings)) = first else { return };
-            for landing in &landings {
-                if land_later(&*sharing.store, id, landing) != Ok(true) {
-                    return;
-                }
-                let mut waiting = sharing.landings.lock();
-                if let Some(of) = waiting.get_mut(&id) {
-                    of.retain(|waiting| waiting != landing);
-                }
-                waiting.retain(|_, of| !of.is_empty());
-                sharing.version.fetch_add(1, Ordering::Release);
+            let first = sharing.landings.lock().first_key_value().map(|(id, _)| *id);
+            let Some(id) = first else { return };
+            if !sharing.land(id) {
+                return;
             }
         }
     }
@@ -158,5 +151,32 @@ impl Credentials {
             Some((CredentialId(id.parse().ok()?), landings))
         };
         Some(all.into_iter().filter_map(read).collect())
+    }
+}
+
+impl Sharing {
+    /// Lands what waits for this credential; whether it is done.
+    pub(super) fn land(&self, id: CredentialId) -> bool {
+        let landings = self.landings.lock().get(&id).cloned().unwrap_or_default();
+        for landing in &landings {
+            if land_later(&*self.store, id, landing) != Ok(true) {
+                return false;
+            }
+            let mut waiting = self.landings.lock();
+            if let Some(of) = waiting.get_mut(&id) {
+                of.retain(|waiting| waiting != landing);
+            }
+            waiting.retain(|_, of| !of.is_empty());
+            self.version.fetch_add(1, Ordering::Release);
+        }
+        true
+    }
+
+    /// The store does not have what waits to land: of the two that is the newer.
+    fn add_landings(&self, known: &mut Known) {
+        let landings = self.landings.lock();
+        if let (Some(kept), Some(waiting)) = (&mut known.kept, landings.get(&known.id)) {
+            waiting.iter().for_each(|landing| _ = landing.merge(&mut kept.entry));
+        }
     }
 }

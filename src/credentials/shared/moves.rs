@@ -1,7 +1,7 @@
 //! Moving in and out: a credentials file with its state file, and the store that replicas share.
 
 use super::errand::again;
-use super::{Away, Changed, Entry, Rest, Shared, With};
+use super::{Away, Changed, Entry, Lift, Rest, Shared, With};
 use crate::credentials::Credentials;
 use crate::credentials::lease::CredentialId;
 use crate::credentials::pool::{Now, fingerprint};
@@ -82,7 +82,8 @@ fn bring_one(store: &dyn Shared, moved: &Moved, brought: &mut Brought) -> Result
         }
         let mut next = kept.entry.clone();
         next.token.clone_from(&entry.token);
-        match again(|| store.change(id, &kept, Some(&next), With::default()))? {
+        let with = With { lift: Some(Lift::Grant), ..With::default() };
+        match again(|| store.change(id, &kept, Some(&next), with))? {
             Changed::Newer(newer) => kept = newer,
             Changed::Done(_) | Changed::Gone => {
                 brought.updated += 1;
