@@ -12,8 +12,8 @@ pub trait Quota: fmt::Debug + Send + Sync {
     fn now(&self) -> SystemTime;
     /// Counts a request, unless a limit is reached. Never counts one twice.
     fn admit(&self, ask: &Ask<'_>) -> Result<Counted, Away>;
-    /// A place among the running requests of a key, for [`Ask::place`].
-    fn place(&self, mark: u64) -> u64;
+    /// A place among the running requests, for [`Ask::place`].
+    fn place(&self) -> u64;
     /// A request with a limited key has ended: its place is free, and the meter owes what it took.
     fn ended(&self, meter: &Arc<Meter>, place: Option<u64>);
 }

@@ -265,7 +265,7 @@ pub(super) fn admit(
         }
         counts.owed()
     };
-    let place = limits.concurrency.map(|_| quota.place(meter.mark()));
+    let place = limits.concurrency.map(|_| quota.place());
     let answer = quota.admit(&Ask { mark: meter.mark(), limits, requests, owed, place });
     let now = quota.now();
     let mut counts = meter.counts.lock();

@@ -37,7 +37,7 @@ pub(super) struct Limits {
     /// Requests that this replica judged alone.
     pub(super) alone: AtomicU64,
     number: AtomicU64,
-    /// Of which key each place among the running requests is.
+    /// Of which key each place among the running requests is that was given out.
     places: Mutex<HashMap<u64, u64>>,
     /// Places that are to be given back, by key.
     freed: Mutex<Vec<(u64, u64)>>,
@@ -114,6 +114,11 @@ impl Limits {
         for (mark, places) in by_key {
             for some in places.chunks(500) {
                 self.link.ask(|scripts, line, _| scripts.hold(line, &names, &self.who, mark, some))?;
+                // Those that were given back meanwhile have come back by it.
+                let running = self.places.lock();
+                let ended: Vec<u64> = some.iter().filter(|place| !running.contains_key(place)).copied().collect();
+                drop(running);
+                ended.into_iter().for_each(|place| self.free(mark, place));
             }
         }
         Ok(())
@@ -195,11 +200,11 @@ impl Quota for Limits {
             Err(Fault::Unsure) => false,
             Err(Fault::Down) => self.when_down == WhenDown::Share,
         };
-        if let Some(place) = ask.place.filter(|_| !is_running) {
-            self.places.lock().remove(&place);
-            if answer.is_err() {
-                self.free(ask.mark, place);
-            }
+        match ask.place {
+            // Not before: who is prolonged counts as one that runs.
+            Some(place) if is_running => _ = self.places.lock().insert(place, ask.mark),
+            Some(place) if answer.is_err() => self.free(ask.mark, place),
+            Some(_) | None => {}
         }
         match answer {
             Ok(counted) => Ok(counted),
@@ -214,10 +219,8 @@ impl Quota for Limits {
         }
     }
 
-    fn place(&self, mark: u64) -> u64 {
-        let place = self.next();
-        self.places.lock().insert(place, mark);
-        place
+    fn place(&self) -> u64 {
+        self.next()
     }
 
     /// A place is given back at once: who sends the next request when the answer is there must find it free, on any replica.

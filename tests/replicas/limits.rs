@@ -194,3 +194,18 @@ fn a_limit_that_is_set_later_knows_what_was_used_before() {
     });
     assert_eq!(chat(&replica, &key).status, 429);
 }
+
+/// A beat prolongs the places of those that run. Each replica beats when it begins, and when another one comes.
+#[test]
+fn a_beat_takes_no_place_of_a_request_that_is_just_asked_for() {
+    let (google, redis) = (google(), Redis::start());
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let begin = |name: &&str| {
+        let replica = replica(&google, name, json!({"url": redis.url()}), &json!({"concurrency": 1}));
+        let reply = chat(&replica, LIMITED);
+        assert_eq!(reply.status, 200, "{name}: {}", reply.body);
+        replica
+    };
+    let replicas: Vec<Proxy> = names.iter().map(begin).collect();
+    replicas.iter().for_each(|replica| assert_eq!(chat(replica, LIMITED).status, 200));
+}

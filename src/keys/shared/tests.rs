@@ -99,7 +99,7 @@ impl Quota for Store {
         }
     }
 
-    fn place(&self, _: u64) -> u64 {
+    fn place(&self) -> u64 {
         0
     }
 
