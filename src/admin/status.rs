@@ -43,7 +43,7 @@ fn away(app: &App) -> Option<Message> {
     let replicas = app.replicas.as_ref()?;
     match replicas.away_since() {
         Some(since) => Some(Message::new("store_away").with("since", calendar::iso(since))),
-        None => replicas.is_emptied().then(|| Message::new("store_emptied")),
+        None => replicas.loss(),
     }
 }
 

@@ -98,6 +98,10 @@ impl Copies for Brief {
     fn count(&self) -> u64 {
         self.known.lock().len() as u64
     }
+
+    fn lasts(&self) -> bool {
+        false
+    }
 }
 
 impl Replicas {

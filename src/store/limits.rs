@@ -2,7 +2,7 @@
 //! part, or nothing, as the config says; what it gave is told the server when it is back.
 
 use super::peers::Introduction;
-use super::redis::{Fault, Link, Scripts, at};
+use super::redis::{Beat, Fault, Link, Scripts, at};
 use crate::config::WhenDown;
 use crate::keys::{Ask, Away, Counted, Meter, Quota};
 use crate::os::random;
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Who was silent for longer gives no part.
-const SILENCE: Duration = Duration::from_secs(15);
+pub(super) const SILENCE: Duration = Duration::from_secs(15);
 /// Places that could not be given back and are tried again; those beyond it end by themselves.
 const MOST_PLACES: usize = 10_000;
 
@@ -85,18 +85,19 @@ impl Limits {
         *self.clock.lock() = Some((Instant::now(), u64::try_from(ms).unwrap_or(u64::MAX)));
     }
 
-    /// Tells the others that this replica lives, and how many there are.
-    pub(super) fn beat(&self) -> Result<(), Fault> {
+    /// Tells the others that this replica lives, how many changes it has seen, and whether it knows what the store has lost.
+    /// Counts the others; whether anybody knows of a loss.
+    pub(super) fn beat(&self, seen: u64, knows_loss: bool) -> Result<bool, Fault> {
         let names = self.link.names().ok_or(Fault::Down)?;
         let what = self.said(&names);
-        let beat = |scripts: &Scripts, line: &mut _, _| scripts.beat(line, &names, &self.who, &what, SILENCE);
-        let [now, replicas] = self.link.ask(beat)?;
+        let beat = Beat { who: &self.who, what: &what, silence: SILENCE, seen, knows_loss };
+        let [now, replicas, lost] = self.link.ask(|scripts, line, _| scripts.beat(line, &names, &beat))?;
         self.replicas.store(replicas.max(1), Ordering::Relaxed);
         let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let ahead = i64::try_from(own).unwrap_or(i64::MAX).saturating_sub(i64::try_from(now).unwrap_or(i64::MAX));
         self.ahead.store(ahead, Ordering::Relaxed);
         self.set_clock(at(now));
-        Ok(())
+        Ok(lost > 0)
     }
 
     /// Whether one that beat last then counts as gone.

@@ -35,6 +35,7 @@ use crate::config::{Config, StoreConfig};
 use crate::credentials::consent::Logins;
 use crate::credentials::{Cipher, Credentials};
 use crate::keys::Keys;
+use crate::message::Message;
 use crate::storage::state::State;
 use crate::usage::Usage;
 use crossbeam_channel::{Receiver, bounded};
@@ -124,12 +125,12 @@ impl Replicas {
         {
             return Err(StoreFault { message: format!("FATAL: store: {}", why.sentence), exit_code: 3 });
         }
-        let limits = Arc::new(Limits::new(link.clone(), &store.replica, store.when_down, wake));
+        let limits = Arc::new(Limits::new(link.clone(), &store.replica, store.when_down, wake.clone()));
         let accounts = Arc::new(Accounts::new(limits.clone()));
         share(pool, &accounts, state);
         if limits.link.is_up() {
             // How many there are is needed when it goes away.
-            let _ = limits.beat();
+            let _ = limits.beat(0, false);
             pool.settle_shared();
         }
         let brief = Arc::new(Brief::new(limits.clone()));
@@ -140,7 +141,7 @@ impl Replicas {
             Arc::new(Records::new(accounts.clone(), pool.clone())),
             Arc::new(Rests::new(accounts.clone(), pool.clone())),
         ];
-        let news = Arc::new(News::new(link.clone(), copies));
+        let news = Arc::new(News::new(link.clone(), copies, wake));
         accounts.follow(&news);
         keys.share(limits.clone());
         keys.register(Arc::new(KeyRegistry { link, news: news.clone() }));
@@ -194,17 +195,24 @@ impl Replicas {
         self.news.wait_for(cursor);
     }
 
-    /// Whether the store has lost what this replica knows.
-    pub fn is_emptied(&self) -> bool {
-        self.news.is_emptied()
+    /// What a person is told where the store has lost what replicas know.
+    pub fn loss(&self) -> Option<Message> {
+        match (self.news.is_emptied(), self.news.knows_loss()) {
+            (false, _) => None,
+            (true, true) => Some(Message::new("store_emptied")),
+            (true, false) => Some(Message::new("store_emptied_elsewhere")),
+        }
     }
 
     /// Why this replica should get no traffic. One that has seen the store goes on without it: all lose it together.
     pub fn unready(&self) -> Option<&'static str> {
         match self.limits.link.standing() {
             Standing::Refused { .. } => Some("the store must not be used"),
-            Standing::Up | Standing::Down { .. } if self.news.age().is_none() => Some("waiting for the store"),
-            Standing::Up | Standing::Down { .. } => None,
+            Standing::Up | Standing::Down { .. } if self.news.age().is_some() => None,
+            Standing::Up | Standing::Down { .. } if self.news.is_emptied() => {
+                Some("the store has lost what other replicas know")
+            }
+            Standing::Up | Standing::Down { .. } => Some("waiting for the store"),
         }
     }
 
@@ -325,9 +333,14 @@ impl Keeper {
                 }
             }
             if limits.link.is_up() {
-                if Instant::now() >= next_beat {
+                // How many there are is needed when it goes away.
+                if Instant::now() >= next_beat || self.news.take_joined() {
                     next_beat = Instant::now() + BEAT;
-                    let _ = limits.beat().and_then(|()| limits.hold()).and_then(|()| self.accounts.extend());
+                    let beat = limits.beat(self.news.seen(), self.news.knows_loss());
+                    if beat == Ok(true) || self.news.is_emptied() {
+                        self.news.doubt();
+                    }
+                    let _ = beat.and_then(|_| limits.hold()).and_then(|()| self.accounts.extend());
                     self.news.replicas.store(limits.replicas.load(Ordering::Relaxed), Ordering::Relaxed);
                     is_skewed = tell_skew(limits, is_skewed);
                 }

@@ -1,7 +1,9 @@
 //! The copies that a replica holds of what all of them share, kept fresh by the stream in which each change is told: one
 //! thread reads it and is the only one that changes the copies. A number that is missed, a stream that was cut or restored,
-//! and counts that are unlike read the tables anew; a store that was emptied is not taken over.
+//! and counts that are unlike read the tables anew; a store that was emptied is not taken over, neither by who knows what was
+//! in it nor by who comes while others know it.
 
+use super::limits::SILENCE;
 use super::redis::{Answer, Event, Link, Position, Reader, Record};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex};
@@ -33,6 +35,22 @@ pub(super) trait Copies: Send + Sync {
     fn update(&self, changed: Vec<Record>);
     /// How many it holds.
     fn count(&self) -> u64;
+    /// Whether its records are there until somebody takes them out.
+    fn lasts(&self) -> bool {
+        true
+    }
+}
+
+/// What the store has lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Loss {
+    /// Nothing that anybody knows of.
+    #[default]
+    Nothing,
+    /// What this replica knows.
+    Known,
+    /// What others know and this replica does not.
+    Unknown,
 }
 
 /// The place of a change in the stream: a time of the server in ms, and a number in it.
@@ -67,6 +85,10 @@ pub(super) struct News {
     /// As many replicas there are.
     pub(super) replicas: AtomicU64,
     pub(super) reloads: AtomicU64,
+    /// A replica may have come that was not counted yet.
+    has_joined: AtomicBool,
+    /// Wakes who counts them.
+    keeper: Sender<()>,
 }
 
 #[derive(Default)]
@@ -79,7 +101,10 @@ struct State {
     own: Cursor,
     /// How many changes of the store are known.
     seen: u64,
-    is_emptied: bool,
+    loss: Loss,
+    /// Whose store it was that was read last, and whose it is.
+    read: String,
+    there: String,
 }
 
 /// Where the reader is.
@@ -89,7 +114,7 @@ struct At {
 }
 
 impl News {
-    pub(super) fn new(link: Arc<Link>, copies: Vec<Arc<dyn Copies>>) -> News {
+    pub(super) fn new(link: Arc<Link>, copies: Vec<Arc<dyn Copies>>, keeper: Sender<()>) -> News {
         let (wake, woken) = bounded(1);
         News {
             link,
@@ -102,6 +127,8 @@ impl News {
             doubted: AtomicBool::new(false),
             replicas: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
+            has_joined: AtomicBool::new(false),
+            keeper,
         }
     }
 
@@ -110,9 +137,24 @@ impl News {
         self.state.lock().current.map(|when| when.elapsed())
     }
 
-    /// Whether the store has lost what is known here.
+    /// Whether the store has lost what is known, here or elsewhere.
     pub(super) fn is_emptied(&self) -> bool {
-        self.state.lock().is_emptied
+        self.state.lock().loss != Loss::Nothing
+    }
+
+    /// Whether the store has lost what is known here.
+    pub(super) fn knows_loss(&self) -> bool {
+        self.state.lock().loss == Loss::Known
+    }
+
+    /// Whether replicas are to be counted.
+    pub(super) fn take_joined(&self) -> bool {
+        self.has_joined.swap(false, Ordering::AcqRel)
+    }
+
+    fn joined(&self) {
+        self.has_joined.store(true, Ordering::Release);
+        let _ = self.keeper.try_send(());
     }
 
     /// How many changes of the store are known.
@@ -156,8 +198,8 @@ impl News {
     pub(super) fn wait_for_all(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
         let mut state = self.state.lock();
-        while state.current.is_none() && self.link.is_up() && !self.moved.wait_until(&mut state, deadline).timed_out() {
-        }
+        let is_waited_for = |state: &State| state.current.is_none() && state.loss == Loss::Nothing;
+        while is_waited_for(&state) && self.link.is_up() && !self.moved.wait_until(&mut state, deadline).timed_out() {}
     }
 
     pub(super) fn stop(&self) {
@@ -189,6 +231,10 @@ impl News {
         let mut next_look = Instant::now() + LOOK;
         while !self.stopping.load(Ordering::Acquire) {
             let Some(known) = at else { return Ok(()) };
+            // One that begins anew is entered anew.
+            if self.state.lock().there != reader.pool() {
+                return Ok(());
+            }
             let asked = Instant::now();
             let events = reader.news(&known.cursor, WAIT)?;
             if events.is_empty() {
@@ -217,7 +263,7 @@ impl News {
     /// The copies have all that was told before.
     fn reach(&self, reached: Option<Cursor>, when: Instant) {
         let mut state = self.state.lock();
-        state.current = Some(when);
+        state.current = Some(when).filter(|_| state.loss != Loss::Unknown);
         state.reached = reached.map_or(state.reached, |reached| state.reached.max(reached));
         self.moved.notify_all();
     }
@@ -231,6 +277,9 @@ impl News {
                 return Ok(None);
             }
             now = At { cursor: event.cursor, version: event.version };
+            if event.table == "alive" {
+                self.joined();
+            }
             changed.entry(event.table).or_default().extend(event.ids);
         }
         for copy in &self.copies {
@@ -250,7 +299,7 @@ impl News {
     /// Whether the position and the counts are what they are here; else all is read anew.
     fn look(&self, reader: &mut Reader<'_>, at: &mut Option<At>) -> Answer<()> {
         let Some(known) = &at else { return self.load(reader, at) };
-        let is = reader.position(&self.tables())?;
+        let is = reader.position(&self.tables(), SILENCE)?;
         let are_counts_right = || self.copies.iter().map(|copy| copy.count()).eq(is.counts.iter().copied());
         let is_right = match (Cursor::parse(&is.cursor), Cursor::parse(&known.cursor)) {
             // The news will tell.
@@ -258,41 +307,78 @@ impl News {
             (Some(one), Some(other)) if one == other => is.version == known.version && are_counts_right(),
             _ => false,
         };
-        if is_right { Ok(()) } else { self.load_at(reader, at, &is) }
+        let is_well = !self.is_emptied() && self.loss(Some(known), &is) == Loss::Nothing;
+        if is_right && is_well { Ok(()) } else { self.load_at(reader, at, &is) }
     }
 
     fn load(&self, reader: &mut Reader<'_>, at: &mut Option<At>) -> Answer<()> {
-        let is = reader.position(&self.tables())?;
+        let is = reader.position(&self.tables(), SILENCE)?;
         self.load_at(reader, at, &is)
     }
 
     fn load_at(&self, reader: &mut Reader<'_>, at: &mut Option<At>, is: &Position) -> Answer<()> {
         let asked = Instant::now();
-        let held: u64 = self.copies.iter().map(|copy| copy.count()).sum();
-        let are_gone = || self.copies.iter().zip(&is.counts).all(|(copy, count)| copy.count() == 0 || *count == 0);
-        let counts_anew = |known: &At| is.version <= known.version && is.cursor != known.cursor;
-        let is_behind = is.version == 0 || at.as_ref().is_some_and(counts_anew);
-        let was_emptied = self.is_emptied();
-        // Wrong passwords are counted in an empty store as well, so that it has changes again.
-        let is_emptied = held > 0 && (was_emptied || is_behind) && are_gone();
-        self.state.lock().is_emptied = is_emptied;
-        if is_emptied && !was_emptied {
-            log::error!(
-                "store: {} is empty, and this replica knows of {held} records that were in it: was it restored from \
-                 nothing? They stay as they are known, and nothing is changed",
-                self.link.address()
-            );
+        let loss = self.loss(at.as_ref(), is);
+        let was = {
+            let mut state = self.state.lock();
+            state.there.clone_from(&is.pool);
+            std::mem::replace(&mut state.loss, loss)
+        };
+        if loss != was {
+            self.tell_loss(loss);
         }
-        if !is_emptied {
+        if loss == Loss::Nothing {
             let read: Vec<_> = self.copies.iter().map(|copy| reader.all(copy.table())).collect::<Answer<_>>()?;
             self.copies.iter().zip(read).for_each(|(copy, all)| copy.replace(all));
             self.reloads.fetch_add(1, Ordering::Relaxed);
-            self.state.lock().seen = is.version;
+            let mut state = self.state.lock();
+            state.seen = is.version;
+            state.read.clone_from(&is.pool);
+            drop(state);
+            self.joined();
         }
         *at = Some(At { cursor: is.cursor.clone(), version: is.version });
         // What was told until the moment before is read, also by a stream that begins anew.
         let until = Cursor(is.now.saturating_sub(1), u64::MAX);
         self.reach(Cursor::parse(&is.cursor).max(Some(until)), asked);
         Ok(())
+    }
+
+    /// How many records this replica holds that last.
+    fn held(&self) -> u64 {
+        self.copies.iter().filter(|copy| copy.lasts()).map(|copy| copy.count()).sum()
+    }
+
+    /// What is known of a store that is at this position is either in it, or it has lost it.
+    fn loss(&self, at: Option<&At>, is: &Position) -> Loss {
+        let lasting = || self.copies.iter().zip(&is.counts).filter(|(copy, _)| copy.lasts());
+        if self.held() == 0 {
+            let is_empty = lasting().all(|(_, count)| *count == 0);
+            return if is_empty && is.lost > 0 { Loss::Unknown } else { Loss::Nothing };
+        }
+        let are_gone = lasting().all(|(copy, count)| copy.count() == 0 || *count == 0);
+        let counts_anew = |known: &At| is.version <= known.version && is.cursor != known.cursor;
+        let state = self.state.lock();
+        // Wrong passwords are counted in an empty store as well, so that it has changes again.
+        let is_behind = is.version == 0 || state.loss == Loss::Known || at.is_some_and(counts_anew);
+        // Somebody who knew of nothing has made it: what was restored is as it was.
+        let is_other = !is.pool.is_empty() && is.pool != state.read;
+        if is_other || (is_behind && are_gone) { Loss::Known } else { Loss::Nothing }
+    }
+
+    fn tell_loss(&self, loss: Loss) {
+        let address = self.link.address();
+        match loss {
+            Loss::Nothing => {}
+            Loss::Known => log::error!(
+                "store: {address} is empty, and this replica knows of {} records that were in it: was it restored from \
+                 nothing? They stay as they are known, and nothing is changed",
+                self.held()
+            ),
+            Loss::Unknown => log::error!(
+                "store: {address} is empty, and other replicas know what was in it: was it restored from nothing? This \
+                 one is not ready until it is restored, or all of them have been stopped"
+            ),
+        }
     }
 }

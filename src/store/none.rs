@@ -5,6 +5,7 @@ use crate::credentials::Credentials;
 use crate::credentials::consent::Logins;
 use crate::gemini::signatures::SignatureCache;
 use crate::keys::Keys;
+use crate::message::Message;
 use crate::storage::state::State;
 use crate::usage::Usage;
 use serde_json::Value;
@@ -144,7 +145,7 @@ impl Replicas {
     }
 
     /// Nothing was lost.
-    pub fn is_emptied(&self) -> bool {
+    pub fn loss(&self) -> Option<Message> {
         match *self {}
     }
 

@@ -5,17 +5,17 @@ use super::*;
 use crate::common::program::Folder;
 
 /// What the page sends on a replica, and the cursor that it was told.
-struct Admin {
+pub struct Admin {
     client: Client,
     cursor: Option<String>,
 }
 
 impl Admin {
-    fn of(replica: &Proxy) -> Admin {
+    pub fn of(replica: &Proxy) -> Admin {
         Admin { client: Client::new(replica.address()), cursor: None }
     }
 
-    fn call(&mut self, method: &str, path: &str, body: Value) -> Reply {
+    pub fn call(&mut self, method: &str, path: &str, body: Value) -> Reply {
         let cursor = self.cursor.clone().unwrap_or_default();
         let headers: &[(&str, &str)] = if cursor.is_empty() { &[] } else { &[("X-Store-Cursor", &cursor)] };
         let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -25,7 +25,7 @@ impl Admin {
     }
 
     /// Id and text of a new key.
-    fn make(&mut self, fields: Value) -> (String, String) {
+    pub fn make(&mut self, fields: Value) -> (String, String) {
         let made = self.call("POST", "/admin/keys", fields);
         assert_eq!(made.status, 200, "{}", made.body);
         let text = |name: &str| made.json()[name].as_str().unwrap().to_owned();
@@ -44,12 +44,12 @@ impl Admin {
 }
 
 /// What a replica says to a key, once; how fast is another matter.
-fn status(replica: &Proxy, key: &str) -> u16 {
+pub fn status(replica: &Proxy, key: &str) -> u16 {
     Client::new(replica.address()).chat(key, MODEL).expect("an answer").status
 }
 
 /// Within how long each replica says so; a second is promised, to people on machines that are not busy.
-fn soon(replicas: &[Proxy], key: &str, wanted: u16) -> Duration {
+pub fn soon(replicas: &[Proxy], key: &str, wanted: u16) -> Duration {
     let began = Instant::now();
     replicas.iter().for_each(|replica| wait_for("the change", || status(replica, key) == wanted));
     began.elapsed()

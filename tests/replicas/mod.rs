@@ -9,6 +9,7 @@ mod fronts;
 mod holders;
 mod keys;
 mod limits;
+mod loss;
 mod moves;
 mod notes;
 mod page;
@@ -74,8 +75,13 @@ fn three(google: &FakeGoogle, url: &str, limits: Value) -> Vec<Proxy> {
 
 /// Whether its page says that the store has lost what it held.
 fn tells_loss(replica: &Proxy) -> bool {
+    tells(replica, "store_emptied")
+}
+
+/// Whether its page has this alert.
+fn tells(replica: &Proxy, code: &str) -> bool {
     let status = Client::new(replica.address()).get("/admin/status").json();
-    status["alerts"].as_array().unwrap().iter().any(|alert| alert["code"] == "store_emptied")
+    status["alerts"].as_array().unwrap().iter().any(|alert| alert["code"] == code)
 }
 
 /// An answer that is sure: on a machine that is too busy for the store's patience it is asked for again.

@@ -82,3 +82,17 @@ fn a_program_without_a_store_has_no_replicas() {
     let proxy = Proxy::sealed(&google, SEAL, |_| {}).expect("it starts");
     assert_eq!(Client::new(proxy.address()).get("/admin/status").json()["replicas"], Value::Null);
 }
+
+/// The part of each in an outage goes by how many there are, so it must not take until the next beat.
+#[test]
+fn who_comes_is_counted_by_all_at_once() {
+    let (google, redis) = (google(), Redis::start());
+    let mut replicas = vec![configured(&google, &redis, "first", "one password")];
+    let began = Instant::now();
+    for name in ["b", "c", "d", "e"] {
+        replicas.push(configured(&google, &redis, name, "one password"));
+        let count = replicas.len();
+        replicas.iter().for_each(|replica| wait_for("all of them", || health(replica)["replicas"] == count));
+    }
+    assert!(began.elapsed() < Duration::from_secs(10), "a beat is every 5 s: {:?}", began.elapsed());
+}

@@ -68,7 +68,7 @@ pub(super) fn enter(
     info(&mut connection)?;
     let name = Names::meta(prefix);
     let mut meta: HashMap<String, String> = cmd("HGETALL").arg(&name).query(&mut connection)?;
-    if meta.is_empty() {
+    if is_new(&meta) {
         if known.is_some() {
             log::warn!("store: {} is empty: was it restored from nothing? Limits count from zero", address);
         }
@@ -87,7 +87,7 @@ pub(super) fn examine(address: &Address, prefix: &str, cipher: &Cipher) -> Resul
     let [seconds, micros]: [u64; 2] = cmd("TIME").query(&mut connection)?;
     let round_trip = asked.elapsed();
     let meta: HashMap<String, String> = cmd("HGETALL").arg(Names::meta(prefix)).query(&mut connection)?;
-    if !meta.is_empty() {
+    if !is_new(&meta) {
         Names::read(prefix, &meta, cipher).map_err(Entry::refused)?;
     }
     let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
@@ -106,8 +106,13 @@ pub(super) fn examine(address: &Address, prefix: &str, cipher: &Cipher) -> Resul
         round_trip,
         ahead: i64::try_from(ahead).unwrap_or(i64::MAX),
         persists,
-        is_new: meta.is_empty(),
+        is_new: is_new(&meta),
     })
+}
+
+/// Nobody has made it, or it was emptied and what lives on has been counted since.
+fn is_new(meta: &HashMap<String, String>) -> bool {
+    !meta.contains_key("schema")
 }
 
 /// What the server says of itself, where it may be used.

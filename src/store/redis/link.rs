@@ -71,7 +71,7 @@ pub(in crate::store) struct Link {
     pub(super) prefix: String,
     pub(in crate::store) cipher: Cipher,
     pub(super) scripts: Scripts,
-    names: Mutex<Option<Names>>,
+    pub(super) names: Mutex<Option<Names>>,
     lines: Mutex<Lines>,
     freed: Condvar,
     next_line: AtomicU64,

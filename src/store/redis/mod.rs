@@ -50,7 +50,7 @@ pub(super) use link::{Fault, Link, Standing, jittered};
 pub(super) use names::Names;
 pub(super) use reader::{Event, Position, Reader, Record};
 pub(super) use reseal::Reseal;
-pub(super) use scripts::{KEYS, Scripts, at};
+pub(super) use scripts::{Beat, KEYS, Scripts, at};
 
 /// A connection to it.
 pub(super) type Line = ::redis::Connection;

@@ -1,6 +1,7 @@
 //! What the thread of the news asks, over a connection of its own: it waits there.
 
 use super::link::Link;
+use super::scripts::{LOST, ms};
 use super::{Names, Run, Scripts, entry};
 use redis::{Connection, RedisResult, Value, cmd, from_redis_value};
 use std::collections::HashMap;
@@ -37,6 +38,10 @@ pub(in crate::store) struct Position {
     pub(in crate::store) cursor: String,
     /// The server's time in ms.
     pub(in crate::store) now: u64,
+    /// Whose it is; empty: nobody has made it.
+    pub(in crate::store) pool: String,
+    /// How many replicas know what it has lost.
+    pub(in crate::store) lost: u64,
     /// Records of each table.
     pub(in crate::store) counts: Vec<u64>,
 }
@@ -52,6 +57,8 @@ impl Link {
     pub(in crate::store) fn reader(&self, wait: Duration) -> Option<Reader<'_>> {
         match entry::enter(&self.address, &self.scripts, &self.prefix, &self.cipher, self.names()) {
             Ok((connection, names)) => {
+                // One that was emptied and made anew may have others.
+                *self.names.lock() = Some(names.clone());
                 connection.set_read_timeout(Some(wait + PATIENCE)).ok()?;
                 Some(Reader { connection, names, scripts: &self.scripts })
             }
@@ -64,16 +71,29 @@ impl Link {
 }
 
 impl Reader<'_> {
-    pub(in crate::store) fn position(&mut self, tables: &[&str]) -> RedisResult<Position> {
+    /// Whose store it was when it was entered.
+    pub(in crate::store) fn pool(&self) -> &str {
+        &self.names.pool
+    }
+
+    /// A replica that was silent for so long counts as gone.
+    pub(in crate::store) fn position(&mut self, tables: &[&str], silence: Duration) -> RedisResult<Position> {
         let mut call = self.scripts.position.key(self.names.of_all("meta"));
-        call.key(self.names.of_all("news"));
+        call.key(self.names.of_all("news")).key(self.names.of_all(LOST)).arg(ms(silence));
         tables.iter().for_each(|table| _ = call.key(self.names.of_all(table)));
-        let [version, cursor, now, counts @ ..] = &*call.run::<Vec<String>>(&mut self.connection)? else {
+        let [version, cursor, now, pool, lost, counts @ ..] = &*call.run::<Vec<String>>(&mut self.connection)? else {
             return Err((redis::ErrorKind::Client, "a position of another form").into());
         };
         let number = |text: &String| text.parse().unwrap_or(0);
         let counts = counts.iter().map(number).collect();
-        Ok(Position { version: number(version), cursor: cursor.clone(), now: number(now), counts })
+        Ok(Position {
+            version: number(version),
+            cursor: cursor.clone(),
+            now: number(now),
+            pool: pool.clone(),
+            lost: number(lost),
+            counts,
+        })
     }
 
     /// Of a credential that comes.

@@ -28,6 +28,20 @@ pub(in crate::store) struct Scripts {
     pub(in crate::store) usage: UsageScripts,
 }
 
+/// What a replica says when it tells that it lives.
+pub(in crate::store) struct Beat<'a> {
+    pub(in crate::store) who: &'a str,
+    pub(in crate::store) what: &'a str,
+    /// After so much one counts as gone.
+    pub(in crate::store) silence: Duration,
+    /// How many changes it knows.
+    pub(in crate::store) seen: u64,
+    /// It knows what the store has lost.
+    pub(in crate::store) knows_loss: bool,
+}
+
+/// The replicas that know what the store has lost.
+pub(super) const LOST: &str = "lost";
 /// The table of the keys of the page.
 pub(in crate::store) const KEYS: &str = "key";
 /// After so much silence a place among the running requests is free.
@@ -39,7 +53,7 @@ impl Scripts {
             admit: lua!("calendar", "admit"),
             settle: lua!("calendar", "settle"),
             hold: lua!("hold"),
-            beat: lua!("beat"),
+            beat: lua!("news", "beat"),
             open: lua!("open"),
             keys: lua!("seen", "news", "keys"),
             brief: lua!("news", "brief"),
@@ -132,17 +146,17 @@ impl Scripts {
         call.run::<i64>(connection).map(drop)
     }
 
-    /// The server's time in ms, and how many replicas live.
+    /// The server's time in ms, how many replicas live, and how many of them know what it has lost.
     pub(in crate::store) fn beat(
         &self,
         connection: &mut Connection,
         names: &Names,
-        who: &str,
-        what: &str,
-        silence: Duration,
-    ) -> RedisResult<[u64; 2]> {
-        let mut call = self.beat.key(names.alive());
-        call.key(names.replica(who)).arg(who).arg(what).arg(ms(silence));
+        beat: &Beat<'_>,
+    ) -> RedisResult<[u64; 3]> {
+        let Beat { who, what, silence, seen, knows_loss } = *beat;
+        let mut call = self.beat.key(names.of_all("meta"));
+        call.key(names.of_all("news")).key(names.alive()).key(names.replica(who)).key(names.of_all(LOST));
+        call.arg(who).arg(what).arg(ms(silence)).arg(seen).arg(i64::from(knows_loss));
         call.run(connection)
     }
 
@@ -164,7 +178,9 @@ impl Scripts {
 
     /// Who leaves is not waited for.
     pub(in crate::store) fn leave(connection: &mut Connection, names: &Names, who: &str) -> RedisResult<()> {
-        redis::cmd("ZREM").arg(names.alive()).arg(who).query::<i64>(connection)?;
+        for table in [names.alive(), names.of_all(LOST)] {
+            redis::cmd("ZREM").arg(table).arg(who).query::<i64>(connection)?;
+        }
         redis::cmd("DEL").arg(names.replica(who)).query::<i64>(connection).map(drop)
     }
 

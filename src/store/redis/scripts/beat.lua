@@ -1,8 +1,16 @@
--- A replica lives. Who was silent for an hour is forgotten.
--- KEYS: alive, replica. ARGV: who, what it is, ms of silence after which one counts as gone.
+-- A replica lives, and may know what the store has lost. Who comes is told to all; who was silent for an hour is forgotten.
+-- KEYS: meta, news, alive, replica, lost. ARGV: who, what it is, ms of silence after which one counts as gone, how many changes
+-- it has seen, whether it knows of a loss.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 3600000)
-redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('SET', KEYS[2], ARGV[2], 'PX', 3600000)
-return {now, redis.call('ZCOUNT', KEYS[1], now - tonumber(ARGV[3]), '+inf')}
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - 3600000)
+local is_new = redis.call('ZADD', KEYS[3], now, ARGV[1]) == 1
+redis.call('SET', KEYS[4], ARGV[2], 'PX', 3600000)
+local has_lost = tonumber(redis.call('HGET', KEYS[1], 'changes') or 0) < tonumber(ARGV[4])
+if has_lost or ARGV[5] == '1' then
+  redis.call('ZADD', KEYS[5], now, ARGV[1])
+  redis.call('PEXPIRE', KEYS[5], ARGV[3])
+else redis.call('ZREM', KEYS[5], ARGV[1]) end
+if is_new then tell(change(), 'alive', ARGV[1]) end
+local since = now - tonumber(ARGV[3])
+return {now, redis.call('ZCOUNT', KEYS[3], since, '+inf'), redis.call('ZCOUNT', KEYS[5], since, '+inf')}
