@@ -14,7 +14,7 @@ pub trait Quota: fmt::Debug + Send + Sync {
     fn admit(&self, ask: &Ask<'_>) -> Result<Counted, Away>;
     /// A place among the running requests, for [`Ask::place`].
     fn place(&self) -> u64;
-    /// A request with a limited key has ended: its place is free, and the meter owes what it took.
+    /// A request with a limited key has ended, or was admitted here alone: its place is free, and the meter owes what it took.
     fn ended(&self, meter: &Arc<Meter>, place: Option<u64>);
 }
 

@@ -289,7 +289,11 @@ pub(super) fn admit(
     }
     drop(counts);
     match judged {
-        Ok(_) => {
+        Ok(owed) => {
+            if owed > 0 {
+                // Its end may be far.
+                quota.ended(meter, None);
+            }
             meter.changed();
             (Ok(Permit::of_all(meter, place)), headers)
         }

@@ -1,6 +1,7 @@
 //! Limits of keys over all replicas: the scripts judge by the server's clock. While the server is away each replica gives its
 //! part, or nothing, as the config says; what it gave is told the server when it is back.
 
+use super::accounts::ms;
 use super::peers::Introduction;
 use super::redis::{Beat, Fault, Link, Scripts, at};
 use crate::config::WhenDown;
@@ -36,6 +37,10 @@ pub(super) struct Limits {
     pub(super) replicas: AtomicU64,
     /// Requests that this replica judged alone.
     pub(super) alone: AtomicU64,
+    /// When nobody answered last, in ms of the server's time; 0: all have told since what they gave alone.
+    unanswered: AtomicU64,
+    /// When the replica beat that was silent for longest, in the same.
+    eldest: AtomicU64,
     number: AtomicU64,
     /// Of which key each place among the running requests is that was given out.
     places: Mutex<HashMap<u64, u64>>,
@@ -59,6 +64,8 @@ impl Limits {
             ahead: AtomicI64::new(0),
             replicas: AtomicU64::new(0),
             alone: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
+            eldest: AtomicU64::new(0),
             number: AtomicU64::new(1),
             places: Mutex::default(),
             freed: Mutex::default(),
@@ -91,13 +98,38 @@ impl Limits {
         let names = self.link.names().ok_or(Fault::Down)?;
         let what = self.said(&names);
         let beat = Beat { who: &self.who, what: &what, silence: SILENCE, seen, knows_loss };
-        let [now, replicas, lost] = self.link.ask(|scripts, line, _| scripts.beat(line, &names, &beat))?;
+        let beat = self.link.ask(|scripts, line, _| scripts.beat(line, &names, &beat));
+        let [now, replicas, lost, eldest] = beat.inspect_err(|fault| self.note(*fault))?;
+        self.eldest.store(eldest, Ordering::Relaxed);
+        // Its clock may have been set back.
+        self.unanswered.fetch_min(now, Ordering::AcqRel);
         self.replicas.store(replicas.max(1), Ordering::Relaxed);
         let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let ahead = i64::try_from(own).unwrap_or(i64::MAX).saturating_sub(i64::try_from(now).unwrap_or(i64::MAX));
         self.ahead.store(ahead, Ordering::Relaxed);
         self.set_clock(at(now));
         Ok(lost > 0)
+    }
+
+    /// Nobody answers: each replica gives its part, and the server does not know of it.
+    pub(super) fn note(&self, fault: Fault) {
+        // Who has never counted the replicas gives nothing.
+        if fault == Fault::Down && self.clock.lock().is_some() {
+            self.unanswered.store(ms(self.now()).max(1), Ordering::Release);
+        }
+    }
+
+    /// Whether others may have given what the server does not know of yet. Until then each goes on with its part.
+    pub(super) fn is_settling(&self) -> bool {
+        self.unanswered.load(Ordering::Acquire) > 0
+    }
+
+    /// This replica has told what it gave. So has each that beat since, for it tells that first.
+    pub(super) fn settled(&self) {
+        let unanswered = self.unanswered.load(Ordering::Acquire);
+        if self.eldest.load(Ordering::Relaxed) > unanswered {
+            let _ = self.unanswered.compare_exchange(unanswered, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
     }
 
     /// Whether one that beat last then counts as gone.
@@ -192,7 +224,14 @@ impl Quota for Limits {
 
     fn admit(&self, ask: &Ask<'_>) -> Result<Counted, Away> {
         let Some(names) = self.link.names() else { return Err(Away::Refuse) };
-        let answer = self.link.ask(|scripts, line, ticket| scripts.admit(line, &names, &self.who, ask, ticket));
+        let answer = match self.is_settling() && self.when_down == WhenDown::Share {
+            true => Err(Fault::Down),
+            false => {
+                let admit =
+                    |scripts: &Scripts, line: &mut _, ticket| scripts.admit(line, &names, &self.who, ask, ticket);
+                self.link.ask(admit).inspect_err(|fault| self.note(*fault))
+            }
+        };
         let is_running = match &answer {
             Ok(counted) => {
                 self.set_clock(counted.numbers.at);

@@ -48,6 +48,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 const BEAT: Duration = Duration::from_secs(5);
+/// The same while replicas wait for each other.
+const SOON: Duration = Duration::from_millis(500);
 /// The server is looked for again after so long, and twice as long each time.
 const PROBE: Duration = Duration::from_millis(100);
 const LONGEST_PROBE: Duration = Duration::from_secs(2);
@@ -329,14 +331,19 @@ impl Keeper {
                 };
                 next_probe = Instant::now() + jittered(probe);
                 if limits.link.is_up() {
+                    limits.note(Fault::Down);
                     next_beat = Instant::now();
                 }
             }
             if limits.link.is_up() {
                 // How many there are is needed when it goes away.
                 if Instant::now() >= next_beat || self.news.take_joined() {
-                    next_beat = Instant::now() + BEAT;
+                    let is_settled = limits.settle_all().is_ok();
                     let beat = limits.beat(self.news.seen(), self.news.knows_loss());
+                    if is_settled && beat.is_ok() {
+                        limits.settled();
+                    }
+                    next_beat = Instant::now() + if limits.is_settling() { SOON } else { BEAT };
                     if beat == Ok(true) || self.news.is_emptied() {
                         self.news.doubt();
                     }

@@ -13,4 +13,5 @@ if has_lost or ARGV[5] == '1' then
 else redis.call('ZREM', KEYS[5], ARGV[1]) end
 if is_new then tell(change(), 'alive', ARGV[1]) end
 local since = now - tonumber(ARGV[3])
-return {now, redis.call('ZCOUNT', KEYS[3], since, '+inf'), redis.call('ZCOUNT', KEYS[5], since, '+inf')}
+local eldest = redis.call('ZRANGEBYSCORE', KEYS[3], since, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+return {now, redis.call('ZCOUNT', KEYS[3], since, '+inf'), redis.call('ZCOUNT', KEYS[5], since, '+inf'), tonumber(eldest)}
