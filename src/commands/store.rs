@@ -54,6 +54,9 @@ fn of_file(config: &Config) -> Result<Option<Credentials>, String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("{}: {error}", path.display())),
     };
+    if let Some(mistake) = rekey::mistake(&bytes) {
+        return Err(format!("{}: {mistake}; nothing was changed", path.display()));
+    }
     // One in clear stays as it is.
     let key = config.encryption_key.clone().filter(|_| !rekey::is_plain(&bytes));
     let options = Options {
@@ -69,6 +72,12 @@ fn of_file(config: &Config) -> Result<Option<Credentials>, String> {
 
 fn import(config: &Config, is_dry: bool, merges: bool) -> Result<(), String> {
     refuse_running(config)?;
+    state::intact(&config.state_file).map_err(|why| {
+        format!(
+            "{why}. Nothing was changed. A proxy that is started once without `store` goes on with what can be read of a \
+             damaged file, and says what it lost"
+        )
+    })?;
     let of_file = of_file(config)?;
     if of_file.is_none() && !config.state_file.exists() {
         let (one, other) = (config.credentials_file.display(), config.state_file.display());

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub(super) struct Text {
     sections: BTreeMap<String, Vec<Place>>,
     /// Lines that were lost to damage.
     pub(super) damaged: usize,
+    /// The last line has no end.
+    pub(super) is_cut: bool,
     /// Whether more can be appended to the file: it is whole, and in this layout.
     pub(super) is_whole: bool,
 }
@@ -41,6 +44,15 @@ pub(super) enum Unreadable {
     Foreign,
     /// Of a later version.
     Newer(u64),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unreadable::Foreign => f.write_str("it is no state file of this program"),
+            Unreadable::Newer(layout) => write!(f, "a newer version wrote it (layout {layout})"),
+        }
+    }
 }
 
 /// A section of the file as it was read.
@@ -86,7 +98,8 @@ impl Text {
             at += line.len();
             let Some(records) = parsed(line) else {
                 // The last line, when it has no end, was never acknowledged.
-                read.damaged += usize::from(line.ends_with(b"\n"));
+                read.is_cut = !line.ends_with(b"\n");
+                read.damaged += usize::from(!read.is_cut);
                 continue;
             };
             good += 1;
@@ -312,6 +325,7 @@ mod tests {
             let cut = Text::read(whole[..end].to_vec()).unwrap();
             assert_eq!(told(&whole[..end]), told(&kept), "cut at {end}");
             assert_eq!((cut.damaged, cut.is_whole), (0, end > 0 && kept.len() == end), "cut at {end}");
+            assert_eq!(cut.is_cut, kept.len() != end, "cut at {end}");
         }
     }
 

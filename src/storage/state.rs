@@ -71,9 +71,7 @@ impl State {
                 Ok(text) if text.damaged > 0 => keep_copy(&path, text),
                 Ok(text) => Ok(text),
                 Err(Unreadable::Foreign) => put_aside(&path),
-                Err(Unreadable::Newer(layout)) => {
-                    Err(io::Error::other(format!("a newer version wrote it (layout {layout})")))
-                }
+                Err(newer @ Unreadable::Newer(_)) => Err(io::Error::other(newer.to_string())),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Text::default()),
             Err(error) => Err(error),
@@ -204,6 +202,25 @@ impl Writer {
 pub fn section(path: &Path, name: &str) -> Section {
     let text = fs::read(path).ok().and_then(|bytes| Text::read(bytes).ok());
     text.and_then(|mut text| text.take(name)).unwrap_or_default()
+}
+
+/// Whether the file at `path` holds all that was written into it, as far as can be seen; one that does not exist does. The error
+/// is a sentence.
+pub fn intact(path: &Path) -> Result<(), String> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(format!("{}: {error}", path.display())),
+    };
+    let is_empty = bytes.is_empty();
+    let why = match Text::read(bytes) {
+        Ok(_) if is_empty => "it is empty".into(),
+        Ok(Text { damaged: 0, is_cut: false, .. }) => return Ok(()),
+        Ok(Text { damaged: 0, .. }) => "it ends in the middle of a line".into(),
+        Ok(Text { damaged, .. }) => format!("{damaged} of its lines are damaged"),
+        Err(unreadable) => unreadable.to_string(),
+    };
+    Err(format!("{}: {why}", path.display()))
 }
 
 /// Renames a file that is none of this program's; there are no sections then.

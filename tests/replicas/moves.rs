@@ -37,6 +37,49 @@ fn make_keys(google: &FakeGoogle, redis: &Redis, folder: &Folder, names: &[&str]
     refused
 }
 
+/// A line of a state file.
+fn line(records: &str) -> String {
+    let sum = records.bytes().fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{sum:08x} {records}\n")
+}
+
+#[test]
+fn a_state_file_that_is_not_whole_is_not_brought_in() {
+    let (google, redis) = (FakeGoogle::start(), Redis::start());
+    let folder = Folder::new("damaged");
+    make_keys(&google, &redis, &folder, &["one", "two", "three"]);
+    let config = json!({
+        "server": {"host": "127.0.0.1", "port": 0},
+        "store": {"url": redis.url()},
+        "credentials_file": "none.json",
+        "state_file": "first.state.json",
+    });
+    folder.write("import.json", config.to_string());
+    let import = || said(&folder, &["store", "import", "-c", "import.json", "-ek", SEAL]);
+    let whole = std::fs::read(folder.join("first.state.json")).unwrap();
+    let half = whole.len() / 2;
+    let mut flipped = whole.clone();
+    flipped[half] ^= 1;
+    let newer = [line(r#"[["file","",9]]"#).into_bytes(), whole.clone()].concat();
+    let cut = if whole[half - 1] == b'\n' { &whole[..half - 1] } else { &whole[..half] };
+    for (bytes, expected) in [
+        (cut.to_vec(), "it ends in the middle of a line"),
+        (Vec::new(), "it is empty"),
+        (b"garbage\n".to_vec(), "it is no state file of this program"),
+        (flipped, "1 of its lines are damaged"),
+        (newer, "a newer version wrote it (layout 9)"),
+    ] {
+        folder.write("first.state.json", &bytes);
+        let (code, text) = import();
+        assert!(code == 1 && text.contains(expected) && text.contains("Nothing was changed"), "{expected}: {text}");
+        assert!(redis.names().is_empty(), "{:?}", redis.names());
+        assert_eq!(std::fs::read(folder.join("first.state.json")).unwrap(), bytes, "it stays as it is");
+    }
+    folder.write("first.state.json", &whole);
+    let (code, text) = import();
+    assert!(code == 0 && text.contains("keys of the page: 3 added"), "{text}");
+}
+
 #[test]
 fn what_is_brought_in_and_taken_out_is_the_same() {
     let (google, redis) = (FakeGoogle::start(), Redis::start());

@@ -2,9 +2,10 @@
 //! file was before stays beside it.
 
 use super::cipher::Cipher;
-use super::store::{StoreError, looks_plain};
+use super::store::{StoreError, looks_plain, without_mark};
 use crate::secret::Secret;
 use crate::storage::disk;
+use serde::de::IgnoredAny;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -76,6 +77,13 @@ fn unwritable(path: &Path, error: &io::Error) -> StoreError {
 /// Whether the bytes are JSON in clear, or nothing.
 pub fn is_plain(bytes: &[u8]) -> bool {
     looks_plain(bytes).unwrap_or(true)
+}
+
+/// What is wrong with bytes in clear that are meant to be JSON.
+pub fn mistake(bytes: &[u8]) -> Option<String> {
+    looks_plain(bytes).filter(|is_plain| *is_plain)?;
+    let error = serde_json::from_slice::<IgnoredAny>(without_mark(bytes)).err()?;
+    Some(format!("invalid JSON at line {}, column {}", error.line(), error.column()))
 }
 
 fn replace(path: &Path, content: &[u8]) -> Result<PathBuf, StoreError> {

@@ -258,7 +258,7 @@ pub(crate) fn looks_plain(bytes: &[u8]) -> Option<bool> {
 }
 
 /// The byte order mark that editors on Windows put in front.
-fn without_mark(bytes: &[u8]) -> &[u8] {
+pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
 }
 
