@@ -43,6 +43,14 @@ pub fn rotate_key(options: &RotateOptions) -> Result<(), Failure> {
         .map_err(plainly)?
         .ok_or_else(|| plainly("the new key is empty; `generate-key` makes one".into()))?;
     let config = configured(&options.run).map_err(plainly)?;
+    let path = &config.credentials_file;
+    if config.store.is_some() {
+        return Err(plainly(format!(
+            "with `store` in the config the credentials are in the store, and {} is not used: `rotate-key --store` \
+             changes the key of the store (docs/operations.md, \"Another encryption key for replicas\"). Nothing was changed",
+            path.display()
+        )));
+    }
     let old = config.encryption_key.as_ref().ok_or_else(|| plainly(KEY_NEEDED.into()))?;
     if *old == new {
         return Err(plainly("the new key is the present one; nothing was changed".into()));
@@ -53,7 +61,6 @@ pub fn rotate_key(options: &RotateOptions) -> Result<(), Failure> {
             "[WARNING] the new key is short enough to be guessed by who has the file; `generate-key` makes a good one"
         );
     }
-    let path = &config.credentials_file;
     let backup = rekey::rotate(path, old, &new).map_err(failure)?;
     println!("{} has the new key; the file under the old key is kept as {}.", path.display(), backup.display());
     follow(&config.signatures_file(), old, Some(&new));

@@ -85,6 +85,18 @@ fn said(folder: &Folder, key: &str) -> (i32, String) {
 }
 
 #[test]
+fn the_key_of_a_file_that_is_not_used_is_not_changed_in_its_place() {
+    let folder = Folder::new("unused");
+    let config = json!({"store": {"url": "redis://127.0.0.1:1"}, "credentials_file": "unused.json"});
+    folder.write("config.json", config.to_string());
+    folder.write("unused.json", "[]");
+    let output = program::run(&folder, &["rotate-key", "-c", "config.json", "-ek", SEAL, "--new-key", NEW]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("`rotate-key --store` changes the key"), "{said}");
+    assert_eq!(std::fs::read_to_string(folder.join("unused.json")).unwrap(), "[]");
+}
+
+#[test]
 fn the_encryption_key_is_changed_beside_replicas_under_load() {
     let (google, redis) = (FakeGoogle::start(), Redis::start());
     google.settings(|settings| (settings.rotate_refresh, settings.retire_refresh) = (true, true));
