@@ -149,12 +149,11 @@ fn fault(url: &str) -> Option<String> {
             "expected an address without #: certificates are always checked; # in a password is written %23".into(),
         );
     }
-    if scheme.ends_with("unix") {
-        return (!rest.starts_with('/')).then(|| format!("expected {EXPECTED}"));
-    }
-    let (place, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let path = path.split('?').next().unwrap_or_default();
-    if !matches!(path, "" | "/" | "/0") {
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let is_unix = scheme.ends_with("unix");
+    let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let mut numbers = query.split('&').filter_map(|pair| pair.strip_prefix("db="));
+    if !numbers.all(|number| matches!(number, "" | "0")) || !(is_unix || matches!(path, "" | "/" | "/0")) {
         return Some("expected no number of a database: `store.prefix` keeps pools apart".into());
     }
     let host = place.rsplit('@').next().unwrap_or_default();
@@ -183,6 +182,9 @@ pub(super) fn shown(store: &Option<Arc<StoreConfig>>) -> Value {
         false => super::keys::address(store.url.expose().split('?').next().unwrap_or_default()),
     };
     json!({
+    if is_unix {
+        return (!rest.starts_with('/')).then(|| format!("expected {EXPECTED}"));
+    }
         "url": url,
         "prefix": store.prefix,
         "replica": store.replica,
@@ -209,7 +211,7 @@ mod tests {
             "rediss://user:p%40ss@host:6380/0?protocol=resp3",
             "valkey://10.0.0.1",
             "redis://[::1]:6379",
-            "redis+unix:///run/redis/socket?pass=x",
+            "redis+unix:///run/redis/socket?pass=x&db=0",
         ] {
             let store = read(json!({"url": url})).unwrap_or_else(|error| panic!("{url}: {error}"));
             assert_eq!((store.prefix.as_str(), store.when_down), ("gop:", WhenDown::Share));
@@ -253,6 +255,8 @@ mod tests {
         let config = parse(&json!({"store": {"url": url, "replica": "a"}}).to_string()).unwrap().config;
         let shown = config.shown()["store"]["value"].clone();
         assert_eq!(shown["url"], "rediss://***@host:6380/");
+            (json!({"url": "redis://u:secret@host?db=1"}), "store.url: expected no number of a database"),
+            (json!({"url": "redis+unix:///x?pass=secret&db=3"}), "store.url: expected no number of a database"),
         assert_eq!(shown["when_down"], "share");
         let url = "redis+unix:///run/socket?user=u&pass=secret";
         let config = parse(&json!({"store": {"url": url}}).to_string()).unwrap().config;
