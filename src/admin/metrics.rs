@@ -133,7 +133,12 @@ fn shared(page: &mut Page, store: &StoreFigures) {
     page.head("gemini_proxy_replica_info", "gauge", "This replica; always 1.");
     let labels = [("replica", &*store.replica), ("version", env!("CARGO_PKG_VERSION"))];
     page.line("gemini_proxy_replica_info", &labels, "1");
-    page.single("gemini_proxy_store_up", "gauge", "Whether the store of the replicas answers.", store.is_up.into());
+    page.single(
+        "gemini_proxy_store_up",
+        "gauge",
+        "Whether the store of the replicas answers and takes changes.",
+        store.is_up.into(),
+    );
     page.head("gemini_proxy_store_errors_total", "counter", "Calls of the store that failed.");
     for (kind, count) in &store.errors {
         page.line("gemini_proxy_store_errors_total", &[("kind", kind)], &count.to_string());

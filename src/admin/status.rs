@@ -31,20 +31,11 @@ pub fn status(app: &App) -> Value {
             unsaved(app),
             app.state.is_failing(),
             app.usage.history_fails(),
-            away(app),
+            app.replicas.as_ref().and_then(|replicas| replicas.alert()),
         ),
         "replicas": app.replicas.as_ref().map(|replicas| replicas.all()),
         "config": app.config.shown(),
     })
-}
-
-/// That the store is away which replicas share, or has lost what it held.
-fn away(app: &App) -> Option<Message> {
-    let replicas = app.replicas.as_ref()?;
-    match replicas.away_since() {
-        Some(since) => Some(Message::new("store_away").with("since", calendar::iso(since))),
-        None => replicas.loss(),
-    }
 }
 
 /// The most pressing first.
@@ -54,7 +45,7 @@ fn alerts(
     unsaved: Option<Message>,
     state_fails: bool,
     history_fails: bool,
-    away: Option<Message>,
+    of_store: Option<Message>,
 ) -> Vec<Value> {
     let mut alerts = Vec::new();
     let mut tell = |level: &str, message: Message| {
@@ -74,7 +65,7 @@ fn alerts(
         let wanted = config.min_credentials;
         tell("warning", Message::new("few_credentials").with("available", available).with("wanted", wanted));
     }
-    for message in [unsaved, away].into_iter().flatten() {
+    for message in [unsaved, of_store].into_iter().flatten() {
         tell("error", message);
     }
     if state_fails {

@@ -94,12 +94,16 @@ fn look_at_alerts(_: &Config, findings: &mut Findings) {
 
 fn look(options: &RunOptions, findings: &mut Findings) {
     let Some(config) = look_at_config(options, findings) else { return };
+    let before = findings.errors;
     for finding in store::look(&config) {
         match finding {
             Finding::Good(text) => findings.good(&text),
             Finding::Warning(text) => findings.warn(&text),
             Finding::Error(text) => findings.error(&text),
         }
+    }
+    if findings.errors > before {
+        return;
     }
     let Some(pool) = open_pool(&config, findings) else { return };
     let views = pool.views();
@@ -149,6 +153,11 @@ fn look_at_config(options: &RunOptions, findings: &mut Findings) -> Option<Confi
             return None;
         }
     };
+    let config = Config { encryption_key: key, ..loaded.config };
+    if let Err(message) = store::can_be_asked(&config) {
+        findings.error(&message);
+        return None;
+    }
     match &options.config {
         Some(path) => {
             findings.good(&format!("{} is a good configuration", path.display()));
@@ -162,7 +171,6 @@ fn look_at_config(options: &RunOptions, findings: &mut Findings) -> Option<Confi
     for warning in &loaded.warnings {
         findings.warn(warning);
     }
-    let config = Config { encryption_key: key, ..loaded.config };
     for doubt in app::doubts(&config) {
         findings.warn(&doubt);
     }
@@ -221,6 +229,10 @@ fn open_pool(config: &Config, findings: &mut Findings) -> Option<Arc<Credentials
             return None;
         }
         Ok(bytes) => {
+            if let Some(mistake) = rekey::mistake(&bytes) {
+                findings.error(&format!("{name}: {mistake}. Correct {name}, or restore a backup"));
+                return None;
+            }
             let plain = rekey::is_plain(&bytes);
             match (plain, config.encryption_key.is_some()) {
                 (true, true) => {
@@ -271,8 +283,6 @@ fn open_shared(config: &Config, findings: &mut Findings) -> Option<Arc<Credentia
             path.display()
         ));
     }
-    // That one is missing was said of the store.
-    config.encryption_key.as_ref()?;
     let agent = agent_for_google(config, Timeouts { connect: Some(REACH), read: Some(CALL) }, TOGETHER);
     let pool = Credentials::open(Options::new(config, agent)).map_err(|error| error.to_string());
     match pool.and_then(|pool| store::visit(config, pool, false)) {

@@ -29,7 +29,7 @@ pub use networks::Network;
 pub use outgoing::ProxyChoice;
 pub use prices::{Price, dollars, nanodollars};
 pub use reload::Changes;
-pub use store::{StoreConfig, WhenDown};
+pub use store::{PasswordFile, StoreConfig, WhenDown};
 pub use value::ConfigError;
 
 use crate::secret::Secret;

@@ -28,7 +28,7 @@ pub struct StoreConfig {
     /// The only authorities to trust towards the store, as PEM.
     pub authorities: Option<Vec<u8>>,
     /// Goes before the one in `url`.
-    pub password: Option<Secret>,
+    pub password: Option<PasswordFile>,
     /// `host:port` of each Sentinel; none: `url` is the server itself.
     pub sentinels: Vec<String>,
     /// Encryption keys that open what the present one does not.
@@ -89,12 +89,7 @@ pub(super) fn store(unknown: &mut Vec<String>, field: &Field) -> Result<Option<A
     }
     let password = match password_file.path()? {
         Some(path) => {
-            let text = String::from_utf8(read(&password_file, path)?).unwrap_or_default();
-            let text = text.trim_end_matches(['\r', '\n']);
-            if text.is_empty() {
-                return Err(ConfigError(format!("{}: the file is empty or no text", password_file.name)));
-            }
-            Some(Secret::new(text))
+            Some(PasswordFile::read(path).map_err(|why| ConfigError(format!("{}: {why}", password_file.name)))?)
         }
         None => None,
     };
@@ -131,6 +126,37 @@ pub(super) fn store(unknown: &mut Vec<String>, field: &Field) -> Result<Option<A
     })))
 }
 
+/// A password in a file, which may become another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordFile {
+    path: PathBuf,
+    at_start: Secret,
+}
+
+impl PasswordFile {
+    fn read(path: PathBuf) -> Result<PasswordFile, String> {
+        let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        match text_of(bytes) {
+            Some(at_start) => Ok(PasswordFile { path, at_start }),
+            None => Err("the file is empty or no text".into()),
+        }
+    }
+
+    /// What the file holds now, or what it held at the start, where it has none.
+    pub fn password(&self) -> Secret {
+        // What is no file, such as a pipe, may be read once only.
+        let is_file = std::fs::metadata(&self.path).is_ok_and(|about| about.is_file());
+        let now = is_file.then(|| std::fs::read(&self.path).ok()).flatten().and_then(text_of);
+        now.unwrap_or_else(|| self.at_start.clone())
+    }
+}
+
+fn text_of(bytes: Vec<u8>) -> Option<Secret> {
+    let text = String::from_utf8(bytes).ok()?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    (!text.is_empty()).then(|| Secret::new(text))
+}
+
 fn read(field: &Field, path: PathBuf) -> Result<Vec<u8>, ConfigError> {
     std::fs::read(&path).map_err(|error| ConfigError(format!("{}: {}: {error}", field.name, path.display())))
 }
@@ -155,6 +181,9 @@ fn fault(url: &str) -> Option<String> {
     let mut numbers = query.split('&').filter_map(|pair| pair.strip_prefix("db="));
     if !numbers.all(|number| matches!(number, "" | "0")) || !(is_unix || matches!(path, "" | "/" | "/0")) {
         return Some("expected no number of a database: `store.prefix` keeps pools apart".into());
+    }
+    if is_unix {
+        return (!rest.starts_with('/')).then(|| format!("expected {EXPECTED}"));
     }
     let host = place.rsplit('@').next().unwrap_or_default();
     (host.is_empty() || host.starts_with(':')).then(|| format!("expected {EXPECTED}"))
@@ -182,9 +211,6 @@ pub(super) fn shown(store: &Option<Arc<StoreConfig>>) -> Value {
         false => super::keys::address(store.url.expose().split('?').next().unwrap_or_default()),
     };
     json!({
-    if is_unix {
-        return (!rest.starts_with('/')).then(|| format!("expected {EXPECTED}"));
-    }
         "url": url,
         "prefix": store.prefix,
         "replica": store.replica,
@@ -229,6 +255,8 @@ mod tests {
             (json!({"url": "redis://"}), "store.url: expected an address such as"),
             (json!({"url": "redis://u:secret@:6379"}), "store.url: expected an address such as"),
             (json!({"url": "redis://u:secret@host/3"}), "store.url: expected no number of a database"),
+            (json!({"url": "redis://u:secret@host?db=1"}), "store.url: expected no number of a database"),
+            (json!({"url": "redis+unix:///x?pass=secret&db=3"}), "store.url: expected no number of a database"),
             (json!({"url": "rediss://u:secret@host#insecure"}), "store.url: expected an address without #"),
             (json!({"url": "redis://h", "prefix": "a{b}"}), "store.prefix: expected at most 64"),
             (json!({"url": "redis://h", "replica": "a b"}), "store.replica: expected at most 64"),
@@ -250,13 +278,24 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_the_one_that_its_file_holds_now() {
+        let file = std::env::temp_dir().join(format!("password-of-a-store-{}", std::process::id()));
+        std::fs::write(&file, "first\n").unwrap();
+        let password = read(json!({"url": "redis://h", "password_file": file})).unwrap().password.expect("a password");
+        for (now, expected) in [("first\n", "first"), ("second\r\n", "second"), ("", "first")] {
+            std::fs::write(&file, now).unwrap();
+            assert_eq!(password.password().expose(), expected);
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(password.password().expose(), "first", "nobody knows another one");
+    }
+
+    #[test]
     fn the_page_shows_no_password() {
         let url = "rediss://user:secret@host:6380/?protocol=resp3";
         let config = parse(&json!({"store": {"url": url, "replica": "a"}}).to_string()).unwrap().config;
         let shown = config.shown()["store"]["value"].clone();
         assert_eq!(shown["url"], "rediss://***@host:6380/");
-            (json!({"url": "redis://u:secret@host?db=1"}), "store.url: expected no number of a database"),
-            (json!({"url": "redis+unix:///x?pass=secret&db=3"}), "store.url: expected no number of a database"),
         assert_eq!(shown["when_down"], "share");
         let url = "redis+unix:///run/socket?user=u&pass=secret";
         let config = parse(&json!({"store": {"url": url}}).to_string()).unwrap().config;

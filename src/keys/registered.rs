@@ -39,6 +39,7 @@ impl From<Unwritten> for EditError {
         EditError::Away(Message::new(match why {
             Unwritten::Away => "store_unwritten",
             Unwritten::Unsure => "store_unsure",
+            Unwritten::Full => "store_full_unwritten",
             Unwritten::Emptied => "store_emptied_unwritten",
         }))
     }

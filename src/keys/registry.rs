@@ -59,6 +59,8 @@ pub enum Unwritten {
     Away,
     /// It may have been changed or not.
     Unsure,
+    /// The store has no place for changes: nothing was changed.
+    Full,
     /// The store has lost what is known here: nothing was changed.
     Emptied,
 }

@@ -73,10 +73,7 @@ impl Accounts {
             if let Some(news) = self.news() {
                 news.doubt();
             }
-            match fault {
-                Fault::Down => Away::Down,
-                Fault::Unsure => Away::Unsure,
-            }
+            Away::from(fault)
         })
     }
 
@@ -141,6 +138,17 @@ impl Accounts {
         let until = until.map_or(0, |until| ms(until).max(1));
         let sealed = self.limits.link.cipher.encrypt(&text.to_string());
         (model.clone().unwrap_or_default(), until, *limit, sealed, why.reason.clone())
+    }
+}
+
+impl From<Fault> for Away {
+    fn from(fault: Fault) -> Away {
+        match fault {
+            Fault::Down => Away::Down,
+            Fault::Unsure => Away::Unsure,
+            Fault::Full => Away::Full,
+            Fault::Behind => Away::Emptied,
+        }
     }
 }
 

@@ -29,6 +29,8 @@ impl From<Fault> for Unwritten {
         match fault {
             Fault::Down => Unwritten::Away,
             Fault::Unsure => Unwritten::Unsure,
+            Fault::Full => Unwritten::Full,
+            Fault::Behind => Unwritten::Emptied,
         }
     }
 }

@@ -238,7 +238,7 @@ impl Quota for Limits {
                 counted.refused.is_none()
             }
             Err(Fault::Unsure) => false,
-            Err(Fault::Down) => self.when_down == WhenDown::Share,
+            Err(_) => self.when_down == WhenDown::Share,
         };
         match ask.place {
             // Not before: who is prolonged counts as one that runs.
@@ -249,7 +249,7 @@ impl Quota for Limits {
         match answer {
             Ok(counted) => Ok(counted),
             Err(Fault::Unsure) => Err(Away::Unsure),
-            Err(Fault::Down) => {
+            Err(_) => {
                 self.alone.fetch_add(1, Ordering::Relaxed);
                 match (self.when_down, self.replicas.load(Ordering::Relaxed)) {
                     (WhenDown::Share, replicas @ 1..) => Err(Away::Share(replicas)),

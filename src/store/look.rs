@@ -15,6 +15,12 @@ pub enum Finding {
     Error(String),
 }
 
+/// Whether the store can be asked that the config names; the error is a sentence. Nobody is asked.
+pub fn can_be_asked(config: &Config) -> Result<(), String> {
+    let Some(store) = &config.store else { return Ok(()) };
+    cipher(config).and_then(|cipher| link(store, cipher)).map(drop).map_err(|fault| fault.message)
+}
+
 /// Looks at the store that the config names.
 pub fn look(config: &Config) -> Vec<Finding> {
     let Some(store) = &config.store else { return Vec::new() };
@@ -31,12 +37,18 @@ pub fn look(config: &Config) -> Vec<Finding> {
     }
     match link.look() {
         Err(reason) => findings.push(Finding::Error(format!("store {address}: {reason}"))),
-        Ok(Look { version, round_trip, ahead, persists, is_new }) => {
+        Ok(Look { version, round_trip, ahead, persists, is_new, trouble }) => {
             let ours = if is_new { "is empty; the first replica makes it" } else { "is this pool's, and the key fits" };
             findings.push(Finding::Good(format!(
                 "store {address} answers in {:.1} ms, is version {version}, and {ours}",
                 round_trip.as_secs_f64() * 1000.0
             )));
+            if let Some(reason) = trouble {
+                findings.push(Finding::Error(format!(
+                    "store {address} takes no changes: {reason}; until it does, nothing is changed on the page, and each \
+                     replica gives its part of every limit"
+                )));
+            }
             if persists == Some(false) {
                 findings.push(Finding::Warning(format!(
                     "store {address} keeps nothing over a restart; set `appendonly yes` there, or its counts begin at zero"

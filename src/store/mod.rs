@@ -16,7 +16,7 @@ mod signed;
 mod sums;
 mod visit;
 
-pub use look::{Finding, look};
+pub use look::{Finding, can_be_asked, look};
 pub use news::Cursor;
 pub use visit::{bring_page_keys, page_keys, reseal, visit};
 
@@ -27,7 +27,7 @@ use self::keys::{KeyCopies, KeyRegistry};
 use self::limits::Limits;
 use self::news::{Copies, News};
 use self::notes::SharedLogins;
-use self::redis::{Address, Fault, Link, Standing, jittered};
+use self::redis::{Address, Fault, Link, Standing, Trouble, jittered};
 use self::signed::Signed;
 use self::sums::Sums;
 use crate::calendar;
@@ -45,7 +45,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const BEAT: Duration = Duration::from_secs(5);
 /// The same while replicas wait for each other.
@@ -54,7 +54,7 @@ const SOON: Duration = Duration::from_millis(500);
 const PROBE: Duration = Duration::from_millis(100);
 const LONGEST_PROBE: Duration = Duration::from_secs(2);
 /// A server that must not be used is looked at again after so long.
-const REFUSED: Duration = Duration::from_secs(30);
+const REFUSED: Duration = Duration::from_secs(10);
 /// A call to the server through TLS needs as much as one to Google (docs/crates.md "Stacks of threads").
 const STACK: usize = 512 * 1024;
 /// How long a start waits until what the store holds is read, if it answers.
@@ -89,7 +89,7 @@ pub struct Replicas {
 pub struct StoreFigures {
     /// This replica.
     pub replica: String,
-    /// Whether it answers.
+    /// Whether it answers and takes changes.
     pub is_up: bool,
     /// Calls that failed, by what was wrong.
     pub errors: Vec<(&'static str, u64)>,
@@ -198,7 +198,7 @@ impl Replicas {
     }
 
     /// What a person is told where the store has lost what replicas know.
-    pub fn loss(&self) -> Option<Message> {
+    fn loss(&self) -> Option<Message> {
         match (self.news.is_emptied(), self.news.knows_loss()) {
             (false, _) => None,
             (true, true) => Some(Message::new("store_emptied")),
@@ -206,35 +206,44 @@ impl Replicas {
         }
     }
 
-    /// Why this replica should get no traffic. One that has seen the store goes on without it: all lose it together.
+    /// Why this replica should get no traffic. One that has read the store goes on without it, whatever is wrong there: all
+    /// lose it together. But one that finds another pool's store in its place must not go on.
     pub fn unready(&self) -> Option<&'static str> {
+        let is_read = self.news.age().is_some();
         match self.limits.link.standing() {
-            Standing::Refused { .. } => Some("the store must not be used"),
-            Standing::Up | Standing::Down { .. } if self.news.age().is_some() => None,
-            Standing::Up | Standing::Down { .. } if self.news.is_emptied() => {
-                Some("the store has lost what other replicas know")
-            }
-            Standing::Up | Standing::Down { .. } => Some("waiting for the store"),
+            Standing::Refused { why, .. } if why.is_foreign || !is_read => Some("the store must not be used"),
+            _ if is_read => None,
+            _ if self.news.is_emptied() => Some("the store has lost what other replicas know"),
+            _ => Some("waiting for the store"),
         }
     }
 
-    /// Since when the store is away; `None`: it is not.
-    pub fn away_since(&self) -> Option<SystemTime> {
-        match self.limits.link.standing() {
-            Standing::Up => None,
-            Standing::Down { since, .. } | Standing::Refused { since, .. } => {
-                SystemTime::now().checked_sub(since.elapsed())
+    /// What a person should know of the store.
+    pub fn alert(&self) -> Option<Message> {
+        let link = &self.limits.link;
+        let time = |since| calendar::iso(time_of(since));
+        let away = |since, reason| Message::new("store_away").with("since", time(since)).with("reason", reason);
+        match (link.standing(), link.trouble()) {
+            (Standing::Down { since, reason }, _) => Some(away(since, reason)),
+            (Standing::Refused { since, why }, _) => Some(away(since, why.sentence)),
+            _ if self.news.is_emptied() => self.loss(),
+            (Standing::Up, trouble) => {
+                let full = |Trouble { since, reason, .. }| {
+                    Message::new("store_full").with("since", time(since)).with("reason", reason)
+                };
+                trouble.map(full)
             }
         }
     }
 
     /// For `/health?verbose=1`.
     pub fn health(&self) -> Value {
-        let standing = self.limits.link.standing();
-        let state = match &standing {
-            Standing::Up => "up",
-            Standing::Down { .. } => "down",
-            Standing::Refused { .. } => "refused",
+        let link = &self.limits.link;
+        let (state, since) = match (link.standing(), link.trouble()) {
+            (Standing::Up, None) => ("up", None),
+            (Standing::Up, Some(trouble)) => ("full", Some(trouble.since)),
+            (Standing::Down { since, .. }, _) => ("down", Some(since)),
+            (Standing::Refused { since, .. }, _) => ("refused", Some(since)),
         };
         let mut health = json!({
             "kind": "redis",
@@ -243,8 +252,8 @@ impl Replicas {
             "incarnation": format!("{}-{}", self.name, self.limits.who),
             "replicas": self.limits.replicas.load(Ordering::Relaxed),
         });
-        if let Some(since) = self.away_since() {
-            health["since"] = json!(calendar::iso(since));
+        if let Some(since) = since {
+            health["since"] = json!(calendar::iso(time_of(since)));
         }
         health["behind_seconds"] = json!(self.news.age().map(|age| age.as_secs()));
         health
@@ -255,7 +264,7 @@ impl Replicas {
         let errors = ["lost", "timeout", "refused"].into_iter().zip(&self.limits.link.errors);
         StoreFigures {
             replica: self.name.clone(),
-            is_up: self.limits.link.is_up(),
+            is_up: self.limits.link.is_up() && self.limits.link.trouble().is_none(),
             errors: errors.map(|(kind, count)| (kind, count.load(Ordering::Relaxed))).collect(),
             alone: self.limits.alone.load(Ordering::Relaxed),
             waiting: self.limits.waiting() + self.pool.untold_shared() as u64 + self.usage.waiting(),
@@ -269,6 +278,10 @@ impl fmt::Debug for Replicas {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Replicas({:?})", self.limits)
     }
+}
+
+fn time_of(when: Instant) -> SystemTime {
+    SystemTime::now().checked_sub(when.elapsed()).unwrap_or(UNIX_EPOCH)
 }
 
 fn begin(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreFault> {
@@ -338,6 +351,7 @@ impl Keeper {
             if limits.link.is_up() {
                 // How many there are is needed when it goes away.
                 if Instant::now() >= next_beat || self.news.take_joined() {
+                    limits.link.try_changes();
                     let is_settled = limits.settle_all().is_ok();
                     let beat = limits.beat(self.news.seen(), self.news.knows_loss());
                     if is_settled && beat.is_ok() {

@@ -10,7 +10,7 @@ use crate::storage::state::State;
 use crate::usage::Usage;
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Why replicas cannot meet.
 #[derive(Debug)]
@@ -55,6 +55,11 @@ pub enum Finding {
     Warning(String),
     /// It does not work.
     Error(String),
+}
+
+/// Nobody is.
+pub fn can_be_asked(_: &Config) -> Result<(), String> {
+    Ok(())
 }
 
 /// There is nothing to look at.
@@ -144,18 +149,13 @@ impl Replicas {
         match *self {}
     }
 
-    /// Nothing was lost.
-    pub fn loss(&self) -> Option<Message> {
-        match *self {}
-    }
-
     /// Nothing is waited for.
     pub fn unready(&self) -> Option<&'static str> {
         match *self {}
     }
 
     /// Nothing is away.
-    pub fn away_since(&self) -> Option<SystemTime> {
+    pub fn alert(&self) -> Option<Message> {
         match *self {}
     }
 

@@ -2,8 +2,8 @@
 //! replica has given them out.
 
 use super::Replicas;
-use super::redis::Link;
-use crate::credentials::consent::{Away, Shared, Taken};
+use super::redis::{Fault, Link};
+use crate::credentials::consent::{Shared, Stale, Taken};
 use crate::keys::Quota;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -15,13 +15,17 @@ const LOGIN: &str = "login";
 pub(super) struct SharedLogins(pub(super) Arc<Link>);
 
 impl Shared for SharedLogins {
-    fn keep(&self, state: &str, login: &str, span: Duration) -> Result<(), Away> {
-        self.0.keep(LOGIN, state, login, span).map_err(|_| Away)
+    fn keep(&self, state: &str, login: &str, span: Duration) -> Result<(), Stale> {
+        self.0.keep(LOGIN, state, login, span).map_err(stale)
     }
 
-    fn take(&self, state: &str, least: Duration) -> Result<Taken, Away> {
-        self.0.take_note(LOGIN, state, least).map_err(|_| Away)
+    fn take(&self, state: &str, least: Duration) -> Result<Taken, Stale> {
+        self.0.take_note(LOGIN, state, least).map_err(stale)
     }
+}
+
+fn stale(fault: Fault) -> Stale {
+    if fault == Fault::Full { Stale::Full } else { Stale::Away }
 }
 
 impl Replicas {

@@ -62,6 +62,9 @@ pub fn bring_page_keys(
 /// values it changed; the error is a sentence.
 pub fn reseal(config: &Config) -> Result<usize, String> {
     let Some((link, _)) = accounts(config, false)? else { return Ok(0) };
+    if let Some(trouble) = link.trouble() {
+        return Err(told(&link, &format!("{}; nothing was changed", trouble.reason)));
+    }
     let done = link.reader(PATIENCE).and_then(|reader| {
         let mut reseal = Reseal::new(reader, &link.cipher);
         reseal.round().ok()?;
@@ -76,7 +79,7 @@ pub fn reseal(config: &Config) -> Result<usize, String> {
         Some((first + meta, again, unread + of_meta))
     });
     match done {
-        None => Err("the store does not answer; what is done is done: run it again".into()),
+        None => Err(told(&link, "it does not answer; what is done is done: run it again")),
         Some((done, 0, 0)) => Ok(done),
         Some((_, 0, unread)) => {
             Err(format!("{unread} texts in the store are sealed with a key that is not known here; the rest is done"))
@@ -89,7 +92,7 @@ fn write_page_keys(config: &Config, changes: &[Change]) -> Result<Vec<Outcome>, 
     let Some((link, _)) = accounts(config, true)? else { return Ok(Vec::new()) };
     let names = link.names().ok_or_else(|| Away::Down.message().to_string())?;
     let written = link.edit(|scripts: &Scripts, line, is_sent| scripts.keys(line, &names, changes, is_sent, 0));
-    let (_, outcomes) = written.map_err(|_| Away::Unsure.message().to_string())?;
+    let (_, outcomes) = written.map_err(|fault| Away::from(fault).message().to_string())?;
     Ok(outcomes)
 }
 
@@ -99,7 +102,7 @@ type Visitor = (Arc<Link>, Arc<Accounts>);
 fn accounts(config: &Config, may_make: bool) -> Result<Option<Visitor>, String> {
     let Some(store) = &config.store else { return Ok(None) };
     let (link, wake, _) = cipher(config).and_then(|cipher| link(store, cipher)).map_err(|fault| fault.message)?;
-    if !may_make && link.look()?.is_new {
+    if !may_make && link.look().map_err(|reason| told(&link, &reason))?.is_new {
         return Ok(None);
     }
     open(&link)?;
@@ -111,7 +114,11 @@ fn open(link: &Link) -> Result<(), String> {
     link.open();
     match link.standing() {
         Standing::Up => Ok(()),
-        Standing::Down { reason, .. } => Err(format!("store {}: {reason}", link.address())),
-        Standing::Refused { why, .. } => Err(format!("store {}: {}", link.address(), why.sentence)),
+        Standing::Down { reason, .. } => Err(told(link, &reason)),
+        Standing::Refused { why, .. } => Err(told(link, &why.sentence)),
     }
+}
+
+fn told(link: &Link, reason: &str) -> String {
+    format!("store {}: {reason}", link.address())
 }

@@ -72,7 +72,7 @@ export const cases = {
       answers["admin/keys"].keys[1].limits.expires_at = "2099-01-30T20:00:00Z";
       answers["admin/requests"].requests[0].time = "2026-02-03T20:15:00Z";
       answers["admin/log"].lines[0].time = "2026-02-03T20:16:00Z";
-      answers["admin/status"].alerts.push({ level: "error", code: "store_away", params: { since: "2026-02-03T20:17:00Z" }, text: "" });
+      answers["admin/status"].alerts.push({ level: "error", code: "store_away", params: { since: "2026-02-03T20:17:00Z", reason: "no answer in time" }, text: "" });
     } });
     await page.clock.setFixedTime(new Date("2026-05-01T12:00:00Z"));
     await visit(page);

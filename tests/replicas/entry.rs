@@ -5,7 +5,7 @@ use super::*;
 use crate::common::program::{Folder, Program, run};
 use gemini_openai_proxy::serve::service::StartError;
 
-fn metric(replica: &Proxy, name: &str) -> String {
+pub(super) fn metric(replica: &Proxy, name: &str) -> String {
     let page = Client::new(replica.address()).get("/metrics").body;
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
     line.unwrap_or_else(|| panic!("{name} is not in {page}"))

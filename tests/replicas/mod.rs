@@ -21,6 +21,7 @@ mod rotation;
 mod secure;
 mod signed;
 mod tokens;
+mod trouble;
 mod usage;
 mod versions;
 mod without;

@@ -39,6 +39,13 @@ impl Redis {
         redis
     }
 
+    /// Wants another password from now on, also of who is connected.
+    pub fn lock_anew(&mut self, password: &str) {
+        assert_eq!(self.cli(&["config", "set", "requirepass", password]), "OK");
+        self.password = Some(password.to_owned());
+        self.cli(&["client", "kill", "type", "normal"]);
+    }
+
     /// Begins anew with what is in its folder.
     pub fn begin(&mut self) {
         let _ = std::fs::remove_file(self.socket());

@@ -92,6 +92,8 @@ pub enum Stale {
     Ambiguous,
     /// Nobody can say: the store of the replicas is away.
     Away,
+    /// The store of the replicas has no place for it.
+    Full,
 }
 
 impl Stale {
@@ -103,26 +105,23 @@ impl Stale {
             Stale::Used => "login_used",
             Stale::Ambiguous => "login_ambiguous",
             Stale::Away => "store_unwritten",
+            Stale::Full => "store_full_unwritten",
         })
     }
 
     /// The status of the answer.
     pub fn status(self) -> u16 {
-        if self == Stale::Away { 503 } else { 400 }
+        if matches!(self, Stale::Away | Stale::Full) { 503 } else { 400 }
     }
 }
 
 /// Where logins are that any of several replicas may end.
 pub trait Shared: Send + Sync {
     /// Keeps a login under its state for so long. Its text is a secret.
-    fn keep(&self, state: &str, login: &str, span: Duration) -> Result<(), Away>;
+    fn keep(&self, state: &str, login: &str, span: Duration) -> Result<(), Stale>;
     /// The login of this state, once, if more than so much of its time is left.
-    fn take(&self, state: &str, least: Duration) -> Result<Taken, Away>;
+    fn take(&self, state: &str, least: Duration) -> Result<Taken, Stale>;
 }
-
-/// Nobody answers.
-#[derive(Clone, Copy, Debug)]
-pub struct Away;
 
 /// What is known of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +168,7 @@ impl Logins {
         if let Some(shared) = self.shared.get() {
             let login = json!([attempt.verifier.expose(), attempt.redirect_uri]).to_string();
             // The second half of the time tells those that took too long from unknown ones.
-            shared.keep(&attempt.state, &login, self.lifetime * 2).map_err(|Away| Stale::Away)?;
+            shared.keep(&attempt.state, &login, self.lifetime * 2)?;
         }
         let mut entries = self.entries.lock();
         if entries.len() == MOST {
@@ -189,7 +188,7 @@ impl Logins {
     }
 
     fn take_shared(&self, shared: &dyn Shared, state: &str) -> Result<Attempt, Stale> {
-        let taken = shared.take(state, self.lifetime).map_err(|Away| Stale::Away)?;
+        let taken = shared.take(state, self.lifetime)?;
         // It is under way no more, whoever began it.
         let _ = self.take_own(state);
         match taken {

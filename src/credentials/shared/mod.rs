@@ -105,6 +105,8 @@ pub(crate) enum Away {
     Down,
     /// It may have been done.
     Unsure,
+    /// The store has no place for changes, and nothing was done.
+    Full,
     /// The store has lost what was in it, and nothing is changed.
     Emptied,
 }
@@ -189,6 +191,7 @@ impl Away {
         match self {
             Away::Down => "store_unwritten",
             Away::Unsure => "store_unsure",
+            Away::Full => "store_full_unwritten",
             Away::Emptied => "store_emptied_unwritten",
         }
     }

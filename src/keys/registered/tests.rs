@@ -118,6 +118,7 @@ fn what_is_not_written_is_said_and_not_taken_over() {
     for (why, code) in [
         (Unwritten::Away, "store_unwritten"),
         (Unwritten::Unsure, "store_unsure"),
+        (Unwritten::Full, "store_full_unwritten"),
         (Unwritten::Emptied, "store_emptied_unwritten"),
     ] {
         *shelf.fails.lock() = Some(why);

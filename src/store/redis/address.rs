@@ -1,10 +1,12 @@
 //! Where the server is, and a connection to it: straight, or by way of Sentinels, which know the master. Every step has an end.
 
-use crate::config::StoreConfig;
+use super::entry::reason;
+use crate::config::{PasswordFile, StoreConfig};
 use percent_encoding::percent_decode_str;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    Client, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, RedisResult,
+    Client, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisConnectionInfo, RedisError,
+    RedisResult,
 };
 use redis::{TlsCertificates, cmd};
 use socket2::TcpKeepalive;
@@ -20,6 +22,31 @@ pub(in crate::store) struct Address {
     info: ConnectionInfo,
     authorities: Option<Vec<u8>>,
     sentinels: Vec<(String, u16)>,
+    password: Option<PasswordFile>,
+}
+
+/// Why there is no connection.
+pub(super) struct Unreached {
+    pub(super) error: RedisError,
+    /// Says more than the error.
+    sentence: Option<String>,
+}
+
+impl From<RedisError> for Unreached {
+    fn from(error: RedisError) -> Unreached {
+        Unreached { error, sentence: None }
+    }
+}
+
+impl Unreached {
+    fn saying(sentence: String) -> Unreached {
+        Unreached { error: (ErrorKind::Client, "the Sentinels").into(), sentence: Some(sentence) }
+    }
+
+    /// For a log.
+    pub(super) fn reason(&self) -> String {
+        self.sentence.clone().unwrap_or_else(|| reason(&self.error))
+    }
 }
 
 impl Address {
@@ -35,9 +62,6 @@ impl Address {
         if !password.is_empty() {
             settings = settings.set_password(password);
         }
-        if let Some(password) = &config.password {
-            settings = settings.set_password(password.expose());
-        }
         let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(TcpKeepalive::new().with_time(KEEP_ALIVE));
         #[cfg(target_os = "linux")]
         let tcp = tcp.set_user_timeout(UNACKNOWLEDGED);
@@ -50,7 +74,8 @@ impl Address {
             (host.trim_matches(['[', ']']).to_owned(), port.parse().unwrap_or(26379))
         };
         let sentinels = config.sentinels.iter().map(place).collect();
-        let address = Address { info, authorities: config.authorities.clone(), sentinels };
+        let address =
+            Address { info, authorities: config.authorities.clone(), sentinels, password: config.password.clone() };
         // Certificates that cannot be read are told at once.
         address.client(address.info.addr().clone(), &address.info).map_err(wrong)?;
         Ok(address)
@@ -67,40 +92,79 @@ impl Address {
     }
 
     /// `timeout` is for each step.
-    pub(super) fn connect(&self, timeout: Duration) -> RedisResult<Connection> {
-        let connect = |place: ConnectionAddr, like: &ConnectionInfo| {
-            let connection = self.client(place, like)?.get_connection_with_timeout(timeout)?;
-            // The client has taken them away again.
-            connection.set_read_timeout(Some(timeout))?;
-            connection.set_write_timeout(Some(timeout))?;
-            Ok(connection)
-        };
-        if self.sentinels.is_empty() {
-            return connect(self.info.addr().clone(), &self.info);
+    pub(super) fn connect(&self, timeout: Duration) -> Result<Connection, Unreached> {
+        let mut info = self.info.clone();
+        if let Some(file) = &self.password {
+            let settings = info.redis_settings().clone().set_password(file.password().expose());
+            info = info.set_redis_settings(settings);
         }
-        let name = match self.info.addr() {
-            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
-            _ => String::new(),
-        };
-        let bare = self.info.clone().set_redis_settings(Default::default());
-        let bare = bare.clone().set_redis_settings(bare.redis_settings().clone().set_skip_set_lib_name());
-        let mut last = RedisError::from((ErrorKind::Client, "no Sentinel knows the master"));
+        match self.sentinels.is_empty() {
+            true => Ok(self.connect_to(info.addr().clone(), &info, timeout)?),
+            false => self.connect_by_sentinels(&info, timeout),
+        }
+    }
+
+    fn connect_to(&self, place: ConnectionAddr, like: &ConnectionInfo, timeout: Duration) -> RedisResult<Connection> {
+        let connection = self.client(place, like)?.get_connection_with_timeout(timeout)?;
+        // The client has taken them away again.
+        connection.set_read_timeout(Some(timeout))?;
+        connection.set_write_timeout(Some(timeout))?;
+        Ok(connection)
+    }
+
+    /// By way of the first Sentinel that leads to the master.
+    fn connect_by_sentinels(&self, info: &ConnectionInfo, timeout: Duration) -> Result<Connection, Unreached> {
+        let mut last = Unreached::saying(String::new());
+        let mut said = Vec::new();
         for (host, port) in &self.sentinels {
-            let ask = |mut sentinel: Connection| {
-                cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(&name).query::<Option<(String, u16)>>(&mut sentinel)
-            };
-            let found = connect(self.at(host, *port), &bare).and_then(ask);
-            let master = match found {
-                Ok(Some((host, port))) => connect(self.at(&host, port), &self.info).and_then(is_master),
-                Ok(None) => continue,
-                Err(error) => Err(error),
-            };
-            match master {
+            match self.connect_by(host, *port, info, timeout) {
                 Ok(connection) => return Ok(connection),
-                Err(error) => last = error,
+                Err(why) => {
+                    said.push(format!("Sentinel {host}:{port}: {}", why.reason()));
+                    last = why;
+                }
             }
         }
+        last.sentence = Some(said.join("; "));
         Err(last)
+    }
+
+    fn connect_by(
+        &self,
+        host: &str,
+        port: u16,
+        info: &ConnectionInfo,
+        timeout: Duration,
+    ) -> Result<Connection, Unreached> {
+        let bare = info.clone().set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name());
+        let mut sentinel = self.connect_to(self.at(host, port), &bare, timeout)?;
+        let mut call = cmd("SENTINEL");
+        call.arg("GET-MASTER-ADDR-BY-NAME").arg(self.master());
+        let (host, port) = match call.query::<Option<(String, u16)>>(&mut sentinel) {
+            Ok(Some(place)) => place,
+            Ok(None) => return Err(Unreached::saying("it knows no master of this name".into())),
+            Err(error) if error.code() == Some("ERR") => {
+                return Err(Unreached { error, sentence: Some("what answers there is no Sentinel".into()) });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let of_master = |error: RedisError| {
+            let sentence = Some(format!("it names {host}:{port}: {}", reason(&error)));
+            Unreached { error, sentence }
+        };
+        let mut master = self.connect_to(self.at(&host, port), info, timeout).map_err(of_master)?;
+        match is_master(&mut master).map_err(of_master)? {
+            true => Ok(master),
+            false => Err(Unreached::saying(format!("it names {host}:{port}, which is no master"))),
+        }
+    }
+
+    /// What the Sentinels call the server.
+    fn master(&self) -> String {
+        match self.info.addr() {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
+            _ => String::new(),
+        }
     }
 
     /// Another place of the same kind.
@@ -158,22 +222,19 @@ fn read(url: &str) -> Result<(ConnectionAddr, String, String), &'static str> {
     Ok((place, plain(user)?, plain(password)?))
 }
 
-fn is_master(mut connection: Connection) -> RedisResult<Connection> {
-    let role: redis::Value = cmd("ROLE").query(&mut connection)?;
-    let word = match &role {
-        redis::Value::Array(parts) => parts.first(),
-        _ => None,
-    };
-    match word {
-        Some(redis::Value::BulkString(word)) if word == b"master" => Ok(connection),
-        _ => Err(RedisError::from((ErrorKind::Client, "the Sentinels name a server that is no master"))),
-    }
+fn is_master(connection: &mut Connection) -> RedisResult<bool> {
+    let role: redis::Value = cmd("ROLE").query(connection)?;
+    let redis::Value::Array(parts) = &role else { return Ok(false) };
+    Ok(matches!(parts.first(), Some(redis::Value::BulkString(word)) if word == b"master"))
 }
 
 /// For logs: without a login.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.info.addr())
+        match self.sentinels.is_empty() {
+            true => write!(f, "{}", self.info.addr()),
+            false => write!(f, "{} of the Sentinels", self.master()),
+        }
     }
 }
 

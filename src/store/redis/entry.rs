@@ -1,9 +1,10 @@
 //! Whether a server may be used: how it is set, and whose store it holds. Nothing is written into one that is not ours.
 
+use super::address::Unreached;
 use super::names::WRONG_KEY;
 use super::{Address, Names, Scripts};
 use crate::credentials::Cipher;
-use redis::{Connection, ErrorKind, RedisError, ServerErrorKind, cmd};
+use redis::{Connection, ErrorKind, RedisError, RedisResult, ServerErrorKind, cmd};
 use rustls::{AlertDescription, CertificateError};
 use std::collections::HashMap;
 use std::error::Error;
@@ -17,6 +18,8 @@ const CONNECT: Duration = Duration::from_millis(300);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) struct Refused {
     pub(in crate::store) sentence: String,
+    /// It holds what is not this pool's, or what this version cannot read.
+    pub(in crate::store) is_foreign: bool,
     pub(in crate::store) is_wrong_key: bool,
 }
 
@@ -30,6 +33,16 @@ pub(in crate::store) struct Look {
     pub(in crate::store) persists: Option<bool>,
     /// Nobody has used it yet.
     pub(in crate::store) is_new: bool,
+    /// Why it takes no changes.
+    pub(in crate::store) trouble: Option<String>,
+}
+
+/// A server that may be used.
+pub(super) struct Entered {
+    pub(super) connection: Connection,
+    pub(super) names: Names,
+    /// Why it takes no changes, though it answers.
+    pub(super) trouble: Option<String>,
 }
 
 /// Why a server cannot be entered.
@@ -39,9 +52,12 @@ pub(super) enum Entry {
 }
 
 impl Entry {
-    pub(super) fn refused(sentence: impl Into<String>) -> Entry {
-        let sentence = sentence.into();
-        Entry::Refused(Refused { is_wrong_key: sentence == WRONG_KEY, sentence })
+    fn refused(sentence: String) -> Entry {
+        Entry::Refused(Refused { sentence, is_foreign: false, is_wrong_key: false })
+    }
+
+    fn foreign(sentence: String) -> Entry {
+        Entry::Refused(Refused { is_wrong_key: sentence == WRONG_KEY, sentence, is_foreign: true })
     }
 }
 
@@ -50,8 +66,18 @@ impl From<RedisError> for Entry {
         let reason = reason(&error);
         match error.kind() {
             ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => Entry::refused(reason),
-            _ if matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) => Entry::refused(reason),
+            _ if matches!(word(&error), Some("NOAUTH" | "WRONGPASS")) => Entry::refused(reason),
             _ => Entry::Down { reason, is_refused: error.is_connection_refusal() },
+        }
+    }
+}
+
+impl From<Unreached> for Entry {
+    fn from(why: Unreached) -> Entry {
+        let reason = why.reason();
+        match Entry::from(why.error) {
+            Entry::Down { is_refused, .. } => Entry::Down { reason, is_refused },
+            Entry::Refused(refused) => Entry::Refused(Refused { sentence: reason, ..refused }),
         }
     }
 }
@@ -63,7 +89,7 @@ pub(super) fn enter(
     prefix: &str,
     cipher: &Cipher,
     known: Option<Names>,
-) -> Result<(Connection, Names), Entry> {
+) -> Result<Entered, Entry> {
     let mut connection = address.connect(CONNECT)?;
     info(&mut connection)?;
     let name = Names::meta(prefix);
@@ -75,12 +101,28 @@ pub(super) fn enter(
         let fresh = Names::fresh(known.as_ref(), cipher);
         meta = scripts.open(&mut connection, &name, &fresh)?;
     }
-    let names = Names::read(prefix, &meta, cipher).map_err(Entry::refused)?;
-    Ok((connection, names))
+    let names = Names::read(prefix, &meta, cipher).map_err(Entry::foreign)?;
+    let trouble = trouble(&mut connection, scripts, prefix)?;
+    Ok(Entered { connection, names, trouble })
+}
+
+/// Why the server takes no changes, though it answers and may be read. One that is another's copy, or that may not change
+/// anything, is an error: it must not be used.
+pub(super) fn trouble(connection: &mut Connection, scripts: &Scripts, prefix: &str) -> RedisResult<Option<String>> {
+    match scripts.trial(connection, &Names::trial(prefix)) {
+        Ok(()) => Ok(None),
+        Err(error) if is_full(&error) => Ok(Some(reason(&error))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether it says that it has no place for changes, in memory or on its disk.
+pub(super) fn is_full(error: &RedisError) -> bool {
+    matches!(word(error), Some("OOM" | "MISCONF"))
 }
 
 /// The same, and nothing is written.
-pub(super) fn examine(address: &Address, prefix: &str, cipher: &Cipher) -> Result<Look, Entry> {
+pub(super) fn examine(address: &Address, scripts: &Scripts, prefix: &str, cipher: &Cipher) -> Result<Look, Entry> {
     let mut connection = address.connect(CONNECT)?;
     let said = info(&mut connection)?;
     let asked = Instant::now();
@@ -88,7 +130,7 @@ pub(super) fn examine(address: &Address, prefix: &str, cipher: &Cipher) -> Resul
     let round_trip = asked.elapsed();
     let meta: HashMap<String, String> = cmd("HGETALL").arg(Names::meta(prefix)).query(&mut connection)?;
     if !is_new(&meta) {
-        Names::read(prefix, &meta, cipher).map_err(Entry::refused)?;
+        Names::read(prefix, &meta, cipher).map_err(Entry::foreign)?;
     }
     let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let ahead = i128::try_from(own).unwrap_or_default() - i128::from(seconds * 1000 + micros / 1000);
@@ -107,6 +149,7 @@ pub(super) fn examine(address: &Address, prefix: &str, cipher: &Cipher) -> Resul
         ahead: i64::try_from(ahead).unwrap_or(i64::MAX),
         persists,
         is_new: is_new(&meta),
+        trouble: trouble(&mut connection, scripts, prefix)?,
     })
 }
 
@@ -134,18 +177,50 @@ pub(super) fn reason(error: &RedisError) -> String {
         _ if error.is_timeout() => "no answer in time".into(),
         _ if error.is_connection_refusal() => "the connection is refused".into(),
         _ if error.is_connection_dropped() => "the connection was closed".into(),
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => "what answers there is no Redis".into(),
         ErrorKind::AuthenticationFailed => "the user name or password is wrong".into(),
         ErrorKind::Server(ServerErrorKind::NoPerm) => {
             "its user may not do what is needed (docs/scale-out.md, \"Secrets in the store\", has the rights)".into()
         }
-        _ => match error.code() {
+        _ => match word(error) {
             Some("NOAUTH") => "it wants a password; set store.password_file".into(),
             Some("WRONGPASS") => "the user name or password is wrong".into(),
+            Some("READONLY") => "it is the copy of another server and takes no changes".into(),
+            Some("NOREPLICAS") => "it takes no changes while too few copies follow it (min-replicas-to-write)".into(),
+            Some("OOM") => "it is out of memory (maxmemory)".into(),
+            Some("MISCONF") => "it cannot write to its disk and takes no changes".into(),
+            Some("LOADING") => "it is still reading what it holds".into(),
+            Some("MASTERDOWN") => "it is the copy of a server that it does not reach".into(),
             Some(code) => {
                 format!("it says {}", code.chars().filter(char::is_ascii_uppercase).take(20).collect::<String>())
             }
-            None => tls_reason(error).unwrap_or(error.category()).to_owned(),
+            None => {
+                let known = tls_reason(error).map(str::to_owned).or_else(|| system_reason(error));
+                known.unwrap_or_else(|| error.category().to_owned())
+            }
         },
+    }
+}
+
+/// What the system says of the way to the server; `None`: nothing.
+fn system_reason(error: &RedisError) -> Option<String> {
+    let wrapped = error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
+    let said = wrapped.downcast_ref::<io::Error>()?;
+    match said.to_string() {
+        text if text.contains("lookup address") => {
+            Some("the name cannot be resolved; check DNS and the network".into())
+        }
+        text => said.raw_os_error().map(|_| text),
+    }
+}
+
+/// The word that an error of the server's begins with. Servers before version 7 put that of a script behind others.
+pub(super) fn word(error: &RedisError) -> Option<&str> {
+    let code = error.code()?;
+    let inner = || error.detail()?.split_once(": -")?.1.split(' ').next();
+    match code {
+        "ERR" => inner().or(Some(code)),
+        _ => Some(code),
     }
 }
 
@@ -175,4 +250,31 @@ fn tls_reason(error: &RedisError) -> Option<&'static str> {
         }
         _ => "TLS with it failed",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redis::{Value, parse_redis_value};
+
+    #[test]
+    fn what_a_server_says_is_told_in_plain_words() {
+        for (said, expected) in [
+            ("OOM command not allowed when used memory > 'maxmemory'.", "it is out of memory (maxmemory)"),
+            (
+                "ERR Error running script (call to f_0123): @user_script:1: @user_script: 1: -OOM command not allowed",
+                "it is out of memory (maxmemory)",
+            ),
+            ("READONLY You can't write against a read only replica.", "it is the copy of another server"),
+            ("MISCONF Redis is configured to save RDB snapshots", "it cannot write to its disk"),
+            ("LOADING Redis is loading the dataset in memory", "it is still reading what it holds"),
+            ("ERR a secret - and more", "it says ERR"),
+        ] {
+            let value = parse_redis_value(format!("-{said}\r\n").as_bytes()).unwrap();
+            let Value::ServerError(error) = value else { panic!("{value:?}") };
+            let error = RedisError::from(error);
+            assert!(reason(&error).starts_with(expected), "{said}: {}", reason(&error));
+            assert_eq!(is_full(&error), said.contains("OOM ") || said.contains("MISCONF"), "{said}");
+        }
+    }
 }

@@ -1,12 +1,15 @@
 //! Lines to the server: a few that calls share, none waited for longer than [`PATIENCE`], and a breaker. While it is open every
 //! call fails at once; who keeps the store looks for the server again ([`Link::open`]).
 
-use super::entry::{self, Entry, Look, Refused, reason};
+mod breaker;
+
+pub(in crate::store) use self::breaker::Trouble;
+use super::entry::{self, Entered, Entry, Look, Refused};
 use super::{Address, Names, Scripts};
 use crate::credentials::Cipher;
 use crate::os::random;
 use parking_lot::{Condvar, Mutex};
-use redis::{Connection, ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use redis::{Connection, ErrorKind, RedisError, RedisResult};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -32,6 +35,21 @@ pub(in crate::store) enum Fault {
     Down,
     /// It may have been done, and others are still asked.
     Unsure,
+    /// Nothing was done: the server has no place for changes.
+    Full,
+    /// Nothing was done: the server does not know of changes that are known here.
+    Behind,
+}
+
+impl Fault {
+    /// What a server means that has refused.
+    fn said(error: &RedisError) -> Fault {
+        match entry::word(error) {
+            _ if entry::is_full(error) => Fault::Full,
+            Some("BEHIND") => Fault::Behind,
+            _ => Fault::Down,
+        }
+    }
 }
 
 /// How it stands with the server.
@@ -41,7 +59,7 @@ pub(in crate::store) enum Standing {
     Up,
     /// It does not, or not yet.
     Down { since: Instant, reason: String },
-    /// It is not ours to use; it is looked at again seldom.
+    /// It is not ours to use; it is looked at again less often.
     Refused { since: Instant, why: Refused },
 }
 
@@ -78,6 +96,7 @@ pub(in crate::store) struct Link {
     is_up: AtomicBool,
     standing: Mutex<Standing>,
     failures: AtomicU32,
+    trouble: Mutex<Option<Trouble>>,
     began: Instant,
     /// Milliseconds from `began` to the last answer.
     answered: AtomicU64,
@@ -100,6 +119,7 @@ impl Link {
             is_up: AtomicBool::new(false),
             standing: Mutex::new(Standing::Down { since: now, reason: "it was not asked yet".into() }),
             failures: AtomicU32::new(0),
+            trouble: Mutex::default(),
             began: now,
             answered: AtomicU64::new(0),
             errors: Default::default(),
@@ -129,9 +149,9 @@ impl Link {
         let now = Instant::now();
         let (standing, line) =
             match entry::enter(&self.address, &self.scripts, &self.prefix, &self.cipher, self.names()) {
-                Ok((connection, names)) => {
+                Ok(Entered { connection, names, trouble }) => {
                     *self.names.lock() = Some(names);
-                    (Standing::Up, Some(connection))
+                    (Standing::Up, Some((connection, trouble)))
                 }
                 Err(Entry::Refused(why)) => {
                     if !matches!(&was, Standing::Refused { why: known, .. } if *known == why) {
@@ -149,13 +169,14 @@ impl Link {
                 }
             };
         *self.standing.lock() = standing;
-        let Some(connection) = line else { return };
+        let Some((connection, trouble)) = line else { return };
         match was {
             Standing::Down { since, .. } | Standing::Refused { since, .. } => {
                 log::info!("store: {} answers, after {} s", self.address, since.elapsed().as_secs());
             }
             Standing::Up => {}
         }
+        self.learn(trouble);
         self.failures.store(0, Ordering::Relaxed);
         self.stamp();
         self.lines.lock().open += 1;
@@ -165,7 +186,7 @@ impl Link {
 
     /// For `check`: nothing is written.
     pub(in crate::store) fn look(&self) -> Result<Look, String> {
-        entry::examine(&self.address, &self.prefix, &self.cipher).map_err(|entry| match entry {
+        entry::examine(&self.address, &self.scripts, &self.prefix, &self.cipher).map_err(|entry| match entry {
             Entry::Down { reason, .. } => reason,
             Entry::Refused(why) => why.sentence,
         })
@@ -191,24 +212,23 @@ impl Link {
         self.ask_within([SOON, SOON], ask)
     }
 
-    /// The same for a change of what all hold, with more patience. It is told whether it was sent before; `Down` says that
-    /// surely nothing was changed, and `Unsure` that it may have been.
+    /// The same for a change of what all hold, with more patience. It is told whether it was sent before; `Unsure` says that
+    /// it may have been made, and the others that surely nothing was changed.
     pub(in crate::store) fn edit<T>(
         &self,
         ask: impl Fn(&Scripts, &mut Connection, bool) -> RedisResult<T>,
     ) -> Result<T, Fault> {
-        let (is_sent, is_lost) = (Cell::new(false), Cell::new(false));
+        let (is_sent, is_lost, said) = (Cell::new(false), Cell::new(false), Cell::new(Fault::Down));
         let told = |scripts: &Scripts, connection: &mut Connection, _| {
-            let answer = ask(scripts, connection, is_sent.replace(true));
-            // A server that refuses says so.
-            let refuses = |error: &RedisError| {
-                matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed)
-            };
-            is_lost.set(is_lost.get() || answer.as_ref().is_err_and(|error| !refuses(error)));
-            answer
+            ask(scripts, connection, is_sent.replace(true)).inspect_err(|error| match error.kind() {
+                ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed => {
+                    said.set(Fault::said(error));
+                }
+                _ => is_lost.set(true),
+            })
         };
         let answer = self.ask_within([PATIENCE_OF_EDITS / 2, PATIENCE_OF_EDITS], told);
-        answer.map_err(|_| if is_lost.get() { Fault::Unsure } else { Fault::Down })
+        answer.map_err(|_| if is_lost.get() { Fault::Unsure } else { said.get() })
     }
 
     fn ask_within<T>(
@@ -236,7 +256,7 @@ impl Link {
             let mut line = match self.take(deadline) {
                 Ok(line) => line,
                 Err(Fault::Unsure) => break,
-                Err(Fault::Down) => return Err(Fault::Down),
+                Err(fault) => return Err(fault),
             };
             line.asked += 1;
             let ticket = *ticket.get_or_insert(Ticket { line: line.id, number: line.asked });
@@ -280,14 +300,14 @@ impl Link {
         lines.open += 1;
         drop(lines);
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        self.address.connect(left).map(|connection| self.line(connection)).map_err(|error| {
+        self.address.connect(left).map(|connection| self.line(connection)).map_err(|why| {
             self.lose();
             // What little of the patience was left may have been too short.
-            if error.is_timeout() {
-                return self.judge(&error);
+            if why.error.is_timeout() {
+                return self.judge(&why.error);
             }
-            self.note(&error);
-            self.trip(reason(&error));
+            self.note(&why.error);
+            self.trip(why.reason());
             Fault::Down
         })
     }
@@ -311,66 +331,6 @@ impl Link {
         self.failures.store(0, Ordering::Relaxed);
         let passed = self.began.elapsed().as_millis();
         self.answered.store(u64::try_from(passed).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    fn note(&self, error: &RedisError) {
-        let kind = match error.kind() {
-            _ if error.is_timeout() => 1,
-            ErrorKind::Io => 0,
-            _ => 2,
-        };
-        self.errors[kind].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// What the reader of the news was told instead of a connection.
-    pub(super) fn doubt(&self, entry: &Entry) {
-        if let Entry::Down { reason, is_refused: true } = entry {
-            self.trip(reason.clone());
-        }
-    }
-
-    /// What an error means for the call and for those after it.
-    fn judge(&self, error: &RedisError) -> Fault {
-        self.note(error);
-        if error.kind() == ErrorKind::Io && !error.is_timeout() {
-            // A server that began anew has closed the others, too.
-            let mut lines = self.lines.lock();
-            lines.open -= lines.idle.len();
-            lines.idle.clear();
-        }
-        match error.kind() {
-            // The server said that it did nothing.
-            ErrorKind::Server(ServerErrorKind::ResponseError) | ErrorKind::Extension
-                if !matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOREPLICAS")) =>
-            {
-                Fault::Down
-            }
-            ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed => {
-                self.trip(reason(error));
-                Fault::Down
-            }
-            _ => {
-                let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
-                let answered = Duration::from_millis(self.answered.load(Ordering::Relaxed));
-                if failures >= FAILURES && self.began.elapsed().saturating_sub(answered) > OF_LATE {
-                    self.trip(reason(error));
-                }
-                Fault::Unsure
-            }
-        }
-    }
-
-    /// Opens the breaker.
-    fn trip(&self, reason: String) {
-        if !self.is_up.swap(false, Ordering::AcqRel) {
-            return;
-        }
-        log::warn!("store: {} is away: {reason}; serving goes on with what is known", self.address);
-        *self.standing.lock() = Standing::Down { since: Instant::now(), reason };
-        let mut lines = self.lines.lock();
-        lines.open -= lines.idle.len();
-        lines.idle.clear();
-        self.freed.notify_all();
     }
 }
 

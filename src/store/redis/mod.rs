@@ -46,7 +46,7 @@ mod usage;
 pub(super) use address::Address;
 pub(super) use credentials::{CredentialScripts, Edit, LeaseRow, RestRow};
 pub(super) use entry::Look;
-pub(super) use link::{Fault, Link, Standing, jittered};
+pub(super) use link::{Fault, Link, Standing, Trouble, jittered};
 pub(super) use names::Names;
 pub(super) use reader::{Event, Position, Reader, Record};
 pub(super) use reseal::Reseal;

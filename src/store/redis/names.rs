@@ -28,6 +28,11 @@ impl Names {
         format!("{prefix}{{g}}:meta")
     }
 
+    /// Nothing has this name.
+    pub(super) fn trial(prefix: &str) -> String {
+        format!("{prefix}{{g}}:trial")
+    }
+
     /// What makes a store of what was none; with `known` as the one that it was.
     pub(super) fn fresh(known: Option<&Names>, cipher: &Cipher) -> Vec<(&'static str, String)> {
         let key = known.map_or_else(random::bytes, |names| names.key);

@@ -1,8 +1,9 @@
 //! What the thread of the news asks, over a connection of its own: it waits there.
 
+use super::entry::{self, Entered};
 use super::link::Link;
 use super::scripts::{LOST, ms};
-use super::{Names, Run, Scripts, entry};
+use super::{Names, Run, Scripts};
 use redis::{Connection, RedisResult, Value, cmd, from_redis_value};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -53,10 +54,10 @@ pub(in crate::store) struct Reader<'a> {
 }
 
 impl Link {
-    /// A connection for who waits. A server that refuses connections is away for all.
+    /// A connection for who waits. A server that refuses connections, or must not be used, is away for all.
     pub(in crate::store) fn reader(&self, wait: Duration) -> Option<Reader<'_>> {
         match entry::enter(&self.address, &self.scripts, &self.prefix, &self.cipher, self.names()) {
-            Ok((connection, names)) => {
+            Ok(Entered { connection, names, .. }) => {
                 // One that was emptied and made anew may have others.
                 *self.names.lock() = Some(names.clone());
                 connection.set_read_timeout(Some(wait + PATIENCE)).ok()?;

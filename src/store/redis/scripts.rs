@@ -17,6 +17,7 @@ pub(in crate::store) struct Scripts {
     hold: Script,
     beat: Script,
     open: Script,
+    trial: Script,
     keys: Script,
     brief: Script,
     pub(super) keep: Script,
@@ -55,6 +56,7 @@ impl Scripts {
             hold: lua!("hold"),
             beat: lua!("news", "beat"),
             open: lua!("open"),
+            trial: lua!("trial"),
             keys: lua!("seen", "news", "keys"),
             brief: lua!("news", "brief"),
             keep: lua!("keep"),
@@ -239,6 +241,11 @@ impl Scripts {
         ids: &[String],
     ) -> RedisResult<Vec<Record>> {
         records_of(connection, names, KEYS, ids)
+    }
+
+    /// Whether changes are taken: an error says that they are not.
+    pub(super) fn trial(&self, connection: &mut Connection, name: &str) -> RedisResult<()> {
+        self.trial.key(name).run::<i64>(connection).map(drop)
     }
 
     pub(super) fn open(
