@@ -76,6 +76,7 @@ fn a_full_store_is_told_and_what_it_holds_is_read() {
     let program = begin(&folder, &config(&google, 0, store.clone(), &json!({"requests_per_day": 50})));
     let mut client = Client::new(address(&program));
     assert_eq!(make(&mut client, ADA).0, 200);
+    let idle = replica(&google, "idle", store.clone(), &json!({}));
     redis.cli(&["config", "set", "maxmemory", "1"]);
     let (status, body) = make(&mut client, r#"{"name":"bob"}"#);
     assert!(status == 503 && body.contains("its memory or its disk is full; nothing was changed"), "{status}: {body}");
@@ -85,6 +86,7 @@ fn a_full_store_is_told_and_what_it_holds_is_read() {
     let told = alert(&mut client, "store_full").expect("an alert");
     assert!(told["text"].as_str().unwrap().contains("it is out of memory (maxmemory)"), "{told}");
     assert_eq!(Client::new(address(&program)).chat(LIMITED, MODEL).unwrap().status, 200);
+    wait_for("the trial", || health(&idle)["state"] == "full");
     // One that begins now reads what is there.
     let late = replica(&google, "late", store.clone(), &json!({}));
     let mut late_client = Client::new(late.address());

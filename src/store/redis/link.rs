@@ -307,7 +307,7 @@ impl Link {
                 return self.judge(&why.error);
             }
             self.note(&why.error);
-            self.trip(why.reason());
+            self.trip(why.into());
             Fault::Down
         })
     }

@@ -64,7 +64,7 @@ impl Link {
                 Some(Reader { connection, names, scripts: &self.scripts })
             }
             Err(entry) => {
-                self.doubt(&entry);
+                self.doubt(entry);
                 None
             }
         }

@@ -23,11 +23,9 @@ impl Link {
         self.trouble.lock().clone()
     }
 
-    /// Tries whether known trouble is over.
+    /// Tries whether changes are taken. What else is asked may not show it: a script goes on that began with taking things out.
     pub(in crate::store) fn try_changes(&self) {
-        if self.trouble().is_some()
-            && let Ok(trouble) = self.ask(|scripts, line, _| entry::trouble(line, scripts, &self.prefix))
-        {
+        if let Ok(trouble) = self.ask(|scripts, line, _| entry::trouble(line, scripts, &self.prefix)) {
             self.learn(trouble);
         }
     }
@@ -59,11 +57,9 @@ impl Link {
     }
 
     /// What the reader of the news was told instead of a connection.
-    pub(in crate::store::redis) fn doubt(&self, entry: &Entry) {
-        match entry {
-            Entry::Down { reason, is_refused: true } => self.trip(reason.clone()),
-            Entry::Refused(why) => self.trip(why.sentence.clone()),
-            Entry::Down { .. } => {}
+    pub(in crate::store::redis) fn doubt(&self, entry: Entry) {
+        if !matches!(entry, Entry::Down { is_refused: false, .. }) {
+            self.trip(entry);
         }
     }
 
@@ -87,14 +83,14 @@ impl Link {
                 Fault::Down
             }
             ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed => {
-                self.trip(reason(error));
+                self.trip(error.clone().into());
                 Fault::Down
             }
             _ => {
                 let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
                 let answered = Duration::from_millis(self.answered.load(Ordering::Relaxed));
                 if failures >= FAILURES && self.began.elapsed().saturating_sub(answered) > OF_LATE {
-                    self.trip(reason(error));
+                    self.trip(error.clone().into());
                 }
                 Fault::Unsure
             }
@@ -102,12 +98,21 @@ impl Link {
     }
 
     /// Opens the breaker.
-    pub(super) fn trip(&self, reason: String) {
+    pub(super) fn trip(&self, why: Entry) {
         if !self.is_up.swap(false, Ordering::AcqRel) {
             return;
         }
-        log::warn!("store: {} is away: {reason}; serving goes on with what is known", self.address);
-        *self.standing.lock() = Standing::Down { since: Instant::now(), reason };
+        let since = Instant::now();
+        *self.standing.lock() = match why {
+            Entry::Down { reason, .. } => {
+                log::warn!("store: {} is away: {reason}; serving goes on with what is known", self.address);
+                Standing::Down { since, reason }
+            }
+            Entry::Refused(why) => {
+                log::error!("store: {} is not used: {}", self.address, why.sentence);
+                Standing::Refused { since, why }
+            }
+        };
         let mut lines = self.lines.lock();
         lines.open -= lines.idle.len();
         lines.idle.clear();
