@@ -55,7 +55,7 @@ fn has_tokens(limits: &KeyLimits) -> bool {
 fn is_told(target: &Passthrough, request: &Request) -> bool {
     let has = |name: &&str| query_value(&request.query, name).is_some();
     let is_masked = request.headers.get("x-goog-fieldmask").is_some() || MASKS.iter().any(has);
-    let is_json = |name: &str| query_values(&request.query, name).all(|word| ["json", "sse"].contains(&&*word));
+    let is_json = |name: &str| query_values(&request.query, name).iter().all(|word| word == "json" || word == "sse");
     !is_masked && ["alt", "$alt"].into_iter().all(is_json) && target.models(request).is_some()
 }
 

@@ -2,7 +2,7 @@
 //! the top of the JSON, whole or in events. Looks at the bytes as they go by and keeps none but those of the count itself.
 
 use crate::keys::Permit;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 const NAMES: [&[u8]; 2] = [b"usageMetadata", b"usage"];
 /// Deeper there are words of the model and of programs, which may look alike.
@@ -128,7 +128,7 @@ impl Scan {
 }
 
 fn tokens(count: &[u8]) -> Option<u64> {
-    let count: Map<String, Value> = serde_json::from_slice(count).ok()?;
+    let count: Value = serde_json::from_slice(count).ok()?;
     let number = |name: &&str| count.get(*name).and_then(Value::as_u64);
     TOTALS.iter().find_map(number).or_else(|| Some(PARTS.iter().filter_map(number).sum()))
 }

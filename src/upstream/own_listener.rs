@@ -9,6 +9,7 @@ use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
 };
 use serde_json::Value;
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
@@ -20,8 +21,9 @@ const LARGEST: u64 = 64 << 10;
 
 /// GET of what stands behind `base`, an address with `https://`. Status, and the body if it is JSON.
 pub fn get_json(base: &str, certificate: &Path, path: &str, patience: Duration) -> Result<(u16, Value), String> {
-    let known = CertificateDer::from_pem_file(certificate)
-        .map_err(|error| format!("{} cannot be read: {error}", certificate.display()))?;
+    let text = fs::read(certificate).map_err(|error| format!("{} cannot be read: {error}", certificate.display()))?;
+    let known = CertificateDer::pem_slice_iter(&text).next().and_then(Result::ok);
+    let known = known.ok_or_else(|| format!("there is no certificate in {}", certificate.display()))?;
     let answer = ask(base.trim_start_matches("https://"), known, path, patience).map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&answer);
     let (head, body) = text.split_once("\r\n\r\n").ok_or("the answer is not whole")?;

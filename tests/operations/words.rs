@@ -3,8 +3,9 @@
 use super::{CHAT, HI, ask, config};
 use crate::common::google::{FakeGoogle, Step, User};
 use crate::common::program::{Folder, Program, command, free_port, run};
-use crate::common::written;
+use crate::common::{wire, written};
 use serde_json::json;
+use std::io::{Read, Write};
 use std::process::Command;
 use std::time::Duration;
 
@@ -257,4 +258,24 @@ fn who_asks_for_a_reload_sees_it_in_a_quiet_log_too() {
     program.signal("-HUP");
     let line = program.wait_for_line("config: reloaded: media_resolution");
     assert!(line.contains("WARN"), "{line}");
+}
+
+/// Health checkers speak HTTP/1.0 at times.
+#[test]
+fn who_names_no_host_is_told_how_it_is_and_sees_no_page() {
+    let google = FakeGoogle::start();
+    let folder = Folder::new("no-host");
+    let program = Program::start(&folder, &config(&google, &["sk-client-of-probe"]), &[]);
+    let ask = |path: &str, version: &str, host: &str| {
+        let mut socket = wire::connect(("127.0.0.1", program.port)).unwrap();
+        write!(socket, "GET {path} HTTP/{version}\r\nConnection: close\r\n{host}\r\n").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    for (version, host) in [("1.0", ""), ("1.0", "Host:\r\n"), ("1.1", "Host:\r\n")] {
+        let found = ["/livez", "/readyz", "/health", "/admin/status"].map(|path| ask(path, version, host));
+        assert_eq!(found, ["200", "200", "200", "403"], "{version} {host:?}");
+    }
+    assert_eq!(ask("/admin/status", "1.0", "Host: localhost\r\n"), "200");
 }
