@@ -26,18 +26,16 @@ export function startChoices(draw) {
   }
 }
 
-// Longer nobody waits for who presses: some browsers do not tell where it ended.
-const PRESS = 10_000;
 let end = () => {};
 let pressed = null;
 
-window.addEventListener("pointerdown", () => {
+addEventListener("pointerdown", () => {
   end();
-  pressed = new Promise((ended) => { end = ended; });
-  setTimeout(end, PRESS);
-}, true);
+  // Some browsers do not tell where it ended: so long at most.
+  pressed = new Promise((ended) => { end = ended; setTimeout(ended, 10_000); });
+});
 // The click comes behind it.
-for (const over of ["pointerup", "pointercancel"]) window.addEventListener(over, () => setTimeout(end), true);
+for (const over of ["pointerup", "pointercancel"]) addEventListener(over, () => setTimeout(end));
 
 // Resolves when nothing is pressed: what is moved from under the pointer gets no click.
 export const released = () => pressed;
