@@ -333,10 +333,10 @@ impl Front {
         match end {
             End::Cut => false,
             End::Close => connection.begin_close(&self.shared.limits),
-            End::KeepAlive if self.stop.is_some() => false,
+            // A stop is no end of it by itself: this answer may have begun before, with a head that tells of none.
             End::KeepAlive => {
                 connection.await_next(&self.shared.limits);
-                true
+                self.last_chance(connection).is_none_or(|ends| ends > Instant::now())
             }
         }
     }

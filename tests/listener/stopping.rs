@@ -117,6 +117,28 @@ fn an_idle_connection_of_a_proxy_is_closed_by_the_proxy_or_by_an_answer() {
     assert_eq!(stop.join().unwrap(), 0);
 }
 
+/// Its head was sent before, so that whoever balances load takes the connection for one that is kept.
+#[test]
+fn a_stream_that_outlasts_the_stop_leaves_a_connection_on_which_one_may_ask() {
+    let mut rig = start(limits());
+    let mut client = Client::connect(rig.address);
+    client.get("/pinged");
+    rig.entered.recv_timeout(PATIENCE).unwrap();
+    assert!(client.take_until(b": ping\n\n").is_some());
+    rig.running.leave(Duration::from_millis(20));
+    let (gauge, running) = (rig.running.gauge(), rig.running);
+    let stop = thread::spawn(move || running.stop(PATIENCE));
+    wait_until(|| TcpStream::connect_timeout(&rig.address, Duration::from_millis(20)).is_err());
+    rig.release.send(()).unwrap();
+    assert!(client.take_until(b"0\r\n\r\n").is_some());
+    wait_until(|| gauge.snapshot().busy == 0);
+    client.get("/late");
+    let answer = client.answer();
+    assert_eq!((answer.body.as_str(), answer.header("connection")), ("GET /late  0 -", Some("close")));
+    drop(client);
+    assert_eq!(stop.join().unwrap(), 0);
+}
+
 #[test]
 fn a_stop_of_an_idle_server_takes_no_time() {
     let rig = start(limits());
