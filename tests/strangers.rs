@@ -1,7 +1,7 @@
 //! Callers without a key, a login or a route: they are answered when their head has come, and nothing of their bodies is
 //! kept.
 
-use crate::common::google::FakeGoogle;
+use crate::common::google::{FakeGoogle, State, Step};
 use crate::common::http::{Answer, ask};
 use crate::common::proxy::{CLIENT_KEY, GEMINI_KEY, Pool, Proxy};
 use crate::common::wire::{self, Wire};
@@ -126,6 +126,37 @@ fn one_key_cannot_take_the_budget_from_another() {
     let answer = ask(&proxy, "POST", "/v1/chat/completions", &[], large.as_bytes());
     assert_eq!(answer.status, 200, "{}", answer.text());
     drop(dripping);
+}
+
+/// And who is the only one has all of them.
+#[test]
+fn one_key_cannot_take_workers_and_connections_from_another() {
+    for (keys, most) in [(&["sk-greedy-client"][..], 16), (&["sk-greedy-client", CLIENT_KEY], 12)] {
+        let google = FakeGoogle::start();
+        google.add_api_key(GEMINI_KEY);
+        google.always("*", Step::hang().for_model("gemini-2.5-pro"));
+        google.always("*", Step::default_answer());
+        let proxy = Proxy::start(&google, |config| {
+            config["gemini_api_keys"] = json!([GEMINI_KEY]);
+            config["auth_keys"] = json!(keys);
+        });
+        let slow = CHAT.replace("flash", "pro");
+        let key = "Authorization: Bearer sk-greedy-client\r\n";
+        let head =
+            format!("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{key}\r\n", slow.len());
+        let hanging: Vec<Wire> = (0..46).map(|_| send(&proxy, format!("{head}{slow}"))).collect();
+        let all = |state: &State| state.generations().count() == most;
+        assert!(google.wait_for(all, Duration::from_secs(20)), "{}", google.generations_count());
+        if keys.contains(&CLIENT_KEY) {
+            let answer = ask(&proxy, "POST", "/v1/chat/completions", &[], CHAT.as_bytes());
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let refused = rest(send(&proxy, format!("{head}{slow}")));
+            assert_eq!(status(&refused), 503);
+            assert!(body(&refused)["error"]["message"].as_str().unwrap().contains("of this key"), "{refused}");
+        }
+        assert_eq!(google.generations_count(), most + keys.len() - 1);
+        drop(hanging);
+    }
 }
 
 #[test]

@@ -7,11 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A number shared between threads.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counter(pub(super) Arc<AtomicUsize>);
+pub(super) struct Counter(Arc<AtomicUsize>);
 
 impl Counter {
     pub(super) fn value(&self) -> usize {
         self.0.load(Ordering::Acquire)
+    }
+
+    /// Whether both are the same number.
+    pub(super) fn is(&self, other: &Counter) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Counts one more until the result is dropped.
@@ -33,6 +38,11 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// All shares of the counter together.
+    pub(super) fn total(&self) -> usize {
+        self.counter.value()
+    }
+
     /// Adds `more` to the share if the counter stays within `limit`; else changes nothing and returns false.
     pub(super) fn grow(&mut self, more: usize, limit: usize) -> bool {
         let add = |value: usize| value.checked_add(more).filter(|sum| *sum <= limit);
@@ -76,7 +86,7 @@ impl BodyShare {
 
     /// Whether `more` bytes would find room at this moment.
     pub(super) fn room(&self, more: usize, limits: &Limits) -> Result<(), Refusal> {
-        let fits = |held: &Held, limit: usize| more == 0 || held.counter.value().saturating_add(more) <= limit;
+        let fits = |held: &Held, limit: usize| more == 0 || held.total().saturating_add(more) <= limit;
         match (fits(&self.own, part(limits)), fits(&self.all, limits.body_budget)) {
             (true, true) => Ok(()),
             (false, _) => Err(OWN_PART),

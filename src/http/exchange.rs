@@ -1,7 +1,8 @@
 //! One request's right to an answer, and the way back of its connection to the front. A worker holds it, then an event
 //! writer; however it is dropped, the front hears of it.
 
-use super::counters::{BodyShare, Held};
+use super::caller::Part;
+use super::counters::BodyShare;
 use super::server::{Lane, Shared};
 use super::socket::Socket;
 use super::stay::Kept;
@@ -64,8 +65,10 @@ pub(super) struct Exchange {
     pub(super) headers: Vec<(String, String)>,
     pub(super) cancel: CancelToken,
     pub(super) shared: Arc<Shared>,
-    /// The place among the admitted requests of the lane.
-    pub(super) slot: Option<Held>,
+    /// Of the requests that may be under way.
+    pub(super) part: Option<Part>,
+    /// Of the workers of the lane; `None`: it waits for one.
+    pub(super) slot: Option<Part>,
     /// The share of the body budget; given back once the answer begins, because until then a retry needs the body.
     pub(super) body_share: Option<BodyShare>,
     pub(super) end: End,
@@ -139,9 +142,8 @@ impl Drop for Exchange {
         if self.end == End::Cut {
             self.socket.break_off(self.is_11);
         }
-        // Before the message: whoever sends the next request at once must find the place free.
-        self.slot = None;
-        self.body_share = None;
+        // Before the message: whoever sends the next request at once must find its place free.
+        (self.part, self.slot, self.body_share) = (None, None, None);
         let may_stay = self.may_stay && self.end == End::KeepAlive && self.unsent.is_empty();
         if may_stay && self.cancel.begin_stay() {
             return Kept::of(self).leave();

@@ -15,7 +15,7 @@ use super::refusal::Refusal;
 use super::responder::Responder;
 use super::server::{Admitted, Lane, Shared};
 use super::stop::Stop;
-use super::workers::{Job, Workers};
+use super::workers::{BUSY, Job, Workers};
 use crossbeam_channel::Receiver;
 use mio::event::Event;
 use mio::unix::SourceFd;
@@ -128,6 +128,7 @@ impl Front {
                     Message::Stop { limit, patience } => self.begin_stop(limit, patience),
                 }
             }
+            self.long.resume();
             let now = Instant::now();
             if self.accept_at().is_some_and(|due| due <= now) {
                 self.accept();
@@ -255,26 +256,27 @@ impl Front {
 
     /// Hands a request to its lane, or refuses it. False when the connection is to be closed.
     fn dispatch(&mut self, token: usize, connection: &mut Connection, incoming: Incoming) -> bool {
-        let Incoming { request, admitted, is_11, keep_alive, body_share, .. } = incoming;
-        let Admitted { lane, answer, refuse, .. } = admitted;
+        let Incoming { request, admitted, is_11, keep_alive, part, body_share, .. } = incoming;
+        let Admitted { lane, answer, refuse, caller, is_alone, .. } = admitted;
         let may_ask = self.may_ask(connection);
-        let busy = || {
-            refuse(&Refusal::overloaded(match may_ask {
-                true => "The server is busy; try again in a moment.",
-                false => "Too many requests from this address are under way.",
-            }))
-        };
         let workers = match lane {
             Lane::Long => &mut self.long,
             Lane::Short => &mut self.short,
         };
-        let admitted = if may_ask { workers.admit() } else { None };
-        let Some(slot) = admitted else {
-            if !connection.refuse(&busy(), Some(&request.id), &self.shared) {
-                return false;
+        // Of the short lane nobody has a worker for long.
+        let place = match may_ask {
+            true => workers.admit(&caller, is_alone || lane == Lane::Short),
+            false => Err(Refusal::overloaded("Too many requests from this address are under way.")),
+        };
+        let slot = match place {
+            Ok(slot) => slot,
+            Err(refusal) => {
+                if !connection.refuse(&refuse(&refusal), Some(&request.id), &self.shared) {
+                    return false;
+                }
+                self.turn.put_off(token, connection);
+                return true;
             }
-            self.turn.put_off(token, connection);
-            return true;
         };
         let may_stay = lane == Lane::Long && connection.asks_at_once();
         connection.begin_answer(Watched { cancel: request.cancel.clone(), lane, is_last: !keep_alive });
@@ -290,7 +292,8 @@ impl Front {
             headers: Vec::new(),
             cancel: request.cancel.clone(),
             shared: self.shared.clone(),
-            slot: Some(slot),
+            part: Some(part),
+            slot,
             body_share: Some(body_share),
             end: End::Cut,
             unsent: Vec::new(),
@@ -299,11 +302,11 @@ impl Front {
             may_stay,
             is_muted: false,
         };
-        match workers.submit(Box::new(Job { request, responder: Responder::new(exchange), answer })) {
+        match workers.submit(Box::new(Job { request, responder: Responder::new(exchange), answer, caller })) {
             Ok(()) => true,
             Err(job) => {
                 job.responder.abandon();
-                connection.refuse(&busy(), None, &self.shared)
+                connection.refuse(&refuse(&BUSY), None, &self.shared)
             }
         }
     }

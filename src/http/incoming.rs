@@ -1,7 +1,8 @@
 //! A request on its way in: the bytes of its head, its judgement, the bytes of its body. There is no socket here.
 
+use super::caller::{OWN_PART, Part};
 use super::chunked::{ChunkError, Decoder, is_name_byte};
-use super::counters::{BodyShare, Counter};
+use super::counters::BodyShare;
 use super::head::{self, Framing, Head};
 use super::refusal::Refusal;
 use super::request::{Request, request_id};
@@ -116,6 +117,8 @@ pub(super) struct Incoming {
     pub(super) is_11: bool,
     /// The client's wish.
     pub(super) keep_alive: bool,
+    /// Of the requests that may be under way.
+    pub(super) part: Part,
     pub(super) body_share: BodyShare,
     rest: Rest,
     /// When the body must be whole.
@@ -153,12 +156,16 @@ impl Incoming {
             return Err(refused(Refusal::too_large(limits.max_body)));
         }
         let body_share =
-            BodyShare { all: shared.body_bytes.hold_empty(), own: Counter(admitted.held.clone()).hold_empty() };
+            BodyShare { all: shared.body_bytes.hold_empty(), own: admitted.caller.body_bytes.hold_empty() };
         // Said before the upload rather than in the middle of it, where that can be known.
         body_share.room(expected, limits).map_err(refused)?;
+        let mut part = Part::of(&shared.requests, &admitted.caller.requests);
+        if !part.take(limits.max_connections, admitted.is_alone) {
+            return Err(refused(OWN_PART));
+        }
         request.body.reserve_exact(expected.min(FIRST_RESERVE));
         let ends = Instant::now() + limits.body_timeout;
-        Ok(Incoming { request, admitted, is_11, keep_alive, body_share, rest, ends })
+        Ok(Incoming { request, admitted, is_11, keep_alive, part, body_share, rest, ends })
     }
 
     /// How much of the body is here.

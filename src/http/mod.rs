@@ -6,6 +6,7 @@
 //! socket in each, and the limits; docs/crates.md lists what this must survive.
 
 mod accept;
+mod caller;
 mod cancel;
 mod chunked;
 mod connection;
@@ -38,6 +39,7 @@ mod tls;
 mod wire;
 mod workers;
 
+pub use caller::Caller;
 pub use cancel::{CancelToken, Leave};
 pub use event_writer::{EventWriter, Pings};
 pub use pulse::{answers, closes};

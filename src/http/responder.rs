@@ -1,5 +1,6 @@
 //! The one way to answer a request.
 
+use super::caller::Part;
 use super::event_writer::EventWriter;
 use super::exchange::Exchange;
 use super::refusal::internal_error;
@@ -41,6 +42,18 @@ impl Responder {
     /// `pings.first_after` has passed.
     pub fn events(mut self, status: u16, headers: Vec<(String, String)>, pings: Pings) -> EventWriter {
         EventWriter::new(self.exchange.take().map(|exchange| *exchange), status, headers, pings)
+    }
+
+    /// Whether a worker is meant to have it.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.slot.is_some())
+    }
+
+    /// Now a worker is.
+    pub(super) fn admit(&mut self, slot: Part) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.slot = Some(slot);
+        }
     }
 
     /// Lets go without an answer: the client is gone already.

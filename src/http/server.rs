@@ -1,5 +1,6 @@
 //! Binding, starting and stopping.
 
+use super::caller::Caller;
 use super::counters::Counter;
 use super::date::Date;
 use super::event_writer::Stream;
@@ -98,8 +99,10 @@ pub struct Admitted {
     pub address: IpAddr,
     /// Nobody knows who sends it: its body is waited for only while there is room.
     pub is_of_stranger: bool,
-    /// Bytes of bodies that are held for its caller, of whom no one may hold the whole budget.
-    pub held: Arc<AtomicUsize>,
+    /// Whose it is, of what all callers share.
+    pub caller: Caller,
+    /// There is no other caller who could want a part.
+    pub is_alone: bool,
     /// How what the front has to refuse from now on reads in the dialect of the request.
     pub refuse: Box<dyn Fn(&Refusal) -> Response + Send>,
     /// Answers it, on a worker thread, once its body has come. A panic is caught and answered with 500.
@@ -124,6 +127,8 @@ pub(super) struct Shared {
     pub(super) certificates: Option<Arc<Certificates>>,
     /// Bytes of request bodies held in all.
     pub(super) body_bytes: Counter,
+    /// Requests under way.
+    pub(super) requests: Counter,
     /// Open client connections.
     pub(super) connections: AtomicUsize,
     pub(super) date: Date,
@@ -223,6 +228,7 @@ impl Server {
             proxied,
             certificates,
             body_bytes: Counter::default(),
+            requests: Counter::default(),
             connections: AtomicUsize::new(0),
             date: Date::default(),
             foreign: Seldom::default(),

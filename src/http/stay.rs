@@ -6,7 +6,8 @@
 //! token says whose it is (docs/http.md "A worker that stays").
 
 use super::CancelToken;
-use super::counters::{BodyShare, Held};
+use super::caller::Part;
+use super::counters::BodyShare;
 use super::exchange::{End, Exchange, Message};
 use super::head::Framing;
 use super::incoming::{Incoming, Input, Refused};
@@ -21,6 +22,9 @@ use std::net::IpAddr;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Of the requests under way, of the workers, of the budget for bodies.
+type Shares = (Option<Part>, Option<Part>, Option<BodyShare>);
 
 /// How long a worker waits for the next request. A connection that took longer than this last time is not waited for.
 pub(super) const MOMENT: Duration = Duration::from_millis(2);
@@ -89,7 +93,7 @@ impl Drop for Kept {
 /// Waits for the next request of the connection that this worker has just answered, if it may stay there. `is_wanted` says
 /// whether somebody waits for a worker. Not a part of its caller, where its buffer would lie under each stream.
 #[inline(never)]
-pub(super) fn next_job(load: &Load, capacity: usize, is_wanted: impl Fn() -> bool) -> Option<Box<Job>> {
+pub(super) fn next_job(load: &Load, size: usize, is_wanted: impl Fn() -> bool) -> Option<Box<Job>> {
     let mut kept = ANSWERED.take()?;
     // Before the look at who waits: from here on the front starts a thread rather than count on this one.
     let _staying = load.staying.hold();
@@ -107,12 +111,12 @@ pub(super) fn next_job(load: &Load, capacity: usize, is_wanted: impl Fn() -> boo
     let mut bytes = [0; READ];
     let count = kept.socket.read(&mut bytes).ok()?;
     kept.early = bytes[..count].to_vec();
-    kept.request(load, capacity)
+    kept.request(load, size)
 }
 
 impl Kept {
     /// The request that has come, if it is whole and may be answered by this worker.
-    fn request(mut self, load: &Load, capacity: usize) -> Option<Box<Job>> {
+    fn request(mut self, load: &Load, size: usize) -> Option<Box<Job>> {
         let mut input = Input::default();
         input.push(&self.early);
         let head = input.take_head(self.shared.limits.max_head).ok().flatten()?;
@@ -125,9 +129,8 @@ impl Kept {
         if !is_plain || input.length() as u64 != length {
             return None;
         }
-        let mut slot = load.in_flight.hold_empty();
-        // The front sees from now on that a request is under way; if it was taken back before that, it is the front's.
-        if !slot.grow(1, capacity) || !self.cancel.end_stay() {
+        // If it was taken back before that, it is the front's.
+        if !self.cancel.end_stay() {
             return None;
         }
         let incoming = Incoming::new(head, self.peer, &self.shared).and_then(|mut incoming| {
@@ -137,14 +140,20 @@ impl Kept {
         let is_head = input.is_head;
         match incoming {
             Ok(incoming) if incoming.admitted.lane == Lane::Long && incoming.admitted.address == self.address => {
-                let Incoming { mut request, admitted, body_share, .. } = incoming;
+                let Incoming { mut request, admitted, part, body_share, .. } = incoming;
+                let mut slot = Part::of(&load.in_flight, &admitted.caller.answered);
+                if !slot.take(size, admitted.is_alone) {
+                    return None;
+                }
                 request.cancel = self.cancel.clone();
-                let exchange = self.exchange(request.id.clone(), is_head, (slot, Some(body_share)));
-                Some(Box::new(Job { request, responder: Responder::new(exchange), answer: admitted.answer }))
+                let shares = (Some(part), Some(slot), Some(body_share));
+                let exchange = self.exchange(request.id.clone(), is_head, shares);
+                let (responder, answer, caller) = (Responder::new(exchange), admitted.answer, admitted.caller);
+                Some(Box::new(Job { request, responder, answer, caller }))
             }
             Ok(_) => None,
             Err(Refused { response, id, keep_alive }) => {
-                let mut exchange = self.exchange(id.unwrap_or_else(uuid), is_head, (slot, None));
+                let mut exchange = self.exchange(id.unwrap_or_else(uuid), is_head, (None, None, None));
                 (exchange.keep_alive, exchange.may_stay) = (keep_alive, false);
                 exchange.respond(response);
                 None
@@ -153,7 +162,7 @@ impl Kept {
     }
 
     /// The next request's right to an answer.
-    fn exchange(&mut self, id: String, head_only: bool, (slot, body_share): (Held, Option<BodyShare>)) -> Exchange {
+    fn exchange(&mut self, id: String, head_only: bool, (part, slot, body_share): Shares) -> Exchange {
         self.is_taken = true;
         Exchange {
             socket: self.socket.clone(),
@@ -167,7 +176,8 @@ impl Kept {
             headers: Vec::new(),
             cancel: self.cancel.clone(),
             shared: self.shared.clone(),
-            slot: Some(slot),
+            part,
+            slot,
             body_share,
             end: End::Cut,
             unsent: Vec::new(),

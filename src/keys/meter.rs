@@ -5,8 +5,9 @@ use super::Permit;
 use crate::calendar;
 use crate::config::{KeyLimits, dollars};
 use crate::error::{ApiError, ErrorKind};
+use crate::http::Caller;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -29,8 +30,8 @@ pub struct Meter {
     is_changed: AtomicBool,
     /// From when on the key may not be used, in milliseconds since 1970; 0: no such time is known.
     pub(super) ends: AtomicU64,
-    /// Bytes of request bodies that the listener holds for this key.
-    held: OnceLock<Arc<AtomicUsize>>,
+    /// What the listener holds for this key.
+    caller: OnceLock<Caller>,
 }
 
 /// What of all keys has changed since it was kept last.
@@ -274,8 +275,8 @@ impl Meter {
         }
     }
 
-    pub(super) fn held(&self) -> Arc<AtomicUsize> {
-        self.held.get_or_init(Arc::default).clone()
+    pub(super) fn caller(&self) -> Caller {
+        self.caller.get_or_init(Caller::default).clone()
     }
 
     /// What it shows.

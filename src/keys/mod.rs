@@ -44,6 +44,7 @@ pub use registry::{Change, Expected, Outcome, Registry, Unwritten};
 use crate::config::{ClientKey, KeyLimits};
 use crate::error::{ApiError, ErrorKind};
 use crate::gemini::models::ModelTable;
+use crate::http::Caller;
 use crate::mask;
 use crate::storage::state::{Part, Section, Sink};
 use kept::Kept;
@@ -53,7 +54,7 @@ use parking_lot::{Mutex, RwLock};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 type Digest = [u8; 32];
@@ -160,9 +161,9 @@ impl Key {
         self.meter.read()
     }
 
-    /// Bytes of request bodies that the listener holds for this key.
-    pub fn held(&self) -> Arc<AtomicUsize> {
-        self.meter.held()
+    /// What the listener holds for it.
+    pub fn caller(&self) -> Caller {
+        self.meter.caller()
     }
 }
 
@@ -305,6 +306,11 @@ impl Keys {
     /// All keys in order, each with a number that rises and stays with it.
     pub fn numbered(&self) -> Vec<(u32, Arc<Key>)> {
         self.list.read().places().map(|(place, key)| (place, key.clone())).collect()
+    }
+
+    /// Whether there is more than one.
+    pub fn are_several(&self) -> bool {
+        self.list.read().iter().nth(1).is_some()
     }
 
     /// Whether a key that is not known here is known nowhere.

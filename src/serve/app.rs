@@ -8,7 +8,7 @@ use crate::credentials::consent::Logins;
 use crate::dispatch::Dispatcher;
 use crate::gemini::models::{Listed, ModelTable, Serving};
 use crate::gemini::signatures::SignatureCache;
-use crate::http::{Certificates, Gauge, Response};
+use crate::http::{Caller, Certificates, Gauge, Response};
 use crate::keys::Keys;
 use crate::os::room::Room;
 use crate::serve::access::Guard;
@@ -18,7 +18,7 @@ use crate::store::Replicas;
 use crate::usage::Usage;
 use parking_lot::RwLock;
 use serde_json::json;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -59,8 +59,8 @@ pub struct App {
     pub replicas: Option<Arc<Replicas>>,
     /// The memory for parsed requests.
     pub room: Arc<Room>,
-    /// Bytes of bodies that the listener holds for callers without a key: those of the admin pages.
-    pub held: Arc<AtomicUsize>,
+    /// Callers without a key: those of the admin pages.
+    pub of_pages: Caller,
     /// What the listener shows its clients, where it speaks TLS.
     pub certificates: Option<Arc<Certificates>>,
     /// Since when it runs.
@@ -145,7 +145,7 @@ impl App {
             state: self.state.clone(),
             keys: self.keys.clone(),
             replicas: self.replicas.clone(),
-            held: self.held.clone(),
+            of_pages: self.of_pages.clone(),
             room: self.room.clone(),
             certificates: self.certificates.clone(),
             started: self.started,

@@ -22,7 +22,7 @@ pub fn judge(current: &Arc<Current>, request: &Request) -> Result<Admitted, Resp
     let (target, current) = (Target::of(request), current.clone());
     let (dialect, id) = (target.dialect, request.id.clone());
     let caller = caller_of(&current.get(), &target, request).map_err(|response| dressed(response, dialect, &id))?;
-    let held = caller.as_ref().map_or_else(|| current.get().held.clone(), |key| key.held());
+    let of_pages = || current.get().of_pages.clone();
     let address = current.get().guard.address(request);
     let counts = matches!(target.route, Ok(Route::CountResponse | Route::CountTokens));
     let waits = counts && current.get().config.settings.count_at_google;
@@ -31,7 +31,8 @@ pub fn judge(current: &Arc<Current>, request: &Request) -> Result<Admitted, Resp
         is_of_stranger,
         lane: if waits { Lane::Long } else { target.lane },
         address,
-        held,
+        caller: caller.as_ref().map_or_else(of_pages, |key| key.caller()),
+        is_alone: !current.get().keys.are_several(),
         refuse: Box::new(move |refusal| dressed(told(dialect, refusal, &id), dialect, &id)),
         answer: Box::new(move |request, responder| serve(&current.get(), target, caller, request, responder)),
     })

@@ -7,7 +7,7 @@ use crate::credentials::{CredentialId, Credentials, Options, Refresher, StoreErr
 use crate::dispatch::{Bounds, Dispatcher};
 use crate::gemini::models::{Listed, Serving};
 use crate::gemini::signatures::SignatureCache;
-use crate::http::{Certificates, Limits, Request, Running, Server};
+use crate::http::{Caller, Certificates, Limits, Request, Running, Server};
 use crate::keys::Keys;
 use crate::os::room::Room;
 use crate::os::{notify, platform};
@@ -173,7 +173,7 @@ impl Service {
             usage,
             keys,
             replicas,
-            held: Arc::default(),
+            of_pages: Caller::default(),
             room: Arc::new(Room::new(config.sizes.memory.max(config.sizes.max_body * 4 + (16 << 20)))),
             state: state.clone(),
             certificates,

@@ -22,7 +22,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("conversation", &["config", "error", "gemini", "os"]),
     ("api", &["calendar", "config", "conversation", "error", "gemini", "http", "os", "sse"]),
     ("usage", &["calendar", "config", "gemini", "storage"]),
-    ("keys", &["calendar", "config", "error", "gemini", "mask", "message", "os", "secret", "storage"]),
+    ("keys", &["calendar", "config", "error", "gemini", "http", "mask", "message", "os", "secret", "storage"]),
     ("credentials", &["calendar", "config", "mask", "message", "os", "secret", "storage"]),
     ("store", &["calendar", "config", "credentials", "gemini", "keys", "message", "os", "secret", "storage", "usage"]),
     ("upstream", &["api", "calendar", "config", "credentials", "error", "gemini", "http", "message", "os", "sse"]),

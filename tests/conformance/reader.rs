@@ -1,6 +1,8 @@
 //! A listener that tells what it has read from a connection.
 
-use gemini_openai_proxy::http::{Admitted, Lane, Limits, Refusal, Request, Responder, Response, Running, Server};
+use gemini_openai_proxy::http::{
+    Admitted, Caller, Lane, Limits, Refusal, Request, Responder, Response, Running, Server,
+};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -52,12 +54,13 @@ impl Reader {
             let refuse = |refusal: &Refusal| refusal.response();
             // An end of input cancels nothing there.
             let lane = Lane::Short;
-            let (address, held) = (request.peer, Arc::default());
+            let (address, caller) = (request.peer, Caller::default());
             Ok(Admitted {
                 lane,
                 address,
                 is_of_stranger: false,
-                held,
+                caller,
+                is_alone: true,
                 refuse: Box::new(refuse),
                 answer: Box::new(answer),
             })

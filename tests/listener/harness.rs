@@ -2,12 +2,11 @@
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use gemini_openai_proxy::http::{
-    Admitted, CancelToken, Lane, Limits, Pings, Refusal, Request, Responder, Response, Running, Server,
+    Admitted, Caller, CancelToken, Lane, Limits, Pings, Refusal, Request, Responder, Response, Running, Server,
 };
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -53,7 +52,7 @@ pub fn start_as(host: &str, limits: Limits, prepare: impl FnOnce(Server) -> Serv
     let hands = Arc::new((enter, released, end));
     let judged = Arc::new(Mutex::new(Vec::new()));
     let order = judged.clone();
-    let callers: Mutex<HashMap<String, Arc<AtomicUsize>>> = Mutex::default();
+    let callers: Mutex<HashMap<String, Caller>> = Mutex::default();
     let judge = move |request: &Request| {
         order.lock().unwrap().push(request.path.clone());
         if request.path == "/gate" {
@@ -65,7 +64,8 @@ pub fn start_as(host: &str, limits: Limits, prepare: impl FnOnce(Server) -> Serv
             return Err(Response::new(403, "text/plain", "refused").with_header("X-Judged", "yes"));
         }
         let caller = request.headers.get("x-caller").unwrap_or_default().to_owned();
-        let held = callers.lock().unwrap().entry(caller).or_default().clone();
+        let is_alone = caller.is_empty();
+        let caller = callers.lock().unwrap().entry(caller).or_default().clone();
         let (lane, hands) = (if request.path.starts_with("/short") { Lane::Short } else { Lane::Long }, hands.clone());
         let judge = std::thread::current().name().unwrap_or_default().to_owned();
         let answer = move |request: Request, responder: Responder| {
@@ -78,7 +78,15 @@ pub fn start_as(host: &str, limits: Limits, prepare: impl FnOnce(Server) -> Serv
         let named = request.headers.get("x-forwarded-for").and_then(|address| address.parse().ok());
         let address = named.unwrap_or(request.peer);
         let is_of_stranger = request.path == "/stranger";
-        Ok(Admitted { lane, address, is_of_stranger, held, refuse: Box::new(refuse), answer: Box::new(answer) })
+        Ok(Admitted {
+            lane,
+            address,
+            is_of_stranger,
+            caller,
+            is_alone,
+            refuse: Box::new(refuse),
+            answer: Box::new(answer),
+        })
     };
     let running = server.start(Box::new(judge)).unwrap();
     assert_eq!(running.local_addr(), address);

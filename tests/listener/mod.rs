@@ -12,6 +12,7 @@ pub mod harness;
 mod letter;
 mod limits;
 mod memory;
+mod parts;
 mod proxied;
 mod staying;
 mod stopping;
