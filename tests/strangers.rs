@@ -159,6 +159,39 @@ fn one_key_cannot_take_workers_and_connections_from_another() {
     }
 }
 
+/// Many messages take a hundred times their bytes while they are translated.
+#[test]
+fn one_key_cannot_take_the_memory_from_another() {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    google.always("*", Step::hang().for_model("gemini-2.5-pro"));
+    google.always("*", Step::default_answer());
+    let proxy = Proxy::start(&google, |config| {
+        config["gemini_api_keys"] = json!([GEMINI_KEY]);
+        config["auth_keys"] = json!([CLIENT_KEY, "sk-greedy-client"]);
+        config["server"]["max_body_mb"] = json!(1);
+        config["server"]["memory_mb"] = json!(64);
+    });
+    let messages = vec![json!({"role": "user", "content": "x"}); 3000];
+    let of = |model: &str| json!({"model": model, "messages": messages}).to_string();
+    let large = of("gemini-2.5-pro");
+    let greedy: Vec<Wire> = (0..5)
+        .map(|_| {
+            let key = "Authorization: Bearer sk-greedy-client\r\nConnection: close\r\n";
+            let head = format!(
+                "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{key}\r\n",
+                large.len()
+            );
+            send(&proxy, head + &large)
+        })
+        .collect();
+    let part = |state: &State| state.generations().count() == 3;
+    assert!(google.wait_for(part, Duration::from_secs(5)), "{}", google.generations_count());
+    let answer = ask(&proxy, "POST", "/v1/chat/completions", &[], of("gemini-2.5-flash").as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    drop(greedy);
+}
+
 #[test]
 fn a_body_beyond_the_limit_is_refused_with_the_limit_in_every_dialect() {
     let google = FakeGoogle::start();

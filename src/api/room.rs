@@ -61,15 +61,24 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
+    fn conversations_of_thousands_of_short_messages_are_let_in() {
+        let message = r#"{"role":"user","content":"0123456789"}"#;
+        let of =
+            |count: usize| format!(r#"{{"model":"gemini-2.5-flash","messages":[{}]}}"#, vec![message; count].join(","));
+        assert!(take([of(3_500).as_bytes()]).is_ok());
+        assert_eq!(take([of(4_000).as_bytes()]).unwrap_err().status, 413);
+    }
+
+    #[test]
     fn room_is_taken_and_given_back() {
-        let room = Arc::new(Room::new(10_000));
-        let stay = room.enter();
+        let room = Arc::new(Room::new(10_000, 10_000));
+        let stay = room.enter(None);
         let text: &[u8] = br#"{"a":{"b":1}}"#;
         take([text]).unwrap();
         let refused = take([text]).unwrap_err();
         assert_eq!((refused.status, refused.retry_after.is_some()), (503, true));
         drop(stay);
-        let _stay = room.enter();
+        let _stay = room.enter(None);
         assert!(take([text]).is_ok());
         assert_eq!(take(["[".repeat(1 << 20).as_bytes()]).unwrap_err().status, 413);
         assert_eq!(take(vec![text; 10_000]).unwrap_err().status, 413, "together they are too many");

@@ -2,6 +2,8 @@
 
 use super::counters::{Counter, Held};
 use super::refusal::Refusal;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 pub(super) const OWN_PART: Refusal = Refusal::overloaded("Too many requests of this key are under way.");
 
@@ -14,6 +16,8 @@ pub struct Caller {
     pub(super) requests: Counter,
     /// Those of them that workers have.
     pub(super) answered: Counter,
+    /// Bytes that its requests have taken of the memory for all; who answers them counts these.
+    pub memory: Arc<AtomicUsize>,
 }
 
 impl Caller {

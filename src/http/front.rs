@@ -128,6 +128,7 @@ impl Front {
                     Message::Stop { limit, patience } => self.begin_stop(limit, patience),
                 }
             }
+            // Answers that have ended make room for others of the same callers.
             self.long.resume();
             let now = Instant::now();
             if self.accept_at().is_some_and(|due| due <= now) {

@@ -270,8 +270,8 @@ mod tests {
         let text = "x".repeat(1 << 20);
         for (coding, code) in [("gzip", gzip as fn(&str) -> Vec<u8>), ("deflate", deflate), ("zstd", zstd)] {
             for (all, expected) in [(8 << 20, Ok(&text)), (1 << 19, Err(503))] {
-                let room = std::sync::Arc::new(crate::os::room::Room::new(all));
-                let _stay = room.enter();
+                let room = std::sync::Arc::new(crate::os::room::Room::new(all, all));
+                let _stay = room.enter(None);
                 assert_eq!(
                     decoded(coding, &code(&text), 4 << 20).as_ref().map_err(|status| *status),
                     expected,

@@ -73,7 +73,8 @@ pub(super) fn serve(
     mut responder: Responder,
 ) {
     let _scope = logging::request_scope(&request.id);
-    let _stay = app.room.enter();
+    let is_one_of_several = |_: &&Arc<Key>| app.keys.are_several();
+    let _stay = app.room.enter(key.as_ref().filter(is_one_of_several).map(|key| key.caller().memory));
     log::debug!("{} \"{} {}\"", request.peer, request.method, request.path);
     responder.add_fields(fields(dialect));
     if dialect == Dialect::Anthropic {

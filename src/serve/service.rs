@@ -174,7 +174,7 @@ impl Service {
             keys,
             replicas,
             of_pages: Caller::default(),
-            room: Arc::new(Room::new(config.sizes.memory.max(config.sizes.max_body * 4 + (16 << 20)))),
+            room: Arc::new(Room::new(config.sizes.memory, config.sizes.max_body * 4 + (16 << 20))),
             state: state.clone(),
             certificates,
             started: Instant::now(),
