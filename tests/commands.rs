@@ -1,14 +1,12 @@
 //! The words beside `run`, with the real program: auth, check, decrypt, rotate-key.
 
+use crate::common::consent::{Auth, get};
 use crate::common::google::{FakeGoogle, Tier, User};
-use crate::common::program::{Folder, Program, command, run};
-use crate::common::wire::unled_agent;
+use crate::common::program::{Folder, Program, run};
 use crate::common::written;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
 
 const EMAIL: &str = "ada@example.com";
 const ADDED: &str = "[SUCCESS] Credential for 'a*a*********@example.com' processed successfully: credential_added";
@@ -32,60 +30,6 @@ fn configure(folder: &Folder, google: &FakeGoogle, change: impl FnOnce(&mut Valu
 
 fn private(path: &Path) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-/// `auth` while a person is at it.
-struct Auth {
-    child: Child,
-    output: BufReader<std::process::ChildStdout>,
-    said: String,
-}
-
-impl Auth {
-    fn start(folder: &Folder, options: &[&str]) -> Auth {
-        let mut arguments = vec!["auth", "-c", "config.json"];
-        arguments.extend(options);
-        let mut command = command(folder, &arguments);
-        command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        Auth { child, output, said: String::new() }
-    }
-
-    /// The consent page's address, and where Google leads from there.
-    fn agree(&mut self) -> String {
-        let url = loop {
-            let mut line = String::new();
-            assert!(self.output.read_line(&mut line).unwrap() > 0, "no address: {}", self.said);
-            if line.starts_with("http") {
-                break line.trim().to_owned();
-            }
-            self.said.push_str(&line);
-        };
-        get(&url).1
-    }
-
-    fn paste(&mut self, text: &str) {
-        writeln!(self.child.stdin.take().unwrap(), "{text}").unwrap();
-    }
-
-    /// Exit code, standard output, standard error.
-    fn end(mut self) -> (Option<i32>, String, String) {
-        drop(self.child.stdin.take());
-        self.output.read_to_string(&mut self.said).unwrap();
-        let output = self.child.wait_with_output().unwrap();
-        let errors = String::from_utf8(output.stderr).unwrap();
-        written::log(&format!("{}{errors}", self.said));
-        (output.status.code(), self.said, errors)
-    }
-}
-
-/// Status and `Location`.
-fn get(url: &str) -> (u16, String) {
-    let answer = unled_agent().get(url).call().unwrap();
-    let location = answer.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
-    (answer.status().as_u16(), location.unwrap_or_default())
 }
 
 fn text(bytes: Vec<u8>) -> String {

@@ -11,6 +11,7 @@ use crate::mask;
 use crate::store;
 use crate::upstream::agent::{self, AgentOptions};
 use crate::upstream::json_client;
+use crate::upstream::own_listener::{self, Question};
 use serde_json::{Value, json};
 use std::io::{self, BufRead, Write};
 use std::path::Path;
@@ -174,12 +175,16 @@ struct RunningProxy<'a> {
     url: String,
     login: Option<&'a AdminLogin>,
     agent: ureq::Agent,
+    /// By which it is known, where it is that of this config and speaks TLS.
+    certificate: Option<&'a Path>,
 }
 
 impl<'a> RunningProxy<'a> {
     /// Makes sure that it answers and takes the login.
     fn find(config: &'a Config) -> Result<RunningProxy<'a>, String> {
-        let url = config.auth_client.proxy_url.clone().unwrap_or_else(|| config.listening_at("127.0.0.1", config.port));
+        let given = config.auth_client.proxy_url.clone();
+        let certificate = config.tls.as_ref().filter(|_| given.is_none()).map(|files| &*files.certificate);
+        let url = given.unwrap_or_else(|| config.listening_at("127.0.0.1", config.port));
         let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
         // The environment's proxy is for the way to Google; it does not know this machine's loopback.
         let local = crate::serve::access::is_loopback_name(authority);
@@ -190,10 +195,9 @@ impl<'a> RunningProxy<'a> {
             authorities: config.authorities.clone(),
         });
         let login = config.auth_client.login.as_ref().or(config.admin.as_ref());
-        let proxy = RunningProxy { url, login, agent };
+        let proxy = RunningProxy { url, login, agent, certificate };
         let url = &proxy.url;
-        let found = json_client::get_json(&proxy.agent, &format!("{url}/admin/credentials"), proxy.authorization());
-        match found {
+        match proxy.ask("/admin/credentials", None) {
             Ok((200, _)) => Ok(proxy),
             Ok((401, _)) => Err(format!(
                 "the proxy at {url} does not accept the admin login; correct admin_username and admin_password, or auth_client, in the config"
@@ -206,17 +210,22 @@ impl<'a> RunningProxy<'a> {
     }
 
     fn add(&self, item: Value) -> Result<Value, String> {
-        let url = format!("{}/admin/credentials/add", self.url);
-        let body = json!({"credential": item});
-        match json_client::post_json(&self.agent, &url, self.authorization(), &body) {
+        match self.ask("/admin/credentials/add", Some(&json!({"credential": item}))) {
             Ok((200, answer)) => Ok(answer),
             Ok((status, answer)) => Err(format!("the proxy did not take the account: {}", told(status, &answer))),
             Err(reason) => Err(format!("the proxy did not answer: {reason}")),
         }
     }
 
-    fn authorization(&self) -> Option<(&str, &str)> {
-        self.login.map(|login| (login.username.as_str(), login.password.expose()))
+    /// GET, or POST of a body. Status, and the body if it is JSON.
+    fn ask(&self, path: &str, body: Option<&Value>) -> Result<(u16, Value), String> {
+        let login = self.login.map(|login| (login.username.as_str(), login.password.expose()));
+        let url = format!("{}{path}", self.url);
+        match (self.certificate, body) {
+            (Some(certificate), _) => own_listener::ask(&self.url, certificate, Question { path, login, body }, ADDING),
+            (None, None) => json_client::get_json(&self.agent, &url, login),
+            (None, Some(body)) => json_client::post_json(&self.agent, &url, login, body),
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 use super::{Failure, agent_for_google};
 use crate::commands::args::RunOptions;
 use crate::config::{self, Config, ProxyChoice, Timeouts};
-use crate::upstream::{json_client, own_listener};
+use crate::upstream::json_client;
+use crate::upstream::own_listener::{self, Question};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -26,7 +27,7 @@ pub fn probe(probe: Probe, options: &RunOptions) -> Result<(), Failure> {
     let agent = agent_for_google(&config, Timeouts { connect: Some(PATIENCE), read: Some(PATIENCE) }, 1);
     let ask = |path: &str| match &config.tls {
         None => json_client::get_json(&agent, &format!("{base}{path}"), None),
-        Some(files) => own_listener::get_json(&base, &files.certificate, path, PATIENCE),
+        Some(files) => own_listener::ask(&base, &files.certificate, Question { path, ..Question::default() }, PATIENCE),
     };
     let path = match probe {
         Probe::Health => "/livez",

@@ -12,7 +12,7 @@ use ureq::{Agent, Body, Error, RequestBuilder, http};
 const LIMIT: u64 = 4 << 20;
 
 /// User and password of a Basic login.
-type Login<'a> = Option<(&'a str, &'a str)>;
+pub type Login<'a> = Option<(&'a str, &'a str)>;
 
 /// Whether anything answers HTTP at this address; if not, why and what to do, in one sentence.
 pub fn reach(agent: &Agent, url: &str, limit: Duration) -> Result<(), String> {
@@ -40,8 +40,12 @@ pub fn post_json(agent: &Agent, url: &str, login: Login<'_>, body: &Value) -> Re
 }
 
 fn with<B>(login: Login<'_>, request: RequestBuilder<B>) -> RequestBuilder<B> {
-    let Some((username, password)) = login else { return request };
-    request.header("Authorization", format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))))
+    login.into_iter().fold(request, |request, login| request.header("Authorization", basic(login)))
+}
+
+/// What stands in the field `Authorization`.
+pub(super) fn basic((username, password): (&str, &str)) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
 }
 
 fn read(answer: Result<http::Response<Body>, Error>) -> Result<(u16, Value), String> {

@@ -1,6 +1,7 @@
 //! Asks the listener of this machine whose certificate lies in a file: who shows that very one is it, whatever name, issuer
 //! and end stand in it.
 
+use super::json_client::{Login, basic};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{self, CryptoProvider};
 use rustls::pki_types::pem::PemObject;
@@ -19,19 +20,36 @@ use std::time::Duration;
 /// No answer that is asked for is longer.
 const LARGEST: u64 = 64 << 10;
 
-/// GET of what stands behind `base`, an address with `https://`. Status, and the body if it is JSON.
-pub fn get_json(base: &str, certificate: &Path, path: &str, patience: Duration) -> Result<(u16, Value), String> {
+/// What is asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Question<'a> {
+    /// From the slash on.
+    pub path: &'a str,
+    /// User and password, where they are wanted.
+    pub login: Login<'a>,
+    /// What is posted; `None`: GET.
+    pub body: Option<&'a Value>,
+}
+
+/// Asks what stands behind `base`, an address with `https://`. Status, and the body if it is JSON.
+pub fn ask(base: &str, certificate: &Path, question: Question<'_>, patience: Duration) -> Result<(u16, Value), String> {
     let text = fs::read(certificate).map_err(|error| format!("{} cannot be read: {error}", certificate.display()))?;
     let known = CertificateDer::pem_slice_iter(&text).next().and_then(Result::ok);
     let known = known.ok_or_else(|| format!("there is no certificate in {}", certificate.display()))?;
-    let answer = ask(base.trim_start_matches("https://"), known, path, patience).map_err(|error| error.to_string())?;
+    let host = base.trim_start_matches("https://");
+    let answer = exchange(host, known, question, patience).map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&answer);
     let (head, body) = text.split_once("\r\n\r\n").ok_or("the answer is not whole")?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("the answer is not HTTP")?;
     Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
 }
 
-fn ask(host: &str, known: CertificateDer<'static>, path: &str, patience: Duration) -> io::Result<Vec<u8>> {
+fn exchange(
+    host: &str,
+    known: CertificateDer<'static>,
+    Question { path, login, body }: Question<'_>,
+    patience: Duration,
+) -> io::Result<Vec<u8>> {
     let listener = host.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
     let provider = Arc::new(crypto::ring::default_provider());
     let own = Own { known, provider: provider.clone() };
@@ -45,7 +63,13 @@ fn ask(host: &str, known: CertificateDer<'static>, path: &str, patience: Duratio
     let socket = TcpStream::connect_timeout(&listener, patience)?;
     socket.set_read_timeout(Some(patience))?;
     let mut stream = StreamOwned::new(session, socket);
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n")?;
+    let (method, body) = body.map_or_else(|| ("GET", String::new()), |body| ("POST", body.to_string()));
+    let login = login.map(|login| format!("Authorization: {}\r\n", basic(login))).unwrap_or_default();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: {host}\r\n{login}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )?;
     let mut answer = Vec::new();
     stream.take(LARGEST).read_to_end(&mut answer)?;
     Ok(answer)

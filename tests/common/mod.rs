@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod alone;
 pub mod client;
+pub mod consent;
 pub mod google;
 pub mod http;
 pub mod long_talk;

@@ -1,11 +1,13 @@
 //! The program with `server.tls`, as an operator sets it up and real clients meet it.
 
 use super::{files, fixture};
-use crate::common::google::FakeGoogle;
+use crate::common::consent::{Auth, get};
+use crate::common::google::{FakeGoogle, User};
 use crate::common::program::{Folder, Program, run};
 use crate::common::{python, script};
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 const KEY: &str = "sk-client-over-tls";
@@ -102,6 +104,27 @@ fn health_and_ready_know_their_own_listener_by_its_certificate() {
     fs::remove_file(&certificate).unwrap();
     let (code, text) = probe("health");
     assert!(code == Some(1) && text.contains("listener.pem cannot be read"), "{text}");
+}
+
+#[test]
+fn auth_hands_the_account_to_the_listener_that_has_the_certificate() {
+    let google = FakeGoogle::start();
+    google.add_user(User::licensed("ada@example.com", "project-1"));
+    let folder = Folder::new("tls-auth");
+    files(&folder, "first");
+    let mut settings = config(&google);
+    settings["admin_username"] = json!("chef");
+    settings["admin_password"] = json!("pass-word");
+    let program = Program::start(&folder, &settings, &[]);
+    settings["server"]["port"] = json!(program.port());
+    let config = folder.write("config.json", settings.to_string());
+    fs::set_permissions(config, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut auth = Auth::start(&folder, &[]);
+    assert_eq!(get(&auth.agree()).0, 200);
+    let (code, said, errors) = auth.end();
+    assert!(code == Some(0) && said.contains("[SUCCESS]") && said.contains("credential_added"), "{said}{errors}");
+    let file = fs::read_to_string(folder.join("credentials.json")).unwrap();
+    assert!(file.contains("refresh_token"), "the listener has saved it");
 }
 
 #[test]
