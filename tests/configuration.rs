@@ -30,6 +30,10 @@ fn an_empty_object_gives_the_old_defaults() {
     assert_eq!(config.usage_interval, Some(Duration::from_secs(30)));
     assert_eq!(config.min_credentials, 1);
     assert!(config.admin.is_none() && config.public_url.is_none());
+    let null = parse(r#"{"auth_keys": null}"#).unwrap();
+    assert!(
+        null.config.default_keys && null.config.auth_keys[0].key.matches("123456") && null.warnings == loaded.warnings
+    );
 }
 
 #[test]
