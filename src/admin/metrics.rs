@@ -172,7 +172,8 @@ fn shared(_: &mut Page, store: &StoreFigures) {
 /// All states, so that one without credentials is a zero and not a gap.
 fn states(views: &[View]) -> BTreeMap<&'static str, u64> {
     let words = ["active", "expired", "refreshing", "exhausted", "error", "disabled"];
-    let mut states: BTreeMap<&'static str, u64> = words.into_iter().map(|word| (word, 0)).collect();
+    let mut states = BTreeMap::new();
+    states.extend(words.map(|word| (word, 0)));
     for view in views {
         *states.entry(if view.disabled { "disabled" } else { view.status }).or_default() += 1;
     }

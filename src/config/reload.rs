@@ -13,7 +13,8 @@ impl Config {
     pub fn reloaded(&self, new: &Config) -> Result<(Config, Changes), ConfigError> {
         let (old, mut next) = (self.source(), new.source());
         let mut changes = Changes::default();
-        let mut names: BTreeSet<String> = old.keys().chain(next.keys()).cloned().collect();
+        let mut names = BTreeSet::new();
+        names.extend(old.keys().chain(next.keys()).cloned());
         names.retain(|name| old.get(name) != next.get(name));
         for name in names {
             if !needs_restart(&name) {

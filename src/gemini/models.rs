@@ -114,8 +114,8 @@ enum Suffix {
 impl ModelTable {
     /// The built-in table and the config's entries on top of it.
     pub fn new(entries: &[ModelEntry]) -> ModelTable {
-        let mut models: BTreeMap<_, _> = builtin::models().map(|model| (model.name.clone(), model)).collect();
-        let mut aliases = BTreeMap::new();
+        let (mut models, mut aliases) = (BTreeMap::new(), BTreeMap::new());
+        models.extend(builtin::models().map(|model| (model.name.clone(), model)));
         for entry in entries {
             match entry.alias_of.as_ref().filter(|target| **target != entry.name) {
                 Some(target) => {

@@ -149,8 +149,9 @@ impl Text {
             let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
             (0..0, start..start + value.get().len())
         };
-        let sections = sections.into_iter().map(|(section, value)| (section, vec![place(value)])).collect();
-        Ok(Text { text, sections, ..Text::default() })
+        let mut places = BTreeMap::new();
+        places.extend(sections.into_iter().map(|(section, value)| (section, vec![place(value)])));
+        Ok(Text { text, sections: places, ..Text::default() })
     }
 
     pub(super) fn take(&mut self, section: &str) -> Option<Section> {

@@ -107,7 +107,11 @@ impl Sums {
             let tables = seen.tables.iter();
             // What is not there any more has ended by itself.
             let tables = tables.filter(|(_, table)| !table.rows().is_empty());
-            tables.filter_map(|(name, table)| Some((name.strip_prefix(kind)?.parse().ok()?, table.clone()))).collect()
+            let read =
+                |(name, table): (&String, &Arc<Table>)| Some((name.strip_prefix(kind)?.parse().ok()?, table.clone()));
+            let mut all = BTreeMap::new();
+            all.extend(tables.filter_map(read));
+            all
         };
         let total = seen.tables.get("total").cloned().unwrap_or_default();
         let since = seen.since.map_or_else(SystemTime::now, |since| at(since * 1000));

@@ -212,8 +212,9 @@ fn since(value: &Value) -> Option<SystemTime> {
 }
 
 fn called(value: &Value) -> BTreeMap<u64, String> {
-    let names = value.as_object().into_iter().flatten();
-    names.filter_map(|(mark, name)| Some((mark_of(mark)?, name.as_str()?.to_owned()))).collect()
+    let (names, mut called) = (value.as_object().into_iter().flatten(), BTreeMap::new());
+    called.extend(names.filter_map(|(mark, name)| Some((mark_of(mark)?, name.as_str()?.to_owned()))));
+    called
 }
 
 fn table(rows: &Value, names: &[&str], marks: &HashMap<&str, u64>) -> Table {

@@ -51,7 +51,8 @@ struct Items {
 
 impl Items {
     fn of(items: Vec<Record>) -> Items {
-        let places = items.iter().enumerate().map(|(at, item)| (item.name(), at)).collect();
+        let mut places = BTreeSet::new();
+        places.extend(items.iter().enumerate().map(|(at, item)| (item.name(), at)));
         Items { slots: items.into_iter().map(Some).collect(), places }
     }
 

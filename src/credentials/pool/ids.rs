@@ -34,7 +34,8 @@ impl Ids {
         let kept: HashMap<String, CredentialId> =
             entries.filter_map(|(name, entry)| Some((name.clone(), CredentialId(number(entry.get("id")?)?)))).collect();
         let next = kept.values().map(|id| id.0 + 1).chain(saved.get(NEXT).and_then(number)).max().unwrap_or(0);
-        let names = kept.iter().map(|(name, id)| (*id, name.clone())).collect();
+        let mut names = BTreeMap::new();
+        names.extend(kept.iter().map(|(name, id)| (*id, name.clone())));
         Ids { kept, names, next, read: next, provisional: None }
     }
 

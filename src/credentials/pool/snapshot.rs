@@ -40,7 +40,7 @@ impl Pool {
         self.advance(now);
         let mut touched = std::mem::take(&mut self.written.touched);
         if part == Part::Whole {
-            touched = self.credentials.keys().copied().collect();
+            touched.extend(self.credentials.keys());
             self.written.records.clear();
             self.ids.kept().for_each(|(name, id)| sink.put(name, &self.chosen.with(name, json!({"id": id.0}))));
         }

@@ -150,7 +150,9 @@ impl Credentials {
             let landings = landings.as_array()?.iter().filter_map(Landing::read).collect();
             Some((CredentialId(id.parse().ok()?), landings))
         };
-        Some(all.into_iter().filter_map(read).collect())
+        let mut waiting = BTreeMap::new();
+        waiting.extend(all.into_iter().filter_map(read));
+        Some(waiting)
     }
 }
 

@@ -50,8 +50,12 @@ impl Serving {
 
     /// What answers said, by name and credential.
     pub fn kept(&self) -> BTreeMap<String, BTreeMap<u64, String>> {
-        let said = |by: &HashMap<u64, Learned>| by.iter().map(|(id, learned)| (*id, learned.said.clone())).collect();
-        self.known.read().iter().map(|(name, by)| (name.clone(), said(by))).collect()
+        let mut kept: BTreeMap<String, BTreeMap<u64, String>> = BTreeMap::new();
+        for (name, by) in self.known.read().iter() {
+            let said = by.iter().map(|(id, learned)| (*id, learned.said.clone()));
+            kept.entry(name.clone()).or_default().extend(said);
+        }
+        kept
     }
 
     /// A number that rises with what answers say.

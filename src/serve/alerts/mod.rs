@@ -47,8 +47,9 @@ struct Told {
 
 impl Told {
     fn restore(section: &Section) -> Told {
-        let matters = section.records().filter_map(|(id, json)| Some((id.to_owned(), json.parse().ok()?)));
-        Told { matters: Mutex::new(matters.collect()), version: AtomicU64::new(0) }
+        let mut matters = BTreeMap::new();
+        matters.extend(section.records().filter_map(|(id, json)| Some((id.to_owned(), json.parse().ok()?))));
+        Told { matters: Mutex::new(matters), version: AtomicU64::new(0) }
     }
 
     fn save(&self, part: Part, written: &mut Vec<String>, sink: &mut Sink<'_>) {
