@@ -160,7 +160,9 @@ impl Incoming {
         // Said before the upload rather than in the middle of it, where that can be known.
         body_share.room(expected, limits).map_err(refused)?;
         let mut part = Part::of(&shared.requests, &admitted.caller.requests);
-        if !part.take(limits.max_connections, admitted.is_alone) {
+        // Workers may still be busy with requests whose connections are gone, which takes nothing from one who is alone.
+        let most = if admitted.is_alone { usize::MAX } else { limits.max_connections };
+        if !part.take(most, admitted.is_alone) {
             return Err(refused(OWN_PART));
         }
         request.body.reserve_exact(expected.min(FIRST_RESERVE));
