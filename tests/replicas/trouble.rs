@@ -115,6 +115,56 @@ fn an_edit_in_a_store_that_was_emptied_says_so_at_once() {
     );
 }
 
+/// A script that fails half-way is not taken back, so it must fail before it writes.
+#[test]
+fn an_edit_that_the_store_refuses_changes_nothing_and_the_reason_is_told() {
+    const DAMAGE: &str = "redis.call('del', KEYS[1]); redis.call('set', KEYS[1], 'x')";
+    let (google, redis) = (google(), Redis::start());
+    let store = json!({"url": redis.url()});
+    let replica = replica(&google, "a", store.clone(), &json!({}));
+    let mut client = Client::new(replica.address());
+    let added = client.send("POST", "/admin/keys", &[], ADA).unwrap().json();
+    let ada = format!("/admin/keys/{}", added["id"].as_str().unwrap());
+    let edits = [
+        ("/admin/keys", r#"{"name":"bob"}"#),
+        (&ada, r#"{"disabled":true}"#),
+        (&ada, r#"{"name":"eve","disabled":true}"#),
+    ];
+    let tables = || {
+        let tables = ["key", "name"].map(|table| redis.cli(&["hgetall", &format!("gop:{{g}}:{table}")]));
+        let mut lines: Vec<String> = tables.join("\n").lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    };
+    let denied =
+        ["-xadd", "-hdel", "-hset", "-hincrby"].map(|right| (["acl", "setuser", "default", right], &edits[..]));
+    // Edits do not need the last two.
+    let damaged = [("gop:{g}:news", &edits[..]), ("gop:{g}:alive", &[]), ("gop:{u}:total", &[])];
+    let damaged = damaged.map(|(table, edits)| (["eval", DAMAGE, "1", table], edits));
+    for (words, edits) in denied.into_iter().chain(damaged) {
+        let before = tables();
+        redis.cli(&words);
+        for (path, body) in edits {
+            let reply = client.send("POST", path, &[], body).unwrap();
+            assert!(reply.status == 503 && reply.body.contains("nothing was changed"), "{words:?}: {}", reply.body);
+        }
+        assert_eq!(tables(), before, "{words:?}");
+        let is_damaged = words[0] == "eval";
+        let reason = if is_damaged { "is something else than the pool has made it" } else { "its user may not do" };
+        wait_for(words[3], || alert(&mut client, "store_away").is_some_and(|told| told.to_string().contains(reason)));
+        assert_eq!((metric(&replica, "gemini_proxy_store_up"), client.get("/readyz").status), ("0".into(), 200));
+        let said = checked(&google, store.clone());
+        assert!(said.contains(reason), "{words:?}: {said}");
+        assert_eq!(client.chat(FREE, MODEL).unwrap().status, 200, "{words:?}");
+        match is_damaged {
+            true => redis.cli(&["del", words[3]]),
+            false => redis.cli(&["acl", "setuser", "default", "+@all"]),
+        };
+        wait_for("the store", || state(&mut client) == "up");
+        assert_eq!(make(&mut client, &json!({"name": words[3]}).to_string()).0, 200);
+    }
+}
+
 #[test]
 fn a_replica_that_knows_the_store_stays_ready_when_it_is_let_in_no_more() {
     let (google, mut redis) = (google(), Redis::start_locked("first-word-of-the-store"));

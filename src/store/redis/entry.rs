@@ -65,8 +65,10 @@ impl From<RedisError> for Entry {
     fn from(error: RedisError) -> Entry {
         let reason = reason(&error);
         match error.kind() {
-            ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => Entry::refused(reason),
-            _ if matches!(word(&error), Some("NOAUTH" | "WRONGPASS")) => Entry::refused(reason),
+            ErrorKind::AuthenticationFailed => Entry::refused(reason),
+            _ if is_denied(&error) || matches!(word(&error), Some("NOAUTH" | "WRONGPASS" | "DAMAGED")) => {
+                Entry::refused(reason)
+            }
             _ => Entry::Down { reason, is_refused: error.is_connection_refusal() },
         }
     }
@@ -102,14 +104,19 @@ pub(super) fn enter(
         meta = scripts.open(&mut connection, &name, &fresh)?;
     }
     let names = Names::read(prefix, &meta, cipher).map_err(Entry::foreign)?;
-    let trouble = trouble(&mut connection, scripts, prefix)?;
+    let trouble = trouble(&mut connection, scripts, prefix, true)?;
     Ok(Entered { connection, names, trouble })
 }
 
 /// Why the server takes no changes, though it answers and may be read. One that is another's copy, or that may not change
 /// anything, is an error: it must not be used.
-pub(super) fn trouble(connection: &mut Connection, scripts: &Scripts, prefix: &str) -> RedisResult<Option<String>> {
-    match scripts.trial(connection, &Names::trial(prefix)) {
+pub(super) fn trouble(
+    connection: &mut Connection,
+    scripts: &Scripts,
+    prefix: &str,
+    enters: bool,
+) -> RedisResult<Option<String>> {
+    match scripts.trial(connection, prefix, enters) {
         Ok(()) => Ok(None),
         Err(error) if is_full(&error) => Ok(Some(reason(&error))),
         Err(error) => Err(error),
@@ -119,6 +126,13 @@ pub(super) fn trouble(connection: &mut Connection, scripts: &Scripts, prefix: &s
 /// Whether it says that it has no place for changes, in memory or on its disk.
 pub(super) fn is_full(error: &RedisError) -> bool {
     matches!(word(error), Some("OOM" | "MISCONF"))
+}
+
+/// Whether the user may not do what was asked. What scripts may not do is no error of its own before Redis 7.2.
+pub(super) fn is_denied(error: &RedisError) -> bool {
+    let in_script = ["ACL failure in script", "The user executing the script can't run"];
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm)
+        || error.detail().is_some_and(|detail| in_script.iter().any(|text| detail.contains(text)))
 }
 
 /// The same, and nothing is written.
@@ -149,7 +163,7 @@ pub(super) fn examine(address: &Address, scripts: &Scripts, prefix: &str, cipher
         ahead: i64::try_from(ahead).unwrap_or(i64::MAX),
         persists,
         is_new: is_new(&meta),
-        trouble: trouble(&mut connection, scripts, prefix)?,
+        trouble: trouble(&mut connection, scripts, prefix, true)?,
     })
 }
 
@@ -179,7 +193,7 @@ pub(super) fn reason(error: &RedisError) -> String {
         _ if error.is_connection_dropped() => "the connection was closed".into(),
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => "what answers there is no Redis".into(),
         ErrorKind::AuthenticationFailed => "the user name or password is wrong".into(),
-        ErrorKind::Server(ServerErrorKind::NoPerm) => {
+        _ if is_denied(error) => {
             "its user may not do what is needed (docs/scale-out.md, \"Secrets in the store\", has the rights)".into()
         }
         _ => match word(error) {
@@ -189,6 +203,7 @@ pub(super) fn reason(error: &RedisError) -> String {
             Some("NOREPLICAS") => "it takes no changes while too few copies follow it (min-replicas-to-write)".into(),
             Some("OOM") => "it is out of memory (maxmemory)".into(),
             Some("MISCONF") => "it cannot write to its disk and takes no changes".into(),
+            Some("DAMAGED") => damaged(error),
             Some("LOADING") => "it is still reading what it holds".into(),
             Some("MASTERDOWN") => "it is the copy of a server that it does not reach".into(),
             Some(code) => {
@@ -200,6 +215,15 @@ pub(super) fn reason(error: &RedisError) -> String {
             }
         },
     }
+}
+
+/// The name of a table stands behind the word, and is said where it looks like one.
+fn damaged(error: &RedisError) -> String {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"{}:-_.".contains(byte);
+    let name = error.detail().and_then(|detail| detail.split(' ').next());
+    let name = name.filter(|name| name.len() < 200 && name.as_bytes().iter().all(is_of_name));
+    let name = name.unwrap_or("one of its tables");
+    format!("{name} is something else than the pool has made it; delete it there, or restore it from a backup")
 }
 
 /// What the system says of the way to the server; `None`: nothing.

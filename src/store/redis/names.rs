@@ -28,9 +28,25 @@ impl Names {
         format!("{prefix}{{g}}:meta")
     }
 
-    /// Nothing has this name.
-    pub(super) fn trial(prefix: &str) -> String {
-        format!("{prefix}{{g}}:trial")
+    /// What all share, each with what it is; by the slots of a cluster, each with a name that nothing has.
+    pub(super) fn tables(prefix: &str) -> [(String, Vec<(String, &'static str)>); 2] {
+        const OF_ALL: &[(&str, &str)] = &[
+            ("meta", "hash"),
+            ("key", "hash"),
+            ("name", "hash"),
+            ("cred", "hash"),
+            ("print", "hash"),
+            ("cool", "hash"),
+            ("brief", "hash"),
+            ("news", "stream"),
+            ("alive", "zset"),
+            ("lost", "zset"),
+        ];
+        const OF_USAGE: &[(&str, &str)] = &[("versions", "hash"), ("total", "hash")];
+        [("g", OF_ALL), ("u", OF_USAGE)].map(|(slot, tables)| {
+            let name = |what: &str| format!("{prefix}{{{slot}}}:{what}");
+            (name("trial"), tables.iter().map(|(what, is)| (name(what), *is)).collect())
+        })
     }
 
     /// What makes a store of what was none; with `known` as the one that it was.

@@ -244,8 +244,15 @@ impl Scripts {
     }
 
     /// Whether changes are taken: an error says that they are not.
-    pub(super) fn trial(&self, connection: &mut Connection, name: &str) -> RedisResult<()> {
-        self.trial.key(name).run::<i64>(connection).map(drop)
+    /// `enters`: also what cannot be tried without a place.
+    pub(super) fn trial(&self, connection: &mut Connection, prefix: &str, enters: bool) -> RedisResult<()> {
+        for (trial, tables) in Names::tables(prefix) {
+            let mut call = self.trial.key(trial);
+            call.arg(i64::from(enters));
+            tables.into_iter().for_each(|(name, is)| _ = call.key(name).arg(is));
+            call.run::<i64>(connection)?;
+        }
+        Ok(())
     }
 
     pub(super) fn open(

@@ -1,7 +1,7 @@
 //! The breaker: what a call that failed means for those after it. And trouble: a server that answers, but takes no changes.
 
 use super::{FAILURES, Fault, Link, OF_LATE, Standing};
-use crate::store::redis::entry::{self, Entry, is_full, reason, word};
+use crate::store::redis::entry::{self, Entry, is_denied, is_full, reason, word};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ impl Link {
 
     /// Tries whether changes are taken. What else is asked may not show it: a script goes on that began with taking things out.
     pub(in crate::store) fn try_changes(&self) {
-        if let Ok(trouble) = self.ask(|scripts, line, _| entry::trouble(line, scripts, &self.prefix)) {
+        if let Ok(trouble) = self.ask(|scripts, line, _| entry::trouble(line, scripts, &self.prefix, false)) {
             self.learn(trouble);
         }
     }
@@ -78,7 +78,8 @@ impl Link {
         match error.kind() {
             // The server said that it did nothing.
             ErrorKind::Server(ServerErrorKind::ResponseError) | ErrorKind::Extension
-                if !matches!(word(error), Some("NOAUTH" | "WRONGPASS" | "NOREPLICAS" | "READONLY")) =>
+                if !is_denied(error)
+                    && !matches!(word(error), Some("NOAUTH" | "WRONGPASS" | "NOREPLICAS" | "READONLY" | "DAMAGED")) =>
             {
                 Fault::Down
             }

@@ -11,7 +11,7 @@ if has_lost or ARGV[5] == '1' then
   redis.call('ZADD', KEYS[5], now, ARGV[1])
   redis.call('PEXPIRE', KEYS[5], ARGV[3])
 else redis.call('ZREM', KEYS[5], ARGV[1]) end
-if is_new then tell(change(), 'alive', ARGV[1]) end
+if is_new then change('alive', ARGV[1]) end
 local since = now - tonumber(ARGV[3])
 local eldest = redis.call('ZRANGEBYSCORE', KEYS[3], since, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
 return {now, redis.call('ZCOUNT', KEYS[3], since, '+inf'), redis.call('ZCOUNT', KEYS[5], since, '+inf'), tonumber(eldest)}

@@ -2,29 +2,25 @@
 -- forgotten. A record is when it ends and how often it was counted.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local version, ids, living, all = change(), {}, {}, redis.call('HGETALL', KEYS[3])
-local function forget(id)
-  redis.call('HDEL', KEYS[3], id)
-  living[id] = nil
-end
+local ids, living, all = {}, {}, redis.call('HGETALL', KEYS[3])
 for at = 1, #all, 2 do
   local _, text = parts(all[at + 1])
   local ends, times = string.match(text, '^(%d+) (%d+)')
-  if tonumber(ends) > now then living[all[at]] = {ends, times}
-  else
-    forget(all[at])
-    ids[#ids + 1] = all[at]
-  end
+  if tonumber(ends) > now then living[all[at]] = {ends, times} else ids[#ids + 1] = all[at] end
 end
+local ended = #ids
+for at = 1, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end
+local version = change('brief', table.concat(ids, ' '))
+for at = 1, ended do redis.call('HDEL', KEYS[3], ids[at]) end
 for at = 1, #ARGV, 2 do
   local id, ms = ARGV[at], tonumber(ARGV[at + 1])
-  if ms == 0 then forget(id)
+  if ms == 0 then
+    redis.call('HDEL', KEYS[3], id)
+    living[id] = nil
   else
     local was = living[id] or {now + ms, 0}
     living[id] = {was[1], was[2] + 1}
     redis.call('HSET', KEYS[3], id, version .. '|' .. was[1] .. ' ' .. was[2] + 1)
   end
-  ids[#ids + 1] = id
 end
-tell(version, 'brief', table.concat(ids, ' '))
 return 1

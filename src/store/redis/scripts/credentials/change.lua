@@ -6,7 +6,11 @@ local have = redis.call('HGET', KEYS[5], ARGV[1])
 if not have then return {'', ARGV[3] == '' and 1 or 0, told_last()} end
 local has, text = parts(have)
 if has ~= tonumber(ARGV[2]) then return {have, ARGV[3] ~= '' and text == ARGV[3] and 1 or 0, told_last()} end
-local version = change()
+-- All that may be something else than expected is read before anything is written.
+local is_holder = ARGV[6] ~= '' and redis.call('GET', KEYS[6]) == ARGV[6]
+local rests = ARGV[7] ~= '' and rests_of(ARGV[1])
+redis.call('HLEN', KEYS[4])
+local version = change('cred', ARGV[1])
 if ARGV[3] == '' then
   redis.call('HDEL', KEYS[5], ARGV[1])
   have = ''
@@ -18,15 +22,13 @@ else
     redis.call('HSET', KEYS[4], ARGV[5], ARGV[1])
   end
 end
-tell(version, 'cred', ARGV[1])
-if ARGV[7] ~= '' then
+if rests then
   redis.call('DEL', KEYS[7])
-  local rests = rests_of(ARGV[1])
   if ARGV[7] == 'all' and next(rests) then keep_rests(ARGV[1], {})
   elseif rests[''] and rests[''][4] == 'INVALID_GRANT' then
     rests[''] = nil
     keep_rests(ARGV[1], rests)
   end
 end
-if ARGV[6] ~= '' and redis.call('GET', KEYS[6]) == ARGV[6] then redis.call('DEL', KEYS[6]) end
+if is_holder then redis.call('DEL', KEYS[6]) end
 return {have, 1, told_last()}
