@@ -108,6 +108,10 @@ pub(super) fn create(
 /// One key as it is now.
 fn read(registry: &dyn Registry, id: &str) -> Result<Found, EditError> {
     let found = registry.read(&[id.to_owned()])?.pop().flatten();
+    if found.is_none() {
+        // A store that was emptied says so to whoever would change it.
+        registry.write(&[Change { expected: Expected::Version(u64::MAX), ..gone(id) }])?;
+    }
     found.and_then(|(version, written)| Found::read(version, &written)).ok_or(EditError::Unknown)
 }
 

@@ -166,7 +166,7 @@ impl Shared for Accounts {
     }
 
     fn read(&self, id: CredentialId) -> Result<Known, Away> {
-        let (now, have, rests) = self.ask(|scripts, line, names| scripts.read(line, names, id.0))?;
+        let (now, have, rests) = self.ask(|scripts, line, names| scripts.read(line, names, id.0, self.seen()))?;
         self.limits.set_clock(at(now));
         let kept = self.kept_of(&have);
         let rests = rests.split_once('|').map_or("{}", |(_, text)| text);

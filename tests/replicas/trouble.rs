@@ -1,5 +1,6 @@
 //! A store that answers, but takes no changes, or does not let its replicas in any more.
 
+use super::accounts::{add, licensed, replicas};
 use super::entry::metric;
 use super::programs::{address, begin, config};
 use super::redis::{Redis, Relay};
@@ -103,16 +104,30 @@ fn a_full_store_is_told_and_what_it_holds_is_read() {
 
 #[test]
 fn an_edit_in_a_store_that_was_emptied_says_so_at_once() {
-    let (google, redis) = (google(), Redis::start());
-    let replica = replica(&google, "a", json!({"url": redis.url()}), &json!({}));
+    let ((google, item), redis) = (licensed("ada@example.com"), Redis::start());
+    let replica = replicas(&google, &redis.url(), &["a"]).remove(0);
     let mut client = Client::new(replica.address());
-    assert_eq!(make(&mut client, ADA).0, 200);
+    assert_eq!(add(&replica, &item).status, 200);
+    let added = client.send("POST", "/admin/keys", &[], ADA).unwrap().json();
     redis.cli(&["flushall"]);
     let (status, body) = make(&mut client, r#"{"name":"bob"}"#);
     assert!(
         status == 503 && body.contains("The store has lost what it held; nothing was changed."),
         "{status}: {body}"
     );
+    // Those who come again are counted as changes.
+    redis.cli(&["hset", "gop:{g}:meta", "changes", "1000"]);
+    let key = format!("/admin/keys/{}", added["id"].as_str().unwrap());
+    for (method, path, body) in [
+        ("POST", &*key, r#"{"disabled":true}"#),
+        ("DELETE", &key, ""),
+        ("POST", "/admin/credentials/cred-0/disable", ""),
+        ("DELETE", "/admin/credentials/cred-0", ""),
+    ] {
+        let reply = client.send(method, path, &[], body).unwrap();
+        let is_refused = reply.status == 503 && reply.body.contains("nothing was changed");
+        assert!(is_refused, "{method} {path}: {} {}", reply.status, reply.body);
+    }
 }
 
 /// A script that fails half-way is not taken back, so it must fail before it writes.

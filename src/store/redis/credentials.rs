@@ -51,7 +51,7 @@ impl CredentialScripts {
             number: lua!("seen", "credentials/number"),
             create: changing!("create"),
             change: changing!("change"),
-            read: lua!("credentials/read"),
+            read: lua!("seen", "credentials/read"),
             lease: lua!("credentials/lease"),
             extend: lua!("credentials/extend"),
             release: lua!("credentials/release"),
@@ -106,8 +106,15 @@ impl CredentialScripts {
     }
 
     /// Time, record and rests.
-    pub(in crate::store) fn read(&self, line: &mut Line, names: &Names, id: u64) -> Answer<(u64, String, String)> {
-        self.read.key(names.of_all("cred")).key(names.of_all("cool")).arg(id).run(line)
+    pub(in crate::store) fn read(
+        &self,
+        line: &mut Line,
+        names: &Names,
+        id: u64,
+        seen: u64,
+    ) -> Answer<(u64, String, String)> {
+        let mut call = self.read.key(names.of_all("meta"));
+        call.key(names.of_all("cred")).key(names.of_all("cool")).arg(id).arg(seen).run(line)
     }
 
     pub(in crate::store) fn lease(
