@@ -54,6 +54,14 @@ impl Findings {
         self.errors += 1;
         println!("[ERROR] {text}");
     }
+
+    fn take(&mut self, finding: Finding) {
+        match finding {
+            Finding::Good(text) => self.good(&text),
+            Finding::Warning(text) => self.warn(&text),
+            Finding::Error(text) => self.error(&text),
+        }
+    }
 }
 
 /// Looks at everything; the failure says nothing more than its exit code.
@@ -95,13 +103,7 @@ fn look_at_alerts(_: &Config, findings: &mut Findings) {
 fn look(options: &RunOptions, findings: &mut Findings) {
     let Some(config) = look_at_config(options, findings) else { return };
     let before = findings.errors;
-    for finding in store::look(&config) {
-        match finding {
-            Finding::Good(text) => findings.good(&text),
-            Finding::Warning(text) => findings.warn(&text),
-            Finding::Error(text) => findings.error(&text),
-        }
-    }
+    store::look(&config).into_iter().for_each(|finding| findings.take(finding));
     if findings.errors > before {
         return;
     }
@@ -286,7 +288,10 @@ fn open_shared(config: &Config, findings: &mut Findings) -> Option<Arc<Credentia
     let agent = agent_for_google(config, Timeouts { connect: Some(REACH), read: Some(CALL) }, TOGETHER);
     let pool = Credentials::open(Options::new(config, agent)).map_err(|error| error.to_string());
     match pool.and_then(|pool| store::visit(config, pool, false)) {
-        Ok(pool) => Some(pool),
+        Ok(pool) => {
+            store::look_into(config).into_iter().for_each(|finding| findings.take(finding));
+            Some(pool)
+        }
         Err(sentence) => {
             findings.error(&sentence);
             None

@@ -11,6 +11,7 @@ use crate::upstream::json_client;
 use serde_json::value::RawValue;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,10 +113,15 @@ fn import(config: &Config, is_dry: bool, merges: bool) -> Result<(), String> {
 }
 
 fn export(config: &Config, to: &Path) -> Result<(), String> {
-    let (pool, page_keys) = (shared(config, false)?, store::page_keys(config)?);
+    let (pool, unread) = (shared(config, false)?, store::unread(config)?);
+    let mut page_keys = store::page_keys(config)?;
+    page_keys.retain(|(id, _)| !unread.keys.contains(id));
     let items = pool.items();
     if items.is_empty() && page_keys.is_empty() {
-        return Err("the store has neither credentials nor keys of the page; nothing was written".into());
+        return Err(match unread.is_empty() {
+            true => "the store has neither credentials nor keys of the page; nothing was written".into(),
+            false => format!("{unread}; it has nothing else, and nothing was written"),
+        });
     }
     let text = serde_json::to_string_pretty(&items).map_err(|error| error.to_string())?;
     let (file, remembered) = (to.join("credentials.json"), to.join("credentials.json.state.json"));
@@ -126,6 +132,11 @@ fn export(config: &Config, to: &Path) -> Result<(), String> {
     let texts: Vec<_> = texts.collect::<Result<_, serde_json::Error>>().map_err(|error| error.to_string())?;
     let (count, keys) = (items.len(), texts.len());
     let key = config.encryption_key.clone().unwrap_or_else(|| Secret::new(""));
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(to)
+        .map_err(|error| format!("{}: {error}", to.display()))?;
     rekey::write_new(&file, rekey::sealed(&text, &key).as_bytes()).map_err(|error| error.to_string())?;
     let state = State::open(&remembered);
     state.own("pool", || 1, move |part, sink| pool.save(part, sink));
@@ -133,5 +144,8 @@ fn export(config: &Config, to: &Path) -> Result<(), String> {
     state.save().map_err(|error| format!("{}: {error}", remembered.display()))?;
     println!("{count} credentials are in {}, encrypted with the present key", file.display());
     println!("{keys} keys of the page are in {}", remembered.display());
-    Ok(())
+    match unread.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{unread}; they are not in these files, and everything else is")),
+    }
 }

@@ -39,6 +39,8 @@ pub use permit::Permit;
 #[cfg(feature = "replicas")]
 pub use quota::{Ask, Away, Batch, Counted, Numbers, Owed, Quota, Reached};
 #[cfg(feature = "replicas")]
+pub use registered::is_readable;
+#[cfg(feature = "replicas")]
 pub use registry::{Change, Expected, Outcome, Registry, Unwritten};
 
 use crate::config::{ClientKey, KeyLimits};

@@ -321,12 +321,21 @@ impl Keys {
         list.put_all(put);
         drop((list, gone, unread));
         for id in wrong {
-            log::warn!("keys: the key {} of the store cannot be read; it is not used", id.escape_debug());
+            log::warn!(
+                "keys: the key {} of the store cannot be read; it is not used: restore it, or take it out \
+                 (docs/operations.md, \"Damaged records in the store\")",
+                id.escape_debug()
+            );
         }
         if let Some(Observer(observer)) = self.registered.observer.get() {
             observer(self);
         }
     }
+}
+
+/// Whether this is the text of the key of this id.
+pub fn is_readable(id: &str, text: &str) -> bool {
+    edit::read(text, None).is_some_and(|key| key.id() == id)
 }
 
 fn number_of(id: &str) -> Option<u32> {

@@ -3,7 +3,8 @@
 
 use super::limits::Limits;
 use super::news::News;
-use super::redis::{Answer, CredentialScripts, Edit, Fault, LeaseRow, Line, Names, RestRow, Scripts, at};
+use super::redis::{Answer, CredentialScripts, Edit, Fault, LeaseRow, Line, Names, Record, RestRow, Scripts, at};
+use super::unread;
 use crate::credentials::CredentialId;
 use crate::credentials::shared::{
     Away, Block, Changed, Entry, Failed, Held, Kept, Known, Leased, Lift, Record as Item, Rest, Shared, With, Work,
@@ -25,6 +26,8 @@ pub(super) struct Accounts {
     unsure: Mutex<HashMap<String, String>>,
     /// The last change that this replica made.
     last: Mutex<Option<String>>,
+    /// Fields of records that cannot be read.
+    unread: Mutex<HashSet<String>>,
     news: OnceLock<Weak<News>>,
 }
 
@@ -35,6 +38,7 @@ impl Accounts {
             held: Mutex::default(),
             unsure: Mutex::default(),
             last: Mutex::default(),
+            unread: Mutex::default(),
             news: OnceLock::new(),
         }
     }
@@ -98,15 +102,38 @@ impl Accounts {
         self.limits.link.cipher.encrypt(&entry.text())
     }
 
-    /// `None`: it cannot be understood.
-    pub(super) fn kept(&self, version: u64, text: &str) -> Option<Kept> {
-        Some(Kept { version, entry: Entry::read(&self.limits.link.cipher.decrypt(text.as_bytes())?)? })
+    /// `None`: it is gone, or it cannot be read, which is told once.
+    pub(super) fn kept(&self, record: &Record) -> Option<Kept> {
+        let kept = self.read_record(record);
+        if kept.is_some() || record.text.is_none() {
+            self.unread.lock().remove(&record.id);
+        } else if self.unread.lock().insert(record.id.clone()) {
+            log::warn!(
+                "store: {} cannot be read; a replica that knew it goes on with what it knew, and one that starts has it not: \
+                 restore it, or take it out (docs/operations.md, \"Damaged records in the store\")",
+                unread::credential(&record.id)
+            );
+        }
+        kept
+    }
+
+    /// `None`: it is gone or cannot be read.
+    pub(super) fn read_record(&self, record: &Record) -> Option<Kept> {
+        record.id.parse::<u64>().ok()?;
+        let text = self.limits.link.cipher.decrypt(record.text.as_ref()?.as_bytes())?;
+        Some(Kept { version: record.version, entry: Entry::read(&text)? })
     }
 
     /// Of a record as the scripts return it.
-    fn kept_of(&self, have: &str) -> Option<Kept> {
-        let (version, text) = have.split_once('|')?;
-        self.kept(version.parse().ok()?, text)
+    fn kept_of(&self, id: CredentialId, have: &str) -> Option<Kept> {
+        let have = Some(have.as_bytes()).filter(|have| !have.is_empty());
+        self.kept(&Record::of(id.0.to_string(), have))
+    }
+
+    /// Whether all of a record's rests can be read.
+    pub(super) fn has_whole_rests(&self, text: &str) -> bool {
+        let written = serde_json::from_str::<Map<String, Value>>(text);
+        written.is_ok_and(|written| written.len() == self.rests(text).len())
     }
 
     pub(super) fn rests(&self, text: &str) -> Vec<Rest> {
@@ -168,7 +195,7 @@ impl Shared for Accounts {
     fn read(&self, id: CredentialId) -> Result<Known, Away> {
         let (now, have, rests) = self.ask(|scripts, line, names| scripts.read(line, names, id.0, self.seen()))?;
         self.limits.set_clock(at(now));
-        let kept = self.kept_of(&have);
+        let kept = self.kept_of(id, &have);
         let rests = rests.split_once('|').map_or("{}", |(_, text)| text);
         Ok(Known { id, kept, is_gone: have.is_empty(), rests: Some(self.rests(rests)) })
     }
@@ -186,7 +213,7 @@ impl Shared for Accounts {
             self.ask(|scripts, line, names| scripts.create(line, names, &print, &text, wished, self.seen()))?;
         self.told(cursor);
         // A record that cannot be read is nobody's to change.
-        let kept = self.kept_of(&have).ok_or(Away::Down)?;
+        let kept = self.kept_of(CredentialId(id), &have).ok_or(Away::Down)?;
         Ok((CredentialId(id), kept, is_new))
     }
 
@@ -216,8 +243,8 @@ impl Shared for Accounts {
         Ok(match (have.is_empty(), is_done) {
             (true, true) => Changed::Done(was.clone()),
             (true, false) => Changed::Gone,
-            (false, true) => Changed::Done(self.kept_of(&have).ok_or(Away::Down)?),
-            (false, false) => Changed::Newer(self.kept_of(&have).ok_or(Away::Down)?),
+            (false, true) => Changed::Done(self.kept_of(id, &have).ok_or(Away::Down)?),
+            (false, false) => Changed::Newer(self.kept_of(id, &have).ok_or(Away::Down)?),
         })
     }
 
@@ -244,9 +271,9 @@ impl Shared for Accounts {
                 if is_of_record {
                     self.held.lock().insert(lease.clone());
                 }
-                Leased::Mine(Held { work, id, holder: lease.1 }, self.kept_of(&have), times)
+                Leased::Mine(Held { work, id, holder: lease.1 }, self.kept_of(id, &have), times)
             }
-            1 => Leased::Others(left, self.kept_of(&have)),
+            1 => Leased::Others(left, self.kept_of(id, &have)),
             2 => {
                 let text =
                     rest.next().and_then(|text| self.limits.link.cipher.decrypt(text.as_bytes())).unwrap_or_default();

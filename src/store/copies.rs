@@ -50,9 +50,12 @@ impl Table {
     }
 
     fn hear(&self, records: Vec<Record>, known: impl Fn(CredentialId, &Record) -> Known) {
-        let id = |record: &Record| record.id.parse().ok().map(CredentialId);
-        self.pool.hear_shared(records.iter().filter_map(|record| Some(known(id(record)?, record))).collect());
+        self.pool.hear_shared(records.iter().filter_map(|record| Some(known(number(record)?, record))).collect());
     }
+}
+
+fn number(record: &Record) -> Option<CredentialId> {
+    record.id.parse().ok().map(CredentialId)
 }
 
 impl Records {
@@ -62,8 +65,10 @@ impl Records {
 
     fn hear(&self, records: Vec<Record>) {
         let accounts = &self.0.accounts;
+        // Nobody has a number that is none, and it is told all the same.
+        records.iter().filter(|record| number(record).is_none()).for_each(|record| _ = accounts.kept(record));
         self.0.hear(records, |id, record| {
-            let kept = record.text.as_ref().and_then(|text| accounts.kept(record.version, text));
+            let kept = accounts.kept(record);
             Known { id, kept, is_gone: record.text.is_none(), rests: None }
         });
     }

@@ -1,7 +1,7 @@
 //! What `check` says of the store. Nothing is written.
 
 use super::redis::Look;
-use super::{cipher, link};
+use super::{cipher, link, unread};
 use crate::config::Config;
 
 /// One line.
@@ -63,4 +63,15 @@ pub fn look(config: &Config) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// What it holds that nobody can read.
+pub fn look_into(config: &Config) -> Vec<Finding> {
+    match unread(config) {
+        Ok(unread) if unread.is_empty() => Vec::new(),
+        Ok(unread) => vec![Finding::Error(format!(
+            "{unread}; restore them, or take them out (docs/operations.md, \"Damaged records in the store\")"
+        ))],
+        Err(sentence) => vec![Finding::Error(sentence)],
+    }
 }

@@ -14,10 +14,12 @@ mod peers;
 mod redis;
 mod signed;
 mod sums;
+mod unread;
 mod visit;
 
-pub use look::{Finding, can_be_asked, look};
+pub use look::{Finding, can_be_asked, look, look_into};
 pub use news::Cursor;
+pub use unread::{Unread, unread};
 pub use visit::{bring_page_keys, page_keys, reseal, visit};
 
 use self::accounts::Accounts;

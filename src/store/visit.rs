@@ -5,7 +5,7 @@ use super::copies::{Records, Rests};
 use super::limits::Limits;
 use super::news::Copies;
 use super::redis::{KEYS, Link, Reseal, Scripts, Standing};
-use super::{cipher, link};
+use super::{cipher, link, unread};
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::credentials::shared::Away;
@@ -59,9 +59,9 @@ pub fn bring_page_keys(
 }
 
 /// Seals what lies in the store with the first encryption key. It may be interrupted, repeated, and run beside replicas. How many
-/// values it changed; the error is a sentence.
+/// values it changed; the error is a sentence, which names what cannot be read.
 pub fn reseal(config: &Config) -> Result<usize, String> {
-    let Some((link, _)) = accounts(config, false)? else { return Ok(0) };
+    let Some((link, accounts)) = accounts(config, false)? else { return Ok(0) };
     if let Some(trouble) = link.trouble() {
         return Err(told(&link, &format!("{}; nothing was changed", trouble.reason)));
     }
@@ -76,16 +76,28 @@ pub fn reseal(config: &Config) -> Result<usize, String> {
             reseal.meta().ok()?;
         }
         let (meta, of_meta) = reseal.told();
-        Some((first + meta, again, unread + of_meta))
+        Some((first + meta, again, [unread, of_meta].concat()))
     });
-    match done {
-        None => Err(told(&link, "it does not answer; what is done is done: run it again")),
-        Some((done, 0, 0)) => Ok(done),
-        Some((_, 0, unread)) => {
-            Err(format!("{unread} texts in the store are sealed with a key that is not known here; the rest is done"))
+    let (done, mut unknown) = match done {
+        None => return Err(told(&link, "it does not answer; what is done is done: run it again")),
+        Some((done, 0, unknown)) => (done, unknown),
+        Some(_) => {
+            return Err("a replica still seals with an old key: give each the new one first, and run it again".into());
         }
-        Some(_) => Err("a replica still seals with an old key: give each the new one first, and run it again".into()),
+    };
+    let damaged = unread::of(&link, &accounts)?;
+    if unknown.is_empty() && damaged.is_empty() {
+        return Ok(done);
     }
+    let mut wrong = Vec::new();
+    if !damaged.is_empty() {
+        wrong.push(damaged.to_string());
+    }
+    if !unknown.is_empty() {
+        unknown.dedup();
+        wrong.push(format!("texts are sealed with a key that is not known here: {}", unknown.join(", ")));
+    }
+    Err(format!("{}; everything else has the present key", wrong.join("; ")))
 }
 
 fn write_page_keys(config: &Config, changes: &[Change]) -> Result<Vec<Outcome>, String> {
@@ -96,10 +108,10 @@ fn write_page_keys(config: &Config, changes: &[Change]) -> Result<Vec<Outcome>, 
     Ok(outcomes)
 }
 
-type Visitor = (Arc<Link>, Arc<Accounts>);
+pub(super) type Visitor = (Arc<Link>, Arc<Accounts>);
 
 /// `None`: there is none, or one that nobody has used yet.
-fn accounts(config: &Config, may_make: bool) -> Result<Option<Visitor>, String> {
+pub(super) fn accounts(config: &Config, may_make: bool) -> Result<Option<Visitor>, String> {
     let Some(store) = &config.store else { return Ok(None) };
     let (link, wake, _) = cipher(config).and_then(|cipher| link(store, cipher)).map_err(|fault| fault.message)?;
     if !may_make && link.look().map_err(|reason| told(&link, &reason))?.is_new {

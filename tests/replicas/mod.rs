@@ -3,6 +3,7 @@
 mod accounts;
 mod away;
 mod clocks;
+mod damage;
 mod deploy;
 mod entry;
 mod fronts;

@@ -13,6 +13,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Records that are read at once: the server does nothing else meanwhile.
 const PIECE: usize = 1000;
 
+/// Where the next piece of a table begins, and fields and values of this one, which may be no text.
+pub(super) type Piece = (String, Vec<(Vec<u8>, Vec<u8>)>);
+
 /// A record of a table of all replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) struct Record {
@@ -21,6 +24,17 @@ pub(in crate::store) struct Record {
     pub(in crate::store) version: u64,
     /// `None`: it is gone.
     pub(in crate::store) text: Option<String>,
+}
+
+impl Record {
+    /// As it is written there. What has no version, or is no text, is there and empty: nobody can read that.
+    pub(in crate::store) fn of(id: String, value: Option<&[u8]>) -> Record {
+        let written = value.map(|value| std::str::from_utf8(value).unwrap_or_default());
+        let parts = written.and_then(|written| written.split_once('|'));
+        let parts = parts.and_then(|(version, text)| Some((version.parse().ok()?, text)));
+        let (version, text) = parts.unwrap_or_default();
+        Record { id, version, text: written.map(|_| text.to_owned()) }
+    }
 }
 
 /// A change that was told.
@@ -132,7 +146,7 @@ impl Reader<'_> {
         loop {
             let mut call = cmd("HSCAN");
             call.arg(self.names.of_all(table)).arg(&at).arg("COUNT").arg(PIECE);
-            let (next, piece): (String, Vec<(String, String)>) = call.query(&mut self.connection)?;
+            let (next, piece): Piece = call.query(&mut self.connection)?;
             // One may come twice.
             records.extend(piece);
             if next == "0" {
@@ -140,7 +154,10 @@ impl Reader<'_> {
             }
             at = next;
         }
-        Ok(records.into_iter().map(|(id, value)| record(id, Some(&value))).collect())
+        Ok(records
+            .into_iter()
+            .map(|(id, value)| Record::of(String::from_utf8_lossy(&id).into(), Some(&value)))
+            .collect())
     }
 
     /// These, as they are now.
@@ -160,13 +177,25 @@ pub(super) fn records_of(
     table: &str,
     ids: &[String],
 ) -> RedisResult<Vec<Record>> {
-    let values: Vec<Option<String>> = cmd("HMGET").arg(names.of_all(table)).arg(ids).query(connection)?;
-    Ok(ids.iter().zip(values).map(|(id, value)| record(id.clone(), value.as_deref())).collect())
+    let values: Vec<Option<Vec<u8>>> = cmd("HMGET").arg(names.of_all(table)).arg(ids).query(connection)?;
+    Ok(ids.iter().zip(values).map(|(id, value)| Record::of(id.clone(), value.as_deref())).collect())
 }
 
-/// What is written so that it has no version is of no use to anybody.
-fn record(id: String, value: Option<&str>) -> Record {
-    let parts = value.and_then(|value| value.split_once('|'));
-    let version = parts.and_then(|(version, _)| version.parse().ok()).unwrap_or(0);
-    Record { id, version, text: parts.map(|(_, text)| text.to_owned()) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_damaged_is_not_gone() {
+        for (value, version, text) in [
+            (Some(&b"7|text"[..]), 7, Some("text")),
+            (Some(b"garbage"), 0, Some("")),
+            (Some(b"seven|text"), 0, Some("")),
+            (Some(b"7|\xff"), 0, Some("")),
+            (None, 0, None),
+        ] {
+            let expected = Record { id: "1".into(), version, text: text.map(str::to_owned) };
+            assert_eq!(Record::of("1".into(), value), expected, "{value:?}");
+        }
+    }
 }

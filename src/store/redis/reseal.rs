@@ -1,7 +1,7 @@
 //! Another encryption key for what lies in the store: every text that an old key has sealed is sealed with the first one, value by
 //! value, and only where nobody has changed it meanwhile. Names, versions and ends stay, so replicas notice nothing.
 
-use super::reader::Reader;
+use super::reader::{Piece, Reader};
 use super::{Answer, Run};
 use crate::credentials::Cipher;
 use redis::cmd;
@@ -16,16 +16,17 @@ pub(in crate::store) struct Reseal<'a> {
     reader: Reader<'a>,
     cipher: &'a Cipher,
     changed: usize,
-    unread: usize,
+    /// Where they stand.
+    unread: Vec<String>,
 }
 
 impl<'a> Reseal<'a> {
     pub(in crate::store) fn new(reader: Reader<'a>, cipher: &'a Cipher) -> Reseal<'a> {
-        Reseal { reader, cipher, changed: 0, unread: 0 }
+        Reseal { reader, cipher, changed: 0, unread: Vec::new() }
     }
 
-    /// Since it was asked last: values that have the first key now, and texts that no key opens.
-    pub(in crate::store) fn told(&mut self) -> (usize, usize) {
+    /// Since it was asked last: values that have the first key now, and where texts stand that no key opens.
+    pub(in crate::store) fn told(&mut self) -> (usize, Vec<String>) {
         (std::mem::take(&mut self.changed), std::mem::take(&mut self.unread))
     }
 
@@ -43,8 +44,8 @@ impl<'a> Reseal<'a> {
                 match kind.as_str() {
                     "hash" if *name != meta => self.hash(name)?,
                     "string" => {
-                        let value: Option<String> = cmd("GET").arg(name).query(&mut self.reader.connection)?;
-                        self.value(name, "", &value.unwrap_or_default())?;
+                        let value: Option<Vec<u8>> = cmd("GET").arg(name).query(&mut self.reader.connection)?;
+                        self.value(name, b"", &value.unwrap_or_default())?;
                     }
                     _ => {}
                 }
@@ -61,8 +62,8 @@ impl<'a> Reseal<'a> {
         let name = self.reader.names.of_all("meta");
         // The word by which a key is known comes last.
         for field in ["names", "check"] {
-            let value: Option<String> = cmd("HGET").arg(&name).arg(field).query(&mut self.reader.connection)?;
-            self.value(&name, field, &value.unwrap_or_default())?;
+            let value: Option<Vec<u8>> = cmd("HGET").arg(&name).arg(field).query(&mut self.reader.connection)?;
+            self.value(&name, field.as_bytes(), &value.unwrap_or_default())?;
         }
         Ok(())
     }
@@ -72,7 +73,7 @@ impl<'a> Reseal<'a> {
         loop {
             let mut call = cmd("HSCAN");
             call.arg(name).arg(&from).arg("COUNT").arg(PIECE);
-            let (next, found): (String, Vec<(String, String)>) = call.query(&mut self.reader.connection)?;
+            let (next, found): Piece = call.query(&mut self.reader.connection)?;
             for (field, value) in found {
                 self.value(name, &field, &value)?;
             }
@@ -84,7 +85,9 @@ impl<'a> Reseal<'a> {
     }
 
     /// Who changes a value meanwhile seals it with the first key himself.
-    fn value(&mut self, name: &str, field: &str, was: &str) -> Answer<()> {
+    fn value(&mut self, name: &str, field: &[u8], was: &[u8]) -> Answer<()> {
+        // What is no text was not sealed here.
+        let Ok(was) = std::str::from_utf8(was) else { return Ok(()) };
         let mut is = String::with_capacity(was.len());
         let mut rest = was;
         while let Some(at) = rest.find(TOKEN) {
@@ -96,7 +99,7 @@ impl<'a> Reseal<'a> {
                 Some(text) if self.cipher.is_old(token.as_bytes()) => is.push_str(&self.cipher.encrypt(&text)),
                 Some(_) => is.push_str(token),
                 None => {
-                    self.unread += 1;
+                    self.unread.push(place(name, field));
                     is.push_str(token);
                 }
             }
@@ -109,5 +112,13 @@ impl<'a> Reseal<'a> {
         self.changed += 1;
         let mut call = self.reader.scripts.reseal.key(name);
         call.arg(field).arg(was).arg(&is).run::<i64>(&mut self.reader.connection).map(drop)
+    }
+}
+
+/// A text that stands alone has no field.
+fn place(name: &str, field: &[u8]) -> String {
+    match field {
+        b"" => name.escape_debug().to_string(),
+        _ => format!("{} of {}", String::from_utf8_lossy(field).escape_debug(), name.escape_debug()),
     }
 }
