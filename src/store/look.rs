@@ -37,12 +37,23 @@ pub fn look(config: &Config) -> Vec<Finding> {
     }
     match link.look() {
         Err(reason) => findings.push(Finding::Error(format!("store {address}: {reason}"))),
-        Ok(Look { version, round_trip, ahead, persists, is_new, trouble }) => {
-            let ours = if is_new { "is empty; the first replica makes it" } else { "is this pool's, and the key fits" };
+        Ok(Look { version, round_trip, ahead, persists, is_new, is_lost, records, trouble }) => {
+            let ours = match (is_new, is_lost, records) {
+                (_, true, _) => "is empty",
+                (true, ..) => "is empty; the first replica makes it",
+                (_, _, 0) => "is this pool's, and the key fits; it holds neither credentials nor keys of the page",
+                _ => "is this pool's, and the key fits",
+            };
             findings.push(Finding::Good(format!(
                 "store {address} answers in {:.1} ms, is version {version}, and {ours}",
                 round_trip.as_secs_f64() * 1000.0
             )));
+            if is_lost {
+                findings.push(Finding::Error(format!(
+                    "store {address} was emptied: replicas know what was in it, and change nothing; restore it, or stop all \
+                     of them and start them anew"
+                )));
+            }
             if let Some(reason) = trouble {
                 findings.push(Finding::Error(format!(
                     "store {address} takes no changes: {reason}; until it does, nothing is changed on the page, and each \

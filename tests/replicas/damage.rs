@@ -1,4 +1,4 @@
-//! Records of the store that cannot be read, whatever has damaged them.
+//! Records of the store that cannot be read, whatever has damaged them, and a store that has lost all of them.
 
 use super::keys::Admin;
 use super::programs::{address, begin, config};
@@ -131,4 +131,23 @@ fn a_replica_that_meets_a_damaged_record_tells_it_once() {
         names.iter().for_each(|name| assert_eq!(log.matches(name).count(), 1, "{name}: {log}"));
         assert!(!log.contains("garbage") && !log.contains("content-of-it"), "{log}");
     }
+}
+
+#[test]
+fn a_store_that_was_emptied_is_not_called_well() {
+    let (google, redis, folder) = (google(), Redis::start(), Folder::new("emptied-store"));
+    filled(&google, &redis, &folder);
+    let fits = "is this pool's, and the key fits";
+    let (code, text) = said(&folder, &["check"]);
+    assert!(code == 0 && text.contains(fits) && !text.contains("holds neither"), "{text}");
+    let replica = replica(&google, "knows", json!({"url": redis.url()}), &json!({}));
+    redis.cli(&["flushall"]);
+    wait_for("the alert", || tells_loss(&replica));
+    wait_for("the word of it", || redis.cli(&["zcard", "gop:{g}:lost"]) == "1");
+    let (code, text) = said(&folder, &["check"]);
+    assert!(code == 1 && text.contains("was emptied: replicas know what was in it") && !text.contains(fits), "{text}");
+    drop(replica);
+    drop(super::replica(&google, "new", json!({"url": redis.url()}), &json!({})));
+    let (_, text) = said(&folder, &["check"]);
+    assert!(text.contains(fits) && text.contains("it holds neither credentials nor keys of the page"), "{text}");
 }

@@ -2,7 +2,8 @@
 
 use super::address::Unreached;
 use super::names::WRONG_KEY;
-use super::{Address, Names, Scripts};
+use super::scripts::LOST;
+use super::{Address, KEYS, Names, Scripts};
 use crate::credentials::Cipher;
 use redis::{Connection, ErrorKind, RedisError, RedisResult, ServerErrorKind, cmd};
 use rustls::{AlertDescription, CertificateError};
@@ -33,6 +34,10 @@ pub(in crate::store) struct Look {
     pub(in crate::store) persists: Option<bool>,
     /// Nobody has used it yet.
     pub(in crate::store) is_new: bool,
+    /// Replicas know what it has lost.
+    pub(in crate::store) is_lost: bool,
+    /// How many credentials and keys of the page it holds.
+    pub(in crate::store) records: u64,
     /// Why it takes no changes.
     pub(in crate::store) trouble: Option<String>,
 }
@@ -146,6 +151,11 @@ pub(super) fn examine(address: &Address, scripts: &Scripts, prefix: &str, cipher
     if !is_new(&meta) {
         Names::read(prefix, &meta, cipher).map_err(Entry::foreign)?;
     }
+    let trouble = trouble(&mut connection, scripts, prefix, true)?;
+    let mut records = 0;
+    for table in ["cred", KEYS] {
+        records += cmd("HLEN").arg(Names::table(prefix, table)).query::<u64>(&mut connection)?;
+    }
     let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let ahead = i128::try_from(own).unwrap_or_default() - i128::from(seconds * 1000 + micros / 1000);
     let word = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
@@ -163,7 +173,9 @@ pub(super) fn examine(address: &Address, scripts: &Scripts, prefix: &str, cipher
         ahead: i64::try_from(ahead).unwrap_or(i64::MAX),
         persists,
         is_new: is_new(&meta),
-        trouble: trouble(&mut connection, scripts, prefix, true)?,
+        is_lost: cmd("EXISTS").arg(Names::table(prefix, LOST)).query(&mut connection)?,
+        records,
+        trouble,
     })
 }
 

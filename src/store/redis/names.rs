@@ -25,7 +25,7 @@ pub(in crate::store) struct Names {
 impl Names {
     /// The record that says whose store it is.
     pub(super) fn meta(prefix: &str) -> String {
-        format!("{prefix}{{g}}:meta")
+        Names::table(prefix, "meta")
     }
 
     /// What all share, each with what it is; by the slots of a cluster, each with a name that nothing has.
@@ -47,6 +47,11 @@ impl Names {
             let name = |what: &str| format!("{prefix}{{{slot}}}:{what}");
             (name("trial"), tables.iter().map(|(what, is)| (name(what), *is)).collect())
         })
+    }
+
+    /// The same as [`Names::of_all`], of a store that was not entered.
+    pub(super) fn table(prefix: &str, what: &str) -> String {
+        format!("{prefix}{{g}}:{what}")
     }
 
     /// What makes a store of what was none; with `known` as the one that it was.
@@ -90,7 +95,7 @@ impl Names {
 
     /// What is small and changes together.
     pub(in crate::store) fn of_all(&self, what: &str) -> String {
-        format!("{}{{g}}:{what}", self.prefix)
+        Names::table(&self.prefix, what)
     }
 
     /// What names of notes begin with.
