@@ -39,7 +39,7 @@ pub fn look(config: &Config) -> Vec<Finding> {
         Err(reason) => findings.push(Finding::Error(format!("store {address}: {reason}"))),
         Ok(Look { version, round_trip, ahead, persists, is_new, is_lost, records, trouble }) => {
             let ours = match (is_new, is_lost, records) {
-                (_, true, _) => "is empty",
+                (_, true, _) => "was emptied",
                 (true, ..) => "is empty; the first replica makes it",
                 (_, _, 0) => "is this pool's, and the key fits; it holds neither credentials nor keys of the page",
                 _ => "is this pool's, and the key fits",
