@@ -37,7 +37,7 @@ pub use meter::{Meter, RateHeaders, Reading, Used};
 pub use moves::{BroughtKeys, bring};
 pub use permit::Permit;
 #[cfg(feature = "replicas")]
-pub use quota::{Ask, Away, Batch, Counted, Numbers, Owed, Quota, Reached};
+pub use quota::{Ask, Away, Batch, Counted, Numbers, Owed, Portion, Quota, Reached};
 #[cfg(feature = "replicas")]
 pub use registered::is_readable;
 #[cfg(feature = "replicas")]

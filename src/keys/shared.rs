@@ -2,6 +2,7 @@
 //! last that is known, and judges by that alone where nobody answers. What it counted itself and nobody has heard of yet it
 //! owes. It knows no store: times are the quota's, so that a wrong clock of this machine moves no window.
 
+use self::alone::Alone;
 use super::meter::{Counts, DOLLARS_PER_DAY, DOLLARS_PER_MONTH, refused};
 use super::quota::{Ask, Away, Batch, Counted, Numbers, Owed, Quota, Reached};
 use super::told::Told;
@@ -36,6 +37,10 @@ pub(super) struct Own {
     minute: u64,
     /// Of these, the ones of the minute that nobody else knows of.
     minute_owed: u64,
+    /// While nobody counts for all.
+    alone: Option<Alone>,
+    /// Requests of its part whose answer from the store is waited for.
+    asked: u64,
     /// When others were heard of last.
     heard: Option<SystemTime>,
     is_queued: bool,
@@ -92,14 +97,17 @@ impl Counts {
         if self.minute_began.is_none() && began.is_some() {
             let own = self.own();
             (own.minute, own.minute_owed) = (0, 0);
+            own.alone.iter_mut().for_each(|alone| alone.minute = 0);
         }
     }
 
     fn end_day(&mut self, day: u32, ends_month: bool) {
         let own = self.own();
         own.day = Used::default();
+        own.alone.iter_mut().for_each(|alone| alone.day = Used::default());
         if ends_month {
             own.month = Used::default();
+            own.alone.iter_mut().for_each(|alone| alone.month = Used::default());
         }
         let used = std::mem::take(&mut own.owed);
         if used != Used::default() && own.batches.len() < MOST_BATCHES {
@@ -117,58 +125,6 @@ impl Counts {
         self.room(name, &limits, requests, now)
     }
 
-    /// Whether this replica's part of each limit has room: of what is left by what is known, and never more than its part of
-    /// the whole. So together they give at most one less than there are replicas too much.
-    fn fair(
-        &mut self,
-        name: &str,
-        limits: &KeyLimits,
-        requests: u64,
-        of: u64,
-        now: SystemTime,
-    ) -> Result<(), ApiError> {
-        let more = requests.saturating_sub(1);
-        let Owed { of_day: new, of_month: new_of_month } = self.owed();
-        let Own { day: mine, month: mine_of_month, minute, minute_owed, .. } = *self.own();
-        let (used, month) = (self.of_day, self.of_month);
-        let (day_left, month_left) = (self.day_left(now), self.month_left(now));
-        // The limit, what is known to be used, what of it is mine, and what of that nobody else knows.
-        for (limit, [used, mine, new], more, what, wait) in [
-            (
-                limits.tokens_per_month,
-                [month.tokens, mine_of_month.tokens, new_of_month.tokens],
-                0,
-                TOKENS_PER_MONTH,
-                month_left,
-            ),
-            (
-                limits.dollars_per_month,
-                [month.cost, mine_of_month.cost, new_of_month.cost],
-                0,
-                DOLLARS_PER_MONTH,
-                month_left,
-            ),
-            (limits.dollars_per_day, [used.cost, mine.cost, new.cost], 0, DOLLARS_PER_DAY, day_left),
-            (limits.requests_per_day, [used.requests, mine.requests, new.requests], more, REQUESTS_PER_DAY, day_left),
-            (limits.tokens_per_day, [used.tokens, mine.tokens, new.tokens], 0, TOKENS_PER_DAY, day_left),
-            (
-                limits.requests_per_minute,
-                [self.minute_requests, minute, minute_owed],
-                more,
-                REQUESTS_PER_MINUTE,
-                self.minute_left(now),
-            ),
-            (limits.concurrency, [self.running; 3], 0, AT_ONCE, AGAIN),
-        ] {
-            let Some(limit) = limit else { continue };
-            let left = limit.saturating_sub(used.saturating_sub(new));
-            if mine + more >= limit.div_ceil(of) || new + more >= left.div_ceil(of) {
-                return Err(refused(name, limit, what, wait, now));
-            }
-        }
-        Ok(())
-    }
-
     /// Counts a request that this replica admitted; what is owed of it, nobody else has counted.
     fn count_own(&mut self, requests: u64, owed: u64, now: SystemTime) {
         self.running += 1;
@@ -179,6 +135,7 @@ impl Counts {
         own.minute += requests;
         own.owed.requests += owed;
         own.minute_owed += owed;
+        own.alone.iter_mut().for_each(|alone| alone.give(requests));
         if owed > 0 {
             self.minute_began.get_or_insert(now);
             self.minute_requests += owed;
@@ -252,6 +209,7 @@ pub(super) fn admit(
     requests: u64,
 ) -> (Result<Permit, ApiError>, RateHeaders) {
     let now = quota.now();
+    let settling = quota.settling();
     let owed = {
         let mut counts = meter.counts.lock();
         counts.roll_own(now);
@@ -260,9 +218,12 @@ pub(super) fn admit(
             meter.changed();
             return (Ok(Permit::of_one(meter)), Vec::new());
         }
-        if let Err(error) = counts.known(name, limits, requests, now) {
+        let known = counts.known(name, limits, requests, now);
+        let fair = |part| counts.fair(name, limits, requests, part, now);
+        if let Err(error) = known.and_then(|()| settling.map_or(Ok(()), fair)) {
             return (Err(error), counts.headers(limits, now));
         }
+        counts.own().asked += settling.map_or(0, |_| requests);
         counts.owed()
     };
     let place = limits.concurrency.map(|_| quota.place());
@@ -270,9 +231,13 @@ pub(super) fn admit(
     let now = quota.now();
     let mut counts = meter.counts.lock();
     counts.roll_own(now);
+    counts.own().asked -= settling.map_or(0, |_| requests);
     let headers = match &answer {
         Ok(counted) => {
             counts.hear(&counted.numbers);
+            if settling.is_none() {
+                counts.own().alone = None;
+            }
             counted.numbers.headers(limits)
         }
         Err(_) => counts.headers(limits, now),
@@ -280,7 +245,7 @@ pub(super) fn admit(
     let judged = match answer {
         Ok(Counted { refused: None, .. }) => Ok(0),
         Ok(Counted { refused: Some((reached, wait)), .. }) => Err(reached.error(name, limits, wait, now)),
-        Err(Away::Share(replicas)) => counts.fair(name, limits, requests, replicas.max(1), now).map(|()| requests),
+        Err(Away::Share(part)) => counts.fair(name, limits, requests, part, now).map(|()| requests),
         Err(Away::Unsure) => Err(unsure(name)),
         Err(Away::Refuse) => Err(away()),
     };
@@ -342,6 +307,9 @@ impl Meter {
         for used in [&mut counts.of_day, &mut counts.of_month, &mut own.day, &mut own.month, &mut own.owed] {
             used.add(tokens, cost);
         }
+        if let Some(alone) = &mut own.alone {
+            [&mut alone.day, &mut alone.month].into_iter().for_each(|used| used.add(tokens, cost));
+        }
     }
 
     /// Whether it has to be queued now.
@@ -392,5 +360,6 @@ impl Keys {
     }
 }
 
+mod alone;
 #[cfg(test)]
 mod tests;

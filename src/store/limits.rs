@@ -5,7 +5,7 @@ use super::accounts::ms;
 use super::peers::Introduction;
 use super::redis::{Beat, Fault, Link, Scripts, at};
 use crate::config::WhenDown;
-use crate::keys::{Ask, Away, Counted, Meter, Quota};
+use crate::keys::{Ask, Away, Counted, Meter, Portion, Quota};
 use crate::os::random;
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
@@ -33,8 +33,8 @@ pub(super) struct Limits {
     clock: Mutex<Option<(Instant, u64)>>,
     /// Milliseconds that this machine's clock is ahead.
     pub(super) ahead: AtomicI64,
-    /// Replicas that lived when they were counted last; 0: they never were.
-    pub(super) replicas: AtomicU64,
+    /// This replica among those that lived when they were counted last; `None`: they never were.
+    part: Mutex<Option<Portion>>,
     /// Requests that this replica judged alone.
     pub(super) alone: AtomicU64,
     /// When nobody answered last, in ms of the server's time; 0: all have told since what they gave alone.
@@ -62,7 +62,7 @@ impl Limits {
             introduction: Mutex::default(),
             clock: Mutex::default(),
             ahead: AtomicI64::new(0),
-            replicas: AtomicU64::new(0),
+            part: Mutex::default(),
             alone: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
             eldest: AtomicU64::new(0),
@@ -83,6 +83,11 @@ impl Limits {
         (self.owing.lock().len() + self.freed.lock().len()) as u64
     }
 
+    /// How many lived when they were counted last; 0: they never were.
+    pub(super) fn replicas(&self) -> u64 {
+        self.part.lock().map_or(0, |part| part.of)
+    }
+
     pub(super) fn next(&self) -> u64 {
         self.number.fetch_add(1, Ordering::Relaxed)
     }
@@ -99,11 +104,11 @@ impl Limits {
         let what = self.said(&names);
         let beat = Beat { who: &self.who, what: &what, silence: SILENCE, seen, knows_loss };
         let beat = self.link.ask(|scripts, line, _| scripts.beat(line, &names, &beat));
-        let [now, replicas, lost, eldest] = beat.inspect_err(|fault| self.note(*fault))?;
+        let [now, replicas, rank, lost, eldest] = beat.inspect_err(|fault| self.note(*fault))?;
         self.eldest.store(eldest, Ordering::Relaxed);
         // Its clock may have been set back.
         self.unanswered.fetch_min(now, Ordering::AcqRel);
-        self.replicas.store(replicas.max(1), Ordering::Relaxed);
+        *self.part.lock() = Some(Portion { of: replicas.max(1), rank });
         let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let ahead = i64::try_from(own).unwrap_or(i64::MAX).saturating_sub(i64::try_from(now).unwrap_or(i64::MAX));
         self.ahead.store(ahead, Ordering::Relaxed);
@@ -208,6 +213,11 @@ impl Limits {
         let _ = self.link.ask(|_, line, _| Scripts::leave(line, &names, &self.who));
     }
 
+    /// What it gives while nobody counts for all. Who has never counted the replicas gives nothing.
+    fn shared(&self) -> Option<Portion> {
+        self.part.lock().filter(|_| self.when_down == WhenDown::Share)
+    }
+
     fn free(&self, mark: u64, place: u64) {
         let mut freed = self.freed.lock();
         if freed.len() < MOST_PLACES {
@@ -224,14 +234,8 @@ impl Quota for Limits {
 
     fn admit(&self, ask: &Ask<'_>) -> Result<Counted, Away> {
         let Some(names) = self.link.names() else { return Err(Away::Refuse) };
-        let answer = match self.is_settling() && self.when_down == WhenDown::Share {
-            true => Err(Fault::Down),
-            false => {
-                let admit =
-                    |scripts: &Scripts, line: &mut _, ticket| scripts.admit(line, &names, &self.who, ask, ticket);
-                self.link.ask(admit).inspect_err(|fault| self.note(*fault))
-            }
-        };
+        let admit = |scripts: &Scripts, line: &mut _, ticket| scripts.admit(line, &names, &self.who, ask, ticket);
+        let answer = self.link.ask(admit).inspect_err(|fault| self.note(*fault));
         let is_running = match &answer {
             Ok(counted) => {
                 self.set_clock(counted.numbers.at);
@@ -251,12 +255,13 @@ impl Quota for Limits {
             Err(Fault::Unsure) => Err(Away::Unsure),
             Err(_) => {
                 self.alone.fetch_add(1, Ordering::Relaxed);
-                match (self.when_down, self.replicas.load(Ordering::Relaxed)) {
-                    (WhenDown::Share, replicas @ 1..) => Err(Away::Share(replicas)),
-                    _ => Err(Away::Refuse),
-                }
+                Err(self.shared().map_or(Away::Refuse, Away::Share))
             }
         }
+    }
+
+    fn settling(&self) -> Option<Portion> {
+        self.shared().filter(|_| self.is_settling())
     }
 
     fn place(&self) -> u64 {

@@ -252,7 +252,7 @@ impl Replicas {
             "state": state,
             "replica": self.name,
             "incarnation": format!("{}-{}", self.name, self.limits.who),
-            "replicas": self.limits.replicas.load(Ordering::Relaxed),
+            "replicas": self.limits.replicas(),
         });
         if let Some(since) = since {
             health["since"] = json!(calendar::iso(time_of(since)));
@@ -270,7 +270,7 @@ impl Replicas {
             errors: errors.map(|(kind, count)| (kind, count.load(Ordering::Relaxed))).collect(),
             alone: self.limits.alone.load(Ordering::Relaxed),
             waiting: self.limits.waiting() + self.pool.untold_shared() as u64 + self.usage.waiting(),
-            replicas: self.limits.replicas.load(Ordering::Relaxed),
+            replicas: self.limits.replicas(),
             ahead: self.limits.ahead.load(Ordering::Relaxed) as f64 / 1000.0,
         }
     }
@@ -364,7 +364,7 @@ impl Keeper {
                         self.news.doubt();
                     }
                     let _ = beat.and_then(|_| limits.hold()).and_then(|()| self.accounts.extend());
-                    self.news.replicas.store(limits.replicas.load(Ordering::Relaxed), Ordering::Relaxed);
+                    self.news.replicas.store(limits.replicas(), Ordering::Relaxed);
                     is_skewed = tell_skew(limits, is_skewed);
                 }
                 self.pool.settle_shared();

@@ -148,14 +148,14 @@ impl Scripts {
         call.run::<i64>(connection).map(drop)
     }
 
-    /// The server's time in ms, how many replicas live, how many of them know what it has lost, and when the one beat that was
-    /// silent for longest.
+    /// The server's time in ms, how many replicas live, how many of them come before this one, how many know what it has lost,
+    /// and when the one beat that was silent for longest.
     pub(in crate::store) fn beat(
         &self,
         connection: &mut Connection,
         names: &Names,
         beat: &Beat<'_>,
-    ) -> RedisResult<[u64; 4]> {
+    ) -> RedisResult<[u64; 5]> {
         let Beat { who, what, silence, seen, knows_loss } = *beat;
         let mut call = self.beat.key(names.of_all("meta"));
         call.key(names.of_all("news")).key(names.alive()).key(names.replica(who)).key(names.of_all(LOST));

@@ -14,4 +14,7 @@ else redis.call('ZREM', KEYS[5], ARGV[1]) end
 if is_new then change('alive', ARGV[1]) end
 local since = now - tonumber(ARGV[3])
 local eldest = redis.call('ZRANGEBYSCORE', KEYS[3], since, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
-return {now, redis.call('ZCOUNT', KEYS[3], since, '+inf'), redis.call('ZCOUNT', KEYS[5], since, '+inf'), tonumber(eldest)}
+-- By their names, so that each has another number of others before it.
+local rank, alive = 0, redis.call('ZRANGEBYSCORE', KEYS[3], since, '+inf')
+for _, who in ipairs(alive) do if who < ARGV[1] then rank = rank + 1 end end
+return {now, #alive, rank, redis.call('ZCOUNT', KEYS[5], since, '+inf'), tonumber(eldest)}
