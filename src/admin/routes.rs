@@ -34,11 +34,13 @@ pub fn answer(app: &App, route: &Route, request: &Request) -> Option<Response> {
                 .with_header("Content-Disposition", format!("attachment; filename=\"usage-{}.csv\"", range.word())),
             Err(sentence) => malformed(400, &sentence),
         },
-        Route::AdminUsageReset if !app.usage.reset() => refuse(503, &Message::new("store_unwritten")),
-        Route::AdminUsageReset => {
-            log::info!("admin: usage statistics were reset");
-            Response::json(200, &json!({"status": "success", "message": "Usage statistics have been reset."}))
-        }
+        Route::AdminUsageReset => match app.usage.reset() {
+            Ok(()) => {
+                log::info!("admin: usage statistics were reset");
+                Response::json(200, &json!({"status": "success", "message": "Usage statistics have been reset."}))
+            }
+            Err(why) => refuse(503, &why),
+        },
         Route::AdminRequests => match requests::found(&app.usage, &request.query) {
             Ok(found) => Response::json(200, &requests::json(found)),
             Err(sentence) => malformed(400, &sentence),

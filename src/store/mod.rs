@@ -163,7 +163,7 @@ impl Replicas {
         let told = news.clone();
         let reader = begin("news", move || told.follow())?;
         news.wait_for_all(FIRST_READING);
-        let sums = Arc::new(Sums::new(limits.clone(), usage.clone(), keys.clone()));
+        let sums = Arc::new(Sums::new(limits.clone(), usage.clone(), keys.clone(), news.clone()));
         usage.share(&limits.who, sums.clone());
         let stop = stopping.clone();
         let adder = begin("sums", move || sums.keep(&stop))?;

@@ -1,9 +1,12 @@
 //! Usage of all replicas: what each has counted is added up in the store, once, and read from there by whoever asks.
 
 use super::limits::Limits;
+use super::news::News;
 use super::redis::{Fault, Names, Scripts, at};
 use crate::calendar;
+use crate::credentials::shared::Away;
 use crate::keys::{Keys, Quota as _, Used};
+use crate::message::Message;
 use crate::usage::{self, DETAILED, MOST_OLD, MOST_ROWS, Sums as Read, Table, Together, Usage};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +30,7 @@ pub(super) struct Sums {
     limits: Arc<Limits>,
     usage: Arc<Usage>,
     keys: Arc<Keys>,
+    news: Arc<News>,
     /// Nobody reads while something is sent: a batch that arrives meanwhile would be seen twice.
     seen: Mutex<Seen>,
 }
@@ -43,8 +47,8 @@ struct Seen {
 }
 
 impl Sums {
-    pub(super) fn new(limits: Arc<Limits>, usage: Arc<Usage>, keys: Arc<Keys>) -> Sums {
-        Sums { limits, usage, keys, seen: Mutex::default() }
+    pub(super) fn new(limits: Arc<Limits>, usage: Arc<Usage>, keys: Arc<Keys>, news: Arc<News>) -> Sums {
+        Sums { limits, usage, keys, news, seen: Mutex::default() }
     }
 
     /// Sends what was counted, now and then, and at the end once more.
@@ -137,6 +141,19 @@ impl Sums {
         self.keys.tell_used(today, &used);
     }
 
+    /// Forgets the sums. What a store that takes no changes, or has lost some, was not told yet would come back.
+    fn forget(&self) -> Result<(), Fault> {
+        let (link, names) = (&self.limits.link, self.names()?);
+        if link.trouble().is_some() {
+            return Err(Fault::Full);
+        }
+        if self.news.is_emptied() || link.edit(|_, line, _| Scripts::changes(line, &names))? < self.news.seen() {
+            self.news.doubt();
+            return Err(Fault::Behind);
+        }
+        link.edit(|scripts, line, _| scripts.usage.reset(line, &names)).map(drop)
+    }
+
     fn table(&self, names: &Names, name: &str) -> Result<Table, Fault> {
         let mut fields: HashMap<String, u64> = HashMap::new();
         let mut from = 0;
@@ -195,13 +212,10 @@ impl Together for Sums {
         }
     }
 
-    fn reset(&self) -> bool {
+    fn reset(&self) -> Result<(), Message> {
         let mut seen = self.seen.lock();
-        let Ok(names) = self.names() else { return false };
-        let is_reset = self.limits.link.ask(|scripts, line, _| scripts.usage.reset(line, &names)).is_ok();
-        if is_reset {
-            *seen = Seen::default();
-        }
-        is_reset
+        self.forget().map_err(|fault| Away::from(fault).message())?;
+        *seen = Seen::default();
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 use super::saved::OWED;
 use super::{Counts, DAYS, Line, Snapshot, Table, Usage};
 use crate::calendar;
+use crate::message::Message;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -23,8 +24,8 @@ pub trait Together: Send + Sync {
     /// Has [`Usage::read`] told what is known now, unless that was a moment ago or nobody answers.
     fn refresh(&self);
 
-    /// Forgets the sums of all. `false`: nobody answers, and nothing was done.
-    fn reset(&self) -> bool;
+    /// Forgets the sums of all. The error says why nothing was done.
+    fn reset(&self) -> Result<(), Message>;
 }
 
 /// What was counted in an hour. It has one number for ever, so that it counts once however often it is sent.
@@ -224,18 +225,18 @@ impl Usage {
         shared.unwrap_or_else(|| self.snapshot_of(&ledger))
     }
 
-    /// Forgets everything but the figures of this run and the last requests, on all replicas. `false`: the others cannot be
-    /// told, and nothing was done.
-    pub fn reset(&self) -> bool {
-        if self.together.get().is_some_and(|Others(together)| !together.reset()) {
-            return false;
+    /// Forgets everything but the figures of this run and the last requests, on all replicas. The error says why nothing was
+    /// done.
+    pub fn reset(&self) -> Result<(), Message> {
+        if let Some(Others(together)) = self.together.get() {
+            together.reset()?;
         }
         let mut ledger = self.ledger.lock();
         if let Some(own) = &mut ledger.own {
             own.sums = None;
         }
         ledger.reset();
-        true
+        Ok(())
     }
 }
 

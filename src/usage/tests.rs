@@ -42,7 +42,7 @@ fn the_old_shape_sums_over_keys_and_credentials() {
         usage.json().to_string(),
         r#"{"gemini-2.5-flash":{"successful_requests":2,"failed_requests":{"429":2},"total_tokens":36,"prompt_tokens":20,"candidates_tokens":10,"thoughts_tokens":6,"cached_content_token_count":8}}"#
     );
-    usage.reset();
+    usage.reset().unwrap();
     assert_eq!(usage.json().to_string(), "{}");
     assert!(usage.snapshot().days.is_empty() && usage.snapshot().hours.is_empty());
     assert_eq!(usage.live().requests[0].3, 2, "counters of a run never fall");

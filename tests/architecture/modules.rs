@@ -21,7 +21,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("logging", &["calendar", "config", "os"]),
     ("conversation", &["config", "error", "gemini", "os"]),
     ("api", &["calendar", "config", "conversation", "error", "gemini", "http", "os", "sse"]),
-    ("usage", &["calendar", "config", "gemini", "storage"]),
+    ("usage", &["calendar", "config", "gemini", "message", "storage"]),
     ("keys", &["calendar", "config", "error", "gemini", "http", "mask", "message", "os", "secret", "storage"]),
     ("credentials", &["calendar", "config", "mask", "message", "os", "secret", "storage"]),
     ("store", &["calendar", "config", "credentials", "gemini", "keys", "message", "os", "secret", "storage", "usage"]),

@@ -100,6 +100,34 @@ fn a_reset_empties_all_and_is_refused_while_nobody_can_be_told() {
     agree_on(&addresses(&replicas), sent);
 }
 
+/// What a replica could not tell would come back.
+#[test]
+fn a_reset_is_refused_while_the_store_is_full_and_when_it_has_just_been_emptied() {
+    let (google, redis) = (google(), Redis::start());
+    let replicas = three(&google, &redis.url(), json!({}));
+    let reset = |replica: &Proxy| {
+        let reply = Client::new(replica.address()).send("POST", "/admin/usage/reset", &[], "").expect("an answer");
+        (reply.status, reply.body)
+    };
+    let mut sent = storm(&replicas, FREE, 3, 5).len();
+    agree_on(&addresses(&replicas), sent);
+    redis.cli(&["config", "set", "maxmemory", "1"]);
+    for replica in &replicas {
+        let (status, body) = reset(replica);
+        assert!(status == 503 && body.contains("its memory or its disk is full; nothing was changed"), "{body}");
+    }
+    sent += storm(&replicas, FREE, 3, 5).len();
+    redis.cli(&["config", "set", "maxmemory", "0"]);
+    agree_on(&addresses(&replicas), sent);
+    wait_for("the end of it", || reset(&replicas[0]).0 == 200);
+    agree_on(&addresses(&replicas), 0);
+    redis.cli(&["flushall"]);
+    for replica in &replicas {
+        let (status, body) = reset(replica);
+        assert!(status == 503 && body.contains("The store has lost what it held; nothing was changed"), "{body}");
+    }
+}
+
 #[test]
 fn what_a_replica_counted_without_redis_is_sent_by_its_next_start() {
     let (google, mut redis) = (google(), Redis::start());

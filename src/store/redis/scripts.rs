@@ -179,6 +179,13 @@ impl Scripts {
         Ok(known.collect())
     }
 
+    /// How many changes the store knows of.
+    pub(in crate::store) fn changes(connection: &mut Connection, names: &Names) -> RedisResult<u64> {
+        let mut call = redis::cmd("HGET");
+        let changes: Option<u64> = call.arg(names.of_all("meta")).arg("changes").query(connection)?;
+        Ok(changes.unwrap_or_default())
+    }
+
     /// Who leaves is not waited for.
     pub(in crate::store) fn leave(connection: &mut Connection, names: &Names, who: &str) -> RedisResult<()> {
         for table in [names.alive(), names.of_all(LOST)] {

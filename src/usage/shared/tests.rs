@@ -9,8 +9,8 @@ struct Alone(AtomicBool);
 impl Together for Alone {
     fn refresh(&self) {}
 
-    fn reset(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    fn reset(&self) -> Result<(), Message> {
+        if self.0.load(Ordering::Relaxed) { Ok(()) } else { Err(Message::new("store_unwritten")) }
     }
 }
 
@@ -126,10 +126,10 @@ fn a_reset_is_one_of_all_or_none() {
     usage.share("me", alone.clone());
     fail(&usage, "m", 10);
     usage.read(none(), 0);
-    assert!(!usage.reset());
+    assert_eq!(usage.reset(), Err(Message::new("store_unwritten")));
     assert_eq!(failures(&usage.snapshot().total), 1);
     alone.0.store(true, Ordering::Relaxed);
-    assert!(usage.reset());
+    assert_eq!(usage.reset(), Ok(()));
     assert_eq!(usage.total().0.rows().len(), 0);
 }
 
