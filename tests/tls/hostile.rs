@@ -216,10 +216,12 @@ fn strangers_of_eight_kinds_keep_nobody_waiting() {
         "endpoints": google.endpoints_json(), "min_credentials": 0});
     let program = Program::start(&folder, &config, &[]);
     let (port, client) = (program.port(), Arc::new(client_config(rustls::ALL_VERSIONS)));
-    let quiet = p99(port, &client, 200);
+    // Of 200 it would be the second longest, which says nothing.
+    let count = if all < 1000 { 200 } else { 2000 };
+    let quiet = p99(port, &client, count);
     let strangers = Strangers::call(port, all, || _ = ask(port, &client));
     assert!(strangers.1 >= all, "{} came of {all}", strangers.1);
-    let busy = p99(port, &client, 200);
+    let busy = p99(port, &client, count);
     let spent = [program.id(), strangers.0.id()].map(processor_time);
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -229,5 +231,5 @@ fn strangers_of_eight_kinds_keep_nobody_waiting() {
     );
     assert!(kilobytes < 128 << 10, "{kilobytes} kB");
     // How fast it is on a machine that others use, no gate can tell.
-    assert!(all < 1000 || busy < quiet * 3 + Duration::from_millis(50), "{busy:?} after {quiet:?}");
+    assert!(all < 1000 || busy < quiet * 3, "{busy:?} after {quiet:?}");
 }
