@@ -128,29 +128,41 @@ fn one_key_cannot_take_the_budget_from_another() {
     drop(dripping);
 }
 
+/// It never answers for one of its models.
+fn google_that_hangs() -> FakeGoogle {
+    let google = FakeGoogle::start();
+    google.add_api_key(GEMINI_KEY);
+    google.always("*", Step::hang().for_model("gemini-2.5-pro"));
+    google.always("*", Step::default_answer());
+    google
+}
+
+/// A chat with the greedy key.
+fn of_greedy(body: &str) -> String {
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\
+         Authorization: Bearer sk-greedy-client\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 /// And who is the only one has all of them.
 #[test]
 fn one_key_cannot_take_workers_and_connections_from_another() {
     for (keys, most) in [(&["sk-greedy-client"][..], 16), (&["sk-greedy-client", CLIENT_KEY], 12)] {
-        let google = FakeGoogle::start();
-        google.add_api_key(GEMINI_KEY);
-        google.always("*", Step::hang().for_model("gemini-2.5-pro"));
-        google.always("*", Step::default_answer());
+        let google = google_that_hangs();
         let proxy = Proxy::start(&google, |config| {
             config["gemini_api_keys"] = json!([GEMINI_KEY]);
             config["auth_keys"] = json!(keys);
         });
-        let slow = CHAT.replace("flash", "pro");
-        let key = "Authorization: Bearer sk-greedy-client\r\n";
-        let head =
-            format!("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{key}\r\n", slow.len());
-        let hanging: Vec<Wire> = (0..46).map(|_| send(&proxy, format!("{head}{slow}"))).collect();
+        let asked = of_greedy(&CHAT.replace("flash", "pro"));
+        let hanging: Vec<Wire> = (0..46).map(|_| send(&proxy, &asked)).collect();
         let all = |state: &State| state.generations().count() == most;
         assert!(google.wait_for(all, Duration::from_secs(20)), "{}", google.generations_count());
         if keys.contains(&CLIENT_KEY) {
             let answer = ask(&proxy, "POST", "/v1/chat/completions", &[], CHAT.as_bytes());
             assert_eq!(answer.status, 200, "{}", answer.text());
-            let refused = rest(send(&proxy, format!("{head}{slow}")));
+            let refused = rest(send(&proxy, &asked));
             assert_eq!(status(&refused), 503);
             assert!(body(&refused)["error"]["message"].as_str().unwrap().contains("of this key"), "{refused}");
         }
@@ -162,10 +174,7 @@ fn one_key_cannot_take_workers_and_connections_from_another() {
 /// Many messages take a hundred times their bytes while they are translated.
 #[test]
 fn one_key_cannot_take_the_memory_from_another() {
-    let google = FakeGoogle::start();
-    google.add_api_key(GEMINI_KEY);
-    google.always("*", Step::hang().for_model("gemini-2.5-pro"));
-    google.always("*", Step::default_answer());
+    let google = google_that_hangs();
     let proxy = Proxy::start(&google, |config| {
         config["gemini_api_keys"] = json!([GEMINI_KEY]);
         config["auth_keys"] = json!([CLIENT_KEY, "sk-greedy-client"]);
@@ -174,17 +183,8 @@ fn one_key_cannot_take_the_memory_from_another() {
     });
     let messages = vec![json!({"role": "user", "content": "x"}); 3000];
     let of = |model: &str| json!({"model": model, "messages": messages}).to_string();
-    let large = of("gemini-2.5-pro");
-    let greedy: Vec<Wire> = (0..5)
-        .map(|_| {
-            let key = "Authorization: Bearer sk-greedy-client\r\nConnection: close\r\n";
-            let head = format!(
-                "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{key}\r\n",
-                large.len()
-            );
-            send(&proxy, head + &large)
-        })
-        .collect();
+    let asked = of_greedy(&of("gemini-2.5-pro"));
+    let greedy: Vec<Wire> = (0..5).map(|_| send(&proxy, &asked)).collect();
     let part = |state: &State| state.generations().count() == 3;
     assert!(google.wait_for(part, Duration::from_secs(5)), "{}", google.generations_count());
     let answer = ask(&proxy, "POST", "/v1/chat/completions", &[], of("gemini-2.5-flash").as_bytes());
